@@ -1,0 +1,1 @@
+"""What all parts stand on: configuration, registries, types, errors, seeds, folders."""

@@ -1,0 +1,92 @@
+"""What can go wrong, as sentences for the user and exit statuses for the shell."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class KdrunError(Exception):
+    """A failure that the user can understand; printed without a traceback.
+
+    The first line says what was asked and found, the others how to mend it.
+    """
+
+    status = 1
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class UserError(KdrunError):
+    """A mistake in the command, the config or its surroundings, found before any work."""
+
+    status = 2
+
+
+class DiskFull(KdrunError):
+    """The disk holds no more, or can't be written; the last checkpoint stays good."""
+
+    status = 4
+
+
+class RunInUse(UserError):
+    """Another process is writing this folder."""
+
+
+class NonFinite(KdrunError):
+    """A loss term became NaN or infinite; training stopped before the update."""
+
+    status = 6
+
+
+class OutOfMemory(KdrunError):
+    """The device's memory does not hold this batch."""
+
+    status = 7
+
+
+class DamagedFile(KdrunError):
+    """A checkpoint or artefact whose bytes are not what was written."""
+
+    status = 9
+
+
+class Interrupted(KdrunError):
+    """The user or the system asked the run to stop; it can be resumed.
+
+    Args:
+        signal_number: the signal; the exit status is 128 plus it, as shells expect.
+    """
+
+    def __init__(self, signal_number: int, *lines: str) -> None:
+        super().__init__(*lines)
+        self.status = 128 + signal_number
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One mistake of a config: `where` is its dotted key, `what` the rest of the sentence."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" if self.where else self.what
+
+
+class ConfigError(UserError):
+    """All the mistakes of one config, found together."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(dict.fromkeys(faults))
+        if len(self.faults) == 1:
+            super().__init__(str(self.faults[0]))
+        else:
+            head = f"the config has {len(self.faults)} faults"
+            super().__init__(head, *(str(fault) for fault in self.faults))
+
+
+def nearest(word: str, words: Iterable[str], most: int = 3) -> str:
+    """The names closest to `word`, comma-separated; an empty string where none is close."""
+    return ", ".join(get_close_matches(word, list(words), n=most, cutoff=0.5))

@@ -1,0 +1,116 @@
+"""What the parts hand each other: batches, outputs, shapes, progress.
+
+Shapes: B samples, C classes, N rows of logits (N = B for classification).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What networks and losses may know of a dataset before it is read.
+
+    Attributes:
+        classes: class names in the order of their labels.
+        channels: 1 for grey, 3 for color images.
+        image_size: (height, width) in pixels.
+        train_size: samples of the training split, after validation was carved from it.
+    """
+
+    classes: tuple[str, ...]
+    channels: int
+    image_size: tuple[int, int]
+    train_size: int
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+
+@dataclass
+class Batch:
+    """One step's data, on the device.
+
+    Attributes:
+        inputs: normalized images (B, C, H, W), or a mapping of tensors.
+        targets: (N,) int64 labels.
+        index: (B,) int64 positions in the split: memory banks, stored outputs.
+        view: (B,) int64, which augmentation of the sample this is.
+        soft_targets: (N, C) label probabilities where smoothing, mixup or cutmix made them.
+    """
+
+    inputs: Tensor | Mapping[str, Tensor]
+    targets: Tensor
+    index: Tensor
+    view: Tensor
+    soft_targets: Tensor | None = None
+
+
+@dataclass
+class Output:
+    """What a network answered: logits (N, C), and the activations that a loss asked for."""
+
+    logits: Tensor
+    taps: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where in a stage's training a step is; `epoch` and `step` count from 0 in the phase."""
+
+    phase: str
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+
+    @property
+    def fraction(self) -> float:
+        """How much of the phase lies behind, from 0 to 1."""
+        return self.step / max(1, self.steps)
+
+
+@dataclass(frozen=True)
+class TapRequest:
+    """Which activations a loss reads: its own name for each -> a role or a module path.
+
+    A role is `logits`, `embedding`, or `stages[i]`; a path is dotted, as `kdrun layers` prints
+    it, and with `:in` appended means what enters that module rather than what leaves it.
+    """
+
+    student: Mapping[str, str] = field(default_factory=dict)
+    teacher: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TapShapes:
+    """One network as a loss sees it when it builds its adapters.
+
+    Attributes:
+        shapes: shape of each requested tap for a batch of two samples.
+        network: the network itself, for losses that reuse a part of it.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    network: nn.Module
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A span of a stage's training in which some of the parameters learn.
+
+    Attributes:
+        name: `main`, or the loss's own name for a first phase.
+        epochs: its length; None for the main phase, which takes the recipe's.
+        trains: globs over `student.PATH` and `loss.PATH` parameter names.
+    """
+
+    name: str
+    epochs: int | None = None
+    trains: tuple[str, ...] = ("student.*", "loss.*")
+
+
+MAIN = Phase("main")
