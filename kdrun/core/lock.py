@@ -1,0 +1,119 @@
+"""One writer for a folder: a lock that the kernel gives back when its holder dies."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from weakref import WeakSet
+
+from kdrun.core.atomic import writing
+from kdrun.core.errors import RunInUse, UserError
+
+
+class FolderLock:
+    """Exclusive use of a folder among processes; a context manager.
+
+    The lock file stays when the lock is released: deleting it would let two processes lock
+    two files of the same name. It says who holds the folder, for the others' messages only.
+
+    Args:
+        folder: one that exists.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._path = folder / ".lock"
+        self._descriptor: int | None = None
+
+    def acquire(self, wait: bool, on_wait: Callable[[str], None] | None = None) -> Self:
+        """Take the lock.
+
+        Args:
+            wait: until the holder is done; else give up at once.
+            on_wait: told once who holds the lock, before waiting.
+
+        Raises:
+            RunInUse: somebody holds it, and `wait` is false.
+            DiskFull: the lock file can't be written.
+            UserError: this file system has no locks.
+        """
+        with writing(self._path):
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._descriptor = descriptor
+        _held.add(self)
+        try:
+            self._lock(descriptor, wait, on_wait)
+        except BaseException:
+            self._forget()
+            raise
+        return self
+
+    def release(self) -> None:
+        """Give the lock back; nothing happens where it isn't held."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+        self._forget()
+
+    def __enter__(self) -> Self:
+        return self if self._descriptor is not None else self.acquire(wait=False)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def _lock(self, descriptor: int, wait: bool, on_wait: Callable[[str], None] | None) -> None:
+        if not self._try_lock(descriptor):
+            if not wait:
+                raise RunInUse(
+                    f"run folder {str(self.folder)!r} is in use by {self._holder()}.",
+                    "  wait until it ends, or stop it first",
+                )
+            if on_wait is not None:
+                on_wait(f"waiting for {str(self.folder)!r}, in use by {self._holder()}")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
+
+    def _try_lock(self, descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise UserError(
+                f"the file system of {str(self.folder)!r} has no locks: {error.strerror}.",
+                "  choose an output_root on a disk of this machine",
+            ) from error
+        return True
+
+    def _holder(self) -> str:
+        words = self._path.read_text().split()
+        if len(words) != 2:
+            return "another process"
+        where = "" if words[1] == socket.gethostname() else f" on {words[1]}"
+        return f"process {words[0]}{where}"
+
+    def _forget(self) -> None:
+        """Close the file, which gives back the lock unless a parent process still has it open."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = None
+
+
+_held: WeakSet[FolderLock] = WeakSet()
+
+
+def _forget_in_child() -> None:
+    """A forked worker shares the open file, and would keep the lock beyond its parent's death."""
+    for lock in _held:
+        lock._forget()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

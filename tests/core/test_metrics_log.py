@@ -1,0 +1,114 @@
+"""The metrics log is cut back, never torn, and always JSON."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kdrun.core import atomic
+from kdrun.core.errors import DamagedFile, DiskFull
+from kdrun.core.metrics_log import MetricsLog
+
+APPEND = """
+import sys
+from pathlib import Path
+from kdrun.core.metrics_log import MetricsLog
+log = MetricsLog(Path(sys.argv[1]))
+for epoch in range(4):
+    log.append({"epoch": epoch})
+"""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> MetricsLog:
+    return MetricsLog(tmp_path / "metrics.jsonl")
+
+
+def test_records_come_back_as_they_went_in(log):
+    records = [{"epoch": epoch, "loss": epoch / 3, "split": "train"} for epoch in range(5)]
+    for record in records:
+        log.append(record)
+    assert log.read() == records
+    assert log.offset == log.path.stat().st_size == log.sync()
+
+
+def test_no_file_is_an_empty_log_and_reading_makes_none(log):
+    assert (log.read(), log.offset, log.sync()) == ([], 0, 0)
+    log.truncate(0)
+    assert not log.path.exists()
+
+
+def test_non_finite_numbers_become_null_and_are_named(log):
+    record = {"loss": math.nan, "terms": {"kd": math.inf, "ce": 1.0}, "sizes": [1.0, -math.inf]}
+    log.append(record)
+    assert "NaN" not in log.path.read_text()
+    assert log.read() == [
+        {
+            "loss": None,
+            "terms": {"kd": None, "ce": 1.0},
+            "sizes": [1.0, None],
+            "nonfinite": ["loss", "terms.kd", "sizes.1"],
+        }
+    ]
+    assert math.isnan(record["loss"])
+
+
+def test_truncate_cuts_back_to_an_offset(log):
+    log.append({"epoch": 0})
+    offset = log.offset
+    log.append({"epoch": 1})
+    log.truncate(offset)
+    assert log.read() == [{"epoch": 0}]
+    log.append({"epoch": 2})
+    assert log.read() == [{"epoch": 0}, {"epoch": 2}]
+
+
+def test_a_log_shorter_than_its_checkpoint_knew_is_damaged(log):
+    log.append({"epoch": 0})
+    with pytest.raises(DamagedFile, match="has 13 bytes, but the checkpoint knew 14"):
+        log.truncate(14)
+
+
+def test_a_kill_in_a_line_loses_that_line_only_and_is_reported_once(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    environment = os.environ | {"KDRUN_FAULT": "metrics-half:3"}
+    command = [sys.executable, "-c", APPEND, str(path)]
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
+        json.loads(path.read_bytes().splitlines()[-1])
+
+    told: list[str] = []
+    log = MetricsLog(path, told.append)
+    assert log.read() == [{"epoch": 0}, {"epoch": 1}]
+    log.append({"epoch": 2})
+    log.truncate(log.offset)
+    log.append({"epoch": 3})
+    assert log.read() == [{"epoch": epoch} for epoch in range(4)]
+    assert told == ["metrics.jsonl: dropped a torn last line of 6 bytes"]
+
+
+def test_a_bad_line_in_the_middle_is_damage(log):
+    log.path.write_text('{"epoch": 0}\n{"epo\n{"epoch": 2}\n')
+    with pytest.raises(DamagedFile, match="line 2 of"):
+        log.read()
+
+
+def test_a_full_disk_is_a_sentence(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.symlink_to("/dev/full")
+    with pytest.raises(DiskFull, match="disk full: need"):
+        MetricsLog(path).append({"epoch": 0})
+
+
+def test_a_disk_that_fills_in_a_line_leaves_the_lines_before(log, monkeypatch):
+    log.append({"epoch": 0})
+    atomic._passages.clear()
+    monkeypatch.setenv("KDRUN_FAULT", "metrics-half:1:enospc")
+    with pytest.raises(DiskFull):
+        log.append({"epoch": 1})
+    assert MetricsLog(log.path).read() == [{"epoch": 0}]
