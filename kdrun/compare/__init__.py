@@ -1,0 +1,1 @@
+"""Reading run folders: tables, statistics, plots. Imports neither torch nor the engine."""

@@ -1,0 +1,174 @@
+"""The typed root of a run's configuration; defaults are in conf/, never here."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$")]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+Node = dict[str, Any]
+
+
+class Section(BaseModel):
+    """A part of the config whose keys are all known."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+class Taps(Section):
+    """Module paths that take the place of a network's own roles."""
+
+    stages: list[str] | None
+    embedding: str | None
+    logits: str | None
+
+    def over(self, roles: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """The network's roles with those named in the config in their place."""
+        named = {
+            "stages": self.stages,
+            "embedding": self.embedding and [self.embedding],
+            "logits": self.logits and [self.logits],
+        }
+        return {**roles, **{role: paths for role, paths in named.items() if paths}}
+
+
+class Network(BaseModel):
+    """The teacher or the student: keys of its role, and the model's own beside them."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False, frozen=True)
+
+    name: str
+    taps: Taps
+
+    @property
+    def node(self) -> Node:
+        """The model's config node, without the keys of its role."""
+        return {"name": self.name, **(self.model_extra or {})}
+
+
+class Teacher(Network):
+    run: str | None
+    weights: str | None
+    checkpoint: str | None
+    recipe: Node
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [key for key in ("run", "weights", "checkpoint") if getattr(self, key)]
+        if len(given) > 1:
+            raise ValueError(f"has one source, and {' and '.join(given)} are given; keep one")
+        return self
+
+
+class Student(Network):
+    init: Literal["scratch", "teacher"]
+    freeze: list[str]
+
+
+class Recipe(Section):
+    """How a network is trained."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    accumulate: PositiveInt
+    lr: PositiveFloat
+    lr_by_model: dict[str, PositiveFloat]
+    weight_decay: NonNegativeFloat
+    warmup_epochs: NonNegativeFloat
+    optimizer: Node
+    schedule: Node
+    augment: bool
+    label_smoothing: BelowOne
+    mixup: NonNegativeFloat
+    cutmix: NonNegativeFloat
+    ema: BelowOne
+    clip_norm: PositiveFloat | None
+    patience: PositiveInt | None
+    select: Literal["last", "best"]
+
+    @model_validator(mode="after")
+    def _whole_parts(self) -> Self:
+        if self.accumulate > self.batch_size:
+            raise ValueError(f"accumulate: {self.accumulate} parts of {self.batch_size} samples")
+        return self
+
+
+class StopWhen(Section):
+    """When the student is good enough on validation: at a value, or near another model."""
+
+    metric: Literal["accuracy", "top5", "f1"] = "accuracy"
+    reaches: Share | None = None
+    within: Share | None = None
+    of: Literal["teacher", "alone"] | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        near = (self.within is not None, self.of is not None)
+        if (self.reaches is not None) == any(near) or any(near) != all(near):
+            raise ValueError("needs either reaches, or within and of")
+        return self
+
+
+class Stop(Section):
+    when: StopWhen | None
+
+
+class Latency(Section):
+    batch_size: PositiveInt
+    threads: PositiveInt
+    seconds: PositiveFloat
+
+
+class Evaluate(Section):
+    batch_size: PositiveInt
+    latency: Latency
+
+
+class Config(Section):
+    """One run, resolved."""
+
+    seed: NonNegativeInt
+    name: Name | None
+    tags: list[str]
+    device: Device
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
+    deterministic: bool
+    compile: bool
+    threads: PositiveInt | Literal["auto"]
+    controls: list[str]
+    plugins: list[str]
+    output_root: str
+    logger: Literal["none", "tensorboard"]
+    checkpoint_seconds: PositiveFloat
+    check: bool
+    debug: bool
+    dataset: Node
+    teacher: Teacher
+    student: Student
+    loss: Node
+    recipe: Recipe
+    stop: Stop
+    evaluate: Evaluate
+
+    @property
+    def store(self) -> Path:
+        """Where artefacts that several runs share are kept."""
+        return Path(self.output_root) / ".store"
+
+    @property
+    def slug(self) -> str:
+        """What the run is called in its folder's name."""
+        return self.name or f"{self.teacher.name}-{self.student.name}-{self.loss['name']}"

@@ -1,0 +1,156 @@
+"""The run folder and the store: every file name that kdrun writes stands here and nowhere else."""
+
+import json
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kdrun.core.atomic import link_or_copy, write_bytes, write_json, write_text
+from kdrun.core.errors import DamagedFile, UserError
+from kdrun.core.lock import FolderLock
+
+FORMAT = 1  # of run.json, summary.json and the artefacts; raised when their meaning changes
+
+# In an artefact's folder.
+WEIGHTS = "weights.safetensors"
+BEST_WEIGHTS = "best.safetensors"
+MODEL = "model.json"
+RECORD = "artefact.json"
+METRICS = "metrics.jsonl"
+_SHARED = (WEIGHTS, BEST_WEIGHTS, MODEL, METRICS, RECORD)  # the record last: it says "complete"
+
+_CONFIG = "config.yaml"
+_MANIFEST = "run.json"
+_SUMMARY = "summary.json"
+_PREDICTIONS = "predictions.npz"
+_LOG = "log.txt"
+
+
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """A short hash of all that determines an artefact; equal for equal identities."""
+    text = json.dumps({"format": FORMAT, **identity}, sort_keys=True, default=str)
+    return blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """What a complete artefact says of itself; None where there is none.
+
+    Raises:
+        DamagedFile: the record can't be read.
+    """
+    return _read_json(folder / RECORD)
+
+
+def is_complete(folder: Path, identity: str) -> bool:
+    """Whether the folder holds the whole artefact with this fingerprint."""
+    record = read_record(folder)
+    return record is not None and record["fingerprint"] == identity
+
+
+def share_artefact(source: Path, target: Path) -> None:
+    """Put a complete artefact at a second place, without a second copy where the disk can."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in _SHARED:
+        if (source / name).exists():
+            link_or_copy(source / name, target / name)
+
+
+class Store:
+    """Artefacts by fingerprint, shared by the runs below one output root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, identity: str) -> Path:
+        return self.root / identity
+
+    def lock(self, identity: str) -> FolderLock:
+        """The right to make this artefact; its folder is made too."""
+        self.folder(identity).mkdir(parents=True, exist_ok=True)
+        return FolderLock(self.folder(identity))
+
+
+class RunFolder:
+    """One run's folder: its config, manifest, measurements, table, predictions and log."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def log(self) -> Path:
+        return self.path / _LOG
+
+    @property
+    def is_run(self) -> bool:
+        return (self.path / _MANIFEST).exists()
+
+    @property
+    def is_finished(self) -> bool:
+        return self.is_run and self.manifest()["status"] == "finished"
+
+    def stage(self, folder: str) -> Path:
+        """Where a stage's artefact is; made if it isn't there."""
+        path = self.path / folder
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def write_config(self, tree: Mapping[str, Any]) -> None:
+        text = yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True)
+        write_text(self.path / _CONFIG, text)
+
+    def config(self) -> dict[str, Any]:
+        """The resolved config that the run was started with.
+
+        Raises:
+            UserError: there is none, or it is no mapping.
+        """
+        path = self.path / _CONFIG
+        try:
+            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"{str(self.path)!r} is no run folder: its {_CONFIG} can't be read.",
+                f"  {error}",
+                "  the runs that are there: kdrun list runs",
+            ) from error
+        if not isinstance(tree, dict):
+            raise UserError(f"{str(path)!r} holds no config.")
+        return tree
+
+    def manifest(self) -> dict[str, Any]:
+        return _read_json(self.path / _MANIFEST) or {}
+
+    def update(self, **fields: Any) -> None:
+        """Set fields of the manifest; the others stay."""
+        write_json(self.path / _MANIFEST, {"format": FORMAT, **self.manifest(), **fields})
+
+    def gather_metrics(self, folders: Iterable[Path]) -> None:
+        """Write the run's measurements anew from its stages' own."""
+        found = [folder / METRICS for folder in folders if (folder / METRICS).exists()]
+        write_bytes(self.path / METRICS, b"".join(path.read_bytes() for path in found))
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        write_json(self.path / _SUMMARY, {"format": FORMAT, **summary})
+
+    def summary(self) -> dict[str, Any] | None:
+        return _read_json(self.path / _SUMMARY)
+
+    def write_predictions(self, data: bytes) -> None:
+        write_bytes(self.path / _PREDICTIONS, data)
+
+
+def find_runs(root: Path) -> list[RunFolder]:
+    """All run folders below a folder, in the order of their names."""
+    return [RunFolder(path.parent) for path in sorted(root.rglob(_MANIFEST))]
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFile(f"{str(path)!r} is no JSON: {error}.") from error

@@ -1,0 +1,64 @@
+"""All that the user reads on the terminal goes through here, and is kept in the run's log."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+
+class Screen:
+    """The terminal and the run's log file.
+
+    Config values are printed as they are: none is taken for markup.
+    """
+
+    def __init__(self) -> None:
+        self.console = Console(highlight=False, markup=False, soft_wrap=True)
+        self.errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        self._log: Path | None = None
+
+    def log_to(self, path: Path | None) -> None:
+        """Keep a copy of every line below `path` from now on; None ends that."""
+        self._log = path
+
+    @property
+    def live(self) -> bool:
+        """Whether a live display can be drawn; lines are printed otherwise."""
+        return self.console.is_terminal and sys.stdout.isatty()
+
+    def say(self, text: str, style: str = "") -> None:
+        """One line or several, for everybody."""
+        self.console.print(Text(text, style=style))
+        self.note(text)
+
+    def note(self, text: str) -> None:
+        """A line for the log alone."""
+        if self._log is not None:
+            stamp = time.strftime("%H:%M:%S")
+            with self._log.open("a", encoding="utf-8") as log:
+                log.writelines(f"{stamp} {line}\n" for line in text.splitlines())
+
+    def warn(self, text: str) -> None:
+        """Something that the user should know and that stops nothing."""
+        self.say(f"warning: {text}", style="yellow")
+
+    def fail(self, *lines: str) -> None:
+        """Why the command ends here; on stderr, the first line named as ours."""
+        self.errors.print(Text("\n".join([f"kdrun: {lines[0]}", *_indented(lines[1:])])))
+        self.note("\n".join(lines))
+
+    def show(self, renderable: Any) -> None:
+        """A table or another rich object."""
+        self.console.print(renderable, soft_wrap=False)
+        if self._log is not None:
+            plain = Console(width=160, file=None, record=True, quiet=False)
+            with plain.capture() as captured:
+                plain.print(renderable)
+            self.note(captured.get())
+
+
+def _indented(lines: tuple[str, ...]) -> list[str]:
+    return [line if line.startswith(" ") else f"  {line}" for line in lines]

@@ -1,0 +1,120 @@
+"""Reading a network's inner activations by role or by module path."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from kdrun.core.errors import UserError, nearest
+from kdrun.core.types import DataInfo, Output
+
+Roles = Mapping[str, list[str]]
+
+_ROLE = re.compile(r"(stages|embedding|logits)(?:\[(-?\d+)\])?")
+_INPUT = ":in"
+
+
+class Tapped:
+    """A network that also answers the activations it was asked for.
+
+    Forward hooks leave the network as it is: they work on any module, after pruning, and where
+    a graph cannot be traced.
+
+    Args:
+        network: any module from inputs to logits (N, C).
+        places: a name for each tap -> module path, with `:in` for what enters the module.
+        compiled: run it through torch.compile; the network's own modules and weights stay.
+    """
+
+    def __init__(
+        self, network: nn.Module, places: Mapping[str, str], compiled: bool = False
+    ) -> None:
+        self.network = network
+        self._caught: dict[str, Tensor] = {}
+        self._handles = [self._hook(name, place) for name, place in places.items()]
+        self._forward = torch.compile(network) if compiled else network
+
+    def __call__(self, inputs: Any) -> Output:
+        logits = self._forward(inputs)
+        taps, self._caught = self._caught, {}
+        return Output(logits, taps)
+
+    def close(self) -> None:
+        """Take the hooks out of the network."""
+        for handle in self._handles:
+            handle.remove()
+
+    def _hook(self, name: str, place: str) -> RemovableHandle:
+        module = self.network.get_submodule(place.removesuffix(_INPUT))
+        if place.endswith(_INPUT):
+
+            def keep_input(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+                self._caught[name] = inputs[0]
+
+            return module.register_forward_pre_hook(keep_input)
+
+        def keep_output(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            self._caught[name] = output
+
+        return module.register_forward_hook(keep_output)
+
+
+def place_taps(
+    where: str, request: Mapping[str, str], roles: Roles, network: nn.Module
+) -> dict[str, str]:
+    """Turn roles and paths into module paths that are there.
+
+    Args:
+        where: `student` or `teacher`, for the messages.
+        request: a loss's name for each tap -> role or path.
+        roles: role -> module paths of this network.
+
+    Raises:
+        UserError: a role the network lacks, or a path that leads nowhere.
+    """
+    return {name: _place(where, wanted, roles, network) for name, wanted in request.items()}
+
+
+def tap_shapes(
+    network: nn.Module, places: Mapping[str, str], data: DataInfo
+) -> dict[str, tuple[int, ...]]:
+    """The shape of each tap for two zero images, by one forward pass in eval mode."""
+    tapped = Tapped(network, places)
+    training = network.training
+    device = next(network.parameters()).device
+    try:
+        network.eval()
+        with torch.no_grad():
+            output = tapped(torch.zeros(2, data.channels, *data.image_size, device=device))
+    finally:
+        network.train(training)
+        tapped.close()
+    return {name: tuple(value.shape) for name, value in output.taps.items()}
+
+
+def _place(where: str, wanted: str, roles: Roles, network: nn.Module) -> str:
+    role = _ROLE.fullmatch(wanted)
+    if role:
+        return _place_role(where, role[1], int(role[2] or 0), roles)
+    paths = {name for name, _ in network.named_modules()}
+    if wanted.removesuffix(_INPUT) in paths:
+        return wanted
+    close = nearest(wanted.removesuffix(_INPUT), paths)
+    raise UserError(
+        f"the {where} has no module at {wanted!r}.",
+        f"  nearest: {close}" if close else "  its paths: kdrun layers model=NAME",
+    )
+
+
+def _place_role(where: str, role: str, number: int, roles: Roles) -> str:
+    places = roles.get(role, [])
+    if -len(places) <= number < len(places):
+        return places[number]
+    raise UserError(
+        f"the {where} has {len(places)} places for the role {role!r}, and number {number} was"
+        " asked for.",
+        f"  name the module paths yourself: {where}.taps.{role}=[PATH,...]",
+    )

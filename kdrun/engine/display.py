@@ -1,0 +1,115 @@
+"""What is seen while a stage trains: a live display, or plain lines when there is no terminal."""
+
+import time
+from collections.abc import Mapping
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from torch import Tensor
+
+from kdrun.core.screen import Screen
+
+_REFRESH = 0.25  # seconds between two looks at the losses, each of which waits for the device
+_LINE_EVERY = 5.0  # seconds between two plain lines
+
+
+class Display:
+    """Stage, epoch, step, loss terms, accuracy, images per second and time left."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._stage = ""
+        self._epochs = self._steps = 0
+        self._looked = self._spoke = self._began = 0.0
+        self._images = self._first_epoch = 0
+        self._validation = ""
+
+    def note(self, text: str) -> None:
+        """A line for the log alone."""
+        self.screen.note(text)
+
+    def begin(self, stage: str, epochs: int, steps: int, epochs_done: int) -> None:
+        """A stage's phase starts, or goes on after `epochs_done` epochs."""
+        self.end()
+        self._stage, self._epochs, self._steps = stage, epochs, steps
+        self._looked = self._began = time.monotonic()
+        self._spoke, self._images, self._first_epoch = 0.0, 0, epochs_done
+        self._validation = ""
+        again = f", from epoch {epochs_done + 1}" if epochs_done else ""
+        self.screen.note(f"{stage}: {epochs} epochs of {steps} steps{again}")
+        if self.screen.live:
+            self._bar = _progress(self.screen)
+            done = epochs_done * steps
+            self._task = self._bar.add_task(stage, total=epochs * steps, completed=done, text="")
+            self._bar.start()
+
+    def step(self, epoch: int, step: int, images: int, sums: Mapping[str, Tensor]) -> None:
+        """One step is done; drawn a few times a second at most."""
+        self._images += images
+        if self._bar is None:
+            return
+        now = time.monotonic()
+        if now - self._looked < _REFRESH:
+            return
+        self._looked = now
+        means = {name: float(value) / max(1, step) for name, value in sums.items()}
+        text = (
+            f"epoch {epoch + 1}/{self._epochs}  {_terms(means)}{self._validation}  {self._rate()}"
+        )
+        self._bar.update(self._task, completed=epoch * self._steps + step, text=text)
+
+    def epoch(
+        self, epoch: int, means: Mapping[str, float], validation: Mapping[str, float]
+    ) -> None:
+        """An epoch is finished, counted from 1."""
+        self._validation = f"  val {validation['accuracy']:.2%}"
+        line = (
+            f"{self._stage}: epoch {epoch}/{self._epochs}  {_terms(means)}{self._validation}"
+            f"  {self._rate()}"
+        )
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=epoch * self._steps)
+        if self._bar is None and (now - self._spoke > _LINE_EVERY or epoch == self._epochs):
+            self._spoke = now
+            left = (now - self._began) / (epoch - self._first_epoch) * (self._epochs - epoch)
+            self.screen.say(f"{line}  {left:.0f} s left")
+        else:
+            self.screen.note(line)
+
+    def end(self) -> None:
+        """Take the live display away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _rate(self) -> str:
+        return f"{self._images / max(time.monotonic() - self._began, 1e-9):.0f} images/s"
+
+
+def _progress(screen: Screen) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[text]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=screen.console,
+        transient=True,
+        refresh_per_second=4,
+    )
+
+
+def _terms(means: Mapping[str, float]) -> str:
+    shown = [f"{name} {value:.3f}" for name, value in means.items() if name != "accuracy"]
+    return "  ".join([*shown, f"train {means['accuracy']:.2%}"] if "accuracy" in means else shown)

@@ -1,0 +1,26 @@
+"""A network's answers on a split."""
+
+import torch
+from torch import nn
+
+from kdrun.core.device import Hardware
+from kdrun.dataset.data import Split
+from kdrun.measure.metrics import Meter, Scores
+
+
+def score(network: nn.Module, split: Split, hardware: Hardware, batch_size: int) -> Scores:
+    """Scores on a whole split, without augmentation, in the run's precision."""
+    return measure(network, split, hardware, batch_size).compute()
+
+
+@torch.inference_mode()
+def measure(network: nn.Module, split: Split, hardware: Hardware, batch_size: int) -> Meter:
+    """All answers on a split; the network's mode stays as it was."""
+    meter = Meter(split.num_classes)
+    training = network.training
+    network.eval()
+    with hardware.autocast():
+        for batch in split.batches(batch_size, dtype=hardware.dtype):
+            meter.update(network(batch.inputs).float(), batch.targets)
+    network.train(training)
+    return meter

@@ -1,0 +1,126 @@
+"""The teacher as it stands beside a student: no graph, norms folded, in a fast precision."""
+
+from collections.abc import Collection
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import symbolic_trace
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from kdrun.core.device import Hardware, place_network
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def freeze(
+    network: nn.Module, places: Collection[str], hardware: Hardware, images: Tensor
+) -> tuple[nn.Module, str]:
+    """A copy of the teacher that answers faster, and a sentence on what was done to it.
+
+    Norms are folded into convolutions where that leaves the answers as they are, and the weights
+    are cast once to the run's precision where the teacher decides as before.
+
+    Args:
+        network: the trained teacher.
+        places: tapped module paths, whose activations must stay what they are.
+        hardware: the run's device and precision.
+        images: a training batch (B, C, H, W) on the device, on which the copy is held against
+            the original.
+    """
+    teacher = place_network(deepcopy(network), hardware.device)
+    teacher.eval().requires_grad_(False)
+    expected = _answer(teacher, images)
+    folded, pairs = fold_norms(teacher, places)
+    if not _equal(_answer(folded, images), expected):
+        folded, pairs = teacher, 0
+    fast, precision = _cast(folded, hardware, images, expected)
+    return fast, f"teacher runs without gradients, {pairs} norms folded, in {precision}"
+
+
+def fold_norms(network: nn.Module, keep: Collection[str] = ()) -> tuple[nn.Module, int]:
+    """A copy with each batch norm that follows one convolution merged into it.
+
+    The norm's place holds an identity, so that module paths stay and its output is the same.
+
+    Args:
+        network: in eval mode; one that can't be traced is answered as it is.
+        keep: module paths whose own output (or, with `:in`, input) is still needed.
+
+    Returns:
+        The copy and how many norms were folded.
+    """
+    folded = deepcopy(network)
+    pairs = [
+        (conv, norm)
+        for conv, norm in _pairs(folded)
+        if conv not in keep and f"{norm}:in" not in keep
+    ]
+    for conv_path, norm_path in pairs:
+        _fold(folded, conv_path, norm_path)
+    return folded, len(pairs)
+
+
+def _pairs(network: nn.Module) -> list[tuple[str, str]]:
+    """Paths of (convolution, norm) where the norm alone reads the convolution."""
+    try:
+        graph = symbolic_trace(network).graph
+    except Exception:  # noqa: BLE001 - tracing fails in as many ways as there are networks
+        return []
+    modules = dict(network.named_modules())
+    calls = [node.target for node in graph.nodes if node.op == "call_module"]
+    found = []
+    for node in graph.nodes:
+        source = node.args[0] if node.op == "call_module" and node.args else None
+        if source is None or getattr(source, "op", None) != "call_module":
+            continue
+        conv, norm = modules[source.target], modules[node.target]
+        once = calls.count(source.target) == 1 and calls.count(node.target) == 1
+        foldable = isinstance(norm, _BatchNorm) and norm.running_mean is not None
+        if once and foldable and isinstance(conv, _CONVOLUTIONS) and len(source.users) == 1:
+            found.append((source.target, node.target))
+    return found
+
+
+def _fold(network: nn.Module, conv_path: str, norm_path: str) -> None:
+    # Any: nn.Module's attributes are typed as tensors or modules, whatever they are.
+    conv: Any = network.get_submodule(conv_path)
+    norm: Any = network.get_submodule(norm_path)
+    conv.weight, conv.bias = fuse_conv_bn_weights(
+        conv.weight,
+        conv.bias,
+        norm.running_mean,
+        norm.running_var,
+        norm.eps,
+        norm.weight,
+        norm.bias,
+    )
+    conv.requires_grad_(False)
+    parent, _, name = norm_path.rpartition(".")
+    setattr(network.get_submodule(parent), name, nn.Identity())
+
+
+def _cast(
+    network: nn.Module, hardware: Hardware, images: Tensor, expected: Tensor
+) -> tuple[nn.Module, str]:
+    if hardware.precision == "fp32":
+        return network, "fp32"
+    low = deepcopy(network).to(hardware.dtype)
+    low.register_forward_pre_hook(lambda module, inputs: (inputs[0].to(hardware.dtype),))
+    answers = _answer(low, images).float()
+    agreement = (answers.argmax(1) == expected.argmax(1)).float().mean().item()
+    if agreement >= 0.98 and bool(torch.isfinite(answers).all()):
+        return low, f"{hardware.precision} (decides as in fp32 on {agreement:.1%} of a batch)"
+    return network, f"fp32 ({hardware.precision} decides as fp32 on {agreement:.1%} of a batch)"
+
+
+@torch.no_grad()
+def _answer(network: nn.Module, images: Tensor) -> Tensor:
+    return network(images)
+
+
+def _equal(answers: Tensor, expected: Tensor) -> bool:
+    scale = expected.abs().max().clamp(min=1e-6)
+    return bool(((answers - expected).abs().max() / scale) < 1e-4)

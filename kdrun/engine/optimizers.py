@@ -1,0 +1,70 @@
+"""Optimizers by name, fused where PyTorch has one kernel for the whole update."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatch
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from kdrun.core.config import Recipe
+from kdrun.core.registry import resolve
+
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+InsideOne = Annotated[float, Field(gt=0, lt=1)]
+Above = Annotated[float, Field(gt=0)]
+
+GIVEN = ("parameters", "lr", "fused")
+OPTIMIZERS = {
+    "sgd": "kdrun.engine.optimizers:sgd",
+    "nesterov": "kdrun.engine.optimizers:nesterov",
+    "adam": "kdrun.engine.optimizers:adam",
+    "adamw": "kdrun.engine.optimizers:adamw",
+}
+
+Groups = list[dict[str, Any]]
+
+
+def sgd(parameters: Groups, lr: float, fused: bool, momentum: BelowOne) -> Optimizer:
+    return SGD(parameters, lr=lr, momentum=momentum, fused=fused)
+
+
+def nesterov(parameters: Groups, lr: float, fused: bool, momentum: InsideOne) -> Optimizer:
+    return SGD(parameters, lr=lr, momentum=momentum, nesterov=True, fused=fused)
+
+
+def adam(
+    parameters: Groups, lr: float, fused: bool, betas: tuple[BelowOne, BelowOne], eps: Above
+) -> Optimizer:
+    return Adam(parameters, lr=lr, betas=betas, eps=eps, fused=fused)
+
+
+def adamw(
+    parameters: Groups, lr: float, fused: bool, betas: tuple[BelowOne, BelowOne], eps: Above
+) -> Optimizer:
+    return AdamW(parameters, lr=lr, betas=betas, eps=eps, fused=fused)
+
+
+def make_optimizer(
+    recipe: Recipe, model_name: str, parameters: Iterable[nn.Parameter], device: torch.device
+) -> Optimizer:
+    """The recipe's optimizer over the parameters that learn.
+
+    Weight decay applies to all of them, norms and biases too, as in the recipes whose figures
+    we compare with.
+    """
+    settings = {key: value for key, value in recipe.optimizer.items() if key != "name"}
+    build = resolve("optimizer", OPTIMIZERS, recipe.optimizer["name"])
+    groups = [{"params": list(parameters), "weight_decay": recipe.weight_decay}]
+    fused = device.type in ("cpu", "cuda", "mps")
+    return build(parameters=groups, lr=learning_rate(recipe, model_name), fused=fused, **settings)
+
+
+def learning_rate(recipe: Recipe, model_name: str) -> float:
+    """The recipe's learning rate for this network: the first glob that fits its name wins."""
+    for pattern, lr in recipe.lr_by_model.items():
+        if fnmatch(model_name, pattern):
+            return lr
+    return recipe.lr

@@ -1,0 +1,30 @@
+"""What `kdrun --help` says."""
+
+HELP = """\
+kdrun: train a teacher, distill a student, measure both, keep the proof.
+
+  kdrun                                     the embedded digits: teacher, student alone, distilled
+  kdrun teacher=resnet50 student=resnet18 dataset=cifar10       choose networks and data
+  kdrun loss=kd loss.temperature=2 loss.alpha=0.5               choose the loss and its settings
+  kdrun dataset=imagefolder dataset.root=photos                 a folder of class folders
+  kdrun teacher.run=outputs/DATE/RUN        take the teacher of another run (or .weights=DEFAULT,
+                                            or .checkpoint=FILE)
+  kdrun student.init=teacher 'student.freeze=[layer1]'          where the student starts
+  kdrun recipe=crd recipe.epochs=60         how long and how: quick, crd, imagenet, finetune
+  kdrun -m loss.temperature=2,4,8 seed=0,1,2                    a sweep; the teacher is shared
+  kdrun ... check=true                      the plan, without the work
+  kdrun ... device=cuda precision=bf16      where it runs; auto takes what is there
+
+Verbs:
+  kdrun list [models|datasets|losses|recipes|compress|runs]     what can be chosen, what was run
+  kdrun layers model=resnet20 dataset=cifar10                   paths, shapes and roles of a network
+  kdrun show RUN                            a run's table, once more
+  kdrun resume RUN                          go on with a run that was interrupted or killed
+
+Ctrl-C leaves a run that can be resumed. Every run writes outputs/DATE/TIME-NAME/ with its config,
+measurements, table, predictions and weights. All keys with their units: kdrun --cfg job, and the
+comments in conf/. Hydra's own options: kdrun --hydra-help.
+
+Exit status: 0 done, 1 failed, 2 a mistake in the command or its surroundings, 4 disk full,
+6 a loss that is not a number, 7 out of memory, 9 damaged files, 130 interrupted.
+"""

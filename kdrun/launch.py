@@ -1,0 +1,197 @@
+"""Runs and sweeps: the words are checked, then Hydra writes its folder and calls the job."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from kdrun.core.errors import ConfigError, Fault, KdrunError, UserError
+from kdrun.core.folder import find_runs
+from kdrun.core.plugins import install_plugins
+from kdrun.core.screen import Screen
+from kdrun.words import Job, conf_folder, offer_models, read_jobs
+
+if TYPE_CHECKING:
+    from kdrun.runner import Plan
+
+
+def look(words: Sequence[str]) -> int:
+    """Hydra's own ways of looking at a config."""
+    offer_models()
+    sys.argv[1:] = list(words)
+    _hydra_main()
+    return 0
+
+
+def launch(words: Sequence[str], screen: Screen) -> int:
+    """Check every run that the words ask for, then run them; the exit status.
+
+    Raises:
+        ConfigError: something is wrong; nothing was written.
+    """
+    options = get_args_parser().parse_args(list(words))
+    plugins = _plugins(options.overrides)
+    if plugins:
+        screen.say(f"plugins: {', '.join(plugins)}")
+    folders = [str(Path(options.config_dir).absolute())] if options.config_dir else []
+    jobs = read_jobs(options.overrides, options.multirun, folders)
+    plans = _check(jobs, _parallel(options.overrides))
+    first = jobs[0].tree
+    if first["check"]:
+        from kdrun.plan_report import report_plan
+
+        for plan in plans:
+            report_plan(plan, screen)
+        return 0
+    folder, pinned = _folder(first, options.overrides, options.multirun)
+    sys.argv[1:] = [*words, *pinned]
+    _hydra_main()
+    return _sweep_status(folder) if options.multirun else 0
+
+
+@hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
+def _hydra_main(config: DictConfig) -> None:
+    run_job(config)
+
+
+def run_job(config: DictConfig) -> None:
+    """One job, in this process or in a launcher's worker.
+
+    A failed job of a sweep is recorded in its folder and reported there, and the others go on;
+    the failure of a single run ends the command.
+    """
+    from kdrun.preflight import check
+    from kdrun.runner import run
+
+    settings = HydraConfig.get()
+    sweep = settings.mode == RunMode.MULTIRUN
+    tree = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(tree, dict)
+    screen = Screen()
+    try:
+        plan = check({str(key): value for key, value in tree.items()}, _workers(settings))
+        run(plan, Path(settings.runtime.output_dir), screen, _command())
+    except KdrunError as error:
+        interrupted = error.status >= 128
+        if tree["debug"] or (not sweep and not interrupted):
+            raise
+        screen.fail(*error.lines)
+        if interrupted:
+            screen.fail(f"go on with it: kdrun resume {settings.runtime.output_dir}")
+            raise SystemExit(error.status) from error
+    except Exception as error:  # a fault of ours: its trace is in the log
+        if tree["debug"] or not sweep:
+            raise
+        screen.fail(f"{type(error).__name__}: {error}")
+
+
+def _check(jobs: Sequence[Job], parallel: int) -> "list[Plan]":
+    """The plan of every job; all faults of all jobs together."""
+    from kdrun.preflight import check
+
+    plans: list[Plan] = []
+    faults: list[Fault] = []
+    for job in jobs:
+        faults += job.faults
+        try:
+            plans.append(check(job.tree, parallel))
+        except ConfigError as error:
+            faults += [one for one in error.faults if not _hidden(one, job)]
+    if faults:
+        raise ConfigError(faults)
+    return plans
+
+
+def _hidden(fault: Fault, job: Job) -> bool:
+    """A fault of a default that stands where an unknown choice was asked for."""
+    return fault.where.partition(".")[0] in job.unknown
+
+
+def _folder(tree: dict[str, Any], words: Sequence[str], multirun: bool) -> tuple[Path, list[str]]:
+    """A new folder for the run or sweep, and the word that tells Hydra of it.
+
+    Hydra's own clock-made names collide when two runs start in the same second.
+    """
+    key = "hydra.sweep.dir" if multirun else "hydra.run.dir"
+    given = [word.partition("=")[2] for word in words if word.startswith(f"{key}=")]
+    if given:
+        path = Path(given[-1])
+        _refuse_used(path)
+        return path, []
+    now = datetime.now()
+    root = Path(tree["output_root"])
+    if multirun:
+        base = root / "sweeps" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}"
+    else:
+        slug = tree["name"] or "-".join(
+            tree[part]["name"] for part in ("teacher", "student", "loss")
+        )
+        base = root / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{slug}"
+    path = _reserve(base)
+    return path, [f"{key}={_quoted(path)}"]
+
+
+def _reserve(base: Path) -> Path:
+    """Make a folder that was not there before."""
+    for number in range(1, 1000):
+        path = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UserError(
+                f"output_root: {str(path)!r} can't be made: {error.strerror}.",
+                "  choose another folder: output_root=FOLDER",
+            ) from error
+        return path
+    raise UserError(f"{str(base)!r} is taken a thousand times.")
+
+
+def _refuse_used(path: Path) -> None:
+    if find_runs(path):
+        raise UserError(
+            f"{str(path)!r} holds a run already.", f"  go on with it: kdrun resume {path}"
+        )
+
+
+def _quoted(path: Path) -> str:
+    text = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"
+
+
+def _plugins(words: Sequence[str]) -> list[str]:
+    """Install the plugins that the words name, before names are looked up."""
+    given = [word.partition("=")[2] for word in words if word.startswith("plugins=")]
+    names = given[-1].strip("[]").split(",") if given else []
+    return install_plugins(name.strip() for name in names if name.strip())
+
+
+def _parallel(words: Sequence[str]) -> int:
+    """How many jobs of the sweep run at the same time."""
+    for word in words:
+        key, _, value = word.partition("=")
+        if key == "hydra.launcher.n_jobs" and value.isdigit():
+            return int(value)
+    return 1
+
+
+def _workers(settings: HydraConf) -> int:
+    return max(1, int(settings.launcher.get("n_jobs", 1) or 1))
+
+
+def _sweep_status(folder: Path) -> int:
+    statuses = [run.manifest()["status"] for run in find_runs(folder)]
+    return 0 if statuses and all(status == "finished" for status in statuses) else 1
+
+
+def _command() -> str:
+    return " ".join(["kdrun", *sys.argv[1:]])

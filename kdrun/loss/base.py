@@ -1,0 +1,50 @@
+"""What a loss promises the engine."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
+
+
+class Loss(nn.Module):
+    """One distillation objective, with the trainable parts that belong to it.
+
+    The engine calls `taps`, `phases` and `bind` once, before the optimizer exists, and then
+    `forward` each step. It optimizes, saves and resumes the loss's own parameters and buffers.
+    """
+
+    uses_teacher = True
+
+    def taps(self) -> TapRequest:
+        """Which activations of student and teacher the loss reads; none by default."""
+        return TapRequest()
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The spans of training in order; the last one is the main phase."""
+        return (MAIN,)
+
+    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
+        """Build adapters and banks from shapes.
+
+        Raises:
+            UserError: the two networks or the data can't be joined by this loss.
+        """
+
+    def forward(
+        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        """Named scalars, already weighted; the engine sums and logs them."""
+        raise TypeError(f"{type(self).__name__} does not define its terms")
+
+
+def label_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy (a scalar) of logits (N, C) with the labels, smoothed or mixed if they are."""
+    target = batch.targets if batch.soft_targets is None else batch.soft_targets
+    return F.cross_entropy(logits.float(), target)
+
+
+def teacher_logits(teacher: Output | None) -> Tensor:
+    """The teacher's logits (N, C) in float32."""
+    if teacher is None:
+        raise TypeError("this loss reads a teacher, and none was given")
+    return teacher.logits.float()

@@ -1,0 +1,75 @@
+"""`check=true`: what a run would do and take, without doing it."""
+
+import time
+from pathlib import Path
+
+import torch
+from rich.table import Table
+from torch import nn
+
+from kdrun.compare.table import count
+from kdrun.core.folder import Store, is_complete
+from kdrun.core.screen import Screen
+from kdrun.engine.interrupt import Interrupt
+from kdrun.engine.lesson import Session
+from kdrun.measure.cost import macs, parameters
+from kdrun.runner import Plan
+from kdrun.stage.train import Train, build_network
+
+_TIMED_STEPS = 3
+
+
+def report_plan(plan: Plan, screen: Screen) -> None:
+    """Print the stages, what the store has of them, both networks' sizes, and the time needed."""
+    plan.hardware.prepare(plan.config.deterministic)
+    session = plan.session(screen, Interrupt())
+    info = plan.data.info
+    screen.say(f"plan of {plan.config.slug}; nothing was written")
+    screen.say(plan.hardware.reason)
+    screen.say(plan.data.describe())
+    prints = plan.fingerprints(session)
+    table = Table("stage", "network", "parameters", "MACs", "epochs", "fingerprint", "about")
+    store = Store(Path(plan.config.store))
+    for stage in plan.stages:
+        node = stage.network.node
+        network = build_network(node, plan.data, plan.config.seed, "student")
+        mark = prints[stage.place.name]
+        made = stage.place.shared and is_complete(store.folder(mark), mark)
+        table.add_row(
+            stage.place.name,
+            node["name"],
+            count(parameters(network)),
+            count(macs(network, (info.channels, *info.image_size), torch.device("cpu"))),
+            str(stage.recipe.epochs) if isinstance(stage, Train) else "-",
+            mark,
+            "in the store" if made else _estimate(stage, network, plan, session),
+        )
+    screen.show(table)
+
+
+def _estimate(stage: object, network: nn.Module, plan: Plan, session: Session) -> str:
+    """Time of all steps, from a few of forward and backward alone; a teacher's forward added."""
+    if not isinstance(stage, Train):
+        return "as it is"
+    device, size = plan.hardware.device, stage.recipe.batch_size
+    batch = next(iter(plan.data.train.batches(size, dtype=plan.hardware.dtype)))
+    seconds = _step_seconds(network.to(device), batch.inputs, plan, backward=True)
+    if stage.loss["name"] != "ce":
+        teacher = build_network(plan.config.teacher.node, plan.data, 0, "teacher").to(device)
+        seconds += _step_seconds(teacher, batch.inputs, plan, backward=False)
+    total = seconds * plan.data.train.steps(size) * stage.recipe.epochs
+    return f"{total:.0f} s" if total < 120 else f"{total / 60:.0f} min"
+
+
+def _step_seconds(network: nn.Module, inputs: torch.Tensor, plan: Plan, backward: bool) -> float:
+    network.train()
+    for step in range(_TIMED_STEPS + 1):
+        if step == 1:  # the first one warms up
+            started = time.perf_counter()
+        with torch.set_grad_enabled(backward), plan.hardware.autocast():
+            answer = network(inputs).float().sum()
+        if backward:
+            answer.backward()
+        if plan.hardware.device.type == "cuda":
+            torch.cuda.synchronize()
+    return (time.perf_counter() - started) / _TIMED_STEPS

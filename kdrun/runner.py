@@ -1,0 +1,249 @@
+"""From a checked config to a finished run folder: the stages in their order."""
+
+import platform
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from kdrun import __version__
+from kdrun.compare.table import results_table
+from kdrun.core.config import Config
+from kdrun.core.device import Hardware
+from kdrun.core.errors import Interrupted, KdrunError, UserError
+from kdrun.core.folder import (
+    RunFolder,
+    Store,
+    fingerprint,
+    is_complete,
+    share_artefact,
+)
+from kdrun.core.lock import FolderLock
+from kdrun.core.screen import Screen
+from kdrun.dataset.data import Data
+from kdrun.engine.display import Display
+from kdrun.engine.interrupt import Interrupt
+from kdrun.engine.lesson import Session
+from kdrun.stage.artefact import Artefact, read_artefact
+from kdrun.stage.base import Bench, Stage
+from kdrun.stage.evaluate import evaluate
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A config whose every part was checked, and what it resolved to.
+
+    Attributes:
+        config: typed.
+        tree: the same as a plain tree, as it is written to the run folder.
+        data: the splits, read.
+        hardware: device, precision, threads.
+        stages: what leaves models, in order.
+    """
+
+    config: Config
+    tree: Mapping[str, Any]
+    data: Data
+    hardware: Hardware
+    stages: list[Stage]
+
+    def session(self, screen: Screen, interrupt: Interrupt) -> Session:
+        return Session(
+            seed=self.config.seed,
+            hardware=self.hardware,
+            compile=self.config.compile,
+            checkpoint_seconds=self.config.checkpoint_seconds,
+            display=Display(screen),
+            interrupt=interrupt,
+        )
+
+    def fingerprints(self, session: Session) -> dict[str, str]:
+        """Each stage's fingerprint; it covers those of the stages it reads."""
+        found: dict[str, str] = {}
+        for stage in self.stages:
+            identity = stage.identity(self.config, self.data, session)
+            found[stage.place.name] = fingerprint(
+                {**identity, "reads": {name: found[name] for name in stage.place.reads}}
+            )
+        return found
+
+
+def run(plan: Plan, path: Path, screen: Screen, command: str) -> dict[str, Any]:
+    """Run what is not done yet in a run folder, and print the table.
+
+    Args:
+        plan: the checked config.
+        path: the run folder; one that was interrupted is gone on with.
+        screen: where the user reads.
+        command: the words that started this, for the record.
+
+    Returns:
+        The summary, as in `summary.json`.
+
+    Raises:
+        RunInUse: another process is writing the folder.
+        KdrunError: a stage failed; the manifest says so and the run can be resumed.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    folder = RunFolder(path)
+    with FolderLock(path).acquire(wait=False), Interrupt() as interrupt:
+        screen.log_to(folder.log)
+        try:
+            return _recorded(plan, folder, screen, interrupt, command)
+        finally:
+            screen.log_to(None)
+
+
+def _recorded(
+    plan: Plan, folder: RunFolder, screen: Screen, interrupt: Interrupt, command: str
+) -> dict[str, Any]:
+    """Run the stages and keep the manifest's status true, whatever happens."""
+    started = time.monotonic()
+    before = folder.manifest().get("seconds", 0.0)
+    folder.write_config(plan.tree)
+    folder.update(
+        **{"started": _now(), "command": command, **folder.manifest()},
+        status="running",
+        error=None,
+        seed=plan.config.seed,
+        tags=plan.config.tags,
+        name=plan.config.slug,
+        hardware=plan.hardware.reason,
+        environment=_environment(),
+    )
+    ending: dict[str, Any] = {"status": "failed", "error": None}
+    try:
+        summary = _stages(plan, folder, screen, interrupt)
+        ending = {"status": "finished", "error": None}
+    except (Interrupted, KeyboardInterrupt) as error:
+        ending = {"status": "interrupted", "error": str(error)}
+        raise
+    except KdrunError as error:
+        ending["error"] = str(error)
+        raise
+    except Exception as error:
+        ending["error"] = f"{type(error).__name__}: {error}"
+        screen.note(traceback.format_exc())
+        raise
+    finally:
+        seconds = before + time.monotonic() - started
+        folder.update(**ending, ended=_now(), seconds=seconds)
+    return summary
+
+
+def _stages(plan: Plan, folder: RunFolder, screen: Screen, interrupt: Interrupt) -> dict[str, Any]:
+    plan.hardware.prepare(plan.config.deterministic)
+    session = plan.session(screen, interrupt)
+    bench = Bench(plan.config, plan.data, session, screen, {})
+    prints = plan.fingerprints(session)
+    screen.say(f"{plan.config.slug} in {folder.path}")
+    screen.say(plan.hardware.reason)
+    for stage in plan.stages:
+        artefact = _obtain(stage, bench, folder, Store(plan.config.store), prints[stage.place.name])
+        bench = replace(bench, artefacts={**bench.artefacts, stage.place.name: artefact})
+        folder.gather_metrics(folder.stage(done.place.folder) for done in plan.stages)
+    rows = {stage.place.row: bench.artefacts[stage.place.name] for stage in plan.stages}
+    started = time.monotonic()
+    summary = evaluate(bench, rows, folder)
+    _record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
+    screen.show(results_table(summary))
+    screen.say(f"written to {folder.path}")
+    return summary
+
+
+def _obtain(stage: Stage, bench: Bench, folder: RunFolder, store: Store, identity: str) -> Artefact:
+    """The stage's artefact in the run folder: there already, from the store, or made now."""
+    place = folder.stage(stage.place.folder)
+    if is_complete(place, identity):
+        return read_artefact(place)
+    started = time.monotonic()
+    found = False
+    if stage.place.shared:
+        found = _share(stage, bench, store, identity, place)
+    else:
+        stage.execute(bench, place, identity)
+    artefact = read_artefact(place)
+    _record_stage(folder, stage.place.name, identity, time.monotonic() - started, shared=found)
+    bench.screen.say(_outcome(stage, artefact, found))
+    return artefact
+
+
+def _share(stage: Stage, bench: Bench, store: Store, identity: str, place: Path) -> bool:
+    """Take the artefact from the store, making it there first; whether it was there before."""
+    shared = store.folder(identity)
+    if is_complete(shared, identity):
+        share_artefact(shared, place)
+        return True
+    with store.lock(identity).acquire(wait=True, on_wait=bench.screen.say):
+        found = is_complete(shared, identity)
+        if not found:
+            stage.execute(bench, shared, identity)
+        share_artefact(shared, place)
+    return found
+
+
+def _record_stage(
+    folder: RunFolder, name: str, identity: str | None, seconds: float, shared: bool
+) -> None:
+    stages = folder.manifest().get("stages", {})
+    before = stages.get(name, {}).get("seconds", 0.0)
+    entry = {"fingerprint": identity, "seconds": before + seconds, "from_store": shared}
+    folder.update(stages={**stages, name: entry})
+
+
+def _outcome(stage: Stage, artefact: Artefact, found: bool) -> str:
+    record = artefact.record
+    accuracy = record["validation"]["accuracy"]
+    how = f"{record['epochs']} epochs, {record['seconds']:.1f} s" if record["epochs"] else "taken"
+    if found:
+        how += ", from the store"
+    stopped = f"; {record['stopped']}" if record.get("stopped") else ""
+    return (
+        f"{stage.place.name}: {record['model']['name']}, validation {accuracy:.2%} ({how}{stopped})"
+    )
+
+
+def _environment() -> dict[str, Any]:
+    """What the bits of a result depend on, beside config and seed."""
+    packages = ("torch", "torchvision", "numpy", "hydra-core")
+    return {
+        "python": platform.python_version(),
+        "kdrun": __version__,
+        "packages": {name: version(name) for name in packages},
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "git_commit": _commit(),
+        "argv": sys.argv,
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the code that is run from, where that is a checkout."""
+    words = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(words, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def refuse_used(path: Path) -> None:
+    """A new run does not go into a folder that holds one.
+
+    Raises:
+        UserError: there is a run in it.
+    """
+    if RunFolder(path).is_run:
+        raise UserError(
+            f"{str(path)!r} holds a run already.", f"  go on with it: kdrun resume {path}"
+        )

@@ -1,0 +1,112 @@
+"""What a stage leaves: weights, how to rebuild the module, and a record of how they came about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from kdrun import model
+from kdrun.core.atomic import write_json
+from kdrun.core.errors import DamagedFile, UserError
+from kdrun.core.folder import BEST_WEIGHTS, FORMAT, MODEL, RECORD, WEIGHTS, read_record
+from kdrun.core.types import DataInfo
+from kdrun.engine.weights import read_weights, write_weights
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A finished stage's folder and what its record says.
+
+    Attributes:
+        folder: holds the weights, the model's description and the record.
+        record: fingerprint, stage, model, classes, epochs, scores, seconds, sums of the files.
+    """
+
+    folder: Path
+    record: Mapping[str, Any]
+
+    def network(self, best: bool = False) -> nn.Module:
+        """Rebuild the network with the weights of the last epoch, or of the best by validation.
+
+        Raises:
+            DamagedFile: the weights are not those that were written.
+        """
+        info = DataInfo(**_tuples(self.record["data"]))
+        network = model.build(self.record["model"], info)
+        network.load_state_dict(self.weights(best))
+        return network.eval()
+
+    def weights(self, best: bool = False) -> dict[str, Tensor]:
+        """The weights alone, checked against the record's sum."""
+        name = BEST_WEIGHTS if best and self.has_best else WEIGHTS
+        path = self.folder / name
+        if not path.exists() or _sum(path) != self.record["sums"][name]:
+            raise DamagedFile(
+                f"{str(path)!r} is not what its stage wrote.",
+                "  delete its folder and resume the run: the stage is made again",
+            )
+        return read_weights(path)
+
+    @property
+    def has_best(self) -> bool:
+        return BEST_WEIGHTS in self.record["sums"]
+
+    @property
+    def bytes_on_disk(self) -> int:
+        return (self.folder / WEIGHTS).stat().st_size
+
+
+def write_artefact(
+    folder: Path,
+    record: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    best: Mapping[str, Tensor] | None = None,
+) -> Artefact:
+    """Write the parts and, last of all, the record that makes the folder an artefact."""
+    write_weights(folder / WEIGHTS, weights)
+    sums = {WEIGHTS: _sum(folder / WEIGHTS)}
+    if best is not None:
+        write_weights(folder / BEST_WEIGHTS, best)
+        sums[BEST_WEIGHTS] = _sum(folder / BEST_WEIGHTS)
+    write_json(
+        folder / MODEL, {"format": FORMAT, **{key: record[key] for key in ("model", "data")}}
+    )
+    write_json(folder / RECORD, {"format": FORMAT, **record, "sums": sums})
+    return read_artefact(folder)
+
+
+def read_artefact(folder: Path) -> Artefact:
+    """The artefact in a folder.
+
+    Raises:
+        UserError: there is none, or a newer kdrun wrote it.
+    """
+    record = read_record(folder)
+    if record is None:
+        raise UserError(f"{str(folder)!r} holds no finished artefact.")
+    if record["format"] > FORMAT:
+        raise UserError(
+            f"{str(folder)!r} has format {record['format']}; this kdrun reads up to {FORMAT}."
+        )
+    return Artefact(folder, record)
+
+
+def describe_data(info: DataInfo) -> dict[str, Any]:
+    """The part of a record that rebuilds a `DataInfo`."""
+    return {
+        "classes": list(info.classes),
+        "channels": info.channels,
+        "image_size": list(info.image_size),
+        "train_size": info.train_size,
+    }
+
+
+def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+
+
+def _sum(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()

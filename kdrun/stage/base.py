@@ -1,0 +1,70 @@
+"""What every stage is, and what it works with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from kdrun.core.config import Config, Network
+from kdrun.core.screen import Screen
+from kdrun.dataset.data import Data
+from kdrun.engine.lesson import Session
+from kdrun.stage.artefact import Artefact
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a stage works with.
+
+    Attributes:
+        config: the run's.
+        data: its splits.
+        session: device, seed, display.
+        screen: where to say something.
+        artefacts: what the stages before left, by stage name.
+    """
+
+    config: Config
+    data: Data
+    session: Session
+    screen: Screen
+    artefacts: Mapping[str, Artefact]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a stage stands in a run.
+
+    Attributes:
+        name: teacher, alone, distill, ...
+        folder: its folder's name in the run folder.
+        row: what its model is called in the table.
+        shared: whether runs may share its artefact through the store.
+        reads: names of the stages whose artefacts it takes.
+    """
+
+    name: str
+    folder: str
+    row: str
+    shared: bool
+    reads: tuple[str, ...] = ()
+
+
+class Stage(Protocol):
+    """One step of a run with an artefact of its own."""
+
+    @property
+    def place(self) -> Place: ...
+
+    @property
+    def network(self) -> Network:
+        """The config of the network that the stage leaves."""
+        ...
+
+    def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+        """All that determines the artefact, beside what the stage reads."""
+        ...
+
+    def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
+        """Leave the artefact in `folder`; go on from what an interrupted try left there."""
+        ...

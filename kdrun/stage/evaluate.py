@@ -1,0 +1,140 @@
+"""The last stage: every model on the test split, once, when all choices are made."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from kdrun.core.device import Hardware
+from kdrun.core.folder import RunFolder
+from kdrun.engine.evaluate import measure
+from kdrun.measure.cost import macs, parameters
+from kdrun.measure.latency import latencies
+from kdrun.measure.metrics import Meter, agreement, gain_interval, half_width
+from kdrun.stage.artefact import Artefact
+from kdrun.stage.base import Bench
+
+
+def evaluate(bench: Bench, rows: Mapping[str, Artefact], folder: RunFolder) -> dict[str, Any]:
+    """Measure every model, write `summary.json` and `predictions.npz`, return the summary.
+
+    Answers are computed in float32, whatever a network was trained in, so that rows compare.
+
+    Args:
+        bench: the run's data, device and settings.
+        rows: what the model is called in the table -> its artefact.
+        folder: the run folder.
+    """
+    hardware = Hardware(
+        bench.session.hardware.device, "fp32", bench.session.hardware.threads, "evaluation"
+    )
+    networks = {row: artefact.network().to(hardware.device) for row, artefact in rows.items()}
+    meters = {row: _meter(bench, network, hardware) for row, network in networks.items()}
+    table = [_row(bench, row, rows[row], networks[row], meters, hardware) for row in rows]
+    _add_best(bench, table, rows, hardware)
+    _add_latency(bench, table, networks)
+    _add_gain(table, meters)
+    predictions = io.BytesIO()
+    np.savez_compressed(predictions, allow_pickle=False, **_arrays(bench, meters))
+    folder.write_predictions(predictions.getvalue())
+    summary = {
+        "split": "test",
+        "samples": bench.data.test.size,
+        "epoch": bench.config.recipe.select,
+        "dataset": bench.config.dataset["name"],
+        "rows": table,
+    }
+    folder.write_summary(summary)
+    return summary
+
+
+def _meter(bench: Bench, network: nn.Module, hardware: Hardware) -> Meter:
+    return measure(network, bench.data.test, hardware, bench.config.evaluate.batch_size)
+
+
+def _row(
+    bench: Bench,
+    row: str,
+    artefact: Artefact,
+    network: nn.Module,
+    meters: Mapping[str, Meter],
+    hardware: Hardware,
+) -> dict[str, Any]:
+    info = bench.data.info
+    scores = meters[row].compute()
+    return {
+        "model": row,
+        "name": artefact.record["model"]["name"],
+        **scores.as_dict(),
+        "accuracy_half_width": half_width(scores.accuracy, scores.n),
+        "agreement": agreement(
+            meters[row].predictions().predicted, meters["teacher"].predictions().predicted
+        ),
+        "parameters": parameters(network),
+        "macs": macs(network, (info.channels, *info.image_size), hardware.device),
+        "bytes": artefact.bytes_on_disk,
+        "epochs": artefact.record["epochs"],
+        "seconds": artefact.record["seconds"],
+        "images_per_second": artefact.record.get("images_per_second"),
+        "fingerprint": artefact.record["fingerprint"],
+    }
+
+
+def _add_best(
+    bench: Bench,
+    table: list[dict[str, Any]],
+    rows: Mapping[str, Artefact],
+    hardware: Hardware,
+) -> None:
+    """The test accuracy of the epoch that validation calls the best, beside the last epoch's."""
+    for entry in table:
+        artefact = rows[entry["model"]]
+        if not artefact.has_best:
+            continue
+        meter = _meter(bench, artefact.network(best=True).to(hardware.device), hardware)
+        entry["best"] = {
+            "epoch": artefact.record["best_epoch"],
+            "accuracy": meter.compute().accuracy,
+        }
+
+
+def _add_latency(
+    bench: Bench, table: list[dict[str, Any]], networks: Mapping[str, nn.Module]
+) -> None:
+    settings, info = bench.config.evaluate.latency, bench.data.info
+    device = bench.session.hardware.device
+    sample = torch.zeros(settings.batch_size, info.channels, *info.image_size, device=device)
+    timed = latencies(
+        dict(networks), sample, threads=settings.threads, seconds=settings.seconds * len(networks)
+    )
+    for entry in table:
+        entry["latency"] = asdict(timed[entry["model"]])
+
+
+def _add_gain(table: list[dict[str, Any]], meters: Mapping[str, Meter]) -> None:
+    """The distilled student's gain over the control on the same test images."""
+    if "alone" not in meters:
+        return
+    control = meters["alone"].predictions()
+    for entry in table:
+        if entry["model"] == "distilled":
+            own = meters["distilled"].predictions()
+            gain, low, high = gain_interval(
+                own.predicted == own.target, control.predicted == control.target
+            )
+            entry["gain"] = {"over": "alone", "accuracy": gain, "low": low, "high": high}
+
+
+def _arrays(bench: Bench, meters: Mapping[str, Meter]) -> dict[str, np.ndarray]:
+    """Index and target once, then each row's predicted class and probability of the target."""
+    first = next(iter(meters.values())).predictions()
+    arrays = {"index": bench.data.test.ids.numpy(), "target": first.target}
+    for row, meter in meters.items():
+        found = meter.predictions()
+        arrays[f"{row}/predicted"] = found.predicted
+        arrays[f"{row}/probability"] = found.probability
+    return arrays

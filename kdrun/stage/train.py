@@ -1,0 +1,205 @@
+"""Stages that train one network: the teacher, the controls, the distilled student."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdrun import model
+from kdrun.core.config import Config, Network, Recipe, StopWhen
+from kdrun.core.registry import resolve
+from kdrun.core.seeds import seed_of
+from kdrun.core.taps import place_taps, tap_shapes
+from kdrun.core.types import TapShapes
+from kdrun.dataset.data import Data
+from kdrun.engine import checkpoint
+from kdrun.engine.frozen import freeze
+from kdrun.engine.lesson import Lesson, Session, Trained
+from kdrun.engine.loop import train
+from kdrun.loss.base import Loss
+from kdrun.loss.table import LOSSES
+from kdrun.measure.metrics import Scores
+from kdrun.model.vision import load_pretrained
+from kdrun.stage.artefact import Artefact, describe_data, write_artefact
+from kdrun.stage.base import Bench, Place
+from kdrun.stage.take import leave_as_is
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a network with a loss; see `Stage`.
+
+    Attributes:
+        place: where the stage stands.
+        role: `teacher` or `student`: whose model and starting weights these are.
+        network: its part of the config.
+        loss: the loss's config node.
+        recipe: how.
+        init: `scratch`, `teacher`, or the name of torchvision's weights.
+        frozen: globs of module paths that don't learn.
+        stop: when validation says that it is enough.
+    """
+
+    place: Place
+    role: str
+    network: Network
+    loss: Mapping[str, Any]
+    recipe: Recipe
+    init: str = "scratch"
+    frozen: tuple[str, ...] = ()
+    stop: StopWhen | None = None
+
+    def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+        return {
+            "stage": "train",
+            "role": self.role,
+            "model": self.network.node,
+            "taps": self.network.taps.model_dump(),
+            "loss": dict(self.loss),
+            "recipe": self.recipe.model_dump(),
+            "init": self.init,
+            "frozen": list(self.frozen),
+            "stop": self.stop and self.stop.model_dump(),
+            "data": data.digest,
+            "augment": data.augment if self.recipe.augment else None,
+            "seed": session.seed,
+            "precision": session.hardware.precision,
+            "device": session.hardware.device.type,
+            "deterministic": config.deterministic,
+            "compile": session.compile,
+        }
+
+    def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
+        seed = bench.session.seed
+        student = build_network(self.network.node, bench.data, seed, self.role)
+        notes, whole = self._start(student, bench)
+        if whole:
+            leave_as_is(bench, folder, student, self.network, f"weights {self.init}", fingerprint)
+            return
+        lesson = self._lesson(bench, student, notes)
+        for note in notes:
+            bench.screen.note(f"{self.place.name}: {note}")
+        trained = train(lesson, bench.session, folder)
+        best = self.recipe.select == "best"
+        write_artefact(
+            folder,
+            self._record(bench, trained, notes, fingerprint),
+            trained.best_weights if best else trained.weights,
+            None if best else trained.best_weights,
+        )
+        checkpoint.clear(folder)
+
+    def _start(self, network: nn.Module, bench: Bench) -> tuple[list[str], bool]:
+        """Fill in the weights to start from; what was done, and whether that was all of them."""
+        if self.init == "scratch":
+            return [], False
+        if self.init == "teacher":
+            return take_weights(network, bench.artefacts["teacher"].weights()), False
+        left = load_pretrained(network, self.network.name, self.init)
+        missing = f", but for {', '.join(left)}" if left else ""
+        return [f"started from {self.init}{missing}"], not left
+
+    def _lesson(self, bench: Bench, student: nn.Module, notes: list[str]) -> Lesson:
+        """Join student, teacher and loss; `notes` gains what was done to the teacher."""
+        torch.manual_seed(seed_of(bench.session.seed, "loss", self.place.name))
+        loss = build_loss(self.loss)
+        own = seat(self.role, self.network, student, loss.taps().student, bench.data)
+        teacher, other = None, None
+        if loss.uses_teacher:
+            original = bench.artefacts["teacher"].network()
+            other = seat("teacher", bench.config.teacher, original, loss.taps().teacher, bench.data)
+            images = next(iter(bench.data.train.batches(self.recipe.batch_size))).inputs
+            teacher, how = freeze(original, other.places.values(), bench.session.hardware, images)
+            notes.append(how)
+        loss.bind(own.shapes, other.shapes if other else None, bench.data.info)
+        return Lesson(
+            stage=self.place.name,
+            model_name=self.network.name,
+            student=student,
+            teacher=teacher,
+            loss=loss,
+            data=bench.data,
+            recipe=self.recipe,
+            student_places=own.places,
+            teacher_places=other.places if other else {},
+            frozen=self.frozen,
+            good_enough=good_enough(self.stop, bench.artefacts),
+        )
+
+    def _record(
+        self, bench: Bench, trained: Trained, notes: list[str], fingerprint: str
+    ) -> dict[str, Any]:
+        return {
+            "fingerprint": fingerprint,
+            "stage": self.place.name,
+            "model": self.network.node,
+            "data": describe_data(bench.data.info),
+            "source": "trained",
+            "epochs": trained.epochs,
+            "epochs_planned": self.recipe.epochs,
+            "select": self.recipe.select,
+            "best_epoch": trained.best.epoch,
+            "best_validation_accuracy": trained.best.accuracy,
+            "validation": trained.validation.as_dict(),
+            "seconds": trained.seconds,
+            "images_per_second": trained.images_per_second,
+            "stopped": trained.stopped,
+            "hardware": bench.session.hardware.reason,
+            "notes": [*notes, *trained.notes],
+        }
+
+
+def build_network(node: Mapping[str, Any], data: Data, seed: int, role: str) -> nn.Module:
+    """A network with the weights that this seed gives to this role."""
+    torch.manual_seed(seed_of(seed, "init", role))
+    return model.build(node, data.info)
+
+
+def build_loss(node: Mapping[str, Any]) -> Loss:
+    """A loss from its config node, not bound yet."""
+    settings = {key: value for key, value in node.items() if key != "name"}
+    return resolve("loss", LOSSES, node["name"])(**settings)
+
+
+def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    """Take over each tensor whose name and shape agree; how many did, in words."""
+    own = network.state_dict()
+    fitting = {
+        name: value
+        for name, value in weights.items()
+        if name in own and own[name].shape == value.shape
+    }
+    network.load_state_dict(fitting, strict=False)
+    return [f"started from {len(fitting)} of {len(own)} tensors of the teacher"]
+
+
+def good_enough(
+    rule: StopWhen | None, artefacts: Mapping[str, Artefact]
+) -> Callable[[Scores], bool] | None:
+    """A test of validation scores, from the config's rule."""
+    if rule is None:
+        return None
+    if rule.of is not None and rule.within is not None:
+        level = artefacts[rule.of].record["validation"][rule.metric] - rule.within
+    else:
+        level = rule.reaches
+    metric = rule.metric
+    return lambda scores: getattr(scores, metric) >= level
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Where a loss reads one network: its taps' module paths, and their shapes."""
+
+    places: dict[str, str]
+    shapes: TapShapes
+
+
+def seat(
+    role: str, config: Network, network: nn.Module, request: Mapping[str, str], data: Data
+) -> Seat:
+    places = place_taps(role, request, config.taps.over(model.roles(network)), network)
+    return Seat(places, TapShapes(tap_shapes(network, places, data.info), network))

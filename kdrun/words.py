@@ -1,0 +1,214 @@
+"""The words after `kdrun`, held against conf/ before Hydra sees them.
+
+Hydra's own complaints about an unknown choice or key show search paths and no nearest name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from kdrun.core.errors import Fault, UserError, nearest
+
+ROLES = ("teacher", "student")
+_GENERIC = "torchvision"  # the file that stands for each torchvision name without its own
+
+
+def conf_folder() -> Path:
+    """conf/ beside the package when installed from a wheel, else the checkout's."""
+    package = Path(__file__).resolve().parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run that the words ask for.
+
+    Attributes:
+        words: those of this run, without sweeps.
+        tree: the resolved config; faulty words are left out of it.
+        faults: unknown names and keys.
+        unknown: the groups whose choice is unknown, so that the default stands in the tree.
+    """
+
+    words: tuple[str, ...]
+    tree: dict[str, Any]
+    faults: tuple[Fault, ...]
+    unknown: frozenset[str]
+
+
+def read_jobs(words: Sequence[str], multirun: bool, folders: Sequence[str] = ()) -> list[Job]:
+    """The resolved config of every run that the words ask for.
+
+    Args:
+        words: Hydra overrides.
+        multirun: whether several values mean several runs.
+        folders: more folders with groups, from `--config-dir`.
+
+    Raises:
+        UserError: the words are no settings at all, or the config can't be composed.
+    """
+    offer_models()
+    parsed = _parse(words)
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        search = [f"hydra.searchpath=[{','.join(folders)}]"] if folders else []
+        _check_sweeps(parsed, multirun)
+        jobs = _expand(words) if multirun else [tuple(words)]
+        return [_read_job(job, search) for job in jobs]
+
+
+def offer_models() -> None:
+    """Make each file of conf/model a choice of both `teacher` and `student`."""
+    store = ConfigStore.instance()
+    for path in (conf_folder() / "model").glob("*.yaml"):
+        for role in ROLES:
+            node = {"defaults": [f"/model/{path.stem}@_here_"]}
+            store.store(group=role, name=path.stem, node=node)
+
+
+def offer_by_name(role: str, name: str) -> bool:
+    """Make a model without a file a choice, if there is a model of that name."""
+    models = import_module("kdrun.model")
+    if name not in models.names():
+        return False
+    node = {"defaults": [f"/model/{_GENERIC}@_here_", "_self_"], "name": name}
+    ConfigStore.instance().store(group=role, name=name, node=node)
+    return True
+
+
+def _parse(words: Sequence[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(list(words))
+    except OverrideParseException as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{error.override!r} is no setting: {reason}",
+            "  write key=value, e.g. loss.temperature=4; lists as [a,b]; kdrun --help",
+        ) from error
+
+
+def _check_sweeps(parsed: Sequence[Override], multirun: bool) -> None:
+    several = [str(one.input_line) for one in parsed if one.is_sweep_override()]
+    if several and not multirun:
+        raise UserError(
+            f"{several[0]!r} holds several values.",
+            f"  to run each of them: kdrun -m {' '.join(several)}",
+        )
+
+
+def _read_job(words: tuple[str, ...], search: list[str]) -> Job:
+    """Compose one run's config without the words that are faulty, and say which these are."""
+    loader = GlobalHydra.instance().config_loader()
+    assert loader is not None
+    faults: list[Fault] = []
+    choices: list[Override] = []
+    settings: list[Override] = []
+    unknown: set[str] = set()
+    for override in _parse(words):
+        group = str(override.key_or_group).partition("@")[0]
+        options = [name for name in loader.get_group_options(group) if not name.startswith("_")]
+        fault = _unknown_choice(group, override, options, search)
+        if fault is not None:
+            faults.append(fault)
+            unknown.add(group)
+        else:
+            (choices if options else settings).append(override)
+    base = _compose(search + [str(one.input_line) for one in choices])
+    good = list(choices)
+    for override in settings:
+        if str(override.key_or_group).partition(".")[0] in unknown:
+            continue  # the key may belong to what could not be found
+        fault = _unknown_key(base, override)
+        if fault is None:
+            good.append(override)
+        else:
+            faults.append(fault)
+    config = _compose(search + [str(one.input_line) for one in good])
+    return Job(words, _resolve(config), tuple(faults), frozenset(unknown))
+
+
+def _unknown_choice(
+    group: str, override: Override, options: list[str], search: list[str]
+) -> Fault | None:
+    name = override.value()
+    if not options or override.is_delete() or not isinstance(name, str) or name in options:
+        return None
+    if group in ROLES and offer_by_name(group, name):
+        return None
+    return _unknown(group, name, options, search)
+
+
+def _unknown(group: str, name: str, options: list[str], search: list[str]) -> Fault | None:
+    if search:
+        return None  # the user's own folders may have it; Hydra says when not
+    known = options
+    if group in ROLES:
+        known = import_module("kdrun.model").names()
+    close = nearest(name, known)
+    listed = "models" if group in ROLES else _plural(group)
+    hint = f"nearest: {close}" if close else f"there is {', '.join(options[:12])}"
+    return Fault("", f"no {group} is called {name!r}.\n  {hint}        all: kdrun list {listed}")
+
+
+def _plural(group: str) -> str:
+    return {"loss": "losses"}.get(group, f"{group}s")
+
+
+def _expand(words: Sequence[str]) -> list[tuple[str, ...]]:
+    """Every combination that Hydra's basic sweeper would run."""
+    batches = BasicSweeper.split_arguments(_parse(words), max_batch_size=None)
+    return [tuple(job) for batch in batches for job in batch]
+
+
+def _compose(words: list[str]) -> DictConfig:
+    try:
+        return compose("config", overrides=words)
+    except (HydraException, OmegaConfBaseException) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise UserError(lines[0], *lines[1:3]) from error
+
+
+def _resolve(config: DictConfig) -> dict[str, Any]:
+    try:
+        tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    except OmegaConfBaseException as error:
+        raise UserError(f"the config can't be resolved: {str(error).splitlines()[0]}") from error
+    assert isinstance(tree, dict)
+    return {str(key): value for key, value in tree.items() if key != "hydra"}
+
+
+def _unknown_key(base: DictConfig, override: Override) -> Fault | None:
+    """A key that is nowhere in the config, with the nearest of its siblings."""
+    key = str(override.key_or_group)
+    plain = not (override.is_add() or override.is_force_add() or override.is_delete())
+    if not plain or key.startswith(("hydra.", "hydra/")):
+        return None
+    node: Any = base
+    names = key.split("/")[0].split(".") if "/" not in key else []
+    for depth, name in enumerate(names):
+        if not isinstance(node, DictConfig):
+            return Fault(key, f"{'.'.join(names[:depth])!r} has no keys below it")
+        if name not in node:
+            siblings = [str(sibling) for sibling in node]
+            if not siblings and depth:
+                return None  # an open mapping such as recipe.lr_by_model
+            owner = node.get("name") if depth else "the config"
+            close = nearest(name, siblings)
+            hint = f"nearest: {close}" if close else f"its keys: {', '.join(siblings)}"
+            return Fault(key, f"unknown key of {owner!r}; {hint}")
+        node = node._get_node(name)
+        if isinstance(node, DictConfig) and node._is_none():
+            return None
+    return None
