@@ -1,0 +1,20 @@
+"""Putting a network into evaluation and back."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+
+@contextmanager
+def evaluating(*networks: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while; then each module is as it was, also where they differed."""
+    modules = [module for network in networks for module in network.modules()]
+    training = [module.training for module in modules]
+    for network in networks:
+        network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in zip(modules, training, strict=True):
+            module.training = mode
