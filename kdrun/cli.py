@@ -7,8 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from kdrun import __version__
-from kdrun.core.errors import KdrunError
-from kdrun.core.screen import Screen
+from kdrun.core.screen import Screen, report
 
 # Words of Hydra that only look at the config; they never start a run.
 _LOOKING = ("--cfg", "-c", "--info", "-i", "--shell-completion", "-sc", "--hydra-help")
@@ -20,17 +19,11 @@ def main() -> None:
     screen = Screen()
     try:
         status = _dispatch(words, screen)
-    except KdrunError as error:
-        if "debug=true" in words:
-            raise
-        screen.fail(*error.lines)
-        status = error.status
-    except KeyboardInterrupt:
-        screen.fail("interrupted.")
-        status = 130
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         sys.stderr.close()
         status = 141
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the user gets a sentence
+        status = report(error, screen, debug="debug=true" in words)
     sys.exit(status)
 
 

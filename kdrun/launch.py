@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from kdrun.core.errors import ConfigError, Fault, KdrunError, UserError
+from kdrun.core.errors import ConfigError, Fault, UserError
 from kdrun.core.folder import find_runs
 from kdrun.core.plugins import install_plugins
-from kdrun.core.screen import Screen
+from kdrun.core.screen import Screen, report
 from kdrun.words import Job, conf_folder, offer_models, read_jobs
 
 if TYPE_CHECKING:
@@ -76,21 +75,14 @@ def run_job(config: DictConfig) -> None:
     tree = OmegaConf.to_container(config, resolve=True)
     assert isinstance(tree, dict)
     screen = Screen()
+    status = 0
     try:
-        plan = check({str(key): value for key, value in tree.items()}, _workers(settings))
+        plan = check({str(key): value for key, value in tree.items() if key != "hydra"}, _workers())
         run(plan, Path(settings.runtime.output_dir), screen, _command())
-    except KdrunError as error:
-        interrupted = error.status >= 128
-        if tree["debug"] or (not sweep and not interrupted):
-            raise
-        screen.fail(*error.lines)
-        if interrupted:
-            screen.fail(f"go on with it: kdrun resume {settings.runtime.output_dir}")
-            raise SystemExit(error.status) from error
-    except Exception as error:  # a fault of ours: its trace is in the log
-        if tree["debug"] or not sweep:
-            raise
-        screen.fail(f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - Hydra would print its own trace
+        status = report(error, screen, bool(tree["debug"]))
+    if status >= 128 or (status and not sweep):
+        raise SystemExit(status)
 
 
 def _check(jobs: Sequence[Job], parallel: int) -> "list[Plan]":
@@ -184,8 +176,9 @@ def _parallel(words: Sequence[str]) -> int:
     return 1
 
 
-def _workers(settings: HydraConf) -> int:
-    return max(1, int(settings.launcher.get("n_jobs", 1) or 1))
+def _workers() -> int:
+    """How many jobs this machine runs at the same time, in a job of a sweep."""
+    return max(1, int(HydraConfig.get().launcher.get("n_jobs", 1) or 1))
 
 
 def _sweep_status(folder: Path) -> int:

@@ -121,11 +121,14 @@ def _recorded(
     try:
         summary = _stages(plan, folder, screen, interrupt)
         ending = {"status": "finished", "error": None}
-    except (Interrupted, KeyboardInterrupt) as error:
-        ending = {"status": "interrupted", "error": str(error)}
+    except KeyboardInterrupt:
+        ending = {"status": "interrupted", "error": "interrupted at once"}
         raise
     except KdrunError as error:
-        ending["error"] = str(error)
+        ending["error"] = error.lines[0]
+        if isinstance(error, Interrupted):
+            ending["status"] = "interrupted"
+        error.lines = (*error.lines, f"  go on with it: kdrun resume {folder.path}")
         raise
     except Exception as error:
         ending["error"] = f"{type(error).__name__}: {error}"
@@ -180,7 +183,9 @@ def _share(stage: Stage, bench: Bench, store: Store, identity: str, place: Path)
     if is_complete(shared, identity):
         share_artefact(shared, place)
         return True
-    with store.lock(identity).acquire(wait=True, on_wait=bench.screen.say):
+    interrupt, name = bench.session.interrupt, stage.place.name
+    lock = store.lock(identity)
+    with lock.acquire(wait=True, on_wait=bench.screen.say, meanwhile=lambda: interrupt.check(name)):
         found = is_complete(shared, identity)
         if not found:
             stage.execute(bench, shared, identity)

@@ -24,9 +24,9 @@ _passages: Counter[str] = Counter()  # of this process, so that a test can name 
 
 
 def fault(point: str) -> None:
-    """Where a test strikes: `KDRUN_FAULT=POINT:N[:kill|term|raise|enospc]`, at the N-th passage.
+    """Where a test strikes: `KDRUN_FAULT=POINT:N[:HOW]`, at the N-th passage of the point.
 
-    `kill` (SIGKILL, the default) and `term` (SIGTERM) are signals to this process.
+    HOW is raise, enospc, or a signal to this process: kill (the default), term or int.
     """
     plan = os.environ.get("KDRUN_FAULT", "").split(":")
     if plan[0] != point:
@@ -41,7 +41,7 @@ def _strike(point: str, how: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if how == "raise":
         raise RuntimeError(f"injected at {point}")
-    os.kill(os.getpid(), signal.SIGTERM if how == "term" else signal.SIGKILL)
+    os.kill(os.getpid(), signal.Signals[f"SIG{how.upper()}"])
 
 
 @contextmanager

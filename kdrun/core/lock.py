@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,8 @@ from weakref import WeakSet
 
 from kdrun.core.atomic import writing
 from kdrun.core.errors import RunInUse, UserError
+
+_POLL = 0.2  # seconds between two looks at a lock that somebody else holds
 
 
 class FolderLock:
@@ -28,12 +31,18 @@ class FolderLock:
         self._path = folder / ".lock"
         self._descriptor: int | None = None
 
-    def acquire(self, wait: bool, on_wait: Callable[[str], None] | None = None) -> Self:
+    def acquire(
+        self,
+        wait: bool,
+        on_wait: Callable[[str], None] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Self:
         """Take the lock.
 
         Args:
             wait: until the holder is done; else give up at once.
             on_wait: told once who holds the lock, before waiting.
+            meanwhile: called a few times a second while waiting; it may raise to give up.
 
         Raises:
             RunInUse: somebody holds it, and `wait` is false.
@@ -45,7 +54,7 @@ class FolderLock:
         self._descriptor = descriptor
         _held.add(self)
         try:
-            self._lock(descriptor, wait, on_wait)
+            self._lock(descriptor, wait, on_wait, meanwhile)
         except BaseException:
             self._forget()
             raise
@@ -68,7 +77,13 @@ class FolderLock:
     ) -> None:
         self.release()
 
-    def _lock(self, descriptor: int, wait: bool, on_wait: Callable[[str], None] | None) -> None:
+    def _lock(
+        self,
+        descriptor: int,
+        wait: bool,
+        on_wait: Callable[[str], None] | None,
+        meanwhile: Callable[[], None] | None,
+    ) -> None:
         if not self._try_lock(descriptor):
             if not wait:
                 raise RunInUse(
@@ -77,7 +92,11 @@ class FolderLock:
                 )
             if on_wait is not None:
                 on_wait(f"waiting for {str(self.folder)!r}, in use by {self._holder()}")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Polled, as a signal that only sets a flag would not end a wait inside flock.
+            while not self._try_lock(descriptor):
+                if meanwhile is not None:
+                    meanwhile()
+                time.sleep(_POLL)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
 

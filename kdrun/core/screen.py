@@ -2,11 +2,14 @@
 
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
+
+from kdrun.core.errors import KdrunError
 
 
 class Screen:
@@ -58,6 +61,23 @@ class Screen:
             with plain.capture() as captured:
                 plain.print(renderable)
             self.note(captured.get())
+
+
+def report(error: BaseException, screen: Screen, debug: bool) -> int:
+    """Say why the command ends, and answer its exit status; a trace only for debugging."""
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, KdrunError):
+        screen.fail(*error.lines)
+        return error.status
+    if isinstance(error, KeyboardInterrupt):
+        screen.fail("interrupted.")
+        return 130
+    screen.fail(
+        f"{type(error).__name__}: {error}",
+        "this is a fault of kdrun or of a plugin; debug=true, and the run's log, show where",
+    )
+    return 1
 
 
 def _indented(lines: tuple[str, ...]) -> list[str]:

@@ -6,6 +6,7 @@ from torch import nn
 from kdrun.core.device import Hardware
 from kdrun.dataset.data import Split
 from kdrun.measure.metrics import Meter, Scores
+from kdrun.measure.mode import evaluating
 
 
 def score(network: nn.Module, split: Split, hardware: Hardware, batch_size: int) -> Scores:
@@ -17,10 +18,7 @@ def score(network: nn.Module, split: Split, hardware: Hardware, batch_size: int)
 def measure(network: nn.Module, split: Split, hardware: Hardware, batch_size: int) -> Meter:
     """All answers on a split; the network's mode stays as it was."""
     meter = Meter(split.num_classes)
-    training = network.training
-    network.eval()
-    with hardware.autocast():
+    with evaluating(network), hardware.autocast():
         for batch in split.batches(batch_size, dtype=hardware.dtype):
             meter.update(network(batch.inputs).float(), batch.targets)
-    network.train(training)
     return meter

@@ -4,6 +4,8 @@ import signal
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from kdrun.core.errors import Interrupted
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -30,6 +32,15 @@ class Interrupt:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def check(self, where: str) -> None:
+        """Grant the wish here.
+
+        Raises:
+            Interrupted: a signal came.
+        """
+        if self.signal is not None:
+            raise Interrupted(self.signal, f"interrupted in stage {where!r}.")
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:

@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kdrun.core.atomic import fault
 from kdrun.core.device import name_memory_errors, place_network
-from kdrun.core.errors import Interrupted, NonFinite
+from kdrun.core.errors import NonFinite
 from kdrun.core.folder import METRICS
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.registry import resolve
@@ -229,8 +229,7 @@ class _Trainer:
             self._decide()
         self._record(phase, means)
         self._save()
-        if self.session.interrupt.signal is not None:
-            self._stop()
+        self.session.interrupt.check(self.lesson.stage)
 
     def _network(self) -> nn.Module:
         return self.student if self.average is None else self.average.module
@@ -271,12 +270,7 @@ class _Trainer:
         self._synchronize()
         self._refuse_non_finite(self.sums, self.position.step)
         self._save()
-        if self.session.interrupt.signal is not None:
-            self._stop()
-
-    def _stop(self) -> None:
-        number = self.session.interrupt.signal
-        raise Interrupted(number or 2, f"interrupted in stage {self.lesson.stage!r}.")
+        self.session.interrupt.check(self.lesson.stage)
 
     def _synchronize(self) -> None:
         if self.hardware.device.type == "cuda":

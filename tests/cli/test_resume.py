@@ -1,0 +1,99 @@
+"""A run that was killed and resumed equals one that was not, bit for bit."""
+
+import json
+import random
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY, Kdrun
+
+# Dropout, averaging, mixup and mid-epoch checkpoints: everything that has a state or is random.
+HARD = (
+    *TINY,
+    "dataset.subset=200",
+    "recipe.epochs=3",
+    "recipe.batch_size=16",
+    "teacher.dropout=0.2",
+    "student.dropout=0.1",
+    "recipe.ema=0.9",
+    "recipe.mixup=0.2",
+    "checkpoint_seconds=0.02",
+    "output_root=out",
+)
+
+
+def result(folder: Path) -> dict:
+    """All of a run that must not depend on interruptions."""
+    weights = {
+        f"{stage}/{name}": (folder / stage / name).read_bytes()
+        for stage in ("teacher", "alone", "student")
+        for name in ("weights.safetensors", "best.safetensors")
+    }
+    stored = np.load(folder / "predictions.npz")
+    return {
+        **weights,
+        "metrics": (folder / "metrics.jsonl").read_text(),
+        **{name: stored[name].tolist() for name in stored.files},
+    }
+
+
+def only_run(root: Path) -> Path:
+    (found,) = root.glob("out/20*/*")
+    return found
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    import os
+    import subprocess
+    import sys
+
+    root = tmp_path_factory.mktemp("whole")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    words = [sys.executable, "-m", "kdrun", *HARD]
+    subprocess.run(words, cwd=root, env=environment, check=True, capture_output=True)
+    return result(only_run(root))
+
+
+# Steps of the three stages in order: 180 samples without validation make 11 steps an epoch.
+@pytest.mark.parametrize("stage", [0, 1, 2], ids=["teacher", "alone", "distill"])
+def test_killed_at_random_steps_of_a_stage(
+    stage: int, uninterrupted: dict, kdrun: Kdrun, tmp_path: Path
+) -> None:
+    random_steps = random.Random(stage)
+    steps = 33
+    at = stage * steps + random_steps.randrange(1, steps)
+    kdrun(*HARD, status=-signal.SIGKILL, KDRUN_FAULT=f"step:{at}")
+    folder = only_run(tmp_path)
+    assert json.loads((folder / "run.json").read_text())["status"] == "running"
+    again = random_steps.randrange(1, 10)
+    kdrun("resume", str(folder), status=None, KDRUN_FAULT=f"step:{again}")
+    kdrun("resume", str(folder))
+    assert json.loads((folder / "run.json").read_text())["status"] == "finished"
+    assert result(folder) == uninterrupted
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
+def test_a_signal_saves_and_says_how_to_go_on(
+    number: int, uninterrupted: dict, kdrun: Kdrun, tmp_path: Path
+) -> None:
+    how = {signal.SIGTERM: "term", signal.SIGINT: "int"}[number]
+    done = kdrun(*HARD, status=128 + number, KDRUN_FAULT=f"step:40:{how}")
+    folder = only_run(tmp_path)
+    assert f"kdrun resume {folder.relative_to(tmp_path)}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+    kdrun("resume", str(folder))
+    assert result(folder) == uninterrupted
+
+
+@pytest.mark.parametrize("point", ["half-temp", "before-rename", "after-rename", "metrics-half"])
+def test_killed_while_writing(
+    point: str, uninterrupted: dict, kdrun: Kdrun, tmp_path: Path
+) -> None:
+    kdrun(*HARD, status=-signal.SIGKILL, KDRUN_FAULT=f"{point}:6")
+    folder = only_run(tmp_path)
+    kdrun("resume", str(folder))
+    assert result(folder) == uninterrupted

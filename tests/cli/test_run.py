@@ -1,0 +1,141 @@
+"""Whole runs through the command, as a user types them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY, Kdrun
+
+
+def only_run(root: Path) -> Path:
+    (found,) = root.glob("outputs/20*/*")
+    return found
+
+
+@pytest.fixture
+def finished(kdrun: Kdrun, tmp_path: Path) -> Path:
+    kdrun(*TINY)
+    return only_run(tmp_path)
+
+
+def test_a_run_leaves_the_whole_folder(finished: Path) -> None:
+    names = {path.name for path in finished.iterdir()}
+    assert names >= {
+        "config.yaml",
+        ".hydra",
+        "run.json",
+        "metrics.jsonl",
+        "summary.json",
+        "predictions.npz",
+        "log.txt",
+        "teacher",
+        "alone",
+        "student",
+    }
+    manifest = json.loads((finished / "run.json").read_text())
+    assert manifest["status"] == "finished"
+    assert set(manifest["stages"]) == {"teacher", "alone", "distill", "evaluate"}
+    for stage in ("teacher", "alone", "student"):
+        parts = {path.name for path in (finished / stage).iterdir()}
+        assert parts >= {"weights.safetensors", "best.safetensors", "model.json", "artefact.json"}
+        assert "checkpoint.pt" not in parts
+
+
+def test_the_summary_agrees_with_the_stored_predictions(finished: Path) -> None:
+    summary = json.loads((finished / "summary.json").read_text())
+    stored = np.load(finished / "predictions.npz")
+    assert [row["model"] for row in summary["rows"]] == ["teacher", "alone", "distilled"]
+    for row in summary["rows"]:
+        predicted = stored[f"{row['model']}/predicted"]
+        assert row["accuracy"] == pytest.approx((predicted == stored["target"]).mean())
+        agreement = (predicted == stored["teacher/predicted"]).mean()
+        assert row["agreement"] == pytest.approx(agreement)
+        assert row["bytes"] == (finished / _folder(row) / "weights.safetensors").stat().st_size
+    gain = summary["rows"][2]["gain"]
+    assert gain["accuracy"] == pytest.approx(
+        summary["rows"][2]["accuracy"] - summary["rows"][1]["accuracy"]
+    )
+    assert gain["low"] < gain["accuracy"] < gain["high"]
+
+
+def _folder(row: dict) -> str:
+    return {"distilled": "student"}.get(row["model"], row["model"])
+
+
+def test_metrics_have_every_epoch_of_every_stage(finished: Path) -> None:
+    lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    found = {(line["stage"], line["epoch"], line["split"]) for line in lines}
+    assert found == {
+        (stage, epoch, split)
+        for stage in ("teacher", "alone", "distill")
+        for epoch in (1, 2)
+        for split in ("train", "validation")
+    }
+
+
+def test_the_same_command_gives_the_same_weights(kdrun: Kdrun, tmp_path: Path) -> None:
+    for root in ("first", "second"):
+        kdrun(*TINY, f"output_root={root}")
+    first, second = (next(tmp_path.glob(f"{root}/20*/*")) for root in ("first", "second"))
+    for stage in ("teacher", "alone", "student"):
+        weights = f"{stage}/weights.safetensors"
+        assert (first / weights).read_bytes() == (second / weights).read_bytes()
+
+
+def test_another_seed_gives_other_weights(kdrun: Kdrun, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        kdrun(*TINY, f"seed={seed}", f"output_root=seed{seed}")
+    first, second = (next(tmp_path.glob(f"seed{seed}/20*/*")) for seed in (0, 1))
+    weights = "student/weights.safetensors"
+    assert (first / weights).read_bytes() != (second / weights).read_bytes()
+
+
+def test_a_sweep_trains_teacher_and_control_once(kdrun: Kdrun, tmp_path: Path) -> None:
+    kdrun("-m", "loss.temperature=2,4,8", "loss.alpha=0.5,0.9", *TINY)
+    manifests = [
+        json.loads(path.read_text()) for path in tmp_path.glob("outputs/sweeps/**/run.json")
+    ]
+    assert len(manifests) == 6
+    assert {manifest["status"] for manifest in manifests} == {"finished"}
+    for stage in ("teacher", "alone"):
+        trained = [not manifest["stages"][stage]["from_store"] for manifest in manifests]
+        assert sum(trained) == 1
+        assert len({manifest["stages"][stage]["fingerprint"] for manifest in manifests}) == 1
+    distilled = {manifest["stages"]["distill"]["fingerprint"] for manifest in manifests}
+    assert len(distilled) == 6
+
+
+def test_show_prints_the_table_again(kdrun: Kdrun, finished: Path) -> None:
+    shown = kdrun("show", str(finished)).stdout
+    for word in ("teacher", "alone", "distilled", "finished"):
+        assert word in shown
+
+
+def test_resume_of_a_finished_run_says_so(kdrun: Kdrun, finished: Path) -> None:
+    before = (finished / "run.json").read_bytes()
+    assert "is finished" in kdrun("resume", str(finished)).stdout
+    assert (finished / "run.json").read_bytes() == before
+
+
+def test_a_second_run_takes_the_teacher_of_the_first(kdrun: Kdrun, finished: Path) -> None:
+    kdrun(*TINY, f"teacher.run={finished}", "name=again")
+    (again,) = finished.parent.glob("*again")
+    assert (again / "teacher/weights.safetensors").read_bytes() == (
+        finished / "teacher/weights.safetensors"
+    ).read_bytes()
+    assert json.loads((again / "summary.json").read_text())["rows"][0]["epochs"] is None
+
+
+def test_check_prints_the_plan_and_writes_nothing(kdrun: Kdrun, tmp_path: Path) -> None:
+    shown = kdrun(*TINY, "check=true").stdout
+    for word in ("teacher", "alone", "distill", "parameters", "MACs"):
+        assert word in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_controls_can_be_switched_off(kdrun: Kdrun, tmp_path: Path) -> None:
+    kdrun(*TINY, "controls=[]")
+    summary = json.loads((only_run(tmp_path) / "summary.json").read_text())
+    assert [row["model"] for row in summary["rows"]] == ["teacher", "distilled"]
+    assert "gain" not in summary["rows"][1]

@@ -1,0 +1,55 @@
+"""What all tests share: the shared data, the installed command, small runs."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Kdrun = Callable[..., subprocess.CompletedProcess[str]]
+
+# A whole run in a second or two: few samples, two epochs, networks of a few thousand weights.
+TINY = (
+    "teacher=mlp",
+    "teacher.hidden=[32]",
+    "student=mlp",
+    "student.hidden=[8]",
+    "dataset.subset=256",
+    "recipe.epochs=2",
+    "evaluate.latency.seconds=0.01",
+    "threads=1",
+)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder that KDRUN_DATA names; without it the test is skipped, unless it is required."""
+    named = os.environ.get("KDRUN_DATA")
+    if named and Path(named).is_dir():
+        return Path(named)
+    if os.environ.get("KDRUN_DATA_REQUIRED"):
+        pytest.fail("KDRUN_DATA_REQUIRED is set, but KDRUN_DATA names no folder")
+    pytest.skip("needs the shared data: set KDRUN_DATA to its folder")
+
+
+@pytest.fixture
+def kdrun(tmp_path: Path) -> Kdrun:
+    """Run the command in an empty folder, in a process of its own."""
+
+    def run(*words: str, status: int | None = 0, **environment: str) -> subprocess.CompletedProcess:
+        done = subprocess.run(
+            [sys.executable, "-m", "kdrun", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), **environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        if status is not None:
+            assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    return run
