@@ -1,0 +1,188 @@
+"""A dataset as training sees it: three splits that hand out batches, each by one rule.
+
+Shapes: B samples in a batch, (B, C, H, W) images.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import tee
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from kdrun.core.seeds import generator, seed_of, uniform
+from kdrun.core.types import Batch, DataInfo
+from kdrun.dataset.augment import draw_columns
+from kdrun.dataset.feed import Feed, Request
+from kdrun.dataset.settings import Augment
+
+_BLOCK = 256  # batches whose random numbers are drawn at once: small draws cost as much as large
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """Bytes to numbers of mean 0 and standard deviation 1, channel by channel.
+
+    Attributes:
+        scale: (W * C,) factors of a row of pixels.
+        shift: (W * C,) what is then added.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    @classmethod
+    def of(cls, mean: Sequence[float], std: Sequence[float], width: int) -> Self:
+        """From statistics on the scale of 0 to 1.
+
+        A whole row of factors, as an inner dimension of three channels is not vectorized.
+        """
+        scale = [1 / (255 * spread) for spread in std]
+        shift = [-center / spread for center, spread in zip(mean, std, strict=True)]
+        return cls(torch.tensor(scale * width), torch.tensor(shift * width))
+
+    def __call__(self, images: Tensor, dtype: torch.dtype, channels_last: bool) -> Tensor:
+        """(B, H, W, C) uint8 to (B, C, H, W) in the dtype and memory format asked for."""
+        rows = torch.addcmul(self.shift, images.flatten(2).float(), self.scale)
+        values = rows.to(dtype).view(images.shape).permute(0, 3, 1, 2)
+        return values if channels_last else values.contiguous()
+
+    def to(self, device: torch.device) -> Self:
+        return replace(self, scale=self.scale.to(device), shift=self.shift.to(device))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples that are used for one purpose.
+
+    Attributes:
+        part: the part of the original set that they come from: train, validation or test.
+        ids: (N,) int64 positions in that part, ascending.
+        targets: (N,) int64 labels, in host memory.
+        num_classes: how many classes the labels are of.
+        feed: serves the pixels.
+        normalize: makes inputs of pixels.
+        augment: what the pixels of an augmented epoch undergo.
+        labels: the targets on the device.
+    """
+
+    part: str
+    ids: Tensor
+    targets: Tensor
+    num_classes: int
+    feed: Feed
+    normalize: Normalizer
+    augment: Augment
+    labels: Tensor
+
+    @property
+    def size(self) -> int:
+        return len(self.ids)
+
+    def steps(self, batch_size: int) -> int:
+        """Batches of a training epoch: whole ones, or one that has all samples."""
+        return max(1, self.size // batch_size)
+
+    def batches(
+        self, batch_size: int, dtype: torch.dtype = torch.float32, channels_last: bool = True
+    ) -> Iterator[Batch]:
+        """Every sample once, in order, not augmented; the last batch may be smaller."""
+        requests = self._requests(torch.arange(self.size), batch_size)
+        return self._serve(requests, 0, dtype, channels_last)
+
+    def epoch(
+        self,
+        epoch: int,
+        view: int,
+        seed: int,
+        batch_size: int,
+        start_step: int = 0,
+        augment: bool = True,
+        dtype: torch.dtype = torch.float32,
+        channels_last: bool = True,
+    ) -> Iterator[Batch]:
+        """One training epoch; every batch follows from the arguments alone.
+
+        Args:
+            epoch: decides the order, with the seed.
+            view: decides each sample's augmentation, with the seed and its index.
+            seed: the run's.
+            batch_size: samples in a batch; those left over at the end are left out.
+            start_step: batches to skip, without computing them.
+            augment: whether images are augmented.
+            dtype: of the inputs.
+            channels_last: memory format of the inputs.
+        """
+        order = torch.randperm(self.size, generator=generator(seed, "order", epoch))
+        order = order[start_step * batch_size : self.steps(batch_size) * batch_size]
+        drawing = (seed_of(seed, "augment"), view) if augment and not self.augment.off else None
+        requests = self._requests(order, batch_size, drawing)
+        return self._serve(requests, view, dtype, channels_last)
+
+    def to(self, device: torch.device) -> Self:
+        """The same split with batches on the device."""
+        return replace(
+            self,
+            feed=self.feed.to(device),
+            normalize=self.normalize.to(device),
+            labels=self.targets.to(device),
+        )
+
+    def _requests(
+        self, order: Tensor, batch_size: int, drawing: tuple[int, int] | None = None
+    ) -> Iterator[Request]:
+        order, columns = order.to(self.feed.place), draw_columns(self.augment)
+        for block in order.split(batch_size * _BLOCK):
+            if drawing is None:
+                yield from (Request(index, None) for index in block.split(batch_size))
+                continue
+            seed, view = drawing
+            draws = uniform(seed, block, torch.full_like(block, view), columns)
+            pairs = zip(block.split(batch_size), draws.split(batch_size), strict=True)
+            yield from (Request(index, rows) for index, rows in pairs)
+
+    def _serve(
+        self, requests: Iterable[Request], view: int, dtype: torch.dtype, channels_last: bool
+    ) -> Iterator[Batch]:
+        ahead, behind = tee(requests)
+        for images, request in zip(self.feed.read(ahead), behind, strict=True):
+            index = request.index.to(self.feed.device)
+            yield Batch(
+                inputs=self.normalize(images, dtype, channels_last),
+                targets=self.labels.index_select(0, index),
+                index=index,
+                view=torch.full_like(index, view),
+            )
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset, split.
+
+    Attributes:
+        info: what networks and losses may know of it.
+        train: what is learned from.
+        validation: what choices are made on.
+        test: what figures are reported on, and nothing is chosen by.
+        mean: of each channel, on the scale of 0 to 1; inputs have it taken away.
+        std: of each channel; inputs are divided by it.
+        augment: what training images undergo, as plain settings.
+        digest: hash of all that determines pixels, labels and splits.
+        notes: what the user should know of how it was read, in sentences.
+    """
+
+    info: DataInfo
+    train: Split
+    validation: Split
+    test: Split
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    augment: dict[str, Any]
+    digest: str
+    notes: tuple[str, ...]
+
+    def to(self, device: torch.device) -> Self:
+        """The same data with batches on the device."""
+        splits = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
+        return replace(self, **splits)
