@@ -1,10 +1,12 @@
 """The typed root of a run's configuration; defaults are in conf/, never here."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -14,11 +16,26 @@ from pydantic import (
     PositiveInt,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
+
+
+def _spelled(pattern: str, said: str) -> Callable[[str], str]:
+    """A check that a text fits a pattern, which `said` puts in words."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise PydanticCustomError("spelling", "should be {said}", {"said": said})
+        return text
+
+    return check
+
 
 Share = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$")]
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+_NAME = _spelled(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", "at most 100 letters, digits, . _ and -")
+_DEVICE = _spelled(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, mps, cuda or cuda:1")
+Name = Annotated[str, AfterValidator(_NAME)]
+Device = Annotated[str, AfterValidator(_DEVICE)]
 Node = dict[str, Any]
 
 
@@ -102,7 +119,10 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _whole_parts(self) -> Self:
         if self.accumulate > self.batch_size:
-            raise ValueError(f"accumulate: {self.accumulate} parts of {self.batch_size} samples")
+            raise ValueError(
+                f"batch_size {self.batch_size} has too few samples for {self.accumulate} parts,"
+                " as accumulate asks"
+            )
         return self
 
 

@@ -1,6 +1,7 @@
 """Tables of parts: name -> "module:attribute", imported when asked and not before."""
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from kdrun.core.errors import Fault, UserError, nearest
+from kdrun.core.sentences import faults_of
 
+_OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
@@ -29,12 +32,19 @@ def resolve(kind: str, table: Mapping[str, str], name: str) -> Callable[..., Any
 
 
 def keywords(part: Callable[..., Any], given: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The configurable parameters of a part: name -> annotation, without those in `given`."""
-    signature = inspect.signature(part)
+    """The configurable parameters of a part: name -> annotation, without those in `given`.
+
+    Raises:
+        UserError: an annotation names what its module does not have.
+    """
+    try:
+        signature = inspect.signature(part, eval_str=True)
+    except NameError as error:
+        raise UserError(f"the parameters of {part.__name__!r} can't be read: {error}.") from error
     return {
-        name: parameter.annotation
+        name: Any if parameter.annotation is parameter.empty else parameter.annotation
         for name, parameter in signature.parameters.items()
-        if name not in given and parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        if name not in given and parameter.kind not in _OPEN
     }
 
 
@@ -60,23 +70,14 @@ def check_node(
 def check_model(
     where: str, settings: Mapping[str, Any], model: type[BaseModel], owner: str
 ) -> list[Fault]:
-    """Hold plain settings against a pydantic model and put its complaints in our words."""
+    """Hold plain settings against a pydantic model and put its complaints in our words.
+
+    As JSON and strictly: a part is called with the values as they stand, so '4' is no number
+    and true is no 1, while a list may stand for a tuple.
+    """
+    text = json.dumps(settings, default=str)
     try:
-        model.model_validate(settings)
+        model.model_validate_json(text, strict=True)
     except ValidationError as error:
-        known = list(model.model_fields)
-        return [_fault(where, dict(detail), known, owner) for detail in error.errors()]
+        return faults_of(error, where, json.loads(text), model, owner)
     return []
-
-
-def _fault(where: str, detail: dict[str, Any], known: list[str], owner: str) -> Fault:
-    keys = [str(part) for part in detail["loc"]]
-    path = ".".join([where, *keys]) if where else ".".join(keys)
-    if detail["type"] == "extra_forbidden":
-        close = nearest(keys[-1], known) if len(keys) == 1 else ""
-        hint = f"nearest: {close}" if close else f"its keys: {', '.join(known)}"
-        return Fault(path, f"unknown key of {owner}; {hint}")
-    if detail["type"] == "missing":
-        return Fault(path, "must be given")
-    sentence = detail["msg"].replace("Input should be", "should be")
-    return Fault(path, f"{detail['input']!r} {sentence[0].lower()}{sentence[1:]}")
