@@ -64,7 +64,8 @@ def choose_hardware(device: str, precision: str, threads: int | str, jobs: int =
     place, why_device = _device(device)
     arithmetic, why_precision = _precision(precision, place)
     count = max(1, cores() // max(1, jobs)) if threads == "auto" else int(threads)
-    reason = f"{place} ({why_device}), {arithmetic} ({why_precision}), {count} CPU threads"
+    reason = f"{place} ({why_device}), {arithmetic} ({why_precision}), {count} CPU thread"
+    reason += "s" if count > 1 else ""
     return Hardware(place, arithmetic, count, reason)
 
 
@@ -89,12 +90,20 @@ def name_memory_errors(stage: str, batch_size: int) -> Iterator[None]:
     """
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (RuntimeError, MemoryError) as error:
+        if not _is_memory_error(error):
+            raise
         raise OutOfMemory(
             f"out of memory in stage {stage!r} at batches of {batch_size}.",
             "  use recipe.accumulate=2 (the same batch in two parts) or a smaller"
             " recipe.batch_size",
         ) from error
+
+
+def _is_memory_error(error: RuntimeError | MemoryError) -> bool:
+    # The CPU's allocator has no error class of its own.
+    named = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return named or "DefaultCPUAllocator" in str(error)
 
 
 def _device(asked: str) -> tuple[torch.device, str]:
@@ -112,7 +121,8 @@ def _device(asked: str) -> tuple[torch.device, str]:
     }
     if not there[kind]:
         seen = torch.cuda.device_count() if kind == "cuda" else 0
-        found = f"sees {seen} CUDA devices" if seen else f"sees no {kind.upper()} device"
+        count = f"{seen} CUDA device{'s' if seen > 1 else ''}"
+        found = f"sees {count}" if seen else f"sees no {kind.upper()} device"
         raise UserError(
             f"device={asked} was asked for, but this PyTorch {found}.",
             "  use device=cpu, or device=auto to take what is there",

@@ -81,18 +81,21 @@ def place_taps(
 def tap_shapes(
     network: nn.Module, places: Mapping[str, str], data: DataInfo
 ) -> dict[str, tuple[int, ...]]:
-    """The shape of each tap for two zero images, by one forward pass in eval mode."""
+    """The shape of each tap that is one tensor, for two zero images in eval mode."""
     tapped = Tapped(network, places)
-    training = network.training
+    modes = {module: module.training for module in network.modules()}
     device = next(network.parameters()).device
     try:
         network.eval()
         with torch.no_grad():
             output = tapped(torch.zeros(2, data.channels, *data.image_size, device=device))
     finally:
-        network.train(training)
+        for module, training in modes.items():
+            module.training = training
         tapped.close()
-    return {name: tuple(value.shape) for name, value in output.taps.items()}
+    return {
+        name: tuple(value.shape) for name, value in output.taps.items() if isinstance(value, Tensor)
+    }
 
 
 def _place(where: str, wanted: str, roles: Roles, network: nn.Module) -> str:
@@ -113,8 +116,11 @@ def _place_role(where: str, role: str, number: int, roles: Roles) -> str:
     places = roles.get(role, [])
     if -len(places) <= number < len(places):
         return places[number]
+    found = f"{len(places)} place{'s' if len(places) > 1 else ''}" if places else "no place"
+    asked = f"; {role}[{number}] was asked for" if places else ""
+    several = role == "stages"
     raise UserError(
-        f"the {where} has {len(places)} places for the role {role!r}, and number {number} was"
-        " asked for.",
-        f"  name the module paths yourself: {where}.taps.{role}=[PATH,...]",
+        f"the {where} has {found} for the role {role!r}{asked}.",
+        f"  name the module path{'s' if several else ''} yourself: {where}.taps.{role}="
+        + ("[PATH,...]" if several else "PATH"),
     )

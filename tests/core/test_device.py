@@ -1,0 +1,158 @@
+"""The device, the arithmetic and the threads are what was asked for, or the reason is said."""
+
+import os
+
+import pytest
+import torch
+from torch import nn
+
+from kdrun.core.device import (
+    Hardware,
+    choose_hardware,
+    cores,
+    name_memory_errors,
+    place_network,
+)
+from kdrun.core.errors import OutOfMemory, UserError
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretend that the machine has these devices."""
+
+    def has(cuda: int = 0, mps: bool = False, bf16: bool = True) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+    return has
+
+
+def chosen(device: str = "cpu", precision: str = "fp32") -> Hardware:
+    return choose_hardware(device, precision, 1)
+
+
+def test_auto_takes_cuda_then_mps_then_cpu(machine):
+    machine(cuda=1, mps=True)
+    assert chosen("auto").device == torch.device("cuda")
+    machine(mps=True)
+    assert chosen("auto").device == torch.device("mps")
+    machine()
+    assert chosen("auto").device == torch.device("cpu")
+
+
+def test_the_device_asked_for_is_taken(machine):
+    machine(cuda=2)
+    assert chosen("cpu").device == torch.device("cpu")
+    assert chosen("cuda:1").device == torch.device("cuda:1")
+
+
+@pytest.mark.parametrize(
+    ("device", "cuda", "found"),
+    [
+        ("cuda", 0, "sees no CUDA device"),
+        ("cuda:0", 0, "sees no CUDA device"),
+        ("mps", 1, "sees no MPS device"),
+        ("cuda:1", 1, "sees 1 CUDA device"),
+        ("cuda:7", 4, "sees 4 CUDA devices"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(machine, device, cuda, found):
+    machine(cuda=cuda)
+    with pytest.raises(UserError) as error:
+        chosen(device)
+    assert error.value.lines == (
+        f"device={device} was asked for, but this PyTorch {found}.",
+        "  use device=cpu, or device=auto to take what is there",
+    )
+
+
+def test_auto_precision_is_bf16_where_the_gpu_has_it_and_fp32_elsewhere(machine):
+    machine(cuda=1)
+    assert chosen("cuda", "auto").precision == "bf16"
+    assert chosen("cpu", "auto").precision == "fp32"
+    machine(cuda=1, bf16=False)
+    assert chosen("cuda", "auto").precision == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)],
+)
+def test_the_precision_asked_for_is_what_autocast_computes_in(precision, dtype):
+    hardware = chosen(precision=precision)
+    assert hardware.dtype == dtype
+    with hardware.autocast():
+        assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
+
+
+def test_the_reason_says_what_was_chosen_and_why(machine):
+    machine()
+    assert choose_hardware("auto", "auto", 3).reason == (
+        "cpu (auto: neither CUDA nor MPS is there),"
+        " fp32 (auto: the same answers on every machine of its kind), 3 CPU threads"
+    )
+    assert (
+        choose_hardware("cpu", "bf16", 1).reason == "cpu (as asked), bf16 (as asked), 1 CPU thread"
+    )
+
+
+def test_threads_of_parallel_jobs_stay_within_the_cores(monkeypatch):
+    monkeypatch.setattr("kdrun.core.device.cores", lambda: 8)
+    assert [choose_hardware("cpu", "fp32", "auto", jobs).threads for jobs in (1, 3, 8, 20)] == [
+        8, 2, 1, 1,
+    ]  # fmt: skip
+    assert choose_hardware("cpu", "fp32", 5, 3).threads == 5
+
+
+def test_cores_are_those_this_process_may_use():
+    assert 1 <= cores() <= (os.cpu_count() or 1)
+
+
+def test_prepare_sets_threads_and_kernels(monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")  # so that it is put back
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    before = (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.benchmark,
+    )
+    try:
+        choose_hardware("cpu", "fp32", 1).prepare(deterministic=True)
+        assert torch.get_num_threads() == 1
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cudnn.benchmark
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        choose_hardware("cpu", "fp32", 1).prepare(deterministic=False)
+        assert not torch.are_deterministic_algorithms_enabled()
+        assert torch.backends.cudnn.benchmark
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        torch.backends.cudnn.benchmark = before[2]
+
+
+def test_a_placed_network_has_its_convolutions_in_channels_last():
+    network = place_network(nn.Conv2d(3, 4, 3), torch.device("cpu"))
+    assert network.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA: out"), MemoryError()])
+def test_out_of_memory_says_what_to_do(error):
+    with pytest.raises(OutOfMemory) as found, name_memory_errors("distill", 512):
+        raise error
+    assert found.value.lines == (
+        "out of memory in stage 'distill' at batches of 512.",
+        "  use recipe.accumulate=2 (the same batch in two parts) or a smaller recipe.batch_size",
+    )
+
+
+def test_a_cpu_that_can_not_allocate_is_out_of_memory_too():
+    with pytest.raises(OutOfMemory), name_memory_errors("distill", 512):
+        torch.empty(2**60)
+
+
+def test_other_errors_pass():
+    with pytest.raises(RuntimeError, match="shape"), name_memory_errors("distill", 512):
+        raise RuntimeError("shape")

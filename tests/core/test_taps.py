@@ -1,0 +1,205 @@
+"""A network's inner activations by role or path, and the network itself untouched."""
+
+import pytest
+import torch
+from torch import nn
+
+from kdrun.core.errors import UserError
+from kdrun.core.taps import Tapped, place_taps, tap_shapes
+from kdrun.core.types import DataInfo
+
+DATA = DataInfo(classes=("a", "b", "c"), channels=2, image_size=(6, 8), train_size=10)
+ROLES = {"stages": ["body.0", "body.2"], "embedding": ["head:in"], "logits": ["head"]}
+
+
+class Net(nn.Module):
+    """Two stages and a head, written out so that the test knows every activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Conv2d(4, 5, 3, stride=2)
+        )
+        self.head = nn.Linear(5, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(images).mean((2, 3)))
+
+
+@pytest.fixture
+def network() -> Net:
+    torch.manual_seed(0)
+    return Net()
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.randn(4, 2, 6, 8, generator=torch.Generator().manual_seed(1))
+
+
+def hooks(network: nn.Module) -> int:
+    return sum(
+        len(module._forward_hooks) + len(module._forward_pre_hooks) for module in network.modules()
+    )
+
+
+def test_without_places_only_the_logits_come(network, images):
+    output = Tapped(network, {})(images)
+    assert torch.equal(output.logits, network(images))
+    assert output.taps == {}
+
+
+def test_taps_are_what_the_modules_answer(network, images):
+    network.eval()
+    output = Tapped(network, {"first": "body.0", "last": "body"})(images)
+    assert torch.equal(output.taps["first"], network.body[0](images))
+    assert torch.equal(output.taps["last"], network.body(images))
+    assert torch.equal(output.logits, network(images))
+
+
+def test_in_means_what_enters_the_module(network, images):
+    network.eval()
+    output = Tapped(network, {"embedding": "head:in", "norm": "body.1:in"})(images)
+    assert torch.equal(output.taps["embedding"], network.body(images).mean((2, 3)))
+    assert torch.equal(output.taps["norm"], network.body[0](images))
+
+
+def test_one_place_may_have_two_names(network, images):
+    taps = Tapped(network, {"a": "body", "b": "body"})(images).taps
+    assert taps["a"] is taps["b"]
+
+
+def test_taps_carry_the_gradient(network, images):
+    Tapped(network, {"stage": "body.0"})(images).taps["stage"].sum().backward()
+    assert network.body[0].weight.grad is not None
+    assert network.head.weight.grad is None
+
+
+def test_no_activation_is_kept_between_two_calls(network, images):
+    tapped = Tapped(network, {"stage": "body.0"})
+    first, second = tapped(images), tapped(images * 2)
+    assert not torch.equal(first.taps["stage"], second.taps["stage"])
+    assert tapped._caught == {}
+
+
+def test_close_takes_the_hooks_out(network, images):
+    before = network(images)
+    tapped = Tapped(network, {"a": "body.0", "b": "head:in"})
+    assert hooks(network) == 2
+    tapped.close()
+    assert hooks(network) == 0
+    assert torch.equal(network(images), before)
+
+
+def test_two_may_tap_one_network(network, images):
+    one, two = Tapped(network, {"x": "body.0"}), Tapped(network, {"x": "body"})
+    one.close()
+    assert torch.equal(two(images).taps["x"], network.body(images))
+
+
+def test_roles_become_paths(network):
+    request = {
+        "first": "stages[0]",
+        "second": "stages[1]",
+        "last": "stages[-1]",
+        "embedding": "embedding",
+        "logits": "logits",
+        "path": "body.1",
+        "entry": "body.1:in",
+    }
+    assert place_taps("student", request, ROLES, network) == {
+        "first": "body.0",
+        "second": "body.2",
+        "last": "body.2",
+        "embedding": "head:in",
+        "logits": "head",
+        "path": "body.1",
+        "entry": "body.1:in",
+    }
+
+
+@pytest.mark.parametrize("place", ["boddy.0", "boddy.0:in"])
+def test_a_path_that_leads_nowhere_names_the_nearest(network, place):
+    with pytest.raises(UserError) as error:
+        place_taps("teacher", {"x": place}, ROLES, network)
+    assert error.value.lines[0] == f"the teacher has no module at {place!r}."
+    assert error.value.lines[1].startswith("  nearest: body.")
+
+
+def test_a_path_without_neighbours_says_where_paths_are_listed(network):
+    with pytest.raises(UserError) as error:
+        place_taps("student", {"x": "zzzzzzzzzz"}, ROLES, network)
+    assert error.value.lines[1] == "  its paths: kdrun layers model=NAME"
+
+
+@pytest.mark.parametrize("wanted", ["stages[2]", "stages[-3]", "embedding[1]"])
+def test_a_role_beyond_the_networks_places_is_refused(network, wanted):
+    with pytest.raises(UserError) as error:
+        place_taps("student", {"x": wanted}, ROLES, network)
+    advice = {
+        "stages": (
+            "the student has 2 places for the role 'stages'; ",
+            "  name the module paths yourself: student.taps.stages=[PATH,...]",
+        ),
+        "embedding": (
+            "the student has 1 place for the role 'embedding'; ",
+            "  name the module path yourself: student.taps.embedding=PATH",
+        ),
+    }
+    first, second = advice[wanted.partition("[")[0]]
+    assert error.value.lines == (f"{first}{wanted} was asked for.", second)
+
+
+def test_a_role_that_the_network_lacks_is_refused(network):
+    with pytest.raises(UserError) as error:
+        place_taps("teacher", {"x": "embedding"}, {}, network)
+    assert error.value.lines == (
+        "the teacher has no place for the role 'embedding'.",
+        "  name the module path yourself: teacher.taps.embedding=PATH",
+    )
+
+
+def test_tap_shapes_are_those_of_two_samples(network):
+    places = {"stage": "body.0", "embedding": "head:in", "logits": "head"}
+    assert tap_shapes(network, places, DATA) == {
+        "stage": (2, 4, 6, 8),
+        "embedding": (2, 5),
+        "logits": (2, 3),
+    }
+
+
+def test_tap_shapes_leaves_out_what_is_no_single_tensor():
+    class Pair(nn.Module):
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return images, images
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pair, self.head = Pair(), nn.Linear(96, 3)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.head(self.pair(images)[0].flatten(1))
+
+    assert tap_shapes(Two(), {"pair": "pair", "head": "head"}, DATA) == {"head": (2, 3)}
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_tap_shapes_leaves_the_network_as_it_was(network, training):
+    network.train(training)
+    network.body[1].eval()
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    tap_shapes(network, {"stage": "body.0"}, DATA)
+    assert network.training == training
+    assert not network.body[1].training
+    assert hooks(network) == 0
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+
+
+def test_tap_shapes_takes_the_hooks_out_when_the_network_fails(network):
+    small = DataInfo(DATA.classes, channels=3, image_size=(6, 8), train_size=10)
+    network.train()
+    with pytest.raises(RuntimeError):
+        tap_shapes(network, {"stage": "body.0"}, small)
+    assert hooks(network) == 0
+    assert network.training
