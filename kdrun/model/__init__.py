@@ -1,0 +1,87 @@
+"""Networks by name: kdrun's own, torchvision's classifiers, timm's.
+
+Importing this package loads no network library; asking for a network loads what it needs.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kdrun.core.errors import Fault, UserError, nearest
+from kdrun.core.registry import resolve
+from kdrun.model.table import MODELS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from kdrun.core.types import DataInfo
+
+GIVEN = ("num_classes", "in_channels", "image_size")
+
+
+def names() -> list[str]:
+    """Every name that `builder` knows; loads torchvision."""
+    from kdrun.model.vision import classifiers
+
+    return sorted({*MODELS, *classifiers()})
+
+
+def builder(name: str) -> Callable[..., "nn.Module"]:
+    """What builds the network of this name; its parameters are those of the config node.
+
+    Raises:
+        UserError: no such name; the message has the nearest ones.
+    """
+    if name in MODELS:
+        return resolve("model", MODELS, name)
+    from kdrun.model.vision import build_torchvision, classifiers
+
+    if name in classifiers():
+        return build_torchvision
+    close = nearest(name, names())
+    hint = f"  nearest: {close}        " if close else "  "
+    raise UserError(f"no model is called {name!r}.", f"{hint}all: kdrun list models")
+
+
+def build(node: Mapping[str, Any], data: "DataInfo") -> "nn.Module":
+    """A new network from a config node, with weights drawn from torch's global generator.
+
+    Args:
+        node: `{name: ..., key: value, ...}`, checked before.
+        data: decides what the node doesn't say: classes, channels and image size.
+
+    Raises:
+        UserError: no such name, or no such network for these images.
+    """
+    make = builder(node["name"])
+    parameters = inspect.signature(make).parameters
+    given = {
+        "name": node["name"],
+        "num_classes": data.num_classes,
+        "in_channels": data.channels,
+        "image_size": data.image_size,
+    }
+    settings = {key: value for key, value in node.items() if key != "name"}
+    settings |= {key: value for key, value in given.items() if key in parameters}
+    try:
+        return make(**settings)
+    except (ValueError, AssertionError) as error:
+        height, width = data.image_size
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{node['name']} can't be built for {height}x{width} images: {reason}"
+        ) from error
+
+
+def roles(network: "nn.Module") -> dict[str, list[str]]:
+    """Module paths by role: `stages` in order of depth, `embedding`, `logits`."""
+    from kdrun.model.places import find_roles
+
+    return find_roles(network)
+
+
+def check_forward(where: str, network: "nn.Module", data: "DataInfo") -> list[Fault]:
+    """Whether a network takes a dataset's images and answers with its classes."""
+    from kdrun.model.dry import try_forward
+
+    return try_forward(where, network, data)

@@ -1,0 +1,32 @@
+"""timm's networks, through the extra of that name."""
+
+from importlib.util import find_spec
+from typing import Any
+
+from torch import nn
+
+from kdrun.core.errors import UserError, nearest
+
+
+def build_timm(
+    arch: str, num_classes: int, in_channels: int, image_size: tuple[int, int]
+) -> nn.Module:
+    """timm's network `arch`, with new weights.
+
+    Raises:
+        UserError: timm is not installed, or has no such network.
+    """
+    if find_spec("timm") is None:
+        raise UserError("timm's networks need an extra.", "  pip install 'kdrun[timm]'")
+    import timm
+
+    if not timm.is_model(arch):
+        close = nearest(arch, timm.list_models())
+        raise UserError(
+            f"timm has no network {arch!r}.", f"  nearest: {close}" if close else "  see timm"
+        )
+    settings: dict[str, Any] = {"num_classes": num_classes, "in_chans": in_channels}
+    known = timm.get_pretrained_cfg(arch, allow_unregistered=True)
+    if known is not None and known.fixed_input_size:
+        settings["img_size"] = image_size
+    return timm.create_model(arch, pretrained=False, **settings)

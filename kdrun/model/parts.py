@@ -1,0 +1,50 @@
+"""What several networks are made of."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import nn
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Form = Literal["auto", "cifar", "imagenet"]
+
+_SMALL_SIDE = 64  # pixels: CIFAR (32) and Tiny ImageNet (64) are small, STL-10 (96) is not
+
+
+def is_small(form: Form, image_size: tuple[int, int]) -> bool:
+    """Whether the form for small images is meant: `auto` decides by the longer side."""
+    if form == "auto":
+        return max(image_size) <= _SMALL_SIDE
+    return form == "cifar"
+
+
+def name_roles(stages: list[str], head: str) -> dict[str, list[str]]:
+    """A network's modules by role: its stages, what its classifying layer reads and answers."""
+    return {"stages": stages, "embedding": [f"{head}:in"], "logits": [head]}
+
+
+def conv3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
+
+
+def conv1x1(channels_in: int, channels_out: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(channels_in, channels_out, 1, stride, groups=groups, bias=False)
+
+
+def depthwise3x3(channels: int, stride: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, 3, stride, padding=1, groups=channels, bias=False)
+
+
+def draw_weights(network: nn.Module) -> None:
+    """He et al. 2015 (arXiv:1502.01852) for convolutions: normal, variance 2 / fan-out."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def draw_small_head(head: nn.Linear) -> None:
+    """Simonyan and Zisserman 2014 (arXiv:1409.1556), section 3.1: normal, deviation 0.01."""
+    nn.init.normal_(head.weight, std=0.01)
+    nn.init.zeros_(head.bias)

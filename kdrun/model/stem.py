@@ -1,0 +1,89 @@
+"""Fitting torchvision's classifiers to small images and to images that are not of three colors."""
+
+from typing import Any, NamedTuple
+
+from torch import nn
+
+_COLORS = 3
+
+
+class Stem(NamedTuple):
+    """Paths of a network's first convolution, and of the max-pooling after it."""
+
+    conv: str
+    pool: str | None
+
+
+STEMS = {
+    "ResNet": Stem("conv1", "maxpool"),
+    "DenseNet": Stem("features.conv0", "features.pool0"),
+    "ShuffleNetV2": Stem("conv1.0", "maxpool"),
+    "SqueezeNet": Stem("features.0", "features.2"),
+    "MobileNetV2": Stem("features.0.0", None),
+    "MobileNetV3": Stem("features.0.0", None),
+    "EfficientNet": Stem("features.0.0", None),
+    "RegNet": Stem("stem.0", None),
+    "MNASNet": Stem("layers.0", None),
+}
+
+
+def stem_of(network: nn.Module) -> Stem | None:
+    """Where a torchvision network's stem is; None for a family without one that can be swapped."""
+    return STEMS.get(type(network).__name__)
+
+
+def is_swapped(network: nn.Module) -> bool:
+    """Whether a torchvision network has the stem for small images: its own always has stride 2."""
+    stem = stem_of(network)
+    return stem is not None and _conv(network, stem.conv).stride == (1, 1)
+
+
+def swap_stem(network: nn.Module, stem: Stem) -> None:
+    """A 3x3 convolution with stride 1 and no max-pooling, as in CIFAR ResNets."""
+    old = _conv(network, stem.conv)
+    biased = old.bias is not None
+    new = nn.Conv2d(old.in_channels, old.out_channels, 3, stride=1, padding=1, bias=biased)
+    _place(network, stem.conv, new)
+    if stem.pool is not None:
+        network.set_submodule(stem.pool, nn.Identity())
+
+
+def take_channels(network: nn.Module, in_channels: int) -> None:
+    """Replace the first convolution by one for images of `in_channels`."""
+    if in_channels == _COLORS:
+        return
+    path = first_conv(network)
+    old = _conv(network, path)
+    new = nn.Conv2d(
+        in_channels,
+        old.out_channels,
+        kernel_size=_pair(old.kernel_size),
+        stride=_pair(old.stride),
+        padding=_pair(old.padding),
+        bias=old.bias is not None,
+    )
+    _place(network, path, new)
+
+
+def first_conv(network: nn.Module) -> str:
+    """The path of the convolution that reads the image."""
+    return next(path for path, part in network.named_modules() if isinstance(part, nn.Conv2d))
+
+
+def _place(network: nn.Module, path: str, conv: nn.Conv2d) -> None:
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    network.set_submodule(path, conv)
+
+
+def _conv(network: nn.Module, path: str) -> nn.Conv2d:
+    conv = network.get_submodule(path)
+    if not isinstance(conv, nn.Conv2d):
+        raise TypeError(f"{type(network).__name__} has no convolution at {path!r}")
+    return conv
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    height, width = value
+    return int(height), int(width)

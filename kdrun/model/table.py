@@ -1,0 +1,42 @@
+"""Every model of kdrun's own: its name on the command line -> what builds it.
+
+torchvision's classifiers need no line here: each is found under its own name.
+"""
+
+_RESNET = "kdrun.model.resnet:CifarResNet"
+_WIDE = "kdrun.model.wide_resnet:WideResNet"
+_VGG = "kdrun.model.vgg:build_vgg"
+_TORCHVISION = "kdrun.model.vision:build_torchvision"
+
+MODELS = {
+    "mlp": "kdrun.model.mlp:MLP",
+    "lenet5": "kdrun.model.lenet:LeNet5",
+    "alexnet": "kdrun.model.alexnet:build_alexnet",
+    "vgg8": _VGG,
+    "vgg11": _VGG,
+    "vgg13": _VGG,
+    "vgg16": _VGG,
+    "vgg19": _VGG,
+    "resnet8": _RESNET,
+    "resnet14": _RESNET,
+    "resnet20": _RESNET,
+    "resnet32": _RESNET,
+    "resnet44": _RESNET,
+    "resnet56": _RESNET,
+    "resnet110": _RESNET,
+    "resnet8x4": _RESNET,
+    "resnet32x4": _RESNET,
+    "wrn_16_1": _WIDE,
+    "wrn_16_2": _WIDE,
+    "wrn_40_1": _WIDE,
+    "wrn_40_2": _WIDE,
+    "mobilenet_v2_x0_5": "kdrun.model.mobilenet:SmallMobileNetV2",
+    "shufflenet_v1": "kdrun.model.shufflenet:ShuffleNetV1",
+    "shufflenet_v2": "kdrun.model.shufflenet:SmallShuffleNetV2",
+    "resnet18": _TORCHVISION,
+    "resnet34": _TORCHVISION,
+    "resnet50": _TORCHVISION,
+    "resnet101": _TORCHVISION,
+    "resnet152": _TORCHVISION,
+    "timm": "kdrun.model.from_timm:build_timm",
+}
