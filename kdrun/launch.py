@@ -78,7 +78,7 @@ def run_job(config: DictConfig) -> None:
     status = 0
     try:
         plan = check({str(key): value for key, value in tree.items() if key != "hydra"}, _workers())
-        run(plan, Path(settings.runtime.output_dir), screen, _command())
+        run(plan, _shown(Path(settings.runtime.output_dir)), screen, _command())
     except Exception as error:  # noqa: BLE001 - Hydra would print its own trace
         status = report(error, screen, bool(tree["debug"]))
     if status >= 128 or (status and not sweep):
@@ -129,6 +129,11 @@ def _folder(tree: dict[str, Any], words: Sequence[str], multirun: bool) -> tuple
         base = root / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{slug}"
     path = _reserve(base)
     return path, [f"{key}={_quoted(path)}"]
+
+
+def _shown(path: Path) -> Path:
+    """As the user would write it: relative where it is below the current folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _reserve(base: Path) -> Path:

@@ -26,7 +26,7 @@ def report_plan(plan: Plan, screen: Screen) -> None:
     info = plan.data.info
     screen.say(f"plan of {plan.config.slug}; nothing was written")
     screen.say(plan.hardware.reason)
-    screen.say(plan.data.describe())
+    screen.say("\n".join(plan.data.notes))
     prints = plan.fingerprints(session)
     table = Table("stage", "network", "parameters", "MACs", "epochs", "fingerprint", "about")
     store = Store(Path(plan.config.store))

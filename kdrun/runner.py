@@ -105,11 +105,13 @@ def _recorded(
 ) -> dict[str, Any]:
     """Run the stages and keep the manifest's status true, whatever happens."""
     started = time.monotonic()
-    before = folder.manifest().get("seconds", 0.0)
+    manifest = folder.manifest()
+    before = manifest.get("seconds", 0.0)
     folder.write_config(plan.tree)
     folder.update(
-        **{"started": _now(), "command": command, **folder.manifest()},
         status="running",
+        started=manifest.get("started", _now()),
+        command=manifest.get("command", command),
         error=None,
         seed=plan.config.seed,
         tags=plan.config.tags,
