@@ -47,7 +47,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 def is_complete(folder: Path, identity: str) -> bool:
     """Whether the folder holds the whole artefact with this fingerprint."""
     record = read_record(folder)
-    return record is not None and record["fingerprint"] == identity
+    return record is not None and record.get("fingerprint") == identity
 
 
 def share_artefact(source: Path, target: Path) -> None:
@@ -151,6 +151,9 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DamagedFile(f"{str(path)!r} is no JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise DamagedFile(f"{str(path)!r} holds no mapping.")
+    return found

@@ -27,7 +27,7 @@ def install_plugins(names: Iterable[str]) -> list[str]:
         UserError: a module can't be imported, has no table, or takes a name that is taken.
     """
     found = {name: _import(name) for name in names}
-    found |= {point.name: point.load() for point in entry_points(group=ENTRY_POINTS)}
+    found |= {point.name: _import(point.module) for point in entry_points(group=ENTRY_POINTS)}
     for name, module in found.items():
         _install(name, module)
     return list(found)
@@ -36,7 +36,7 @@ def install_plugins(names: Iterable[str]) -> list[str]:
 def _import(name: str) -> ModuleType:
     try:
         return import_module(name)
-    except ImportError as error:
+    except (ImportError, SyntaxError) as error:
         raise UserError(
             f"the plugin {name!r} can't be imported: {error}.",
             "  plugins are modules on the Python path: PYTHONPATH=. kdrun plugins=[my_module]",
@@ -51,5 +51,5 @@ def _install(name: str, module: ModuleType) -> None:
         own = getattr(import_module(TABLES[table]), table)
         for part, place in getattr(module, table).items():
             if own.get(part, place) != place:
-                raise UserError(f"the plugin {name!r} calls a part {part!r}, which kdrun has.")
+                raise UserError(f"the plugin {name!r} calls a part {part!r}; that name is taken.")
             own[part] = place

@@ -19,7 +19,7 @@ def resolve(kind: str, table: Mapping[str, str], name: str) -> Callable[..., Any
     """Import the part that `table` has under `name`.
 
     Raises:
-        UserError: no such name; the message has the nearest ones.
+        UserError: no such name, and the message has the nearest ones; or it leads nowhere.
     """
     if name not in table:
         close = nearest(name, table)
@@ -28,7 +28,10 @@ def resolve(kind: str, table: Mapping[str, str], name: str) -> Callable[..., Any
             f"  nearest: {close}" if close else f"  all: {', '.join(sorted(table))}",
         )
     module, _, attribute = table[name].partition(":")
-    return getattr(import_module(module), attribute)
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"the {kind} {name!r} can't be loaded: {error}.") from error
 
 
 def keywords(part: Callable[..., Any], given: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -63,6 +63,19 @@ def test_resolve_names_all_where_none_is_near():
     assert error.value.lines == ("no loss is called 'zzzzzz'.", "  all: kd, mse")
 
 
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("kdrun.nowhere:KD", "No module named 'kdrun.nowhere'"),
+        ("kdrun.loss.logits:Nothing", "module 'kdrun.loss.logits' has no attribute 'Nothing'"),
+    ],
+)
+def test_resolve_says_so_where_a_name_leads_nowhere(place, reason):
+    with pytest.raises(UserError) as error:
+        resolve("loss", {"mine": place}, "mine")
+    assert str(error.value) == f"the loss 'mine' can't be loaded: {reason}."
+
+
 def test_keywords_leaves_out_what_kdrun_gives():
     assert list(keywords(part, ("network",))) == [key for key in GOOD if key != "name"]
 
