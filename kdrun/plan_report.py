@@ -10,8 +10,10 @@ from torch import nn
 from kdrun.compare.table import count
 from kdrun.core.folder import Store, is_complete
 from kdrun.core.screen import Screen
+from kdrun.core.types import Inputs
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.lesson import Session
+from kdrun.engine.watch import make_watch
 from kdrun.measure.cost import macs, parameters
 from kdrun.runner import Plan
 from kdrun.stage.train import Train, build_network
@@ -22,7 +24,7 @@ _TIMED_STEPS = 3
 def report_plan(plan: Plan, screen: Screen) -> None:
     """Print the stages, what the store has of them, both networks' sizes, and the time needed."""
     plan.hardware.prepare(plan.config.deterministic)
-    session = plan.session(screen, Interrupt())
+    session = plan.session(screen, Interrupt(), make_watch("none", Path()))
     info = plan.data.info
     screen.say(f"plan of {plan.config.slug}; nothing was written")
     screen.say(plan.hardware.reason)
@@ -61,7 +63,7 @@ def _estimate(stage: object, network: nn.Module, plan: Plan, session: Session) -
     return f"{total:.0f} s" if total < 120 else f"{total / 60:.0f} min"
 
 
-def _step_seconds(network: nn.Module, inputs: torch.Tensor, plan: Plan, backward: bool) -> float:
+def _step_seconds(network: nn.Module, inputs: Inputs, plan: Plan, backward: bool) -> float:
     network.train()
     for step in range(_TIMED_STEPS + 1):
         if step == 1:  # the first one warms up

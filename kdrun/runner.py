@@ -18,6 +18,7 @@ from kdrun.core.config import Config
 from kdrun.core.device import Hardware
 from kdrun.core.errors import Interrupted, KdrunError, UserError
 from kdrun.core.folder import (
+    METRICS,
     RunFolder,
     Store,
     fingerprint,
@@ -25,11 +26,13 @@ from kdrun.core.folder import (
     share_artefact,
 )
 from kdrun.core.lock import FolderLock
+from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.screen import Screen
 from kdrun.dataset.data import Data
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.lesson import Session
+from kdrun.engine.watch import Watch, make_watch
 from kdrun.stage.artefact import Artefact, read_artefact
 from kdrun.stage.base import Bench, Stage
 from kdrun.stage.evaluate import evaluate
@@ -53,7 +56,7 @@ class Plan:
     hardware: Hardware
     stages: list[Stage]
 
-    def session(self, screen: Screen, interrupt: Interrupt) -> Session:
+    def session(self, screen: Screen, interrupt: Interrupt, watch: Watch) -> Session:
         return Session(
             seed=self.config.seed,
             hardware=self.hardware,
@@ -61,6 +64,7 @@ class Plan:
             checkpoint_seconds=self.config.checkpoint_seconds,
             display=Display(screen),
             interrupt=interrupt,
+            watch=watch,
         )
 
     def fingerprints(self, session: Session) -> dict[str, str]:
@@ -144,7 +148,7 @@ def _recorded(
 
 def _stages(plan: Plan, folder: RunFolder, screen: Screen, interrupt: Interrupt) -> dict[str, Any]:
     plan.hardware.prepare(plan.config.deterministic)
-    session = plan.session(screen, interrupt)
+    session = plan.session(screen, interrupt, make_watch(plan.config.logger, folder.path))
     bench = Bench(plan.config, plan.data, session, screen, {})
     prints = plan.fingerprints(session)
     screen.say(f"{plan.config.slug} in {folder.path}")
@@ -171,6 +175,9 @@ def _obtain(stage: Stage, bench: Bench, folder: RunFolder, store: Store, identit
     found = False
     if stage.place.shared:
         found = _share(stage, bench, store, identity, place)
+        if found:
+            for record in MetricsLog(place / METRICS).read():
+                bench.session.watch(record)
     else:
         stage.execute(bench, place, identity)
     artefact = read_artefact(place)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+Inputs = Tensor | Mapping[str, Tensor]  # images (B, C, H, W), or named tensors
+
 
 @dataclass(frozen=True)
 class DataInfo:
@@ -42,7 +44,7 @@ class Batch:
         soft_targets: (N, C) label probabilities where smoothing, mixup or cutmix made them.
     """
 
-    inputs: Tensor | Mapping[str, Tensor]
+    inputs: Inputs
     targets: Tensor
     index: Tensor
     view: Tensor

@@ -1,6 +1,6 @@
 """The teacher as it stands beside a student: no graph, norms folded, in a fast precision."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -11,12 +11,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from kdrun.core.device import Hardware, place_network
+from kdrun.core.types import Inputs
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def freeze(
-    network: nn.Module, places: Collection[str], hardware: Hardware, images: Tensor
+    network: nn.Module, places: Collection[str], hardware: Hardware, images: Inputs
 ) -> tuple[nn.Module, str]:
     """A copy of the teacher that answers faster, and a sentence on what was done to it.
 
@@ -103,12 +104,12 @@ def _fold(network: nn.Module, conv_path: str, norm_path: str) -> None:
 
 
 def _cast(
-    network: nn.Module, hardware: Hardware, images: Tensor, expected: Tensor
+    network: nn.Module, hardware: Hardware, images: Inputs, expected: Tensor
 ) -> tuple[nn.Module, str]:
     if hardware.precision == "fp32":
         return network, "fp32"
     low = deepcopy(network).to(hardware.dtype)
-    low.register_forward_pre_hook(lambda module, inputs: (inputs[0].to(hardware.dtype),))
+    low.register_forward_pre_hook(lambda module, inputs: (_lower(inputs[0], hardware.dtype),))
     answers = _answer(low, images).float()
     agreement = (answers.argmax(1) == expected.argmax(1)).float().mean().item()
     if agreement >= 0.98 and bool(torch.isfinite(answers).all()):
@@ -116,8 +117,17 @@ def _cast(
     return network, f"fp32 ({hardware.precision} decides as fp32 on {agreement:.1%} of a batch)"
 
 
+def _lower(inputs: Inputs, dtype: torch.dtype) -> Inputs:
+    if isinstance(inputs, Mapping):
+        return {
+            name: value.to(dtype) if value.is_floating_point() else value
+            for name, value in inputs.items()
+        }
+    return inputs.to(dtype)
+
+
 @torch.no_grad()
-def _answer(network: nn.Module, images: Tensor) -> Tensor:
+def _answer(network: nn.Module, images: Inputs) -> Tensor:
     return network(images)
 
 

@@ -11,6 +11,7 @@ from kdrun.core.device import Hardware
 from kdrun.dataset.data import Data
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
+from kdrun.engine.watch import Watch
 from kdrun.loss.base import Loss
 from kdrun.measure.metrics import Scores
 
@@ -56,6 +57,7 @@ class Session:
     checkpoint_seconds: float
     display: Display
     interrupt: Interrupt
+    watch: Watch
 
 
 @dataclass

@@ -257,8 +257,12 @@ class _Trainer:
             "step": self.position.epoch * self.steps,
         }
         rate = self.optimizer.param_groups[0]["lr"]
-        self.log.append({**place, "split": "train", **means, "lr": rate})
-        self.log.append({**place, "split": "validation", **self.scores.as_dict()})
+        for record in (
+            {**place, "split": "train", **means, "lr": rate},
+            {**place, "split": "validation", **self.scores.as_dict()},
+        ):
+            self.log.append(record)
+            self.session.watch(record)
         self.session.display.epoch(self.position.epoch, means, self.scores.as_dict())
 
     def _pause_is_due(self) -> bool:
