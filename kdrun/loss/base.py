@@ -1,5 +1,6 @@
 """What a loss promises the engine."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -39,12 +40,19 @@ class Loss(nn.Module):
 
 def label_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Cross-entropy (a scalar) of logits (N, C) with the labels, smoothed or mixed if they are."""
-    target = batch.targets if batch.soft_targets is None else batch.soft_targets
-    return F.cross_entropy(logits.float(), target)
+    logits = widen(logits)
+    if batch.soft_targets is None:
+        return F.cross_entropy(logits, batch.targets)
+    return F.cross_entropy(logits, batch.soft_targets.to(logits.dtype))
 
 
 def teacher_logits(teacher: Output | None) -> Tensor:
-    """The teacher's logits (N, C) in float32."""
+    """The teacher's logits (N, C), in float32 at least and without a graph."""
     if teacher is None:
         raise TypeError("this loss reads a teacher, and none was given")
-    return teacher.logits.float()
+    return widen(teacher.logits.detach())
+
+
+def widen(tensor: Tensor) -> Tensor:
+    """Half precision to float32, in which sums over classes and rows are exact enough."""
+    return tensor.float() if torch.finfo(tensor.dtype).bits < 32 else tensor

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import Loss, label_loss, teacher_logits
+from kdrun.loss.base import Loss, label_loss, teacher_logits, widen
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Temperature = Annotated[float, Field(gt=0)]
@@ -39,7 +39,7 @@ class KD(Loss):
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        soft = soft_loss(student.logits.float(), teacher_logits(teacher), self.temperature)
+        soft = soft_loss(widen(student.logits), teacher_logits(teacher), self.temperature)
         return {
             "ce": (1 - self.alpha) * label_loss(student.logits, batch),
             "kd": self.alpha * soft,
@@ -59,7 +59,7 @@ class LogitsMSE(Loss):
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        distance = F.mse_loss(student.logits.float(), teacher_logits(teacher))
+        distance = F.mse_loss(widen(student.logits), teacher_logits(teacher))
         return {
             "ce": (1 - self.alpha) * label_loss(student.logits, batch),
             "mse": self.alpha * distance,
