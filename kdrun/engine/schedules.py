@@ -37,8 +37,9 @@ def multistep(milestones: list[Above], gamma: Decay) -> Schedule:
     """Times gamma at each milestone: an epoch, or a share of all epochs when below 1."""
 
     def share(done: float, epochs: int) -> float:
-        passed = [at if at >= 1 else at * epochs for at in milestones]
-        return gamma ** sum(done >= at for at in passed)
+        # 0.55 of 100 epochs is 55, not the 55.00000000000001 of floating point.
+        places = [at if at >= 1 else round(at * epochs, 6) for at in milestones]
+        return gamma ** sum(done >= place for place in places)
 
     return share
 
