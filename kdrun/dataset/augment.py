@@ -38,7 +38,9 @@ def crop_and_flip(images: Tensor, draws: Tensor, padding: int, flip: bool) -> Te
         (B, H, W, C) uint8.
     """
     count, height, width, channels = images.shape
-    top, left = (draws[:, :2] * (2 * padding + 1)).long().unbind(1)
+    # A product in float32 can round up to the number of places.
+    places = (draws[:, :2] * (2 * padding + 1)).long().clamp(max=2 * padding)
+    top, left = places.unbind(1)
     picture = torch.arange(count, device=images.device)
     if flip:
         images = torch.cat([images, images.flip(2)])

@@ -132,14 +132,15 @@ class Split:
     def _requests(
         self, order: Tensor, batch_size: int, drawing: tuple[int, int] | None = None
     ) -> Iterator[Request]:
-        order, columns = order.to(self.feed.place), draw_columns(self.augment)
+        if not len(order):  # torch would split nothing into one empty batch
+            return
         for block in order.split(batch_size * _BLOCK):
+            indices = block.to(self.feed.place).split(batch_size)
             if drawing is None:
-                yield from (Request(index, None) for index in block.split(batch_size))
+                yield from (Request(index, None) for index in indices)
                 continue
-            seed, view = drawing
-            draws = uniform(seed, block, torch.full_like(block, view), columns)
-            pairs = zip(block.split(batch_size), draws.split(batch_size), strict=True)
+            draws = _draw(*drawing, block, draw_columns(self.augment)).to(self.feed.place)
+            pairs = zip(indices, draws.split(batch_size), strict=True)
             yield from (Request(index, rows) for index, rows in pairs)
 
     def _serve(
@@ -154,6 +155,15 @@ class Split:
                 index=index,
                 view=torch.full_like(index, view),
             )
+
+
+def _draw(seed: int, view: int, index: Tensor, columns: int) -> Tensor:
+    """Uniform numbers (B, columns), cut to the 24 bits that stay below 1 in float32.
+
+    Drawn in host memory, as not every device has the doubles that they are made of.
+    """
+    draws = uniform(seed, index, torch.full_like(index, view), columns)
+    return ((draws * 2**24).floor() / 2**24).float()
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,8 @@ def fit(image: Image.Image, frame: Frame) -> NDArray[np.uint8]:
             f" {image.width}x{image.height} pixels.",
             f"  give them one: dataset.image_size={min(frame.size)}",
         )
+    if (image.height, image.width) == frame.size and frame.shorter_side in (None, *frame.size):
+        return to_array(image)
     if frame.shorter_side is not None:
         image = _resize_shorter(image, frame.shorter_side)
     # Rounded half to even, as torchvision's CenterCrop does.

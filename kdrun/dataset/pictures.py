@@ -1,7 +1,7 @@
 """What a reader hands over: pictures as one tensor or as a list of files, with their labels."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from kdrun.dataset.augment import crop_box
 from kdrun.dataset.image import Frame, cut, fit, read_image
+
+_CHUNK = 16  # pictures that a thread takes at a time: handing over costs as much as a small one
 
 
 class Hash(Protocol):
@@ -144,14 +146,16 @@ class Raw:
         return {name: pictures for name, pictures in found.items() if pictures is not None}
 
 
-def in_threads(work: Callable[[int], Any], positions: Iterable[int]) -> Iterable[Any]:
+def in_threads(work: Callable[[int], Any], positions: Sequence[int]) -> Iterator[Any]:
     """Do file work in as many threads as torch may use; Pillow decodes without Python's lock."""
     threads = torch.get_num_threads()
     if threads == 1:
         yield from map(work, positions)
         return
+    chunks = [positions[start : start + _CHUNK] for start in range(0, len(positions), _CHUNK)]
     with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(work, positions)
+        for done in pool.map(lambda chunk: [work(at) for at in chunk], chunks):
+            yield from done
 
 
 def _stack(read_one: Callable[[int], NDArray[np.uint8]], positions: Sequence[int]) -> Tensor:

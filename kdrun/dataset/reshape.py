@@ -1,6 +1,6 @@
 """Bring all pictures of a set to one size and number of channels, and into memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -88,5 +88,5 @@ def _first_of_classes(files: Files) -> list[int]:
     return sorted({label: at for at, label in reversed(list(enumerate(labels)))}.values())
 
 
-def _headers(files: Files, positions: Iterable[int]) -> Iterable[tuple[tuple[int, int], bool]]:
+def _headers(files: Files, positions: Sequence[int]) -> Iterator[tuple[tuple[int, int], bool]]:
     return in_threads(lambda at: read_header(files.path(at)), positions)
