@@ -1,6 +1,7 @@
 """What the dataset tests share: config nodes as the YAML files say, and folders of pictures."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,19 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 
 Node = Callable[..., dict[str, Any]]
 Folder = Callable[..., Path]
+
+
+@cache
+def _compose(name: str) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base=None):
+        return compose(name)
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +38,7 @@ def node() -> Node:
     """A dataset's config node, with some of its keys changed; `augment` is merged."""
 
     def make(name: str, **changes: Any) -> dict[str, Any]:
-        with initialize_config_dir(str(CONF), version_base=None):
-            found = OmegaConf.to_container(compose(name), resolve=True)
+        found = OmegaConf.to_container(_compose(name), resolve=True)
         augment = {**found["augment"], **changes.pop("augment", {})}
         return {**found, **changes, "augment": augment}
 

@@ -1,0 +1,72 @@
+"""The digest changes with all that determines inputs, labels and splits, and with nothing else."""
+
+import shutil
+
+import pytest
+from PIL import Image
+
+from kdrun import dataset
+
+SMALL = {"train_size": 60, "test_size": 20, "image_size": 8}
+
+
+def fake_digest(node, **changes) -> str:
+    return dataset.load(node("fake", **{**SMALL, **changes})).digest
+
+
+def test_it_repeats(node):
+    assert fake_digest(node) == fake_digest(node)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"split_seed": 1},
+        {"validation": 0.2},
+        {"subset": 30},
+        {"classes": [1, 0, 2, 3, 4, 5, 6, 7, 8, 9]},
+        {"class_map": {"a": [0, 1, 2, 3, 4], "b": [5, 6, 7, 8, 9]}},
+        {"image_size": 9},
+        {"channels": 1},
+        {"mean": [0.5] * 3, "std": [0.5] * 3},
+        {"train_size": 70},
+    ],
+)
+def test_it_changes_with(node, changes):
+    assert fake_digest(node, **changes) != fake_digest(node)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"root": "elsewhere"},
+        {"download": False},
+        {"workers": 3},
+        {"memory_limit": 0.0},
+        {"augment": {"crop": 1}},
+        {"test": 0.5},
+    ],
+)
+def test_it_does_not_change_with(node, changes):
+    assert fake_digest(node, **changes) == fake_digest(node)
+
+
+@pytest.mark.parametrize("limit", [4.0, 0.0])
+def test_of_files_it_changes_with_them_and_not_with_their_place(node, folder, tmp_path, limit):
+    folder("cat", 8)
+    root = folder("dog", 8)
+
+    def digest(place) -> str:
+        return dataset.load(node("imagefolder", root=str(place), memory_limit=limit)).digest
+
+    first = digest(root)
+    moved = tmp_path / "moved"
+    shutil.copytree(root, moved)
+    assert digest(moved) == first
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(moved / "cat" / "003.png")
+    assert digest(moved) != first
+
+
+def test_what_augments_is_told_beside_it(node):
+    data = dataset.load(node("fake", **SMALL, augment={"crop": 1}))
+    assert data.augment == {"crop": 1, "flip": True, "resized_crop": None}
