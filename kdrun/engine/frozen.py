@@ -11,9 +11,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from kdrun.core.device import Hardware, place_network
+from kdrun.core.taps import Tapped
 from kdrun.core.types import Inputs
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_AGREEMENT = 0.98  # of a batch's decisions, for a cast to count as leaving the answers
 
 
 def freeze(
@@ -33,11 +35,11 @@ def freeze(
     """
     teacher = place_network(deepcopy(network), hardware.device)
     teacher.eval().requires_grad_(False)
-    expected = _answer(teacher, images)
+    expected = _answers(teacher, places, images)
     folded, pairs = fold_norms(teacher, places)
-    if not _equal(_answer(folded, images), expected):
+    if not _equal(_answers(folded, places, images), expected):
         folded, pairs = teacher, 0
-    fast, precision = _cast(folded, hardware, images, expected)
+    fast, precision = _cast(folded, hardware, images, expected[0])
     return fast, f"teacher runs without gradients, {pairs} norms folded, in {precision}"
 
 
@@ -48,7 +50,7 @@ def fold_norms(network: nn.Module, keep: Collection[str] = ()) -> tuple[nn.Modul
 
     Args:
         network: in eval mode; one that can't be traced is answered as it is.
-        keep: module paths whose own output (or, with `:in`, input) is still needed.
+        keep: module paths whose output (or, with `:in`, input) must stay what it is.
 
     Returns:
         The copy and how many norms were folded.
@@ -57,11 +59,20 @@ def fold_norms(network: nn.Module, keep: Collection[str] = ()) -> tuple[nn.Modul
     pairs = [
         (conv, norm)
         for conv, norm in _pairs(folded)
-        if conv not in keep and f"{norm}:in" not in keep
+        if not any(_falls_between(place, conv, norm) for place in keep)
     ]
     for conv_path, norm_path in pairs:
         _fold(folded, conv_path, norm_path)
     return folded, len(pairs)
+
+
+def _falls_between(place: str, conv: str, norm: str) -> bool:
+    """Whether a tap may read what the convolution answers, which folding changes."""
+    path = place.removesuffix(":in")
+    has_conv, has_norm = (f"{inner}.".startswith(f"{path}.") for inner in (conv, norm))
+    if place.endswith(":in"):
+        return has_norm and not has_conv
+    return has_conv and not has_norm
 
 
 def _pairs(network: nn.Module) -> list[tuple[str, str]]:
@@ -80,7 +91,7 @@ def _pairs(network: nn.Module) -> list[tuple[str, str]]:
         conv, norm = modules[source.target], modules[node.target]
         once = calls.count(source.target) == 1 and calls.count(node.target) == 1
         foldable = isinstance(norm, _BatchNorm) and norm.running_mean is not None
-        if once and foldable and isinstance(conv, _CONVOLUTIONS) and len(source.users) == 1:
+        if once and foldable and type(conv) in _CONVOLUTIONS and len(source.users) == 1:
             found.append((source.target, node.target))
     return found
 
@@ -108,29 +119,42 @@ def _cast(
 ) -> tuple[nn.Module, str]:
     if hardware.precision == "fp32":
         return network, "fp32"
-    low = deepcopy(network).to(hardware.dtype)
-    low.register_forward_pre_hook(lambda module, inputs: (_lower(inputs[0], hardware.dtype),))
-    answers = _answer(low, images).float()
+    low = _fed_with(deepcopy(network).to(hardware.dtype), hardware.dtype)
+    same = _fed_with(network, torch.float32)
+    try:
+        answers = _answers(low, (), images)[0].float()
+    except RuntimeError as error:
+        return same, f"fp32 ({hardware.precision} fails: {str(error).splitlines()[0]})"
     agreement = (answers.argmax(1) == expected.argmax(1)).float().mean().item()
-    if agreement >= 0.98 and bool(torch.isfinite(answers).all()):
+    if agreement >= _AGREEMENT and bool(torch.isfinite(answers).all()):
         return low, f"{hardware.precision} (decides as in fp32 on {agreement:.1%} of a batch)"
-    return network, f"fp32 ({hardware.precision} decides as fp32 on {agreement:.1%} of a batch)"
+    return same, f"fp32 ({hardware.precision} decides as fp32 on {agreement:.1%} of a batch)"
 
 
-def _lower(inputs: Inputs, dtype: torch.dtype) -> Inputs:
+def _fed_with(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The network, its inputs cast to this type first: batches come in the run's precision."""
+    network.register_forward_pre_hook(lambda module, inputs: (_as_type(inputs[0], dtype),))
+    return network
+
+
+def _as_type(inputs: Inputs, dtype: torch.dtype) -> Inputs:
     if isinstance(inputs, Mapping):
-        return {
-            name: value.to(dtype) if value.is_floating_point() else value
-            for name, value in inputs.items()
-        }
-    return inputs.to(dtype)
+        return {name: _as_type(value, dtype) for name, value in inputs.items()}
+    return inputs.to(dtype) if inputs.is_floating_point() else inputs
 
 
 @torch.no_grad()
-def _answer(network: nn.Module, images: Inputs) -> Tensor:
-    return network(images)
+def _answers(network: nn.Module, places: Collection[str], images: Inputs) -> list[Tensor]:
+    """The logits and whatever is tapped."""
+    tapped = Tapped(network, {place: place for place in places})
+    output = tapped(images)
+    tapped.close()
+    taps = [value for value in output.taps.values() if isinstance(value, Tensor)]
+    return [output.logits, *taps]
 
 
-def _equal(answers: Tensor, expected: Tensor) -> bool:
-    scale = expected.abs().max().clamp(min=1e-6)
-    return bool(((answers - expected).abs().max() / scale) < 1e-4)
+def _equal(answers: list[Tensor], expected: list[Tensor]) -> bool:
+    return all(
+        bool((found - wanted).abs().max() <= 1e-4 * wanted.abs().max().clamp(min=1e-6))
+        for found, wanted in zip(answers, expected, strict=True)
+    )
