@@ -139,8 +139,12 @@ def _fed_with(network: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 def _as_type(inputs: Inputs, dtype: torch.dtype) -> Inputs:
     if isinstance(inputs, Mapping):
-        return {name: _as_type(value, dtype) for name, value in inputs.items()}
-    return inputs.to(dtype) if inputs.is_floating_point() else inputs
+        return {name: _float_as(value, dtype) for name, value in inputs.items()}
+    return _float_as(inputs, dtype)
+
+
+def _float_as(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 @torch.no_grad()
