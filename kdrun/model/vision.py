@@ -4,6 +4,7 @@ torchvision is imported where it is used, because most runs never need its secon
 """
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -139,11 +140,12 @@ def _fetch(weights: "WeightsEnum") -> dict[str, Tensor]:
     """The weights' tensors, from torch's cache or the network; never unpickled as objects."""
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except OSError as error:
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         folder = Path(torch.hub.get_dir()) / "checkpoints"
+        reason = str(error).splitlines()[0] if str(error) else "the file ends early"
         raise UserError(
-            f"the weights {weights.url} can't be fetched: {error}.",
-            f"  or put that file into {str(folder)!r}",
+            f"the weights {weights.url} can't be loaded: {reason}.",
+            f"  put a sound copy of that file into {str(folder)!r}",
         ) from error
     return {_present_key(key): value for key, value in state.items()}
 

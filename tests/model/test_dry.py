@@ -1,0 +1,52 @@
+"""One forward pass before any work."""
+
+import pytest
+import torch
+from torch import nn
+from zoo import build, images, sketch
+
+from kdrun import model
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "kind"),
+    [
+        ("convnext_tiny", 8, "ConvNeXt"),
+        ("vgg11", 7, "CifarVGG"),
+        ("inception_v3", 32, "Inception3"),
+    ],
+)
+def test_images_too_small_are_one_fault(name, side, kind):
+    data = images(side)
+    (fault,) = model.check_forward("teacher", sketch(name, data), data)
+    assert fault.where == "teacher"
+    assert fault.what.startswith(f"{kind} cannot take {side}x{side} images with 3 channels: ")
+    assert fault.what.endswith("; use larger images or a network such as resnet8")
+    assert "\n" not in fault.what
+
+
+def test_other_classes_are_a_fault():
+    network = build("mlp", images(8, classes=10))
+    (fault,) = model.check_forward("student", network, images(8, classes=7))
+    assert str(fault) == (
+        "student: MLP gives answers of shape (2, 10) for 2 8x8 images with 3 channels;"
+        " (2, 7) is needed"
+    )
+
+
+def test_an_answer_that_is_no_tensor_is_a_fault():
+    class Pair(nn.Module):
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return images, images
+
+    (fault,) = model.check_forward("student", Pair(), images(8))
+    assert "gives a tuple" in fault.what
+
+
+def test_the_network_stays_as_it_was():
+    network = build("resnet8", images(8))
+    network.train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    assert model.check_forward("student", network, images(8)) == []
+    assert network.training
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
