@@ -42,11 +42,15 @@ def report_plan(plan: Plan, screen: Screen) -> None:
             node["name"],
             count(parameters(network)),
             count(macs(network, (info.channels, *info.image_size), torch.device("cpu"))),
-            str(stage.recipe.epochs) if isinstance(stage, Train) else "-",
+            str(_epochs(stage, plan)) if isinstance(stage, Train) else "-",
             mark,
             "in the store" if made else _estimate(stage, network, plan, session),
         )
     screen.show(table)
+
+
+def _epochs(stage: Train, plan: Plan) -> int:
+    return stage.recipe.epochs_of(plan.data.train.steps(stage.recipe.batch_size))
 
 
 def _estimate(stage: object, network: nn.Module, plan: Plan, session: Session) -> str:
@@ -59,7 +63,7 @@ def _estimate(stage: object, network: nn.Module, plan: Plan, session: Session) -
     if stage.loss["name"] != "ce":
         teacher = build_network(plan.config.teacher.node, plan.data, 0, "teacher").to(device)
         seconds += _step_seconds(teacher, batch.inputs, plan, backward=False)
-    total = seconds * plan.data.train.steps(size) * stage.recipe.epochs
+    total = seconds * plan.data.train.steps(size) * _epochs(stage, plan)
     return f"{total:.0f} s" if total < 120 else f"{total / 60:.0f} min"
 
 

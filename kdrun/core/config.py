@@ -99,6 +99,7 @@ class Recipe(Section):
     """How a network is trained."""
 
     epochs: PositiveInt
+    max_steps: PositiveInt | None
     batch_size: PositiveInt
     accumulate: PositiveInt
     lr: PositiveFloat
@@ -115,6 +116,12 @@ class Recipe(Section):
     clip_norm: PositiveFloat | None
     patience: PositiveInt | None
     select: Literal["last", "best"]
+
+    def epochs_of(self, steps: int) -> int:
+        """Epochs to train, of so many steps each: whole ones within `max_steps`, at least one."""
+        if self.max_steps is None:
+            return self.epochs
+        return max(1, min(self.epochs, self.max_steps // steps))
 
     @model_validator(mode="after")
     def _whole_parts(self) -> Self:

@@ -100,7 +100,7 @@ class _Trainer:
         self.position = Position(
             phase=number, best=best, seconds=seconds, images=self.position.images
         )
-        self.epochs = phase.epochs or self.recipe.epochs
+        self.epochs = phase.epochs or self.recipe.epochs_of(self.steps)
         self.parameters = self.learners.choose(phase.trains)
         self.optimizer = make_optimizer(
             self.recipe, self.lesson.model_name, self.parameters, self.hardware.device

@@ -139,7 +139,7 @@ class Train:
             "data": describe_data(bench.data.info),
             "source": "trained",
             "epochs": trained.epochs,
-            "epochs_planned": self.recipe.epochs,
+            "epochs_planned": self.recipe.epochs_of(bench.data.train.steps(self.recipe.batch_size)),
             "select": self.recipe.select,
             "best_epoch": trained.best.epoch,
             "best_validation_accuracy": trained.best.accuracy,

@@ -1,0 +1,330 @@
+"""The training loop on a few digits: phases, stops, parts of a batch, averages, resuming."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import Tensor, nn
+
+from kdrun import dataset
+from kdrun.core.config import Recipe
+from kdrun.core.device import Hardware
+from kdrun.core.errors import Interrupted, NonFinite
+from kdrun.core.folder import METRICS
+from kdrun.core.metrics_log import MetricsLog
+from kdrun.core.screen import Screen
+from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
+from kdrun.dataset.data import Data
+from kdrun.engine.checkpoint import load
+from kdrun.engine.display import Display
+from kdrun.engine.interrupt import Interrupt
+from kdrun.engine.lesson import Lesson, Session, Trained
+from kdrun.engine.loop import train
+from kdrun.engine.watch import make_watch
+from kdrun.loss.base import Loss, label_loss
+from kdrun.loss.logits import KD, CrossEntropy
+
+CONF = Path(__file__).parents[2] / "conf"
+CPU = torch.device("cpu")
+
+
+def settings(group: str, name: str) -> dict:
+    return {
+        **yaml.safe_load((CONF / group / "_base.yaml").read_text()),
+        **yaml.safe_load((CONF / group / f"{name}.yaml").read_text()),
+    }
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    node = settings("dataset", "digits")
+    node |= {"root": "data", "subset": 160}
+    node.pop("defaults")
+    return dataset.load(node)
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    tree = settings("recipe", "quick")
+    tree.pop("defaults")
+    tree |= {"epochs": 2, "batch_size": 16, "warmup_epochs": 0}
+    tree["optimizer"] = {"name": "sgd", "momentum": 0.9}
+    tree["schedule"] = {"name": "constant"}
+    tree |= {"lr": 0.1, "weight_decay": 0.001}
+    return Recipe.model_validate(tree)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return Session(
+        seed=0,
+        hardware=Hardware(CPU, "fp32", 1, "test"),
+        compile=False,
+        checkpoint_seconds=1e9,
+        display=Display(Screen()),
+        interrupt=Interrupt(),
+        watch=make_watch("none", tmp_path),
+    )
+
+
+def network(width: int = 16, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10))
+
+
+@pytest.fixture
+def learn(
+    data: Data, recipe: Recipe, session: Session, tmp_path: Path
+) -> Callable[..., tuple[Trained, nn.Module]]:
+    """Train a small network; the recipe's keys and the lesson's parts as arguments."""
+
+    def run(
+        folder: str = "stage",
+        session: Session = session,
+        lesson: dict | None = None,
+        **keys: object,
+    ) -> tuple[Trained, nn.Module]:
+        place = tmp_path / folder
+        place.mkdir(exist_ok=True)
+        parts = {"student": network(), "teacher": None, "loss": CrossEntropy(), **(lesson or {})}
+        whole = Recipe.model_validate({**recipe.model_dump(), **keys})
+        task = Lesson(stage="test", model_name="mlp", data=data, recipe=whole, **parts)
+        return train(task, session, place), task.student
+
+    return run
+
+
+def curve(folder: Path, name: str = "loss", split: str = "train") -> list[float]:
+    return [line[name] for line in MetricsLog(folder / METRICS).read() if line["split"] == split]
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(
+        torch.equal(first[name], second[name]) for name in first
+    )
+
+
+def test_training_lowers_the_loss(learn: Callable, tmp_path: Path) -> None:
+    trained, _ = learn(epochs=8)
+    losses = curve(tmp_path / "stage")
+    assert losses[-1] < 0.75 * losses[0]
+    assert trained.epochs == 8
+    assert trained.validation.accuracy > 0.5
+
+
+def test_the_first_epochs_losses_are_those_of_a_loop_written_out(
+    data: Data, learn: Callable, tmp_path: Path
+) -> None:
+    learn()
+    student = network()
+    optimizer = torch.optim.SGD(student.parameters(), lr=0.1, momentum=0.9, weight_decay=0.001)
+    means = []
+    for epoch in range(2):
+        losses = []
+        for batch in data.train.epoch(epoch=epoch, view=epoch, seed=0, batch_size=16):
+            loss = nn.functional.cross_entropy(student(batch.inputs), batch.targets)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        means.append(sum(losses) / len(losses))
+    assert curve(tmp_path / "stage") == pytest.approx(means, rel=1e-5)
+
+
+@pytest.mark.parametrize("at", [1, 7, 9, 12, 18])
+def test_resume_gives_the_same_weights(
+    at: int, learn: Callable, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hard = {"epochs": 2, "ema": 0.9, "mixup": 0.3, "cutmix": 0.5, "label_smoothing": 0.1}
+    expected, _ = learn("whole", **hard)
+    restless = replace(session, checkpoint_seconds=1e-9)
+    monkeypatch.setattr("kdrun.core.atomic._passages", _Counter())
+    monkeypatch.setenv("KDRUN_FAULT", f"step:{at}:raise")
+    with pytest.raises(RuntimeError, match="injected"):
+        learn("cut", session=restless, **hard)
+    monkeypatch.delenv("KDRUN_FAULT")
+    resumed, _ = learn("cut", session=restless, **hard)
+    assert same(resumed.weights, expected.weights)
+    assert same(resumed.best_weights, expected.best_weights)
+    whole, cut = (MetricsLog(tmp_path / name / METRICS).read() for name in ("whole", "cut"))
+    assert cut == whole
+
+
+class _Counter(dict):
+    def __missing__(self, key: str) -> int:
+        return 0
+
+
+def test_parts_of_a_batch_add_up_to_the_whole(learn: Callable) -> None:
+    whole, _ = learn("whole", epochs=1)
+    parts, _ = learn("parts", epochs=1, accumulate=3)
+    for name, value in whole.weights.items():
+        torch.testing.assert_close(parts.weights[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_averaged_weights_follow_the_last_ones(learn: Callable) -> None:
+    trained, student = learn(epochs=1, ema=0.5)
+    last = student.state_dict()
+    moved = [not torch.equal(trained.weights[name], last[name]) for name in last]
+    assert all(moved)
+    start = network().state_dict()
+    for name in last:
+        to_last = (trained.weights[name] - last[name]).norm()
+        to_start = (trained.weights[name] - start[name]).norm()
+        assert to_last < to_start
+
+
+def test_early_stopping_waits_for_its_patience(learn: Callable) -> None:
+    trained, _ = learn(epochs=30, lr=1e-9, patience=3)
+    assert trained.epochs == 4
+    assert trained.best.epoch == 1
+    assert "3 epochs" in trained.stopped
+
+
+def test_training_stops_when_it_is_good_enough(learn: Callable) -> None:
+    trained, _ = learn(epochs=30, lesson={"good_enough": lambda scores: scores.accuracy >= 0.5})
+    assert trained.epochs < 30
+    assert trained.validation.accuracy >= 0.5
+    assert trained.stopped.startswith("good enough")
+
+
+def test_a_stopped_stage_stays_stopped_when_resumed(
+    learn: Callable, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = {"good_enough": lambda scores: True}
+    first, _ = learn(epochs=5, lesson=stop)
+    again, _ = learn(epochs=5, lesson=stop)
+    assert (first.epochs, again.epochs) == (1, 1)
+    assert same(first.weights, again.weights)
+
+
+def test_best_weights_are_those_of_the_best_epoch(learn: Callable, tmp_path: Path) -> None:
+    trained, _ = learn(epochs=6, lr=0.5)
+    accuracies = curve(tmp_path / "stage", "accuracy", "validation")
+    assert trained.best.accuracy == max(accuracies)
+    assert trained.best.epoch == accuracies.index(max(accuracies)) + 1
+
+
+def test_frozen_modules_keep_their_weights(learn: Callable) -> None:
+    trained, _ = learn(lesson={"frozen": ("1",)})
+    start = network().state_dict()
+    assert torch.equal(trained.weights["1.weight"], start["1.weight"])
+    assert not torch.equal(trained.weights["3.weight"], start["3.weight"])
+
+
+class Poisoned(Loss):
+    """Cross-entropy beside a term that breaks at a step."""
+
+    uses_teacher = False
+
+    def __init__(self, at: int, value: float) -> None:
+        super().__init__()
+        self.at, self.value = at, value
+
+    def forward(
+        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        term = student.logits.sum() * (self.value if at.step == self.at else 0.0)
+        return {"ce": label_loss(student.logits, batch), "hint": term}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_term_that_is_no_number_stops_before_the_update(
+    value: float, learn: Callable, session: Session, tmp_path: Path
+) -> None:
+    with pytest.raises(NonFinite, match="'hint'") as caught:
+        learn(epochs=3, lesson={"loss": Poisoned(12, value)})
+    assert caught.value.status == 6
+    state = load(tmp_path / "stage", print)
+    assert state is not None
+    assert state["position"]["epoch"] == 1
+    assert all(torch.isfinite(weight).all() for weight in state["student"].values())
+
+
+class TwoPhases(Loss):
+    """An adapter learns alone for an epoch, then the student does."""
+
+    uses_teacher = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.adapter = nn.Linear(10, 10)
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (Phase("adapter", epochs=1, trains=("loss.adapter.*",)), MAIN)
+
+    def forward(
+        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        if at.phase == "adapter":
+            return {"hint": label_loss(self.adapter(student.logits), batch)}
+        return {"ce": label_loss(student.logits, batch)}
+
+
+@pytest.mark.parametrize("at", [None, 4, 13])
+def test_a_first_phase_trains_its_own_parameters(
+    at: int | None,
+    learn: Callable,
+    session: Session,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: dict[str, list[Tensor]] = {"adapter": [], "main": []}
+
+    class Watched(TwoPhases):
+        def forward(self, student: Output, teacher: object, batch: Batch, at: Progress) -> dict:
+            seen[at.phase].append(learner[1].weight.detach().clone())
+            return super().forward(student, teacher, batch, at)
+
+    torch.manual_seed(1)
+    first, second = Watched(), Watched()
+    second.load_state_dict(first.state_dict())
+    learner = network()
+    restless = replace(session, checkpoint_seconds=1e-9)
+    if at is not None:
+        monkeypatch.setattr("kdrun.core.atomic._passages", _Counter())
+        monkeypatch.setenv("KDRUN_FAULT", f"step:{at}:raise")
+        with pytest.raises(RuntimeError, match="injected"):
+            learn(session=restless, lesson={"loss": first, "student": learner})
+        monkeypatch.delenv("KDRUN_FAULT")
+        learner = network()
+    learn(session=restless, lesson={"loss": second, "student": learner})
+    start = network()[1].weight
+    assert all(torch.equal(weight, start) for weight in seen["adapter"])
+    assert not torch.equal(seen["main"][-1], start)
+    phases = [line["phase"] for line in MetricsLog(tmp_path / "stage" / METRICS).read()]
+    assert phases == ["adapter"] * 2 + ["main"] * 4
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_low_precision_learns_too(precision: str, learn: Callable, session: Session) -> None:
+    low = replace(session, hardware=Hardware(CPU, precision, 1, "test"))
+    trained, _ = learn(session=low, epochs=5)
+    assert trained.validation.accuracy > 0.5
+    assert all(value.dtype == torch.float32 for value in trained.weights.values())
+
+
+def test_a_student_learns_from_its_teacher_alone(learn: Callable, data: Data) -> None:
+    _, teacher = learn("teacher", epochs=10)
+    teacher.eval().requires_grad_(False)
+    loss = KD(alpha=1.0, temperature=4.0)
+    trained, student = learn("student", epochs=10, lesson={"teacher": teacher, "loss": loss})
+    batch = next(data.validation.batches(1000))
+    agreement = (student(batch.inputs).argmax(1) == teacher(batch.inputs).argmax(1)).float().mean()
+    assert agreement > 0.5
+    assert all(parameter.grad is None for parameter in teacher.parameters())
+
+
+def test_a_signal_ends_training_after_a_step(
+    learn: Callable, session: Session, tmp_path: Path
+) -> None:
+    session.interrupt.signal = 15
+    with pytest.raises(Interrupted) as caught:
+        learn()
+    assert caught.value.status == 143
+    state = load(tmp_path / "stage", print)
+    assert state is not None
+    assert state["position"]["step"] == 1
