@@ -3,6 +3,7 @@
 import sys
 import time
 import traceback
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,9 @@ class Screen:
         """A table or another rich object."""
         self.console.print(renderable, soft_wrap=False)
         if self._log is not None:
-            plain = Console(width=160, file=None, record=True, quiet=False)
-            with plain.capture() as captured:
-                plain.print(renderable)
-            self.note(captured.get())
+            plain = StringIO()
+            Console(file=plain, width=160, color_system=None).print(renderable)
+            self.note(plain.getvalue())
 
 
 def report(error: BaseException, screen: Screen, debug: bool) -> int:

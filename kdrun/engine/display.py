@@ -3,15 +3,17 @@
 import time
 from collections.abc import Mapping
 
+from rich.console import Group
+from rich.live import Live
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 from torch import Tensor
 
 from kdrun.core.screen import Screen
@@ -25,7 +27,8 @@ class Display:
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
-        self._bar: Progress | None = None
+        self._live: Live | None = None
+        self._bar = _progress(screen)
         self._task = TaskID(0)
         self._stage = ""
         self._epochs = self._steps = 0
@@ -47,25 +50,22 @@ class Display:
         again = f", from epoch {epochs_done + 1}" if epochs_done else ""
         self.screen.note(f"{stage}: {epochs} epochs of {steps} steps{again}")
         if self.screen.live:
-            self._bar = _progress(self.screen)
-            done = epochs_done * steps
-            self._task = self._bar.add_task(stage, total=epochs * steps, completed=done, text="")
-            self._bar.start()
+            self._start_live(epochs_done * steps)
 
     def step(self, epoch: int, step: int, images: int, sums: Mapping[str, Tensor]) -> None:
         """One step is done; drawn a few times a second at most."""
         self._images += images
-        if self._bar is None:
-            return
         now = time.monotonic()
-        if now - self._looked < _REFRESH:
+        if self._live is None or now - self._looked < _REFRESH:
             return
         self._looked = now
         means = {name: float(value) / max(1, step) for name, value in sums.items()}
-        text = (
-            f"epoch {epoch + 1}/{self._epochs}  {_terms(means)}{self._validation}  {self._rate()}"
+        self._bar.update(
+            self._task,
+            completed=epoch * self._steps + step,
+            place=f"epoch {epoch + 1}/{self._epochs} step {step}/{self._steps}",
         )
-        self._bar.update(self._task, completed=epoch * self._steps + step, text=text)
+        self._draw(f"  {_terms(means)}{self._validation}  {self._rate()}")
 
     def epoch(
         self, epoch: int, means: Mapping[str, float], validation: Mapping[str, float]
@@ -77,20 +77,32 @@ class Display:
             f"  {self._rate()}"
         )
         now = time.monotonic()
-        if self._bar is not None:
-            self._bar.update(self._task, completed=epoch * self._steps)
-        if self._bar is None and (now - self._spoke > _LINE_EVERY or epoch == self._epochs):
+        if self._live is None and (now - self._spoke > _LINE_EVERY or epoch == self._epochs):
             self._spoke = now
             left = (now - self._began) / (epoch - self._first_epoch) * (self._epochs - epoch)
-            self.screen.say(f"{line}  {left:.0f} s left")
+            self.screen.say(f"{line}  {_duration(left)} left")
         else:
             self.screen.note(line)
 
     def end(self) -> None:
         """Take the live display away."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _start_live(self, steps_done: int) -> None:
+        self._bar = _progress(self.screen)
+        self._task = self._bar.add_task(
+            self._stage, total=self._epochs * self._steps, completed=steps_done, place=""
+        )
+        self._live = Live(console=self.screen.console, transient=True, refresh_per_second=4)
+        self._live.start()
+        self._draw("")
+
+    def _draw(self, line: str) -> None:
+        if self._live is not None:
+            text = Text(line, no_wrap=True, overflow="ellipsis")
+            self._live.update(Group(self._bar, text))
 
     def _rate(self) -> str:
         return f"{self._images / max(time.monotonic() - self._began, 1e-9):.0f} images/s"
@@ -100,14 +112,18 @@ def _progress(screen: Screen) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[text]}"),
+        TextColumn("{task.fields[place]}"),
         TimeElapsedColumn(),
+        TextColumn("left"),
         TimeRemainingColumn(),
         console=screen.console,
-        transient=True,
-        refresh_per_second=4,
     )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _terms(means: Mapping[str, float]) -> str:
