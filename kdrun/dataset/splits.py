@@ -35,7 +35,8 @@ class Part:
 
     def relabel(self, table: Tensor) -> Self:
         """New labels by a table of the old ones; samples whose new label is -1 are left out."""
-        kept = self.select((table[self.targets] >= 0).nonzero().squeeze(1))
+        chosen = table[self.targets] >= 0
+        kept = self if chosen.all() else self.select(chosen.nonzero().squeeze(1))
         return replace(kept, pictures=replace(kept.pictures, targets=table[kept.targets]))
 
 

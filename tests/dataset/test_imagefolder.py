@@ -236,7 +236,7 @@ def test_an_unreadable_picture_is_named_while_streaming(node, folder):
     data = load(node, root, memory_limit=0.0)
     file = root / "train" / "dog" / "002.png"
     file.write_bytes(file.read_bytes()[:60])
-    with pytest.raises(UserError, match="002.png' can't be read"):
+    with pytest.raises(UserError, match=r"002\.png' can't be read"):
         list(data.train.batches(4))
 
 

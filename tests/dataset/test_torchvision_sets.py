@@ -166,7 +166,7 @@ def test_a_file_with_another_checksum_is_damaged(node, tmp_path):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(b"not the real thing")
     (tmp_path / "cifar-10-batches-py" / "batches.meta").write_bytes(b"")
-    with pytest.raises(UserError, match="dataset 'cifar10' in .* is damaged"):
+    with pytest.raises(UserError, match=r"dataset 'cifar10' in .* is damaged"):
         load_small(node, "cifar10", tmp_path)
 
 
