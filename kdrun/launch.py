@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from kdrun.core.cores import cores
 from kdrun.core.errors import ConfigError, Fault, UserError
 from kdrun.core.folder import find_runs
 from kdrun.core.plugins import install_plugins
@@ -26,7 +27,7 @@ def look(words: Sequence[str]) -> int:
     """Hydra's own ways of looking at a config."""
     offer_models()
     sys.argv[1:] = list(words)
-    _hydra_main()
+    _start_hydra()
     return 0
 
 
@@ -52,13 +53,13 @@ def launch(words: Sequence[str], screen: Screen) -> int:
         return 0
     folder, pinned = _folder(first, options.overrides, options.multirun)
     sys.argv[1:] = [*words, *pinned]
-    _hydra_main()
+    _start_hydra()
     return _sweep_status(folder) if options.multirun else 0
 
 
-@hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
-def _hydra_main(config: DictConfig) -> None:
-    run_job(config)
+def _start_hydra() -> None:
+    # The plain function is handed over, as launchers pickle it by its name in this module.
+    hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(run_job)()
 
 
 def run_job(config: DictConfig) -> None:
@@ -173,17 +174,23 @@ def _plugins(words: Sequence[str]) -> list[str]:
 
 
 def _parallel(words: Sequence[str]) -> int:
-    """How many jobs of the sweep run at the same time."""
-    for word in words:
-        key, _, value = word.partition("=")
-        if key == "hydra.launcher.n_jobs" and value.isdigit():
-            return int(value)
-    return 1
+    """How many jobs the words let run at the same time."""
+    given = [word.partition("=")[2] for word in words if word.startswith("hydra.launcher.n_jobs=")]
+    return _at_once(given[-1]) if given else 1
 
 
 def _workers() -> int:
     """How many jobs this machine runs at the same time, in a job of a sweep."""
-    return max(1, int(HydraConfig.get().launcher.get("n_jobs", 1) or 1))
+    return _at_once(HydraConfig.get().launcher.get("n_jobs", 1))
+
+
+def _at_once(jobs: Any) -> int:
+    """A launcher's number of jobs; joblib counts negative ones down from all cores."""
+    try:
+        number = int(jobs)
+    except (TypeError, ValueError):
+        return 1
+    return number if number > 0 else max(1, cores() + 1 + number)
 
 
 def _sweep_status(folder: Path) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kdrun import checks, dataset
 from kdrun.core.config import Config
-from kdrun.core.device import choose_hardware
+from kdrun.core.device import Hardware, choose_hardware
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.plugins import install_plugins
 from kdrun.core.registry import check_model
@@ -36,17 +36,20 @@ def check(tree: Mapping[str, Any], jobs: int = 1) -> Plan:
     faults += checks.network_settings("student", config.student)
     faults += checks.teacher_recipe_keys(config)
     faults += checks.surroundings(config)
-    hardware = _try(
-        faults,
-        lambda: choose_hardware(config.device, config.precision, config.threads, jobs),
-    )
     data = _try(faults, lambda: load_data(config.dataset))
+    hardware = _try(faults, lambda: _hardware(config, jobs, data))
     faulty = {fault.where.partition(".")[0] for fault in faults}
     if data is not None and not faulty & {"teacher", "student", "dataset"}:
         faults += checks.networks(config, data, join="loss" not in faulty)
     if faults or data is None or hardware is None:
         raise ConfigError(faults)
     return Plan(config, tree, data.to(hardware.device), hardware, plan_stages(config))
+
+
+def _hardware(config: Config, jobs: int, data: Data | None) -> Hardware:
+    readers = getattr(data.train.feed, "workers", 0) if data is not None else 0
+    readers = readers if isinstance(readers, int) else 0
+    return choose_hardware(config.device, config.precision, config.threads, jobs, readers)
 
 
 def load_data(node: Mapping[str, Any]) -> Data:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from kdrun.core.cores import cores
 from kdrun.core.errors import OutOfMemory, UserError
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -49,7 +50,9 @@ class Hardware:
         torch.use_deterministic_algorithms(deterministic, warn_only=True)
 
 
-def choose_hardware(device: str, precision: str, threads: int | str, jobs: int = 1) -> Hardware:
+def choose_hardware(
+    device: str, precision: str, threads: int | str, jobs: int = 1, readers: int = 0
+) -> Hardware:
     """Turn the words of the config into a device, a precision and a number of threads.
 
     Args:
@@ -57,23 +60,17 @@ def choose_hardware(device: str, precision: str, threads: int | str, jobs: int =
         precision: auto, fp32, bf16 or fp16.
         threads: a number, or auto for this job's share of the cores.
         jobs: how many jobs of a sweep run at the same time on this machine.
+        readers: processes of this job that read data, and take their share of the cores.
 
     Raises:
         UserError: the device is not there.
     """
     place, why_device = _device(device)
     arithmetic, why_precision = _precision(precision, place)
-    count = max(1, cores() // max(1, jobs)) if threads == "auto" else int(threads)
+    count = max(1, cores() // max(1, jobs) - readers) if threads == "auto" else int(threads)
     reason = f"{place} ({why_device}), {arithmetic} ({why_precision}), {count} CPU thread"
     reason += "s" if count > 1 else ""
     return Hardware(place, arithmetic, count, reason)
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def place_network(network: nn.Module, device: torch.device) -> nn.Module:
