@@ -46,7 +46,7 @@ def show_run(words: Sequence[str], screen: Screen) -> int:
 
     folder = _run_folder(words, "show")
     manifest, summary = folder.manifest(), folder.summary()
-    screen.say(f"{manifest['name']}: {manifest['status']}, started {manifest['started']}")
+    screen.say(f"{manifest['name']}: {folder.status}, started {manifest['started']}")
     screen.say(f"command: {manifest['command']}")
     screen.say(f"{manifest['hardware']}; seed {manifest['seed']}")
     for name, stage in manifest.get("stages", {}).items():
@@ -67,7 +67,7 @@ def resume(words: Sequence[str], screen: Screen) -> int:
     from kdrun.runner import run
 
     folder = _run_folder(words, "resume")
-    if folder.is_finished:
+    if folder.status == "finished":
         screen.say(f"{folder.path} is finished; its table: kdrun show {folder.path}")
         return 0
     plan = check(folder.config())
@@ -168,7 +168,7 @@ def _list_runs(screen: Screen, root: Path = Path("outputs")) -> None:
             if summary
             else ""
         )
-        screen.say(f"  {folder.path}  {manifest['status']}  {figures}")
+        screen.say(f"  {folder.path}  {folder.status}  {figures}")
 
 
 def _described(group: str) -> dict[str, str]:

@@ -88,8 +88,10 @@ class RunFolder:
         return (self.path / _MANIFEST).exists()
 
     @property
-    def is_finished(self) -> bool:
-        return self.is_run and self.manifest()["status"] == "finished"
+    def status(self) -> str:
+        """running, finished, failed, interrupted; crashed where nobody is left who runs it."""
+        status = str(self.manifest().get("status", "unknown"))
+        return "crashed" if status == "running" and not FolderLock(self.path).is_held() else status
 
     def stage(self, folder: str) -> Path:
         """Where a stage's artefact is; made if it isn't there."""

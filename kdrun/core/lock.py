@@ -66,6 +66,17 @@ class FolderLock:
             os.ftruncate(self._descriptor, 0)
         self._forget()
 
+    def is_held(self) -> bool:
+        """Whether another process holds the lock now."""
+        if not self._path.exists():
+            return False
+        with self._path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     def __enter__(self) -> Self:
         return self if self._descriptor is not None else self.acquire(wait=False)
 

@@ -21,6 +21,7 @@ from kdrun.core.folder import (
     read_record,
     share_artefact,
 )
+from kdrun.core.lock import FolderLock
 
 IDENTITIES = st.dictionaries(
     st.text(), st.integers() | st.floats(allow_nan=False) | st.text() | st.lists(st.integers())
@@ -157,15 +158,18 @@ def test_the_manifest_keeps_its_other_fields(tmp_path):
     folder.update(status="finished")
     assert folder.manifest() == {"format": 1, "status": "finished", "seed": 3}
     assert folder.is_run
-    assert folder.is_finished
+    assert folder.status == "finished"
 
 
-def test_a_run_that_is_not_finished_says_so(tmp_path):
+def test_a_run_that_nobody_runs_any_more_has_crashed(tmp_path):
     folder = RunFolder(tmp_path)
-    assert not folder.is_finished
-    for status in ("running", "failed", "interrupted"):
+    folder.update(status="running")
+    with FolderLock(tmp_path):
+        assert folder.status == "running"
+    assert folder.status == "crashed"
+    for status in ("failed", "interrupted"):
         folder.update(status=status)
-        assert not folder.is_finished
+        assert folder.status == status
 
 
 def test_the_summary_carries_its_format(tmp_path):
