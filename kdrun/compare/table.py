@@ -1,42 +1,102 @@
 """One run's results as a table: a row a model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Group
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+_ANY = 10_000  # columns: wider than any table
+_WORDS = 20  # columns of a name; longer ones are folded
+
 Row = Mapping[str, Any]
 
-_COLUMNS: list[tuple[str, Callable[[Row], str]]] = [
-    ("top-1 %", lambda row: f"{_percent(row['accuracy'])} ±{_percent(row['accuracy_half_width'])}"),
-    ("top-5 %", lambda row: _percent(row["top5"])),
-    ("precision", lambda row: _percent(row["precision"])),
-    ("recall", lambda row: _percent(row["recall"])),
-    ("F1", lambda row: _percent(row["f1"])),
-    ("NLL", lambda row: f"{row['nll']:.3f}"),
-    ("ECE %", lambda row: _percent(row["ece"])),
-    ("agree %", lambda row: _percent(row["agreement"])),
-    ("params", lambda row: count(row["parameters"])),
-    ("MACs", lambda row: count(row["macs"])),
-    ("bytes", lambda row: count(row["bytes"])),
-    ("ms", lambda row: f"{row['latency']['median_ms']:.2f}"),
-    ("p95 ms", lambda row: f"{row['latency']['p95_ms']:.2f}"),
-    ("train s", lambda row: "-" if row["seconds"] is None else f"{row['seconds']:.0f}"),
+Column = tuple[str, Callable[[Row], str]]
+
+_MODEL: Column = ("model", lambda row: row["model"])
+_NETWORK: Column = ("network", lambda row: row["name"])
+_QUALITY: list[Column] = [
+    (
+        "top-1\n%",
+        lambda row: f"{_percent(row['accuracy'])} ±{_percent(row['accuracy_half_width'])}",
+    ),
+    ("top-5\n%", lambda row: _percent(row["top5"])),
+    ("precision\n%", lambda row: _percent(row["precision"])),
+    ("recall\n%", lambda row: _percent(row["recall"])),
+    ("F1\n%", lambda row: _percent(row["f1"])),
+    ("NLL\n", lambda row: f"{row['nll']:.3f}"),
+    ("ECE\n%", lambda row: _percent(row["ece"])),
+    ("agrees\n%", lambda row: _percent(row["agreement"])),
+]
+_COST: list[Column] = [
+    ("para-\nmeters", lambda row: count(row["parameters"])),
+    ("MACs\n", lambda row: count(row["macs"])),
+    ("disk\nbytes", lambda row: count(row["bytes"])),
+    ("median\nms", lambda row: _milliseconds(row["latency"]["median_ms"])),
+    ("p95\nms", lambda row: _milliseconds(row["latency"]["p95_ms"])),
+    ("trained\ns", lambda row: "-" if row["seconds"] is None else f"{row['seconds']:.0f}"),
 ]
 
 
-def results_table(summary: Mapping[str, Any]) -> Group:
+def results_table(summary: Mapping[str, Any]) -> "Results":
     """The table of a run with its notes: on which samples, which epoch, timed how."""
-    table = Table(title=f"test split of {summary['dataset']}, {summary['samples']} samples")
-    table.add_column("model")
-    for title, _ in _COLUMNS:
-        table.add_column(title, justify="right")
-    for row in summary["rows"]:
-        cells = [Text(render(row)) for _, render in _COLUMNS]
-        table.add_row(Text(f"{row['model']}\n{row['name']}"), *cells)
-    return Group(table, *(Text(note) for note in _notes(summary)))
+    return Results(summary)
+
+
+class Results:
+    """One table where the terminal is wide enough, else answers and cost below each other.
+
+    No figure is ever cut short: in a narrow terminal there are more tables.
+
+    Args:
+        summary: as in `summary.json`.
+    """
+
+    def __init__(self, summary: Mapping[str, Any]) -> None:
+        self.summary = summary
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(f"test split of {self.summary['dataset']}, {self.summary['samples']} samples")
+        whole = self._table([_NETWORK, *_QUALITY, *_COST])
+        if _fits(whole, console, options):
+            yield whole
+        else:
+            yield from self._split(_QUALITY, console, options)
+            yield from self._split([_NETWORK, *_COST], console, options)
+        yield from (Text(note) for note in _notes(self.summary))
+
+    def _split(
+        self, columns: Sequence[Column], console: Console, options: ConsoleOptions
+    ) -> list[Table]:
+        table = self._table(columns)
+        if len(columns) == 1 or _fits(table, console, options):
+            return [table]
+        middle = len(columns) // 2
+        return [
+            *self._split(columns[:middle], console, options),
+            *self._split(columns[middle:], console, options),
+        ]
+
+    def _table(self, columns: Sequence[Column]) -> Table:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for column in (_MODEL, *columns):
+            words = column in (_MODEL, _NETWORK)
+            table.add_column(
+                Text(column[0]),
+                justify="left" if words else "right",
+                max_width=_WORDS if words else None,
+                overflow="fold",
+            )
+        for row in self.summary["rows"]:
+            table.add_row(*(Text(render(row)) for _, render in (_MODEL, *columns)))
+        return table
+
+
+def _fits(table: Table, console: Console, options: ConsoleOptions) -> bool:
+    widest = console.measure(table, options=options.update(width=_ANY)).maximum
+    return widest <= options.max_width
 
 
 def _notes(summary: Mapping[str, Any]) -> list[str]:
@@ -72,12 +132,16 @@ def _gain(row: Row) -> str:
 
 def count(number: float) -> str:
     """A number in three digits with its thousands as a letter: 1.23 M."""
-    for unit in ("", "k", "M", "G"):
-        if abs(number) < 1000 or unit == "G":
+    for unit in ("", "k", "M", "G", "T"):
+        if abs(number) < 999.5 or unit == "T":
             break
         number /= 1000
-    digits = f"{number:.0f}" if not unit or number >= 100 else f"{number:.3g}"
+    digits = f"{number:.0f}" if not unit or number >= 99.95 else f"{number:.3g}"
     return f"{digits} {unit}".strip()
+
+
+def _milliseconds(time: float) -> str:
+    return f"{time:.{2 if time < 10 else 1 if time < 100 else 0}f}"
 
 
 def _percent(share: float) -> str:

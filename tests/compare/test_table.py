@@ -1,0 +1,187 @@
+"""A run's results as text: every figure in full, at any width of the terminal."""
+
+import io
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from kdrun.compare.table import count, results_table
+
+AT_80 = """\
+test split of cifar100, 10000 samples
+
+                  top-1  top-5  precision  recall     F1    NLL   ECE  agrees
+ model                %      %          %       %      %            %       %
+ ────────────────────────────────────────────────────────────────────────────
+ teacher    79.42 ±0.79  94.12      79.51   79.42  79.39  0.812  5.21  100.00
+ alone      72.50 ±0.87  92.10      72.61   72.50  72.43  1.042  4.80   73.21
+ distilled  73.33 ±0.87  92.77      73.40   73.33  73.30  0.987  6.02   78.21
+
+
+                         para-    MACs    disk  median   p95  trained
+ model      network     meters           bytes      ms    ms        s
+ ────────────────────────────────────────────────────────────────────
+ teacher    resnet32x4  7.43 M  1.09 G  29.8 M    12.3  13.9        -
+ alone      resnet8x4   1.23 M   178 M  4.95 M    3.20  3.91     3210
+ distilled  resnet8x4   1.23 M   178 M  4.95 M    3.21  3.95     4567
+
+distilled over alone: +0.83 points, 95 % interval +0.21 to +1.45 (one seed).
+Weights of the last epoch. Macro precision, recall and F1; agreement with the
+teacher; ± and intervals are 95 %, from the number of test samples alone.
+Top-1 % at the best epoch by validation: alone 72.61 (epoch 231), distilled
+73.48 (epoch 225).
+Latency: batch 1, float32, cpu, 1 thread, eager PyTorch.
+"""
+
+
+def row(model: str, name: str, figures: str, **own: Any) -> dict[str, Any]:
+    """A row of a summary from its figures in the order of the table."""
+    words = ("accuracy", "accuracy_half_width", "top5", "precision", "recall", "f1", "ece")
+    values = [float(figure) for figure in figures.split()]
+    shares = {word: value / 100 for word, value in zip(words, values, strict=True)}
+    place = {"batch": 1, "threads": 1, "dtype": "float32", "device": "cpu", "repeats": 100}
+    median, p95 = own.pop("ms")
+    return {
+        "model": model,
+        "name": name,
+        **shares,
+        "latency": {"median_ms": median, "p95_ms": p95, **place},
+        **own,
+    }
+
+
+@pytest.fixture
+def summary() -> dict[str, Any]:
+    small = {"parameters": 1_233_540, "macs": 177_600_000, "bytes": 4_950_128}
+    gain = {"over": "alone", "accuracy": 0.0083, "low": 0.0021, "high": 0.0145}
+    rows = [
+        row(
+            "teacher", "resnet32x4", "79.42 0.79 94.12 79.51 79.42 79.39 5.21", nll=0.812,
+            agreement=1.0, parameters=7_433_860, macs=1_086_000_000, bytes=29_800_472,
+            ms=(12.345, 13.9), seconds=None,
+        ),
+        row(
+            "alone", "resnet8x4", "72.50 0.87 92.10 72.61 72.50 72.43 4.80", nll=1.0421,
+            agreement=0.7321, ms=(3.2, 3.91), seconds=3210.4, **small,
+            best={"epoch": 231, "accuracy": 0.7261},
+        ),
+        row(
+            "distilled", "resnet8x4", "73.33 0.87 92.77 73.40 73.33 73.30 6.02", nll=0.9871,
+            agreement=0.7821, ms=(3.21, 3.95), seconds=4567.0, **small, gain=gain,
+            best={"epoch": 225, "accuracy": 0.7348},
+        ),
+    ]  # fmt: skip
+    return {"dataset": "cifar100", "samples": 10000, "epoch": "last", "rows": rows}
+
+
+def rendered(summary: dict[str, Any], width: int) -> str:
+    text = io.StringIO()
+    Console(file=text, width=width, color_system=None).print(results_table(summary))
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def figures(text: str) -> set[str]:
+    """Every number of the tables' rows."""
+    lines = text.partition("distilled over")[0].splitlines()
+    rows = [line for line in lines if re.match(r" (teacher|alone|distilled)", line)]
+    return {
+        number for line in rows for number in re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?!\w)", line)
+    }
+
+
+def test_at_80_columns_answers_and_cost_stand_below_each_other(summary):
+    assert rendered(summary, 80) == AT_80
+
+
+def test_at_160_columns_it_is_one_table_with_a_row_a_model(summary):
+    lines = rendered(summary, 160).splitlines()
+    assert sum("model" in line for line in lines) == 1
+    assert re.sub(" +", " ", lines[5]) == (
+        " teacher resnet32x4 79.42 ±0.79 94.12 79.51 79.42 79.39 0.812 5.21 100.00"
+        " 7.43 M 1.09 G 29.8 M 12.3 13.9 -"
+    )
+    assert max(map(len, lines)) <= 160
+
+
+@pytest.mark.parametrize("width", [40, 60, 79, 100, 120, 200])
+def test_no_figure_is_cut_short_at_any_width(summary, width):
+    text = rendered(summary, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert figures(text) == figures(AT_80)
+
+
+def test_long_names_are_folded_and_keep_the_figures(summary):
+    name = "vit_base_patch16_224.augreg_in21k_ft_in1k"
+    summary["rows"][2]["name"] = name
+    text = rendered(summary, 80)
+    assert figures(text) == figures(AT_80)
+    assert "vit_base_patch16_224" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_names_are_no_markup(summary):
+    summary["rows"][2]["name"] = "[red]x[/red]"
+    assert "[red]x[/red]" in rendered(summary, 80)
+
+
+def test_a_gain_that_may_be_chance_says_so(summary):
+    summary["rows"][2]["gain"].update(low=-0.002, high=0.0186)
+    assert (
+        "+0.83 points, 95 % interval -0.20 to +1.86 (one seed; the interval holds 0: no evidence of"
+        " a difference)." in rendered(summary, 200)
+    )
+
+
+def test_a_loss_is_shown_as_one(summary):
+    summary["rows"][2]["gain"] = {"over": "alone", "accuracy": -0.02, "low": -0.03, "high": -0.01}
+    assert "distilled over alone: -2.00 points, 95 % interval -3.00 to -1.00 (one seed)." in (
+        rendered(summary, 200)
+    )
+
+
+def test_without_a_control_there_is_no_gain(summary):
+    summary["rows"] = [summary["rows"][0]]
+    text = rendered(summary, 80)
+    assert "over" not in text
+    assert "best epoch" not in text
+
+
+def test_the_epoch_and_how_latency_was_taken_are_said(summary):
+    summary["epoch"] = "best"
+    for entry in summary["rows"]:
+        entry["latency"].update(batch=32, threads=2, device="NVIDIA H200", dtype="bfloat16")
+    text = rendered(summary, 200)
+    assert "Weights of the best epoch." in text
+    assert "Latency: batch 32, bfloat16, NVIDIA H200, 2 threads, eager PyTorch." in text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0"),
+        (7, "7"),
+        (999, "999"),
+        (1000, "1 k"),
+        (1234, "1.23 k"),
+        (12_345, "12.3 k"),
+        (123_456, "123 k"),
+        (999_499, "999 k"),
+        (999_500, "1 M"),
+        (999_999, "1 M"),
+        (99_960, "100 k"),
+        (7_433_860, "7.43 M"),
+        (4.1e9, "4.1 G"),
+        (4.1e12, "4.1 T"),
+        (4.1e15, "4100 T"),
+    ],
+)
+def test_counts_have_three_digits(number, text):
+    assert count(number) == text
+
+
+@pytest.mark.parametrize(("time", "text"), [(0.123, "0.12"), (12.34, "12.3"), (1234.5, "1234")])
+def test_latencies_have_no_exponent(summary, time, text):
+    summary["rows"][0]["latency"]["median_ms"] = time
+    assert re.search(rf"29\.8 M +{re.escape(text)} +13\.9", rendered(summary, 80))
