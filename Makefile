@@ -9,7 +9,7 @@ run: $(VENV)/.installed
 	$(BIN)/kdrun $(ARGS)
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -75,14 +75,14 @@ def network_settings(role: str, network: Network) -> list[Fault]:
 
 def teacher_recipe_keys(config: Config) -> list[Fault]:
     """The teacher's own recipe is the run's with some keys changed."""
-    known = set(Recipe.model_fields)
-    unknown = sorted(config.teacher.recipe.keys() - known)
+    known, own = set(Recipe.model_fields), config.teacher.recipe or {}
+    unknown = sorted(own.keys() - known)
     if unknown:
         return [
             Fault(f"teacher.recipe.{key}", f"unknown key; nearest: {nearest(key, known) or known}")
             for key in unknown
         ]
-    merged = {**config.recipe.model_dump(), **config.teacher.recipe}
+    merged = {**config.recipe.model_dump(), **own}
     return check_model("teacher.recipe", merged, Recipe, "a recipe")
 
 

@@ -162,7 +162,7 @@ def _list_runs(screen: Screen, root: Path = Path("outputs")) -> None:
     for folder in find_runs(root):
         if ".store" in folder.path.parts:
             continue
-        manifest, summary = folder.manifest(), folder.summary()
+        summary = folder.summary()
         figures = (
             ", ".join(f"{row['model']} {100 * row['accuracy']:.2f} %" for row in summary["rows"])
             if summary

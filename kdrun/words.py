@@ -11,8 +11,10 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, OverrideParseException
@@ -22,6 +24,14 @@ from omegaconf.errors import OmegaConfBaseException
 from kdrun.core.errors import Fault, UserError, nearest
 
 ROLES = ("teacher", "student")
+_LISTED = {
+    "teacher": "models",
+    "student": "models",
+    "dataset": "datasets",
+    "loss": "losses",
+    "recipe": "recipes",
+    "compress": "compress",
+}
 _GENERIC = "torchvision"  # the file that stands for each torchvision name without its own
 
 
@@ -118,7 +128,7 @@ def _read_job(words: tuple[str, ...], search: list[str]) -> Job:
     unknown: set[str] = set()
     for override in _parse(words):
         group = str(override.key_or_group).partition("@")[0]
-        options = [name for name in loader.get_group_options(group) if not name.startswith("_")]
+        options = _options(loader, group)
         fault = _unknown_choice(group, override, options, search)
         if fault is not None:
             faults.append(fault)
@@ -139,6 +149,15 @@ def _read_job(words: tuple[str, ...], search: list[str]) -> Job:
     return Job(words, _resolve(config), tuple(faults), frozenset(unknown))
 
 
+def _options(loader: ConfigLoader, group: str) -> list[str]:
+    """The choices of a group: its files, or those of its folders where it has no files."""
+    files = [name for name in loader.get_group_options(group) if not name.startswith("_")]
+    folders = [] if files else loader.get_group_options(group, ObjectType.GROUP)
+    return files + [
+        f"{folder}/{name}" for folder in folders for name in _options(loader, f"{group}/{folder}")
+    ]
+
+
 def _unknown_choice(
     group: str, override: Override, options: list[str], search: list[str]
 ) -> Fault | None:
@@ -153,17 +172,12 @@ def _unknown_choice(
 def _unknown(group: str, name: str, options: list[str], search: list[str]) -> Fault | None:
     if search:
         return None  # the user's own folders may have it; Hydra says when not
-    known = options
-    if group in ROLES:
-        known = import_module("kdrun.model").names()
+    known = import_module("kdrun.model").names() if group in ROLES else options
     close = nearest(name, known)
-    listed = "models" if group in ROLES else _plural(group)
-    hint = f"nearest: {close}" if close else f"there is {', '.join(options[:12])}"
-    return Fault("", f"no {group} is called {name!r}.\n  {hint}        all: kdrun list {listed}")
-
-
-def _plural(group: str) -> str:
-    return {"loss": "losses"}.get(group, f"{group}s")
+    hints = [f"nearest: {close}" if close else f"there is {', '.join(options[:12])}"]
+    if group in _LISTED:
+        hints.append(f"all: kdrun list {_LISTED[group]}")
+    return Fault("", f"no {group} is called {name!r}.\n  {'        '.join(hints)}")
 
 
 def _expand(words: Sequence[str]) -> list[tuple[str, ...]]:
@@ -202,12 +216,10 @@ def _unknown_key(base: DictConfig, override: Override) -> Fault | None:
             return Fault(key, f"{'.'.join(names[:depth])!r} has no keys below it")
         if name not in node:
             siblings = [str(sibling) for sibling in node]
-            if not siblings and depth:
-                return None  # an open mapping such as recipe.lr_by_model
-            owner = node.get("name") if depth else "the config"
+            owner = repr(node.get("name") or names[depth - 1]) if depth else "the config"
             close = nearest(name, siblings)
             hint = f"nearest: {close}" if close else f"its keys: {', '.join(siblings)}"
-            return Fault(key, f"unknown key of {owner!r}; {hint}")
+            return Fault(key, f"unknown key of {owner}; {hint}")
         node = node._get_node(name)
         if isinstance(node, DictConfig) and node._is_none():
             return None

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# Workers of a parallel test run must not fight for the cores; set before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 Kdrun = Callable[..., subprocess.CompletedProcess[str]]
 
 # A whole run in a second or two: few samples, two epochs, networks of a few thousand weights.

@@ -80,7 +80,7 @@ class Teacher(Network):
     run: str | None
     weights: str | None
     checkpoint: str | None
-    recipe: Node
+    recipe: Node | None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -103,7 +103,7 @@ class Recipe(Section):
     batch_size: PositiveInt
     accumulate: PositiveInt
     lr: PositiveFloat
-    lr_by_model: dict[str, PositiveFloat]
+    lr_by_model: dict[str, PositiveFloat] | None
     weight_decay: NonNegativeFloat
     warmup_epochs: NonNegativeFloat
     optimizer: Node

@@ -64,7 +64,7 @@ def make_optimizer(
 
 def learning_rate(recipe: Recipe, model_name: str) -> float:
     """The recipe's learning rate for this network: the first glob that fits its name wins."""
-    for pattern, lr in recipe.lr_by_model.items():
+    for pattern, lr in (recipe.lr_by_model or {}).items():
         if fnmatch(model_name, pattern):
             return lr
     return recipe.lr

@@ -25,7 +25,7 @@ def plan_stages(config: Config) -> list[Stage]:
 
 def teacher_recipe(config: Config) -> Recipe:
     """The run's recipe with the teacher's own keys in it."""
-    return Recipe.model_validate({**config.recipe.model_dump(), **config.teacher.recipe})
+    return Recipe.model_validate({**config.recipe.model_dump(), **(config.teacher.recipe or {})})
 
 
 def _teacher(config: Config) -> Stage:
