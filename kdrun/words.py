@@ -213,7 +213,7 @@ def _unknown_key(base: DictConfig, override: Override) -> Fault | None:
     names = key.split("/")[0].split(".") if "/" not in key else []
     for depth, name in enumerate(names):
         if not isinstance(node, DictConfig):
-            return Fault(key, f"{'.'.join(names[:depth])!r} has no keys below it")
+            return _no_mapping(".".join(names[:depth]), ".".join(names[depth:]), override)
         if name not in node:
             siblings = [str(sibling) for sibling in node]
             owner = repr(node.get("name") or names[depth - 1]) if depth else "the config"
@@ -224,3 +224,11 @@ def _unknown_key(base: DictConfig, override: Override) -> Fault | None:
         if isinstance(node, DictConfig) and node._is_none():
             return None
     return None
+
+
+def _no_mapping(parent: str, rest: str, override: Override) -> Fault:
+    value = str(override.input_line).partition("=")[2]
+    return Fault(
+        f"{parent}.{rest}",
+        f"{parent} holds no keys yet; give it as a whole: '{parent}={{{rest}: {value}}}'",
+    )
