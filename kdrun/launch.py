@@ -12,12 +12,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from kdrun.choices import conf_folder, offer_models, offer_plugins
 from kdrun.core.cores import cores
 from kdrun.core.errors import ConfigError, Fault, UserError
 from kdrun.core.folder import find_runs
 from kdrun.core.plugins import install_plugins
 from kdrun.core.screen import Screen, report
-from kdrun.words import Job, conf_folder, offer_models, read_jobs
+from kdrun.words import Job, read_jobs
 
 if TYPE_CHECKING:
     from kdrun.runner import Plan
@@ -41,6 +42,7 @@ def launch(words: Sequence[str], screen: Screen) -> int:
     plugins = _plugins(options.overrides)
     if plugins:
         screen.say(f"plugins: {', '.join(plugins)}")
+        offer_plugins()
     folders = [str(Path(options.config_dir).absolute())] if options.config_dir else []
     jobs = read_jobs(options.overrides, options.multirun, folders)
     plans = _check(jobs, _parallel(options.overrides))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from kdrun.choices import conf_folder
 from kdrun.core.errors import ConfigError, UserError, nearest
 from kdrun.core.folder import RunFolder, find_runs
 from kdrun.core.screen import Screen
-from kdrun.words import conf_folder, read_jobs
+from kdrun.words import read_jobs
 
 if TYPE_CHECKING:
     from torch import nn

@@ -6,13 +6,11 @@ Hydra's own complaints about an unknown choice or key show search paths and no n
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -21,9 +19,9 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from kdrun.choices import ROLES, conf_folder, offer_by_name, offer_models
 from kdrun.core.errors import Fault, UserError, nearest
 
-ROLES = ("teacher", "student")
 _LISTED = {
     "teacher": "models",
     "student": "models",
@@ -32,14 +30,6 @@ _LISTED = {
     "recipe": "recipes",
     "compress": "compress",
 }
-_GENERIC = "torchvision"  # the file that stands for each torchvision name without its own
-
-
-def conf_folder() -> Path:
-    """conf/ beside the package when installed from a wheel, else the checkout's."""
-    package = Path(__file__).resolve().parent
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
 
 
 @dataclass(frozen=True)
@@ -77,25 +67,6 @@ def read_jobs(words: Sequence[str], multirun: bool, folders: Sequence[str] = ())
         _check_sweeps(parsed, multirun)
         jobs = _expand(words) if multirun else [tuple(words)]
         return [_read_job(job, search) for job in jobs]
-
-
-def offer_models() -> None:
-    """Make each file of conf/model a choice of both `teacher` and `student`."""
-    store = ConfigStore.instance()
-    for path in (conf_folder() / "model").glob("*.yaml"):
-        for role in ROLES:
-            node = {"defaults": [f"/model/{path.stem}@_here_"]}
-            store.store(group=role, name=path.stem, node=node)
-
-
-def offer_by_name(role: str, name: str) -> bool:
-    """Make a model without a file a choice, if there is a model of that name."""
-    models = import_module("kdrun.model")
-    if name not in models.names():
-        return False
-    node = {"defaults": [f"/model/{_GENERIC}@_here_", "_self_"], "name": name}
-    ConfigStore.instance().store(group=role, name=name, node=node)
-    return True
 
 
 def _parse(words: Sequence[str]) -> list[Override]:

@@ -1,0 +1,77 @@
+"""What can be chosen by name: conf/, and parts that have no file there."""
+
+import inspect
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+
+from kdrun.core.plugins import TABLES
+from kdrun.core.registry import resolve
+
+ROLES = ("teacher", "student")
+_GENERIC = "torchvision"  # the file that stands for each torchvision name without its own
+_GROUPS = {"MODELS": ROLES, "LOSSES": ("loss",), "DATASETS": ("dataset",)}
+
+
+def conf_folder() -> Path:
+    """conf/ beside the package when installed from a wheel, else the checkout's."""
+    package = Path(__file__).resolve().parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def offer_models() -> None:
+    """Make each file of conf/model a choice of both `teacher` and `student`."""
+    for path in (conf_folder() / "model").glob("*.yaml"):
+        for role in ROLES:
+            _offer(role, path.stem, {"defaults": [f"/model/{path.stem}@_here_"]})
+
+
+def offer_plugins() -> None:
+    """Make parts of plugins choices: their keys are those of their builders' signatures."""
+    for table, groups in _GROUPS.items():
+        parts = getattr(import_module(TABLES[table]), table)
+        files = {path.stem for path in (conf_folder() / _folder(table)).glob("*.yaml")}
+        for name in parts.keys() - files:
+            for group in groups:
+                _offer(group, name, _plugin_node(table, parts, name))
+
+
+def offer_by_name(role: str, name: str) -> bool:
+    """Make a model without a file a choice, if there is a model of that name."""
+    if name not in import_module("kdrun.model").names():
+        return False
+    _offer(role, name, {"defaults": [f"/model/{_GENERIC}@_here_", "_self_"], "name": name})
+    return True
+
+
+def _offer(group: str, name: str, node: dict[str, Any]) -> None:
+    ConfigStore.instance().store(group=group, name=name, node=node)
+
+
+def _folder(table: str) -> str:
+    return "model" if table == "MODELS" else _GROUPS[table][0]
+
+
+def _plugin_node(table: str, parts: dict[str, str], name: str) -> dict[str, Any]:
+    """A config node from a signature: its default values, `???` where one must be given."""
+    part = resolve(_folder(table), parts, name)
+    given = _given(table)
+    keys = {
+        key: "???" if parameter.default is inspect.Parameter.empty else parameter.default
+        for key, parameter in inspect.signature(part).parameters.items()
+        if key not in given and parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    }
+    if table != "DATASETS":
+        return {"name": name, **keys}
+    plain = {"crop": 0, "flip": False, "resized_crop": None}
+    return {"defaults": ["_base", "_self_"], "name": name, "augment": plain, **keys}
+
+
+def _given(table: str) -> tuple[str, ...]:
+    """Parameters that kdrun passes itself, or that every dataset has."""
+    if table == "MODELS":
+        return (*import_module("kdrun.model").GIVEN, "name")
+    return import_module("kdrun.dataset.settings").GIVEN if table == "DATASETS" else ()
