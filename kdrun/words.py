@@ -106,18 +106,21 @@ def _read_job(words: tuple[str, ...], search: list[str]) -> Job:
             unknown.add(group)
         else:
             (choices if options else settings).append(override)
-    base = _compose(search + [str(one.input_line) for one in choices])
-    good = list(choices)
-    for override in settings:
-        if str(override.key_or_group).partition(".")[0] in unknown:
-            continue  # the key may belong to what could not be found
-        fault = _unknown_key(base, override)
-        if fault is None:
-            good.append(override)
-        else:
-            faults.append(fault)
-    config = _compose(search + [str(one.input_line) for one in good])
+    # The key of a choice that could not be found may belong to it.
+    settings = [one for one in settings if _root(one) not in unknown]
+    try:
+        config = _compose(search, [*choices, *settings])
+    except UserError:
+        base = _compose(search, choices)
+        found = {id(one): _unknown_key(base, one) for one in settings}
+        faults += [fault for fault in found.values() if fault is not None]
+        settings = [one for one in settings if found[id(one)] is None]
+        config = _compose(search, [*choices, *settings])
     return Job(words, _resolve(config), tuple(faults), frozenset(unknown))
+
+
+def _root(override: Override) -> str:
+    return str(override.key_or_group).partition(".")[0]
 
 
 def _options(loader: ConfigLoader, group: str) -> list[str]:
@@ -157,9 +160,9 @@ def _expand(words: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(job) for batch in batches for job in batch]
 
 
-def _compose(words: list[str]) -> DictConfig:
+def _compose(search: list[str], overrides: Sequence[Override]) -> DictConfig:
     try:
-        return compose("config", overrides=words)
+        return compose("config", overrides=search + [str(one.input_line) for one in overrides])
     except (HydraException, OmegaConfBaseException) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise UserError(lines[0], *lines[1:3]) from error
