@@ -1,40 +1,21 @@
-"""The single checks of a config: each answers the faults it found, and raises none."""
+"""The single checks of a config on its own: each answers the faults it found, and raises none."""
 
 import os
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from kdrun import dataset, model
-from kdrun.core.config import Config, Network, Recipe
-from kdrun.core.errors import ConfigError, Fault, KdrunError, nearest
+from kdrun.core.config import Config, Network, Recipe, Teacher
+from kdrun.core.errors import Fault, collect, nearest
 from kdrun.core.registry import check_model, check_node, resolve
-from kdrun.dataset.data import Data
-from kdrun.engine.learners import covers
 from kdrun.engine.optimizers import GIVEN as OPTIMIZER_GIVEN
 from kdrun.engine.optimizers import OPTIMIZERS
 from kdrun.engine.schedules import SCHEDULES
 from kdrun.loss.table import LOSSES
-from kdrun.model.vision import load_pretrained
 from kdrun.stage.plan import CONTROLS
-from kdrun.stage.take import artefact_folder, load_teacher
-from kdrun.stage.train import build_loss, build_network, seat
-
-_SPARE = 1.2  # how much more disk is asked for than is estimated
-
-
-def collect(find: Callable[[], list[Fault] | None], where: str = "") -> list[Fault]:
-    """The faults that `find` returns, or those of the error that it raises."""
-    try:
-        return find() or []
-    except ConfigError as error:
-        return list(error.faults)
-    except KdrunError as error:
-        return [Fault(where, str(error))]
+from kdrun.stage.take import artefact_folder
 
 
 def forbidden(where: str, value: Any) -> list[Fault]:
@@ -54,13 +35,9 @@ def forbidden(where: str, value: Any) -> list[Fault]:
 
 def parts(tree: Mapping[str, Any]) -> list[Fault]:
     """Names and settings of everything that a table knows, as far as the tree has them."""
-    recipe = _mapping(tree.get("recipe"))
     return [
         *_registered("loss", tree.get("loss"), "loss", LOSSES),
-        *_registered(
-            "recipe.optimizer", recipe.get("optimizer"), "optimizer", OPTIMIZERS, OPTIMIZER_GIVEN
-        ),
-        *_registered("recipe.schedule", recipe.get("schedule"), "schedule", SCHEDULES),
+        *_recipe_parts("recipe", tree.get("recipe")),
         *collect(lambda: dataset.check(_mapping(tree.get("dataset")))),
         *_controls(tree.get("controls")),
     ]
@@ -75,44 +52,77 @@ def network_settings(role: str, network: Network) -> list[Fault]:
 
 def teacher_recipe_keys(config: Config) -> list[Fault]:
     """The teacher's own recipe is the run's with some keys changed."""
-    known, own = set(Recipe.model_fields), config.teacher.recipe or {}
-    unknown = sorted(own.keys() - known)
+    known, own = list(Recipe.model_fields), config.teacher.recipe or {}
+    unknown = sorted(own.keys() - set(known))
     if unknown:
         return [
-            Fault(f"teacher.recipe.{key}", f"unknown key; nearest: {nearest(key, known) or known}")
+            Fault(
+                f"teacher.recipe.{key}",
+                f"unknown key of a recipe; {_near(key, known)}",
+            )
             for key in unknown
         ]
     merged = {**config.recipe.model_dump(), **own}
-    return check_model("teacher.recipe", merged, Recipe, "a recipe")
+    return check_model("teacher.recipe", merged, Recipe, "a recipe") + _recipe_parts(
+        "teacher.recipe", own
+    )
 
 
-def surroundings(config: Config) -> list[Fault]:
-    """What the config needs around it: runs, extras, a folder that can be written."""
+def teacher_source(teacher: Teacher) -> list[Fault]:
+    """Whether the run or the file that the teacher is to be taken from is there."""
+    if teacher.run:
+        path = Path(teacher.run)
+        return collect(lambda: _is_there(path), "teacher.run")
+    if not teacher.checkpoint or Path(teacher.checkpoint).is_file():
+        return []
+    if Path(teacher.checkpoint).is_dir():
+        what = f"{teacher.checkpoint!r} is a folder; a run's is given as teacher.run"
+    else:
+        what = f"there is no file {teacher.checkpoint!r}"
+    return [Fault("teacher.checkpoint", what)]
+
+
+def stop_rule(config: Config) -> list[Fault]:
+    """Whether the model that the student is to come near is trained in this run."""
     rule = config.stop.when
-    found = []
-    if config.teacher.run:
-        path = Path(config.teacher.run)
-        found += collect(lambda: _is_there(path))
-    if rule is not None and rule.of == "alone" and "alone" not in config.controls:
-        found.append(Fault("stop.when", "of 'alone', which is not among the controls"))
-    if config.logger == "tensorboard" and find_spec("tensorboard") is None:
-        found.append(Fault("logger", "'tensorboard' needs an extra: pip install 'kdrun[tb]'"))
-    return found + _writable(Path(config.output_root))
+    if rule is None or rule.of in (None, "teacher", *config.controls):
+        return []
+    return [Fault("stop.when", f"of {rule.of!r}, which is not among the controls")]
 
 
-def networks(config: Config, data: Data, join: bool) -> list[Fault]:
-    """Build both networks, run each once, load the teacher's weights, join both by the loss."""
-    teacher = build_network(config.teacher.node, data, config.seed, "teacher")
-    student = build_network(config.student.node, data, config.seed, "student")
-    found = model.check_forward("teacher", teacher, data.info)
-    found += model.check_forward("student", student, data.info)
-    if not found:
-        found += collect(lambda: _teacher_source(config, teacher, data), "teacher")
-        found += _freezing(config, student)
-        if join:
-            found += collect(lambda: _join(config, teacher, student, data), "loss")
-        found += _space(config, teacher, student)
-    return found
+def logger(name: str) -> list[Fault]:
+    """Whether the extra that a logger needs is there."""
+    if name != "tensorboard" or find_spec("tensorboard") is not None:
+        return []
+    return [Fault("logger", "'tensorboard' needs an extra: pip install 'kdrun[tb]'")]
+
+
+def writable(where: str, folder: str) -> list[Fault]:
+    """Whether a folder can be made and written."""
+    existing = nearest_folder(Path(folder))
+    if not existing.is_dir():
+        return [Fault(where, f"{folder!r} can't be made: {str(existing)!r} is a file")]
+    if os.access(existing, os.W_OK | os.X_OK):
+        return []
+    return [Fault(where, f"{str(existing)!r} can't be written; choose another: {where}=FOLDER")]
+
+
+def nearest_folder(path: Path) -> Path:
+    """The path itself, or the nearest of those above that is there."""
+    path = path.absolute()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _recipe_parts(where: str, recipe: Any) -> list[Fault]:
+    """The optimizer and the schedule of a recipe, as far as it has them."""
+    found = _mapping(recipe)
+    optimizer, schedule = found.get("optimizer"), found.get("schedule")
+    return [
+        *_registered(f"{where}.optimizer", optimizer, "optimizer", OPTIMIZERS, OPTIMIZER_GIVEN),
+        *_registered(f"{where}.schedule", schedule, "schedule", SCHEDULES),
+    ]
 
 
 def _registered(
@@ -122,95 +132,32 @@ def _registered(
     table: Mapping[str, str],
     given: tuple[str, ...] = (),
 ) -> list[Fault]:
-    if not isinstance(node, Mapping) or "name" not in node:
+    if not isinstance(node, Mapping):
         return []  # the typed root has complained of it
+    if not isinstance(node.get("name"), str):
+        return [Fault(f"{where}.name", f"must be given; there is {', '.join(sorted(table))}")]
     return collect(
         lambda: check_node(where, node, resolve(kind, table, node["name"]), given), where
     )
 
 
 def _controls(names: Any) -> list[Fault]:
+    given = names if isinstance(names, list) else []
+    unknown = [name for name in given if name not in CONTROLS]
+    twice = sorted({name for name in given if name in CONTROLS and given.count(name) > 1})
     return [
         Fault("controls", f"no control is called {name!r}; there is {', '.join(CONTROLS)}")
-        for name in (names if isinstance(names, list) else [])
-        if name not in CONTROLS
-    ]
+        for name in unknown
+    ] + [Fault("controls", f"{name!r} is named twice") for name in twice]
 
 
 def _is_there(run: Path) -> None:
     artefact_folder(run)
 
 
-def _teacher_source(config: Config, built: nn.Module, data: Data) -> None:
-    teacher = config.teacher
-    if teacher.run:
-        load_teacher(teacher, artefact_folder(Path(teacher.run)), data)
-    elif teacher.checkpoint:
-        load_teacher(teacher, Path(teacher.checkpoint), data)
-    elif teacher.weights:
-        load_pretrained(built, teacher.name, teacher.weights)
-
-
-def _freezing(config: Config, student: nn.Module) -> list[Fault]:
-    names = [name for name, _ in student.named_parameters()]
-    modules = [name for name, _ in student.named_modules() if name]
-    globs = config.student.freeze
-    found = [
-        Fault(
-            "student.freeze",
-            f"{glob!r} matches no module of {config.student.name!r}; nearest:"
-            f" {nearest(glob, modules) or ', '.join(modules[:5])}",
-        )
-        for glob in globs
-        if not any(covers(glob, name) for name in names)
-    ]
-    if not found and all(any(covers(glob, name) for glob in globs) for name in names):
-        found.append(Fault("student.freeze", f"{globs} leaves nothing that learns"))
-    return found
-
-
-def _join(config: Config, teacher: nn.Module, student: nn.Module, data: Data) -> None:
-    loss = build_loss(config.loss)
-    own = seat("student", config.student, student, loss.taps().student, data)
-    other = seat("teacher", config.teacher, teacher, loss.taps().teacher, data)
-    loss.bind(own.shapes, other.shapes if loss.uses_teacher else None, data.info)
-
-
-def _space(config: Config, teacher: nn.Module, student: nn.Module) -> list[Fault]:
-    """Checkpoints in two generations while training, then last and best weights."""
-    moments = 2 if config.recipe.optimizer["name"].startswith("adam") else 1
-    copies = 2 * (1 + moments + bool(config.recipe.ema)) + 2
-    networks_written = [teacher, *([student] * (1 + len(config.controls)))]
-    weights = sum(value.nbytes for network in networks_written for value in network.parameters())
-    needed, root = weights * copies * _SPARE, _existing(Path(config.output_root))
-    free = shutil.disk_usage(root).free
-    if needed <= free:
-        return []
-    return [
-        Fault(
-            "output_root",
-            f"the run needs about {needed / 1e6:.0f} MB below {config.output_root!r}, and"
-            f" {free / 1e6:.0f} MB are free",
-        )
-    ]
-
-
-def _writable(root: Path) -> list[Fault]:
-    existing = _existing(root)
-    if not existing.is_dir():
-        return [Fault("output_root", f"{str(root)!r} can't be made: {str(existing)!r} is a file")]
-
-    if os.access(existing, os.W_OK | os.X_OK):
-        return []
-    return [Fault("output_root", f"{str(existing)!r} can't be written; choose another folder")]
-
-
-def _existing(path: Path) -> Path:
-    """The nearest folder above that is there."""
-    path = path.absolute()
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return path
+def _near(key: str, known: list[str]) -> str:
+    close = nearest(key, known)
+    return f"nearest: {close}" if close else f"its keys: {', '.join(known)}"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

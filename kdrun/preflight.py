@@ -1,60 +1,106 @@
 """Everything that can be wrong with a config, found before the first step, all together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from json import dumps, loads
 from typing import Any
 
+from pydantic import BaseModel
+
 from kdrun import checks, dataset
 from kdrun.core.config import Config
 from kdrun.core.device import Hardware, choose_hardware
-from kdrun.core.errors import ConfigError, Fault
+from kdrun.core.errors import ConfigError, Fault, collect
 from kdrun.core.plugins import install_plugins
 from kdrun.core.registry import check_model
 from kdrun.dataset.data import Data
+from kdrun.fitting import fit
 from kdrun.runner import Plan
 from kdrun.stage.plan import plan_stages
 
 
-def check(tree: Mapping[str, Any], jobs: int = 1) -> Plan:
+def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -> Plan:
     """Check a resolved config and all that it names, and read its data.
 
     Args:
         tree: the config as plain dicts and lists.
         jobs: how many jobs of a sweep run on this machine at the same time.
+        unknown: keys whose choice could not be found: another stands there, not to be judged.
 
     Raises:
         ConfigError: with every fault that was found.
     """
-    install_plugins(tree.get("plugins") or [])
-    faults = [*checks.forbidden("", tree), *checks.parts(tree)]
-    broken = check_model("", tree, Config, "the config")
-    if broken:
-        raise ConfigError([*broken, *faults])
-    config = Config.model_validate(tree)
-    faults += checks.network_settings("teacher", config.teacher)
-    faults += checks.network_settings("student", config.student)
-    faults += checks.teacher_recipe_keys(config)
-    faults += checks.surroundings(config)
-    data = _try(faults, lambda: load_data(config.dataset))
-    hardware = _try(faults, lambda: _hardware(config, jobs, data))
-    faulty = {fault.where.partition(".")[0] for fault in faults}
-    if data is not None and not faulty & {"teacher", "student", "dataset"}:
-        faults += checks.networks(config, data, join="loss" not in faulty)
+    faults = collect(lambda: _install(tree.get("plugins")), "plugins")
+    config, broken = _bind(tree)
+    faults += checks.forbidden("", tree) + [one for one in broken if "_target_" not in one.where]
+    faults += [one for one in checks.parts(tree) if "_target_" not in one.where]
+    unknown = set(unknown)
+    sound = set(tree) - unknown - _keys(faults)
+    for needs, ask in _questions(config):
+        if needs <= sound:
+            faults += ask()
+    sound -= _keys(faults)
+    data = _try(faults, lambda: load_data(config.dataset)) if "dataset" in sound else None
+    hardware = None
+    if {"device", "precision", "threads"} <= sound:
+        hardware = _try(faults, lambda: _hardware(config, jobs, data))
+    if data is not None:
+        faults += fit(config, data, sound - _keys(faults))
+    faults = [one for one in faults if not _keys([one]) & unknown]
     if faults or data is None or hardware is None:
         raise ConfigError(faults)
     return Plan(config, tree, data.to(hardware.device), hardware, plan_stages(config))
+
+
+def load_data(node: Mapping[str, Any]) -> Data:
+    """The splits that a dataset node describes; read once in a process."""
+    return _load(dumps(dict(node), sort_keys=True))
+
+
+def _install(plugins: Any) -> None:
+    install_plugins(plugins if isinstance(plugins, list) else [])
+
+
+def _bind(tree: Mapping[str, Any]) -> tuple[Config, list[Fault]]:
+    """The typed config, its faulty sections left out so that the others can be looked at."""
+    faults = check_model("", tree, Config, "the config")
+    if not faults:
+        return Config.model_validate(tree), []
+    sound = {key: value for key, value in tree.items() if key not in _keys(faults)}
+    return Config.model_construct(
+        **{key: _typed(key, value) for key, value in sound.items()}
+    ), faults
+
+
+def _typed(key: str, value: Any) -> Any:
+    kind = Config.model_fields[key].annotation
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind.model_validate(value)
+    return value
+
+
+def _questions(config: Config) -> list[tuple[set[str], Callable[[], list[Fault]]]]:
+    """What can be asked before the data is read, each with the keys that it stands on."""
+    return [
+        ({"teacher"}, lambda: checks.network_settings("teacher", config.teacher)),
+        ({"student"}, lambda: checks.network_settings("student", config.student)),
+        ({"teacher", "recipe"}, lambda: checks.teacher_recipe_keys(config)),
+        ({"teacher"}, lambda: checks.teacher_source(config.teacher)),
+        ({"stop", "controls"}, lambda: checks.stop_rule(config)),
+        ({"logger"}, lambda: checks.logger(config.logger)),
+        ({"output_root"}, lambda: checks.writable("output_root", config.output_root)),
+    ]
+
+
+def _keys(faults: Iterable[Fault]) -> set[str]:
+    """The top-level keys that faults are about."""
+    return {fault.where.partition(".")[0] for fault in faults}
 
 
 def _hardware(config: Config, jobs: int, data: Data | None) -> Hardware:
     readers = getattr(data.train.feed, "workers", 0) if data is not None else 0
     readers = readers if isinstance(readers, int) else 0
     return choose_hardware(config.device, config.precision, config.threads, jobs, readers)
-
-
-def load_data(node: Mapping[str, Any]) -> Data:
-    """The splits that a dataset node describes; read once in a process."""
-    return _load(dumps(dict(node), sort_keys=True))
 
 
 @cache
@@ -65,5 +111,5 @@ def _load(text: str) -> Data:
 def _try(faults: list[Fault], make: Callable[[], Any]) -> Any:
     """What `make` returns, or None and its faults."""
     made: list[Any] = []
-    faults += checks.collect(lambda: made.append(make()))
+    faults += collect(lambda: made.append(make()))
     return made[0] if made else None

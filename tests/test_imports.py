@@ -16,6 +16,7 @@ ROWS = [
     ["cli"],
     ["verbs", "launch"],
     ["words", "help", "plan_report", "preflight"],
+    ["fitting"],
     ["checks", "runner"],
     ["stage"],
     ["engine"],

@@ -1,6 +1,6 @@
 """What can go wrong, as sentences for the user and exit statuses for the shell."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -84,7 +84,18 @@ class ConfigError(UserError):
             super().__init__(str(self.faults[0]))
         else:
             head = f"the config has {len(self.faults)} faults"
-            super().__init__(head, *(str(fault) for fault in self.faults))
+            # Deeper than the faults themselves: what mends one must not read as the next.
+            super().__init__(head, *(str(fault).replace("\n", "\n  ") for fault in self.faults))
+
+
+def collect(find: Callable[[], list[Fault] | None], where: str = "") -> list[Fault]:
+    """The faults that `find` returns, or those of the error that it raises."""
+    try:
+        return find() or []
+    except ConfigError as error:
+        return list(error.faults)
+    except KdrunError as error:
+        return [Fault(where, str(error))]
 
 
 def nearest(word: str, words: Iterable[str], most: int = 3) -> str:
