@@ -79,7 +79,14 @@ def load_pretrained(network: nn.Module, name: str, weights: str) -> list[str]:
     Raises:
         UserError: no such weights, they can't be fetched, or the network is another one.
     """
-    state = _fetch(_choose(name, weights))
+    chosen = _choose(name, weights)
+    if not type(network).__module__.startswith("torchvision."):
+        raise UserError(
+            f"torchvision's weights of {name!r} are for its own network, and this is the form for"
+            " small images.",
+            "  form=imagenet is torchvision's",
+        )
+    state = _fetch(chosen)
     own = network.state_dict()
     taken = {key: value for key, value in state.items() if _fits(own.get(key), value)}
     if is_swapped(network):
@@ -94,7 +101,6 @@ def load_pretrained(network: nn.Module, name: str, weights: str) -> list[str]:
         raise UserError(
             f"torchvision's weights of {name!r} don't fit this network: nothing for {strange[0]!r}"
             f" and {len(strange) - 1} more.",
-            "  the form for small images is another network: form=imagenet is torchvision's",
         )
     network.load_state_dict(taken, strict=False)
     return left

@@ -121,3 +121,25 @@ def test_a_shuffle_v1_unit_is_the_papers(maps, halves):
     hidden = norm(hidden, block.bn3)
     joined = torch.cat([hidden, F.avg_pool2d(maps, 3, 2, 1)], 1) if halves else hidden + maps
     torch.testing.assert_close(block(maps), F.relu(joined), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_an_mlp_is_linear_layers_with_relu_between(maps):
+    network = build("mlp", images(6, channels=12, classes=3), hidden=[5, 4]).eval()
+    first, second = (layer[0] for layer in network.layers)
+    hidden = F.relu(F.linear(maps.flatten(1), first.weight, first.bias))
+    hidden = F.relu(F.linear(hidden, second.weight, second.bias))
+    expected = F.linear(hidden, network.head.weight, network.head.bias)
+    torch.testing.assert_close(network(maps), expected)
+
+
+@torch.no_grad()
+def test_lenet5_is_the_papers_with_relu_and_max_pooling():
+    network = build("lenet5", images(28, channels=1, classes=10)).eval()
+    batch = torch.randn(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    weights = list(network.parameters())
+    maps = F.max_pool2d(F.relu(F.conv2d(batch, *weights[:2], padding=2)), 2)
+    maps = F.max_pool2d(F.relu(F.conv2d(maps, *weights[2:4])), 2)
+    hidden = F.relu(F.linear(maps.flatten(1), *weights[4:6]))
+    expected = F.linear(F.relu(F.linear(hidden, *weights[6:8])), *weights[8:])
+    torch.testing.assert_close(network(batch), expected)

@@ -72,3 +72,21 @@ def test_an_attribute_that_is_no_table_of_roles_is_left_alone():
     network = nn.Sequential(nn.Linear(4, 3))
     network.roles = torch.nn.Identity()
     assert model.roles(network)["logits"] == ["0"]
+
+
+# Sides at 32 pixels, as in the networks of Tian et al. 2020 (arXiv:1910.10699).
+TABLES = {
+    "resnet8x4": (32, 16, 8),
+    "wrn_16_2": (32, 16, 8),
+    "vgg8": (32, 16, 8, 4, 4),
+    "mobilenet_v2_x0_5": (16, 8, 4, 2),
+    "shufflenet_v1": (16, 8, 4),
+    "shufflenet_v2": (16, 8, 4),
+    "resnet50": (32, 16, 8, 4),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_stages_have_the_sizes_of_the_distillation_tables(name):
+    found = shapes(sketch(name, images(32)), "stages", 32)
+    assert tuple(shape[2] for shape in found) == TABLES[name]

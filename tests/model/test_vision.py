@@ -202,7 +202,13 @@ def test_densenets_old_names_are_understood(cache):
 def test_weights_of_another_network_are_refused(cache):
     cache("shufflenet_v2_x0_5", weights_of("shufflenet_v2_x0_5"))
     with pytest.raises(UserError, match="weights of 'shufflenet_v2_x0_5' don't fit this network"):
-        load_pretrained(build("resnet8", images(32)), "shufflenet_v2_x0_5", "DEFAULT")
+        load_pretrained(build("mnasnet0_5", images(32)), "shufflenet_v2_x0_5", "DEFAULT")
+
+
+def test_the_form_for_small_images_takes_no_pretrained_weights():
+    with pytest.raises(UserError, match="the form for small images") as error:
+        load_pretrained(sketch("vgg16", images(32)), "vgg16", "DEFAULT")
+    assert "form=imagenet" in error.value.lines[1]
 
 
 def test_unknown_weights_name_the_known_ones():
@@ -224,14 +230,14 @@ def test_a_broken_file_says_where_a_sound_one_goes(cache, content):
     path = cache("shufflenet_v2_x0_5", {})
     path.write_bytes(content)
     with pytest.raises(UserError, match="can't be loaded") as error:
-        load_pretrained(nn.Identity(), "shufflenet_v2_x0_5", "DEFAULT")
+        load_pretrained(sketch("shufflenet_v2_x0_5", images(64)), "shufflenet_v2_x0_5", "DEFAULT")
     assert str(path.parent) in error.value.lines[1]
 
 
 def test_objects_are_never_unpickled(cache):
     cache("shufflenet_v2_x0_5", {"fc.weight": Path("object")})
     with pytest.raises(UserError, match="can't be loaded"):
-        load_pretrained(nn.Identity(), "shufflenet_v2_x0_5", "DEFAULT")
+        load_pretrained(sketch("shufflenet_v2_x0_5", images(64)), "shufflenet_v2_x0_5", "DEFAULT")
 
 
 def test_without_a_network_the_sentence_says_what_to_fetch(cache, monkeypatch):
@@ -240,7 +246,7 @@ def test_without_a_network_the_sentence_says_what_to_fetch(cache, monkeypatch):
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
     with pytest.raises(UserError, match=r"weights https://\S+\.pth can't be loaded: .*no route"):
-        load_pretrained(nn.Identity(), "shufflenet_v2_x0_5", "DEFAULT")
+        load_pretrained(sketch("shufflenet_v2_x0_5", images(64)), "shufflenet_v2_x0_5", "DEFAULT")
 
 
 def test_each_family_with_a_stem_is_tested():
