@@ -1,11 +1,16 @@
 """The digest changes with all that determines inputs, labels and splits, and with nothing else."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
+import torch
 from PIL import Image
 
 from kdrun import dataset
+from kdrun.dataset.pictures import Tensors
+from kdrun.dataset.record import digest
+from kdrun.dataset.splits import number
 
 SMALL = {"train_size": 60, "test_size": 20, "image_size": 8}
 
@@ -56,17 +61,35 @@ def test_of_files_it_changes_with_them_and_not_with_their_place(node, folder, tm
     folder("cat", 8)
     root = folder("dog", 8)
 
-    def digest(place) -> str:
+    def digest_at(place) -> str:
         return dataset.load(node("imagefolder", root=str(place), memory_limit=limit)).digest
 
-    first = digest(root)
+    first = digest_at(root)
     moved = tmp_path / "moved"
     shutil.copytree(root, moved)
-    assert digest(moved) == first
+    assert digest_at(moved) == first
     Image.new("RGB", (8, 8), (1, 2, 3)).save(moved / "cat" / "003.png")
-    assert digest(moved) != first
+    assert digest_at(moved) != first
 
 
 def test_what_augments_is_told_beside_it(node):
     data = dataset.load(node("fake", **SMALL, augment={"crop": 1}))
     assert data.augment == {"crop": 1, "flip": True, "resized_crop": None}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda part: replace(part, ids=part.ids + 1),
+        lambda part: replace(part, name="test"),
+        lambda part: replace(part, pictures=replace(part.pictures, targets=1 - part.targets)),
+        lambda part: replace(
+            part, pictures=replace(part.pictures, images=part.pictures.images + 1)
+        ),
+    ],
+)
+def test_it_holds_pixels_labels_and_places(change):
+    images = torch.arange(16, dtype=torch.uint8).view(4, 2, 2, 1)
+    part = number("train", Tensors(images, torch.tensor([0, 1, 1, 0])))
+    first, second = (digest(["a", "b"], {"train": p}, [0.5], [0.5]) for p in (part, change(part)))
+    assert first != second

@@ -114,7 +114,7 @@ def test_a_value_out_of_range_is_a_fault(node, changes, fault):
 
 
 def test_settings_that_exclude_each_other(node):
-    (crops,) = faults(node("digits", augment={"resized_crop": 0.5}))
+    (crops,) = faults(node("digits", augment={"crop": 1, "resized_crop": 0.5}))
     assert crops.startswith("dataset.augment: ")
     assert crops.endswith("should have crop or resized_crop, not both")
     (lone,) = faults(node("digits", mean=[0.5]))

@@ -214,7 +214,7 @@ def test_one_class_is_too_few(node, folder):
 def test_pictures_of_several_sizes_need_an_image_size(node, folder, limit):
     write_three_parts(folder)
     root = folder("train/cat", 1, (9, 5), first=3)
-    said = sentence(node, root, memory_limit=limit)
+    said = sentence(node, root, memory_limit=limit, mean=[0.5] * 3, std=[0.5] * 3)
     assert said.startswith("the pictures differ in size: ")
     assert said.endswith("give them one: dataset.image_size=8")
     assert load(node, root, image_size=8).info.image_size == (8, 8)
