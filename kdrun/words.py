@@ -188,7 +188,7 @@ def _unknown_key(base: DictConfig, override: Override) -> Fault | None:
     for depth, name in enumerate(names):
         if not isinstance(node, DictConfig):
             return _no_mapping(".".join(names[:depth]), ".".join(names[depth:]), override)
-        if name not in node:
+        if name not in node.keys():  # noqa: SIM118 - `in` denies keys whose value is ???
             siblings = [str(sibling) for sibling in node]
             owner = repr(node.get("name") or names[depth - 1]) if depth else "the config"
             close = nearest(name, siblings)

@@ -12,6 +12,7 @@ from kdrun.core.errors import Fault, UserError, nearest
 from kdrun.core.sentences import faults_of
 
 _OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+MISSING = "???"  # stands in YAML for a value that must be given
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
@@ -66,7 +67,11 @@ def check_node(
         name: (annotation, ...) for name, annotation in keywords(part, given).items()
     }
     model = create_model("Node", __config__=STRICT, **fields)
-    settings = {key: value for key, value in node.items() if key != "name" or "name" in fields}
+    settings = {
+        key: value
+        for key, value in node.items()
+        if (key != "name" or "name" in fields) and value != MISSING
+    }
     return check_model(where, settings, model, f"{node.get('name', where)!r}")
 
 
