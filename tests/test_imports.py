@@ -17,6 +17,7 @@ ROWS = [
     ["verbs", "launch"],
     ["words", "help", "plan_report", "preflight"],
     ["fitting"],
+    ["choices"],
     ["checks", "runner"],
     ["stage"],
     ["engine"],
@@ -27,6 +28,7 @@ ROW = {part: number for number, row in enumerate(ROWS) for part in row}
 LIGHT = [
     "cli",
     "help",
+    "choices",
     "words",
     "verbs",
     "launch",
@@ -34,6 +36,7 @@ LIGHT = [
     "core.errors",
     "core.folder",
     "core.atomic",
+    "core.cores",
     "core.lock",
     "core.config",
     "core.registry",
