@@ -73,6 +73,7 @@ def test_class_folders_in_the_root_are_carved(node, folder):
 def test_hidden_folders_and_other_files_are_passed_over(node, folder):
     root = write_three_parts(folder)
     (root / "train" / ".cache").mkdir()
+    (root / "train" / "__MACOSX").mkdir()
     (root / "train" / "cat" / "notes.txt").write_text("no picture")
     (root / "train" / "cat" / "._000.png").write_text("left by a copy")
     assert load(node, root).train.size == 12
