@@ -36,7 +36,7 @@ _COST: list[Column] = [
     ("disk\nbytes", lambda row: count(row["bytes"])),
     ("median\nms", lambda row: _milliseconds(row["latency"]["median_ms"])),
     ("p95\nms", lambda row: _milliseconds(row["latency"]["p95_ms"])),
-    ("trained\ns", lambda row: "-" if row["seconds"] is None else f"{row['seconds']:.0f}"),
+    ("trained\ns", lambda row: "-" if row["seconds"] is None else _seconds(row["seconds"])),
 ]
 
 
@@ -142,6 +142,10 @@ def count(number: float) -> str:
 
 def _milliseconds(time: float) -> str:
     return f"{time:.{2 if time < 10 else 1 if time < 100 else 0}f}"
+
+
+def _seconds(time: float) -> str:
+    return f"{time:.{1 if time < 10 else 0}f}"
 
 
 def _percent(share: float) -> str:

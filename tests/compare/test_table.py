@@ -185,3 +185,9 @@ def test_counts_have_three_digits(number, text):
 def test_latencies_have_no_exponent(summary, time, text):
     summary["rows"][0]["latency"]["median_ms"] = time
     assert re.search(rf"29\.8 M +{re.escape(text)} +13\.9", rendered(summary, 80))
+
+
+@pytest.mark.parametrize(("time", "text"), [(0.14, "0.1"), (42.4, "42"), (86400.0, "86400")])
+def test_training_time_is_in_seconds(summary, time, text):
+    summary["rows"][0]["seconds"] = time
+    assert re.search(rf"13\.9 +{re.escape(text)}\n", rendered(summary, 80))
