@@ -1,6 +1,7 @@
 """What can be chosen by name: conf/, and parts that have no file there."""
 
 import inspect
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,12 @@ def conf_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
-def offer_models() -> None:
-    """Make each file of conf/model a choice of both `teacher` and `student`."""
-    for path in (conf_folder() / "model").glob("*.yaml"):
-        for role in ROLES:
-            _offer(role, path.stem, {"defaults": [f"/model/{path.stem}@_here_"]})
+def offer_models(folders: Sequence[str] = ()) -> None:
+    """Make each file of conf/model, and of model/ in more folders, a choice of both roles."""
+    for folder in (conf_folder(), *map(Path, folders)):
+        for path in (folder / "model").glob("*.yaml"):
+            for role in ROLES:
+                _offer(role, path.stem, {"defaults": [f"/model/{path.stem}@_here_"]})
 
 
 def offer_plugins() -> None:

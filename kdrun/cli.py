@@ -4,13 +4,18 @@ Nothing heavy is imported before it is known to be needed: `--help` stays instan
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 
 from kdrun import __version__
 from kdrun.core.screen import Screen, report
 
-# Words of Hydra that only look at the config; they never start a run.
-_LOOKING = ("--cfg", "-c", "--info", "-i", "--shell-completion", "-sc", "--hydra-help")
+_VERBS = {
+    "list": "list_parts",
+    "layers": "show_layers",
+    "resume": "resume",
+    "show": "show_run",
+}
 
 
 def main() -> None:
@@ -28,34 +33,17 @@ def main() -> None:
 
 
 def _dispatch(words: Sequence[str], screen: Screen) -> int:
-    if words and words[0] in ("--help", "-h", "help"):
+    if {"--help", "-h"} & set(words) or words[:1] == ["help"]:
         from kdrun.help import HELP
 
         screen.say(HELP)
         return 0
-    if words and words[0] in ("--version", "-V"):
+    if {"--version", "-V"} & set(words):
         screen.say(f"kdrun {__version__}")
         return 0
-    verb = _verb(words[0]) if words else None
-    if verb is not None:
+    if words and words[0] in _VERBS:
+        verb = getattr(import_module("kdrun.verbs"), _VERBS[words[0]])
         return verb(words[1:], screen)
-    if any(word.split("=")[0] in _LOOKING for word in words):
-        from kdrun.launch import look
-
-        return look(words)
     from kdrun.launch import launch
 
     return launch(words, screen)
-
-
-def _verb(word: str) -> Callable[[Sequence[str], Screen], int] | None:
-    if word not in ("list", "layers", "resume", "show"):
-        return None
-    from kdrun import verbs
-
-    return {
-        "list": verbs.list_parts,
-        "layers": verbs.show_layers,
-        "resume": verbs.resume,
-        "show": verbs.show_run,
-    }[word]

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from kdrun.choices import conf_folder, offer_models, offer_plugins
+from kdrun.command import Command, read_command
 from kdrun.core.cores import cores
 from kdrun.core.errors import ConfigError, Fault, UserError
 from kdrun.core.folder import find_runs
@@ -24,39 +24,46 @@ if TYPE_CHECKING:
     from kdrun.runner import Plan
 
 
-def look(words: Sequence[str]) -> int:
-    """Hydra's own ways of looking at a config."""
-    offer_models()
-    sys.argv[1:] = list(words)
-    _start_hydra()
-    return 0
-
-
 def launch(words: Sequence[str], screen: Screen) -> int:
     """Check every run that the words ask for, then run them; the exit status.
 
     Raises:
         ConfigError: something is wrong; nothing was written.
     """
-    options = get_args_parser().parse_args(list(words))
-    plugins = _plugins(options.overrides)
+    command = read_command(words)
+    plugins = _plugins(command.settings)
+    if plugins:
+        offer_plugins()
+    if command.looks:
+        return _look(command)
     if plugins:
         screen.say(f"plugins: {', '.join(plugins)}")
-        offer_plugins()
-    folders = [str(Path(options.config_dir).absolute())] if options.config_dir else []
-    jobs = read_jobs(options.overrides, options.multirun, folders)
-    plans = _check(jobs, _parallel(options.overrides))
-    first = jobs[0].tree
-    if first["check"]:
+    jobs = read_jobs(command.settings, command.multirun, command.folders)
+    plans = _check(jobs, _parallel(command.settings))
+    first = jobs[0]
+    if first.tree["check"]:
         from kdrun.plan_report import report_plan
 
         for plan in plans:
             report_plan(plan, screen)
         return 0
-    folder, pinned = _folder(first, options.overrides, options.multirun)
-    sys.argv[1:] = [*words, *pinned]
+    folder, pinned = _folder(first, command.multirun)
+    sys.argv[1:] = [*command.options, *command.settings, *pinned]
     _start_hydra()
-    return _sweep_status(folder) if options.multirun else 0
+    return _sweep_status(folder) if command.multirun else 0
+
+
+def _look(command: Command) -> int:
+    """Hydra's own ways of looking at a config; the words are checked, what they mean is not."""
+    if command.composes:
+        faults = read_jobs(command.settings, command.multirun, command.folders)[0].faults
+        if faults:
+            raise ConfigError(faults)
+    else:
+        offer_models(command.folders)
+    sys.argv[1:] = [*command.options, *command.settings]
+    _start_hydra()
+    return 0
 
 
 def _start_hydra() -> None:
@@ -93,34 +100,26 @@ def _check(jobs: Sequence[Job], parallel: int) -> "list[Plan]":
     from kdrun.preflight import check
 
     plans: list[Plan] = []
-    faults: list[Fault] = []
+    faults = _faults_of_folder(jobs[0].folder) if jobs[0].folder is not None else []
     for job in jobs:
         faults += job.faults
         try:
-            plans.append(check(job.tree, parallel))
+            plans.append(check(job.tree, parallel, job.unknown))
         except ConfigError as error:
-            faults += [one for one in error.faults if not _hidden(one, job)]
+            faults += error.faults
     if faults:
         raise ConfigError(faults)
     return plans
 
 
-def _hidden(fault: Fault, job: Job) -> bool:
-    """A fault of a default that stands where an unknown choice was asked for."""
-    return fault.where.partition(".")[0] in job.unknown
-
-
-def _folder(tree: dict[str, Any], words: Sequence[str], multirun: bool) -> tuple[Path, list[str]]:
+def _folder(job: Job, multirun: bool) -> tuple[Path, list[str]]:
     """A new folder for the run or sweep, and the word that tells Hydra of it.
 
     Hydra's own clock-made names collide when two runs start in the same second.
     """
-    key = "hydra.sweep.dir" if multirun else "hydra.run.dir"
-    given = [word.partition("=")[2] for word in words if word.startswith(f"{key}=")]
-    if given:
-        path = Path(given[-1])
-        _refuse_used(path)
-        return path, []
+    if job.folder is not None:
+        return Path(job.folder), []
+    tree = job.tree
     now = datetime.now()
     root = Path(tree["output_root"])
     if multirun:
@@ -131,7 +130,7 @@ def _folder(tree: dict[str, Any], words: Sequence[str], multirun: bool) -> tuple
         )
         base = root / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{slug}"
     path = _reserve(base)
-    return path, [f"{key}={_quoted(path)}"]
+    return path, [f"hydra.{'sweep' if multirun else 'run'}.dir={_quoted(path)}"]
 
 
 def _shown(path: Path) -> Path:
@@ -156,11 +155,14 @@ def _reserve(base: Path) -> Path:
     raise UserError(f"{str(base)!r} is taken a thousand times.")
 
 
-def _refuse_used(path: Path) -> None:
-    if find_runs(path):
-        raise UserError(
-            f"{str(path)!r} holds a run already.", f"  go on with it: kdrun resume {path}"
-        )
+def _faults_of_folder(folder: str) -> list[Fault]:
+    """What is wrong with a folder that the words name for a run or a sweep."""
+    from kdrun.checks import writable
+
+    if find_runs(Path(folder)):
+        mend = f"go on with it: kdrun resume {folder}"
+        return [Fault("", f"{folder!r} holds a run already.\n  {mend}, or name another folder")]
+    return writable("hydra.run.dir", folder)
 
 
 def _quoted(path: Path) -> str:
@@ -172,7 +174,7 @@ def _plugins(words: Sequence[str]) -> list[str]:
     """Install the plugins that the words name, before names are looked up."""
     given = [word.partition("=")[2] for word in words if word.startswith("plugins=")]
     names = given[-1].strip("[]").split(",") if given else []
-    return install_plugins(name.strip() for name in names if name.strip())
+    return install_plugins(name.strip(" '\"") for name in names if name.strip())
 
 
 def _parallel(words: Sequence[str]) -> int:

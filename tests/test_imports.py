@@ -16,7 +16,7 @@ ROWS = [
     ["cli"],
     ["verbs", "launch"],
     ["words", "help", "plan_report", "preflight"],
-    ["fitting"],
+    ["command", "unknown", "config_files", "fitting"],
     ["choices"],
     ["checks", "runner"],
     ["stage"],
