@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -159,7 +160,7 @@ class _Trainer:
     def _step(self, batch: Batch, at: Progress) -> None:
         """One update of the weights from one batch, computed in the recipe's number of parts."""
         counters = (self.session.seed, self.lesson.stage, at.phase, at.step)
-        torch.manual_seed(seed_of(*counters))
+        self.hardware.seed(seed_of(*counters))
         batch = mix_batch(batch, self.recipe, self.lesson.data.info.num_classes, *counters)
         self.optimizer.zero_grad(set_to_none=True)
         for part, share in _parts(batch, self.recipe.accumulate):
@@ -203,7 +204,7 @@ class _Trainer:
 
     def _refuse_non_finite(self, terms: dict[str, Tensor], step: int) -> None:
         for name, value in terms.items():
-            if not torch.isfinite(value):
+            if not isfinite(value.item()):
                 raise NonFinite(
                     f"the loss term {name!r} is {value.item()} in stage {self.lesson.stage!r}, at"
                     f" step {step} (epoch {self.position.epoch + 1}); training stopped before the"
