@@ -1,4 +1,4 @@
-"""Parameters and multiplications, held against published figures."""
+"""Parameters and multiplications, held against figures found elsewhere."""
 
 import pytest
 import torch
@@ -7,44 +7,50 @@ from zoo import count, images, sketch
 
 from kdrun.core.errors import UserError
 
-# 100 classes, 3x32x32. Millions in the second column are those that papers print; each comes from
+# 100 classes, 3x32x32: millions, as conf/model says them, and the exact count. From
 #   [He]     He et al. 2016 (arXiv:1512.03385), table 6, for 10 classes: 0.27, 0.46, 0.66, 0.85 and
-#            1.7 M; 90 classes more and projections as shortcuts make 0.28, 0.47, 0.67, 0.86, 1.74
-#   [cifar]  README of github.com/heisenbug237/pytorch-cifar100: 0.278, 0.473, 0.862 M
-#   [wrn]    Zagoruyko and Komodakis 2016 (arXiv:1605.07146), tables 2 and 3: 2.2 M for 40-2 and 0.6
-#            for 40-1 (10 classes); 2,255,156 is what reproductions of AugMix count for 40-2
-#   [tables] layer sizes in github.com/HobbitLong/RepDistiller, models/, the networks of Tian et al.
-#            2020 (arXiv:1910.10699), added up by hand; 7,433,860 for resnet32x4 is also printed by
-#            users of github.com/DefangChen/SimKD, which has the same networks
-#   [lite]   model_zoo/README.md of github.com/da2so/DA2Lite, with the stem for CIFAR
-PUBLISHED = {
-    "resnet8": (0.08, 83_892),  # tables
-    "resnet14": (0.18, 181_108),  # tables
-    "resnet20": (0.28, 278_324),  # He, cifar
-    "resnet32": (0.47, 472_756),  # He, cifar
-    "resnet44": (0.67, 667_188),  # He
-    "resnet56": (0.86, 861_620),  # He, cifar
-    "resnet110": (1.74, 1_736_564),  # He
-    "resnet8x4": (1.23, 1_233_540),  # tables
-    "resnet32x4": (7.43, 7_433_860),  # tables
-    "wrn_16_1": (0.18, 180_916),  # tables
-    "wrn_16_2": (0.70, 703_284),  # tables
-    "wrn_40_1": (0.57, 569_780),  # wrn
-    "wrn_40_2": (2.26, 2_255_156),  # wrn
-    "vgg8": (3.97, 3_965_028),  # tables
-    "vgg13": (9.46, 9_462_180),  # tables
-    "vgg19": (20.09, 20_086_692),  # lite: vgg19_bn
-    "mobilenet_v2_x0_5": (0.81, 812_836),  # tables
-    "shufflenet_v1": (0.95, 949_258),  # tables
-    "shufflenet_v2": (1.36, 1_355_528),  # tables
-    "resnet18": (11.22, 11_220_132),  # lite
-    "resnet34": (21.33, 21_328_292),  # lite
-    "resnet50": (23.71, 23_705_252),  # lite
+#            1.7 M for 20, 32, 44, 56 and 110 layers; projections as shortcuts make a little more
+#   [zoo]    README of github.com/chenyaofo/pytorch-cifar-models, for 100 classes: millions
+#   [osmr]   pytorch/README.md of github.com/osmr/imgclsmob, CIFAR-100: exact counts
+#   [ten]    models/model_factory.py of github.com/karanchahal/distiller at 00f387e: exact counts
+#            for 10 classes (resnet8 to resnet110 as resnet8_sm ...), to which 90 classes more add
+#            90 * (features + 1)
+#   [wrn]    Zagoruyko and Komodakis 2016 (arXiv:1605.07146), table 4, one figure for CIFAR-10 and
+#            CIFAR-100: 0.6 M for 40-1, 2.2 M for 40-2, which with 10 classes has 2,243,546
+#   [lite]   model_zoo/README.md of github.com/da2so/DA2Lite, CIFAR-100: millions
+#   [layers] no exact count was found in print: plain sums over the layer sizes in models/ of
+#            github.com/HobbitLong/RepDistiller (resnet.py, wrn.py, vgg.py, mobilenetv2.py,
+#            ShuffleNetv1.py, ShuffleNetv2.py), the networks of Tian et al. 2020 (arXiv:1910.10699)
+PARAMETERS = {
+    "resnet8": (0.08, 83_892),  # ten
+    "resnet14": (0.18, 181_108),  # ten
+    "resnet20": (0.28, 278_324),  # He, zoo, osmr, ten
+    "resnet32": (0.47, 472_756),  # He, zoo, ten
+    "resnet44": (0.67, 667_188),  # He, zoo, ten
+    "resnet56": (0.86, 861_620),  # He, zoo, osmr, ten
+    "resnet110": (1.74, 1_736_564),  # He, osmr, ten
+    "resnet8x4": (1.23, 1_233_540),  # layers
+    "resnet32x4": (7.43, 7_433_860),  # layers
+    "wrn_16_1": (0.18, 180_916),  # ten
+    "wrn_16_2": (0.70, 703_284),  # ten
+    "wrn_40_1": (0.57, 569_780),  # wrn, ten
+    "wrn_40_2": (2.26, 2_255_156),  # wrn, layers
+    "vgg8": (3.97, 3_965_028),  # layers
+    "vgg11": (9.28, 9_277_284),  # ten
+    "vgg13": (9.46, 9_462_180),  # ten
+    "vgg16": (14.77, 14_774_436),  # ten
+    "vgg19": (20.09, 20_086_692),  # ten, lite: vgg19_bn
+    "mobilenet_v2_x0_5": (0.81, 812_836),  # layers
+    "shufflenet_v1": (0.95, 949_258),  # layers
+    "shufflenet_v2": (1.36, 1_355_528),  # layers; zoo prints 1.36 for its shufflenetv2_x1_0
+    "resnet18": (11.22, 11_220_132),  # ten, lite
+    "resnet34": (21.33, 21_328_292),  # ten, lite
+    "resnet50": (23.71, 23_705_252),  # ten, lite
 }
 
 # Millions of multiplications for one 3x32x32 image.
-#   resnet20 and 32, 10 classes: README of github.com/chenyaofo/pytorch-cifar-models, convolutions
-#   and linear layers; the others, 100 classes: [lite]
+#   resnet20 and 32, 10 classes: [zoo], convolutions and linear layers; the others, 100 classes:
+#   [lite], 0.56, 1.16 and 1.30 G
 MULTIPLICATIONS = [
     ("resnet20", 10, 40.81, 0.005),
     ("resnet32", 10, 69.12, 0.005),
@@ -54,9 +60,9 @@ MULTIPLICATIONS = [
 ]
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_parameters_are_as_many_as_published(name):
-    millions, exact = PUBLISHED[name]
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_are_as_many_as_elsewhere(name):
+    millions, exact = PARAMETERS[name]
     found = count(sketch(name, images(32)))
     assert found == exact
     assert round(found / 1e6, 2) == millions
@@ -72,7 +78,8 @@ def test_multiplications_are_as_many_as_published(name, classes, millions, withi
 
 
 def test_lenet5_on_mnist_has_61706_parameters():
-    # Zhang et al., Dive into Deep Learning, section 7.6: 156 + 2416 + 48120 + 10164 + 850.
+    # 156 + 2416 + 48120 + 10164 + 850, by the layer sizes of Zhang et al., Dive into Deep Learning
+    # (github.com/d2l-ai/d2l-en, chapter_convolutional-neural-networks/lenet.md).
     assert count(sketch("lenet5", images(28, channels=1, classes=10))) == 61_706
     assert count(sketch("lenet5", images(32, channels=1, classes=10))) == 61_706
 
