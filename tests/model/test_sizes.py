@@ -7,9 +7,9 @@ from zoo import count, images, sketch
 
 from kdrun.core.errors import UserError
 
-# 100 classes, 3x32x32: millions, as conf/model says them, and the exact count. From
+# 100 classes, 3x32x32: in millions, and exactly. From
 #   [He]     He et al. 2016 (arXiv:1512.03385), table 6, for 10 classes: 0.27, 0.46, 0.66, 0.85 and
-#            1.7 M for 20, 32, 44, 56 and 110 layers; projections as shortcuts make a little more
+#            1.7 M for 20, 32, 44, 56 and 110 layers; 90 classes and projections more come on top
 #   [zoo]    README of github.com/chenyaofo/pytorch-cifar-models, for 100 classes: millions
 #   [osmr]   pytorch/README.md of github.com/osmr/imgclsmob, CIFAR-100: exact counts
 #   [ten]    models/model_factory.py of github.com/karanchahal/distiller at 00f387e: exact counts
@@ -18,7 +18,7 @@ from kdrun.core.errors import UserError
 #   [wrn]    Zagoruyko and Komodakis 2016 (arXiv:1605.07146), table 4, one figure for CIFAR-10 and
 #            CIFAR-100: 0.6 M for 40-1, 2.2 M for 40-2, which with 10 classes has 2,243,546
 #   [lite]   model_zoo/README.md of github.com/da2so/DA2Lite, CIFAR-100: millions
-#   [layers] no exact count was found in print: plain sums over the layer sizes in models/ of
+#   [layers] no paper's table was found with it: plain sums over the layer sizes in models/ of
 #            github.com/HobbitLong/RepDistiller (resnet.py, wrn.py, vgg.py, mobilenetv2.py,
 #            ShuffleNetv1.py, ShuffleNetv2.py), the networks of Tian et al. 2020 (arXiv:1910.10699)
 PARAMETERS = {
