@@ -118,7 +118,10 @@ def _freezing(config: Config, student: nn.Module) -> list[Fault]:
 
 
 def _near(glob: str, config: Config, student: nn.Module) -> str:
-    paths = [name for name, module in student.named_modules() if name and any(module.parameters())]
+    modules = student.named_modules()
+    paths = [
+        name for name, module in modules if name and next(module.parameters(), None) is not None
+    ]
     close = nearest(glob, paths)
     told = f"nearest: {close}" if close else f"there are {', '.join(paths[:5])}, ..."
     return f"{config.student.name!r}; {told}"

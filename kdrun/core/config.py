@@ -32,7 +32,9 @@ def _spelled(pattern: str, said: str) -> Callable[[str], str]:
 
 Share = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
-_NAME = _spelled(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", "at most 100 letters, digits, . _ and -")
+_NAME = _spelled(
+    r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", "at most 100 letters, digits, . _ and -, no dot first"
+)
 _DEVICE = _spelled(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, mps, cuda or cuda:1")
 Name = Annotated[str, AfterValidator(_NAME)]
 Device = Annotated[str, AfterValidator(_DEVICE)]

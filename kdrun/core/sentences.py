@@ -23,6 +23,7 @@ _KINDS = {
     "model": "a mapping",
     "none": "null",
 }
+_LONGEST = 80  # letters of a value that a sentence repeats
 _OPENING = re.compile(r"^(Value error, |(Input|String|List|Tuple|Dictionary) (?=should))")
 
 
@@ -120,4 +121,5 @@ def said_as(value: Any) -> str:
     """A value as it is written in a config."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return repr(value)
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."

@@ -15,6 +15,8 @@ from kdrun.core.folder import BEST_WEIGHTS, FORMAT, MODEL, RECORD, WEIGHTS, read
 from kdrun.core.types import DataInfo
 from kdrun.engine.weights import read_weights, write_weights
 
+_NEEDED = ("format", "model", "data", "sums")  # parts of a record that are read from it
+
 
 @dataclass(frozen=True)
 class Artefact:
@@ -83,13 +85,18 @@ def read_artefact(folder: Path) -> Artefact:
 
     Raises:
         UserError: there is none, or a newer kdrun wrote it.
+        DamagedFile: its record is not what a stage writes.
     """
     record = read_record(folder)
     if record is None:
         raise UserError(f"{str(folder)!r} holds no finished artefact.")
+    missing = [key for key in _NEEDED if key not in record]
+    if missing:
+        raise DamagedFile(f"{str(folder / RECORD)!r} is no artefact's record: no {missing[0]!r}.")
     if record["format"] > FORMAT:
         raise UserError(
-            f"{str(folder)!r} has format {record['format']}; this kdrun reads up to {FORMAT}."
+            f"{str(folder)!r} has format {record['format']}; this kdrun reads up to {FORMAT}.",
+            "  a newer kdrun wrote it: pip install --upgrade kdrun",
         )
     return Artefact(folder, record)
 

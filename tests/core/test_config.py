@@ -200,9 +200,15 @@ def test_taps_of_the_config_take_the_place_of_a_networks_roles():
         ({"seed": 1.5}, "seed: 1.5 is not a whole number"),
         ({"device": "gpu"}, "device: 'gpu' should be auto, cpu, mps, cuda or cuda:1"),
         ({"device": "cuda:x"}, "device: 'cuda:x' should be auto, cpu, mps, cuda or cuda:1"),
-        ({"name": "a/b"}, "name: 'a/b' should be at most 100 letters, digits, . _ and -"),
-        ({"name": "../up"}, "name: '../up' should be at most 100 letters, digits, . _ and -"),
-        ({"name": ""}, "name: '' should be at most 100 letters, digits, . _ and -"),
+        (
+            {"name": "a/b"},
+            "name: 'a/b' should be at most 100 letters, digits, . _ and -, no dot first",
+        ),
+        (
+            {"name": "../up"},
+            "name: '../up' should be at most 100 letters, digits, . _ and -, no dot first",
+        ),
+        ({"name": ""}, "name: '' should be at most 100 letters, digits, . _ and -, no dot first"),
         ({"precision": "fp8"}, "precision: 'fp8' should be 'auto', 'fp32', 'bf16' or 'fp16'"),
         ({"threads": 0}, "threads: 0 should be greater than 0 or 'auto'"),
         ({"threads": "all"}, "threads: 'all' should be a whole number or 'auto'"),

@@ -1,0 +1,117 @@
+"""Another project's checkpoint file: its tensors, read strictly and without running its code."""
+
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from kdrun.core.errors import UserError
+
+_WRAPPERS = ("state_dict", "model", "net", "module", "model_state_dict")
+_LINES = 5  # of keys that a report shows
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """The state dict in a file of torch.save or safetensors.
+
+    Raises:
+        UserError: the file can't be read, or holds something else.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with warnings.catch_warnings(action="ignore"):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"there is no file {str(path)!r}.") from error
+    except Exception as error:  # torch raises whatever the bytes lead it to
+        raise UserError(
+            f"{str(path)!r} can't be read as a checkpoint: {_reason(path, error)}.",
+            "  save the state dict alone: torch.save(network.state_dict(), PATH)",
+        ) from error
+    return _state_dict(path, content)
+
+
+def fill(network: nn.Module, weights: Mapping[str, Tensor], name: str, path: Path) -> None:
+    """Load a state dict whose keys and shapes are the network's, no more and no less.
+
+    Args:
+        network: its last layer has an output for each class of the dataset.
+        weights: from `path`.
+        name: the network's, for the message.
+        path: where the weights come from, for the message.
+
+    Raises:
+        UserError: other keys, shapes or classes, or values that are no numbers.
+    """
+    report = _differences(network.state_dict(), weights, name)
+    if report:
+        classes = _other_classes(network.state_dict(), weights)
+        what = f"{len(report)} keys differ" if classes is None else f"it knows {classes} classes"
+        more = [f"  and {len(report) - _LINES} more"] if len(report) > _LINES else []
+        raise UserError(
+            f"{str(path)!r} does not hold the weights of {name!r} for this dataset: {what}.",
+            *(f"  {line}" for line in report[:_LINES]),
+            *more,
+        )
+    for key, value in weights.items():
+        if not torch.isfinite(value).all():
+            raise UserError(f"{str(path)!r} is of no use: {key!r} holds NaN or infinite values.")
+    network.load_state_dict(dict(weights))
+
+
+def _differences(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], name: str) -> list[str]:
+    return [
+        *(f"missing: {key} {_shape(own[key])}" for key in own if key not in weights),
+        *(f"unexpected: {key} {_shape(weights[key])}" for key in weights if key not in own),
+        *(
+            f"other shape: {key} is {_shape(weights[key])} there, {_shape(own[key])} in {name!r}"
+            for key in own
+            if key in weights and own[key].shape != weights[key].shape
+        ),
+    ]
+
+
+def _other_classes(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> int | None:
+    """How many classes the weights are for, where nothing but that is different."""
+    if own.keys() != weights.keys():
+        return None
+    differing = [key for key in own if own[key].shape != weights[key].shape]
+    found = {weights[key].shape[:1] for key in differing}
+    last = any(own[key].shape[1:] != weights[key].shape[1:] for key in differing)
+    return None if last or len(found) != 1 else next(iter(found))[0]
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if path.stat().st_size == 0:
+        return "it is empty"
+    foreign = re.search(r"GLOBAL (\S+)", str(error))
+    if foreign:
+        return f"it holds {foreign[1]}, and other objects than tensors could run code"
+    with path.open("rb") as file:
+        archive = file.read(2) == b"PK"
+    if archive or path.suffix == ".safetensors":
+        return "it is truncated or damaged"
+    return "it was not written by torch.save, or is damaged"
+
+
+def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
+    for wrapper in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+            break
+    if not isinstance(content, Mapping) or not content:
+        raise UserError(f"{str(path)!r} holds no state dict, but a {type(content).__name__}.")
+    strange = [key for key, value in content.items() if not isinstance(value, Tensor)]
+    if strange:
+        raise UserError(f"{str(path)!r} holds no state dict: {strange[0]!r} is no tensor.")
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def _shape(value: Tensor) -> str:
+    return str(tuple(value.shape))
