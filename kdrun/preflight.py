@@ -1,8 +1,8 @@
 """Everything that can be wrong with a config, found before the first step, all together."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from json import dumps, loads
 from typing import Any
 
 from pydantic import BaseModel
@@ -53,8 +53,11 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
 
 
 def load_data(node: Mapping[str, Any]) -> Data:
-    """The splits that a dataset node describes; read once in a process."""
-    return _load(dumps(dict(node), sort_keys=True))
+    """The splits that a dataset node describes; read once in a process.
+
+    The order of keys counts: that of `class_map` is the order of the labels.
+    """
+    return _load(json.dumps(dict(node)))
 
 
 def _install(plugins: Any) -> None:
@@ -105,7 +108,7 @@ def _hardware(config: Config, jobs: int, data: Data | None) -> Hardware:
 
 @cache
 def _load(text: str) -> Data:
-    return dataset.load(loads(text))
+    return dataset.load(json.loads(text))
 
 
 def _try(faults: list[Fault], make: Callable[[], Any]) -> Any:
