@@ -11,10 +11,10 @@ from kdrun import __version__
 from kdrun.core.screen import Screen, report
 
 _VERBS = {
-    "list": "list_parts",
-    "layers": "show_layers",
-    "resume": "resume",
-    "show": "show_run",
+    "list": "kdrun.verbs:list_parts",
+    "layers": "kdrun.layers:show_layers",
+    "resume": "kdrun.verbs:resume",
+    "show": "kdrun.verbs:show_run",
 }
 
 
@@ -42,8 +42,8 @@ def _dispatch(words: Sequence[str], screen: Screen) -> int:
         screen.say(f"kdrun {__version__}")
         return 0
     if words and words[0] in _VERBS:
-        verb = getattr(import_module("kdrun.verbs"), _VERBS[words[0]])
-        return verb(words[1:], screen)
+        module, _, name = _VERBS[words[0]].partition(":")
+        return getattr(import_module(module), name)(words[1:], screen)
     from kdrun.launch import launch
 
     return launch(words, screen)

@@ -12,6 +12,7 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from kdrun.core.careful_yaml import refuse_unfolding, unreadable
 from kdrun.core.errors import Fault, UserError
 
 _PROVIDER = "command-line"  # as Hydra calls it
@@ -21,8 +22,6 @@ _CALLED = {
     "()": ("colorlog.",),
     "class": ("logging.",),
 }
-_BYTES = 1_000_000  # more than any config has
-_NODES = 100_000  # that aliases may unfold into
 
 
 class CarefulFiles(FileConfigSource):
@@ -39,7 +38,7 @@ class CarefulFiles(FileConfigSource):
             refuse_unfolding(path)
             return super().load_config(config_path)
         except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
 
 
 def add_folders(loader: ConfigLoaderImpl, folders: Sequence[str]) -> None:
@@ -75,39 +74,3 @@ def foreign_code(node: Any, where: str = "hydra") -> list[Fault]:
         for key, value in node.items()
         if key in _CALLED and not str(value).startswith(_CALLED[key])
     ] + [fault for key, item in node.items() for fault in foreign_code(item, f"{where}.{key}")]
-
-
-def refuse_unfolding(path: Path) -> None:
-    """Refuse a file that is small to send and large to hold.
-
-    Raises:
-        UserError: it is larger than a config, or its aliases name each other over and over.
-    """
-    size = path.stat().st_size
-    if size > _BYTES:
-        raise UserError(f"{str(path)!r} has {size:,} bytes, too many for a config.")
-    with path.open(encoding="utf-8") as file:
-        root = yaml.compose(file, Loader=yaml.SafeLoader)
-    if root is not None and _unfolded(root, {}) > _NODES:
-        raise UserError(
-            f"{str(path)!r} unfolds into more than {_NODES:,} values: its aliases name each other."
-        )
-
-
-def _unfolded(node: yaml.Node, known: dict[int, float]) -> float:
-    """Values below a node, those behind an alias counted each time; infinite for a circle."""
-    if isinstance(node, yaml.ScalarNode):
-        return 1
-    if id(node) not in known:
-        known[id(node)] = float("inf")
-        pairs = isinstance(node, yaml.MappingNode)
-        parts = [part for pair in node.value for part in pair] if pairs else node.value
-        known[id(node)] = 1 + sum(_unfolded(part, known) for part in parts)
-    return known[id(node)]
-
-
-def _unreadable(path: Path, error: Exception) -> UserError:
-    mark = getattr(error, "problem_mark", None)
-    line = f", line {mark.line + 1}" if mark is not None else ""
-    reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return UserError(f"{str(path)!r}{line}: {reason}.")

@@ -11,12 +11,13 @@ from kdrun.checks import nearest_folder
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import Fault, collect, nearest
 from kdrun.core.taps import place_taps
+from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.engine.learners import covers
 from kdrun.model.vision import load_pretrained
 from kdrun.stage.plan import teacher_recipe
 from kdrun.stage.take import artefact_folder, load_teacher
-from kdrun.stage.train import build_loss, build_network, seat
+from kdrun.stage.train import build_loss, seat
 
 _SPARE = 1.2  # how much more disk is asked for than is estimated
 
@@ -31,8 +32,11 @@ def fit(config: Config, data: Data, sound: set[str]) -> list[Fault]:
     """
     faults: list[Fault] = []
     built: dict[str, nn.Module] = {}
-    for role in sorted({"student", "teacher"} & sound if "seed" in sound else ()):
-        faults += collect(partial(_build, role, config, data, built), role)
+    for role in ("teacher", "student"):
+        if role in sound:
+            network, found = try_network(role, config, data.info)
+            faults += found
+            built |= {role: network} if network is not None else {}
     if "recipe" in sound and "teacher" in sound:
         faults += _batches(config, data)
     if "teacher" in built:
@@ -44,15 +48,19 @@ def fit(config: Config, data: Data, sound: set[str]) -> list[Fault]:
     return faults
 
 
-def _build(role: str, config: Config, data: Data, built: dict[str, nn.Module]) -> list[Fault]:
-    """Build a network and run it once; it is kept where it takes the images."""
+def try_network(role: str, config: Config, info: DataInfo) -> tuple[nn.Module | None, list[Fault]]:
+    """Build a network and run it once.
+
+    Returns:
+        The network, None where it can't be built or can't take the images; and the faults.
+    """
     network: Network = getattr(config, role)
-    module = build_network(network.node, data, config.seed, role)
-    faults = model.check_forward(role, module, data.info)
-    if not faults:
-        built[role] = module
-        faults += _taps(role, network, module)
-    return faults
+    made: list[nn.Module] = []
+    faults = collect(lambda: made.append(model.build(network.node, info)), role)
+    faults += [one for module in made for one in model.check_forward(role, module, info)]
+    if faults:
+        return None, faults
+    return made[0], _taps(role, network, made[0])
 
 
 def _taps(role: str, network: Network, module: nn.Module) -> list[Fault]:

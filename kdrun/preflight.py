@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
+from torch import nn
 
 from kdrun import checks, dataset
 from kdrun.core.config import Config
@@ -13,8 +14,9 @@ from kdrun.core.device import Hardware, choose_hardware
 from kdrun.core.errors import ConfigError, Fault, collect
 from kdrun.core.plugins import install_plugins
 from kdrun.core.registry import check_model
+from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
-from kdrun.fitting import fit
+from kdrun.fitting import fit, try_network
 from kdrun.runner import Plan
 from kdrun.stage.plan import plan_stages
 
@@ -50,6 +52,37 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     if faults or data is None or hardware is None:
         raise ConfigError(faults)
     return Plan(config, tree, data.to(hardware.device), hardware, plan_stages(config))
+
+
+def check_network(
+    tree: Mapping[str, Any], unknown: Iterable[str], known: Iterable[Fault]
+) -> tuple[nn.Module, DataInfo]:
+    """Build the student of a config for its dataset, whose files are read only if they must be.
+
+    Args:
+        tree: the config as plain dicts and lists.
+        unknown: keys whose choice could not be found.
+        known: faults that were found before, to be reported with the others.
+
+    Raises:
+        ConfigError: with every fault that was found.
+    """
+    config, broken = _bind(tree)
+    faults = [*known, *(one for one in broken if _keys([one]) & {"student", "dataset", "seed"})]
+    sound = {"student", "dataset"} - set(unknown) - _keys(broken)
+    info = _try(faults, lambda: _info(config)) if "dataset" in sound else None
+    if "student" in sound:
+        faults += checks.network_settings("student", config.student)
+    if faults or info is None:
+        raise ConfigError(faults)
+    network, found = try_network("student", config, info)
+    if network is None or found:
+        raise ConfigError(found)
+    return network, info
+
+
+def _info(config: Config) -> DataInfo:
+    return dataset.preview(config.dataset) or load_data(config.dataset).info
 
 
 def load_data(node: Mapping[str, Any]) -> Data:

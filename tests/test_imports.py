@@ -14,7 +14,7 @@ PACKAGE = ROOT / "kdrun"
 ROWS = [
     ["__main__"],
     ["cli"],
-    ["verbs", "launch"],
+    ["verbs", "layers", "launch"],
     ["words", "help", "plan_report", "preflight"],
     ["command", "unknown", "config_files", "fitting"],
     ["choices"],
@@ -31,6 +31,7 @@ LIGHT = [
     "choices",
     "words",
     "verbs",
+    "layers",
     "launch",
     "compare.table",
     "core.errors",

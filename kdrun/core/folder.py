@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from kdrun.core.atomic import link_or_copy, write_bytes, write_json, write_text
+from kdrun.core.careful_yaml import refuse_unfolding, unreadable
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.lock import FolderLock
 
@@ -111,11 +112,12 @@ class RunFolder:
         """
         path = self.path / _CONFIG
         try:
+            refuse_unfolding(path)
             tree = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
             raise UserError(
                 f"{str(self.path)!r} is no run folder: its {_CONFIG} can't be read.",
-                f"  {error}",
+                f"  {unreadable(path, error)}",
                 "  the runs that are there: kdrun list runs",
             ) from error
         if not isinstance(tree, dict):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kdrun.core.errors import Fault
+    from kdrun.core.types import DataInfo
     from kdrun.dataset.data import Data
 
 
@@ -13,6 +14,17 @@ def check(node: Mapping[str, Any]) -> "list[Fault]":
     from kdrun.dataset.settings import check_settings
 
     return check_settings(node)
+
+
+def preview(node: Mapping[str, Any]) -> "DataInfo | None":
+    """What networks are told of a dataset, without its files; None where only these know.
+
+    Raises:
+        ConfigError: faults of the node.
+    """
+    from kdrun.dataset.outline import outline
+
+    return outline(node)
 
 
 def load(node: Mapping[str, Any]) -> "Data":
