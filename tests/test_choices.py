@@ -61,7 +61,7 @@ def test_a_plugins_loss_and_model_are_chosen_by_name(plugin: None) -> None:
 
 def test_what_a_plugin_has_no_default_for_must_be_given(plugin: None) -> None:
     (job,) = read_jobs(["student=my_net"], multirun=False)
-    with pytest.raises(ConfigError, match="student.width: must be given"):
+    with pytest.raises(ConfigError, match=r"student\.width: must be given"):
         check(job.tree)
 
 
