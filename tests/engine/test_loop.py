@@ -311,7 +311,7 @@ def test_a_student_learns_from_its_teacher_alone(learn: Callable, data: Data) ->
     _, teacher = learn("teacher", epochs=10)
     teacher.eval().requires_grad_(False)
     loss = KD(alpha=1.0, temperature=4.0)
-    _, student = learn("student", epochs=10, lesson={"teacher": teacher, "loss": loss})
+    _, student = learn("student", epochs=10, lr=0.01, lesson={"teacher": teacher, "loss": loss})
     batch = next(data.validation.batches(1000))
     agreement = (student(batch.inputs).argmax(1) == teacher(batch.inputs).argmax(1)).float().mean()
     assert agreement > 0.5
