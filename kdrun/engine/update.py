@@ -135,8 +135,11 @@ class Update:
 
     def _forward(self, batch: Batch, share: float, at: Progress) -> Tensor:
         with self.hardware.autocast():
+            # The teacher first: what it needed is free again when the student's graph grows. The
+            # other way round a step took an eighth longer on a CPU.
+            teacher = self._teacher_output(batch)
             answer = self._ask_student(batch.inputs)
-            terms = self.loss(answer, self._teacher_output(batch), batch, at)
+            terms = self.loss(answer, teacher, batch, at)
         total = torch.stack([term.float() for term in terms.values()]).sum() * share
         seen = {name: term.detach() for name, term in terms.items()}
         if self.hardware.device.type == "cpu":
