@@ -49,9 +49,7 @@ def add_folders(loader: ConfigLoaderImpl, folders: Sequence[str]) -> None:
     """
     for folder in folders:
         if not Path(folder).is_dir():
-            raise UserError(
-                f"there is no folder {folder!r}.", "  name another: --config-dir FOLDER"
-            )
+            raise UserError(f"--config-dir: there is no folder {folder!r}.")
         place = f"file://{Path(folder).absolute()}"
         loader.config_search_path.prepend(_PROVIDER, place, SearchPathQuery(provider="schema"))
     loader.repository.initialize_sources(loader.config_search_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from kdrun import model
-from kdrun.checks import nearest_folder
+from kdrun.checks import nearest_folder, teacher_source
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import Fault, collect, nearest
 from kdrun.core.taps import place_taps
@@ -28,7 +28,7 @@ def fit(config: Config, data: Data, sound: set[str]) -> list[Fault]:
     Args:
         config: only its sound keys are looked at.
         data: the splits.
-        sound: the top-level keys without a fault so far.
+        sound: the keys whose settings have no fault of their own.
     """
     faults: list[Fault] = []
     built: dict[str, nn.Module] = {}
@@ -37,7 +37,7 @@ def fit(config: Config, data: Data, sound: set[str]) -> list[Fault]:
             network, found = try_network(role, config, data.info)
             faults += found
             built |= {role: network} if network is not None else {}
-    if "recipe" in sound and "teacher" in sound:
+    if {"recipe", "teacher", "teacher.recipe"} <= sound:
         faults += _batches(config, data)
     if "teacher" in built:
         faults += _teacher_source(config, built["teacher"], data)
@@ -92,6 +92,8 @@ def _batches(config: Config, data: Data) -> list[Fault]:
 
 def _teacher_source(config: Config, built: nn.Module, data: Data) -> list[Fault]:
     teacher = config.teacher
+    if teacher_source(teacher):
+        return []  # told already: it is not there
     if teacher.run:
         folder = artefact_folder(Path(teacher.run))
         return collect(lambda: _load(teacher, folder, data), "teacher.run")

@@ -20,6 +20,10 @@ from kdrun.fitting import fit, try_network
 from kdrun.runner import Plan
 from kdrun.stage.plan import plan_stages
 
+_RECIPE = "teacher.recipe"
+
+Questions = list[tuple[set[str], Callable[[], list[Fault]]]]
+
 
 def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -> Plan:
     """Check a resolved config and all that it names, and read its data.
@@ -37,18 +41,18 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     faults += checks.forbidden("", tree) + [one for one in broken if "_target_" not in one.where]
     faults += [one for one in checks.parts(tree) if "_target_" not in one.where]
     unknown = set(unknown)
-    sound = set(tree) - unknown - _keys(faults)
-    for needs, ask in _questions(config):
-        if needs <= sound:
-            faults += ask()
+    sound = {*tree, _RECIPE} - unknown - _sections(faults)
+    around = _ask(_about_surroundings(config), sound)
+    faults += _ask(_about_settings(config), sound)
     sound -= _keys(faults)
+    faults += around
     data = _try(faults, lambda: load_data(config.dataset)) if "dataset" in sound else None
     hardware = None
     if {"device", "precision", "threads"} <= sound:
         hardware = _try(faults, lambda: _hardware(config, jobs, data))
     if data is not None:
-        faults += fit(config, data, sound - _keys(faults))
-    faults = [one for one in faults if not _keys([one]) & unknown]
+        faults += fit(config, data, sound)
+    faults = [one for one in faults if not _sections([one]) & unknown]
     if faults or data is None or hardware is None:
         raise ConfigError(faults)
     return Plan(config, tree, data.to(hardware.device), hardware, plan_stages(config))
@@ -68,8 +72,8 @@ def check_network(
         ConfigError: with every fault that was found.
     """
     config, broken = _bind(tree)
-    faults = [*known, *(one for one in broken if _keys([one]) & {"student", "dataset", "seed"})]
-    sound = {"student", "dataset"} - set(unknown) - _keys(broken)
+    faults = [*known, *(one for one in broken if _sections([one]) & {"student", "dataset"})]
+    sound = {"student", "dataset"} - set(unknown) - _sections(broken)
     info = _try(faults, lambda: _info(config)) if "dataset" in sound else None
     if "student" in sound:
         faults += checks.network_settings("student", config.student)
@@ -102,10 +106,8 @@ def _bind(tree: Mapping[str, Any]) -> tuple[Config, list[Fault]]:
     faults = check_model("", tree, Config, "the config")
     if not faults:
         return Config.model_validate(tree), []
-    sound = {key: value for key, value in tree.items() if key not in _keys(faults)}
-    return Config.model_construct(
-        **{key: _typed(key, value) for key, value in sound.items()}
-    ), faults
+    sound = {key: _typed(key, tree[key]) for key in set(tree) - _sections(faults)}
+    return Config.model_construct(**sound), faults
 
 
 def _typed(key: str, value: Any) -> Any:
@@ -115,22 +117,41 @@ def _typed(key: str, value: Any) -> Any:
     return value
 
 
-def _questions(config: Config) -> list[tuple[set[str], Callable[[], list[Fault]]]]:
-    """What can be asked before the data is read, each with the keys that it stands on."""
+def _ask(questions: Questions, sound: set[str]) -> list[Fault]:
+    """The answers to those questions whose keys are sound."""
+    return [fault for needs, ask in questions if needs <= sound for fault in ask()]
+
+
+def _about_settings(config: Config) -> Questions:
+    """What the config can prove wrong by itself, each with the keys that it stands on."""
     return [
         ({"teacher"}, lambda: checks.network_settings("teacher", config.teacher)),
         ({"student"}, lambda: checks.network_settings("student", config.student)),
         ({"teacher", "recipe"}, lambda: checks.teacher_recipe_keys(config)),
-        ({"teacher"}, lambda: checks.teacher_source(config.teacher)),
         ({"stop", "controls"}, lambda: checks.stop_rule(config)),
+    ]
+
+
+def _about_surroundings(config: Config) -> Questions:
+    """What the machine can prove wrong before the data is read."""
+    return [
+        ({"teacher"}, lambda: checks.teacher_source(config.teacher)),
         ({"logger"}, lambda: checks.logger(config.logger)),
         ({"output_root"}, lambda: checks.writable("output_root", config.output_root)),
     ]
 
 
-def _keys(faults: Iterable[Fault]) -> set[str]:
+def _sections(faults: Iterable[Fault]) -> set[str]:
     """The top-level keys that faults are about."""
     return {fault.where.partition(".")[0] for fault in faults}
+
+
+def _keys(faults: Iterable[Fault]) -> set[str]:
+    """The same; but a teacher can be judged whatever is wrong with its recipe."""
+    return {
+        _RECIPE if fault.where.startswith(_RECIPE) else fault.where.partition(".")[0]
+        for fault in faults
+    }
 
 
 def _hardware(config: Config, jobs: int, data: Data | None) -> Hardware:

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
+from hydra._internal.config_repository import IConfigRepository
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
@@ -22,12 +22,12 @@ _LISTED = {
 _EXTRAS = {("hydra/launcher", "joblib"): "sweep"}
 
 
-def options_of(loader: ConfigLoader, group: str) -> list[str]:
+def options_of(files: IConfigRepository, group: str) -> list[str]:
     """The choices of a group: its files, or those of its folders where it has no files."""
-    files = [name for name in loader.get_group_options(group) if not name.startswith("_")]
-    folders = [] if files else loader.get_group_options(group, ObjectType.GROUP)
-    return files + [
-        f"{folder}/{name}" for folder in folders for name in options_of(loader, f"{group}/{folder}")
+    names = [name for name in files.get_group_options(group) if not name.startswith("_")]
+    folders = [] if names else files.get_group_options(group, ObjectType.GROUP)
+    return names + [
+        f"{folder}/{name}" for folder in folders for name in options_of(files, f"{group}/{folder}")
     ]
 
 
@@ -45,8 +45,8 @@ def _unknown(group: str, name: str, options: list[str]) -> Fault:
     if (group, name) in _EXTRAS:
         what = f"{group}={name} needs an extra: pip install 'kdrun[{_EXTRAS[group, name]}]'"
         return Fault("", what)
-    known = import_module("kdrun.model").names() if group in ROLES else options
-    close = nearest(name, known)
+    known = {*options, *import_module("kdrun.model").names()} if group in ROLES else options
+    close = nearest(name, sorted(known))
     hints = [f"nearest: {close}" if close else f"there is {', '.join(options[:12])}"]
     if group in _LISTED:
         hints.append(f"all: kdrun list {_LISTED[group]}")

@@ -103,7 +103,7 @@ def _read_job(words: tuple[str, ...], kind: str) -> Job:
     parsed = _parse(words)
     for override in parsed:
         group = str(override.key_or_group).partition("@")[0]
-        options = options_of(_loader(), group)
+        options = options_of(_loader().repository, group)
         fault = unknown_choice(group, override, options)
         if fault is not None:
             faults.append(fault)
@@ -142,7 +142,8 @@ def _compose(overrides: Sequence[Override]) -> DictConfig:
     try:
         return compose("config", overrides=words, return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        told = str(error).partition("Config search path:")[0]
+        lines = [line.strip() for line in told.splitlines() if line.strip()]
         raise UserError(lines[0], *(f"  {line}" for line in lines[1:3])) from error
 
 

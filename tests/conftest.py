@@ -56,3 +56,31 @@ def kdrun(tmp_path: Path) -> Kdrun:
         return done
 
     return run
+
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Refused:
+    """What the command says of bad input, in this process: status 2, no trace, nothing written."""
+    from kdrun.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str, before: tuple[str, ...] = TINY) -> str:
+        found = sorted(tmp_path.rglob("*"))
+        monkeypatch.setattr(sys, "argv", ["kdrun", *before, *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert ended.value.code == 2, said.out + said.err
+        assert said.out == ""
+        assert said.err.startswith("kdrun: ")
+        assert "Traceback" not in said.err
+        assert sorted(tmp_path.rglob("*")) == found
+        return said.err.removeprefix("kdrun: ").rstrip("\n")
+
+    return run

@@ -1,0 +1,240 @@
+"""Each mistake in the words is one sentence with status 2, before anything is written."""
+
+import pytest
+from conftest import Refused
+
+# word -> all that is said of it
+NAMES = {
+    "teacher=resent50": "no teacher is called 'resent50'.\n"
+    "  nearest: resnet50, resnet56, resnet20        all: kdrun list models",
+    "student=mpl": "no student is called 'mpl'.\n  nearest: mlp        all: kdrun list models",
+    "loss=kdd": "no loss is called 'kdd'.\n  nearest: kd        all: kdrun list losses",
+    "dataset=cifar11": "no dataset is called 'cifar11'.\n"
+    "  nearest: cifar10, cifar100        all: kdrun list datasets",
+    "recipe=quik": "no recipe is called 'quik'.\n  nearest: quick        all: kdrun list recipes",
+    "recipe/optimizer=adm": "no recipe/optimizer is called 'adm'.\n  nearest: adam, adamw",
+    "recipe/schedule=cosin": "no recipe/schedule is called 'cosin'.\n  nearest: cosine",
+    "experiment=crd/resnet32": "no experiment is called 'crd/resnet32'.\n"
+    "  nearest: crd/resnet32x4_resnet8x4",
+    "hydra/launcher=slurm": "no hydra/launcher is called 'slurm'.\n  there is basic",
+    "controls=[alon]": "controls: no control is called 'alon'; there is alone",
+    "controls=[alone,alone]": "controls: 'alone' is named twice",
+    "loss.name=kdd": "loss: no loss is called 'kdd'.\n  nearest: kd",
+    "teacher=4": "no teacher is called '4'.",
+    "student=": "no student is called ''.",
+    "dataset=null": "no dataset is called 'None'.",
+}
+KEYS = {
+    "sede=1": "sede: unknown key of the config; nearest: seed, student",
+    "loss.temprature=3": "loss.temprature: unknown key of 'kd'; nearest: temperature",
+    "+loss.temprature=3": "loss.temprature: unknown key of 'kd'; nearest: temperature",
+    "recipe.lrr=1": "recipe.lrr: unknown key of 'recipe'; nearest: lr",
+    "student.hiden=[3]": "student.hiden: unknown key of 'mlp'; nearest: hidden",
+    "+student.hiden=[3]": "student.hiden: unknown key of 'mlp'; nearest: hidden",
+    "recipe.optimizer.momentun=1": "recipe.optimizer.momentun: unknown key of 'adamw';"
+    " its keys: name, betas, eps",
+    "evaluate.latency.threds=1": "evaluate.latency.threds: unknown key of 'latency';"
+    " nearest: threads",
+    "dataset.sub=3": "dataset.sub: unknown key of 'digits'; nearest: subset",
+    "teacher.recipe={epoch: 3}": "teacher.recipe.epoch: unknown key of a recipe;"
+    " nearest: epochs, warmup_epochs",
+    "teacher.recipe={optimizer: {name: sgdd}}": "teacher.recipe.optimizer:"
+    " no optimizer is called 'sgdd'.\n  nearest: sgd",
+    "hydra.foo=1": "hydra.foo: unknown key of 'hydra'; its keys: run, sweep, launcher,",
+    "~loss": "loss: must be given",
+    "~recipe.lr": "recipe.lr: must be given",
+    "+loss._target_=os.system": "loss._target_: is refused: a config names parts, it calls no code",
+    "+hydra.callbacks.x._target_=os.system": "hydra.callbacks.x._target_: is refused:"
+    " a config calls no code, and this would call os.system",
+    "hydra.launcher._target_=os.system": "hydra.launcher._target_: is refused",
+    "+student.augment={a: [{_target_: os.system}]}": "student.augment.a._target_: is refused",
+}
+VALUES = {
+    "loss.temperature=0": "loss.temperature: 0 should be greater than 0",
+    "loss.temperature=-1": "loss.temperature: -1 should be greater than 0",
+    "loss.temperature=nan": "loss.temperature: nan should be a finite number",
+    "loss.temperature=inf": "loss.temperature: inf should be a finite number",
+    "loss.temperature='4'": "loss.temperature: '4' is not a number",
+    "loss.alpha=-0.1": "loss.alpha: -0.1 should be greater than or equal to 0",
+    "loss.alpha=1.5": "loss.alpha: 1.5 should be less than or equal to 1",
+    "loss.alpha=nan": "loss.alpha: nan should be a finite number",
+    "recipe.lr=0": "recipe.lr: 0 should be greater than 0",
+    "recipe.lr=-1": "recipe.lr: -1 should be greater than 0",
+    "recipe.lr=nan": "recipe.lr: nan should be a finite number",
+    "recipe.lr=fast": "recipe.lr: 'fast' is not a number",
+    "recipe.epochs=0": "recipe.epochs: 0 should be greater than 0",
+    "recipe.epochs=1.5": "recipe.epochs: 1.5 is not a whole number",
+    "recipe.batch_size=0": "recipe.batch_size: 0 should be greater than 0",
+    "recipe.batch_size=257": "recipe.batch_size: 257 is more than the 256 training samples;"
+    " use fewer",
+    "teacher.recipe={batch_size: 300}": "teacher.recipe.batch_size: 300 is more than the 256"
+    " training samples; use fewer",
+    "teacher.recipe={lr: nan}": "teacher.recipe.lr: nan should be a finite number",
+    "recipe.lr_by_model={mlp: nan}": "recipe.lr_by_model.mlp: nan should be a finite number",
+    "recipe.weight_decay=nan": "recipe.weight_decay: nan should be a finite number",
+    "recipe.optimizer.betas=[0.9]": "recipe.optimizer.betas.1: must be given",
+    "recipe.schedule.last=nan": "recipe.schedule.last: nan should be a finite number",
+    "dataset.std=[nan]": "dataset.std.0: nan should be a finite number",
+    "dataset.classes=[1]": "dataset: only the class '1' is left, and telling apart takes two or"
+    " more",
+    "dataset.subset=5": "no training sample is left of 5 of 10 classes",
+    "seed=-1": "seed: -1 should be greater than or equal to 0",
+    "student.hidden=[0]": "student.hidden.0: 0 should be greater than 0",
+    "stop.when=5": "stop.when: 5 is not a mapping",
+    "stop.when={reach: 0.9}": "stop.when.reach: unknown key of 'when'; nearest: reaches",
+    "stop.when={within: 0.1}": "stop.when: needs either reaches, or within and of",
+    "stop.when={metric: acc, reaches: 0.9}": "stop.when.metric: 'acc' should be 'accuracy',"
+    " 'top5' or 'f1'",
+    "name=../x": "name: '../x' should be at most 100 letters, digits, . _ and -, no dot first",
+    "name=.x": "name: '.x' should be at most 100 letters, digits, . _ and -, no dot first",
+    "name='a\x1b[31mb'": "name: 'a\\x1b[31mb' should be at most 100 letters, digits, . _ and -",
+    "name='a\nb'": "name: 'a\\nb' should be at most 100 letters, digits, . _ and -",
+    "device=gpu": "device: 'gpu' should be auto, cpu, mps, cuda or cuda:1",
+    "student.freeze=['layrs.*']": "student.freeze: 'layrs.*' matches no weights of 'mlp'; nearest:"
+    " layers.0, layers",
+    "student.freeze=['*']": "student.freeze: ['*'] leaves nothing that learns",
+    "student.taps.stages=[layrs]": "student.taps.stages: the student has no module at 'layrs'.\n"
+    "  nearest: layers,",
+    "teacher.taps.embedding=hed": "teacher.taps.embedding: the teacher has no module at 'hed'.\n"
+    "  nearest: head",
+    "student=lenet5": "lenet5 cannot take 8x8 images: its convolutions need 12 pixels or more.\n"
+    "  use larger images or a network such as resnet8",
+    "plugins=[no_such_module]": "the plugin 'no_such_module' can't be imported:"
+    " No module named 'no_such_module'.",
+    "plugins=[json]": "the plugin 'json' has none of MODELS, LOSSES, DATASETS.",
+    "loss.temperature=2,4": "'loss.temperature=2,4' holds several values.\n"
+    "  to run each of them: kdrun -m loss.temperature=2,4",
+    "name=${nowhere}": "the config can't be resolved: Interpolation key 'nowhere' not found",
+    "student.hidden=[8": "'student.hidden=[8' is no setting: ",
+    "=3": "'=3' is no setting: it names no key.",
+}
+WORDS = {
+    ("resme", "RUN"): "'resme' is no verb and no setting.\n  nearest: kdrun resume\n",
+    ("lst",): "'lst' is no verb and no setting.\n  nearest: kdrun list\n",
+    ("kd",): "'kd' is no verb and no setting.\n  verbs, first of all: list, layers, resume, show\n",
+    ("loss.alpha=0.5", "seed"): "'seed' is no verb and no setting.\n",
+    ("--hlep",): "no option is called '--hlep'.\n  nearest: --help,",
+    ("--cfg",): "argument --cfg/-c: expected one argument.",
+    ("--cfg", "jobs"): "argument --cfg/-c: invalid choice: 'jobs'",
+    ("--cfg", "job", "-m"): "--multirun and --cfg exclude each other.",
+    ("--cfg", "job", "loss=kdd"): "no loss is called 'kdd'.",
+    ("--info", "config", "loss.temprature=3"): "loss.temprature: unknown key of 'kd'",
+    ("--config-name", "mine"): "--config-name is no option of kdrun.\n",
+    ("--config-path", "mine"): "--config-path is no option of kdrun.\n",
+    ("--experimental-rerun", "job.pickle"): "--experimental-rerun is no option of kdrun.\n",
+    ("--config-dir", "nowhere"): "--config-dir: there is no folder 'nowhere'.",
+    ("list", "modles"): "nothing to list is called 'modles'.\n  nearest: models",
+    ("resume",): "resume takes one run folder: kdrun resume RUN.\n",
+    ("resume", "nowhere"): "'nowhere' is no run folder: it has no run.json.\n"
+    "  the runs that are there: kdrun list runs",
+    ("show", "nowhere"): "'nowhere' is no run folder: it has no run.json.\n",
+    ("layers", "resnet20"): "which network?\n  kdrun layers model=resnet20 dataset=cifar10",
+    ("layers", "model=resnet999"): "no model is called 'resnet999'.\n  nearest: resnet8,",
+    ("layers", "model=lenet5"): "model: lenet5 cannot take 8x8 images: its convolutions need 12",
+    (
+        "layers",
+        "model=mlp",
+        "model.hiden=[3]",
+    ): "model.hiden: unknown key of 'mlp';",
+}
+
+
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
+def test_a_word_in_a_wrong_place_is_named(words: tuple[str, ...], refused: Refused) -> None:
+    assert refused(*words, before=()).startswith(WORDS[words])
+
+
+@pytest.mark.parametrize("word", NAMES)
+def test_an_unknown_name_gets_the_nearest(word: str, refused: Refused) -> None:
+    assert refused(word).startswith(NAMES[word])
+
+
+@pytest.mark.parametrize("word", KEYS)
+def test_an_unknown_key_gets_the_nearest(word: str, refused: Refused) -> None:
+    assert refused(word).startswith(KEYS[word])
+
+
+@pytest.mark.parametrize("word", VALUES)
+def test_a_bad_value_is_named_with_what_is_allowed(word: str, refused: Refused) -> None:
+    before = {"student=lenet5": ()}.get(word)
+    said = refused(word) if before is None else refused(word, before=before)
+    assert said.removeprefix("student: ").startswith(VALUES[word])
+
+
+def test_a_very_long_value_is_cut_in_the_sentence(refused: Refused) -> None:
+    said = refused(f"name={'a' * 300}")
+    assert said.startswith("name: 'aaa")
+    assert "at most 100 letters" in said
+    assert len(said) < 200
+
+
+def test_all_mistakes_of_a_command_are_reported_together(
+    refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    said = refused(
+        "student=mpl",
+        "loss.temprature=3",
+        "loss.temperature=0",
+        "recipe.epochs=1.5",
+        "dataset=cifar10",
+        "dataset.download=false",
+        "dataset.root=nowhere",
+        "device=cuda:7",
+        "stop.when={within: 0.1, of: alone}",
+        "controls=[]",
+        "teacher.hidden=[0]",
+        "output_root=/dev/null/outputs",
+    )
+    assert said.splitlines() == [
+        "the config has 9 faults",
+        "  no student is called 'mpl'.",
+        "    nearest: mlp        all: kdrun list models",
+        "  loss.temprature: unknown key of 'kd'; nearest: temperature",
+        "  recipe.epochs: 1.5 is not a whole number",
+        "  loss.temperature: 0 should be greater than 0",
+        "  teacher.hidden.0: 0 should be greater than 0",
+        "  stop.when: of 'alone', which is not among the controls",
+        "  output_root: '/dev/null/outputs' can't be made: '/dev/null' is a file",
+        "  dataset 'cifar10' is not in 'nowhere'.",
+        "    expected there: cifar-10-batches-py/data_batch_1, cifar-10-batches-py/data_batch_2,"
+        " cifar-10-batches-py/data_batch_3, cifar-10-batches-py/data_batch_4,"
+        " cifar-10-batches-py/data_batch_5, cifar-10-batches-py/test_batch,"
+        " cifar-10-batches-py/batches.meta",
+        "    name its folder with dataset.root=FOLDER, or dataset.download=true to fetch it",
+        "  device=cuda:7 was asked for, but this PyTorch sees no CUDA device.",
+        "    use device=cpu, or device=auto to take what is there",
+    ]
+
+
+def test_all_that_networks_do_wrong_is_reported_together(refused: Refused) -> None:
+    said = refused(
+        "student.freeze=[nothing]",
+        "student.taps.logits=nowhere",
+        "teacher.taps.stages=[nowhere]",
+        "teacher.checkpoint=nowhere.pt",
+        "recipe.batch_size=300",
+    )
+    assert [line.partition(":")[0] for line in said.splitlines()[1:] if line[2] != " "] == [
+        "  teacher.checkpoint",
+        "  teacher.taps.stages",
+        "  student.taps.logits",
+        "  recipe.batch_size",
+        "  student.freeze",
+    ]
+
+
+def test_the_keys_of_an_unknown_choice_are_not_judged(refused: Refused) -> None:
+    said = refused("student=my_net", "student.width=3", "student.freeze=[block1]")
+    assert said.startswith("no student is called 'my_net'.")
+
+
+def test_faults_of_all_jobs_are_found_before_the_first_starts(refused: Refused) -> None:
+    said = refused("-m", "loss.temperature=4,0,-1", "seed=0,x", "student=mlp,mpl")
+    assert sorted(line for line in said.splitlines()[1:] if line[2] != " ") == [
+        "  loss.temperature: -1 should be greater than 0",
+        "  loss.temperature: 0 should be greater than 0",
+        "  no student is called 'mpl'.",
+        "  seed: 'x' is not a whole number",
+    ]
