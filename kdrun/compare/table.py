@@ -102,6 +102,7 @@ def _fits(table: Table, console: Console, options: ConsoleOptions) -> bool:
 def _notes(summary: Mapping[str, Any]) -> list[str]:
     latency = summary["rows"][0]["latency"]
     notes = [_gain(row) for row in summary["rows"] if row.get("gain")]
+    notes += _weak_teacher({row["model"]: row for row in summary["rows"]})
     notes.append(
         f"Weights of the {summary['epoch']} epoch. Macro precision, recall and F1; agreement with"
         " the teacher; ± and intervals are 95 %, from the number of test samples alone."
@@ -128,6 +129,19 @@ def _gain(row: Row) -> str:
         f"{row['model']} over {gain['over']}: {100 * gain['accuracy']:+.2f} points,"
         f" 95 % interval {low:+.2f} to {high:+.2f} (one seed{verdict})."
     )
+
+
+def _weak_teacher(rows: Mapping[str, Row]) -> list[str]:
+    """A warning where the student alone does better, beyond chance, than what it learns from."""
+    if "alone" not in rows:
+        return []
+    better = rows["alone"]["accuracy"] - rows["teacher"]["accuracy"]
+    if better <= rows["teacher"]["accuracy_half_width"]:
+        return []
+    return [
+        f"The teacher is {100 * better:.2f} points below the student alone: train it longer, or take"
+        " another, before judging a method by it."
+    ]
 
 
 def count(number: float) -> str:

@@ -191,3 +191,12 @@ def test_latencies_have_no_exponent(summary, time, text):
 def test_training_time_is_in_seconds(summary, time, text):
     summary["rows"][0]["seconds"] = time
     assert re.search(rf"13\.9 +{re.escape(text)}\n", rendered(summary, 80))
+
+
+def test_a_teacher_below_the_control_is_warned_of(summary):
+    assert "The teacher is" not in rendered(summary, 80)
+    summary["rows"][0]["accuracy"] = 0.72  # within chance of the control's 72.50
+    assert "The teacher is" not in rendered(summary, 80)
+    summary["rows"][0]["accuracy"] = 0.70
+    warned = " ".join(rendered(summary, 80).split())
+    assert "The teacher is 2.50 points below the student alone" in warned
