@@ -124,7 +124,7 @@ def _list_runs(screen: Screen, root: Path = Path("outputs")) -> None:
             told = f"{folder.status}  {_figures(folder)}"
         except DamagedFile as error:
             told = error.lines[0]
-        screen.say(f"  {folder.path}  {told}")
+        screen.say(f"  {folder.path}  {told}".rstrip())
     if not found:
         screen.say(f"  none below {str(root)!r}")
 
