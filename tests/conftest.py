@@ -3,27 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny import TINY, Kdrun, Refused
 
 # Workers of a parallel test run must not fight for the cores; set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-Kdrun = Callable[..., subprocess.CompletedProcess[str]]
-
-# A whole run in a second or two: few samples, two epochs, networks of a few thousand weights.
-TINY = (
-    "teacher=mlp",
-    "teacher.hidden=[32]",
-    "student=mlp",
-    "student.hidden=[8]",
-    "dataset.subset=256",
-    "recipe.epochs=2",
-    "evaluate.latency.seconds=0.01",
-    "threads=1",
-)
 
 
 @pytest.fixture(scope="session")
@@ -56,9 +42,6 @@ def kdrun(tmp_path: Path) -> Kdrun:
         return done
 
     return run
-
-
-Refused = Callable[..., str]
 
 
 @pytest.fixture

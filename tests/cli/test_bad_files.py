@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Refused
 from PIL import Image
+from tiny import Refused
 from torch import Tensor
 
 

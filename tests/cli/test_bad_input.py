@@ -1,7 +1,7 @@
 """Each mistake in the words is one sentence with status 2, before anything is written."""
 
 import pytest
-from conftest import Refused
+from tiny import Refused
 
 # word -> all that is said of it
 NAMES = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import TINY, Refused
+from tiny import TINY, Refused
 
 from kdrun.core.screen import Screen
 from kdrun.preflight import check

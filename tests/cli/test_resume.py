@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, Kdrun
+from tiny import TINY, Kdrun
 
 # Dropout, averaging, mixup and mid-epoch checkpoints: everything that has a state or is random.
 HARD = (

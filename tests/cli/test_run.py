@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, Kdrun
+from tiny import TINY, Kdrun
 
 
 def only_run(root: Path) -> Path:

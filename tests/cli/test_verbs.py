@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Kdrun
+from tiny import Kdrun
 
 from kdrun import __version__
 from kdrun.cli import main

@@ -309,7 +309,7 @@ def test_low_precision_learns_too(precision: str, learn: Callable, session: Sess
 
 def test_a_student_learns_from_its_teacher_alone(learn: Callable, data: Data) -> None:
     _, teacher = learn("teacher", epochs=10)
-    teacher.eval().requires_grad_(False)
+    teacher.eval().requires_grad_(False).zero_grad()
     loss = KD(alpha=1.0, temperature=4.0)
     _, student = learn("student", epochs=10, lr=0.01, lesson={"teacher": teacher, "loss": loss})
     batch = next(data.validation.batches(1000))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY
 from safetensors.torch import load_file, save_file
+from tiny import TINY
 from torch import Tensor
 
 from kdrun.core.errors import ConfigError
