@@ -139,8 +139,8 @@ def _weak_teacher(rows: Mapping[str, Row]) -> list[str]:
     if better <= rows["teacher"]["accuracy_half_width"]:
         return []
     return [
-        f"The teacher is {100 * better:.2f} points below the student alone: train it longer, or take"
-        " another, before judging a method by it."
+        f"The teacher is {100 * better:.2f} points below the student alone: train it longer, or"
+        " take another, before judging a method by it."
     ]
 
 

@@ -129,7 +129,7 @@ def test_only_what_matters_changes_a_fingerprint(run_words: Run, tmp_path: Path)
     assert changed["teacher"] == base["teacher"]
     assert changed["alone"] == base["alone"]
     assert changed["distill"] != base["distill"]
-    for word in ("seed=1", "recipe.epochs=3", "dataset.validation=0.2", "dataset.augment.crop=0"):
+    for word in ("seed=1", "recipe.epochs=3", "dataset.validation=0.2", "dataset.augment.crop=1"):
         changed = prints(word)
         assert all(changed[stage] != base[stage] for stage in base), word
     changed = prints("teacher.hidden=[33]")
