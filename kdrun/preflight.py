@@ -40,8 +40,7 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     config, broken = _bind(tree)
     faults += checks.forbidden("", tree) + [one for one in broken if "_target_" not in one.where]
     faults += [one for one in checks.parts(tree) if "_target_" not in one.where]
-    unknown = set(unknown)
-    sound = {*tree, _RECIPE} - unknown - _sections(faults)
+    sound = {*tree, _RECIPE} - set(unknown) - _sections(faults)
     around = _ask(_about_surroundings(config), sound)
     faults += _ask(_about_settings(config), sound)
     sound -= _keys(faults)
@@ -52,7 +51,6 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
         hardware = _try(faults, lambda: _hardware(config, jobs, data))
     if data is not None:
         faults += fit(config, data, sound)
-    faults = [one for one in faults if not _sections([one]) & unknown]
     if faults or data is None or hardware is None:
         raise ConfigError(faults)
     return Plan(config, tree, data.to(hardware.device), hardware, plan_stages(config))

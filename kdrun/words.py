@@ -3,7 +3,7 @@
 Hydra's own complaints about an unknown choice or key show search paths and no nearest name.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,7 +111,7 @@ def _read_job(words: tuple[str, ...], kind: str) -> Job:
         else:
             (choices if options else settings).append(override)
     # The key of a choice that could not be found may belong to it.
-    settings = [one for one in settings if _root(one) not in unknown]
+    settings = [one for one in settings if not _belongs(one, unknown)]
     try:
         config = _compose([*choices, *settings])
     except UserError:
@@ -127,8 +127,10 @@ def _read_job(words: tuple[str, ...], kind: str) -> Job:
     return Job(words, _tree(config), tuple(faults), frozenset(unknown), folder)
 
 
-def _root(override: Override) -> str:
-    return str(override.key_or_group).partition(".")[0]
+def _belongs(override: Override, groups: Iterable[str]) -> bool:
+    """Whether a key is below one of the groups."""
+    key = str(override.key_or_group)
+    return any(f"{key}.".startswith(f"{group.replace('/', '.')}.") for group in groups)
 
 
 def _expand(words: Sequence[str]) -> list[tuple[str, ...]]:

@@ -228,6 +228,10 @@ def test_all_that_networks_do_wrong_is_reported_together(refused: Refused) -> No
 def test_the_keys_of_an_unknown_choice_are_not_judged(refused: Refused) -> None:
     said = refused("student=my_net", "student.width=3", "student.freeze=[block1]")
     assert said.startswith("no student is called 'my_net'.")
+    said = refused("recipe/optimizer=lamb", "recipe.optimizer.trust=1", "recipe.optimizer.eps=x")
+    assert said.startswith("no recipe/optimizer is called 'lamb'.")
+    said = refused("dataset=my_set", "dataset.pages=3", "student=lenet5", before=())
+    assert said.startswith("no dataset is called 'my_set'.")
 
 
 def test_faults_of_all_jobs_are_found_before_the_first_starts(refused: Refused) -> None:
