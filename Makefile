@@ -17,7 +17,8 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m benchmarks.training
+	for name in training parts stages memory augmentation startup; do \
+		$(BIN)/python -m benchmarks.$$name || exit; echo; done
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,53 @@
+"""What a figure's machine is, in words."""
+
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+# What decides how fast a processor is in which arithmetic.
+_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16", "sve")
+_HALF = ("avx512_bf16", "amx_bf16", "bf16")
+
+
+def describe_machine(device: torch.device = torch.device("cpu")) -> str:  # noqa: B008 - immutable
+    """Processor or GPU, versions, threads, and how busy the machine was before."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    lines = [
+        f"processor: {_processor()} ({os.cpu_count()} cores), {', '.join(_features()) or 'unknown'}"
+        f"; torch uses {torch.backends.cpu.get_cpu_capability()}",
+        f"versions: Python {platform.python_version()}, torch {torch.__version__}, torchvision"
+        f" {version('torchvision')}, Pillow {version('pillow')}, {sys.platform}",
+        f"threads: {torch.get_num_threads()}; load before: {load:.1f}",
+    ]
+    if device.type == "cuda":
+        lines.insert(0, f"GPU: {torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}")
+    return "\n".join(lines)
+
+
+def has_half_units() -> bool:
+    """Whether the processor multiplies bfloat16 in hardware."""
+    return any(feature in _HALF for feature in _features())
+
+
+def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _features() -> list[str]:
+    there = set((_cpuinfo("flags") or _cpuinfo("Features")).split())
+    return [feature for feature in _FEATURES if feature in there]
+
+
+def _cpuinfo(key: str) -> str:
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return ""
+    for line in path.read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return ""

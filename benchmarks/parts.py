@@ -1,0 +1,122 @@
+"""Where kdrun's step gains over the plain loop's: the same work in other forms.
+
+python -m benchmarks.parts [--device cuda] [--rounds 5] [--steps 4]
+"""
+
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from functools import partial
+from statistics import median
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import SGD
+
+from benchmarks.loops import settle_plainly
+from benchmarks.machine import describe_machine
+from benchmarks.subject import BATCH_SIZE, Subject, make_subject, read_plan
+from benchmarks.turns import Contender, Tick, compete, make_clock, ratios, spread, table
+from kdrun.core.device import place_network
+
+Work = Callable[[], object]
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=4)
+    options = parser.parse_args(words)
+    settle_plainly()
+    fp32, bf16 = (
+        make_subject(read_plan(f"device={options.device}", f"precision={precision}", steps=4))
+        for precision in ("fp32", "bf16")
+    )
+    print(describe_machine(fp32.device))
+    print(f"{options.rounds} rounds of {options.steps} times a batch of {BATCH_SIZE} images\n")
+    rows = []
+    for work, forms in {
+        "teacher answers": _answers(fp32, bf16),
+        "student learns": _updates(fp32, bf16),
+        "weights are updated": _optimizers(fp32),
+    }.items():
+        contenders = [
+            Contender(name, partial(_repeat, form), settle_plainly) for name, form in forms.items()
+        ]
+        times = compete(contenders, options.rounds, options.steps, make_clock(fp32.device))
+        rows += [
+            [
+                work,
+                name,
+                f"{median(seconds) * 1e3:.1f}",
+                spread(ratios(times, next(iter(forms)), name)),
+            ]
+            for name, seconds in times.items()
+        ]
+    print(table(["work", "form", "ms", "times as fast"], rows))
+
+
+def _answers(fp32: Subject, bf16: Subject) -> dict[str, Work]:
+    plain = deepcopy(fp32.teacher).eval()
+    folded, lower = fp32.freeze_teacher()[0], bf16.freeze_teacher()[0]
+    last = place_network(deepcopy(plain), fp32.device)
+    return {
+        "plain": partial(_answer, plain, _images(fp32, plain=True)),
+        "channels_last": partial(_answer, last, _images(fp32)),
+        "channels_last, norms folded": partial(_answer, folded, _images(fp32)),
+        "channels_last, norms folded, bf16": partial(_answer, lower, _images(bf16)),
+    }
+
+
+def _updates(fp32: Subject, bf16: Subject) -> dict[str, Work]:
+    plain = deepcopy(fp32.student).to(fp32.device).train()
+    last = place_network(deepcopy(plain), fp32.device)
+    lower = place_network(deepcopy(plain), fp32.device)
+    return {
+        "plain": partial(_learn, plain, _images(fp32, plain=True), fp32),
+        "channels_last": partial(_learn, last, _images(fp32), fp32),
+        "channels_last, bf16": partial(_learn, lower, _images(bf16), bf16),
+    }
+
+
+def _optimizers(subject: Subject) -> dict[str, Work]:
+    works: dict[str, Work] = {}
+    for name, settings in {"plain": {}, "fused": {"fused": True}}.items():
+        network = deepcopy(subject.student).to(subject.device)
+        for parameter in network.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        optimizer = SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, **settings)
+        works[name] = optimizer.step
+    return works
+
+
+def _images(subject: Subject, plain: bool = False) -> Tensor:
+    """A batch in the subject's precision; in PyTorch's own memory format if plain."""
+    split, hardware = subject.plan.data.train, subject.plan.hardware
+    batches = split.batches(BATCH_SIZE, dtype=hardware.dtype, channels_last=not plain)
+    return next(iter(batches)).inputs  # type: ignore[return-value]
+
+
+@torch.no_grad()
+def _answer(network: nn.Module, images: Tensor) -> Tensor:
+    return network(images)
+
+
+def _learn(network: nn.Module, images: Tensor, subject: Subject) -> None:
+    network.zero_grad(set_to_none=True)
+    with subject.plan.hardware.autocast():
+        logits = network(images)
+    F.cross_entropy(logits.float(), logits.detach().argmax(1)).backward()
+
+
+def _repeat(work: Work, tick: Tick) -> None:
+    while True:
+        work()
+        tick()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Each benchmark prints its table, on a few steps; what it says of speed is not looked at."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(module: str, *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{module}", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rows(output: str) -> list[str]:
+    """The first cell of each row of the tables."""
+    lines = [line for line in output.splitlines() if line.startswith("|")]
+    return [line.split("|")[1].strip() for line in lines if "---" not in line]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "words", "expected"),
+    [
+        (
+            "training",
+            ("--rounds=1", "--steps=1"),
+            [
+                *("loop", "plain loop, fp32", "kdrun, fp32", "bare loop, fp32", "kdrun, bf16"),
+                *("kdrun, fp32, over the bare loop", "resnet56 and resnet20", "two small mlp"),
+            ],
+        ),
+        (
+            "memory",
+            ("--rounds=1", "--steps=1"),
+            ["process", "plain loop, fp32", "kdrun, fp32", "kdrun, bf16"],
+        ),
+        (
+            "augmentation",
+            ("--rounds=1", "--steps=1"),
+            ["augmentation", "one picture at a time", "whole batches"],
+        ),
+        (
+            "startup",
+            ("--rounds=1",),
+            ["command", "python alone", "kdrun --version", "kdrun --help"],
+        ),
+        (
+            "stages",
+            ("--epochs=1", "--steps=1"),
+            ["stage", "teacher", "alone", "distill"],
+        ),
+        (
+            "parts",
+            ("--rounds=1", "--steps=1"),
+            [
+                "work",
+                *["teacher answers"] * 4,
+                *["student learns"] * 3,
+                *["weights are updated"] * 2,
+            ],
+        ),
+    ],
+)
+def test_a_benchmark_prints_all_rows(
+    module: str, words: tuple[str, ...], expected: list[str]
+) -> None:
+    output = run(module, *words)
+    assert output.startswith(("processor: ", "GPU: "))
+    assert rows(output) == expected
