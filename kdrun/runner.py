@@ -109,11 +109,17 @@ def _recorded(
 ) -> dict[str, Any]:
     """Run the stages and keep the manifest's status true, whatever happens."""
     started = time.monotonic()
-    manifest = folder.manifest()
+    manifest, digest = folder.manifest(), fingerprint(plan.tree)
+    if manifest.get("config", digest) != digest:
+        raise UserError(
+            f"the config of {str(folder.path)!r} is not the one that its run began with.",
+            "  undo the change, or start a new run with it",
+        )
     before = manifest.get("seconds", 0.0)
     folder.write_config(plan.tree)
     folder.update(
         status="running",
+        config=digest,
         started=manifest.get("started", _now()),
         command=manifest.get("command", command),
         error=None,

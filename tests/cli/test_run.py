@@ -139,3 +139,13 @@ def test_controls_can_be_switched_off(kdrun: Kdrun, tmp_path: Path) -> None:
     summary = json.loads((only_run(tmp_path) / "summary.json").read_text())
     assert [row["model"] for row in summary["rows"]] == ["teacher", "distilled"]
     assert "gain" not in summary["rows"][1]
+
+
+def test_a_config_that_was_changed_is_not_gone_on_with(kdrun: Kdrun, finished: Path) -> None:
+    manifest = json.loads((finished / "run.json").read_text())
+    (finished / "run.json").write_text(json.dumps({**manifest, "status": "interrupted"}))
+    config = finished / "config.yaml"
+    config.write_text(config.read_text().replace("temperature: 4.0", "temperature: 2.0"))
+    refused = kdrun("resume", str(finished), status=2).stderr
+    assert "is not the one that its run began with" in refused
+    assert "Traceback" not in refused
