@@ -1,9 +1,11 @@
 """Parts that have no file in conf/ are chosen by name all the same."""
 
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
 from kdrun.choices import offer_plugins
 from kdrun.core.errors import ConfigError
@@ -44,9 +46,12 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(LOSSES, "my_kd", "my_parts:MyKD")
     monkeypatch.setitem(MODELS, "my_net", "my_parts:MyNet")
+    store = ConfigStore.instance()
+    before = deepcopy(store.repo)
     install_plugins(["my_parts"])
     offer_plugins()
     yield
+    store.repo = before
     sys.modules.pop("my_parts", None)
 
 
