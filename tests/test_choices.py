@@ -1,7 +1,6 @@
 """Parts that have no file in conf/ are chosen by name all the same."""
 
 import sys
-from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -46,12 +45,11 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(LOSSES, "my_kd", "my_parts:MyKD")
     monkeypatch.setitem(MODELS, "my_net", "my_parts:MyNet")
-    store = ConfigStore.instance()
-    before = deepcopy(store.repo)
     install_plugins(["my_parts"])
     offer_plugins()
     yield
-    store.repo = before
+    for group, name in (("loss", "my_kd"), ("teacher", "my_net"), ("student", "my_net")):
+        del ConfigStore.instance().repo[group][f"{name}.yaml"]
     sys.modules.pop("my_parts", None)
 
 
