@@ -1,14 +1,13 @@
 """Runs and sweeps: the words are checked, then Hydra writes its folder and calls the job."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from kdrun.choices import conf_folder, offer_models, offer_plugins
@@ -49,8 +48,10 @@ def launch(words: Sequence[str], screen: Screen) -> int:
         return 0
     folder, pinned = _folder(first, command.multirun)
     sys.argv[1:] = [*command.options, *command.settings, *pinned]
-    _start_hydra()
-    return _sweep_status(folder) if command.multirun else 0
+    if command.multirun:
+        _start_hydra(run_job)
+        return _sweep_status(folder)
+    return _run_one(plans[0], folder, screen)
 
 
 def _look(command: Command) -> int:
@@ -62,37 +63,50 @@ def _look(command: Command) -> int:
     else:
         offer_models(command.folders)
     sys.argv[1:] = [*command.options, *command.settings]
-    _start_hydra()
+    _start_hydra(run_job)
     return 0
 
 
-def _start_hydra() -> None:
-    # The plain function is handed over, as launchers pickle it by its name in this module.
-    hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(run_job)()
+def _start_hydra(job: Callable[[DictConfig], None]) -> None:
+    start = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
+    start(job)()
+
+
+def _run_one(plan: "Plan", folder: Path, screen: Screen) -> int:
+    """Run what was checked, in the folder that Hydra writes its own files to; the exit status."""
+    from kdrun.runner import run
+
+    statuses: list[int] = []
+
+    def job(_: DictConfig) -> None:
+        try:
+            run(plan, _shown(folder), screen, _command())
+            statuses.append(0)
+        except Exception as error:  # noqa: BLE001 - Hydra would print its own trace
+            statuses.append(report(error, screen, plan.config.debug))
+
+    _start_hydra(job)
+    return statuses[0]
 
 
 def run_job(config: DictConfig) -> None:
-    """One job, in this process or in a launcher's worker.
+    """One job of a sweep, in this process or in a launcher's worker, which finds it by its name.
 
-    A failed job of a sweep is recorded in its folder and reported there, and the others go on;
-    the failure of a single run ends the command.
+    A failed job is recorded in its folder and reported there, and the others go on.
     """
     from kdrun.preflight import check
     from kdrun.runner import run
 
-    settings = HydraConfig.get()
-    sweep = settings.mode == RunMode.MULTIRUN
     tree = OmegaConf.to_container(config, resolve=True)
     assert isinstance(tree, dict)
     screen = Screen()
-    status = 0
     try:
         plan = check({str(key): value for key, value in tree.items() if key != "hydra"}, _workers())
-        run(plan, _shown(Path(settings.runtime.output_dir)), screen, _command())
+        run(plan, _shown(Path(HydraConfig.get().runtime.output_dir)), screen, _command())
     except Exception as error:  # noqa: BLE001 - Hydra would print its own trace
         status = report(error, screen, bool(tree["debug"]))
-    if status >= 128 or (status and not sweep):
-        raise SystemExit(status)
+        if status >= 128:
+            raise SystemExit(status) from None
 
 
 def _check(jobs: Sequence[Job], parallel: int) -> "list[Plan]":

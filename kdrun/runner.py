@@ -140,10 +140,11 @@ def _recorded(
         ending["error"] = error.lines[0]
         if isinstance(error, Interrupted):
             ending["status"] = "interrupted"
-        error.lines = (*error.lines, f"  go on with it: kdrun resume {folder.path}")
+        error.add_note(f"  go on with it: kdrun resume {folder.path}")
         raise
     except Exception as error:
         ending["error"] = f"{type(error).__name__}: {error}"
+        error.add_note(f"  go on with it: kdrun resume {folder.path}")
         screen.note(traceback.format_exc())
         raise
     finally:

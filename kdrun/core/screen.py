@@ -64,11 +64,15 @@ class Screen:
 
 
 def report(error: BaseException, screen: Screen, debug: bool) -> int:
-    """Say why the command ends, and answer its exit status; a trace only for debugging."""
+    """Say why the command ends, and answer its exit status; a trace only for debugging.
+
+    Notes that were added to the error on its way say how to go on.
+    """
+    notes = getattr(error, "__notes__", [])
     if debug:
         traceback.print_exception(error)
     if isinstance(error, KdrunError):
-        screen.fail(*error.lines)
+        screen.fail(*error.lines, *notes)
         return error.status
     if isinstance(error, KeyboardInterrupt):
         screen.fail("interrupted.")
@@ -76,6 +80,7 @@ def report(error: BaseException, screen: Screen, debug: bool) -> int:
     screen.fail(
         f"{type(error).__name__}: {error}",
         "this is a fault of kdrun or of a plugin; debug=true, and the run's log, show where",
+        *notes,
     )
     return 1
 

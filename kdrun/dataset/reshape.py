@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
 
 from kdrun.core.errors import UserError
 from kdrun.dataset.image import Frame, read_header
@@ -73,6 +72,9 @@ def into_memory(pictures: Pictures) -> Tensors:
 
 
 def _reshape(images: Tensor, size: int | None, channels: int) -> Tensor:
+    # Imported here: torchvision takes seconds to load, and most sets have one size already.
+    from torchvision.transforms.v2 import functional as transforms
+
     if size is not None:
         images = transforms.resize(images, [size], antialias=True)
         images = transforms.center_crop(images, [size, size])

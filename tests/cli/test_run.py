@@ -106,6 +106,27 @@ def test_a_sweep_trains_teacher_and_control_once(kdrun: Kdrun, tmp_path: Path) -
     assert len(distilled) == 6
 
 
+def test_jobs_at_the_same_time_share_the_teacher(kdrun: Kdrun, tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    two = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    kdrun("-m", "loss.temperature=2,4", *two, *TINY)
+    manifests = [
+        json.loads(path.read_text()) for path in tmp_path.glob("outputs/sweeps/**/run.json")
+    ]
+    assert [manifest["status"] for manifest in manifests] == ["finished", "finished"]
+    assert sum(not manifest["stages"]["teacher"]["from_store"] for manifest in manifests) == 1
+
+
+def test_a_crash_is_one_sentence_and_says_how_to_go_on(kdrun: Kdrun, tmp_path: Path) -> None:
+    said = kdrun(*TINY, status=1, KDRUN_FAULT="step:2:raise").stderr
+    (run,) = tmp_path.glob("outputs/*/*/run.json")
+    assert json.loads(run.read_text())["status"] == "failed"
+    assert said.splitlines()[0] == "kdrun: RuntimeError: injected at step"
+    assert "Traceback" not in said
+    assert f"kdrun resume {run.parent.relative_to(tmp_path)}" in said
+    assert "written to" in kdrun("resume", str(run.parent)).stdout
+
+
 def test_show_prints_the_table_again(kdrun: Kdrun, finished: Path) -> None:
     shown = kdrun("show", str(finished)).stdout
     for word in ("teacher", "alone", "distilled", "finished"):
