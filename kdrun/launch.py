@@ -30,13 +30,10 @@ def launch(words: Sequence[str], screen: Screen) -> int:
         ConfigError: something is wrong; nothing was written.
     """
     command = read_command(words)
-    plugins = _plugins(command.settings)
-    if plugins:
+    if _plugins(command.settings):
         offer_plugins()
     if command.looks:
         return _look(command)
-    if plugins:
-        screen.say(f"plugins: {', '.join(plugins)}")
     jobs = read_jobs(command.settings, command.multirun, command.folders)
     plans = _check(jobs, _parallel(command.settings))
     first = jobs[0]

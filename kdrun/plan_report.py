@@ -27,7 +27,7 @@ def report_plan(plan: Plan, screen: Screen) -> None:
     session = plan.session(screen, Interrupt(), make_watch("none", Path()))
     info = plan.data.info
     screen.say(f"plan of {plan.config.slug}; nothing was written")
-    screen.say(plan.hardware.reason)
+    screen.say("\n".join(plan.means))
     screen.say("\n".join(plan.data.notes))
     prints = plan.fingerprints(session)
     table = Table("stage", "network", "parameters", "MACs", "epochs", "fingerprint", "about")

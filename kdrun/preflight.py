@@ -36,7 +36,8 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     Raises:
         ConfigError: with every fault that was found.
     """
-    faults = collect(lambda: _install(tree.get("plugins")), "plugins")
+    plugins: list[str] = []
+    faults = collect(lambda: plugins.extend(_install(tree.get("plugins"))), "plugins")
     config, broken = _bind(tree)
     faults += checks.forbidden("", tree) + [one for one in broken if "_target_" not in one.where]
     faults += [one for one in checks.parts(tree) if "_target_" not in one.where]
@@ -53,7 +54,7 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
         faults += fit(config, data, sound)
     if faults or data is None or hardware is None:
         raise ConfigError(faults)
-    return Plan(config, tree, data.to(hardware.device), hardware, plan_stages(config))
+    return Plan(config, tree, data.to(hardware.device), hardware, plan_stages(config), plugins)
 
 
 def check_network(
@@ -95,8 +96,8 @@ def load_data(node: Mapping[str, Any]) -> Data:
     return _load(json.dumps(dict(node)))
 
 
-def _install(plugins: Any) -> None:
-    install_plugins(plugins if isinstance(plugins, list) else [])
+def _install(plugins: Any) -> list[str]:
+    return install_plugins(plugins if isinstance(plugins, list) else [])
 
 
 def _bind(tree: Mapping[str, Any]) -> tuple[Config, list[Fault]]:

@@ -48,6 +48,7 @@ class Plan:
         data: the splits, read.
         hardware: device, precision, threads.
         stages: what leaves models, in order.
+        plugins: modules from outside whose parts can be named.
     """
 
     config: Config
@@ -55,6 +56,13 @@ class Plan:
     data: Data
     hardware: Hardware
     stages: list[Stage]
+    plugins: list[str]
+
+    @property
+    def means(self) -> list[str]:
+        """What the run computes with, for the user to read at the start."""
+        named = [f"plugins: {', '.join(self.plugins)}"] if self.plugins else []
+        return [self.hardware.reason, *named]
 
     def session(self, screen: Screen, interrupt: Interrupt, watch: Watch) -> Session:
         return Session(
@@ -159,7 +167,7 @@ def _stages(plan: Plan, folder: RunFolder, screen: Screen, interrupt: Interrupt)
     bench = Bench(plan.config, plan.data, session, screen, {})
     prints = plan.fingerprints(session)
     screen.say(f"{plan.config.slug} in {folder.path}")
-    screen.say(plan.hardware.reason)
+    screen.say("\n".join(plan.means))
     for stage in plan.stages:
         artefact = _obtain(stage, bench, folder, Store(plan.config.store), prints[stage.place.name])
         bench = replace(bench, artefacts={**bench.artefacts, stage.place.name: artefact})

@@ -20,9 +20,10 @@ class Learners:
         self.student, self.loss = student, loss
         self._named = {f"student.{name}": value for name, value in student.named_parameters()}
         self._named |= {f"loss.{name}": value for name, value in loss.named_parameters()}
+        named = [name for name, _ in [*student.named_parameters(), *student.named_modules()]]
         self._frozen = {
             f"student.{name}"
-            for name, _ in student.named_parameters()
+            for name in named
             if any(covers(pattern, name) for pattern in frozen)
         }
         self._still: list[nn.Module] = []
@@ -35,7 +36,11 @@ class Learners:
             parameter.requires_grad_(learns)
             if learns:
                 chosen.append(parameter)
-        self._still = [module for module in self.student.modules() if _is_frozen(module)]
+        self._still = [
+            module
+            for name, module in self.student.named_modules()
+            if f"student.{name}" in self._frozen or _is_frozen(module)
+        ]
         return chosen
 
     def train(self) -> None:

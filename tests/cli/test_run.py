@@ -127,6 +127,20 @@ def test_a_crash_is_one_sentence_and_says_how_to_go_on(kdrun: Kdrun, tmp_path: P
     assert "written to" in kdrun("resume", str(run.parent)).stdout
 
 
+def test_a_plugin_is_used_and_named_when_started_and_when_resumed(
+    kdrun: Kdrun, tmp_path: Path
+) -> None:
+    (tmp_path / "my_parts.py").write_text(
+        'LOSSES = {"soft": "my_parts:Soft"}\n'
+        "from kdrun.loss.logits import KD\n"
+        "class Soft(KD): pass\n"
+    )
+    words = ("plugins=[my_parts]", "loss=soft", "loss.alpha=0.5", "loss.temperature=2", *TINY)
+    cut = kdrun(*words, status=-9, KDRUN_FAULT="step:9").stdout
+    assert "plugins: my_parts" in cut
+    assert "plugins: my_parts" in kdrun("resume", str(only_run(tmp_path))).stdout
+
+
 def test_show_prints_the_table_again(kdrun: Kdrun, finished: Path) -> None:
     shown = kdrun("show", str(finished)).stdout
     for word in ("teacher", "alone", "distilled", "finished"):

@@ -135,6 +135,17 @@ def test_a_frozen_norm_keeps_its_statistics_while_others_go_on(student):
     assert still.num_batches_tracked == 0
 
 
+def test_a_frozen_norm_without_weights_keeps_its_statistics_too(student):
+    student.layer1[1] = nn.BatchNorm2d(4, affine=False)
+    learners = Learners(student, Adapting(), ("layer1",))
+    learners.choose(MAIN.trains)
+    learners.train()
+    before = student.layer1[1].running_mean.clone()
+    student(torch.randn(2, 3, 8, 8))
+    assert torch.equal(student.layer1[1].running_mean, before)
+    assert student.layer2[1].running_mean.any()
+
+
 def test_a_frozen_part_has_no_dropout(student):
     learners = Learners(student, Adapting(), ("layer1",))
     learners.choose(MAIN.trains)
