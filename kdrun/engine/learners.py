@@ -22,9 +22,7 @@ class Learners:
         self._named |= {f"loss.{name}": value for name, value in loss.named_parameters()}
         named = [name for name, _ in [*student.named_parameters(), *student.named_modules()]]
         self._frozen = {
-            f"student.{name}"
-            for name in named
-            if any(covers(pattern, name) for pattern in frozen)
+            f"student.{name}" for name in named if any(covers(pattern, name) for pattern in frozen)
         }
         self._still: list[nn.Module] = []
 

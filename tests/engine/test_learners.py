@@ -137,7 +137,7 @@ def test_a_frozen_norm_keeps_its_statistics_while_others_go_on(student):
 
 def test_a_frozen_norm_without_weights_keeps_its_statistics_too(student):
     student.layer1[1] = nn.BatchNorm2d(4, affine=False)
-    learners = Learners(student, Adapting(), ("layer1",))
+    learners = Learners(student, Adapting(), ("layer1.1",))
     learners.choose(MAIN.trains)
     learners.train()
     before = student.layer1[1].running_mean.clone()
