@@ -1,5 +1,7 @@
 """Runs and sweeps: the words are checked, then Hydra writes its folder and calls the job."""
 
+import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -12,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kdrun.choices import conf_folder, offer_models, offer_plugins
 from kdrun.command import Command, read_command
+from kdrun.compare.runs import run_lines
 from kdrun.core.cores import cores
 from kdrun.core.errors import ConfigError, Fault, UserError
 from kdrun.core.folder import find_runs
@@ -44,11 +47,11 @@ def launch(words: Sequence[str], screen: Screen) -> int:
             report_plan(plan, screen)
         return 0
     folder, pinned = _folder(first, command.multirun)
+    told = shlex.join(["kdrun", *words])
     sys.argv[1:] = [*command.options, *command.settings, *pinned]
     if command.multirun:
-        _start_hydra(run_job)
-        return _sweep_status(folder)
-    return _run_one(plans[0], folder, screen)
+        return _run_sweep(len(jobs), folder, screen)
+    return _run_one(plans[0], folder, screen, told)
 
 
 def _look(command: Command) -> int:
@@ -65,11 +68,32 @@ def _look(command: Command) -> int:
 
 
 def _start_hydra(job: Callable[[DictConfig], None]) -> None:
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, rather than to the screen
     start = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
     start(job)()
 
 
-def _run_one(plan: "Plan", folder: Path, screen: Screen) -> int:
+def _run_sweep(jobs: int, folder: Path, screen: Screen) -> int:
+    """Run every job, then say what became of each; the exit status."""
+    status = 0
+    try:
+        _start_hydra(run_job)
+    except SystemExit as end:
+        status = int(end.code or 0)
+    except KeyboardInterrupt:
+        status = 130
+    except Exception as error:  # noqa: BLE001 - whatever a launcher raises when a worker dies
+        screen.fail(f"the launcher gave up: {type(error).__name__}: {str(error).splitlines()[0]}")
+        status = 1
+    ended = [run.status for run in find_runs(folder)]
+    finished = ended.count("finished")
+    screen.say(f"sweep in {_shown(folder)}: {finished} of {jobs} jobs finished")
+    for line in run_lines(_shown(folder)):
+        screen.say(f"  {line}")
+    return status or int(finished < jobs)
+
+
+def _run_one(plan: "Plan", folder: Path, screen: Screen, command: str) -> int:
     """Run what was checked, in the folder that Hydra writes its own files to; the exit status."""
     from kdrun.runner import run
 
@@ -77,7 +101,7 @@ def _run_one(plan: "Plan", folder: Path, screen: Screen) -> int:
 
     def job(_: DictConfig) -> None:
         try:
-            run(plan, _shown(folder), screen, _command())
+            run(plan, _shown(folder), screen, command)
             statuses.append(0)
         except Exception as error:  # noqa: BLE001 - Hydra would print its own trace
             statuses.append(report(error, screen, plan.config.debug))
@@ -99,7 +123,9 @@ def run_job(config: DictConfig) -> None:
     screen = Screen()
     try:
         plan = check({str(key): value for key, value in tree.items() if key != "hydra"}, _workers())
-        run(plan, _shown(Path(HydraConfig.get().runtime.output_dir)), screen, _command())
+        settings = HydraConfig.get()
+        command = shlex.join(["kdrun", *settings.overrides.task])
+        run(plan, _shown(Path(settings.runtime.output_dir)), screen, command)
     except Exception as error:  # noqa: BLE001 - Hydra would print its own trace
         status = report(error, screen, bool(tree["debug"]))
         if status >= 128:
@@ -206,12 +232,3 @@ def _at_once(jobs: Any) -> int:
     except (TypeError, ValueError):
         return 1
     return number if number > 0 else max(1, cores() + 1 + number)
-
-
-def _sweep_status(folder: Path) -> int:
-    statuses = [run.manifest()["status"] for run in find_runs(folder)]
-    return 0 if statuses and all(status == "finished" for status in statuses) else 1
-
-
-def _command() -> str:
-    return " ".join(["kdrun", *sys.argv[1:]])

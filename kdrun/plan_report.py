@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from torch import nn
 
@@ -30,7 +31,9 @@ def report_plan(plan: Plan, screen: Screen) -> None:
     screen.say("\n".join(plan.means))
     screen.say("\n".join(plan.data.notes))
     prints = plan.fingerprints(session)
-    table = Table("stage", "network", "parameters", "MACs", "epochs", "fingerprint", "about")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("stage", "network", "parameters", "MACs", "epochs", "fingerprint", "takes"):
+        table.add_column(title, overflow="fold", no_wrap=title != "network")
     store = Store(Path(plan.config.store))
     for stage in plan.stages:
         node = stage.network.node

@@ -54,6 +54,12 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
         faults += fit(config, data, sound)
     if faults or data is None or hardware is None:
         raise ConfigError(faults)
+    tree = {
+        **tree,
+        "device": str(hardware.device),
+        "precision": hardware.precision,
+        "threads": hardware.threads,
+    }
     return Plan(config, tree, data.to(hardware.device), hardware, plan_stages(config), plugins)
 
 

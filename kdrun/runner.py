@@ -1,18 +1,13 @@
 """From a checked config to a finished run folder: the stages in their order."""
 
-import platform
-import subprocess
-import sys
 import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from kdrun import __version__
 from kdrun.compare.table import results_table
 from kdrun.core.config import Config
 from kdrun.core.device import Hardware
@@ -36,6 +31,7 @@ from kdrun.engine.watch import Watch, make_watch
 from kdrun.stage.artefact import Artefact, read_artefact
 from kdrun.stage.base import Bench, Stage
 from kdrun.stage.evaluate import evaluate
+from kdrun.surroundings import differences, surroundings
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,8 @@ class Plan:
 
     Attributes:
         config: typed.
-        tree: the same as a plain tree, as it is written to the run folder.
+        tree: the same as a plain tree, as it is written to the run folder, with the device,
+            precision and threads that were chosen: a resumed run takes no others.
         data: the splits, read.
         hardware: device, precision, threads.
         stages: what leaves models, in order.
@@ -101,15 +98,19 @@ def run(plan: Plan, path: Path, screen: Screen, command: str) -> dict[str, Any]:
     Raises:
         RunInUse: another process is writing the folder.
         KdrunError: a stage failed; the manifest says so and the run can be resumed.
+        Interrupted: a signal came.
     """
     path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)
     with FolderLock(path).acquire(wait=False), Interrupt() as interrupt:
         screen.log_to(folder.log)
         try:
-            return _recorded(plan, folder, screen, interrupt, command)
+            summary = _recorded(plan, folder, screen, interrupt, command)
         finally:
             screen.log_to(None)
+    if interrupt.signal is not None:  # it came too late for this run, but not for its sweep
+        raise Interrupted(interrupt.signal, f"interrupted; {path} is finished.")
+    return summary
 
 
 def _recorded(
@@ -117,42 +118,45 @@ def _recorded(
 ) -> dict[str, Any]:
     """Run the stages and keep the manifest's status true, whatever happens."""
     started = time.monotonic()
-    manifest, digest = folder.manifest(), fingerprint(plan.tree)
-    if manifest.get("config", digest) != digest:
-        raise UserError(
-            f"the config of {str(folder.path)!r} is not the one that its run began with.",
-            "  undo the change, or start a new run with it",
-        )
+    manifest, environment = folder.manifest(), surroundings(plan.hardware)
+    _refuse_changes(folder, manifest.get("config", plan.tree), plan.tree)
+    inexact = manifest.get("inexact", [])
+    inexact += differences(manifest.get("environment", environment), environment)
     before = manifest.get("seconds", 0.0)
     folder.write_config(plan.tree)
     folder.update(
         status="running",
-        config=digest,
+        config=plan.tree,
         started=manifest.get("started", _now()),
         command=manifest.get("command", command),
+        path=str(folder.path.resolve()),
+        working_folder=str(Path.cwd()),
         error=None,
         seed=plan.config.seed,
         tags=plan.config.tags,
         name=plan.config.slug,
-        hardware=plan.hardware.reason,
-        environment=_environment(),
+        hardware=manifest.get("hardware", plan.hardware.reason),
+        environment=environment,
+        inexact=inexact,
     )
     ending: dict[str, Any] = {"status": "failed", "error": None}
     try:
-        summary = _stages(plan, folder, screen, interrupt)
+        summary = _stages(plan, folder, screen, interrupt, inexact)
         ending = {"status": "finished", "error": None}
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         ending = {"status": "interrupted", "error": "interrupted at once"}
+        error.add_note(_go_on(folder))
         raise
     except KdrunError as error:
         ending["error"] = error.lines[0]
         if isinstance(error, Interrupted):
             ending["status"] = "interrupted"
-        error.add_note(f"  go on with it: kdrun resume {folder.path}")
+        if error.resumable:
+            error.add_note(_go_on(folder))
         raise
     except Exception as error:
         ending["error"] = f"{type(error).__name__}: {error}"
-        error.add_note(f"  go on with it: kdrun resume {folder.path}")
+        error.add_note(_go_on(folder))
         screen.note(traceback.format_exc())
         raise
     finally:
@@ -161,20 +165,43 @@ def _recorded(
     return summary
 
 
-def _stages(plan: Plan, folder: RunFolder, screen: Screen, interrupt: Interrupt) -> dict[str, Any]:
+def _go_on(folder: RunFolder) -> str:
+    return f"  go on with it: kdrun resume {folder.path}"
+
+
+def _refuse_changes(folder: RunFolder, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """A run is gone on with as it began.
+
+    Raises:
+        UserError: its config file was changed since.
+    """
+    changed = differences(before, now)
+    if changed:
+        raise UserError(
+            f"the config of {str(folder.path)!r} is not the one that its run began with.",
+            *(f"  {line}" for line in changed[:5]),
+            "  undo the change, or start a new run with it",
+        )
+
+
+def _stages(
+    plan: Plan, folder: RunFolder, screen: Screen, interrupt: Interrupt, inexact: list[str]
+) -> dict[str, Any]:
     plan.hardware.prepare(plan.config.deterministic)
     session = plan.session(screen, interrupt, make_watch(plan.config.logger, folder.path))
     bench = Bench(plan.config, plan.data, session, screen, {})
     prints = plan.fingerprints(session)
     screen.say(f"{plan.config.slug} in {folder.path}")
     screen.say("\n".join(plan.means))
+    if inexact:
+        screen.warn(f"not exact: resumed with {'; '.join(inexact)}")
     for stage in plan.stages:
         artefact = _obtain(stage, bench, folder, Store(plan.config.store), prints[stage.place.name])
         bench = replace(bench, artefacts={**bench.artefacts, stage.place.name: artefact})
         folder.gather_metrics(folder.stage(done.place.folder) for done in plan.stages)
     rows = {stage.place.row: bench.artefacts[stage.place.name] for stage in plan.stages}
     started = time.monotonic()
-    summary = evaluate(bench, rows, folder)
+    summary = evaluate(bench, rows, folder, inexact)
     _record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
     screen.show(results_table(summary))
     screen.say(f"written to {folder.path}")
@@ -236,30 +263,6 @@ def _outcome(stage: Stage, artefact: Artefact, found: bool) -> str:
     return (
         f"{stage.place.name}: {record['model']['name']}, validation {accuracy:.2%} ({how}{stopped})"
     )
-
-
-def _environment() -> dict[str, Any]:
-    """What the bits of a result depend on, beside config and seed."""
-    packages = ("torch", "torchvision", "numpy", "hydra-core")
-    return {
-        "python": platform.python_version(),
-        "kdrun": __version__,
-        "packages": {name: version(name) for name in packages},
-        "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
-        "git_commit": _commit(),
-        "argv": sys.argv,
-    }
-
-
-def _commit() -> str | None:
-    """The commit of the code that is run from, where that is a checkout."""
-    words = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        answer = subprocess.run(words, capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.strip() or None
 
 
 def _now() -> str:

@@ -1,12 +1,15 @@
 """The verbs that only look, and `resume`."""
 
+import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
 from kdrun.choices import conf_folder
+from kdrun.compare.runs import run_lines
 from kdrun.core.errors import DamagedFile, UserError, nearest
 from kdrun.core.folder import FORMAT, RunFolder, find_runs
 from kdrun.core.lock import FolderLock
@@ -17,7 +20,11 @@ _GROUPS = {"datasets": "dataset", "losses": "loss", "recipes": "recipe", "compre
 
 
 def list_parts(words: Sequence[str], screen: Screen) -> int:
-    """`kdrun list [models|datasets|losses|recipes|compress|runs]`."""
+    """`kdrun list [models|datasets|losses|recipes|compress|runs [FOLDER...]]`."""
+    if words[:1] == ["runs"] and len(words) > 1:
+        for root in words[1:]:
+            _list_runs(screen, Path(root))
+        return 0
     kinds: dict[str, Callable[[Screen], None]] = {
         "models": _list_models,
         **{kind: _lister(kind) for kind in _GROUPS},
@@ -41,6 +48,9 @@ def show_run(words: Sequence[str], screen: Screen) -> int:
     """`kdrun show RUN`: its table and how it came about."""
     from kdrun.compare.table import results_table
 
+    if len(words) == 1 and not RunFolder(Path(words[0])).is_run and find_runs(Path(words[0])):
+        _list_runs(screen, Path(words[0]))
+        return 0
     folder = _run_folder(words, "show")
     manifest, summary = folder.manifest(), folder.summary()
     screen.say(f"{manifest['name']}: {folder.status}, started {manifest['started']}")
@@ -54,7 +64,9 @@ def show_run(words: Sequence[str], screen: Screen) -> int:
     else:
         if manifest["error"]:
             screen.say(manifest["error"])
-        screen.say(f"not finished; go on with it: kdrun resume {folder.path}")
+        going = folder.status == "running"
+        then = "it is running" if going else f"go on with it: kdrun resume {folder.path}"
+        screen.say(f"not finished; {then}")
     return 0
 
 
@@ -68,9 +80,22 @@ def resume(words: Sequence[str], screen: Screen) -> int:
     from kdrun.preflight import check
     from kdrun.runner import run
 
-    plan = check(folder.config())
-    run(plan, folder.path, screen, " ".join(["kdrun", *sys.argv[1:]]))
+    folder = _return(folder)
+    run(check(folder.config()), folder.path, screen, shlex.join(["kdrun", *sys.argv[1:]]))
     return 0
+
+
+def _return(folder: RunFolder) -> RunFolder:
+    """Go to where the run was started from: its config's paths, and the store, count from there.
+
+    A run that was moved since is gone on with from here.
+    """
+    manifest, path = folder.manifest(), folder.path.resolve()
+    start = Path(manifest.get("working_folder", "."))
+    if Path(manifest.get("path", "")) != path or not start.is_dir() or start.samefile("."):
+        return folder
+    os.chdir(start)
+    return RunFolder(path)
 
 
 def _run_folder(words: Sequence[str], verb: str) -> RunFolder:
@@ -118,21 +143,11 @@ def _lister(kind: str) -> Callable[[Screen], None]:
 
 
 def _list_runs(screen: Screen, root: Path = Path("outputs")) -> None:
-    found = [folder for folder in find_runs(root) if ".store" not in folder.path.parts]
-    for folder in found:
-        try:
-            told = f"{folder.status}  {_figures(folder)}"
-        except DamagedFile as error:
-            told = error.lines[0]
-        screen.say(f"  {folder.path}  {told}".rstrip())
-    if not found:
+    lines = list(run_lines(root))
+    for line in lines:
+        screen.say(f"  {line}")
+    if not lines:
         screen.say(f"  none below {str(root)!r}")
-
-
-def _figures(folder: RunFolder) -> str:
-    summary = folder.summary()
-    rows = summary["rows"] if summary else []
-    return ", ".join(f"{row['model']} {100 * row['accuracy']:.2f} %" for row in rows)
 
 
 def _described(group: str) -> dict[str, str]:

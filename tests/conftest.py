@@ -27,10 +27,12 @@ def shared_data() -> Path:
 def kdrun(tmp_path: Path) -> Kdrun:
     """Run the command in an empty folder, in a process of its own."""
 
-    def run(*words: str, status: int | None = 0, **environment: str) -> subprocess.CompletedProcess:
+    def run(
+        *words: str, status: int | None = 0, cwd: Path = tmp_path, **environment: str
+    ) -> subprocess.CompletedProcess:
         done = subprocess.run(
             [sys.executable, "-m", "kdrun", *words],
-            cwd=tmp_path,
+            cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), **environment},
             capture_output=True,
             text=True,

@@ -26,7 +26,7 @@ _QUALITY: list[Column] = [
     ("precision\n%", lambda row: _percent(row["precision"])),
     ("recall\n%", lambda row: _percent(row["recall"])),
     ("F1\n%", lambda row: _percent(row["f1"])),
-    ("NLL\n", lambda row: f"{row['nll']:.3f}"),
+    ("NLL\n", lambda row: _nats(row["nll"])),
     ("ECE\n%", lambda row: _percent(row["ece"])),
     ("agrees\n%", lambda row: _percent(row["agreement"])),
 ]
@@ -36,6 +36,7 @@ _COST: list[Column] = [
     ("disk\nbytes", lambda row: count(row["bytes"])),
     ("median\nms", lambda row: _milliseconds(row["latency"]["median_ms"])),
     ("p95\nms", lambda row: _milliseconds(row["latency"]["p95_ms"])),
+    ("epochs\n", lambda row: str(row["epochs"] or "-")),
     ("trained\ns", lambda row: "-" if row["seconds"] is None else _seconds(row["seconds"])),
 ]
 
@@ -102,7 +103,8 @@ def _fits(table: Table, console: Console, options: ConsoleOptions) -> bool:
 def _notes(summary: Mapping[str, Any]) -> list[str]:
     latency = summary["rows"][0]["latency"]
     notes = [_gain(row) for row in summary["rows"] if row.get("gain")]
-    notes += _weak_teacher({row["model"]: row for row in summary["rows"]})
+    rows = {row["model"]: row for row in summary["rows"]}
+    notes += [*_weak_teacher(rows), *_other_budget(rows)]
     notes.append(
         f"Weights of the {summary['epoch']} epoch. Macro precision, recall and F1; agreement with"
         " the teacher; ± and intervals are 95 %, from the number of test samples alone."
@@ -118,6 +120,13 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
         f"Latency: batch {latency['batch']}, {latency['dtype']}, {latency['device']},"
         f" {latency['threads']} thread{'s' if latency['threads'] > 1 else ''}, eager PyTorch."
     )
+    if summary.get("jobs", 1) > 1:
+        notes.append(
+            f"Times were taken while up to {summary['jobs']} jobs shared the machine; alone they"
+            " are shorter."
+        )
+    if summary.get("inexact"):
+        notes.append(f"Not exact: resumed with {'; '.join(summary['inexact'])}.")
     return notes
 
 
@@ -144,6 +153,16 @@ def _weak_teacher(rows: Mapping[str, Row]) -> list[str]:
     ]
 
 
+def _other_budget(rows: Mapping[str, Row]) -> list[str]:
+    """A warning where one of the two students that are compared was trained for longer."""
+    if not {"alone", "distilled"} <= rows.keys():
+        return []
+    alone, distilled = rows["alone"]["epochs"], rows["distilled"]["epochs"]
+    if alone == distilled:
+        return []
+    return [f"Not the same budget: epochs of the distilled student {distilled}, of alone {alone}."]
+
+
 def count(number: float) -> str:
     """A number in three digits with its thousands as a letter: 1.23 M."""
     for unit in ("", "k", "M", "G", "T"):
@@ -160,6 +179,10 @@ def _milliseconds(time: float) -> str:
 
 def _seconds(time: float) -> str:
     return f"{time:.{1 if time < 10 else 0}f}"
+
+
+def _nats(value: float) -> str:
+    return f"{value:.3f}" if value < 1000 else f"{value:.1e}"
 
 
 def _percent(share: float) -> str:

@@ -23,12 +23,14 @@ class Hardware:
         device: where networks and data live.
         precision: fp32, bf16 or fp16: the arithmetic under autocast; weights stay float32.
         threads: CPU threads of this process.
+        jobs: how many jobs of a sweep share the machine at the same time.
         reason: one sentence that is printed and recorded.
     """
 
     device: torch.device
     precision: str
     threads: int
+    jobs: int
     reason: str
 
     @property
@@ -85,7 +87,7 @@ def choose_hardware(
     count = max(1, cores() // max(1, jobs) - readers) if threads == "auto" else int(threads)
     reason = f"{place} ({why_device}), {arithmetic} ({why_precision}), {count} CPU thread"
     reason += "s" if count > 1 else ""
-    return Hardware(place, arithmetic, count, reason)
+    return Hardware(place, arithmetic, count, jobs, reason)
 
 
 def place_network(network: nn.Module, device: torch.device) -> nn.Module:
@@ -107,7 +109,7 @@ def name_memory_errors(stage: str, batch_size: int) -> Iterator[None]:
             raise
         raise OutOfMemory(
             f"out of memory in stage {stage!r} at batches of {batch_size}.",
-            "  use recipe.accumulate=2 (the same batch in two parts) or a smaller"
+            "  start a new run with recipe.accumulate=2 (the same batch in two parts) or a smaller"
             " recipe.batch_size",
         ) from error
 
@@ -144,7 +146,15 @@ def _device(asked: str) -> tuple[torch.device, str]:
 
 def _precision(asked: str, device: torch.device) -> tuple[str, str]:
     if asked != "auto":
+        if asked == "bf16" and device.type == "cpu" and not _computes_in_bf16():
+            return asked, "as asked, but this CPU has no units for it: fp32 is faster"
         return asked, "as asked"
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return "bf16", "auto: this GPU computes in it"
     return "fp32", "auto: the same answers on every machine of its kind"
+
+
+def _computes_in_bf16() -> bool:
+    """Whether this CPU multiplies bf16 numbers itself; known of x86 alone, where most don't."""
+    able = torch.cpu.get_capabilities()
+    return able.get("architecture") != "x86_64" or able["avx512_bf16"] or able["amx_bf16"]

@@ -12,6 +12,7 @@ class KdrunError(Exception):
     """
 
     status = 1
+    resumable = True  # whether the same run may get further when it is gone on with
 
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
@@ -35,9 +36,10 @@ class RunInUse(UserError):
 
 
 class NonFinite(KdrunError):
-    """A loss term became NaN or infinite; training stopped before the update."""
+    """A loss term became NaN or infinite; it would again at the same step."""
 
     status = 6
+    resumable = False
 
 
 class OutOfMemory(KdrunError):

@@ -75,7 +75,7 @@ def report(error: BaseException, screen: Screen, debug: bool) -> int:
         screen.fail(*error.lines, *notes)
         return error.status
     if isinstance(error, KeyboardInterrupt):
-        screen.fail("interrupted.")
+        screen.fail("interrupted.", *notes)
         return 130
     screen.fail(
         f"{type(error).__name__}: {error}",

@@ -95,8 +95,9 @@ class Update:
             if not isfinite(value.item()):
                 raise NonFinite(
                     f"the loss term {name!r} is {value.item()} in stage {self.lesson.stage!r},"
-                    f" {when}; training stopped, and the last checkpoint is good.",
-                    "  try a smaller recipe.lr, recipe.clip_norm=1, or precision=fp32",
+                    f" {when}; training stopped.",
+                    "  start a new run with a smaller recipe.lr, recipe.clip_norm=1, or"
+                    " precision=fp32",
                 )
 
     def state(self) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The last stage: every model on the test split, once, when all choices are made."""
 
 import io
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,9 @@ from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import Bench
 
 
-def evaluate(bench: Bench, rows: Mapping[str, Artefact], folder: RunFolder) -> dict[str, Any]:
+def evaluate(
+    bench: Bench, rows: Mapping[str, Artefact], folder: RunFolder, inexact: Sequence[str]
+) -> dict[str, Any]:
     """Measure every model, write `summary.json` and `predictions.npz`, return the summary.
 
     Answers are computed in float32, whatever a network was trained in, so that rows compare.
@@ -28,10 +30,12 @@ def evaluate(bench: Bench, rows: Mapping[str, Artefact], folder: RunFolder) -> d
         bench: the run's data, device and settings.
         rows: what the model is called in the table -> its artefact.
         folder: the run folder.
+        inexact: why another run of this config may not give the same bits, if there is a reason.
+
+    Raises:
+        Interrupted: a signal came.
     """
-    hardware = Hardware(
-        bench.session.hardware.device, "fp32", bench.session.hardware.threads, "evaluation"
-    )
+    hardware = replace(bench.session.hardware, precision="fp32", reason="evaluation")
     networks = {row: artefact.network().to(hardware.device) for row, artefact in rows.items()}
     meters = {row: _meter(bench, network, hardware) for row, network in networks.items()}
     table = [_row(bench, row, rows[row], networks[row], meters, hardware) for row in rows]
@@ -46,6 +50,8 @@ def evaluate(bench: Bench, rows: Mapping[str, Artefact], folder: RunFolder) -> d
         "samples": bench.data.test.size,
         "epoch": bench.config.recipe.select,
         "dataset": bench.config.dataset["name"],
+        "jobs": bench.session.hardware.jobs,
+        "inexact": inexact,
         "rows": table,
     }
     folder.write_summary(summary)
@@ -53,6 +59,7 @@ def evaluate(bench: Bench, rows: Mapping[str, Artefact], folder: RunFolder) -> d
 
 
 def _meter(bench: Bench, network: nn.Module, hardware: Hardware) -> Meter:
+    bench.session.interrupt.check("evaluate")
     return measure(network, bench.data.test, hardware, bench.config.evaluate.batch_size)
 
 
@@ -105,6 +112,7 @@ def _add_best(
 def _add_latency(
     bench: Bench, table: list[dict[str, Any]], networks: Mapping[str, nn.Module]
 ) -> None:
+    bench.session.interrupt.check("evaluate")
     settings, info = bench.config.evaluate.latency, bench.data.info
     device = bench.session.hardware.device
     sample = torch.zeros(settings.batch_size, info.channels, *info.image_size, device=device)

@@ -68,6 +68,9 @@ class Train:
             "seed": session.seed,
             "precision": session.hardware.precision,
             "device": session.hardware.device.type,
+            # The order of sums, and so the last bits, depends on both.
+            "threads": session.hardware.threads if session.hardware.device.type == "cpu" else None,
+            "torch": torch.__version__,
             "deterministic": config.deterministic,
             "compile": session.compile,
         }

@@ -97,3 +97,27 @@ def test_killed_while_writing(
     folder = only_run(tmp_path)
     kdrun("resume", str(folder))
     assert result(folder) == uninterrupted
+
+
+def test_resumed_from_another_folder(uninterrupted: dict, kdrun: Kdrun, tmp_path: Path) -> None:
+    kdrun(*HARD, status=-signal.SIGKILL, KDRUN_FAULT="step:20")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    said = kdrun("resume", str(only_run(tmp_path)), cwd=elsewhere)
+    assert result(only_run(tmp_path)) == uninterrupted
+    assert "epoch 1/3" not in said.stdout.partition("alone:")[0]  # the teacher went on
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_resumed_with_another_torch_is_marked(kdrun: Kdrun, tmp_path: Path) -> None:
+    kdrun(*HARD, status=-signal.SIGKILL, KDRUN_FAULT="step:20")
+    folder = only_run(tmp_path)
+    manifest = json.loads((folder / "run.json").read_text())
+    manifest["environment"]["packages"]["torch"] = "2.0.0"
+    (folder / "run.json").write_text(json.dumps(manifest))
+    said = kdrun("resume", str(folder))
+    told = "resumed with packages.torch: "
+    assert f"not exact: {told}" in said.stdout + said.stderr
+    (line,) = json.loads((folder / "run.json").read_text())["inexact"]
+    assert line.endswith(", was 2.0.0")
+    assert f"Not exact: {told}" in kdrun("show", str(folder)).stdout.replace("\n", " ")

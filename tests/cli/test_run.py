@@ -117,6 +117,19 @@ def test_jobs_at_the_same_time_share_the_teacher(kdrun: Kdrun, tmp_path: Path) -
     assert sum(not manifest["stages"]["teacher"]["from_store"] for manifest in manifests) == 1
 
 
+def test_a_failed_job_does_not_stop_the_others_and_is_told_of_at_the_end(kdrun: Kdrun) -> None:
+    words = ("recipe/optimizer=sgd", "recipe.lr=1e30,0.01", "controls=[]", "output_root=out")
+    done = kdrun("-m", *words, *TINY, status=1)
+    first, bad, good = done.stdout.splitlines()[-3:]
+    assert first.endswith(": 1 of 2 jobs finished")
+    assert "/0  failed  the loss term" in bad
+    assert "/1  finished  teacher " in good
+    assert "kdrun resume" not in done.stderr  # it would fail again at the same step
+    sweep = first.split()[2].rstrip(":")
+    assert kdrun("show", sweep).stdout.splitlines() == [bad, good]
+    assert kdrun("list", "runs", "out").stdout.splitlines() == [bad, good]
+
+
 def test_a_crash_is_one_sentence_and_says_how_to_go_on(kdrun: Kdrun, tmp_path: Path) -> None:
     said = kdrun(*TINY, status=1, KDRUN_FAULT="step:2:raise").stderr
     (run,) = tmp_path.glob("outputs/*/*/run.json")
@@ -183,4 +196,5 @@ def test_a_config_that_was_changed_is_not_gone_on_with(kdrun: Kdrun, finished: P
     config.write_text(config.read_text().replace("temperature: 4.0", "temperature: 2.0"))
     refused = kdrun("resume", str(finished), status=2).stderr
     assert "is not the one that its run began with" in refused
+    assert "  loss.temperature: 2.0, was 4.0\n" in refused
     assert "Traceback" not in refused

@@ -20,12 +20,12 @@ test split of cifar100, 10000 samples
  distilled  73.33 ±0.87  92.77      73.40   73.33  73.30  0.987  6.02   78.21
 
 
-                         para-    MACs    disk  median   p95  trained
- model      network     meters           bytes      ms    ms        s
- ────────────────────────────────────────────────────────────────────
- teacher    resnet32x4  7.43 M  1.09 G  29.8 M    12.3  13.9        -
- alone      resnet8x4   1.23 M   178 M  4.95 M    3.20  3.91     3210
- distilled  resnet8x4   1.23 M   178 M  4.95 M    3.21  3.95     4567
+                         para-    MACs    disk  median   p95  epochs  trained
+ model      network     meters           bytes      ms    ms                s
+ ────────────────────────────────────────────────────────────────────────────
+ teacher    resnet32x4  7.43 M  1.09 G  29.8 M    12.3  13.9       -        -
+ alone      resnet8x4   1.23 M   178 M  4.95 M    3.20  3.91     240     3210
+ distilled  resnet8x4   1.23 M   178 M  4.95 M    3.21  3.95     240     4567
 
 distilled over alone: +0.83 points, 95 % interval +0.21 to +1.45 (one seed).
 Weights of the last epoch. Macro precision, recall and F1; agreement with the
@@ -60,16 +60,16 @@ def summary() -> dict[str, Any]:
         row(
             "teacher", "resnet32x4", "79.42 0.79 94.12 79.51 79.42 79.39 5.21", nll=0.812,
             agreement=1.0, parameters=7_433_860, macs=1_086_000_000, bytes=29_800_472,
-            ms=(12.345, 13.9), seconds=None,
+            ms=(12.345, 13.9), seconds=None, epochs=0,
         ),
         row(
             "alone", "resnet8x4", "72.50 0.87 92.10 72.61 72.50 72.43 4.80", nll=1.0421,
-            agreement=0.7321, ms=(3.2, 3.91), seconds=3210.4, **small,
+            agreement=0.7321, ms=(3.2, 3.91), seconds=3210.4, epochs=240, **small,
             best={"epoch": 231, "accuracy": 0.7261},
         ),
         row(
             "distilled", "resnet8x4", "73.33 0.87 92.77 73.40 73.33 73.30 6.02", nll=0.9871,
-            agreement=0.7821, ms=(3.21, 3.95), seconds=4567.0, **small, gain=gain,
+            agreement=0.7821, ms=(3.21, 3.95), seconds=4567.0, epochs=240, **small, gain=gain,
             best={"epoch": 225, "accuracy": 0.7348},
         ),
     ]  # fmt: skip
@@ -100,7 +100,7 @@ def test_at_160_columns_it_is_one_table_with_a_row_a_model(summary):
     assert sum("model" in line for line in lines) == 1
     assert re.sub(" +", " ", lines[5]) == (
         " teacher resnet32x4 79.42 ±0.79 94.12 79.51 79.42 79.39 0.812 5.21 100.00"
-        " 7.43 M 1.09 G 29.8 M 12.3 13.9 -"
+        " 7.43 M 1.09 G 29.8 M 12.3 13.9 - -"
     )
     assert max(map(len, lines)) <= 160
 
@@ -190,7 +190,7 @@ def test_latencies_have_no_exponent(summary, time, text):
 @pytest.mark.parametrize(("time", "text"), [(0.14, "0.1"), (42.4, "42"), (86400.0, "86400")])
 def test_training_time_is_in_seconds(summary, time, text):
     summary["rows"][0]["seconds"] = time
-    assert re.search(rf"13\.9 +{re.escape(text)}\n", rendered(summary, 80))
+    assert re.search(rf"13\.9 +- +{re.escape(text)}\n", rendered(summary, 80))
 
 
 def test_a_teacher_below_the_control_is_warned_of(summary):
@@ -200,3 +200,26 @@ def test_a_teacher_below_the_control_is_warned_of(summary):
     summary["rows"][0]["accuracy"] = 0.70
     warned = " ".join(rendered(summary, 80).split())
     assert "The teacher is 2.50 points below the student alone" in warned
+
+
+def test_students_that_were_not_trained_equally_long_are_told_of(summary):
+    assert "Not the same budget" not in rendered(summary, 200)
+    summary["rows"][2]["epochs"] = 12
+    assert "Not the same budget: epochs of the distilled student 12, of alone 240.\n" in rendered(
+        summary, 200
+    )
+
+
+def test_times_of_jobs_that_shared_the_machine_say_so(summary):
+    assert "jobs shared" not in rendered({**summary, "jobs": 1}, 200)
+    assert "while up to 4 jobs shared the machine" in rendered({**summary, "jobs": 4}, 200)
+
+
+def test_a_run_that_was_resumed_elsewhere_says_so(summary):
+    summary["inexact"] = ["packages.torch: 2.15.0, was 2.11.0"]
+    assert "Not exact: resumed with packages.torch: 2.15.0, was 2.11.0.\n" in rendered(summary, 200)
+
+
+def test_a_huge_likelihood_stays_short(summary):
+    summary["rows"][0]["nll"] = 1.4096e32
+    assert " 1.4e+32 " in rendered(summary, 80)

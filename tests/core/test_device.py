@@ -94,8 +94,22 @@ def test_the_reason_says_what_was_chosen_and_why(machine):
         " fp32 (auto: the same answers on every machine of its kind), 3 CPU threads"
     )
     assert (
-        choose_hardware("cpu", "bf16", 1).reason == "cpu (as asked), bf16 (as asked), 1 CPU thread"
+        choose_hardware("cpu", "fp16", 1).reason == "cpu (as asked), fp16 (as asked), 1 CPU thread"
     )
+
+
+@pytest.mark.parametrize(
+    ("unit", "told"),
+    [
+        ("avx512_bf16", "bf16 (as asked)"),
+        ("amx_bf16", "bf16 (as asked)"),
+        (None, "bf16 (as asked, but this CPU has no units for it: fp32 is faster)"),
+    ],
+)
+def test_bf16_on_a_cpu_without_units_for_it_is_warned_of(monkeypatch, unit, told):
+    able = {"architecture": "x86_64", "avx512_bf16": False, "amx_bf16": False}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {**able, unit: True})
+    assert choose_hardware("cpu", "bf16", 1).reason == f"cpu (as asked), {told}, 1 CPU thread"
 
 
 def test_threads_of_parallel_jobs_stay_within_the_cores(monkeypatch):
@@ -144,7 +158,8 @@ def test_out_of_memory_says_what_to_do(error):
         raise error
     assert found.value.lines == (
         "out of memory in stage 'distill' at batches of 512.",
-        "  use recipe.accumulate=2 (the same batch in two parts) or a smaller recipe.batch_size",
+        "  start a new run with recipe.accumulate=2 (the same batch in two parts) or a smaller"
+        " recipe.batch_size",
     )
 
 

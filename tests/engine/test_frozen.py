@@ -13,7 +13,7 @@ from kdrun.engine.frozen import fold_norms, freeze
 
 
 def hardware(precision: str = "fp32") -> Hardware:
-    return Hardware(torch.device("cpu"), precision, 1, "test")
+    return Hardware(torch.device("cpu"), precision, 1, 1, "test")
 
 
 class Block(nn.Module):

@@ -61,7 +61,7 @@ def recipe() -> Recipe:
 def session(tmp_path: Path) -> Session:
     return Session(
         seed=0,
-        hardware=Hardware(CPU, "fp32", 1, "test"),
+        hardware=Hardware(CPU, "fp32", 1, 1, "test"),
         compile=False,
         checkpoint_seconds=1e9,
         display=Display(Screen()),
@@ -301,7 +301,7 @@ def test_a_first_phase_trains_its_own_parameters(
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_low_precision_learns_too(precision: str, learn: Callable, session: Session) -> None:
-    low = replace(session, hardware=Hardware(CPU, precision, 1, "test"))
+    low = replace(session, hardware=Hardware(CPU, precision, 1, 1, "test"))
     trained, _ = learn(session=low, epochs=5)
     assert trained.validation.accuracy > 0.5
     assert all(value.dtype == torch.float32 for value in trained.weights.values())
