@@ -18,7 +18,8 @@ kdrun: train a teacher, distill a student, measure both, keep the proof.
 Verbs:
   kdrun list [models|datasets|losses|recipes|compress|runs]     what can be chosen, what was run
   kdrun layers model=resnet20 dataset=cifar10                   paths, shapes and roles of a network
-  kdrun show RUN                            a run's table, once more
+  kdrun list runs FOLDER                    the runs below a folder: status and figures
+  kdrun show RUN                            a run's table, once more; of a sweep, a line a run
   kdrun resume RUN                          go on with a run that was interrupted or killed
 
 Ctrl-C leaves a run that can be resumed. Every run writes outputs/DATE/TIME-NAME/ with its config,
