@@ -39,6 +39,7 @@ _DEVICE = _spelled(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, mps, cuda or cuda
 Name = Annotated[str, AfterValidator(_NAME)]
 Device = Annotated[str, AfterValidator(_DEVICE)]
 Node = dict[str, Any]
+MISSING = "???"  # stands in YAML for a value that must be given
 
 
 class Section(BaseModel):
@@ -201,3 +202,17 @@ class Config(Section):
     def slug(self) -> str:
         """What the run is called in its folder's name."""
         return self.name or f"{self.teacher.name}-{self.student.name}-{self.loss['name']}"
+
+
+def plain(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A composed config as JSON has it: keys are text, and one without a value is not there.
+
+    YAML reads `{0: [0, 1], odd: [2, 3]}` with keys of two kinds, which nothing can sort.
+    """
+    return {str(key): _plain(value) for key, value in tree.items() if value != MISSING}
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    return plain(node) if isinstance(node, Mapping) else node
