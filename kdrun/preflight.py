@@ -48,11 +48,12 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     sound -= _keys(faults)
     faults += around
     data = _try(faults, lambda: load_data(config.dataset)) if "dataset" in sound else None
+    info = _known(config, data) if "dataset" in sound else None
     hardware = None
     if {"device", "precision", "threads"} <= sound:
         hardware = _try(faults, lambda: _hardware(config, jobs, data))
-    if data is not None:
-        faults += fit(config, data, sound)
+    if info is not None:
+        faults += fit(config, info, data, sound)
     if faults or data is None or hardware is None:
         raise ConfigError(faults)
     return Plan(config, tree, data.to(hardware.device), hardware, plan_stages(config), plugins)
@@ -87,6 +88,15 @@ def check_network(
 
 def _info(config: Config) -> DataInfo:
     return dataset.preview(config.dataset) or load_data(config.dataset).info
+
+
+def _known(config: Config, data: Data | None) -> DataInfo | None:
+    """What is known of a dataset, also where it can't be used as the config asks."""
+    if data is not None:
+        return data.info
+    found: list[DataInfo | None] = [None]
+    collect(lambda: found.append(dataset.preview(config.dataset)))
+    return found[-1] if found[-1] is not None and found[-1].num_classes > 1 else None
 
 
 def load_data(node: Mapping[str, Any]) -> Data:

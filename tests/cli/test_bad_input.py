@@ -1,7 +1,7 @@
 """Each mistake in the words is one sentence with status 2, before anything is written."""
 
 import pytest
-from tiny import Refused
+from tiny import Kdrun, Refused
 
 # word -> all that is said of it
 NAMES = {
@@ -242,3 +242,27 @@ def test_faults_of_all_jobs_are_found_before_the_first_starts(refused: Refused) 
         "  no student is called 'mpl'.",
         "  seed: 'x' is not a whole number",
     ]
+
+
+NORMS = "a norm of it would see one value per channel; use a larger recipe.batch_size or a smaller"
+SINGLE = {
+    ("student=resnet18", "recipe.batch_size=1", "dataset.subset=40"): ["student"],
+    ("student=resnet18", "recipe.accumulate=64", "dataset.subset=127"): ["student"],
+    ("teacher=resnet18", "student=resnet18", "recipe.accumulate=33"): ["teacher", "student"],
+    ("teacher=resnet18", "student=mlp", "teacher.recipe={accumulate: 64}"): ["teacher"],
+}
+
+
+@pytest.mark.parametrize("words", SINGLE, ids=" ".join)
+def test_a_norm_that_would_see_a_single_value_is_found_before_training(
+    words: tuple[str, ...], refused: Refused
+) -> None:
+    said = refused("teacher=mlp", *words, before=("threads=1",))
+    told = [line.strip() for line in said.splitlines() if "would see one value" in line]
+    assert [line.partition(":")[0] for line in told] == SINGLE[words]
+    assert all(NORMS in line for line in told)
+
+
+def test_a_frozen_norm_may_see_a_single_value(kdrun: Kdrun) -> None:
+    words = ("teacher=mlp", "teacher.hidden=[8]", "student=resnet18", "recipe.batch_size=1")
+    kdrun(*words, "student.freeze=[conv1,bn1,layer1,layer2,layer3,layer4]", "check=true")
