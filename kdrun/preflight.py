@@ -50,8 +50,8 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     data = _try(faults, lambda: load_data(config.dataset)) if "dataset" in sound else None
     info = _known(config, data) if "dataset" in sound else None
     hardware = None
-    if {"device", "precision", "threads"} <= sound:
-        hardware = _try(faults, lambda: _hardware(config, jobs, data))
+    if "device" in sound:
+        hardware = _try(faults, lambda: _hardware(config, sound, jobs, data))
     if info is not None:
         faults += fit(config, info, data, sound)
     if faults or data is None or hardware is None:
@@ -164,10 +164,13 @@ def _keys(faults: Iterable[Fault]) -> set[str]:
     }
 
 
-def _hardware(config: Config, jobs: int, data: Data | None) -> Hardware:
+def _hardware(config: Config, sound: set[str], jobs: int, data: Data | None) -> Hardware:
+    """The machine as the config asks for it; faulty keys hide nothing that the others show."""
     readers = getattr(data.train.feed, "workers", 0) if data is not None else 0
     readers = readers if isinstance(readers, int) else 0
-    return choose_hardware(config.device, config.precision, config.threads, jobs, readers)
+    precision = config.precision if "precision" in sound else "auto"
+    threads = config.threads if "threads" in sound else "auto"
+    return choose_hardware(config.device, precision, threads, jobs, readers)
 
 
 @cache
