@@ -14,6 +14,8 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -126,6 +128,14 @@ class Recipe(Section):
             return self.epochs
         return max(1, min(self.epochs, self.max_steps // steps))
 
+    @field_validator("optimizer", "schedule", mode="before")
+    @classmethod
+    def _whole_part(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str):
+            hint = {"hint": f"recipe/{info.field_name}={value}"}
+            raise PydanticCustomError("choice", "is not a mapping; by name: {hint}", hint)
+        return value
+
     @model_validator(mode="after")
     def _whole_parts(self) -> Self:
         if self.accumulate > self.batch_size:
@@ -134,6 +144,19 @@ class Recipe(Section):
                 " as accumulate asks"
             )
         return self
+
+
+def shortened(recipe: Recipe, steps: int) -> str | None:
+    """Why fewer epochs are trained than the recipe asks for, in a sentence; None if all are.
+
+    Args:
+        recipe: with `epochs` and `max_steps`.
+        steps: of one epoch.
+    """
+    epochs = recipe.epochs_of(steps)
+    if epochs == recipe.epochs:
+        return None
+    return f"recipe.max_steps={recipe.max_steps} allows {epochs} of the {recipe.epochs} epochs"
 
 
 class StopWhen(Section):
