@@ -68,24 +68,18 @@ def teacher_recipe_keys(config: Config) -> list[Fault]:
             )
             for key in unknown
         ]
-    named = {key: value for key, value in own.items() if key in _PARTS and isinstance(value, str)}
-    own = {key: value for key, value in own.items() if key not in named}
+    own = {key: value for key, value in own.items() if key not in _bare_names(own)}
     merged = {**config.recipe.model_dump(), **own}
     return [
         *check_model("teacher.recipe", merged, Recipe, "a recipe"),
         *_recipe_parts("teacher.recipe", own),
-        *(fault for key, value in named.items() for fault in _bare_name(key, value)),
     ]
 
 
-def _bare_name(key: str, name: str) -> list[Fault]:
-    """A part of the teacher's recipe that was given by name alone: no group completes it there."""
-    where, (table, given) = f"teacher.recipe.{key}", _PARTS[key]
-    keys: list[str] = []
-    faults = collect(lambda: keys.extend(keywords(resolve(key, table, name), given)), where)
-    node = ", ".join([f"name: {name}", *(f"{one}: ..." for one in keys)])
-    whole = f"give it with all of its keys: teacher.recipe={{{key}: {{{node}}}}}"
-    return faults or [Fault(where, f"{name!r} is not a mapping; {whole}")]
+def teacher_recipe_names(teacher: Teacher) -> list[Fault]:
+    """Parts of the teacher's recipe that are given by name alone: no group completes them."""
+    named = _bare_names(teacher.recipe or {})
+    return [fault for key, name in named.items() for fault in _incomplete(key, name)]
 
 
 def teacher_source(teacher: Teacher) -> list[Fault]:
@@ -133,6 +127,20 @@ def nearest_folder(path: Path) -> Path:
     while not path.exists() and path != path.parent:
         path = path.parent
     return path
+
+
+def _bare_names(recipe: Mapping[str, Any]) -> dict[str, str]:
+    found = {key: recipe.get(key) for key in _PARTS}
+    return {key: value for key, value in found.items() if isinstance(value, str)}
+
+
+def _incomplete(key: str, name: str) -> list[Fault]:
+    where, (table, given) = f"teacher.recipe.{key}", _PARTS[key]
+    keys: list[str] = []
+    faults = collect(lambda: keys.extend(keywords(resolve(key, table, name), given)), where)
+    node = ", ".join([f"name: {name}", *(f"{one}: ..." for one in keys)])
+    whole = f"give it with all of its keys: teacher.recipe={{{key}: {{{node}}}}}"
+    return faults or [Fault(where, f"{name!r} is not a mapping; {whole}")]
 
 
 def _recipe_parts(where: str, recipe: Any) -> list[Fault]:

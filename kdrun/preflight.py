@@ -137,6 +137,7 @@ def _about_settings(config: Config) -> Questions:
     return [
         ({"teacher"}, lambda: checks.network_settings("teacher", config.teacher)),
         ({"student"}, lambda: checks.network_settings("student", config.student)),
+        ({"teacher"}, lambda: checks.teacher_recipe_names(config.teacher)),
         ({"teacher", "recipe"}, lambda: checks.teacher_recipe_keys(config)),
         ({"stop", "controls"}, lambda: checks.stop_rule(config)),
     ]

@@ -310,3 +310,8 @@ def test_a_part_of_a_recipe_that_is_given_as_a_key_says_how_it_is_chosen(refused
     assert refused("teacher.recipe={schedule: cosin}") == (
         "teacher.recipe.schedule: no schedule is called 'cosin'.\n  nearest: cosine"
     )
+    said = refused("recipe.schedule=multistep", "teacher.recipe={optimizer: adam}")
+    assert [line.partition(":")[0] for line in said.splitlines()[1:]] == [
+        "  recipe.schedule",
+        "  teacher.recipe.optimizer",
+    ]
