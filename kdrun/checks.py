@@ -9,13 +9,19 @@ from typing import Any
 from kdrun import dataset, model
 from kdrun.core.config import Config, Network, Recipe, Teacher
 from kdrun.core.errors import Fault, collect, nearest
-from kdrun.core.registry import check_model, check_node, resolve
+from kdrun.core.registry import check_model, check_node, keywords, resolve
 from kdrun.engine.optimizers import GIVEN as OPTIMIZER_GIVEN
 from kdrun.engine.optimizers import OPTIMIZERS
 from kdrun.engine.schedules import SCHEDULES
 from kdrun.loss.table import LOSSES
 from kdrun.stage.plan import CONTROLS
 from kdrun.stage.take import artefact_folder
+
+# What a recipe is made of: its key -> the table of what there is, and what kdrun passes itself.
+_PARTS: dict[str, tuple[Mapping[str, str], tuple[str, ...]]] = {
+    "optimizer": (OPTIMIZERS, OPTIMIZER_GIVEN),
+    "schedule": (SCHEDULES, ()),
+}
 
 
 def forbidden(where: str, value: Any) -> list[Fault]:
@@ -62,10 +68,18 @@ def teacher_recipe_keys(config: Config) -> list[Fault]:
             )
             for key in unknown
         ]
+    own = {key: value for key, value in own.items() if key not in _bare_names(own)}
     merged = {**config.recipe.model_dump(), **own}
-    return check_model("teacher.recipe", merged, Recipe, "a recipe") + _recipe_parts(
-        "teacher.recipe", own
-    )
+    return [
+        *check_model("teacher.recipe", merged, Recipe, "a recipe"),
+        *_recipe_parts("teacher.recipe", own),
+    ]
+
+
+def teacher_recipe_names(teacher: Teacher) -> list[Fault]:
+    """Parts of the teacher's recipe that are given by name alone: no group completes them."""
+    named = _bare_names(teacher.recipe or {})
+    return [fault for key, name in named.items() for fault in _incomplete(key, name)]
 
 
 def teacher_source(teacher: Teacher) -> list[Fault]:
@@ -115,13 +129,27 @@ def nearest_folder(path: Path) -> Path:
     return path
 
 
+def _bare_names(recipe: Mapping[str, Any]) -> dict[str, str]:
+    found = {key: recipe.get(key) for key in _PARTS}
+    return {key: value for key, value in found.items() if isinstance(value, str)}
+
+
+def _incomplete(key: str, name: str) -> list[Fault]:
+    where, (table, given) = f"teacher.recipe.{key}", _PARTS[key]
+    keys: list[str] = []
+    faults = collect(lambda: keys.extend(keywords(resolve(key, table, name), given)), where)
+    node = ", ".join([f"name: {name}", *(f"{one}: ..." for one in keys)])
+    whole = f"give it with all of its keys: teacher.recipe={{{key}: {{{node}}}}}"
+    return faults or [Fault(where, f"{name!r} is not a mapping; {whole}")]
+
+
 def _recipe_parts(where: str, recipe: Any) -> list[Fault]:
     """The optimizer and the schedule of a recipe, as far as it has them."""
     found = _mapping(recipe)
-    optimizer, schedule = found.get("optimizer"), found.get("schedule")
     return [
-        *_registered(f"{where}.optimizer", optimizer, "optimizer", OPTIMIZERS, OPTIMIZER_GIVEN),
-        *_registered(f"{where}.schedule", schedule, "schedule", SCHEDULES),
+        fault
+        for key, (table, given) in _PARTS.items()
+        for fault in _registered(f"{where}.{key}", found.get(key), key, table, given)
     ]
 
 

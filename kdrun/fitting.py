@@ -13,37 +13,45 @@ from kdrun.core.errors import Fault, collect, nearest
 from kdrun.core.taps import place_taps
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
-from kdrun.engine.learners import covers
+from kdrun.engine.learners import Learners, covers
 from kdrun.model.vision import load_pretrained
 from kdrun.stage.plan import teacher_recipe
+from kdrun.stage.state_dict import fill, read_checkpoint
 from kdrun.stage.take import artefact_folder, load_teacher
 from kdrun.stage.train import build_loss, seat
 
+_RECIPES = {"recipe", "teacher", "teacher.recipe"}
 _SPARE = 1.2  # how much more disk is asked for than is estimated
 
 
-def fit(config: Config, data: Data, sound: set[str]) -> list[Fault]:
+def fit(config: Config, info: DataInfo, data: Data | None, sound: set[str]) -> list[Fault]:
     """All that the data can prove wrong in a config.
 
     Args:
         config: only its sound keys are looked at.
-        data: the splits.
+        info: what is known of the data.
+        data: the splits; None where they could not be made, which others have told.
         sound: the keys whose settings have no fault of their own.
     """
     faults: list[Fault] = []
     built: dict[str, nn.Module] = {}
+    fewest = _fewest(config, data) if data is not None and sound >= _RECIPES else {}
     for role in ("teacher", "student"):
         if role in sound:
-            network, found = try_network(role, config, data.info)
+            network, found = try_network(role, config, info)
             faults += found
             built |= {role: network} if network is not None else {}
-    if {"recipe", "teacher", "teacher.recipe"} <= sound:
+            if found:
+                fewest.pop(role, None)  # what can't take the images can't be trained on them
+    if data is not None and sound >= _RECIPES:
         faults += _batches(config, data)
     if "teacher" in built:
-        faults += _teacher_source(config, built["teacher"], data)
+        faults += _teacher_start(config, built["teacher"], info, data, fewest.get("teacher"))
     if "student" in built:
+        frozen = tuple(config.student.freeze)
         faults += _freezing(config, built["student"])
-    if len(built) == 2 and not faults:
+        faults += _training("student", built["student"], info, fewest.get("student"), frozen)
+    if data is not None and len(built) == 2 and not faults:
         faults += _together(config, data, built, sound)
     return faults
 
@@ -52,15 +60,23 @@ def try_network(role: str, config: Config, info: DataInfo) -> tuple[nn.Module | 
     """Build a network and run it once.
 
     Returns:
-        The network, None where it can't be built or can't take the images; and the faults.
+        The network, None where it can't be built; and the faults, those of images that it can't
+        take among them.
     """
     network: Network = getattr(config, role)
     made: list[nn.Module] = []
     faults = collect(lambda: made.append(model.build(network.node, info)), role)
-    faults += [one for module in made for one in model.check_forward(role, module, info)]
-    if faults:
-        return None, faults
-    return made[0], _taps(role, network, made[0])
+    for module in made:
+        faults += model.check_forward(role, module, info) or _taps(role, network, module)
+    return (made[0] if made else None), faults
+
+
+def as_trained(network: nn.Module, frozen: tuple[str, ...]) -> nn.Module:
+    """The network in the mode that it is trained in: what is frozen stays in eval mode."""
+    learners = Learners(network, build_loss({"name": "ce"}), frozen)
+    learners.choose(("student.*",))
+    learners.train()
+    return network
 
 
 def _taps(role: str, network: Network, module: nn.Module) -> list[Fault]:
@@ -90,28 +106,57 @@ def _batches(config: Config, data: Data) -> list[Fault]:
     ]
 
 
-def _teacher_source(config: Config, built: nn.Module, data: Data) -> list[Fault]:
+def _fewest(config: Config, data: Data) -> dict[str, int]:
+    """The fewest samples that a step computes at once, by role; batches are whole ones."""
+    recipes = {"teacher": teacher_recipe(config), "student": config.recipe}
+    return {
+        role: min(recipe.batch_size, data.train.size) // recipe.accumulate
+        for role, recipe in recipes.items()
+    }
+
+
+def _teacher_start(
+    config: Config, built: nn.Module, info: DataInfo, data: Data | None, fewest: int | None
+) -> list[Fault]:
+    """What the teacher is taken from, or whether it can be trained."""
     teacher = config.teacher
     if teacher_source(teacher):
         return []  # told already: it is not there
     if teacher.run:
         folder = artefact_folder(Path(teacher.run))
-        return collect(lambda: _load(teacher, folder, data), "teacher.run")
+        return collect(lambda: _take(teacher, folder, data), "teacher.run")
     if teacher.checkpoint:
         path = Path(teacher.checkpoint)
-        return collect(lambda: _load(teacher, path, data), "teacher.checkpoint")
+        return collect(
+            lambda: fill(built, read_checkpoint(path), teacher.name, path), "teacher.checkpoint"
+        )
     if teacher.weights:
-        weights = teacher.weights
-        return collect(lambda: _pretrain(built, teacher.name, weights), "teacher.weights")
-    return []
+        weights, left = teacher.weights, list[str]()
+        faults = collect(
+            lambda: left.extend(load_pretrained(built, teacher.name, weights)), "teacher.weights"
+        )
+        if faults or not left:
+            return faults  # weights that are all there are not trained on
+    return _training("teacher", built, info, fewest)
 
 
-def _load(teacher: Network, path: Path, data: Data) -> None:
-    load_teacher(teacher, path, data)
+def _take(teacher: Network, folder: Path, data: Data | None) -> None:
+    if data is not None:  # an artefact knows the names of its classes, and only data do
+        load_teacher(teacher, folder, data)
 
 
-def _pretrain(built: nn.Module, name: str, weights: str) -> None:
-    load_pretrained(built, name, weights)
+def _training(
+    role: str,
+    network: nn.Module,
+    info: DataInfo,
+    fewest: int | None,
+    frozen: tuple[str, ...] = (),
+) -> list[Fault]:
+    """Whether a network can be trained on parts of so few samples."""
+    if not fewest:
+        return []
+    as_trained(network, frozen)
+    return model.check_training(role, network, info, fewest)
 
 
 def _freezing(config: Config, student: nn.Module) -> list[Fault]:

@@ -33,9 +33,10 @@ def launch(words: Sequence[str], screen: Screen) -> int:
         ConfigError: something is wrong; nothing was written.
     """
     command = read_command(words)
-    if _plugins(command.settings):
-        offer_plugins()
+    broken = _plugins(command.settings)
     if command.looks:
+        if broken:
+            raise ConfigError(broken)
         return _look(command)
     jobs = read_jobs(command.settings, command.multirun, command.folders)
     plans = _check(jobs, _parallel(command.settings))
@@ -207,11 +208,19 @@ def _quoted(path: Path) -> str:
     return f"'{text}'"
 
 
-def _plugins(words: Sequence[str]) -> list[str]:
-    """Install the plugins that the words name, before names are looked up."""
+def _plugins(words: Sequence[str]) -> list[Fault]:
+    """Install the plugins that the words name, before names are looked up, and offer their parts.
+
+    Those that are faulty are found again, among all other faults, when the config is checked.
+    """
     given = [word.partition("=")[2] for word in words if word.startswith("plugins=")]
     names = given[-1].strip("[]").split(",") if given else []
-    return install_plugins(name.strip(" '\"") for name in names if name.strip())
+    try:
+        if install_plugins(name.strip(" '\"") for name in names if name.strip()):
+            offer_plugins()
+    except ConfigError as error:
+        return list(error.faults)
+    return []
 
 
 def _parallel(words: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ from kdrun.core.types import Inputs
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.lesson import Session
 from kdrun.engine.watch import make_watch
+from kdrun.fitting import as_trained
 from kdrun.measure.cost import macs, parameters
 from kdrun.runner import Plan
 from kdrun.stage.train import Train, build_network
@@ -62,16 +63,16 @@ def _estimate(stage: object, network: nn.Module, plan: Plan, session: Session) -
         return "as it is"
     device, size = plan.hardware.device, stage.recipe.batch_size
     batch = next(iter(plan.data.train.batches(size, dtype=plan.hardware.dtype)))
-    seconds = _step_seconds(network.to(device), batch.inputs, plan, backward=True)
+    learner = as_trained(network.to(device), stage.frozen)
+    seconds = _step_seconds(learner, batch.inputs, plan, backward=True)
     if stage.loss["name"] != "ce":
         teacher = build_network(plan.config.teacher.node, plan.data, 0, "teacher").to(device)
-        seconds += _step_seconds(teacher, batch.inputs, plan, backward=False)
+        seconds += _step_seconds(teacher.eval(), batch.inputs, plan, backward=False)
     total = seconds * plan.data.train.steps(size) * _epochs(stage, plan)
     return f"{total:.0f} s" if total < 120 else f"{total / 60:.0f} min"
 
 
 def _step_seconds(network: nn.Module, inputs: Inputs, plan: Plan, backward: bool) -> float:
-    network.train()
     for step in range(_TIMED_STEPS + 1):
         if step == 1:  # the first one warms up
             started = time.perf_counter()

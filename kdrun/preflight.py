@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from kdrun import checks, dataset
-from kdrun.core.config import Config
+from kdrun.core.config import Config, plain
 from kdrun.core.device import Hardware, choose_hardware
 from kdrun.core.errors import ConfigError, Fault, collect
 from kdrun.core.plugins import install_plugins
@@ -36,6 +36,7 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     Raises:
         ConfigError: with every fault that was found.
     """
+    tree = plain(tree)
     plugins: list[str] = []
     faults = collect(lambda: plugins.extend(_install(tree.get("plugins"))), "plugins")
     config, broken = _bind(tree)
@@ -47,11 +48,12 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     sound -= _keys(faults)
     faults += around
     data = _try(faults, lambda: load_data(config.dataset)) if "dataset" in sound else None
+    info = _known(config, data) if "dataset" in sound else None
     hardware = None
-    if {"device", "precision", "threads"} <= sound:
-        hardware = _try(faults, lambda: _hardware(config, jobs, data))
-    if data is not None:
-        faults += fit(config, data, sound)
+    if "device" in sound:
+        hardware = _try(faults, lambda: _hardware(config, sound, jobs, data))
+    if info is not None:
+        faults += fit(config, info, data, sound)
     if faults or data is None or hardware is None:
         raise ConfigError(faults)
     tree = {
@@ -94,6 +96,15 @@ def _info(config: Config) -> DataInfo:
     return dataset.preview(config.dataset) or load_data(config.dataset).info
 
 
+def _known(config: Config, data: Data | None) -> DataInfo | None:
+    """What is known of a dataset, also where it can't be used as the config asks."""
+    if data is not None:
+        return data.info
+    found: list[DataInfo | None] = [None]
+    collect(lambda: found.append(dataset.preview(config.dataset)))
+    return found[-1] if found[-1] is not None and found[-1].num_classes > 1 else None
+
+
 def load_data(node: Mapping[str, Any]) -> Data:
     """The splits that a dataset node describes; read once in a process.
 
@@ -132,6 +143,7 @@ def _about_settings(config: Config) -> Questions:
     return [
         ({"teacher"}, lambda: checks.network_settings("teacher", config.teacher)),
         ({"student"}, lambda: checks.network_settings("student", config.student)),
+        ({"teacher"}, lambda: checks.teacher_recipe_names(config.teacher)),
         ({"teacher", "recipe"}, lambda: checks.teacher_recipe_keys(config)),
         ({"stop", "controls"}, lambda: checks.stop_rule(config)),
     ]
@@ -159,10 +171,13 @@ def _keys(faults: Iterable[Fault]) -> set[str]:
     }
 
 
-def _hardware(config: Config, jobs: int, data: Data | None) -> Hardware:
+def _hardware(config: Config, sound: set[str], jobs: int, data: Data | None) -> Hardware:
+    """The machine as the config asks for it; faulty keys hide nothing that the others show."""
     readers = getattr(data.train.feed, "workers", 0) if data is not None else 0
     readers = readers if isinstance(readers, int) else 0
-    return choose_hardware(config.device, config.precision, config.threads, jobs, readers)
+    precision = config.precision if "precision" in sound else "auto"
+    threads = config.threads if "threads" in sound else "auto"
+    return choose_hardware(config.device, precision, threads, jobs, readers)
 
 
 @cache

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kdrun.choices import conf_folder, offer_models
 from kdrun.config_files import add_folders, foreign_code
+from kdrun.core.config import plain
 from kdrun.core.errors import Fault, UserError
 from kdrun.unknown import options_of, unknown_choice, unknown_key
 
@@ -152,18 +153,9 @@ def _compose(overrides: Sequence[Override]) -> DictConfig:
 def _tree(config: DictConfig) -> dict[str, Any]:
     """The config without Hydra's own node, as plain dicts and lists."""
     HydraConfig.instance().set_config(config)  # for values that refer to it
-    plain = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    tree = _resolve(lambda: OmegaConf.to_container(plain, resolve=True, throw_on_missing=False))
-    return _given(tree)
-
-
-def _given(node: Any) -> Any:
-    """A tree without the keys whose value is missing, which then "must be given"."""
-    if isinstance(node, list):
-        return [_given(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    return {str(key): _given(value) for key, value in node.items() if value != "???"}
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    tree = _resolve(lambda: OmegaConf.to_container(own, resolve=True, throw_on_missing=False))
+    return plain(tree)
 
 
 def _resolve(find: Callable[[], Any]) -> Any:

@@ -14,6 +14,8 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -39,6 +41,7 @@ _DEVICE = _spelled(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, mps, cuda or cuda
 Name = Annotated[str, AfterValidator(_NAME)]
 Device = Annotated[str, AfterValidator(_DEVICE)]
 Node = dict[str, Any]
+MISSING = "???"  # stands in YAML for a value that must be given
 
 
 class Section(BaseModel):
@@ -125,6 +128,14 @@ class Recipe(Section):
             return self.epochs
         return max(1, min(self.epochs, self.max_steps // steps))
 
+    @field_validator("optimizer", "schedule", mode="before")
+    @classmethod
+    def _whole_part(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str):
+            hint = {"hint": f"recipe/{info.field_name}={value}"}
+            raise PydanticCustomError("choice", "is not a mapping; by name: {hint}", hint)
+        return value
+
     @model_validator(mode="after")
     def _whole_parts(self) -> Self:
         if self.accumulate > self.batch_size:
@@ -133,6 +144,19 @@ class Recipe(Section):
                 " as accumulate asks"
             )
         return self
+
+
+def shortened(recipe: Recipe, steps: int) -> str | None:
+    """Why fewer epochs are trained than the recipe asks for, in a sentence; None if all are.
+
+    Args:
+        recipe: with `epochs` and `max_steps`.
+        steps: of one epoch.
+    """
+    epochs = recipe.epochs_of(steps)
+    if epochs == recipe.epochs:
+        return None
+    return f"recipe.max_steps={recipe.max_steps} allows {epochs} of the {recipe.epochs} epochs"
 
 
 class StopWhen(Section):
@@ -201,3 +225,17 @@ class Config(Section):
     def slug(self) -> str:
         """What the run is called in its folder's name."""
         return self.name or f"{self.teacher.name}-{self.student.name}-{self.loss['name']}"
+
+
+def plain(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A composed config as JSON has it: keys are text, and one without a value is not there.
+
+    YAML reads `{0: [0, 1], odd: [2, 3]}` with keys of two kinds, which nothing can sort.
+    """
+    return {str(key): _plain(value) for key, value in tree.items() if value != MISSING}
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    return plain(node) if isinstance(node, Mapping) else node

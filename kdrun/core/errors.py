@@ -54,6 +54,10 @@ class DamagedFile(KdrunError):
     status = 9
 
 
+class BadSample(KdrunError):
+    """A file of the dataset that turned out to be of no use in the middle of a run."""
+
+
 class Interrupted(KdrunError):
     """The user or the system asked the run to stop; it can be resumed.
 

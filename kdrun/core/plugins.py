@@ -1,11 +1,12 @@
 """Parts from outside: modules that hold tables of their own models, losses and datasets."""
 
 from collections.abc import Iterable
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import ModuleType
 
-from kdrun.core.errors import UserError
+from kdrun.core.errors import ConfigError, UserError, collect
 
 ENTRY_POINTS = "kdrun.plugins"
 TABLES = {
@@ -24,13 +25,22 @@ def install_plugins(names: Iterable[str]) -> list[str]:
         The names of the plugins, to be printed.
 
     Raises:
-        UserError: a module can't be imported, has no table, or takes a name that is taken.
+        ConfigError: modules can't be imported, have no table, or take a name that is taken.
     """
-    found = {name: _import(name) for name in names}
-    found |= {point.name: _import(point.module) for point in entry_points(group=ENTRY_POINTS)}
-    for name, module in found.items():
-        _install(name, module)
-    return list(found)
+    places = {name: name for name in names}
+    places |= {point.name: point.module for point in entry_points(group=ENTRY_POINTS)}
+    faults = [
+        fault
+        for name, place in places.items()
+        for fault in collect(partial(_add, name, place), "plugins")
+    ]
+    if faults:
+        raise ConfigError(faults)
+    return list(places)
+
+
+def _add(name: str, place: str) -> None:
+    _install(name, _import(place))
 
 
 def _import(name: str) -> ModuleType:

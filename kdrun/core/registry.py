@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from kdrun.core.config import MISSING
 from kdrun.core.errors import Fault, UserError, nearest
 from kdrun.core.sentences import faults_of
 
 _OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-MISSING = "???"  # stands in YAML for a value that must be given
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 

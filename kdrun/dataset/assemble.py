@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,13 +12,14 @@ from kdrun.core.registry import resolve
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data, Normalizer, Split
 from kdrun.dataset.feed import Feed, MemoryFeed, StreamFeed
+from kdrun.dataset.image import Unreadable
 from kdrun.dataset.pictures import Files, Pictures, Raw, Tensors
 from kdrun.dataset.record import describe, digest
 from kdrun.dataset.reshape import (
+    check_headers,
     frame_files,
     into_memory,
     nbytes,
-    require_one_size,
     reshape_images,
 )
 from kdrun.dataset.select import choose_classes
@@ -62,7 +64,11 @@ def _bring_to_shape(parts: Parts, common: Common) -> Parts:
     train = parts["train"].pictures
     frame = None
     if isinstance(train, Files):
-        frame = frame_files(train, common.image_size, common.channels)
+        try:
+            frame = frame_files(train, common.image_size, common.channels)
+        except Unreadable:
+            _each(parts, check_headers)  # which names the others too
+            raise
 
     def bring(pictures: Pictures) -> Pictures:
         if isinstance(pictures, Files):
@@ -72,10 +78,7 @@ def _bring_to_shape(parts: Parts, common: Common) -> Parts:
     parts = _each(parts, bring)
     if _fits(parts, common):
         return _each(parts, into_memory)
-    for part in parts.values():
-        if isinstance(part.pictures, Files):
-            require_one_size(part.pictures)
-    return parts
+    return _each(parts, check_headers)
 
 
 def _fits(parts: Parts, common: Common) -> bool:
@@ -169,6 +172,18 @@ def _check_beside_pictures(common: Common, pictures: Pictures, shape: tuple[int,
 
 
 def _each(parts: Parts, change: Callable[[Pictures], Pictures]) -> Parts:
-    return {
-        purpose: replace(part, pictures=change(part.pictures)) for purpose, part in parts.items()
-    }
+    """All parts changed.
+
+    Raises:
+        Unreadable: names the unreadable pictures of all parts.
+    """
+    changed: Parts = {}
+    unreadable: list[tuple[Path, str]] = []
+    for purpose, part in parts.items():
+        try:
+            changed[purpose] = replace(part, pictures=change(part.pictures))
+        except Unreadable as error:
+            unreadable += error.found
+    if unreadable:
+        raise Unreadable(unreadable)
+    return changed

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from kdrun.core.errors import KdrunError, UserError
+from kdrun.core.errors import BadSample, KdrunError, UserError
 from kdrun.dataset.augment import crop_and_flip
 from kdrun.dataset.pictures import Files, Pictures
 from kdrun.dataset.settings import Augment
@@ -112,7 +112,7 @@ class StreamFeed:
         """Read ahead.
 
         Raises:
-            UserError: a picture can't be read; it is named.
+            BadSample: a picture can't be read; it is named.
             WorkerDied: a worker process was killed or crashed.
         """
         loader = DataLoader(
@@ -126,7 +126,7 @@ class StreamFeed:
         try:
             for answer in loader:
                 if isinstance(answer, _Failure):
-                    raise UserError(*answer.lines)
+                    raise BadSample(*answer.lines)
                 yield answer.to(self.device, non_blocking=True)
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
@@ -143,7 +143,7 @@ class StreamFeed:
 
 @dataclass(frozen=True)
 class _Failure:
-    """A user's error on its way out of a worker; torch would bury it in a traceback."""
+    """A complaint on its way out of a worker; torch would bury it in a traceback."""
 
     lines: tuple[str, ...]
 

@@ -14,6 +14,8 @@ from kdrun.core.errors import UserError
 from kdrun.dataset.pictures import Files, Raw
 from kdrun.dataset.settings import Folder
 
+_NAMED = 5  # of many empty folders
+
 Center = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -66,11 +68,16 @@ def list_pictures(folder: Path, classes: list[str], center: float) -> Files:
             f"the folder {str(folder)!r} has the class {unknown[0]!r}, which training has not.",
             "  the class folders of train/, val/ and test/ must have the same names",
         )
-    found = [
-        (os.fsencode(path.relative_to(folder)), path.stat().st_size, label)
+    pictures = {
+        label: sorted(_walk(folder / name))
         for label, name in enumerate(classes)
         if (folder / name).is_dir()
-        for path in _pictures_of(folder / name)
+    }
+    _refuse_empty([folder / classes[label] for label, paths in pictures.items() if not paths])
+    found = [
+        (os.fsencode(path.relative_to(folder)), path.stat().st_size, label)
+        for label, paths in pictures.items()
+        for path in paths
     ]
     if not found:
         raise UserError(
@@ -81,14 +88,18 @@ def list_pictures(folder: Path, classes: list[str], center: float) -> Files:
     return Files(folder, np.array(names), np.array(sizes), torch.tensor(labels), center)
 
 
-def _pictures_of(folder: Path) -> list[Path]:
-    found = sorted(_walk(folder))
-    if not found:
-        raise UserError(
-            f"the class folder {str(folder)!r} has no pictures.",
-            f"  put some in ({', '.join(IMG_EXTENSIONS)}) or delete it",
-        )
-    return found
+def _refuse_empty(folders: list[Path]) -> None:
+    if not folders:
+        return
+    named = ", ".join(repr(str(folder)) for folder in folders[:_NAMED])
+    more = f" and {len(folders) - _NAMED} more" if folders[_NAMED:] else ""
+    one = len(folders) == 1
+    raise UserError(
+        f"the class folder {named} has no pictures."
+        if one
+        else f"{len(folders)} class folders have no pictures: {named}{more}.",
+        f"  put some in ({', '.join(IMG_EXTENSIONS)}) or delete {'it' if one else 'them'}",
+    )
 
 
 def _walk(folder: Path) -> Iterator[Path]:

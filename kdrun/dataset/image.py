@@ -1,5 +1,6 @@
 """One picture file: opened, brought to channels and size, with errors that name the file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,27 @@ from kdrun.core.errors import UserError
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 _MODES = {1: "L", 3: "RGB"}
 _GREY = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L"}
+_NAMED = 5  # of many unreadable files
+
+
+class Unreadable(UserError):
+    """Files that can't be read as pictures, each with the reason."""
+
+    def __init__(self, found: Sequence[tuple[Path, str]]) -> None:
+        self.found = tuple(found)
+        if len(self.found) == 1:
+            path, reason = self.found[0]
+            head, what = f"the picture {str(path)!r} can't be read: {reason}.", "it"
+        else:
+            head, what = f"{len(self.found)} pictures can't be read.", "them"
+        named = self.found[:_NAMED] if what == "them" else ()
+        more = len(self.found) - _NAMED
+        super().__init__(
+            head,
+            *(f"  {str(path)!r}: {reason}" for path, reason in named),
+            *([f"  and {more} more"] if more > 0 else []),
+            f"  mend {what} or take {what} out of the folder",
+        )
 
 
 @dataclass(frozen=True)
@@ -39,26 +61,26 @@ def read_image(path: Path, channels: int) -> Image.Image:
     """Decode a file into grey or RGB, 8 bits a channel.
 
     Raises:
-        UserError: the file can't be read as a picture.
+        Unreadable: the file is no picture.
     """
     try:
         with Image.open(path) as image:
             return _convert(image, _MODES[channels])
     except _UNREADABLE as error:
-        raise _unreadable(path, error) from error
+        raise Unreadable([(path, str(error))]) from error
 
 
 def read_header(path: Path) -> tuple[tuple[int, int], bool]:
     """A picture's (height, width), and whether it is grey, without decoding it.
 
     Raises:
-        UserError: the file can't be read as a picture.
+        Unreadable: the file is no picture.
     """
     try:
         with Image.open(path) as image:
             return (image.height, image.width), image.mode in _GREY
     except _UNREADABLE as error:
-        raise _unreadable(path, error) from error
+        raise Unreadable([(path, str(error))]) from error
 
 
 def fit(image: Image.Image, frame: Frame) -> NDArray[np.uint8]:
@@ -111,10 +133,3 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert(mode)
-
-
-def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(
-        f"the picture {str(path)!r} can't be read: {error}.",
-        "  mend it or take it out of the folder",
-    )

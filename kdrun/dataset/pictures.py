@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kdrun.dataset.augment import crop_box
-from kdrun.dataset.image import Frame, cut, fit, read_image
+from kdrun.dataset.image import Frame, Unreadable, cut, fit, read_image
 
 _CHUNK = 16  # pictures that a thread takes at a time: handing over costs as much as a small one
 
@@ -146,8 +146,27 @@ class Raw:
         return {name: pictures for name, pictures in found.items() if pictures is not None}
 
 
-def in_threads(work: Callable[[int], Any], positions: Sequence[int]) -> Iterator[Any]:
-    """Do file work in as many threads as torch may use; Pillow decodes without Python's lock."""
+def in_threads(work: Callable[[int], Any], positions: Sequence[int]) -> list[Any]:
+    """Do file work in as many threads as torch may use; Pillow decodes without Python's lock.
+
+    Raises:
+        Unreadable: names all that can't be read.
+    """
+
+    def attempt(at: int) -> Any:
+        try:
+            return work(at)
+        except Unreadable as error:
+            return error.with_traceback(None)  # whose frames would hold what they read
+
+    done = list(_spread(attempt, positions))
+    unreadable = [pair for one in done if isinstance(one, Unreadable) for pair in one.found]
+    if unreadable:
+        raise Unreadable(unreadable)
+    return done
+
+
+def _spread(work: Callable[[int], Any], positions: Sequence[int]) -> Iterator[Any]:
     threads = torch.get_num_threads()
     if threads == 1:
         yield from map(work, positions)
@@ -159,4 +178,4 @@ def in_threads(work: Callable[[int], Any], positions: Sequence[int]) -> Iterator
 
 
 def _stack(read_one: Callable[[int], NDArray[np.uint8]], positions: Sequence[int]) -> Tensor:
-    return torch.from_numpy(np.stack(list(in_threads(read_one, positions))))
+    return torch.from_numpy(np.stack(in_threads(read_one, positions)))

@@ -1,15 +1,17 @@
 """Bring all pictures of a set to one size and number of channels, and into memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from kdrun.core.errors import UserError
+from kdrun.core.seeds import generator
 from kdrun.dataset.image import Frame, read_header
 from kdrun.dataset.pictures import Files, Pictures, Tensors, in_threads
 
+_MOST_HEADERS, _SAMPLED_HEADERS = 100_000, 10_000
 _BLOCK = 1024  # images that are resized at once: their float copies must not fill the memory
 
 
@@ -39,22 +41,38 @@ def frame_files(files: Files, image_size: int | None, channels: int | None) -> F
     return Frame(size, channels, None)
 
 
-def require_one_size(files: Files) -> None:
-    """Pictures that are read as they are have one size; looked up in all, and decoded in none.
+def check_headers(pictures: Pictures) -> Pictures:
+    """The same pictures, once their headers were read: they are decoded in the middle of a run.
+
+    All of them where they must have one size, or are few enough; else a sample, always the same,
+    as each costs an access to the disk: what is left to be found in a run is a rare single file.
 
     Raises:
-        UserError: two of them differ; both are named.
+        Unreadable: some are no pictures; they are named.
+        UserError: two differ in size, and no size is asked for; one is named.
     """
-    if files.frame is None or files.frame.shorter_side is not None:
-        return
-    for position, (size, _) in enumerate(_headers(files, range(len(files)))):
-        if size != files.frame.size:
-            (height, width), (own_height, own_width) = files.frame.size, size
+    if not isinstance(pictures, Files):
+        return pictures
+    frame = pictures.frame
+    size = frame.size if frame is not None and frame.shorter_side is None else None
+
+    def check(at: int) -> None:
+        path = pictures.path(at)
+        own, _ = read_header(path)
+        if size not in (None, own):
             raise UserError(
-                f"the pictures differ in size: most begin with {width}x{height} pixels,"
-                f" {str(files.path(position))!r} has {own_width}x{own_height}.",
-                f"  give them one: dataset.image_size={min(files.frame.size)}",
+                f"the pictures differ in size: most begin with {size[1]}x{size[0]} pixels,"
+                f" {str(path)!r} has {own[1]}x{own[0]}.",
+                f"  give them one: dataset.image_size={min(size)}",
             )
+
+    count = len(pictures)
+    if size is None and count > _MOST_HEADERS:
+        chosen = torch.randperm(count, generator=generator(0, "headers"))[:_SAMPLED_HEADERS]
+        in_threads(check, chosen.tolist())
+    else:
+        in_threads(check, range(count))
+    return pictures
 
 
 def nbytes(pictures: Pictures) -> int:
@@ -90,5 +108,5 @@ def _first_of_classes(files: Files) -> list[int]:
     return sorted({label: at for at, label in reversed(list(enumerate(labels)))}.values())
 
 
-def _headers(files: Files, positions: Sequence[int]) -> Iterator[tuple[tuple[int, int], bool]]:
+def _headers(files: Files, positions: Sequence[int]) -> list[tuple[tuple[int, int], bool]]:
     return in_threads(lambda at: read_header(files.path(at)), positions)

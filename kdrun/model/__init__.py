@@ -85,3 +85,10 @@ def check_forward(where: str, network: "nn.Module", data: "DataInfo") -> list[Fa
     from kdrun.model.dry import try_forward
 
     return try_forward(where, network, data)
+
+
+def check_training(where: str, network: "nn.Module", data: "DataInfo", samples: int) -> list[Fault]:
+    """Whether a network, in the mode it trains in, takes so few samples at a time."""
+    from kdrun.model.dry import try_training
+
+    return try_training(where, network, data, samples)

@@ -1,4 +1,6 @@
-"""One forward pass before any work, so that images too small fail in a sentence."""
+"""Forward passes before any work, so that what a network can't take fails in a sentence."""
+
+from copy import deepcopy
 
 import torch
 from torch import nn
@@ -36,13 +38,43 @@ def try_forward(where: str, network: nn.Module, data: DataInfo) -> list[Fault]:
     return [Fault(where, f"{kind} gives {told} for 2 {images}; {expected} is needed")]
 
 
+def try_training(where: str, network: nn.Module, data: DataInfo, samples: int) -> list[Fault]:
+    """Send as few images through a network as a training step may hand it.
+
+    A batch norm can't normalize a single value, which a part of one image gives it where the
+    network has shrunk the image to one pixel.
+
+    Args:
+        where: `teacher` or `student`, for the message.
+        network: in the mode that it is trained in; a copy is tried, as norms count in training.
+        data: the size of the images.
+        samples: the fewest that are computed at once.
+
+    Returns:
+        At most one fault.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]):  # for dropout and its like
+            _forward(deepcopy(network), data, min(samples, 2))  # two values are always enough
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        what = f"cannot be trained on {samples} sample{'s' if samples > 1 else ''} at a time"
+        why = "a norm of it would see one value per channel"
+        mend = "use a larger recipe.batch_size or a smaller recipe.accumulate"
+        return [Fault(where, f"{type(network).__name__} {what}: {why}; {mend}")]
+    return []
+
+
 def _answer(network: nn.Module, data: DataInfo) -> object:
-    device = next((value.device for value in network.parameters()), torch.device("cpu"))
-    images = torch.zeros(2, data.channels, *data.image_size, device=device)
     training = network.training
     try:
-        network.eval()
-        with torch.no_grad():
-            return network(images)
+        return _forward(network.eval(), data, 2)
     finally:
         network.train(training)
+
+
+@torch.no_grad()
+def _forward(network: nn.Module, data: DataInfo, samples: int) -> object:
+    device = next((value.device for value in network.parameters()), torch.device("cpu"))
+    return network(torch.zeros(samples, data.channels, *data.image_size, device=device))

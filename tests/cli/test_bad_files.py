@@ -251,3 +251,29 @@ def test_a_choice_of_a_folder_of_ones_own_is_near(refused: Refused, tmp_path: Pa
         "  no student is called 'specail'.",
         "    nearest: special        all: kdrun list models",
     ]
+
+
+def test_what_is_known_without_the_data_is_reported_with_its_faults(
+    refused: Refused, tmp_path: Path
+) -> None:
+    torch.save({"conv1.weight": torch.zeros(3, 3)}, tmp_path / "other.pt")
+    said = refused(
+        "teacher.checkpoint=other.pt",
+        "student=vgg13",
+        "dataset=fake",
+        "dataset.image_size=4",
+        "dataset.augment.crop=4",
+        before=(),
+    )
+    told = [line.split()[0] for line in said.splitlines()[1:] if line[2] != " "]
+    assert told == ["dataset.augment.crop:", "student:", "teacher.checkpoint:"]
+
+
+def test_a_network_that_fits_no_images_does_not_hide_a_foreign_checkpoint(
+    refused: Refused, tmp_path: Path
+) -> None:
+    torch.save(weights(), tmp_path / "other.pt")
+    words = ("teacher=vgg13", "teacher.checkpoint=other.pt", "dataset=fake", "dataset.image_size=4")
+    said = refused(*words, "student=mlp", before=())
+    assert "  teacher: CifarVGG cannot take 4x4 images" in said
+    assert "  teacher.checkpoint: 'other.pt' does not hold the weights of 'vgg13'" in said

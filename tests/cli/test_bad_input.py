@@ -1,7 +1,7 @@
 """Each mistake in the words is one sentence with status 2, before anything is written."""
 
 import pytest
-from tiny import Refused
+from tiny import Kdrun, Refused
 
 # word -> all that is said of it
 NAMES = {
@@ -99,9 +99,9 @@ VALUES = {
     "  nearest: head",
     "student=lenet5": "lenet5 cannot take 8x8 images: its convolutions need 12 pixels or more.\n"
     "  use larger images or a network such as resnet8",
-    "plugins=[no_such_module]": "the plugin 'no_such_module' can't be imported:"
+    "plugins=[no_such_module]": "plugins: the plugin 'no_such_module' can't be imported:"
     " No module named 'no_such_module'.",
-    "plugins=[json]": "the plugin 'json' has none of MODELS, LOSSES, DATASETS.",
+    "plugins=[json]": "plugins: the plugin 'json' has none of MODELS, LOSSES, DATASETS.",
     "loss.temperature=2,4": "'loss.temperature=2,4' holds several values.\n"
     "  to run each of them: kdrun -m loss.temperature=2,4",
     "name=${nowhere}": "the config can't be resolved: Interpolation key 'nowhere' not found",
@@ -241,4 +241,77 @@ def test_faults_of_all_jobs_are_found_before_the_first_starts(refused: Refused) 
         "  loss.temperature: 0 should be greater than 0",
         "  no student is called 'mpl'.",
         "  seed: 'x' is not a whole number",
+    ]
+
+
+NORMS = "a norm of it would see one value per channel; use a larger recipe.batch_size or a smaller"
+SINGLE = {
+    ("student=resnet18", "recipe.batch_size=1", "dataset.subset=40"): ["student"],
+    ("student=resnet18", "recipe.accumulate=64", "dataset.subset=127"): ["student"],
+    ("teacher=resnet18", "student=resnet18", "recipe.accumulate=33"): ["teacher", "student"],
+    ("teacher=resnet18", "student=mlp", "teacher.recipe={accumulate: 64}"): ["teacher"],
+}
+
+
+@pytest.mark.parametrize("words", SINGLE, ids=" ".join)
+def test_a_norm_that_would_see_a_single_value_is_found_before_training(
+    words: tuple[str, ...], refused: Refused
+) -> None:
+    said = refused("teacher=mlp", *words, before=("threads=1",))
+    told = [line.strip() for line in said.splitlines() if "would see one value" in line]
+    assert [line.partition(":")[0] for line in told] == SINGLE[words]
+    assert all(NORMS in line for line in told)
+
+
+def test_a_frozen_norm_may_see_a_single_value(kdrun: Kdrun) -> None:
+    words = ("teacher=mlp", "teacher.hidden=[8]", "student=resnet18", "recipe.batch_size=1")
+    kdrun(*words, "student.freeze=[conv1,bn1,layer1,layer2,layer3,layer4]", "check=true")
+
+
+def test_a_device_that_is_not_there_is_told_beside_a_faulty_precision(
+    refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    said = refused("device=cuda", "precision=fp8", "teacher=resnt", "threads=0")
+    assert "  device=cuda was asked for, but this PyTorch sees no CUDA device." in said
+    assert said.startswith("the config has 4 faults\n")
+
+
+def test_plugins_that_are_not_there_are_told_beside_other_faults(refused: Refused) -> None:
+    said = refused("seed=1.5", "plugins=[nope,nada]", "controls=[alon]", "checkpoint_seconds=0")
+    assert [line for line in said.splitlines()[1:] if line[2] != " "] == [
+        "  plugins: the plugin 'nope' can't be imported: No module named 'nope'.",
+        "  plugins: the plugin 'nada' can't be imported: No module named 'nada'.",
+        "  seed: 1.5 is not a whole number",
+        "  checkpoint_seconds: 0 should be greater than 0",
+        "  controls: no control is called 'alon'; there is alone",
+    ]
+    said = refused("seed=1.5", "plugins=nope")
+    assert [line for line in said.splitlines()[1:] if line[2] != " "] == [
+        "  seed: 1.5 is not a whole number",
+        "  plugins: 'nope' is not a list",
+    ]
+    said = refused("--cfg", "job", "plugins=[nope]", before=())
+    assert said.startswith("plugins: the plugin 'nope' can't be imported")
+
+
+def test_a_part_of_a_recipe_that_is_given_as_a_key_says_how_it_is_chosen(refused: Refused) -> None:
+    assert refused("recipe.schedule=multistep") == (
+        "recipe.schedule: 'multistep' is not a mapping; by name: recipe/schedule=multistep"
+    )
+    assert refused("recipe.optimizer=adam") == (
+        "recipe.optimizer: 'adam' is not a mapping; by name: recipe/optimizer=adam"
+    )
+    assert refused("teacher.recipe={optimizer: adam}") == (
+        "teacher.recipe.optimizer: 'adam' is not a mapping; give it with all of its keys:"
+        " teacher.recipe={optimizer: {name: adam, betas: ..., eps: ...}}"
+    )
+    assert refused("teacher.recipe={schedule: cosin}") == (
+        "teacher.recipe.schedule: no schedule is called 'cosin'.\n  nearest: cosine"
+    )
+    said = refused("recipe.schedule=multistep", "teacher.recipe={optimizer: adam}")
+    assert [line.partition(":")[0] for line in said.splitlines()[1:]] == [
+        "  recipe.schedule",
+        "  teacher.recipe.optimizer",
     ]

@@ -10,7 +10,17 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from kdrun.core.config import Config, Evaluate, Latency, Recipe, Stop, Student, Taps, Teacher
+from kdrun.core.config import (
+    Config,
+    Evaluate,
+    Latency,
+    Recipe,
+    Stop,
+    Student,
+    Taps,
+    Teacher,
+    shortened,
+)
 from kdrun.core.registry import check_model, check_node, keywords, resolve
 from kdrun.engine.optimizers import GIVEN, OPTIMIZERS
 from kdrun.engine.schedules import SCHEDULES
@@ -257,3 +267,18 @@ def test_a_missing_section_says_so(tree):
     assert faults({key: value for key, value in tree.items() if key != "loss"}) == [
         "loss: must be given"
     ]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "max_steps", "steps", "said"),
+    [
+        (20, 6000, 843, "recipe.max_steps=6000 allows 7 of the 20 epochs"),
+        (20, 3, 20, "recipe.max_steps=3 allows 1 of the 20 epochs"),
+        (1, 3, 20, None),
+        (20, 6000, 300, None),
+        (20, None, 843, None),
+    ],
+)
+def test_a_recipe_that_is_cut_short_says_so(tree, epochs, max_steps, steps, said):
+    changed = {**tree["recipe"], "epochs": epochs, "max_steps": max_steps}
+    assert shortened(Recipe.model_validate(changed), steps) == said

@@ -101,13 +101,14 @@ def test_a_plugin_that_does_not_fit_is_refused(write, monkeypatch, text, sentenc
     monkeypatch.delitem(__import__("sys").modules, name, raising=False)
     with pytest.raises(UserError) as error:
         install_plugins([name])
-    assert error.value.lines[0].startswith(sentence)
+    assert error.value.lines[0].startswith(f"plugins: {sentence}")
 
 
 def test_a_plugin_that_is_not_there_is_refused():
     with pytest.raises(UserError) as error:
         install_plugins(["no_such_plugin"])
-    assert error.value.lines == (
-        "the plugin 'no_such_plugin' can't be imported: No module named 'no_such_plugin'.",
-        "  plugins are modules on the Python path: PYTHONPATH=. kdrun plugins=[my_module]",
+    assert str(error.value) == (
+        "plugins: the plugin 'no_such_plugin' can't be imported: No module named"
+        " 'no_such_plugin'.\n"
+        "  plugins are modules on the Python path: PYTHONPATH=. kdrun plugins=[my_module]"
     )

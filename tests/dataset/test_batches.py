@@ -9,7 +9,7 @@ from torch.utils.data import get_worker_info
 from torchvision import transforms
 
 from kdrun import dataset
-from kdrun.core.errors import UserError
+from kdrun.core.errors import BadSample, UserError
 from kdrun.core.types import Batch
 from kdrun.dataset.data import Data, Normalizer, Split
 from kdrun.dataset.feed import MemoryFeed, StreamFeed, WorkerDied
@@ -219,9 +219,10 @@ def test_a_dead_worker_ends_the_run_with_a_sentence(data):
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_an_error_in_a_worker_arrives_as_it_was(data):
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(BadSample) as caught:
         list(broken(data.train, "raise").batches(16))
     assert caught.value.lines == ("the picture 'cat.jpg' can't be read.", "  mend it")
+    assert caught.value.status == 1
 
 
 def test_normalizer_keeps_grey_and_rectangular_images_right():

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from kdrun import dataset
-from kdrun.core.errors import ConfigError, UserError
+from kdrun.core.errors import BadSample, ConfigError, UserError
 from kdrun.dataset.feed import MemoryFeed, StreamFeed
 
 
@@ -237,8 +237,50 @@ def test_an_unreadable_picture_is_named_while_streaming(node, folder):
     data = load(node, root, memory_limit=0.0)
     file = root / "train" / "dog" / "002.png"
     file.write_bytes(file.read_bytes()[:60])
-    with pytest.raises(UserError, match=r"002\.png' can't be read"):
+    with pytest.raises(BadSample, match=r"002\.png' can't be read"):
         list(data.train.batches(4))
+
+
+@pytest.mark.parametrize("limit", [4.0, 0.0])
+@pytest.mark.parametrize("first", [0, 1])
+def test_all_unreadable_pictures_are_named(node, folder, limit, first):
+    root = write_three_parts(folder)
+    files = [root / "train/cat" / f"{at:03}.png" for at in range(first, 5)]
+    files += [root / "val/dog/001.png", root / "test/cat/000.png"]
+    for file in files:
+        file.write_bytes(b"hello")
+    said = sentence(node, root, memory_limit=limit, mean=[0.5] * 3, std=[0.5] * 3).splitlines()
+    assert said[0] == f"{len(files)} pictures can't be read."
+    assert [line.partition(": ")[0] for line in said[1:6]] == [f"  '{file}'" for file in files[:5]]
+    assert said[6:] == [
+        f"  and {len(files) - 5} more",
+        "  mend them or take them out of the folder",
+    ]
+
+
+def test_of_very_many_pictures_a_sample_is_opened(node, folder, monkeypatch):
+    monkeypatch.setattr("kdrun.dataset.reshape._MOST_HEADERS", 4)
+    monkeypatch.setattr("kdrun.dataset.reshape._SAMPLED_HEADERS", 3)
+    opened = []
+
+    def read_header(path):
+        opened.append(path)
+        return (8, 8), False
+
+    monkeypatch.setattr("kdrun.dataset.reshape.read_header", read_header)
+    words = {"memory_limit": 0.0, "image_size": 8, "channels": 3}
+    load(node, write_three_parts(folder), **words)
+    assert len(opened) == 3 + 3 + 4  # of 12 for training, 6 for validation, and all 4 for test
+
+
+def test_all_empty_class_folders_are_named(node, folder):
+    root = write_three_parts(folder)
+    for name in "abcdefg":
+        (root / "train" / name).mkdir()
+    named = ", ".join(f"'{root}/train/{name}'" for name in "abcde")
+    said = sentence(node, root).splitlines()
+    assert said[0] == f"7 class folders have no pictures: {named} and 2 more."
+    assert said[1].endswith(" or delete them")
 
 
 def test_imagenet_names_its_folders_and_archives(node, tmp_path):

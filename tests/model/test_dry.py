@@ -50,3 +50,23 @@ def test_the_network_stays_as_it_was():
     assert model.check_forward("student", network, images(8)) == []
     assert network.training
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+def test_a_norm_over_a_single_value_is_a_fault_in_training():
+    network = build("resnet18", images(8)).train()
+    (fault,) = model.check_training("student", network, images(8), samples=1)
+    assert str(fault) == (
+        "student: ResNet cannot be trained on 1 sample at a time: a norm of it would see one value"
+        " per channel; use a larger recipe.batch_size or a smaller recipe.accumulate"
+    )
+    assert model.check_training("student", network, images(8), samples=2) == []
+    assert model.check_training("student", network.eval(), images(8), samples=1) == []
+
+
+def test_training_is_tried_without_a_trace():
+    network = build("resnet8", images(8)).train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    state = torch.random.get_rng_state()
+    assert model.check_training("student", network, images(8), samples=3) == []
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+    assert torch.equal(state, torch.random.get_rng_state())

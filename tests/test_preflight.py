@@ -1,0 +1,23 @@
+"""What a checked config resolves to, however it was composed."""
+
+from omegaconf import OmegaConf
+from tiny import TINY
+
+from kdrun.core.folder import fingerprint
+from kdrun.preflight import check
+from kdrun.words import read_jobs
+
+
+def test_a_sweep_and_a_single_run_have_the_same_config() -> None:
+    """Hydra hands a job of a sweep its keys as YAML has them: 0 is a number, and odd is text."""
+    words = (*TINY, "dataset.class_map={0:[0,1],odd:[2,3]}", "dataset.subset=64")
+    (job,) = read_jobs(words, multirun=False)
+    composed = OmegaConf.create(
+        {**job.tree, "dataset": {**job.tree["dataset"], "class_map": {0: [0, 1], "odd": [2, 3]}}}
+    )
+    tree = OmegaConf.to_container(composed)
+    assert isinstance(tree, dict)
+    swept, single = check(tree), check(job.tree)
+    assert swept.tree == single.tree
+    assert fingerprint(swept.tree) == fingerprint(single.tree)
+    assert swept.data.info.classes == ("0", "odd")
