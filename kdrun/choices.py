@@ -76,4 +76,5 @@ def _given(table: str) -> tuple[str, ...]:
     """Parameters that kdrun passes itself, or that every dataset has."""
     if table == "MODELS":
         return (*import_module("kdrun.model").GIVEN, "name")
-    return import_module("kdrun.dataset.settings").GIVEN if table == "DATASETS" else ()
+    common = import_module("kdrun.dataset.settings").Common.model_fields
+    return tuple(common) if table == "DATASETS" else ()

@@ -29,8 +29,7 @@ def report_plan(plan: Plan, screen: Screen) -> None:
     session = plan.session(screen, Interrupt(), make_watch("none", Path()))
     info = plan.data.info
     screen.say(f"plan of {plan.config.slug}; nothing was written")
-    screen.say("\n".join(plan.means))
-    screen.say("\n".join(plan.data.notes))
+    screen.say("\n".join([plan.hardware.reason, *plan.notes, *plan.data.notes]))
     prints = plan.fingerprints(session)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("stage", "network", "parameters", "MACs", "epochs", "fingerprint", "takes"):

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from kdrun import checks, dataset
-from kdrun.core.config import Config, plain
+from kdrun.core.config import Config, plain, shortened
 from kdrun.core.device import Hardware, choose_hardware
 from kdrun.core.errors import ConfigError, Fault, collect
 from kdrun.core.plugins import install_plugins
@@ -18,7 +18,7 @@ from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.fitting import fit, try_network
 from kdrun.runner import Plan
-from kdrun.stage.plan import plan_stages
+from kdrun.stage.plan import plan_stages, teacher_recipe
 
 _RECIPE = "teacher.recipe"
 
@@ -56,13 +56,21 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
         faults += fit(config, info, data, sound)
     if faults or data is None or hardware is None:
         raise ConfigError(faults)
-    tree = {
-        **tree,
+    chosen = {
         "device": str(hardware.device),
         "precision": hardware.precision,
         "threads": hardware.threads,
     }
-    return Plan(config, tree, data.to(hardware.device), hardware, plan_stages(config), plugins)
+    data, notes = data.to(hardware.device), _notes(config, data, plugins)
+    return Plan(config, {**tree, **chosen}, data, hardware, plan_stages(config), notes)
+
+
+def _notes(config: Config, data: Data, plugins: list[str]) -> list[str]:
+    """What was named from outside, and whether fewer epochs are trained than were asked for."""
+    recipes = (config.recipe, teacher_recipe(config))
+    short = [shortened(recipe, data.train.steps(recipe.batch_size)) for recipe in recipes]
+    named = [f"plugins: {', '.join(plugins)}"] if plugins else []
+    return [*named, *dict.fromkeys(sentence for sentence in short if sentence)]
 
 
 def check_network(

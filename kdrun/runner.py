@@ -45,7 +45,7 @@ class Plan:
         data: the splits, read.
         hardware: device, precision, threads.
         stages: what leaves models, in order.
-        plugins: modules from outside whose parts can be named.
+        notes: what the user should know before it starts: plugins, fewer epochs than asked.
     """
 
     config: Config
@@ -53,13 +53,7 @@ class Plan:
     data: Data
     hardware: Hardware
     stages: list[Stage]
-    plugins: list[str]
-
-    @property
-    def means(self) -> list[str]:
-        """What the run computes with, for the user to read at the start."""
-        named = [f"plugins: {', '.join(self.plugins)}"] if self.plugins else []
-        return [self.hardware.reason, *named]
+    notes: list[str]
 
     def session(self, screen: Screen, interrupt: Interrupt, watch: Watch) -> Session:
         return Session(
@@ -192,7 +186,7 @@ def _stages(
     bench = Bench(plan.config, plan.data, session, screen, {})
     prints = plan.fingerprints(session)
     screen.say(f"{plan.config.slug} in {folder.path}")
-    screen.say("\n".join(plan.means))
+    screen.say("\n".join([plan.hardware.reason, *plan.notes]))
     if inexact:
         screen.warn(f"not exact: resumed with {'; '.join(inexact)}")
     for stage in plan.stages:

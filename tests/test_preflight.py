@@ -21,3 +21,10 @@ def test_a_sweep_and_a_single_run_have_the_same_config() -> None:
     assert swept.tree == single.tree
     assert fingerprint(swept.tree) == fingerprint(single.tree)
     assert swept.data.info.classes == ("0", "odd")
+
+
+def test_fewer_epochs_than_asked_for_are_told_of_before_the_start() -> None:
+    words = [*TINY, "recipe.epochs=9", "recipe.max_steps=8"]
+    (job,) = read_jobs(words, multirun=False)
+    (note,) = check(job.tree).notes
+    assert note.startswith("recipe.max_steps=8 allows 2 of the 9 epochs;")

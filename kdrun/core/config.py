@@ -156,7 +156,10 @@ def shortened(recipe: Recipe, steps: int) -> str | None:
     epochs = recipe.epochs_of(steps)
     if epochs == recipe.epochs:
         return None
-    return f"recipe.max_steps={recipe.max_steps} allows {epochs} of the {recipe.epochs} epochs"
+    return (
+        f"recipe.max_steps={recipe.max_steps} allows {epochs} of the {recipe.epochs} epochs"
+        "; for all of them: recipe.max_steps=null"
+    )
 
 
 class StopWhen(Section):

@@ -144,11 +144,19 @@ def test_a_plugin_is_used_and_named_when_started_and_when_resumed(
     kdrun: Kdrun, tmp_path: Path
 ) -> None:
     (tmp_path / "my_parts.py").write_text(
-        'LOSSES = {"soft": "my_parts:Soft"}\n'
+        "import torch\n"
+        "from kdrun.dataset.pictures import Raw, Tensors\n"
         "from kdrun.loss.logits import KD\n"
+        'LOSSES = {"soft": "my_parts:Soft"}\n'
+        'DATASETS = {"stripes": "my_parts:read_stripes"}\n'
         "class Soft(KD): pass\n"
+        "def read_stripes(count: int, width: int = 8) -> Raw:\n"
+        "    targets = torch.arange(count) % 2\n"
+        "    images = (targets.view(-1, 1, 1, 1) * 200).expand(-1, width, width, 1)\n"
+        '    return Raw(("dark", "bright"), Tensors(images.to(torch.uint8), targets))\n'
     )
-    words = ("plugins=[my_parts]", "loss=soft", "loss.alpha=0.5", "loss.temperature=2", *TINY)
+    soft = ("loss=soft", "loss.alpha=0.5", "loss.temperature=2")
+    words = ("plugins=[my_parts]", *soft, "dataset=stripes", "dataset.count=400", *TINY)
     cut = kdrun(*words, status=-9, KDRUN_FAULT="step:9").stdout
     assert "plugins: my_parts" in cut
     assert "plugins: my_parts" in kdrun("resume", str(only_run(tmp_path))).stdout
