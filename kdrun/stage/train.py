@@ -132,6 +132,7 @@ class Train:
     def _record(
         self, bench: Bench, trained: Trained, notes: list[str], fingerprint: str
     ) -> dict[str, Any]:
+        best = trained.best.scores if self.recipe.select == "best" else None
         return {
             "fingerprint": fingerprint,
             "stage": self.place.name,
@@ -143,7 +144,7 @@ class Train:
             "select": self.recipe.select,
             "best_epoch": trained.best.epoch,
             "best_validation_accuracy": trained.best.accuracy,
-            "validation": trained.validation.as_dict(),
+            "validation": (best or trained.validation).as_dict(),
             "seconds": trained.seconds,
             "images_per_second": trained.images_per_second,
             "stopped": trained.stopped,

@@ -113,6 +113,26 @@ def test_the_best_epochs_weights_can_be_the_result(run_words: Run) -> None:
         assert all(torch.equal(weights(best / stage)[name], kept[name]) for name in kept)
 
 
+def validated(folder: Path, stage: str, epoch: int) -> dict[str, Any]:
+    """What a stage's measurements say of an epoch on validation."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    place = {"stage": stage, "epoch": epoch, "split": "validation"}
+    return next(line for line in lines if place.items() <= line.items())
+
+
+def test_validation_figures_are_those_of_the_weights_kept(run_words: Run) -> None:
+    words = ("recipe.lr=0.5", "recipe.epochs=5", "recipe.warmup_epochs=0")
+    epochs = set()
+    for select in ("best", "last"):
+        folder = run_words(select, *words, f"recipe.select={select}")
+        for stage, place in (("teacher", "teacher"), ("alone", "alone"), ("distill", "student")):
+            kept = record(folder / place)
+            epoch = kept["best_epoch"] if select == "best" else kept["epochs"]
+            assert kept["validation"].items() <= validated(folder, stage, epoch).items()
+            epochs.add(epoch)
+    assert len(epochs) > 1  # else it is not seen which of them was recorded
+
+
 def test_only_what_matters_changes_a_fingerprint(run_words: Run, tmp_path: Path) -> None:
     def prints(*words: str) -> dict[str, str]:
         (job,) = read_jobs([*TINY, *words], multirun=False)
