@@ -79,8 +79,11 @@ class Train:
         if whole:
             leave_as_is(bench, folder, student, self.network, f"weights {self.init}", fingerprint)
             return
-        lesson = self._lesson(bench, student, notes)
         for note in notes:
+            bench.screen.say(f"{self.place.name}: {note}")
+        told = len(notes)
+        lesson = self._lesson(bench, student, notes)
+        for note in notes[told:]:
             bench.screen.note(f"{self.place.name}: {note}")
         trained = train(lesson, bench.session, folder)
         best = self.recipe.select == "best"
@@ -166,7 +169,7 @@ def build_loss(node: Mapping[str, Any]) -> Loss:
 
 
 def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Take over each tensor whose name and shape agree; how many did, in words."""
+    """Take over each tensor whose name and shape agree; how many weights did, in words."""
     own = network.state_dict()
     fitting = {
         name: value
@@ -174,7 +177,9 @@ def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]
         if name in own and own[name].shape == value.shape
     }
     network.load_state_dict(fitting, strict=False)
-    return [f"started from {len(fitting)} of {len(own)} tensors of the teacher"]
+    learned = [name for name, _ in network.named_parameters()]
+    count = sum(name in fitting for name in learned)
+    return [f"started from {count} of {len(learned)} weights of the teacher"]
 
 
 def good_enough(

@@ -1,7 +1,7 @@
 """Where teachers come from and students start, by whole runs in this process."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ def run_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command's words in this process, into a folder that is named."""
     monkeypatch.chdir(tmp_path)
 
-    def run_here(folder: str, *words: str) -> Path:
-        (job,) = read_jobs([*TINY, *words], multirun=False)
+    def run_here(folder: str, *words: str, before: Sequence[str] = TINY) -> Path:
+        (job,) = read_jobs([*before, *words], multirun=False)
         assert not job.faults
         run(check(job.tree), Path(folder), Screen(), "test")
         return tmp_path / folder
@@ -61,6 +61,16 @@ def test_a_student_starts_from_its_teacher(run_words: Run, first: Path) -> None:
         }
         assert not any(value for name, value in moved.items() if name.startswith(hidden))
         assert all(value for name, value in moved.items() if not name.startswith(hidden))
+
+
+def test_what_a_student_starts_from_is_said(
+    run_words: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("teacher=resnet14", "student=resnet8", "student.init=teacher", "dataset.subset=64")
+    nets = [word for word in TINY if not word.startswith(("teacher", "student"))]
+    run_words("run", *words, "recipe.epochs=1", "recipe.batch_size=32", before=nets)
+    # Norms count batches in tensors of their own; those are no weights.
+    assert "alone: started from 29 of 29 weights of the teacher" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["pt", "safetensors", "wrapped"])
