@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from kdrun import model
 from kdrun.core.atomic import write_json
 from kdrun.core.errors import DamagedFile, UserError
-from kdrun.core.folder import BEST_WEIGHTS, FORMAT, MODEL, RECORD, WEIGHTS, read_record
+from kdrun.core.folder import BEST_WEIGHTS, FORMAT, MODEL, RECORD, WEIGHTS, is_complete, read_record
 from kdrun.core.types import DataInfo
 from kdrun.engine.weights import read_weights, write_weights
 
@@ -44,13 +44,25 @@ class Artefact:
     def weights(self, best: bool = False) -> dict[str, Tensor]:
         """The weights alone, checked against the record's sum."""
         name = BEST_WEIGHTS if best and self.has_best else WEIGHTS
+        self._check(name)
+        return read_weights(self.folder / name)
+
+    def check(self) -> None:
+        """Hold every file against its sum.
+
+        Raises:
+            DamagedFile: one is not what was written.
+        """
+        for name in self.record["sums"]:
+            self._check(name)
+
+    def _check(self, name: str) -> None:
         path = self.folder / name
         if not path.exists() or _sum(path) != self.record["sums"][name]:
             raise DamagedFile(
                 f"{str(path)!r} is not what its stage wrote.",
                 "  delete its folder and resume the run: the stage is made again",
             )
-        return read_weights(path)
 
     @property
     def has_best(self) -> bool:
@@ -99,6 +111,28 @@ def read_artefact(folder: Path) -> Artefact:
             "  a newer kdrun wrote it: pip install --upgrade kdrun",
         )
     return Artefact(folder, record)
+
+
+def find_artefact(folder: Path, identity: str) -> Artefact | None:
+    """The artefact with this fingerprint, its files held against their sums; None without one.
+
+    Raises:
+        UserError: a newer kdrun wrote it.
+        DamagedFile: it is there, and is not what was written.
+    """
+    if not is_complete(folder, identity):
+        return None
+    artefact = read_artefact(folder)
+    artefact.check()
+    return artefact
+
+
+def is_whole(folder: Path, identity: str) -> bool:
+    """Whether the artefact with this fingerprint is there, as it was written."""
+    try:
+        return find_artefact(folder, identity) is not None
+    except DamagedFile:
+        return False
 
 
 def describe_data(info: DataInfo) -> dict[str, Any]:
