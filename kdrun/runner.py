@@ -198,6 +198,8 @@ def _obtain(stage: Stage, bench: Bench, folder: RunFolder, store: Store, identit
     artefact = read_artefact(place)
     _record_stage(folder, stage.place.name, identity, time.monotonic() - started, shared=found)
     bench.screen.say(_outcome(stage, artefact, found))
+    for warning in artefact.record.get("warnings", ()):
+        bench.screen.warn(f"{stage.place.name}: {warning}")
     return artefact
 
 

@@ -13,6 +13,7 @@ from kdrun.core.atomic import write_json
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.folder import BEST_WEIGHTS, FORMAT, MODEL, RECORD, WEIGHTS, is_complete, read_record
 from kdrun.core.types import DataInfo
+from kdrun.dataset.data import Data
 from kdrun.engine.weights import read_weights, write_weights
 
 _NEEDED = ("format", "model", "data", "sums")  # parts of a record that are read from it
@@ -36,8 +37,7 @@ class Artefact:
         Raises:
             DamagedFile: the weights are not those that were written.
         """
-        info = DataInfo(**_tuples(self.record["data"]))
-        network = model.build(self.record["model"], info)
+        network = model.build(self.record["model"], _info(self.record["data"]))
         network.load_state_dict(self.weights(best))
         return network.eval()
 
@@ -135,18 +135,26 @@ def is_whole(folder: Path, identity: str) -> bool:
         return False
 
 
-def describe_data(info: DataInfo) -> dict[str, Any]:
-    """The part of a record that rebuilds a `DataInfo`."""
+def describe_data(data: Data) -> dict[str, Any]:
+    """The part of a record that rebuilds a `DataInfo`, and tells inputs and images from others."""
     return {
-        "classes": list(info.classes),
-        "channels": info.channels,
-        "image_size": list(info.image_size),
-        "train_size": info.train_size,
+        "classes": list(data.info.classes),
+        "channels": data.info.channels,
+        "image_size": list(data.info.image_size),
+        "train_size": data.info.train_size,
+        "mean": list(data.mean),
+        "std": list(data.std),
+        "origin": data.origin,
     }
 
 
-def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+def _info(data: Mapping[str, Any]) -> DataInfo:
+    return DataInfo(
+        classes=tuple(data["classes"]),
+        channels=data["channels"],
+        image_size=tuple(data["image_size"]),
+        train_size=data["train_size"],
+    )
 
 
 def _sum(path: Path) -> str:

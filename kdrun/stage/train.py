@@ -25,7 +25,7 @@ from kdrun.measure.metrics import Scores
 from kdrun.model.vision import load_pretrained
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
 from kdrun.stage.base import Bench, Place
-from kdrun.stage.take import leave_as_is
+from kdrun.stage.take import Source, leave_as_is
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class Train:
         student = build_network(self.network.node, bench.data, seed, self.role)
         notes, whole = self._start(student, bench)
         if whole:
-            leave_as_is(bench, folder, student, self.network, f"weights {self.init}", fingerprint)
+            source = Source(f"weights {self.init}")
+            leave_as_is(bench, folder, student, self.network, source, fingerprint)
             return
         for note in notes:
             bench.screen.say(f"{self.place.name}: {note}")
@@ -140,7 +141,7 @@ class Train:
             "fingerprint": fingerprint,
             "stage": self.place.name,
             "model": self.network.node,
-            "data": describe_data(bench.data.info),
+            "data": describe_data(bench.data),
             "source": "trained",
             "epochs": trained.epochs,
             "epochs_planned": self.recipe.epochs_of(bench.data.train.steps(self.recipe.batch_size)),
