@@ -197,13 +197,19 @@ def _together(
 
 
 def _start(config: Config, built: dict[str, nn.Module]) -> list[Fault]:
-    own, other = (built[role].state_dict() for role in ("student", "teacher"))
-    if any(name in other and other[name].shape == value.shape for name, value in own.items()):
+    own, other = (_matrices(built[role]) for role in ("student", "teacher"))
+    if own.items() & other.items():
         return []
     names = f"{config.student.name!r} and {config.teacher.name!r}"
     return [
         Fault("student.init", f"no weights of {names} have the same name and shape; use scratch")
     ]
+
+
+def _matrices(network: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights that a start is worth: not of biases, norms and counters."""
+    found = network.named_parameters()
+    return {name: tuple(value.shape) for name, value in found if value.dim() > 1}
 
 
 def _join(config: Config, built: dict[str, nn.Module], data: Data) -> None:

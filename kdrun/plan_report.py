@@ -9,7 +9,7 @@ from rich.table import Table
 from torch import nn
 
 from kdrun.compare.table import count
-from kdrun.core.folder import Store, is_complete
+from kdrun.core.folder import Store
 from kdrun.core.screen import Screen
 from kdrun.core.types import Inputs
 from kdrun.engine.interrupt import Interrupt
@@ -18,6 +18,7 @@ from kdrun.engine.watch import make_watch
 from kdrun.fitting import as_trained
 from kdrun.measure.cost import macs, parameters
 from kdrun.runner import Plan
+from kdrun.stage.artefact import is_whole
 from kdrun.stage.train import Train, build_network
 
 _TIMED_STEPS = 3
@@ -39,7 +40,7 @@ def report_plan(plan: Plan, screen: Screen) -> None:
         node = stage.network.node
         network = build_network(node, plan.data, plan.config.seed, "student")
         mark = prints[stage.place.name]
-        made = stage.place.shared and is_complete(store.folder(mark), mark)
+        made = stage.place.shared and is_whole(store.folder(mark), mark)
         table.add_row(
             stage.place.name,
             node["name"],

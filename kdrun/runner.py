@@ -11,13 +11,12 @@ from typing import Any
 from kdrun.compare.table import results_table
 from kdrun.core.config import Config
 from kdrun.core.device import Hardware
-from kdrun.core.errors import Interrupted, KdrunError, UserError
+from kdrun.core.errors import DamagedFile, Interrupted, KdrunError, UserError
 from kdrun.core.folder import (
     METRICS,
     RunFolder,
     Store,
     fingerprint,
-    is_complete,
     share_artefact,
 )
 from kdrun.core.lock import FolderLock
@@ -28,7 +27,7 @@ from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.lesson import Session
 from kdrun.engine.watch import Watch, make_watch
-from kdrun.stage.artefact import Artefact, read_artefact
+from kdrun.stage.artefact import Artefact, find_artefact, is_whole, read_artefact
 from kdrun.stage.base import Bench, Stage
 from kdrun.stage.evaluate import evaluate
 from kdrun.surroundings import differences, surroundings
@@ -205,8 +204,9 @@ def _stages(
 def _obtain(stage: Stage, bench: Bench, folder: RunFolder, store: Store, identity: str) -> Artefact:
     """The stage's artefact in the run folder: there already, from the store, or made now."""
     place = folder.stage(stage.place.folder)
-    if is_complete(place, identity):
-        return read_artefact(place)
+    there = _find(place, identity, bench.screen, replaced=stage.place.shared)
+    if there is not None:
+        return there
     started = time.monotonic()
     found = False
     if stage.place.shared:
@@ -219,23 +219,40 @@ def _obtain(stage: Stage, bench: Bench, folder: RunFolder, store: Store, identit
     artefact = read_artefact(place)
     _record_stage(folder, stage.place.name, identity, time.monotonic() - started, shared=found)
     bench.screen.say(_outcome(stage, artefact, found))
+    for warning in artefact.record.get("warnings", ()):
+        bench.screen.warn(f"{stage.place.name}: {warning}")
     return artefact
 
 
 def _share(stage: Stage, bench: Bench, store: Store, identity: str, place: Path) -> bool:
     """Take the artefact from the store, making it there first; whether it was there before."""
     shared = store.folder(identity)
-    if is_complete(shared, identity):
+    if is_whole(shared, identity):
         share_artefact(shared, place)
         return True
     interrupt, name = bench.session.interrupt, stage.place.name
     lock = store.lock(identity)
     with lock.acquire(wait=True, on_wait=bench.screen.say, meanwhile=lambda: interrupt.check(name)):
-        found = is_complete(shared, identity)
+        found = is_whole(shared, identity)
         if not found:
+            aside = store.set_aside(identity)
+            if aside is not None:
+                kept = f"it is kept as {str(aside)!r}, and made anew"
+                bench.screen.warn(f"{name}: {str(shared)!r} is damaged; {kept}")
             stage.execute(bench, shared, identity)
         share_artefact(shared, place)
     return found
+
+
+def _find(place: Path, identity: str, screen: Screen, replaced: bool) -> Artefact | None:
+    """The stage's artefact in the run folder; a damaged one is none where the store replaces it."""
+    try:
+        return find_artefact(place, identity)
+    except DamagedFile as error:
+        if not replaced:
+            raise
+        screen.warn(f"{error.lines[0]} It is taken from the store again.")
+        return None
 
 
 def _record_stage(

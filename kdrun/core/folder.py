@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from kdrun.core.atomic import link_or_copy, write_bytes, write_json, write_text
+from kdrun.core.atomic import link_or_copy, write_bytes, write_json, write_text, writing
 from kdrun.core.careful_yaml import refuse_unfolding, unreadable
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.lock import FolderLock
@@ -72,6 +73,24 @@ class Store:
         """The right to make this artefact; its folder is made too."""
         self.folder(identity).mkdir(parents=True, exist_ok=True)
         return FolderLock(self.folder(identity))
+
+    def set_aside(self, identity: str) -> Path | None:
+        """Move a damaged artefact to where it is not taken from; None where there is none.
+
+        The lock, which the caller holds, stays. The record goes last, as long as it is there the
+        rest is found to be damaged: so a move that broke off is made up for.
+        """
+        folder = self.folder(identity)
+        if not (folder / RECORD).exists():
+            return None
+        paths = (folder.with_name(f"{folder.name}.damaged-{number}") for number in count(1))
+        aside = next(path for path in paths if not path.exists())
+        with writing(aside):
+            aside.mkdir()
+            for name in _SHARED:
+                if (folder / name).exists():
+                    (folder / name).replace(aside / name)
+        return aside
 
 
 class RunFolder:

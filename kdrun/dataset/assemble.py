@@ -14,7 +14,7 @@ from kdrun.dataset.data import Data, Normalizer, Split
 from kdrun.dataset.feed import Feed, MemoryFeed, StreamFeed
 from kdrun.dataset.image import Unreadable
 from kdrun.dataset.pictures import Files, Pictures, Raw, Tensors
-from kdrun.dataset.record import describe, digest
+from kdrun.dataset.record import describe, digest, origin
 from kdrun.dataset.reshape import (
     check_headers,
     frame_files,
@@ -42,8 +42,9 @@ def assemble(node: Mapping[str, Any]) -> Data:
     common, arguments = read_settings(node)
     raw: Raw = resolve("dataset", DATASETS, node["name"])(**arguments)
     classes, parts = split(node["name"], raw, common)
+    known = origin(node, raw, parts)
     parts = _bring_to_shape(parts, common)
-    return _make(classes, parts, common, raw.notes)
+    return _make(classes, parts, common, known, raw.notes)
 
 
 def split(name: str, raw: Raw, common: Common) -> tuple[tuple[str, ...], Parts]:
@@ -87,7 +88,13 @@ def _fits(parts: Parts, common: Common) -> bool:
     return size <= common.memory_limit * 1e9 and common.augment.resized_crop is None
 
 
-def _make(classes: tuple[str, ...], parts: Parts, common: Common, notes: tuple[str, ...]) -> Data:
+def _make(
+    classes: tuple[str, ...],
+    parts: Parts,
+    common: Common,
+    known: dict[str, Any],
+    notes: tuple[str, ...],
+) -> Data:
     train = parts["train"].pictures
     shape = _shape(train)
     _check_beside_pictures(common, train, shape)
@@ -114,6 +121,7 @@ def _make(classes: tuple[str, ...], parts: Parts, common: Common, notes: tuple[s
         std=std,
         augment=common.augment.model_dump(),
         digest=digest(classes, parts, mean, std),
+        origin=known,
         notes=(describe(parts, shape, in_memory, common.split_seed), *notes),
     )
 

@@ -179,6 +179,7 @@ class Data:
         std: of each channel; inputs are divided by it.
         augment: what training images undergo, as plain settings.
         digest: hash of all that determines pixels, labels and splits.
+        origin: what tells the set and its split from others, for what is trained on it.
         notes: what the user should know of how it was read, in sentences.
     """
 
@@ -190,6 +191,7 @@ class Data:
     std: tuple[float, ...]
     augment: dict[str, Any]
     digest: str
+    origin: dict[str, Any]
     notes: tuple[str, ...]
 
     def to(self, device: torch.device) -> Self:

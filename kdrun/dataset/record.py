@@ -1,10 +1,16 @@
 """What is written down of a dataset: a hash of its content, and a sentence about it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
+from pathlib import Path
+from typing import Any
 
+from kdrun.dataset.pictures import Files, Pictures, Raw
 from kdrun.dataset.reshape import nbytes
 from kdrun.dataset.splits import Parts
+
+_READ = 64  # files whose content is looked at
 
 
 def digest(
@@ -22,6 +28,46 @@ def digest(
         state.update(part.targets.numpy().tobytes())
         part.pictures.hash_into(state)
     return state.hexdigest()
+
+
+def origin(node: Mapping[str, Any], raw: Raw, parts: Parts) -> dict[str, Any]:
+    """What tells a set and its split from others, whatever size its pictures are brought to.
+
+    Args:
+        node: the config node.
+        raw: the set as it was read.
+        parts: its split, before anything was done to the pictures.
+
+    Returns:
+        Name and folder; hashes of all pictures, and of those that are held out for validation
+        and test; and the settings that decide which these are.
+    """
+    return {
+        "name": node["name"],
+        "root": str(Path(node["root"]).expanduser().resolve()),
+        "pictures": _hash_of(raw.parts),
+        "held_out": _hash_of({part: parts[part].pictures for part in ("validation", "test")}),
+        "split": {key: node[key] for key in ("split_seed", "validation", "test")},
+    }
+
+
+def _hash_of(parts: Mapping[str, Pictures]) -> str:
+    state = blake2b(digest_size=20)
+    for name, pictures in parts.items():
+        state.update(f"{name} {len(pictures)} ".encode())
+        pictures.hash_into(state)
+        for path in _some_files(pictures):
+            with suppress(OSError):  # whoever reads the picture says so better
+                state.update(path.read_bytes())
+    return state.hexdigest()
+
+
+def _some_files(pictures: Pictures) -> list[Path]:
+    """A few, evenly spread: numbered pictures of one size differ from others' in content alone."""
+    if not isinstance(pictures, Files):
+        return []
+    chosen = min(_READ, len(pictures))
+    return [pictures.path(at * len(pictures) // chosen) for at in range(chosen)]
 
 
 def describe(parts: Parts, shape: tuple[int, int, int], in_memory: bool, split_seed: int) -> str:

@@ -65,7 +65,17 @@ class Best:
     """The epoch with the best validation accuracy; the first of equals."""
 
     epoch: int = -1
-    accuracy: float = -1.0
+    scores: Scores | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """Below any that is measured, as long as nothing was."""
+        return -1.0 if self.scores is None else self.scores.accuracy
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> "Best":
+        scores = state["scores"]
+        return cls(state["epoch"], None if scores is None else Scores(**scores))
 
 
 @dataclass
@@ -95,7 +105,7 @@ class Position:
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> "Position":
-        return cls(**{**state, "best": Best(**state["best"])})
+        return cls(**{**state, "best": Best.from_dict(state["best"])})
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,7 @@ class Trained:
         weights: the last epoch's, averaged where the recipe averages.
         best_weights: those of the best epoch by validation.
         epochs: epochs of the main phase that were finished.
-        best: its best epoch, counted from 1, and accuracy on validation.
+        best: its best epoch, counted from 1, and that epoch's scores on validation.
         validation: scores of the last epoch.
         seconds: time spent in training steps.
         images_per_second: over these.

@@ -152,7 +152,7 @@ class _Trainer:
 
     def _keep_best(self, scores: Scores) -> None:
         if scores.accuracy > self.position.best.accuracy:
-            self.position.best = Best(self.position.epoch, scores.accuracy)
+            self.position.best = Best(self.position.epoch, scores)
             write_best(self.folder, self.update.network)
 
     def _decide(self, scores: Scores) -> None:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from kdrun import model
 from kdrun.core.atomic import write_json
 from kdrun.core.errors import DamagedFile, UserError
-from kdrun.core.folder import BEST_WEIGHTS, FORMAT, MODEL, RECORD, WEIGHTS, read_record
+from kdrun.core.folder import BEST_WEIGHTS, FORMAT, MODEL, RECORD, WEIGHTS, is_complete, read_record
 from kdrun.core.types import DataInfo
+from kdrun.dataset.data import Data
 from kdrun.engine.weights import read_weights, write_weights
 
 _NEEDED = ("format", "model", "data", "sums")  # parts of a record that are read from it
@@ -36,21 +37,32 @@ class Artefact:
         Raises:
             DamagedFile: the weights are not those that were written.
         """
-        info = DataInfo(**_tuples(self.record["data"]))
-        network = model.build(self.record["model"], info)
+        network = model.build(self.record["model"], _info(self.record["data"]))
         network.load_state_dict(self.weights(best))
         return network.eval()
 
     def weights(self, best: bool = False) -> dict[str, Tensor]:
         """The weights alone, checked against the record's sum."""
         name = BEST_WEIGHTS if best and self.has_best else WEIGHTS
+        self._check(name)
+        return read_weights(self.folder / name)
+
+    def check(self) -> None:
+        """Hold every file against its sum.
+
+        Raises:
+            DamagedFile: one is not what was written.
+        """
+        for name in self.record["sums"]:
+            self._check(name)
+
+    def _check(self, name: str) -> None:
         path = self.folder / name
         if not path.exists() or _sum(path) != self.record["sums"][name]:
             raise DamagedFile(
                 f"{str(path)!r} is not what its stage wrote.",
                 "  delete its folder and resume the run: the stage is made again",
             )
-        return read_weights(path)
 
     @property
     def has_best(self) -> bool:
@@ -101,18 +113,48 @@ def read_artefact(folder: Path) -> Artefact:
     return Artefact(folder, record)
 
 
-def describe_data(info: DataInfo) -> dict[str, Any]:
-    """The part of a record that rebuilds a `DataInfo`."""
+def find_artefact(folder: Path, identity: str) -> Artefact | None:
+    """The artefact with this fingerprint, its files held against their sums; None without one.
+
+    Raises:
+        UserError: a newer kdrun wrote it.
+        DamagedFile: it is there, and is not what was written.
+    """
+    if not is_complete(folder, identity):
+        return None
+    artefact = read_artefact(folder)
+    artefact.check()
+    return artefact
+
+
+def is_whole(folder: Path, identity: str) -> bool:
+    """Whether the artefact with this fingerprint is there, as it was written."""
+    try:
+        return find_artefact(folder, identity) is not None
+    except DamagedFile:
+        return False
+
+
+def describe_data(data: Data) -> dict[str, Any]:
+    """The part of a record that rebuilds a `DataInfo`, and tells inputs and images from others."""
     return {
-        "classes": list(info.classes),
-        "channels": info.channels,
-        "image_size": list(info.image_size),
-        "train_size": info.train_size,
+        "classes": list(data.info.classes),
+        "channels": data.info.channels,
+        "image_size": list(data.info.image_size),
+        "train_size": data.info.train_size,
+        "mean": list(data.mean),
+        "std": list(data.std),
+        "origin": data.origin,
     }
 
 
-def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+def _info(data: Mapping[str, Any]) -> DataInfo:
+    return DataInfo(
+        classes=tuple(data["classes"]),
+        channels=data["channels"],
+        image_size=tuple(data["image_size"]),
+        train_size=data["train_size"],
+    )
 
 
 def _sum(path: Path) -> str:

@@ -1,6 +1,6 @@
 """A teacher that is there already: from another run, or another project's checkpoint."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -18,6 +18,7 @@ from kdrun.engine.lesson import Session
 from kdrun.engine.weights import copy_weights
 from kdrun.stage.artefact import Artefact, describe_data, read_artefact, write_artefact
 from kdrun.stage.base import Bench, Place
+from kdrun.stage.seen import check_images, trained_on
 from kdrun.stage.state_dict import fill, read_checkpoint
 
 
@@ -49,11 +50,31 @@ class Take:
 
     def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
         network = load_teacher(self.network, self.path, bench.data)
-        leave_as_is(bench, folder, network, self.network, str(self.path), fingerprint)
+        known, warnings = None, []
+        if self.path.is_dir():
+            artefact = read_artefact(self.path)
+            known, warnings = trained_on(artefact), check_images(artefact, bench.data)
+        source = Source(str(self.path), known, warnings)
+        leave_as_is(bench, folder, network, self.network, source, fingerprint)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where weights come from that are not trained here.
+
+    Attributes:
+        name: a path, or what they are called.
+        trained_on: the data that they were trained on, as a record has it; None if unknown.
+        warnings: what the user should know of that data, in sentences.
+    """
+
+    name: str
+    trained_on: Mapping[str, Any] | None = None
+    warnings: Sequence[str] = ()
 
 
 def leave_as_is(
-    bench: Bench, folder: Path, network: nn.Module, of: Network, source: str, fingerprint: str
+    bench: Bench, folder: Path, network: nn.Module, of: Network, source: Source, fingerprint: str
 ) -> None:
     """Make an artefact of a network that needs no training, with its validation scores."""
     hardware = bench.session.hardware
@@ -63,12 +84,14 @@ def leave_as_is(
         "fingerprint": fingerprint,
         "stage": "teacher",
         "model": of.node,
-        "data": describe_data(bench.data.info),
-        "source": source,
+        "data": describe_data(bench.data),
+        "trained_on": source.trained_on,
+        "source": source.name,
         "epochs": None,
         "validation": scores.as_dict(),
         "seconds": None,
-        "notes": [f"taken from {source}, not trained here"],
+        "notes": [f"taken from {source.name}, not trained here"],
+        "warnings": list(source.warnings),
     }
     write_artefact(folder, record, copy_weights(network))
 
@@ -77,7 +100,8 @@ def load_teacher(network: Network, path: Path, data: Data) -> nn.Module:
     """Build the teacher and fill it, strictly, from an artefact or a checkpoint file.
 
     Raises:
-        UserError: another architecture, other classes, a damaged or unreadable file.
+        UserError: another architecture, other classes, another split or normalization of the
+            same images, a damaged or unreadable file.
     """
     if path.is_dir():
         artefact = read_artefact(path)
@@ -121,6 +145,7 @@ def _check_same(network: Network, artefact: Artefact, data: Data) -> None:
             f"the teacher in {str(artefact.folder)!r} {_other(classes, data.info.classes)}.",
             "  use the dataset that the teacher was trained on, or train a teacher",
         )
+    check_images(artefact, data)
 
 
 def _other(known: Sequence[str], asked: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ from kdrun.measure.metrics import Scores
 from kdrun.model.vision import load_pretrained
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
 from kdrun.stage.base import Bench, Place
-from kdrun.stage.take import leave_as_is
+from kdrun.stage.take import Source, leave_as_is
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,14 @@ class Train:
         student = build_network(self.network.node, bench.data, seed, self.role)
         notes, whole = self._start(student, bench)
         if whole:
-            leave_as_is(bench, folder, student, self.network, f"weights {self.init}", fingerprint)
+            source = Source(f"weights {self.init}")
+            leave_as_is(bench, folder, student, self.network, source, fingerprint)
             return
-        lesson = self._lesson(bench, student, notes)
         for note in notes:
+            bench.screen.say(f"{self.place.name}: {note}")
+        told = len(notes)
+        lesson = self._lesson(bench, student, notes)
+        for note in notes[told:]:
             bench.screen.note(f"{self.place.name}: {note}")
         trained = train(lesson, bench.session, folder)
         best = self.recipe.select == "best"
@@ -135,18 +139,19 @@ class Train:
     def _record(
         self, bench: Bench, trained: Trained, notes: list[str], fingerprint: str
     ) -> dict[str, Any]:
+        best = trained.best.scores if self.recipe.select == "best" else None
         return {
             "fingerprint": fingerprint,
             "stage": self.place.name,
             "model": self.network.node,
-            "data": describe_data(bench.data.info),
+            "data": describe_data(bench.data),
             "source": "trained",
             "epochs": trained.epochs,
             "epochs_planned": self.recipe.epochs_of(bench.data.train.steps(self.recipe.batch_size)),
             "select": self.recipe.select,
             "best_epoch": trained.best.epoch,
             "best_validation_accuracy": trained.best.accuracy,
-            "validation": trained.validation.as_dict(),
+            "validation": (best or trained.validation).as_dict(),
             "seconds": trained.seconds,
             "images_per_second": trained.images_per_second,
             "stopped": trained.stopped,
@@ -168,7 +173,7 @@ def build_loss(node: Mapping[str, Any]) -> Loss:
 
 
 def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Take over each tensor whose name and shape agree; how many did, in words."""
+    """Take over each tensor whose name and shape agree; how many weights did, in words."""
     own = network.state_dict()
     fitting = {
         name: value
@@ -176,7 +181,9 @@ def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]
         if name in own and own[name].shape == value.shape
     }
     network.load_state_dict(fitting, strict=False)
-    return [f"started from {len(fitting)} of {len(own)} tensors of the teacher"]
+    learned = [name for name, _ in network.named_parameters()]
+    count = sum(name in fitting for name in learned)
+    return [f"started from {count} of {len(learned)} weights of the teacher"]
 
 
 def good_enough(

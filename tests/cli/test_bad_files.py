@@ -118,6 +118,9 @@ def test_weights_that_nobody_has(refused: Refused) -> None:
 
 
 def test_a_start_from_a_teacher_that_has_nothing_in_common(refused: Refused) -> None:
+    # Of resnet20, resnet8x4 could take over the head's bias and the counters of its norms.
+    wider = refused("teacher=resnet20", "student=resnet8x4", "student.init=teacher", before=())
+    assert wider.startswith("student.init: no weights of 'resnet8x4' and 'resnet20' have the same")
     said = refused("teacher=resnet8", "student=mlp", "student.init=teacher", before=())
     assert said == (
         "student.init: no weights of 'mlp' and 'resnet8' have the same name and shape; use scratch"

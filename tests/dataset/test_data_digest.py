@@ -93,3 +93,35 @@ def test_it_holds_pixels_labels_and_places(change):
     part = number("train", Tensors(images, torch.tensor([0, 1, 1, 0])))
     first, second = (digest(["a", "b"], {"train": p}, [0.5], [0.5]) for p in (part, change(part)))
     assert first != second
+
+
+def fake_origin(node, **changes) -> dict:
+    return dataset.load(node("fake", **{**SMALL, **changes})).origin
+
+
+@pytest.mark.parametrize("changes", [{"image_size": 16}, {"channels": 3}, {"subset": 100}])
+def test_an_origin_does_not_change_with_what_pictures_are_brought_to(node, changes):
+    load = dataset.load
+    assert load(node("digits", **changes)).origin == load(node("digits")).origin
+
+
+def test_an_origin_knows_which_pictures_are_held_out(node):
+    first = fake_origin(node)
+    assert fake_origin(node, subset=30) == first
+    other = fake_origin(node, validation=0.2)
+    assert other["pictures"] == first["pictures"]
+    assert other["held_out"] != first["held_out"]
+    assert other["split"] == {**first["split"], "validation": 0.2}
+
+
+def test_an_origin_knows_numbered_files_of_one_size_apart(node, folder):
+    folder("cat", 8)
+    root = folder("dog", 8)
+    first = dataset.load(node("imagefolder", root=str(root))).origin
+    path = root / "cat" / "003.png"
+    content = path.read_bytes()
+    path.write_bytes(content[:-20] + bytes(20))
+    # Streamed and with statistics given, as the picture can't be decoded any more.
+    unread = {"memory_limit": 0.0, "mean": [0.5] * 3, "std": [0.5] * 3}
+    other = dataset.load(node("imagefolder", root=str(root), **unread)).origin
+    assert other["pictures"] != first["pictures"]

@@ -1,7 +1,7 @@
 """Where teachers come from and students start, by whole runs in this process."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ def run_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command's words in this process, into a folder that is named."""
     monkeypatch.chdir(tmp_path)
 
-    def run_here(folder: str, *words: str) -> Path:
-        (job,) = read_jobs([*TINY, *words], multirun=False)
+    def run_here(folder: str, *words: str, before: Sequence[str] = TINY) -> Path:
+        (job,) = read_jobs([*before, *words], multirun=False)
         assert not job.faults
         run(check(job.tree), Path(folder), Screen(), "test")
         return tmp_path / folder
@@ -61,6 +61,16 @@ def test_a_student_starts_from_its_teacher(run_words: Run, first: Path) -> None:
         }
         assert not any(value for name, value in moved.items() if name.startswith(hidden))
         assert all(value for name, value in moved.items() if not name.startswith(hidden))
+
+
+def test_what_a_student_starts_from_is_said(
+    run_words: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("teacher=resnet14", "student=resnet8", "student.init=teacher", "dataset.subset=64")
+    nets = [word for word in TINY if not word.startswith(("teacher", "student"))]
+    run_words("run", *words, "recipe.epochs=1", "recipe.batch_size=32", before=nets)
+    # Norms count batches in tensors of their own; those are no weights.
+    assert "alone: started from 29 of 29 weights of the teacher" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["pt", "safetensors", "wrapped"])
@@ -111,6 +121,26 @@ def test_the_best_epochs_weights_can_be_the_result(run_words: Run) -> None:
             continue  # its teacher is another one
         kept = load_file(last / stage / "best.safetensors")
         assert all(torch.equal(weights(best / stage)[name], kept[name]) for name in kept)
+
+
+def validated(folder: Path, stage: str, epoch: int) -> dict[str, Any]:
+    """What a stage's measurements say of an epoch on validation."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    place = {"stage": stage, "epoch": epoch, "split": "validation"}
+    return next(line for line in lines if place.items() <= line.items())
+
+
+def test_validation_figures_are_those_of_the_weights_kept(run_words: Run) -> None:
+    words = ("recipe.lr=0.5", "recipe.epochs=5", "recipe.warmup_epochs=0")
+    epochs = set()
+    for select in ("best", "last"):
+        folder = run_words(select, *words, f"recipe.select={select}")
+        for stage, place in (("teacher", "teacher"), ("alone", "alone"), ("distill", "student")):
+            kept = record(folder / place)
+            epoch = kept["best_epoch"] if select == "best" else kept["epochs"]
+            assert kept["validation"].items() <= validated(folder, stage, epoch).items()
+            epochs.add(epoch)
+    assert len(epochs) > 1  # else it is not seen which of them was recorded
 
 
 def test_only_what_matters_changes_a_fingerprint(run_words: Run, tmp_path: Path) -> None:
