@@ -30,10 +30,10 @@ import os, sys, time
 from pathlib import Path
 from kdrun.core.lock import FolderLock
 lock = FolderLock(Path(sys.argv[1])).acquire(wait=False)
-worker = os.fork()
-if worker == 0:
+if os.fork() == 0:
+    # Told by the worker itself: by now it has given the open file back.
+    print(os.getpid(), flush=True)
     time.sleep(60)
-print(worker, flush=True)
 sys.stdin.readline()
 """
 
