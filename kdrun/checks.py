@@ -43,6 +43,7 @@ def parts(tree: Mapping[str, Any]) -> list[Fault]:
     """Names and settings of everything that a table knows, as far as the tree has them."""
     return [
         *_registered("loss", tree.get("loss"), "loss", LOSSES),
+        *_terms(_mapping(_mapping(tree.get("loss")).get("terms"))),
         *_recipe_parts("recipe", tree.get("recipe")),
         *collect(lambda: dataset.check(_mapping(tree.get("dataset")))),
         *_controls(tree.get("controls")),
@@ -141,6 +142,15 @@ def _incomplete(key: str, name: str) -> list[Fault]:
     node = ", ".join([f"name: {name}", *(f"{one}: ..." for one in keys)])
     whole = f"give it with all of its keys: teacher.recipe={{{key}: {{{node}}}}}"
     return faults or [Fault(where, f"{name!r} is not a mapping; {whole}")]
+
+
+def _terms(nodes: Mapping[str, Any]) -> list[Fault]:
+    """The parts of a combined loss, each a loss's own node."""
+    return [
+        fault
+        for key, node in nodes.items()
+        for fault in _registered(f"loss.terms.{key}", node, "loss", LOSSES)
+    ]
 
 
 def _recipe_parts(where: str, recipe: Any) -> list[Fault]:

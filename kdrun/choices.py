@@ -1,11 +1,12 @@
 """What can be chosen by name: conf/, and parts that have no file there."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.core.config_store import ConfigStore
 
 from kdrun.core.plugins import TABLES
@@ -47,6 +48,25 @@ def offer_by_name(role: str, name: str) -> bool:
         return False
     _offer(role, name, {"defaults": [f"/model/{_GENERIC}@_here_", "_self_"], "name": name})
     return True
+
+
+def filled(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A config whose combined loss has its terms' own files' values where none are given."""
+    loss = tree.get("loss")
+    terms = loss.get("terms") if isinstance(loss, dict) else None
+    if not isinstance(loss, dict) or not isinstance(terms, dict):
+        return dict(tree)
+    nodes = {key: _with_defaults(key, node) for key, node in terms.items()}
+    return {**tree, "loss": {**loss, "terms": nodes}}
+
+
+def _with_defaults(key: str, node: Any) -> Any:
+    if not isinstance(node, dict):
+        return node
+    name = node.get("name", key)
+    path = conf_folder() / "loss" / f"{name}.yaml"
+    own = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {"name": name}
+    return {**own, **node}
 
 
 def _offer(group: str, name: str, node: dict[str, Any]) -> None:

@@ -14,11 +14,12 @@ from kdrun.core.taps import place_taps
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.engine.learners import Learners, covers
+from kdrun.loss.build import build_loss
 from kdrun.model.vision import load_pretrained
 from kdrun.stage.plan import teacher_recipe
 from kdrun.stage.state_dict import fill, read_checkpoint
 from kdrun.stage.take import artefact_folder, load_teacher
-from kdrun.stage.train import build_loss, seat
+from kdrun.stage.train import seat
 
 _RECIPES = {"recipe", "teacher", "teacher.recipe"}
 _SPARE = 1.2  # how much more disk is asked for than is estimated

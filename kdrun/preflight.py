@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from kdrun import checks, dataset
+from kdrun.choices import filled
 from kdrun.core.config import Config, plain, shortened
 from kdrun.core.device import Hardware, choose_hardware
 from kdrun.core.errors import ConfigError, Fault, collect
@@ -36,7 +37,7 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     Raises:
         ConfigError: with every fault that was found.
     """
-    tree = plain(tree)
+    tree = filled(plain(tree))
     plugins: list[str] = []
     faults = collect(lambda: plugins.extend(_install(tree.get("plugins"))), "plugins")
     config, broken = _bind(tree)

@@ -4,7 +4,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, Unpack, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -45,10 +45,24 @@ def keywords(part: Callable[..., Any], given: tuple[str, ...] = ()) -> dict[str,
         signature = inspect.signature(part, eval_str=True)
     except NameError as error:
         raise UserError(f"the parameters of {part.__name__!r} can't be read: {error}.") from error
-    return {
+    found = {
         name: Any if parameter.annotation is parameter.empty else parameter.annotation
         for name, parameter in signature.parameters.items()
         if name not in given and parameter.kind not in _OPEN
+    }
+    return found | _unpacked(signature)
+
+
+def _unpacked(signature: inspect.Signature) -> dict[str, Any]:
+    """What `**keywords: Unpack[Keys]` stands for, where several parts share parameters."""
+    open_ones = [p for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD]
+    return {
+        name: annotation
+        for parameter in open_ones
+        if get_origin(parameter.annotation) is Unpack
+        for name, annotation in get_type_hints(
+            get_args(parameter.annotation)[0], include_extras=True
+        ).items()
     }
 
 

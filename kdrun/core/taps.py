@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from kdrun.core.types import DataInfo, Output
 
 Roles = Mapping[str, list[str]]
 
-_ROLE = re.compile(r"(stages|embedding|logits)(?:\[(-?\d+)\])?")
+_ROLE = re.compile(r"(stages|embedding|logits)(?:\[(-?\d+|\*)\])?")
 _INPUT = ":in"
 
 
@@ -69,13 +70,21 @@ def place_taps(
 
     Args:
         where: `student` or `teacher`, for the messages.
-        request: a loss's name for each tap -> role or path.
+        request: a loss's name for each tap -> role or path. `stages[*]` and paths with `*` mean
+            several places, in the order of the network; their taps are called NAME[0], NAME[1], ...
         roles: role -> module paths of this network.
 
     Raises:
         UserError: a role the network lacks, or a path that leads nowhere.
     """
-    return {name: _place(where, wanted, roles, network) for name, wanted in request.items()}
+    placed: dict[str, str] = {}
+    for name, wanted in request.items():
+        if "*" not in wanted:
+            placed[name] = _place(where, wanted, roles, network)
+            continue
+        several = _places(where, wanted, roles, network)
+        placed |= {f"{name}[{number}]": place for number, place in enumerate(several)}
+    return placed
 
 
 def tap_shapes(
@@ -96,6 +105,24 @@ def tap_shapes(
     return {
         name: tuple(value.shape) for name, value in output.taps.items() if isinstance(value, Tensor)
     }
+
+
+def _places(where: str, wanted: str, roles: Roles, network: nn.Module) -> list[str]:
+    role = _ROLE.fullmatch(wanted)
+    if role:
+        _place_role(where, role[1], 0, roles)  # which complains where there is none
+        return list(roles[role[1]])
+    glob, entrance = wanted.removesuffix(_INPUT), _INPUT if wanted.endswith(_INPUT) else ""
+    # A star stands for a part of one name, so that `layer*` does not mean what is inside a layer.
+    depth = glob.count(".")
+    paths = [name for name, _ in network.named_modules() if name.count(".") == depth]
+    found = [name + entrance for name in paths if fnmatchcase(name, glob)]
+    if not found:
+        raise UserError(
+            f"the {where} has no module like {wanted!r}.",
+            "  its paths: kdrun layers model=NAME",
+        )
+    return found
 
 
 def _place(where: str, wanted: str, roles: Roles, network: nn.Module) -> str:

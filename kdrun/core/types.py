@@ -80,7 +80,8 @@ class TapRequest:
     """Which activations a loss reads: its own name for each -> a role or a module path.
 
     A role is `logits`, `embedding`, or `stages[i]`; a path is dotted, as `kdrun layers` prints
-    it, and with `:in` appended means what enters that module rather than what leaves it.
+    it, and with `:in` appended means what enters that module rather than what leaves it. With a
+    star, `stages[*]` or `layer*`, it means several places; their taps are NAME[0], NAME[1], ...
     """
 
     student: Mapping[str, str] = field(default_factory=dict)
@@ -94,10 +95,12 @@ class TapShapes:
     Attributes:
         shapes: shape of each requested tap for a batch of two samples.
         network: the network itself, for losses that reuse a part of it.
+        places: the module path of each requested tap.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
     network: nn.Module
+    places: Mapping[str, str]
 
 
 @dataclass(frozen=True)

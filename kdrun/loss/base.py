@@ -1,10 +1,16 @@
 """What a loss promises the engine."""
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Temperature = Annotated[float, Field(gt=0)]
 
 
 class Loss(nn.Module):
@@ -31,6 +37,10 @@ class Loss(nn.Module):
             UserError: the two networks or the data can't be joined by this loss.
         """
 
+    def notes(self) -> list[str]:
+        """What `bind` decided that the user should know, in sentences."""
+        return []
+
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
@@ -56,3 +66,14 @@ def teacher_logits(teacher: Output | None) -> Tensor:
 def widen(tensor: Tensor) -> Tensor:
     """Half precision to float32, in which sums over classes and rows are exact enough."""
     return tensor.float() if torch.finfo(tensor.dtype).bits < 32 else tensor
+
+
+def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T^2 KL(teacher || student) of two (N, C) logits at a temperature, averaged over rows."""
+    divergence = F.kl_div(
+        F.log_softmax(student / temperature, dim=1),
+        F.log_softmax(teacher / temperature, dim=1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    return divergence * temperature**2

@@ -1,16 +1,18 @@
 """Losses on logits: the labels alone, Hinton's distillation, and logit regression."""
 
-from typing import Annotated
-
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import Loss, label_loss, teacher_logits, widen
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Temperature = Annotated[float, Field(gt=0)]
+from kdrun.loss.base import (
+    Loss,
+    Share,
+    Temperature,
+    label_loss,
+    soft_loss,
+    teacher_logits,
+    widen,
+)
 
 
 class CrossEntropy(Loss):
@@ -64,14 +66,3 @@ class LogitsMSE(Loss):
             "ce": (1 - self.alpha) * label_loss(student.logits, batch),
             "mse": self.alpha * distance,
         }
-
-
-def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(teacher || student) of two (N, C) logits at a temperature, averaged over rows."""
-    divergence = F.kl_div(
-        F.log_softmax(student / temperature, dim=1),
-        F.log_softmax(teacher / temperature, dim=1),
-        reduction="batchmean",
-        log_target=True,
-    )
-    return divergence * temperature**2

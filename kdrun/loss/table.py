@@ -1,7 +1,9 @@
 """Every loss: its name on the command line -> where its class is."""
 
 LOSSES = {
+    "attention": "kdrun.loss.attention:Attention",
     "ce": "kdrun.loss.logits:CrossEntropy",
+    "combined": "kdrun.loss.combined:Combined",
     "kd": "kdrun.loss.logits:KD",
     "mse": "kdrun.loss.logits:LogitsMSE",
 }

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from kdrun import model
 from kdrun.core.config import Config, Network, Recipe, StopWhen
-from kdrun.core.registry import resolve
 from kdrun.core.seeds import seed_of
 from kdrun.core.taps import place_taps, tap_shapes
 from kdrun.core.types import TapShapes
@@ -19,8 +18,7 @@ from kdrun.engine import checkpoint
 from kdrun.engine.frozen import freeze
 from kdrun.engine.lesson import Lesson, Session, Trained
 from kdrun.engine.loop import train
-from kdrun.loss.base import Loss
-from kdrun.loss.table import LOSSES
+from kdrun.loss.build import build_loss
 from kdrun.measure.metrics import Scores
 from kdrun.model.vision import load_pretrained
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
@@ -122,6 +120,7 @@ class Train:
             teacher, how = freeze(original, other.places.values(), bench.session.hardware, images)
             notes.append(how)
         loss.bind(own.shapes, other.shapes if other else None, bench.data.info)
+        notes += loss.notes()
         return Lesson(
             stage=self.place.name,
             model_name=self.network.name,
@@ -166,12 +165,6 @@ def build_network(node: Mapping[str, Any], data: Data, seed: int, role: str) -> 
     return model.build(node, data.info)
 
 
-def build_loss(node: Mapping[str, Any]) -> Loss:
-    """A loss from its config node, not bound yet."""
-    settings = {key: value for key, value in node.items() if key != "name"}
-    return resolve("loss", LOSSES, node["name"])(**settings)
-
-
 def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
     """Take over each tensor whose name and shape agree; how many weights did, in words."""
     own = network.state_dict()
@@ -212,4 +205,4 @@ def seat(
     role: str, config: Network, network: nn.Module, request: Mapping[str, str], data: Data
 ) -> Seat:
     places = place_taps(role, request, config.taps.over(model.roles(network)), network)
-    return Seat(places, TapShapes(tap_shapes(network, places, data.info), network))
+    return Seat(places, TapShapes(tap_shapes(network, places, data.info), network, places))

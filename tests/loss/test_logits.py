@@ -9,8 +9,8 @@ from torch import Tensor
 
 from kdrun.core.registry import resolve
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.base import Loss, label_loss, teacher_logits, widen
-from kdrun.loss.logits import KD, CrossEntropy, LogitsMSE, soft_loss
+from kdrun.loss.base import Loss, label_loss, soft_loss, teacher_logits, widen
+from kdrun.loss.logits import KD, CrossEntropy, LogitsMSE
 from kdrun.loss.table import LOSSES
 
 AT = Progress(phase="main", epoch=0, epochs=1, step=0, steps=1)
@@ -255,7 +255,7 @@ def test_a_loss_without_needs_asks_for_none(loss):
     assert loss.taps() == TapRequest()
     assert loss.phases() == (MAIN,)
     assert list(loss.parameters()) == []
-    shapes = TapShapes({}, torch.nn.Identity())
+    shapes = TapShapes({}, torch.nn.Identity(), {})
     data = DataInfo(tuple("abc"), channels=1, image_size=(8, 8), train_size=10)
     loss.bind(shapes, shapes if loss.uses_teacher else None, data)
 

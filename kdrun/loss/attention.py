@@ -1,0 +1,51 @@
+"""Where a network looks: attention maps of the student pulled to the teacher's."""
+
+from typing import Unpack
+
+import torch.nn.functional as F
+from pydantic import PositiveFloat
+from torch import Tensor
+
+from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
+from kdrun.loss.adapters import aligned
+from kdrun.loss.method import Method, Shares
+from kdrun.loss.pairs import Pairs, join, request, told
+
+
+class Attention(Method):
+    """Zagoruyko and Komodakis 2017 (arXiv:1612.03928), section 3.1, as its published code has it.
+
+    Sum over pairs of mean_bi (Q(F_s) / |Q(F_s)| - Q(F_t) / |Q(F_t)|)^2, where Q is the mean over
+    channels of |F|^power, flattened over pixels. Maps of two sizes meet at the smaller one.
+    Paper, equation 2, takes the norm of the difference where the code takes its mean square.
+    """
+
+    def __init__(self, power: PositiveFloat, pairs: Pairs, **shares: Unpack[Shares]) -> None:
+        super().__init__(**shares)
+        self.power, self.pairs = power, pairs
+
+    def taps(self) -> TapRequest:
+        return request(self.pairs, auto="stages[*]")
+
+    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
+        self.joined = join(student, teacher)
+
+    def notes(self) -> list[str]:
+        return [told(self.joined)]
+
+    def terms(
+        self, student: Output, teacher: Output, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        distances = [
+            self._distance(*aligned(student.taps[pair.student], teacher.taps[pair.teacher]))
+            for pair in self.joined
+        ]
+        return {"attention": sum(distances[1:], distances[0])}
+
+    def _distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return F.mse_loss(self._map(student), self._map(teacher))
+
+    def _map(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> unit vectors (B, H W)."""
+        squares = features.square() if self.power == 2 else features.abs().pow(self.power)
+        return F.normalize(squares.mean(dim=1).flatten(1))

@@ -1,0 +1,108 @@
+"""Several losses at once."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Unpack
+
+from torch import Tensor, nn
+
+from kdrun.core.types import (
+    MAIN,
+    Batch,
+    DataInfo,
+    Output,
+    Phase,
+    Progress,
+    TapRequest,
+    TapShapes,
+)
+from kdrun.loss.base import Loss
+from kdrun.loss.build import build_loss
+from kdrun.loss.method import Method, Shares
+
+_BETWEEN = "/"  # a part's key and its own name for a tap, a phase, a term
+
+
+class Combined(Method):
+    """The sum of any losses' own terms, each weighted as its keys say.
+
+    The labels count once, by `ce` of the sum: the label terms of the parts are left out. First
+    phases of the parts come one after the other, each with its part alone.
+    """
+
+    def __init__(self, terms: dict[str, dict[str, Any]], **shares: Unpack[Shares]) -> None:
+        super().__init__(**shares)
+        self.parts = nn.ModuleDict(
+            {key: build_loss({"name": key, **node}) for key, node in terms.items()}
+        )
+        self.uses_teacher = bool(self.kd) or any(part.uses_teacher for _, part in self._each())
+
+    def taps(self) -> TapRequest:
+        requests = {key: part.taps() for key, part in self._each()}
+        return TapRequest(
+            *(
+                {
+                    f"{key}{_BETWEEN}{name}": place
+                    for key, asked in requests.items()
+                    for name, place in getattr(asked, role).items()
+                }
+                for role in ("student", "teacher")
+            )
+        )
+
+    def phases(self) -> tuple[Phase, ...]:
+        first = [
+            replace(
+                phase,
+                name=f"{key}{_BETWEEN}{phase.name}",
+                trains=tuple(glob.replace("loss.", f"loss.parts.{key}.") for glob in phase.trains),
+            )
+            for key, part in self._each()
+            for phase in part.phases()[:-1]
+        ]
+        return (*first, MAIN)
+
+    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
+        for key, part in self._each():
+            part.bind(_seen(student, key), teacher and _seen(teacher, key), data)
+
+    def notes(self) -> list[str]:
+        return [f"{key}: {note}" for key, part in self._each() for note in part.notes()]
+
+    def forward(
+        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        key, between, phase = at.phase.partition(_BETWEEN)
+        if between:
+            own, other = _answer(student, key), _answer(teacher, key)
+            return self.parts[key](own, other, batch, replace(at, phase=phase))
+        return super().forward(student, teacher, batch, at)
+
+    def terms(
+        self, student: Output, teacher: Output, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        for key, part in self._each():
+            own = part(_answer(student, key), _answer(teacher, key), batch, at)
+            for name, value in own.items():
+                if name != "ce":
+                    found[name if name == key else f"{key}{_BETWEEN}{name}"] = value
+        return found
+
+    def _each(self) -> list[tuple[str, Loss]]:
+        return [(key, part) for key, part in self.parts.items() if isinstance(part, Loss)]
+
+
+def _seen(network: TapShapes, key: str) -> TapShapes:
+    return TapShapes(_own(network.shapes, key), network.network, _own(network.places, key))
+
+
+def _answer(output: Output | None, key: str) -> Output | None:
+    return output and Output(output.logits, _own(output.taps, key))
+
+
+def _own(named: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """What belongs to a part, under the part's own names."""
+    start = f"{key}{_BETWEEN}"
+    mine = [name for name in named if name.startswith(start)]
+    return {name.removeprefix(start): named[name] for name in mine}

@@ -1,0 +1,58 @@
+"""What most methods are: a term of their own, beside the labels and Hinton's soft targets."""
+
+from abc import abstractmethod
+from typing import TypedDict, Unpack
+
+import torch
+from torch import Tensor
+
+from kdrun.core.types import Batch, Output, Progress
+from kdrun.loss.base import Loss, Temperature, label_loss, soft_loss, teacher_logits, widen
+from kdrun.loss.weight import Weight, weight_at
+
+_NOBODY = Output(torch.empty(0))
+
+
+class Shares(TypedDict):
+    """What the terms of a method count; the same keys for each.
+
+    weight: of the method's own term.
+    ce: of the cross-entropy with the labels.
+    kd: of T^2 KL(teacher || student) of the logits.
+    temperature: T of that term, above 0.
+    """
+
+    weight: Weight
+    ce: Weight
+    kd: Weight
+    temperature: Temperature
+
+
+class Method(Loss):
+    """ce CE(y, z_s) + kd T^2 KL(p_t || p_s) + weight * (the method's own terms)."""
+
+    def __init__(self, **shares: Unpack[Shares]) -> None:
+        super().__init__()
+        self.weight, self.ce, self.kd = shares["weight"], shares["ce"], shares["kd"]
+        self.temperature = shares["temperature"]
+
+    @abstractmethod
+    def terms(
+        self, student: Output, teacher: Output, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        """The method's own named scalars, not weighted yet; without a teacher, it is empty."""
+
+    def forward(
+        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        ce, kd, weight = (weight_at(share, at) for share in (self.ce, self.kd, self.weight))
+        if ce or not (kd or weight):  # a sum of no terms has no gradient
+            found["ce"] = ce * label_loss(student.logits, batch)
+        if kd:
+            logits = widen(student.logits), teacher_logits(teacher)
+            found["kd"] = kd * soft_loss(*logits, self.temperature)
+        if weight:
+            own = self.terms(student, teacher or _NOBODY, batch, at)
+            found |= {name: weight * value for name, value in own.items()}
+        return found
