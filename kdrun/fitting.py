@@ -68,7 +68,7 @@ def try_network(role: str, config: Config, info: DataInfo) -> tuple[nn.Module | 
     made: list[nn.Module] = []
     faults = collect(lambda: made.append(model.build(network.node, info)), role)
     for module in made:
-        faults += model.check_forward(role, module, info) or _taps(role, network, module)
+        faults += model.check_forward(role, module, info) or _taps(role, network, module, info)
     return (made[0] if made else None), faults
 
 
@@ -80,18 +80,18 @@ def as_trained(network: nn.Module, frozen: tuple[str, ...]) -> nn.Module:
     return network
 
 
-def _taps(role: str, network: Network, module: nn.Module) -> list[Fault]:
+def _taps(role: str, network: Network, module: nn.Module, info: DataInfo) -> list[Fault]:
     """Whether the module paths that the config names are there."""
     return [
         fault
         for key, paths in network.taps.over({}).items()
         for path in paths
-        for fault in collect(partial(_place, role, path, module), f"{role}.taps.{key}")
+        for fault in collect(partial(_place, role, path, module, info), f"{role}.taps.{key}")
     ]
 
 
-def _place(role: str, path: str, module: nn.Module) -> None:
-    place_taps(role, {path: path}, {}, module)
+def _place(role: str, path: str, module: nn.Module, info: DataInfo) -> None:
+    place_taps(role, {path: path}, {}, module, info)
 
 
 def _batches(config: Config, data: Data) -> list[Fault]:

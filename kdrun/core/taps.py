@@ -64,7 +64,7 @@ class Tapped:
 
 
 def place_taps(
-    where: str, request: Mapping[str, str], roles: Roles, network: nn.Module
+    where: str, request: Mapping[str, str], roles: Roles, network: nn.Module, data: DataInfo
 ) -> dict[str, str]:
     """Turn roles and paths into module paths that are there.
 
@@ -73,14 +73,15 @@ def place_taps(
         request: a loss's name for each tap -> role or path. `stages[*]` and paths with `*` mean
             several places, in the order of the network; their taps are called NAME[0], NAME[1], ...
         roles: role -> module paths of this network.
+        data: what the network takes, for the shapes in a message.
 
     Raises:
-        UserError: a role the network lacks, or a path that leads nowhere.
+        UserError: a role the network lacks, or a path that leads nowhere; with the nearest paths.
     """
     placed: dict[str, str] = {}
     for name, wanted in request.items():
         if "*" not in wanted:
-            placed[name] = _place(where, wanted, roles, network)
+            placed[name] = _place(where, wanted, roles, network, data)
             continue
         several = _places(where, wanted, roles, network)
         placed |= {f"{name}[{number}]": place for number, place in enumerate(several)}
@@ -125,7 +126,7 @@ def _places(where: str, wanted: str, roles: Roles, network: nn.Module) -> list[s
     return found
 
 
-def _place(where: str, wanted: str, roles: Roles, network: nn.Module) -> str:
+def _place(where: str, wanted: str, roles: Roles, network: nn.Module, data: DataInfo) -> str:
     role = _ROLE.fullmatch(wanted)
     if role:
         return _place_role(where, role[1], int(role[2] or 0), roles)
@@ -135,8 +136,17 @@ def _place(where: str, wanted: str, roles: Roles, network: nn.Module) -> str:
     close = nearest(wanted.removesuffix(_INPUT), paths)
     raise UserError(
         f"the {where} has no module at {wanted!r}.",
-        f"  nearest: {close}" if close else "  its paths: kdrun layers model=NAME",
+        f"  nearest: {_shaped(close.split(', '), network, data)}"
+        if close
+        else "  its paths: kdrun layers model=NAME",
     )
+
+
+def _shaped(paths: list[str], network: nn.Module, data: DataInfo) -> str:
+    """Module paths with what each answers: `layer2 (B, 32, 16, 16)`."""
+    shapes = tap_shapes(network, {path: path for path in paths}, data)
+    inner = {path: ", ".join(str(size) for size in shape[1:]) for path, shape in shapes.items()}
+    return ", ".join(f"{path} (B, {inner[path]})" if path in inner else path for path in paths)
 
 
 def _place_role(where: str, role: str, number: int, roles: Roles) -> str:

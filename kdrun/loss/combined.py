@@ -52,15 +52,12 @@ class Combined(Method):
 
     def phases(self) -> tuple[Phase, ...]:
         first = [
-            replace(
-                phase,
-                name=f"{key}{_BETWEEN}{phase.name}",
-                trains=tuple(glob.replace("loss.", f"loss.parts.{key}.") for glob in phase.trains),
-            )
+            replace(phase, name=f"{key}{_BETWEEN}{phase.name}", trains=_globs(key, phase))
             for key, part in self._each()
             for phase in part.phases()[:-1]
         ]
-        return (*first, MAIN)
+        last = [glob for key, part in self._each() for glob in _globs(key, part.phases()[-1])]
+        return (*first, replace(MAIN, trains=tuple(dict.fromkeys(last))))
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         for key, part in self._each():
@@ -91,6 +88,15 @@ class Combined(Method):
 
     def _each(self) -> list[tuple[str, Loss]]:
         return [(key, part) for key, part in self.parts.items() if isinstance(part, Loss)]
+
+
+def _globs(key: str, phase: Phase) -> tuple[str, ...]:
+    """What a part trains in a phase, as the whole loss calls it."""
+    own = "loss."
+    return tuple(
+        f"{own}parts.{key}.{glob.removeprefix(own)}" if glob.startswith(own) else glob
+        for glob in phase.trains
+    )
 
 
 def _seen(network: TapShapes, key: str) -> TapShapes:

@@ -120,7 +120,9 @@ class Train:
             teacher, how = freeze(original, other.places.values(), bench.session.hardware, images)
             notes.append(how)
         loss.bind(own.shapes, other.shapes if other else None, bench.data.info)
-        notes += loss.notes()
+        for note in loss.notes():
+            bench.screen.say(f"{self.place.name}: {note}")
+            notes.append(note)
         return Lesson(
             stage=self.place.name,
             model_name=self.network.name,
@@ -204,5 +206,6 @@ class Seat:
 def seat(
     role: str, config: Network, network: nn.Module, request: Mapping[str, str], data: Data
 ) -> Seat:
-    places = place_taps(role, request, config.taps.over(model.roles(network)), network)
+    roles = config.taps.over(model.roles(network))
+    places = place_taps(role, request, roles, network, data.info)
     return Seat(places, TapShapes(tap_shapes(network, places, data.info), network, places))

@@ -94,7 +94,7 @@ VALUES = {
     " layers.0, layers",
     "student.freeze=['*']": "student.freeze: ['*'] leaves nothing that learns",
     "student.taps.stages=[layrs]": "student.taps.stages: the student has no module at 'layrs'.\n"
-    "  nearest: layers,",
+    "  nearest: layers (B, 8), layers.0",
     "teacher.taps.embedding=hed": "teacher.taps.embedding: the teacher has no module at 'hed'.\n"
     "  nearest: head",
     "student=lenet5": "lenet5 cannot take 8x8 images: its convolutions need 12 pixels or more.\n"

@@ -107,7 +107,7 @@ def test_roles_become_paths(network):
         "path": "body.1",
         "entry": "body.1:in",
     }
-    assert place_taps("student", request, ROLES, network) == {
+    assert place_taps("student", request, ROLES, network, DATA) == {
         "first": "body.0",
         "second": "body.2",
         "last": "body.2",
@@ -121,21 +121,45 @@ def test_roles_become_paths(network):
 @pytest.mark.parametrize("place", ["boddy.0", "boddy.0:in"])
 def test_a_path_that_leads_nowhere_names_the_nearest(network, place):
     with pytest.raises(UserError) as error:
-        place_taps("teacher", {"x": place}, ROLES, network)
+        place_taps("teacher", {"x": place}, ROLES, network, DATA)
     assert error.value.lines[0] == f"the teacher has no module at {place!r}."
-    assert error.value.lines[1].startswith("  nearest: body.")
+    assert (
+        error.value.lines[1]
+        == "  nearest: body.2 (B, 5, 2, 3), body.1 (B, 4, 6, 8), body.0 (B, 4, 6, 8)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("stages[*]", ["body.0", "body.2"]),
+        ("body.*", ["body.0", "body.1", "body.2"]),
+        ("bod*", ["body"]),
+        ("body.[02]*:in", ["body.0:in", "body.2:in"]),
+        ("embedding[*]", ["head:in"]),
+    ],
+)
+def test_a_star_means_several_places_in_order(network, wanted, found):
+    placed = place_taps("student", {"x": wanted}, ROLES, network, DATA)
+    assert placed == {f"x[{number}]": place for number, place in enumerate(found)}
+
+
+@pytest.mark.parametrize("wanted", ["nobody.*", "layer*"])
+def test_a_star_that_fits_nothing_is_refused(network, wanted):
+    with pytest.raises(UserError, match="no module like"):
+        place_taps("student", {"x": wanted}, ROLES, network, DATA)
 
 
 def test_a_path_without_neighbours_says_where_paths_are_listed(network):
     with pytest.raises(UserError) as error:
-        place_taps("student", {"x": "zzzzzzzzzz"}, ROLES, network)
+        place_taps("student", {"x": "zzzzzzzzzz"}, ROLES, network, DATA)
     assert error.value.lines[1] == "  its paths: kdrun layers model=NAME"
 
 
 @pytest.mark.parametrize("wanted", ["stages[2]", "stages[-3]", "embedding[1]"])
 def test_a_role_beyond_the_networks_places_is_refused(network, wanted):
     with pytest.raises(UserError) as error:
-        place_taps("student", {"x": wanted}, ROLES, network)
+        place_taps("student", {"x": wanted}, ROLES, network, DATA)
     advice = {
         "stages": (
             "the student has 2 places for the role 'stages'; ",
@@ -152,7 +176,7 @@ def test_a_role_beyond_the_networks_places_is_refused(network, wanted):
 
 def test_a_role_that_the_network_lacks_is_refused(network):
     with pytest.raises(UserError) as error:
-        place_taps("teacher", {"x": "embedding"}, {}, network)
+        place_taps("teacher", {"x": "embedding"}, {}, network, DATA)
     assert error.value.lines == (
         "the teacher has no place for the role 'embedding'.",
         "  name the module path yourself: teacher.taps.embedding=PATH",

@@ -1,0 +1,125 @@
+"""Several losses at once, each with its own weight."""
+
+import pytest
+import torch
+from given import AT, INFO, bare, batch, node, output, shapes
+
+from kdrun.core.types import MAIN, Phase, Progress
+from kdrun.loss.attention import Attention
+from kdrun.loss.base import label_loss, soft_loss
+from kdrun.loss.build import build_loss
+from kdrun.loss.combined import Combined
+
+STUDENT = {"tap[0]": (4, 8, 8), "tap[1]": (6, 4, 4)}
+TEACHER = {"tap[0]": (16, 8, 8), "tap[1]": (32, 4, 4)}
+
+
+def combined(**shares) -> Combined:
+    terms = {
+        "attention": node("attention", weight=3.0, ce=5.0),
+        "squares": node("attention", weight=2.0, power=4.0),
+        "kd": node("kd", alpha=0.25, temperature=2.0),
+    }
+    keys = {"weight": 1.0, "ce": 0.5, "kd": 0.0, "temperature": 4.0, **shares}
+    return build_loss({"name": "combined", "terms": terms, **keys})
+
+
+def given(taps, parts=("attention", "squares")):
+    return {f"{part}/{name}": shape for part in parts for name, shape in taps.items()}
+
+
+@pytest.fixture
+def both():
+    student, teacher = output(given(STUDENT), 1), output(given(TEACHER), 2)
+    for name in STUDENT:  # one network's tap is the same for all parts
+        for answer in (student, teacher):
+            answer.taps[f"squares/{name}"] = answer.taps[f"attention/{name}"]
+    return student, teacher
+
+
+def own(taps):
+    return {name.split("/")[1]: value for name, value in taps.items() if name.startswith("att")}
+
+
+def test_each_part_counts_by_its_weight_and_the_labels_once(both):
+    loss = combined()
+    loss.bind(shapes(given(STUDENT)), shapes(given(TEACHER)), INFO)
+    student, teacher = both
+    found = loss(student, teacher, batch(), AT)
+    assert set(found) == {
+        "ce",
+        "attention",
+        "squares/attention",
+        "kd",
+    }
+    plain = type(student)(student.logits, own(student.taps))
+    other = type(teacher)(teacher.logits, own(teacher.taps))
+    for name, key, weight, power in (
+        ("attention", "attention", 3.0, 2.0),
+        ("squares", "squares/attention", 2.0, 4.0),
+    ):
+        alone = bare("attention", power=power)
+        assert isinstance(alone, Attention), name
+        alone.bind(shapes(STUDENT), shapes(TEACHER), INFO)
+        expected = weight * alone(plain, other, batch(), AT)["attention"]
+        torch.testing.assert_close(found[key], expected)
+    torch.testing.assert_close(found["ce"], 0.5 * label_loss(student.logits, batch()))
+    torch.testing.assert_close(
+        found["kd"], 0.25 * soft_loss(student.logits, teacher.logits, temperature=2.0)
+    )
+
+
+def test_the_sum_of_the_terms_can_be_weighted_over_time(both):
+    loss = combined(weight={"value": 1.0, "warmup": 20})
+    loss.bind(shapes(given(STUDENT)), shapes(given(TEACHER)), INFO)
+    assert set(loss(*both, batch(), AT)) == {"ce"}
+    half = Progress("main", 10, 240, 1000, 24000)
+    full = Progress("main", 20, 240, 2000, 24000)
+    terms = [loss(*both, batch(), at)["attention"] for at in (half, full)]
+    torch.testing.assert_close(2 * terms[0], terms[1])
+
+
+def test_parts_ask_for_taps_under_their_own_names():
+    asked = combined().taps()
+    assert asked.student == {"attention/tap": "stages[*]", "squares/tap": "stages[*]"}
+    assert asked.teacher == asked.student
+
+
+def test_first_phases_come_one_after_the_other_with_their_part_alone(monkeypatch, both):
+    loss = combined()
+    loss.bind(shapes(given(STUDENT)), shapes(given(TEACHER)), INFO)
+    first = (Phase("warm", epochs=2, trains=("loss.adapter.*", "student.*")), MAIN)
+    monkeypatch.setattr(loss.parts["squares"], "phases", lambda: first)
+    phase, main = loss.phases()
+    assert phase == Phase("squares/warm", 2, ("loss.parts.squares.adapter.*", "student.*"))
+    assert main.name == "main"
+    assert main.trains == (
+        "student.*",
+        "loss.parts.attention.*",
+        "loss.parts.squares.*",
+        "loss.parts.kd.*",
+    )
+    seen = []
+    original = loss.parts["squares"].forward
+    monkeypatch.setattr(
+        loss.parts["squares"],
+        "forward",
+        lambda *words: (seen.append(words[3].phase), original(*words))[1],
+    )
+    loss(*both, batch(), Progress("squares/warm", 0, 2, 0, 10))
+    assert seen == ["warm"]
+
+
+def test_it_needs_a_teacher_only_if_a_part_does():
+    labels = build_loss(
+        {
+            "name": "combined",
+            "terms": {"ce": {"name": "ce"}},
+            "weight": 1.0,
+            "ce": 1.0,
+            "kd": 0.0,
+            "temperature": 4.0,
+        }
+    )
+    assert not labels.uses_teacher
+    assert combined().uses_teacher

@@ -1,0 +1,39 @@
+"""Weights that change over the epochs."""
+
+import pytest
+from pydantic import ValidationError
+
+from kdrun.core.types import Progress
+from kdrun.loss.weight import Ramp, weight_at
+
+
+def at(epoch: float, epochs: int = 240, steps: int = 100) -> Progress:
+    return Progress("main", int(epoch), epochs, round(epoch * steps), epochs * steps)
+
+
+@pytest.mark.parametrize("epoch", [0, 0.5, 239.99])
+def test_a_number_stays(epoch):
+    assert weight_at(8, at(epoch)) == 8.0
+
+
+@pytest.mark.parametrize(
+    ("epoch", "expected"), [(0, 0), (5, 2), (10, 4), (19.5, 7.8), (20, 8), (239, 8)]
+)
+def test_it_rises_linearly_in_the_warmup(epoch, expected):
+    assert weight_at({"value": 8, "warmup": 20}, at(epoch)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("epoch", "expected"), [(0, 3), (149.99, 3), (150, 0), (200, 0)])
+def test_it_ends_at_an_epoch(epoch, expected):
+    assert weight_at({"value": 3, "until": 150}, at(epoch)) == expected
+
+
+@pytest.mark.parametrize(("epoch", "expected"), [(0, 2), (100, 2), (125, 1), (150, 0), (151, 0)])
+def test_it_falls_linearly_before_its_end(epoch, expected):
+    falling = {"value": 2, "decay": 50, "until": 150}
+    assert weight_at(falling, at(epoch)) == pytest.approx(expected)
+
+
+def test_a_fall_without_an_end_is_refused():
+    with pytest.raises(ValidationError, match="decay needs until"):
+        Ramp(value=1, decay=3)
