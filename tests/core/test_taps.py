@@ -125,7 +125,7 @@ def test_a_path_that_leads_nowhere_names_the_nearest(network, place):
     assert error.value.lines[0] == f"the teacher has no module at {place!r}."
     assert (
         error.value.lines[1]
-        == "  nearest: body.2 (B, 5, 2, 3), body.1 (B, 4, 6, 8), body.0 (B, 4, 6, 8)"
+        == "  nearest: body.0 (B, 4, 6, 8), body.2 (B, 5, 2, 3), body.1 (B, 4, 6, 8)"
     )
 
 
