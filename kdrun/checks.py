@@ -14,7 +14,8 @@ from kdrun.engine.optimizers import GIVEN as OPTIMIZER_GIVEN
 from kdrun.engine.optimizers import OPTIMIZERS
 from kdrun.engine.schedules import SCHEDULES
 from kdrun.loss.table import LOSSES
-from kdrun.stage.plan import CONTROLS
+from kdrun.scheme.base import CONTROLS
+from kdrun.scheme.table import SCHEMES
 from kdrun.stage.take import artefact_folder
 
 # What a recipe is made of: its key -> the table of what there is, and what kdrun passes itself.
@@ -43,6 +44,7 @@ def parts(tree: Mapping[str, Any]) -> list[Fault]:
     """Names and settings of everything that a table knows, as far as the tree has them."""
     return [
         *_registered("loss", tree.get("loss"), "loss", LOSSES),
+        *_registered("scheme", tree.get("scheme"), "scheme", SCHEMES),
         *_terms(_mapping(_mapping(tree.get("loss")).get("terms"))),
         *_recipe_parts("recipe", tree.get("recipe")),
         *collect(lambda: dataset.check(_mapping(tree.get("dataset")))),

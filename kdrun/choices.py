@@ -14,7 +14,8 @@ from kdrun.core.registry import resolve
 
 ROLES = ("teacher", "student")
 _GENERIC = "torchvision"  # the file that stands for each torchvision name without its own
-_GROUPS = {"MODELS": ROLES, "LOSSES": ("loss",), "DATASETS": ("dataset",)}
+NETWORKS = ("assistants", "peers", "others")  # keys of schemes that hold lists of models
+_GROUPS = {"MODELS": ROLES, "LOSSES": ("loss",), "SCHEMES": ("scheme",), "DATASETS": ("dataset",)}
 
 
 def conf_folder() -> Path:
@@ -51,22 +52,43 @@ def offer_by_name(role: str, name: str) -> bool:
 
 
 def filled(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A config whose combined loss has its terms' own files' values where none are given."""
-    loss = tree.get("loss")
-    terms = loss.get("terms") if isinstance(loss, dict) else None
-    if not isinstance(loss, dict) or not isinstance(terms, dict):
-        return dict(tree)
-    nodes = {key: _with_defaults(key, node) for key, node in terms.items()}
-    return {**tree, "loss": {**loss, "terms": nodes}}
+    """A config whose inner nodes have their own files' values where none are given.
+
+    They are the terms of a combined loss, and the networks that a scheme adds.
+    """
+    return {
+        **tree,
+        **_filled("loss", tree.get("loss"), {"terms": "loss"}),
+        **_filled("scheme", tree.get("scheme"), dict.fromkeys(NETWORKS, "model")),
+    }
 
 
-def _with_defaults(key: str, node: Any) -> Any:
+def _filled(key: str, node: Any, groups: Mapping[str, str]) -> dict[str, Any]:
+    """A node whose lists and mappings of parts of these groups are filled in, under its key."""
     if not isinstance(node, dict):
+        return {}
+    return {
+        key: {**node, **{k: _whole(group, node[k]) for k, group in groups.items() if k in node}}
+    }
+
+
+def _whole(group: str, parts: Any) -> Any:
+    if isinstance(parts, dict):
+        return {key: _with_defaults(group, key, node) for key, node in parts.items()}
+    if isinstance(parts, list):
+        return [_with_defaults(group, "", node) for node in parts]
+    return parts
+
+
+def _with_defaults(group: str, key: str, node: Any) -> Any:
+    """A part's node, or its name alone, with what its file in conf/ says beside it."""
+    given = {"name": node} if isinstance(node, str) else node
+    if not isinstance(given, dict):
         return node
-    name = node.get("name", key)
-    path = conf_folder() / "loss" / f"{name}.yaml"
+    name = given.get("name", key)
+    path = conf_folder() / group / f"{name}.yaml"
     own = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {"name": name}
-    return {**own, **node}
+    return {**own, **given}
 
 
 def _offer(group: str, name: str, node: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from kdrun import model
-from kdrun.checks import nearest_folder, teacher_source
+from kdrun.checks import nearest_folder, network_settings, teacher_source
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import Fault, collect, nearest
 from kdrun.core.taps import place_taps
@@ -16,12 +16,15 @@ from kdrun.dataset.data import Data
 from kdrun.engine.learners import Learners, covers
 from kdrun.loss.build import build_loss
 from kdrun.model.vision import load_pretrained
-from kdrun.stage.plan import teacher_recipe
+from kdrun.scheme import make_scheme
+from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.state_dict import fill, read_checkpoint
 from kdrun.stage.take import artefact_folder, load_teacher
-from kdrun.stage.train import seat
+from kdrun.stage.train import Train, seat, seat_teachers
 
 _RECIPES = {"recipe", "teacher", "teacher.recipe"}
+_STAGES = _RECIPES | {"student", "loss", "scheme", "controls", "stop"}
+_ROLES = ("teacher", "student")
 _SPARE = 1.2  # how much more disk is asked for than is estimated
 
 
@@ -37,13 +40,20 @@ def fit(config: Config, info: DataInfo, data: Data | None, sound: set[str]) -> l
     faults: list[Fault] = []
     built: dict[str, nn.Module] = {}
     fewest = _fewest(config, data) if data is not None and sound >= _RECIPES else {}
-    for role in ("teacher", "student"):
-        if role in sound:
-            network, found = try_network(role, config, info)
-            faults += found
-            built |= {role: network} if network is not None else {}
+    networks: dict[str, Network] = {role: getattr(config, role) for role in _ROLES if role in sound}
+    if sound >= {*_ROLES, "scheme"}:
+        networks = make_scheme(config.scheme).networks(config)
+    for role, network in networks.items():
+        if role not in _ROLES:  # the settings of these two were looked at before
+            found = network_settings(role, network)
             if found:
-                fewest.pop(role, None)  # what can't take the images can't be trained on them
+                faults += found
+                continue
+        module, found = try_network(role, network, info)
+        faults += found
+        built |= {role: module} if module is not None else {}
+        if found:
+            fewest.pop(role, None)  # what can't take the images can't be trained on them
     if data is not None and sound >= _RECIPES:
         faults += _batches(config, data)
     if "teacher" in built:
@@ -52,19 +62,20 @@ def fit(config: Config, info: DataInfo, data: Data | None, sound: set[str]) -> l
         frozen = tuple(config.student.freeze)
         faults += _freezing(config, built["student"])
         faults += _training("student", built["student"], info, fewest.get("student"), frozen)
-    if data is not None and len(built) == 2 and not faults:
+    if data is not None and {*_ROLES} <= built.keys() == networks.keys() and not faults:
         faults += _together(config, data, built, sound)
     return faults
 
 
-def try_network(role: str, config: Config, info: DataInfo) -> tuple[nn.Module | None, list[Fault]]:
+def try_network(
+    role: str, network: Network, info: DataInfo
+) -> tuple[nn.Module | None, list[Fault]]:
     """Build a network and run it once.
 
     Returns:
         The network, None where it can't be built; and the faults, those of images that it can't
         take among them.
     """
-    network: Network = getattr(config, role)
     made: list[nn.Module] = []
     faults = collect(lambda: made.append(model.build(network.node, info)), role)
     for module in made:
@@ -190,8 +201,10 @@ def _together(
     faults: list[Fault] = []
     if config.student.init == "teacher":
         faults += _start(config, built)
-    if "loss" in sound:
-        faults += collect(lambda: _join(config, built, data), "loss")
+    if sound >= _STAGES and not teacher_source(config.teacher):
+        for stage in make_scheme(config.scheme).stages(config):
+            if isinstance(stage, Train):
+                faults += collect(partial(_join, stage, built, data), "loss")
     if {"recipe", "output_root", "controls"} <= sound:
         faults += _space(config, built)
     return faults
@@ -213,11 +226,13 @@ def _matrices(network: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(value.shape) for name, value in found if value.dim() > 1}
 
 
-def _join(config: Config, built: dict[str, nn.Module], data: Data) -> None:
-    loss = build_loss(config.loss)
-    own = seat("student", config.student, built["student"], loss.taps().student, data)
-    other = seat("teacher", config.teacher, built["teacher"], loss.taps().teacher, data)
-    loss.bind(own.shapes, other.shapes if loss.uses_teacher else None, data.info)
+def _join(stage: Train, built: dict[str, nn.Module], data: Data) -> None:
+    loss, teacher = build_loss(stage.loss), None
+    own = seat(stage.role, stage.network, built[stage.role], loss.taps().student, data)
+    if loss.uses_teacher:
+        networks = [built[other.role] for other in stage.teachers]
+        teacher = seat_teachers(stage.teachers, networks, loss, data)[1].shapes
+    loss.bind(own.shapes, teacher, data.info)
 
 
 def _space(config: Config, built: dict[str, nn.Module]) -> list[Fault]:

@@ -65,8 +65,8 @@ def _estimate(stage: object, network: nn.Module, plan: Plan, session: Session) -
     batch = next(iter(plan.data.train.batches(size, dtype=plan.hardware.dtype)))
     learner = as_trained(network.to(device), stage.frozen)
     seconds = _step_seconds(learner, batch.inputs, plan, backward=True)
-    if stage.loss["name"] != "ce":
-        teacher = build_network(plan.config.teacher.node, plan.data, 0, "teacher").to(device)
+    for other in stage.teachers:
+        teacher = build_network(other.network.node, plan.data, 0, other.role).to(device)
         seconds += _step_seconds(teacher.eval(), batch.inputs, plan, backward=False)
     total = seconds * plan.data.train.steps(size) * _epochs(stage, plan)
     return f"{total:.0f} s" if total < 120 else f"{total / 60:.0f} min"

@@ -19,7 +19,8 @@ from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.fitting import fit, try_network
 from kdrun.runner import Plan
-from kdrun.stage.plan import plan_stages, teacher_recipe
+from kdrun.scheme import make_scheme
+from kdrun.scheme.base import teacher_recipe
 
 _RECIPE = "teacher.recipe"
 
@@ -63,7 +64,8 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
         "threads": hardware.threads,
     }
     data, notes = data.to(hardware.device), _notes(config, data, plugins)
-    return Plan(config, {**tree, **chosen}, data, hardware, plan_stages(config), notes)
+    stages = make_scheme(config.scheme).stages(config)
+    return Plan(config, {**tree, **chosen}, data, hardware, stages, notes)
 
 
 def _notes(config: Config, data: Data, plugins: list[str]) -> list[str]:
@@ -95,7 +97,7 @@ def check_network(
         faults += checks.network_settings("student", config.student)
     if faults or info is None:
         raise ConfigError(faults)
-    network, found = try_network("student", config, info)
+    network, found = try_network("student", config.student, info)
     if network is None or found:
         raise ConfigError(found)
     return network, info

@@ -192,7 +192,8 @@ def _stages(
         artefact = _obtain(stage, bench, folder, Store(plan.config.store), prints[stage.place.name])
         bench = replace(bench, artefacts={**bench.artefacts, stage.place.name: artefact})
         folder.gather_metrics(folder.stage(done.place.folder) for done in plan.stages)
-    rows = {stage.place.row: bench.artefacts[stage.place.name] for stage in plan.stages}
+    shown = [stage for stage in plan.stages if stage.place.row]
+    rows = {stage.place.row: bench.artefacts[stage.place.name] for stage in shown}
     started = time.monotonic()
     summary = evaluate(bench, rows, folder, inexact)
     _record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)

@@ -16,6 +16,7 @@ _LISTED = {
     "student": "models",
     "dataset": "datasets",
     "loss": "losses",
+    "scheme": "schemes",
     "recipe": "recipes",
     "compress": "compress",
 }

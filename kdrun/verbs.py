@@ -16,7 +16,13 @@ from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 
 _NEEDED = ("format", "name", "status", "started", "command", "hardware", "seed")
-_GROUPS = {"datasets": "dataset", "losses": "loss", "recipes": "recipe", "compress": "compress"}
+_GROUPS = {
+    "datasets": "dataset",
+    "losses": "loss",
+    "schemes": "scheme",
+    "recipes": "recipe",
+    "compress": "compress",
+}
 
 
 def list_parts(words: Sequence[str], screen: Screen) -> int:

@@ -19,6 +19,7 @@ ROWS = [
     ["command", "unknown", "config_files", "fitting"],
     ["choices"],
     ["checks", "runner"],
+    ["scheme"],
     ["stage", "surroundings"],
     ["engine"],
     ["loss", "compress", "measure", "model", "dataset", "compare"],
@@ -49,6 +50,7 @@ LIGHT = [
     "dataset.table",
     "loss.table",
     "model.table",
+    "scheme.table",
 ]
 HEAVY = ("torch", "torchvision", "sklearn", "scipy", "timm")
 

@@ -5,6 +5,7 @@ import pytest
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
 from kdrun.core.registry import check_model
+from kdrun.loss.table import LOSSES
 from kdrun.words import read_jobs
 
 
@@ -38,7 +39,7 @@ def test_each_unknown_name_is_one_sentence():
         "teacher=resent50": "no teacher is called 'resent50'.\n"
         "  nearest: resnet50, resnet56, resnet20        all: kdrun list models",
         "loss=zzz": "no loss is called 'zzz'.\n"
-        "  there is ce, kd, mse        all: kdrun list losses",
+        f"  there is {', '.join(sorted(LOSSES))}        all: kdrun list losses",
         "recipe/optimizer=adm": "no recipe/optimizer is called 'adm'.\n  nearest: adam, adamw",
         "experiment=crd/resnet32x4": "no experiment is called 'crd/resnet32x4'.\n"
         "  nearest: crd/resnet32x4_resnet8x4",
@@ -48,7 +49,7 @@ def test_each_unknown_name_is_one_sentence():
 
 def test_each_unknown_key_is_one_sentence():
     found = {
-        "sede=1": "sede: unknown key of the config; nearest: seed, student",
+        "sede=1": "sede: unknown key of the config; nearest: seed, scheme, student",
         "stop.whn=1": "stop.whn: unknown key of 'stop'; nearest: when",
         "loss.temprature=2": "loss.temprature: unknown key of 'kd'; nearest: temperature",
         "recipe.optimizer.momentum=0.9": "recipe.optimizer.momentum: unknown key of 'adamw';"

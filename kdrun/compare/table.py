@@ -28,7 +28,7 @@ _QUALITY: list[Column] = [
     ("F1\n%", lambda row: _percent(row["f1"])),
     ("NLL\n", lambda row: _nats(row["nll"])),
     ("ECE\n%", lambda row: _percent(row["ece"])),
-    ("agrees\n%", lambda row: _percent(row["agreement"])),
+    ("agrees\n%", lambda row: _share(row["agreement"])),
 ]
 _COST: list[Column] = [
     ("para-\nmeters", lambda row: count(row["parameters"])),
@@ -142,7 +142,7 @@ def _gain(row: Row) -> str:
 
 def _weak_teacher(rows: Mapping[str, Row]) -> list[str]:
     """A warning where the student alone does better, beyond chance, than what it learns from."""
-    if "alone" not in rows:
+    if not {"alone", "teacher"} <= rows.keys():
         return []
     better = rows["alone"]["accuracy"] - rows["teacher"]["accuracy"]
     if better <= rows["teacher"]["accuracy_half_width"]:
@@ -183,6 +183,10 @@ def _seconds(time: float) -> str:
 
 def _nats(value: float) -> str:
     return f"{value:.3f}" if value < 1000 else f"{value:.1e}"
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else _percent(share)
 
 
 def _percent(share: float) -> str:

@@ -215,6 +215,7 @@ class Config(Section):
     teacher: Teacher
     student: Student
     loss: Node
+    scheme: Node
     recipe: Recipe
     stop: Stop
     evaluate: Evaluate

@@ -12,6 +12,7 @@ ENTRY_POINTS = "kdrun.plugins"
 TABLES = {
     "MODELS": "kdrun.model.table",
     "LOSSES": "kdrun.loss.table",
+    "SCHEMES": "kdrun.scheme.table",
     "DATASETS": "kdrun.dataset.table",
 }
 
@@ -19,7 +20,8 @@ TABLES = {
 def install_plugins(names: Iterable[str]) -> list[str]:
     """Add the tables of the named modules, and of installed plugins, to kdrun's own.
 
-    A plugin is a module with a dict called MODELS, LOSSES or DATASETS: name -> "module:attribute".
+    A plugin is a module with a dict called MODELS, LOSSES, SCHEMES or DATASETS:
+    name -> "module:attribute".
 
     Returns:
         The names of the plugins, to be printed.

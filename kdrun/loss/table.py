@@ -7,3 +7,6 @@ LOSSES = {
     "kd": "kdrun.loss.logits:KD",
     "mse": "kdrun.loss.logits:LogitsMSE",
 }
+
+# Losses around the one of the config, which schemes put there; nobody chooses them by name.
+AROUND: dict[str, str] = {}

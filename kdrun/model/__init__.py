@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdrun.core.errors import Fault, UserError, nearest
 from kdrun.core.registry import resolve
-from kdrun.model.table import MODELS
+from kdrun.model.table import COMPOSED, MODELS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,8 +32,9 @@ def builder(name: str) -> Callable[..., "nn.Module"]:
     Raises:
         UserError: no such name; the message has the nearest ones.
     """
-    if name in MODELS:
-        return resolve("model", MODELS, name)
+    table = {**MODELS, **COMPOSED}
+    if name in table:
+        return resolve("model", table, name)
     from kdrun.model.vision import build_torchvision, classifiers
 
     if name in classifiers():

@@ -40,3 +40,8 @@ MODELS = {
     "resnet152": _TORCHVISION,
     "timm": "kdrun.model.from_timm:build_timm",
 }
+
+# Networks made of others, which a scheme or a loss asks for; nobody chooses them by name.
+COMPOSED = {
+    "committee": "kdrun.model.committee:build_committee",
+}

@@ -38,7 +38,7 @@ class Place:
     Attributes:
         name: teacher, alone, distill, ...
         folder: its folder's name in the run folder.
-        row: what its model is called in the table.
+        row: what its model is called in the table; empty for one that is not shown.
         shared: whether runs may share its artefact through the store.
         reads: names of the stages whose artefacts it takes.
     """
@@ -55,6 +55,11 @@ class Stage(Protocol):
 
     @property
     def place(self) -> Place: ...
+
+    @property
+    def role(self) -> str:
+        """The place in the config of the network that the stage leaves."""
+        ...
 
     @property
     def network(self) -> Network:

@@ -78,9 +78,7 @@ def _row(
         "name": artefact.record["model"]["name"],
         **scores.as_dict(),
         "accuracy_half_width": half_width(scores.accuracy, scores.n),
-        "agreement": agreement(
-            meters[row].predictions().predicted, meters["teacher"].predictions().predicted
-        ),
+        "agreement": _agreement(row, meters),
         "parameters": parameters(network),
         "macs": macs(network, (info.channels, *info.image_size), hardware.device),
         "bytes": artefact.bytes_on_disk,
@@ -89,6 +87,14 @@ def _row(
         "images_per_second": artefact.record.get("images_per_second"),
         "fingerprint": artefact.record["fingerprint"],
     }
+
+
+def _agreement(row: str, meters: Mapping[str, Meter]) -> float | None:
+    """The share of test samples for which a model decides as the teacher; None without one."""
+    if "teacher" not in meters:
+        return None
+    teacher = meters["teacher"].predictions()
+    return agreement(meters[row].predictions().predicted, teacher.predicted)
 
 
 def _add_best(

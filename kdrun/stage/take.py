@@ -30,11 +30,13 @@ class Take:
         place: where the stage stands.
         network: the teacher's part of the config.
         path: a checkpoint file, or the folder of an artefact.
+        role: the network's place in the config.
     """
 
     place: Place
     network: Network
     path: Path
+    role: str = "teacher"
 
     def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
         source = self.path / RECORD if self.path.is_dir() else self.path

@@ -1,6 +1,6 @@
 """Stages that train one network: the teacher, the controls, the distilled student."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from kdrun.engine import checkpoint
 from kdrun.engine.frozen import freeze
 from kdrun.engine.lesson import Lesson, Session, Trained
 from kdrun.engine.loop import train
+from kdrun.loss.base import Loss
 from kdrun.loss.build import build_loss
 from kdrun.measure.metrics import Scores
+from kdrun.model.committee import Committee
 from kdrun.model.vision import load_pretrained
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
-from kdrun.stage.base import Bench, Place
+from kdrun.stage.base import Bench, Place, Stage
 from kdrun.stage.take import Source, leave_as_is
 
 
@@ -32,10 +34,11 @@ class Train:
 
     Attributes:
         place: where the stage stands.
-        role: `teacher` or `student`: whose model and starting weights these are.
+        role: the network's place in the config, which its starting weights follow too.
         network: its part of the config.
         loss: the loss's config node.
         recipe: how.
+        teachers: the stages whose networks it learns from, if the loss uses any.
         init: `scratch`, `teacher`, or the name of torchvision's weights.
         frozen: globs of module paths that don't learn.
         stop: when validation says that it is enough.
@@ -46,6 +49,7 @@ class Train:
     network: Network
     loss: Mapping[str, Any]
     recipe: Recipe
+    teachers: tuple[Stage, ...] = ()
     init: str = "scratch"
     frozen: tuple[str, ...] = ()
     stop: StopWhen | None = None
@@ -114,8 +118,8 @@ class Train:
         own = seat(self.role, self.network, student, loss.taps().student, bench.data)
         teacher, other = None, None
         if loss.uses_teacher:
-            original = bench.artefacts["teacher"].network()
-            other = seat("teacher", bench.config.teacher, original, loss.taps().teacher, bench.data)
+            networks = [bench.artefacts[stage.place.name].network() for stage in self.teachers]
+            original, other = seat_teachers(self.teachers, networks, loss, bench.data)
             images = next(iter(bench.data.train.batches(self.recipe.batch_size))).inputs
             teacher, how = freeze(original, other.places.values(), bench.session.hardware, images)
             notes.append(how)
@@ -209,3 +213,32 @@ def seat(
     roles = config.taps.over(model.roles(network))
     places = place_taps(role, request, roles, network, data.info)
     return Seat(places, TapShapes(tap_shapes(network, places, data.info), network, places))
+
+
+def seat_teachers(
+    stages: Sequence[Stage], networks: Sequence[nn.Module], loss: Loss, data: Data
+) -> tuple[nn.Module, Seat]:
+    """The network that a loss learns from, and where it reads it.
+
+    Of several, it is their committee, and the loss names the taps of each: `0/NAME`, `1/NAME`.
+    """
+    asked = loss.taps().teacher
+    if len(networks) == 1:
+        stage = stages[0]
+        return networks[0], seat(stage.role, stage.network, networks[0], asked, data)
+    committee = Committee(networks)
+    places: dict[str, str] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for number, (stage, network) in enumerate(zip(stages, networks, strict=True)):
+        start = f"{number}/"
+        own = {
+            name.removeprefix(start): place
+            for name, place in asked.items()
+            if name.startswith(start)
+        }
+        found = seat(stage.role, stage.network, network, own, data)
+        places |= {
+            start + name: committee.path_of(number, place) for name, place in found.places.items()
+        }
+        shapes |= {start + name: shape for name, shape in found.shapes.shapes.items()}
+    return committee, Seat(places, TapShapes(shapes, committee, places))

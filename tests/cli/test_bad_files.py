@@ -12,6 +12,8 @@ from PIL import Image
 from tiny import Refused
 from torch import Tensor
 
+from kdrun.loss.table import LOSSES
+
 
 def weights(classes: int = 10, fill: float = 0.0) -> dict[str, Tensor]:
     """A state dict of the small teacher that the tests are run with."""
@@ -210,7 +212,7 @@ CONFIGS = {
         f"# {'x' * 1_000_001}": "' has 1,000,003 bytes, too many for a config.",
         "name: kd\nalpha: 0.5\ntemperature: 0": "loss.temperature: 0 should be greater than 0",
         "- 1": "loss: [1] is not a mapping",
-        "alpha: 1": "loss.name: must be given; there is ce, kd, mse",
+        "alpha: 1": f"loss.name: must be given; there is {', '.join(sorted(LOSSES))}",
         "name: ce\n_target_: os.mkdir": "loss._target_: is refused: a config names parts, it calls"
         " no code",
         "name: ${nowhere}": "the config can't be resolved: Interpolation key 'nowhere' not found",
@@ -223,8 +225,9 @@ CONFIGS = {
         "job_logging.formatters.x.(): is refused: a config calls no code, and this would call"
         " os.mkdir",
         "# @package _global_\nplugins: [json]": "plugins: the plugin 'json' has none of MODELS,"
-        " LOSSES, DATASETS.",
-        "# @package _global_\nsede: 1": "sede: unknown key of the config; nearest: seed, student",
+        " LOSSES, SCHEMES, DATASETS.",
+        "# @package _global_\nsede: 1": "sede: unknown key of the config; nearest: seed, scheme,"
+        " student",
     },
 }
 

@@ -25,7 +25,7 @@ NAMES = {
     "dataset=null": "no dataset is called 'None'.",
 }
 KEYS = {
-    "sede=1": "sede: unknown key of the config; nearest: seed, student",
+    "sede=1": "sede: unknown key of the config; nearest: seed, scheme, student",
     "loss.temprature=3": "loss.temprature: unknown key of 'kd'; nearest: temperature",
     "+loss.temprature=3": "loss.temprature: unknown key of 'kd'; nearest: temperature",
     "recipe.lrr=1": "recipe.lrr: unknown key of 'recipe'; nearest: lr",
@@ -101,7 +101,7 @@ VALUES = {
     "  use larger images or a network such as resnet8",
     "plugins=[no_such_module]": "plugins: the plugin 'no_such_module' can't be imported:"
     " No module named 'no_such_module'.",
-    "plugins=[json]": "plugins: the plugin 'json' has none of MODELS, LOSSES, DATASETS.",
+    "plugins=[json]": "plugins: the plugin 'json' has none of MODELS, LOSSES, SCHEMES, DATASETS.",
     "loss.temperature=2,4": "'loss.temperature=2,4' holds several values.\n"
     "  to run each of them: kdrun -m loss.temperature=2,4",
     "name=${nowhere}": "the config can't be resolved: Interpolation key 'nowhere' not found",

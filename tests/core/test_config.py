@@ -249,7 +249,7 @@ def test_taps_of_the_config_take_the_place_of_a_networks_roles():
             "recipe: batch_size 64 has too few samples for 100 parts, as accumulate asks",
         ),
         ({"recipe": None}, "recipe: null is not a mapping"),
-        ({"sede": 1}, "sede: unknown key of the config; nearest: seed, student"),
+        ({"sede": 1}, "sede: unknown key of the config; nearest: seed, scheme, student"),
         ({"teacher__taps": {"stages": None}}, "teacher.taps.embedding: must be given"),
         (
             {"teacher__run": "a", "teacher__weights": "DEFAULT"},

@@ -84,7 +84,7 @@ def test_installed_packages_are_found(write, installed):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("x = 1", "the plugin 'plugin_bad' has none of MODELS, LOSSES, DATASETS."),
+        ("x = 1", "the plugin 'plugin_bad' has none of MODELS, LOSSES, SCHEMES, DATASETS."),
         (
             'LOSSES = {"kd": "NAME:KD"}',
             "the plugin 'plugin_bad' calls a part 'kd'; that name is taken.",

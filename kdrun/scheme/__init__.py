@@ -1,0 +1,16 @@
+"""Who learns from whom: the plans of a run. Importing this package alone loads no torch."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kdrun.core.registry import resolve
+from kdrun.scheme.table import SCHEMES
+
+if TYPE_CHECKING:
+    from kdrun.scheme.base import Scheme
+
+
+def make_scheme(node: Mapping[str, Any]) -> "Scheme":
+    """The scheme that a checked node describes."""
+    settings = {key: value for key, value in node.items() if key != "name"}
+    return resolve("scheme", SCHEMES, node["name"])(**settings)

@@ -1,0 +1,107 @@
+"""The plain plan, of which the others are made: teacher, controls, distilled student."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kdrun.core.config import Config, Network, Recipe, StopWhen
+from kdrun.stage.base import Place, Stage
+from kdrun.stage.take import Take, artefact_folder
+from kdrun.stage.train import Train
+
+# A control is the student trained by the same recipe and seed, with a loss that has no teacher.
+CONTROLS: dict[str, dict[str, Any]] = {"alone": {"name": "ce"}}
+
+
+class Scheme:
+    """A run's networks and the stages that train them; this one is the plain teacher and student.
+
+    The keyword arguments of a scheme's constructor are the keys of its config node.
+    """
+
+    def networks(self, config: Config) -> dict[str, Network]:
+        """Every network that is built, by its place in the config; a stage's `role` is one."""
+        return {"teacher": config.teacher, "student": config.student}
+
+    def stages(self, config: Config) -> list[Stage]:
+        """The stages that leave models, each after those it reads.
+
+        Raises:
+            UserError: the teacher is to be taken from where there is none.
+        """
+        teacher = teacher_stage(config)
+        return [teacher, *control_stages(config), student_stage(config, [teacher], config.loss)]
+
+
+def teacher_recipe(config: Config) -> Recipe:
+    """The run's recipe with the teacher's own keys in it."""
+    return Recipe.model_validate({**config.recipe.model_dump(), **(config.teacher.recipe or {})})
+
+
+def teacher_stage(config: Config) -> Stage:
+    """The teacher: trained, or taken from a run or a file.
+
+    Raises:
+        UserError: it is to be taken from where there is none.
+    """
+    place = Place("teacher", "teacher", "teacher", shared=True)
+    teacher = config.teacher
+    if teacher.run:
+        return Take(place, teacher, artefact_folder(Path(teacher.run)))
+    if teacher.checkpoint:
+        return Take(place, teacher, Path(teacher.checkpoint))
+    return Train(
+        place,
+        role="teacher",
+        network=teacher,
+        loss={"name": "ce"},
+        recipe=teacher_recipe(config),
+        init=teacher.weights or "scratch",
+    )
+
+
+def control_stages(config: Config) -> list[Stage]:
+    """What the distilled student is held against."""
+    reads = ("teacher",) if config.student.init == "teacher" else ()
+    return [
+        _student(config, Place(name, name, name, shared=True, reads=reads), CONTROLS[name])
+        for name in config.controls
+    ]
+
+
+def student_stage(config: Config, teachers: list[Stage], loss: Mapping[str, Any]) -> Train:
+    """The distilled student.
+
+    Args:
+        config: the run's.
+        teachers: the stages whose networks it learns from.
+        loss: the node of the whole loss: the config's, or one around it.
+    """
+    stop = config.stop.when
+    reads = [stage.place.name for stage in teachers]
+    if config.student.init == "teacher":
+        reads.append("teacher")
+    if stop is not None and stop.of == "alone":
+        reads.append("alone")
+    place = Place("distill", "student", "distilled", False, tuple(dict.fromkeys(reads)))
+    return _student(config, place, loss, tuple(teachers), stop)
+
+
+def _student(
+    config: Config,
+    place: Place,
+    loss: Mapping[str, Any],
+    teachers: tuple[Stage, ...] = (),
+    stop: StopWhen | None = None,
+) -> Train:
+    return Train(
+        place,
+        role="student",
+        network=config.student,
+        loss=loss,
+        recipe=config.recipe,
+        teachers=teachers,
+        init=config.student.init,
+        frozen=tuple(config.student.freeze),
+        stop=stop,
+    )

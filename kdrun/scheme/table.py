@@ -1,0 +1,5 @@
+"""Every scheme: its name on the command line -> where its class is."""
+
+SCHEMES = {
+    "none": "kdrun.scheme.base:Scheme",
+}
