@@ -15,6 +15,7 @@ from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.engine.learners import Learners, covers
 from kdrun.loss.build import build_loss
+from kdrun.model.table import COMPOSED
 from kdrun.model.vision import load_pretrained
 from kdrun.scheme import make_scheme
 from kdrun.scheme.base import teacher_recipe
@@ -228,11 +229,18 @@ def _matrices(network: nn.Module) -> dict[str, tuple[int, ...]]:
 
 def _join(stage: Train, built: dict[str, nn.Module], data: Data) -> None:
     loss, teacher = build_loss(stage.loss), None
-    own = seat(stage.role, stage.network, built[stage.role], loss.taps().student, data)
+    own = seat(stage.role, stage.network, _learner(stage, built, data), loss.taps().student, data)
     if loss.uses_teacher:
         networks = [built[other.role] for other in stage.teachers]
         teacher = seat_teachers(stage.teachers, networks, loss, data)[1].shapes
     loss.bind(own.shapes, teacher, data.info)
+
+
+def _learner(stage: Train, built: dict[str, nn.Module], data: Data) -> nn.Module:
+    """The network that a stage trains: another than that of its role where the loss changes it."""
+    if stage.network.name in COMPOSED:
+        return model.build(stage.network.node, data.info)
+    return built[stage.role]
 
 
 def _space(config: Config, built: dict[str, nn.Module]) -> list[Fault]:

@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from torch import nn
 
+from kdrun import model
 from kdrun.compare.table import count
 from kdrun.core.folder import Store
 from kdrun.core.screen import Screen
@@ -43,7 +44,7 @@ def report_plan(plan: Plan, screen: Screen) -> None:
         made = stage.place.shared and is_whole(store.folder(mark), mark)
         table.add_row(
             stage.place.name,
-            node["name"],
+            model.title(node),
             count(parameters(network)),
             count(macs(network, (info.channels, *info.image_size), torch.device("cpu"))),
             str(_epochs(stage, plan)) if isinstance(stage, Train) else "-",

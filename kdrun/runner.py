@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kdrun import model
 from kdrun.compare.table import results_table
 from kdrun.core.config import Config
 from kdrun.core.device import Hardware
@@ -272,9 +273,8 @@ def _outcome(stage: Stage, artefact: Artefact, found: bool) -> str:
     if found:
         how += ", from the store"
     stopped = f"; {record['stopped']}" if record.get("stopped") else ""
-    return (
-        f"{stage.place.name}: {record['model']['name']}, validation {accuracy:.2%} ({how}{stopped})"
-    )
+    what = f"{stage.place.name}: {model.title(record['model'])}"
+    return f"{what}, validation {accuracy:.2%} ({how}{stopped})"
 
 
 def _now() -> str:

@@ -1,6 +1,6 @@
 """What a loss promises the engine."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,15 @@ class Loss(nn.Module):
     """
 
     uses_teacher = True
+
+    def student(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
+        """The config node of the network that learns; the student's, if the loss changes nothing.
+
+        Args:
+            student: the student's own node.
+            teacher: the teacher's.
+        """
+        return student
 
     def taps(self) -> TapRequest:
         """Which activations of student and teacher the loss reads; none by default."""

@@ -6,6 +6,7 @@ LOSSES = {
     "combined": "kdrun.loss.combined:Combined",
     "kd": "kdrun.loss.logits:KD",
     "mse": "kdrun.loss.logits:LogitsMSE",
+    "simkd": "kdrun.loss.simkd:SimKD",
 }
 
 # Losses around the one of the config, which schemes put there; nobody chooses them by name.

@@ -74,6 +74,21 @@ def build(node: Mapping[str, Any], data: "DataInfo") -> "nn.Module":
         ) from error
 
 
+def title(node: Mapping[str, Any]) -> str:
+    """What a network is called in tables: its name, or those of the networks it is made of."""
+    if node["name"] == "reused_head":
+        return f"{node['student']['name']} + head of {node['teacher']['name']}"
+    if node["name"] == "committee":
+        return " + ".join(title(member) for member in node["members"])
+    return str(node["name"])
+
+
+def main_part(node: Mapping[str, Any]) -> str:
+    """The name of the model whose settings, such as a learning rate of its own, a network has."""
+    parts = [node["student"]] if "student" in node else node.get("members", [])
+    return main_part(parts[0]) if parts else str(node["name"])
+
+
 def roles(network: "nn.Module") -> dict[str, list[str]]:
     """Module paths by role: `stages` in order of depth, `embedding`, `logits`."""
     from kdrun.model.places import find_roles

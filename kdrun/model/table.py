@@ -44,4 +44,5 @@ MODELS = {
 # Networks made of others, which a scheme or a loss asks for; nobody chooses them by name.
 COMPOSED = {
     "committee": "kdrun.model.committee:build_committee",
+    "reused_head": "kdrun.model.reused_head:build_reused_head",
 }

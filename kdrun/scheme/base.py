@@ -1,10 +1,12 @@
 """The plain plan, of which the others are made: teacher, controls, distilled student."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kdrun.core.config import Config, Network, Recipe, StopWhen
+from kdrun.loss.build import build_loss
 from kdrun.stage.base import Place, Stage
 from kdrun.stage.take import Take, artefact_folder
 from kdrun.stage.train import Train
@@ -84,7 +86,14 @@ def student_stage(config: Config, teachers: list[Stage], loss: Mapping[str, Any]
     if stop is not None and stop.of == "alone":
         reads.append("alone")
     place = Place("distill", "student", "distilled", False, tuple(dict.fromkeys(reads)))
-    return _student(config, place, loss, tuple(teachers), stop)
+    plain = _student(config, place, loss, tuple(teachers), stop)
+    if not teachers:
+        return plain
+    own = config.student
+    node = build_loss(loss).student(own.node, teachers[0].network.node)
+    if node == own.node:
+        return plain
+    return replace(plain, network=Network.model_validate({**node, "taps": own.taps}))
 
 
 def _student(

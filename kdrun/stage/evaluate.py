@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from kdrun import model
 from kdrun.core.device import Hardware
 from kdrun.core.folder import RunFolder
 from kdrun.engine.evaluate import measure
@@ -75,7 +76,7 @@ def _row(
     scores = meters[row].compute()
     return {
         "model": row,
-        "name": artefact.record["model"]["name"],
+        "name": model.title(artefact.record["model"]),
         **scores.as_dict(),
         "accuracy_half_width": half_width(scores.accuracy, scores.n),
         "agreement": _agreement(row, meters),

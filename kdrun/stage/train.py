@@ -103,6 +103,8 @@ class Train:
 
     def _start(self, network: nn.Module, bench: Bench) -> tuple[list[str], bool]:
         """Fill in the weights to start from; what was done, and whether that was all of them."""
+        if borrowed(network):
+            borrow(network, bench.artefacts[self.teachers[0].place.name].network())
         if self.init == "scratch":
             return [], False
         if self.init == "teacher":
@@ -129,7 +131,7 @@ class Train:
             notes.append(note)
         return Lesson(
             stage=self.place.name,
-            model_name=self.network.name,
+            model_name=model.main_part(self.network.node),
             student=student,
             teacher=teacher,
             loss=loss,
@@ -137,7 +139,7 @@ class Train:
             recipe=self.recipe,
             student_places=own.places,
             teacher_places=other.places if other else {},
-            frozen=self.frozen,
+            frozen=(*self.frozen, *borrowed(student)),
             good_enough=good_enough(self.stop, bench.artefacts),
         )
 
@@ -169,6 +171,18 @@ def build_network(node: Mapping[str, Any], data: Data, seed: int, role: str) -> 
     """A network with the weights that this seed gives to this role."""
     torch.manual_seed(seed_of(seed, "init", role))
     return model.build(node, data.info)
+
+
+def borrowed(network: nn.Module) -> Mapping[str, str]:
+    """The parts that a network has from its teacher and that don't learn: path here -> there."""
+    parts = getattr(network, "borrows", {})
+    return parts if isinstance(parts, dict) else {}
+
+
+def borrow(network: nn.Module, teacher: nn.Module) -> None:
+    """Copy the weights of those parts."""
+    for own, other in borrowed(network).items():
+        network.get_submodule(own).load_state_dict(teacher.get_submodule(other).state_dict())
 
 
 def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
