@@ -161,6 +161,8 @@ class _Trainer:
             self.position.stopped = f"good enough after epoch {self.position.epoch}"
         elif self.recipe.patience is not None and since >= self.recipe.patience:
             self.position.stopped = f"no better validation accuracy for {since} epochs"
+        else:
+            self.position.stopped = self.lesson.loss.finished()
 
     def _record(self, phase: Phase, means: dict[str, float], scores: Scores) -> None:
         place = {

@@ -50,6 +50,10 @@ class Loss(nn.Module):
         """What `bind` decided that the user should know, in sentences."""
         return []
 
+    def finished(self) -> str:
+        """Why training may end now, asked after each epoch of the main phase; empty: it may not."""
+        return ""
+
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:

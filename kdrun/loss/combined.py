@@ -66,6 +66,9 @@ class Combined(Method):
     def notes(self) -> list[str]:
         return [f"{key}: {note}" for key, part in self._each() for note in part.notes()]
 
+    def finished(self) -> str:
+        return next((why for _, part in self._each() if (why := part.finished())), "")
+
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ LOSSES = {
     "combined": "kdrun.loss.combined:Combined",
     "kd": "kdrun.loss.logits:KD",
     "mse": "kdrun.loss.logits:LogitsMSE",
+    "parameters": "kdrun.loss.parameters:Parameters",
     "simkd": "kdrun.loss.simkd:SimKD",
 }
 

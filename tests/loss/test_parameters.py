@@ -1,0 +1,139 @@
+"""Parameter distillation against its formula, weight by weight."""
+
+import math
+
+import pytest
+import torch
+from given import AT, INFO, bare, batch, output
+from torch import nn
+
+from kdrun.core.errors import UserError
+from kdrun.core.types import TapShapes
+from kdrun.loss.base import Loss
+
+
+def network(width: int, kernel: int = 3) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, width, kernel), nn.BatchNorm2d(width), nn.Linear(width, 4))
+
+
+def joined(own: nn.Module, other: nn.Module, **changes) -> Loss:
+    loss = bare("parameters", **changes)
+    loss.bind(TapShapes({}, own, {}), TapShapes({}, other, {}), INFO)
+    return loss
+
+
+def value(loss: Loss) -> torch.Tensor:
+    return loss(output({}, 1), output({}, 2), batch(), AT)["parameters"]
+
+
+def plain_kl(own: list[float], wanted: list[float]) -> float:
+    p, q = ([math.exp(value) for value in row] for row in (wanted, own))
+    p, q = ([value / sum(row) for value in row] for row in (p, q))
+    return sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+
+
+def test_equal_shapes_are_compared_as_they_are():
+    own, other = network(5), network(5)
+    expected = []
+    for mine, its in zip(own.parameters(), other.parameters(), strict=True):
+        pairs = zip(mine.flatten().tolist(), its.flatten().tolist(), strict=True)
+        squares = [(a - b) ** 2 for a, b in pairs]
+        expected.append(sum(squares) / len(squares))
+    found = value(joined(own, other)).item()
+    assert found == pytest.approx(sum(expected) / len(expected), rel=1e-5)
+
+
+def test_kl_compares_the_shares_of_each_outputs_weights():
+    own, other = network(5), network(5)
+    expected = []
+    for mine, its in zip(own.parameters(), other.parameters(), strict=True):
+        rows = [w.double().reshape(len(w) if w.dim() > 1 else 1, -1).tolist() for w in (mine, its)]
+        divergences = [plain_kl(a, b) for a, b in zip(*rows, strict=True)]
+        expected.append(sum(divergences) / len(divergences))
+    found = value(joined(own, other, distance="kl")).item()
+    assert found == pytest.approx(sum(expected) / len(expected), rel=1e-4)
+
+
+def test_other_shapes_are_compared_through_a_projection():
+    own, other = network(4), network(6)
+    loss = joined(own, other)
+    rows, columns = loss.rows["of 0/weight"].double(), loss.columns["of 0/weight"].double()
+    mine, its = own[0].weight.double(), other[0].weight.double()
+    squares = []
+    for a in range(4):
+        for b in range(3):
+            for y in range(3):
+                for x in range(3):
+                    wanted = sum(
+                        rows[a, i] * its[i, j, y, x] * columns[j, b]
+                        for i in range(6)
+                        for j in range(3)
+                    )
+                    squares.append((mine[a, b, y, x] - wanted).item() ** 2)
+    (pair,) = [pair for pair in loss.joined if pair.teacher == "of 0/weight"]
+    assert pair.projected
+    first = next(loss._weights())
+    assert (first[0] - first[1]).square().mean().item() == pytest.approx(
+        sum(squares) / len(squares), rel=1e-5
+    )
+    value(loss).backward()
+    assert loss.rows["of 0/weight"].grad is not None
+
+
+@pytest.mark.parametrize("distance", ["squared", "kl"])
+def test_nothing_is_to_learn_from_equal_weights(distance):
+    own, other = network(5), network(5)
+    other.load_state_dict(own.state_dict())
+    loss = joined(own, other, distance=distance, until=1e-6)
+    assert value(loss).item() == pytest.approx(0, abs=1e-7)
+    assert loss.finished() == "the weights differ from the teacher's by 0, under 1e-06"
+
+
+def test_training_ends_under_the_threshold_and_not_before():
+    own, other = network(5), network(5)
+    other.load_state_dict(own.state_dict())
+    with torch.no_grad():
+        for weight in own.parameters():
+            weight.mul_(1.2)
+    assert joined(own, other, until=0.19).finished() == ""
+    assert "by 0.2, under 0.21" in joined(own, other, until=0.21).finished()
+    assert joined(own, other).finished() == ""
+
+
+def test_the_gradient_is_that_of_the_formula():
+    own, other = network(2).double(), network(2).double()
+    for distance in ("squared", "kl"):
+        loss = joined(own, other, distance=distance)
+        torch.autograd.gradcheck(lambda *_, loss=loss: value(loss), tuple(own.parameters()))
+
+
+def test_the_teacher_is_neither_trained_nor_saved():
+    own, other = network(5), network(5)
+    loss = joined(own, other)
+    value(loss).backward()
+    assert all(weight.grad is None for weight in other.parameters())
+    assert loss.state_dict() == {}
+    assert list(loss.parameters()) == []
+
+
+def test_pairs_are_named_or_refused():
+    own, other = network(4), network(6)
+    loss = joined(own, other, pairs=[["0.weight", "0.weight"]])
+    assert loss.notes()[0].startswith("0 weights are pulled to the teacher's, 1 through")
+    with pytest.raises(UserError, match=r"the student has no weight '0\.wieght'"):
+        joined(own, other, pairs=[["0.wieght", "0.weight"]])
+    with pytest.raises(UserError, match="can't be joined"):
+        joined(own, network(6, kernel=5), pairs=[["0.weight", "0.weight"]])
+    with pytest.raises(UserError, match="no weights of student and teacher"):
+        joined(nn.Linear(2, 3), nn.Sequential(nn.Linear(2, 3)))
+
+
+def test_what_cannot_be_projected_is_free():
+    own, other = network(4), network(6, kernel=5)
+    free = joined(own, other).left
+    assert free == 4  # the kernel of another size, and three vectors of another length
+
+
+def test_half_precision_weights_give_a_finite_term():
+    own, other = network(5).half(), network(5).half()
+    assert torch.isfinite(value(joined(own, other, distance="kl")))
