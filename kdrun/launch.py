@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from kdrun.choices import conf_folder, offer_models, offer_plugins
 from kdrun.command import Command, read_command
 from kdrun.compare.runs import run_lines
+from kdrun.core.config import slug_of
 from kdrun.core.cores import cores
 from kdrun.core.errors import ConfigError, Fault, UserError
 from kdrun.core.folder import find_runs
@@ -163,9 +164,8 @@ def _folder(job: Job, multirun: bool) -> tuple[Path, list[str]]:
     if multirun:
         base = root / "sweeps" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}"
     else:
-        slug = tree["name"] or "-".join(
-            tree[part]["name"] for part in ("teacher", "student", "loss")
-        )
+        parts = (tree[part]["name"] for part in ("teacher", "student", "loss", "scheme"))
+        slug = tree["name"] or slug_of(*parts)
         base = root / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{slug}"
     path = _reserve(base)
     return path, [f"hydra.{'sweep' if multirun else 'run'}.dir={_quoted(path)}"]

@@ -228,7 +228,13 @@ class Config(Section):
     @property
     def slug(self) -> str:
         """What the run is called in its folder's name."""
-        return self.name or f"{self.teacher.name}-{self.student.name}-{self.loss['name']}"
+        parts = [self.teacher.name, self.student.name, self.loss["name"], self.scheme["name"]]
+        return self.name or slug_of(*parts)
+
+
+def slug_of(teacher: str, student: str, loss: str, scheme: str) -> str:
+    """What a run is called that was given no name: the choices that make it."""
+    return "-".join([teacher, student, loss, *([] if scheme == "none" else [scheme])])
 
 
 def plain(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -136,6 +136,7 @@ class Update:
 
     def _forward(self, batch: Batch, share: float, at: Progress) -> Tensor:
         with self.hardware.autocast():
+            batch = self.loss.prepare(batch, at)
             # The teacher first: what it needed is free again when the student's graph grows. The
             # other way round a step took an eighth longer on a CPU.
             teacher = self._teacher_output(batch)

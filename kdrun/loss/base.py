@@ -1,5 +1,6 @@
 """What a loss promises the engine."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 
+_OWN = "loss."  # how globs of a phase begin that mean the loss's own parameters
 Share = Annotated[float, Field(ge=0, le=1)]
 Temperature = Annotated[float, Field(gt=0)]
 
@@ -54,11 +56,24 @@ class Loss(nn.Module):
         """Why training may end now, asked after each epoch of the main phase; empty: it may not."""
         return ""
 
+    def prepare(self, batch: Batch, at: Progress) -> Batch:
+        """The batch as both networks are to see it; called first in each step."""
+        return batch
+
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
         """Named scalars, already weighted; the engine sums and logs them."""
         raise TypeError(f"{type(self).__name__} does not define its terms")
+
+
+def nested(phase: Phase, path: str) -> Phase:
+    """A phase of a loss as the loss calls it that has it at `path`."""
+    globs = (
+        f"{_OWN}{path}.{glob.removeprefix(_OWN)}" if glob.startswith(_OWN) else glob
+        for glob in phase.trains
+    )
+    return replace(phase, trains=tuple(globs))
 
 
 def label_loss(logits: Tensor, batch: Batch) -> Tensor:

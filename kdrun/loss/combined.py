@@ -16,7 +16,7 @@ from kdrun.core.types import (
     TapRequest,
     TapShapes,
 )
-from kdrun.loss.base import Loss
+from kdrun.loss.base import Loss, nested
 from kdrun.loss.build import build_loss
 from kdrun.loss.method import Method, Shares
 
@@ -52,11 +52,12 @@ class Combined(Method):
 
     def phases(self) -> tuple[Phase, ...]:
         first = [
-            replace(phase, name=f"{key}{_BETWEEN}{phase.name}", trains=_globs(key, phase))
+            replace(nested(phase, f"parts.{key}"), name=f"{key}{_BETWEEN}{phase.name}")
             for key, part in self._each()
             for phase in part.phases()[:-1]
         ]
-        last = [glob for key, part in self._each() for glob in _globs(key, part.phases()[-1])]
+        mains = [nested(part.phases()[-1], f"parts.{key}") for key, part in self._each()]
+        last = [glob for phase in mains for glob in phase.trains]
         return (*first, replace(MAIN, trains=tuple(dict.fromkeys(last))))
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
@@ -68,6 +69,11 @@ class Combined(Method):
 
     def finished(self) -> str:
         return next((why for _, part in self._each() if (why := part.finished())), "")
+
+    def prepare(self, batch: Batch, at: Progress) -> Batch:
+        for _, part in self._each():
+            batch = part.prepare(batch, at)
+        return batch
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
@@ -91,15 +97,6 @@ class Combined(Method):
 
     def _each(self) -> list[tuple[str, Loss]]:
         return [(key, part) for key, part in self.parts.items() if isinstance(part, Loss)]
-
-
-def _globs(key: str, phase: Phase) -> tuple[str, ...]:
-    """What a part trains in a phase, as the whole loss calls it."""
-    own = "loss."
-    return tuple(
-        f"{own}parts.{key}.{glob.removeprefix(own)}" if glob.startswith(own) else glob
-        for glob in phase.trains
-    )
 
 
 def _seen(network: TapShapes, key: str) -> TapShapes:

@@ -11,4 +11,7 @@ LOSSES = {
 }
 
 # Losses around the one of the config, which schemes put there; nobody chooses them by name.
-AROUND: dict[str, str] = {}
+AROUND = {
+    "dafl": "kdrun.loss.data_free:DAFL",
+    "zskt": "kdrun.loss.data_free:ZSKT",
+}

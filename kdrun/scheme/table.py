@@ -1,5 +1,7 @@
 """Every scheme: its name on the command line -> where its class is."""
 
 SCHEMES = {
+    "dafl": "kdrun.scheme.data_free:DAFL",
     "none": "kdrun.scheme.base:Scheme",
+    "zskt": "kdrun.scheme.data_free:ZSKT",
 }

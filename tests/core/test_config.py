@@ -20,17 +20,20 @@ from kdrun.core.config import (
     Taps,
     Teacher,
     shortened,
+    slug_of,
 )
 from kdrun.core.registry import check_model, check_node, keywords, resolve
 from kdrun.engine.optimizers import GIVEN, OPTIMIZERS
 from kdrun.engine.schedules import SCHEDULES
 from kdrun.loss.table import LOSSES
+from kdrun.scheme.table import SCHEMES
 
 CONF = Path(__file__).parents[2] / "conf"
 PARTS = {
     "loss": (LOSSES, ()),
     "recipe/optimizer": (OPTIMIZERS, GIVEN),
     "recipe/schedule": (SCHEDULES, ()),
+    "scheme": (SCHEMES, ()),
 }
 ALL_PARTS = [(group, name) for group, (table, _) in PARTS.items() for name in table]
 RECIPES = sorted(path.stem for path in CONF.glob("recipe/*.yaml") if path.stem != "_base")
@@ -62,7 +65,11 @@ def _compose(group: str, name: str, words: tuple[str, ...]) -> dict[str, Any]:
 def tree() -> dict[str, Any]:
     """A whole config that binds, from the root's own keys and a choice of each group."""
     root = read("config.yaml")
-    groups = {"loss": node("loss", "kd"), "recipe": node("recipe", "quick")}
+    groups = {
+        "loss": node("loss", "kd"),
+        "scheme": {"name": "none"},
+        "recipe": node("recipe", "quick"),
+    }
     roles = {role: {"name": "mlp", "hidden": [32], **root[role]} for role in ("teacher", "student")}
     own = {key: value for key, value in root.items() if key not in ("defaults", "hydra")}
     return {**own, **groups, **roles, "dataset": {"name": "digits"}}
@@ -84,12 +91,12 @@ def test_the_groups_and_root_keys_are_these():
     groups = {str(path.parent.relative_to(CONF)) for path in CONF.rglob("*.yaml")}
     assert sorted(groups) == [
         ".", "dataset", "experiment/crd", "loss", "model", "recipe", "recipe/optimizer",
-        "recipe/schedule",
+        "recipe/schedule", "scheme",
     ]  # fmt: skip
     assert sorted(Config.model_fields) == [
         "check", "checkpoint_seconds", "compile", "controls", "dataset", "debug", "deterministic",
         "device", "evaluate", "logger", "loss", "name", "output_root", "plugins", "precision",
-        "recipe", "seed", "stop", "student", "tags", "teacher", "threads",
+        "recipe", "scheme", "seed", "stop", "student", "tags", "teacher", "threads",
     ]  # fmt: skip
 
 
@@ -188,6 +195,7 @@ def test_a_whole_config_binds(tree):
     assert faults(tree) == []
     config = Config.model_validate(tree)
     assert config.slug == "mlp-mlp-kd"
+    assert slug_of("a", "b", "kd", "zskt") == "a-b-kd-zskt"
     assert config.store == Path("outputs/.store")
     assert config.teacher.node == {"name": "mlp", "hidden": [32]}
 

@@ -1,0 +1,166 @@
+"""Images drawn from a teacher alone: the generators' objectives, and that no real image is seen."""
+
+import math
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from kdrun.core.errors import UserError
+from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
+from kdrun.loss.build import build_loss
+from kdrun.loss.data_free import DAFL, DataFree, divergence
+
+INFO = DataInfo(("a", "b", "c"), 2, (6, 5), 30)
+KD = {"name": "kd", "alpha": 0.5, "temperature": 2.0}
+
+
+class Net(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(2, width, 3), nn.BatchNorm2d(width), nn.ReLU())
+        self.fc = nn.Linear(width, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.body(images).mean(dim=(2, 3)))
+
+
+def made(name: str, **keys) -> tuple[DataFree, nn.Module, nn.Module]:
+    torch.manual_seed(3)
+    loss = build_loss({"name": name, "loss": KD, "latent": 4, "rate": 0.01, **keys})
+    student, teacher = Net(4), Net(6).eval()
+    places = dict.fromkeys(loss.taps().teacher, "fc:in")
+    shapes = dict.fromkeys(places, (2, 6))
+    loss.bind(TapShapes({}, student, {}), TapShapes(shapes, teacher, places), INFO)
+    return loss, student, teacher
+
+
+def batch(value: float) -> Batch:
+    rows = torch.arange(8)
+    return Batch(torch.full((8, 2, 6, 5), value), rows % 3, rows, rows * 0)
+
+
+def at(step: int) -> Progress:
+    return Progress("main", 0, 2, step, 20)
+
+
+SCHEMES = {
+    "dafl": {"activation": 0.1, "entropy": 5.0},
+    "zskt": {"student_steps": 3},
+}
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_no_image_of_the_dataset_has_any_effect(name):
+    found = []
+    for value in (0.0, math.nan):
+        loss, student, teacher = made(name, **SCHEMES[name])
+        torch.manual_seed(9)
+        given = batch(value)
+        given.targets = torch.full_like(given.targets, int(value == 0))
+        given.soft_targets = torch.full((8, 3), value)
+        drawn = loss.prepare(given, at(0))
+        terms = loss(Output(student(drawn.inputs)), Output(teacher(drawn.inputs)), drawn, at(0))
+        found.append({key: term.item() for key, term in terms.items()})
+        assert drawn.targets.tolist() == teacher(drawn.inputs).argmax(1).tolist()
+        assert drawn.inputs.shape == (8, 2, 6, 5)
+        assert drawn.soft_targets is None
+    assert found[0] == found[1]
+    assert all(math.isfinite(value) for value in found[0].values())
+
+
+def test_dafl_lowers_its_equation():
+    loss, _, _ = made("dafl", **SCHEMES["dafl"])
+    logits = torch.randn(8, 3)
+    features = torch.randn(8, 6)
+    rows = [[math.exp(v) for v in row] for row in logits.double().tolist()]
+    rows = [[value / sum(row) for value in row] for row in rows]
+    sure = sum(-math.log(max(row)) for row in rows) / 8
+    mean = [sum(row[c] for row in rows) / 8 for c in range(3)]
+    spread = sum(m * math.log(m) for m in mean)
+    active = sum(abs(v) for row in features.double().tolist() for v in row) / 48
+    assert isinstance(loss, DAFL)
+    found = loss.objective(Output(logits, {"embedding": features})).item()
+    assert found == pytest.approx(sure - 0.1 * active + 5.0 * spread, rel=1e-5)
+
+
+def test_zskt_measures_the_divergence_with_gradients_to_both():
+    own, other = torch.randn(4, 3, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
+    expected = 0.0
+    for mine, its in zip(own.tolist(), other.tolist(), strict=True):
+        q, p = ([math.exp(v) for v in row] for row in (mine, its))
+        q, p = ([v / sum(row) for v in row] for row in (q, p))
+        expected += sum(a * math.log(a / b) for a, b in zip(p, q, strict=True)) / 4
+    assert divergence(own, other).item() == pytest.approx(expected, rel=1e-5)
+    pair = own.requires_grad_(), other.requires_grad_()
+    assert torch.autograd.gradcheck(divergence, pair)
+    assert torch.isfinite(divergence(torch.tensor([[1e4, -1e4]]).half(), torch.zeros(1, 2).half()))
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_the_generator_learns_and_nothing_else_does(name):
+    loss, student, teacher = made(name, **SCHEMES[name])
+    before = [[w.clone() for w in net.parameters()] for net in (student, teacher)]
+    drawn = [w.clone() for w in loss.drawing.generator.parameters()]
+    given = batch(0.0)
+    loss.prepare(given, at(0))
+    for net, kept in zip((student, teacher), before, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(net.parameters(), kept, strict=True))
+        assert all(weight.grad is None for weight in net.parameters())
+    after = list(loss.drawing.generator.parameters())
+    assert not any(torch.equal(a, b) for a, b in zip(after, drawn, strict=True) if a.dim() > 1)
+    assert all(weight.grad is None for weight in after)
+
+
+def test_zskt_trains_its_generator_once_in_so_many_steps():
+    loss, _, _ = made("zskt", student_steps=3)
+    changed = []
+    for step in range(7):
+        before = loss.drawing.generator.spread.weight.clone()
+        loss.prepare(batch(0.0), at(step))
+        changed.append(not torch.equal(before, loss.drawing.generator.spread.weight))
+    assert changed == [True, False, False, True, False, False, True]
+
+
+def test_the_adversary_raises_the_disagreement():
+    loss, student, teacher = made("zskt", student_steps=1)
+
+    def disagreement() -> float:
+        torch.manual_seed(5)
+        with torch.no_grad():
+            images = loss.drawing.generator.draw(64)
+            return divergence(student(images), teacher(images)).item()
+
+    before = disagreement()
+    for step in range(30):
+        loss.prepare(batch(0.0), at(step))
+    assert disagreement() > before
+
+
+def test_the_generator_and_its_optimizer_are_saved():
+    loss, _, _ = made("zskt", student_steps=1)
+    loss.prepare(batch(0.0), at(0))
+    other, _, _ = made("zskt", student_steps=1)
+    other.load_state_dict(deepcopy(loss.state_dict()))  # as from a file
+    weights = []
+    for one in (loss, other):
+        torch.manual_seed(1)
+        one.prepare(batch(0.0), at(1))
+        weights.append(one.drawing.generator.spread.weight)
+    assert torch.equal(*weights)
+
+
+def test_a_loss_without_a_teacher_is_refused():
+    loss = build_loss(
+        {"name": "zskt", "loss": {"name": "ce"}, "latent": 4, "rate": 1.0, "student_steps": 1}
+    )
+    with pytest.raises(UserError, match="drawn from a teacher"):
+        loss.bind(TapShapes({}, Net(4), {}), None, INFO)
+
+
+def test_mixed_precision_batches_stay_what_they_are():
+    loss, _, _ = made("zskt", student_steps=1)
+    given = replace(batch(0.0), inputs=torch.zeros(8, 2, 6, 5, dtype=torch.bfloat16))
+    assert loss.prepare(given, at(0)).inputs.dtype is torch.bfloat16
