@@ -273,6 +273,8 @@ def _outcome(stage: Stage, artefact: Artefact, found: bool) -> str:
     if found:
         how += ", from the store"
     stopped = f"; {record['stopped']}" if record.get("stopped") else ""
+    if "said" in record:
+        return f"{stage.place.name}: {record['said']}{', from the store' if found else ''}"
     what = f"{stage.place.name}: {model.title(record['model'])}"
     return f"{what}, validation {accuracy:.2%} ({how}{stopped})"
 

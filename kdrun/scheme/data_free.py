@@ -1,12 +1,14 @@
 """Schemes in which the student never sees the dataset's images."""
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from kdrun.core.config import Config
 from kdrun.scheme.base import Scheme, control_stages, student_stage, teacher_stage
-from kdrun.stage.base import Stage
+from kdrun.stage.base import Place, Stage
+from kdrun.stage.invert import Inversion, Invert
 
 
 class Drawn(Scheme):
@@ -51,3 +53,28 @@ class ZSKT(Drawn):
             "rate": rate,
             "student_steps": student_steps,
         }
+
+
+class DeepInversion(Scheme):
+    """Images whose statistics are those that the teacher's batch norms remember."""
+
+    def __init__(
+        self,
+        images: PositiveInt,
+        batch_size: PositiveInt,
+        iterations: PositiveInt,
+        rate: PositiveFloat,
+        norms: NonNegativeFloat,
+        smoothness: NonNegativeFloat,
+        size: NonNegativeFloat,
+    ) -> None:
+        self.how = Inversion(images, batch_size, iterations, rate, norms, smoothness, size)
+
+    def stages(self, config: Config) -> list[Stage]:
+        teacher = teacher_stage(config)
+        place = Place("images", "images", "", shared=True, reads=(teacher.place.name,))
+        images = Invert(place, teacher, self.how)
+        student = student_stage(config, [teacher], config.loss)
+        reads = (*student.place.reads, place.name)
+        student = replace(student, images=images, place=replace(student.place, reads=reads))
+        return [teacher, images, *control_stages(config), student]

@@ -1,7 +1,7 @@
 """Stages that train one network: the teacher, the controls, the distilled student."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from kdrun.model.committee import Committee
 from kdrun.model.vision import load_pretrained
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
 from kdrun.stage.base import Bench, Place, Stage
+from kdrun.stage.invert import train_on
 from kdrun.stage.take import Source, leave_as_is
 
 
@@ -42,6 +43,7 @@ class Train:
         init: `scratch`, `teacher`, or the name of torchvision's weights.
         frozen: globs of module paths that don't learn.
         stop: when validation says that it is enough.
+        images: the stage whose images it learns from, in the place of the dataset's.
     """
 
     place: Place
@@ -53,6 +55,7 @@ class Train:
     init: str = "scratch"
     frozen: tuple[str, ...] = ()
     stop: StopWhen | None = None
+    images: Stage | None = None
 
     def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
         return {
@@ -79,6 +82,9 @@ class Train:
 
     def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
         seed = bench.session.seed
+        if self.images is not None:
+            made = bench.artefacts[self.images.place.name]
+            bench = replace(bench, data=train_on(bench.data, made))
         student = build_network(self.network.node, bench.data, seed, self.role)
         notes, whole = self._start(student, bench)
         if whole:
