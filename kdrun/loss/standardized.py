@@ -1,0 +1,50 @@
+"""Logits compared by their shape alone: standardized before they are softened."""
+
+from typing import Literal, Unpack
+
+from pydantic import NonNegativeFloat
+from torch import Tensor
+
+from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
+from kdrun.loss.base import soft_loss, teacher_logits, widen
+from kdrun.loss.decoupled import decoupled, refuse_two_classes
+from kdrun.loss.method import Method, Shares
+
+_EPSILON = 1e-7  # added to the standard deviation, as in the paper's algorithm 1
+
+
+class LSKD(Method):
+    """Sun et al. 2024 (arXiv:2403.01427), equation 9: the softmax of (z - mean) / (std T).
+
+    Mean and standard deviation are of each sample's logits. On these, T^2 KL (`on: kd`), or DKD's
+    alpha TCKD + beta NCKD (`on: dkd`).
+    """
+
+    def __init__(
+        self,
+        on: Literal["kd", "dkd"],
+        alpha: NonNegativeFloat,
+        beta: NonNegativeFloat,
+        **shares: Unpack[Shares],
+    ) -> None:
+        super().__init__(**shares)
+        self.on, self.alpha, self.beta = on, alpha, beta
+
+    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
+        if self.on == "dkd":
+            refuse_two_classes("lskd on dkd", data)
+
+    def terms(
+        self, student: Output, teacher: Output, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        own, other = standardized(widen(student.logits)), standardized(teacher_logits(teacher))
+        if self.on == "kd":
+            return {"lskd": soft_loss(own, other, self.temperature)}
+        target, others = decoupled(own, other, batch.targets, self.temperature)
+        return {"lskd": self.alpha * target + self.beta * others}
+
+
+def standardized(logits: Tensor) -> Tensor:
+    """Each row of (N, C) logits with mean 0 and standard deviation 1."""
+    centered = logits - logits.mean(dim=1, keepdim=True)
+    return centered / (centered.square().mean(dim=1, keepdim=True).sqrt() + _EPSILON)

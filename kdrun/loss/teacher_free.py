@@ -1,0 +1,67 @@
+"""Soft labels without a better network: smoothed ones, and a teacher made by hand."""
+
+from typing import Annotated, Literal, Unpack
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from kdrun.core.types import Batch, Output, Progress
+from kdrun.loss.base import soft_loss, teacher_logits, widen
+from kdrun.loss.method import Method, Shares
+
+Smoothing = Annotated[float, Field(ge=0, lt=1)]
+Certainty = Annotated[float, Field(gt=0, lt=1)]
+
+
+class LabelSmoothing(Method):
+    """Szegedy et al. 2016 (arXiv:1512.00567), section 7: CE to (1 - e) onehot(y) + e / K."""
+
+    def __init__(self, smoothing: Smoothing, **shares: Unpack[Shares]) -> None:
+        super().__init__(**shares)
+        self.smoothing = smoothing
+        self.uses_teacher = bool(self.kd)
+
+    def terms(
+        self, student: Output, teacher: Output, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        logits = widen(student.logits)
+        smooth = F.cross_entropy(logits, batch.targets, label_smoothing=self.smoothing)
+        return {"label_smoothing": smooth}
+
+
+class TeacherFree(Method):
+    """Yuan et al. 2020 (arXiv:1909.11723), section 4: T^2 KL(p_v^T || p_s^T).
+
+    The virtual teacher says `certainty` on the label and shares the rest among the other classes;
+    its distribution is softened as a network's with these probabilities would be. `self` takes
+    the run's teacher, which is to be the student's own network, trained before.
+    """
+
+    def __init__(
+        self,
+        source: Literal["virtual", "self"],
+        certainty: Certainty,
+        **shares: Unpack[Shares],
+    ) -> None:
+        super().__init__(**shares)
+        self.source, self.certainty = source, certainty
+        self.uses_teacher = source == "self" or bool(self.kd)
+
+    def terms(
+        self, student: Output, teacher: Output, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        own = widen(student.logits)
+        if self.source == "self":
+            other = teacher_logits(teacher)
+        else:
+            other = virtual_logits(own, batch.targets, self.certainty)
+        return {"tf_kd": soft_loss(own, other, self.temperature)}
+
+
+def virtual_logits(like: Tensor, targets: Tensor, certainty: float) -> Tensor:
+    """Log-probabilities (N, C) of a teacher who is that sure of each label."""
+    rest = (1 - certainty) / (like.shape[1] - 1)
+    shares = torch.full_like(like, rest, requires_grad=False)
+    return shares.scatter_(1, targets[:, None], certainty).log()
