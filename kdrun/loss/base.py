@@ -18,9 +18,15 @@ class Loss(nn.Module):
 
     The engine calls `taps`, `phases` and `bind` once, before the optimizer exists, and then
     `forward` each step. It optimizes, saves and resumes the loss's own parameters and buffers.
+
+    Attributes:
+        uses_teacher: whether `forward` reads the teacher's output.
+        min_batch: samples that a batch must have for the loss to say anything; with fewer, its
+            term is 0.
     """
 
     uses_teacher = True
+    min_batch: int = 1
 
     def taps(self) -> TapRequest:
         """Which activations of student and teacher the loss reads; none by default."""
