@@ -74,6 +74,11 @@ def widen(tensor: Tensor) -> Tensor:
     return tensor.float() if torch.finfo(tensor.dtype).bits < 32 else tensor
 
 
+def unmixed(tensor: Tensor) -> torch.autocast:
+    """A context without autocast, for products that half precision would spoil."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
 def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """T^2 KL(teacher || student) of two (N, C) logits at a temperature, averaged over rows."""
     divergence = F.kl_div(

@@ -8,6 +8,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import TapRequest, TapShapes
 
 Pairs = Literal["auto"] | list[tuple[str, str]]
+Places = Literal["auto"] | list[str]
 Shape = tuple[int, ...]
 
 
@@ -43,6 +44,18 @@ def request(pairs: Pairs, auto: str) -> TapRequest:
         {f"tap{number}": student for number, (student, _) in enumerate(pairs)},
         {f"tap{number}": teacher for number, (_, teacher) in enumerate(pairs)},
     )
+
+
+def several(places: Places, auto: str) -> dict[str, str]:
+    """What to tap of one network, for losses that read many places of it at once.
+
+    Args:
+        places: roles or module paths, or `auto`.
+        auto: the role that `auto` means.
+    """
+    if places == "auto":
+        return {"tap": auto}
+    return {f"tap{number}": place for number, place in enumerate(places)}
 
 
 def join(student: TapShapes, teacher: TapShapes | None) -> list[Pair]:
