@@ -6,4 +6,5 @@ LOSSES = {
     "combined": "kdrun.loss.combined:Combined",
     "kd": "kdrun.loss.logits:KD",
     "mse": "kdrun.loss.logits:LogitsMSE",
+    "rkd": "kdrun.loss.rkd:RKD",
 }
