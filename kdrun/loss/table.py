@@ -6,5 +6,6 @@ LOSSES = {
     "combined": "kdrun.loss.combined:Combined",
     "kd": "kdrun.loss.logits:KD",
     "mse": "kdrun.loss.logits:LogitsMSE",
+    "pkt": "kdrun.loss.pkt:PKT",
     "rkd": "kdrun.loss.rkd:RKD",
 }
