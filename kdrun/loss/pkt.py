@@ -13,7 +13,7 @@ _SMALL = 1e-7  # the published code's, beside norms and probabilities
 
 
 class PKT(Relation):
-    """Passalis and Tefas 2018 (arXiv:1803.10837), equations 3 to 7, with the cosine kernel.
+    """Passalis and Tefas 2018 (arXiv:1803.10837), with the cosine kernel.
 
     mean_ij p_ij log(p_ij / q_ij), where q_ij (student) and p_ij (teacher) are (cos(e_i, e_j) + 1)
     / 2 over their sum in row i. As in the published code, i = j counts and the mean goes over all

@@ -17,7 +17,7 @@ _NEAR = 1e-12  # samples nearer than this have no direction from each other
 
 
 class RKD(Relation):
-    """Park et al. 2019 (arXiv:1904.05068), equations 4 to 9, on embeddings e_1 ... e_B.
+    """Park et al. 2019 (arXiv:1904.05068), on embeddings e_1 ... e_B.
 
     distance * mean_ij h(|e_i - e_j| / mu) + angle * mean_ijk h(cos angle of e_i e_j e_k), where h
     is the Huber loss between student and teacher and mu the mean of the batch's distances that

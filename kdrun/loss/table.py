@@ -2,6 +2,7 @@
 
 LOSSES = {
     "attention": "kdrun.loss.attention:Attention",
+    "cc": "kdrun.loss.cc:CC",
     "ce": "kdrun.loss.logits:CrossEntropy",
     "combined": "kdrun.loss.combined:Combined",
     "kd": "kdrun.loss.logits:KD",
