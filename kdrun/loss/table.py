@@ -5,6 +5,7 @@ LOSSES = {
     "cc": "kdrun.loss.cc:CC",
     "ce": "kdrun.loss.logits:CrossEntropy",
     "combined": "kdrun.loss.combined:Combined",
+    "crd": "kdrun.loss.crd:CRD",
     "kd": "kdrun.loss.logits:KD",
     "mse": "kdrun.loss.logits:LogitsMSE",
     "pkt": "kdrun.loss.pkt:PKT",
