@@ -10,4 +10,5 @@ LOSSES = {
     "mse": "kdrun.loss.logits:LogitsMSE",
     "pkt": "kdrun.loss.pkt:PKT",
     "rkd": "kdrun.loss.rkd:RKD",
+    "srrl": "kdrun.loss.srrl:SRRL",
 }
