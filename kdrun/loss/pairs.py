@@ -69,7 +69,7 @@ def join(student: TapShapes, teacher: TapShapes | None) -> list[Pair]:
     """
     if teacher is None:
         raise TypeError("this loss reads a teacher, and none was given")
-    own, other = _known(student.shapes, "student"), _known(teacher.shapes, "teacher")
+    own, other = known(student.shapes, "student"), known(teacher.shapes, "teacher")
     names = _match(list(own.items()), list(other.items()))
     return [
         Pair(s, t, own[s], other[t], f"{_place(student, s)} from {_place(teacher, t)}")
@@ -89,12 +89,12 @@ def pixels(shape: Shape) -> int:
     return shape[1] if len(shape) == 3 else 1
 
 
-def _place(network: TapShapes, tap: str) -> str:
-    sizes = "x".join(str(size) for size in network.shapes[tap][1:])
-    return f"{network.places[tap]} ({sizes})"
+def known(shapes: Mapping[str, Shape], where: str) -> Mapping[str, Shape]:
+    """The shapes of a network's taps, all of them maps, tokens or features.
 
-
-def _known(shapes: Mapping[str, Shape], where: str) -> Mapping[str, Shape]:
+    Raises:
+        UserError: one of them is something else.
+    """
     for name, shape in shapes.items():
         if len(shape) not in (2, 3, 4):
             raise UserError(
@@ -102,6 +102,11 @@ def _known(shapes: Mapping[str, Shape], where: str) -> Mapping[str, Shape]:
                 "  choose other places: loss.pairs=[[PATH,PATH],...]; kdrun layers model=NAME",
             )
     return shapes
+
+
+def _place(network: TapShapes, tap: str) -> str:
+    sizes = "x".join(str(size) for size in network.shapes[tap][1:])
+    return f"{network.places[tap]} ({sizes})"
 
 
 def _match(
