@@ -10,5 +10,6 @@ LOSSES = {
     "mse": "kdrun.loss.logits:LogitsMSE",
     "pkt": "kdrun.loss.pkt:PKT",
     "rkd": "kdrun.loss.rkd:RKD",
+    "semckd": "kdrun.loss.semckd:SemCKD",
     "srrl": "kdrun.loss.srrl:SRRL",
 }
