@@ -9,6 +9,7 @@ LOSSES = {
     "kd": "kdrun.loss.logits:KD",
     "mse": "kdrun.loss.logits:LogitsMSE",
     "pkt": "kdrun.loss.pkt:PKT",
+    "review_kd": "kdrun.loss.review_kd:ReviewKD",
     "rkd": "kdrun.loss.rkd:RKD",
     "semckd": "kdrun.loss.semckd:SemCKD",
     "srrl": "kdrun.loss.srrl:SRRL",
