@@ -7,6 +7,7 @@ LOSSES = {
     "combined": "kdrun.loss.combined:Combined",
     "crd": "kdrun.loss.crd:CRD",
     "kd": "kdrun.loss.logits:KD",
+    "layer_fusion": "kdrun.loss.layer_fusion:LayerFusion",
     "mse": "kdrun.loss.logits:LogitsMSE",
     "pkt": "kdrun.loss.pkt:PKT",
     "review_kd": "kdrun.loss.review_kd:ReviewKD",
