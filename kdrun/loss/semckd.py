@@ -1,5 +1,6 @@
 """Every place of the student learns from every place of the teacher, as much as it is like it."""
 
+from collections.abc import Mapping
 from typing import Unpack
 
 import torch
@@ -7,11 +8,14 @@ import torch.nn.functional as F
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import aligned, as_grid, grid_shape
 from kdrun.loss.base import unmixed, widen
 from kdrun.loss.method import Method, Shares
-from kdrun.loss.pairs import Places, known, several
+from kdrun.loss.pairs import Places, Shape, known, several
+
+_MOST = 2**30  # parameters in all adapters: 4 GiB, three times over while they are trained
 
 
 class SemCKD(Method):
@@ -55,6 +59,7 @@ class SemCKD(Method):
         self.where = [
             [network.places[tap] for tap in network.shapes] for network in (student, teacher)
         ]
+        self._refuse_too_many(own, other)
         self.queries = nn.ModuleList(self._small_network() for _ in own)
         self.keys = nn.ModuleList(self._small_network() for _ in other)
         self.adapters = nn.ModuleList(
@@ -81,6 +86,18 @@ class SemCKD(Method):
             query, key = self._vectors(self.queries, own), self._vectors(self.keys, other)
             shares = (query @ key.transpose(1, 2)).softmax(dim=2)
         return {"semckd": (shares * apart.permute(2, 0, 1)).sum() / shares.shape[:2].numel()}
+
+    def _refuse_too_many(self, own: Mapping[str, Shape], other: Mapping[str, Shape]) -> None:
+        pairs = [(grid_shape(s)[1], grid_shape(t)[1]) for s in own.values() for t in other.values()]
+        inner = [(s, self.hidden * t, t) for s, t in pairs]
+        count = sum(s * middle + 9 * middle**2 + middle * t for s, middle, t in inner)
+        if count > _MOST:
+            raise UserError(
+                f"loss 'semckd' would need {len(pairs)} adapters, one for each pair of places, "
+                f"with {count / 1e9:.1f} billion weights.",
+                "  name fewer places: loss.teacher_places=[PATH,...]; or make them narrower: "
+                "loss.hidden=1",
+            )
 
     def _apart(self, number: int, own: list[Tensor], other: list[Tensor]) -> list[Tensor]:
         """The squared errors (B,) of one place of the student, for each of the teacher."""

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from given import AT, B, batch, bound, output, total
 
+from kdrun.core.errors import UserError
 from kdrun.core.types import Output
 
 STUDENT = {"tap[0]": (3, 4, 4), "tap[1]": (5, 2, 2)}
@@ -120,6 +121,12 @@ def test_semckd_of_one_sample_is_zero():
     )
     assert total(loss, one, other).item() == 0
     assert loss.min_batch == 2
+
+
+def test_semckd_refuses_more_adapters_than_anyone_can_hold():
+    transformer = {f"tap[{number}]": (197, 768) for number in range(12)}
+    with pytest.raises(UserError, match=r"60 adapters.* 1\.3 billion weights"):
+        bound("semckd", {f"tap[{number}]": (64, 8, 8) for number in range(5)}, transformer)
 
 
 def test_semckd_says_which_places_it_joins():
