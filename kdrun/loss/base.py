@@ -20,9 +20,15 @@ class Loss(nn.Module):
 
     The engine calls `taps`, `phases` and `bind` once, before the optimizer exists, and then
     `forward` each step. It optimizes, saves and resumes the loss's own parameters and buffers.
+
+    Attributes:
+        uses_teacher: whether `forward` reads the teacher's output.
+        min_batch: samples that a batch must have for the loss to say anything; with fewer, its
+            term is 0.
     """
 
     uses_teacher = True
+    min_batch: int = 1
 
     def student(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
         """The config node of the network that learns; the student's, if the loss changes nothing.
@@ -94,6 +100,11 @@ def teacher_logits(teacher: Output | None) -> Tensor:
 def widen(tensor: Tensor) -> Tensor:
     """Half precision to float32, in which sums over classes and rows are exact enough."""
     return tensor.float() if torch.finfo(tensor.dtype).bits < 32 else tensor
+
+
+def unmixed(tensor: Tensor) -> torch.autocast:
+    """A context without autocast, for products that half precision would spoil."""
+    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

@@ -36,6 +36,7 @@ class Combined(Method):
             {key: build_loss({"name": key, **node}) for key, node in terms.items()}
         )
         self.uses_teacher = bool(self.kd) or any(part.uses_teacher for _, part in self._each())
+        self.min_batch = max((part.min_batch for _, part in self._each()), default=1)
 
     def taps(self) -> TapRequest:
         requests = {key: part.taps() for key, part in self._each()}

@@ -8,6 +8,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import TapRequest, TapShapes
 
 Pairs = Literal["auto"] | list[tuple[str, str]]
+Places = Literal["auto"] | list[str]
 Shape = tuple[int, ...]
 
 
@@ -45,6 +46,18 @@ def request(pairs: Pairs, auto: str) -> TapRequest:
     )
 
 
+def several(places: Places, auto: str) -> dict[str, str]:
+    """What to tap of one network, for losses that read many places of it at once.
+
+    Args:
+        places: roles or module paths, or `auto`.
+        auto: the role that `auto` means.
+    """
+    if places == "auto":
+        return {"tap": auto}
+    return {f"tap{number}": place for number, place in enumerate(places)}
+
+
 def join(student: TapShapes, teacher: TapShapes | None) -> list[Pair]:
     """Pair the taps: one to one where there are as many, else by their place in depth.
 
@@ -56,7 +69,7 @@ def join(student: TapShapes, teacher: TapShapes | None) -> list[Pair]:
     """
     if teacher is None:
         raise TypeError("this loss reads a teacher, and none was given")
-    own, other = _known(student.shapes, "student"), _known(teacher.shapes, "teacher")
+    own, other = known(student.shapes, "student"), known(teacher.shapes, "teacher")
     names = _match(list(own.items()), list(other.items()))
     return [
         Pair(s, t, own[s], other[t], f"{_place(student, s)} from {_place(teacher, t)}")
@@ -76,12 +89,12 @@ def pixels(shape: Shape) -> int:
     return shape[1] if len(shape) == 3 else 1
 
 
-def _place(network: TapShapes, tap: str) -> str:
-    sizes = "x".join(str(size) for size in network.shapes[tap][1:])
-    return f"{network.places[tap]} ({sizes})"
+def known(shapes: Mapping[str, Shape], where: str) -> Mapping[str, Shape]:
+    """The shapes of a network's taps, all of them maps, tokens or features.
 
-
-def _known(shapes: Mapping[str, Shape], where: str) -> Mapping[str, Shape]:
+    Raises:
+        UserError: one of them is something else.
+    """
     for name, shape in shapes.items():
         if len(shape) not in (2, 3, 4):
             raise UserError(
@@ -89,6 +102,11 @@ def _known(shapes: Mapping[str, Shape], where: str) -> Mapping[str, Shape]:
                 "  choose other places: loss.pairs=[[PATH,PATH],...]; kdrun layers model=NAME",
             )
     return shapes
+
+
+def _place(network: TapShapes, tap: str) -> str:
+    sizes = "x".join(str(size) for size in network.shapes[tap][1:])
+    return f"{network.places[tap]} ({sizes})"
 
 
 def _match(

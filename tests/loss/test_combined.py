@@ -123,3 +123,9 @@ def test_it_needs_a_teacher_only_if_a_part_does():
     )
     assert not labels.uses_teacher
     assert combined().uses_teacher
+
+
+def test_a_sum_needs_the_batch_that_its_parts_need(monkeypatch):
+    assert combined().min_batch == 1
+    monkeypatch.setattr(Attention, "min_batch", 2)
+    assert combined().min_batch == 2

@@ -4,7 +4,7 @@ import pytest
 from given import shapes
 
 from kdrun.core.errors import UserError
-from kdrun.loss.pairs import join, request, told
+from kdrun.loss.pairs import join, request, several, told
 
 RESNET = [(16, 32, 32), (32, 16, 16), (64, 8, 8)]
 MOBILE = [(8, 32, 32), (12, 16, 16), (16, 8, 8), (48, 4, 4), (80, 4, 4)]
@@ -60,3 +60,11 @@ def test_pairs_that_are_given_are_asked_for_by_place():
 def test_what_is_no_map_is_refused():
     with pytest.raises(UserError, match=r"teacher's tap 'tap\[0\]' gives \(2, 3, 4, 5, 6\)"):
         join(places((8, 4, 4)), places((3, 4, 5, 6)))
+
+
+def test_several_places_of_one_network_are_asked_for_by_role_or_by_path():
+    assert several("auto", "stages[*]") == {"tap": "stages[*]"}
+    assert several(["layer1", "stages[-1]"], "stages[*]") == {
+        "tap0": "layer1",
+        "tap1": "stages[-1]",
+    }

@@ -1,0 +1,51 @@
+"""What methods share that compare how samples of a batch lie to each other."""
+
+from abc import abstractmethod
+from typing import Unpack
+
+from torch import Tensor
+
+from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
+from kdrun.loss.adapters import flat
+from kdrun.loss.base import unmixed
+from kdrun.loss.method import Method, Shares
+from kdrun.loss.pairs import Pair, Pairs, join, request, told
+
+
+class Relation(Method):
+    """A term on the embeddings (B, C_s) and (B, C_t) of a batch; maps are averaged over pixels.
+
+    One sample has no relations: its term is 0.
+    """
+
+    min_batch = 2
+
+    def __init__(self, name: str, pairs: Pairs, **shares: Unpack[Shares]) -> None:
+        super().__init__(**shares)
+        self.name, self.pairs = name, pairs
+
+    def taps(self) -> TapRequest:
+        return request(self.pairs, auto="embedding")
+
+    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
+        self.joined = join(student, teacher)
+
+    def notes(self) -> list[str]:
+        return [told(self.joined)]
+
+    def terms(
+        self, student: Output, teacher: Output, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        with unmixed(student.logits):
+            found = [self._of(pair, student, teacher) for pair in self.joined]
+        return {self.name: sum(found[1:], found[0])}
+
+    @abstractmethod
+    def between(self, pair: Pair, student: Tensor, teacher: Tensor) -> Tensor:
+        """The term of one pair, from embeddings (B, C_s) and (B, C_t) with B of 2 or more."""
+
+    def _of(self, pair: Pair, student: Output, teacher: Output) -> Tensor:
+        own = flat(student.taps[pair.student])
+        if len(own) < self.min_batch:
+            return 0 * own.sum()
+        return self.between(pair, own, flat(teacher.taps[pair.teacher].detach()))
