@@ -16,29 +16,29 @@ _EPSILON = 1e-7  # added to the standard deviation, as in the paper's algorithm 
 class LSKD(Method):
     """Sun et al. 2024 (arXiv:2403.01427), equation 9: the softmax of (z - mean) / (std T).
 
-    Mean and standard deviation are of each sample's logits. On these, T^2 KL (`on: kd`), or DKD's
-    alpha TCKD + beta NCKD (`on: dkd`).
+    Mean and standard deviation are of each sample's logits. On these, T^2 KL (`base: kd`), or DKD's
+    alpha TCKD + beta NCKD (`base: dkd`).
     """
 
     def __init__(
         self,
-        on: Literal["kd", "dkd"],
+        base: Literal["kd", "dkd"],
         alpha: NonNegativeFloat,
         beta: NonNegativeFloat,
         **shares: Unpack[Shares],
     ) -> None:
         super().__init__(**shares)
-        self.on, self.alpha, self.beta = on, alpha, beta
+        self.base, self.alpha, self.beta = base, alpha, beta
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        if self.on == "dkd":
+        if self.base == "dkd":
             refuse_two_classes("lskd on dkd", data)
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
         own, other = standardized(widen(student.logits)), standardized(teacher_logits(teacher))
-        if self.on == "kd":
+        if self.base == "kd":
             return {"lskd": soft_loss(own, other, self.temperature)}
         target, others = decoupled(own, other, batch.targets, self.temperature)
         return {"lskd": self.alpha * target + self.beta * others}
