@@ -6,4 +6,6 @@ LOSSES = {
     "combined": "kdrun.loss.combined:Combined",
     "kd": "kdrun.loss.logits:KD",
     "mse": "kdrun.loss.logits:LogitsMSE",
+    "nst": "kdrun.loss.selectivity:Selectivity",
+    "sp": "kdrun.loss.similarity:Similarity",
 }
