@@ -4,6 +4,7 @@ LOSSES = {
     "attention": "kdrun.loss.attention:Attention",
     "ce": "kdrun.loss.logits:CrossEntropy",
     "combined": "kdrun.loss.combined:Combined",
+    "fsp": "kdrun.loss.flow:Flow",
     "kd": "kdrun.loss.logits:KD",
     "mse": "kdrun.loss.logits:LogitsMSE",
     "nst": "kdrun.loss.selectivity:Selectivity",

@@ -26,6 +26,7 @@ WORDS = (
 # What a loss needs beside its defaults, or first phases short enough for a test.
 OWN: dict[str, tuple[str, ...]] = {
     "combined": ("loss.terms={attention: {weight: 100}, kd: {alpha: 0.5}}",),
+    "fsp": ("loss.first_epochs=1",),
 }
 
 Main = Callable[..., tuple[int, Path]]
