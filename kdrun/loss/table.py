@@ -5,6 +5,7 @@ LOSSES = {
     "ce": "kdrun.loss.logits:CrossEntropy",
     "combined": "kdrun.loss.combined:Combined",
     "fsp": "kdrun.loss.flow:Flow",
+    "ft": "kdrun.loss.factor:Factor",
     "kd": "kdrun.loss.logits:KD",
     "mse": "kdrun.loss.logits:LogitsMSE",
     "nst": "kdrun.loss.selectivity:Selectivity",

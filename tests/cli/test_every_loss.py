@@ -27,6 +27,7 @@ WORDS = (
 OWN: dict[str, tuple[str, ...]] = {
     "combined": ("loss.terms={attention: {weight: 100}, kd: {alpha: 0.5}}",),
     "fsp": ("loss.first_epochs=1",),
+    "ft": ("loss.first_epochs=1",),
 }
 
 Main = Callable[..., tuple[int, Path]]
