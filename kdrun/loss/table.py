@@ -7,6 +7,7 @@ LOSSES = {
     "combined": "kdrun.loss.combined:Combined",
     "fsp": "kdrun.loss.flow:Flow",
     "ft": "kdrun.loss.factor:Factor",
+    "ickd": "kdrun.loss.channels:Channels",
     "kd": "kdrun.loss.logits:KD",
     "mse": "kdrun.loss.logits:LogitsMSE",
     "nst": "kdrun.loss.selectivity:Selectivity",
