@@ -11,5 +11,6 @@ LOSSES = {
     "kd": "kdrun.loss.logits:KD",
     "mse": "kdrun.loss.logits:LogitsMSE",
     "nst": "kdrun.loss.selectivity:Selectivity",
+    "ofd": "kdrun.loss.overhaul:Overhaul",
     "sp": "kdrun.loss.similarity:Similarity",
 }
