@@ -9,6 +9,7 @@ LOSSES = {
     "ft": "kdrun.loss.factor:Factor",
     "ickd": "kdrun.loss.channels:Channels",
     "kd": "kdrun.loss.logits:KD",
+    "kdsvd": "kdrun.loss.singular:Singular",
     "mse": "kdrun.loss.logits:LogitsMSE",
     "nst": "kdrun.loss.selectivity:Selectivity",
     "ofd": "kdrun.loss.overhaul:Overhaul",
