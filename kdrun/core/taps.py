@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from kdrun.core.errors import UserError, nearest
+from kdrun.core.preactivation import before_activation
 from kdrun.core.types import DataInfo, Output
 
 Roles = Mapping[str, list[str]]
 
 _ROLE = re.compile(r"(stages|embedding|logits)(?:\[(-?\d+|\*)\])?")
 _INPUT = ":in"
+_BEFORE = ":pre"
 
 
 class Tapped:
@@ -53,7 +55,9 @@ class Tapped:
         if place.endswith(_INPUT):
 
             def keep_input(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-                self._caught[name] = inputs[0]
+                # What works in place, as many a ReLU does, would write over it.
+                changed = getattr(module, "inplace", False)
+                self._caught[name] = inputs[0].clone() if changed else inputs[0]
 
             return module.register_forward_pre_hook(keep_input)
 
@@ -79,12 +83,16 @@ def place_taps(
         UserError: a role the network lacks, or a path that leads nowhere; with the nearest paths.
     """
     placed: dict[str, str] = {}
-    for name, wanted in request.items():
+    for name, asked in request.items():
+        wanted = asked.removesuffix(_BEFORE)
         if "*" not in wanted:
-            placed[name] = _place(where, wanted, roles, network, data)
-            continue
-        several = _places(where, wanted, roles, network)
-        placed |= {f"{name}[{number}]": place for number, place in enumerate(several)}
+            found = {name: _place(where, wanted, roles, network, data)}
+        else:
+            several = _places(where, wanted, roles, network)
+            found = {f"{name}[{number}]": place for number, place in enumerate(several)}
+        if asked.endswith(_BEFORE):
+            found = {key: before_activation(network, at, data) for key, at in found.items()}
+        placed |= found
     return placed
 
 

@@ -80,8 +80,9 @@ class TapRequest:
     """Which activations a loss reads: its own name for each -> a role or a module path.
 
     A role is `logits`, `embedding`, or `stages[i]`; a path is dotted, as `kdrun layers` prints
-    it, and with `:in` appended means what enters that module rather than what leaves it. With a
-    star, `stages[*]` or `layer*`, it means several places; their taps are NAME[0], NAME[1], ...
+    it, and with `:in` appended means what enters that module rather than what leaves it; with
+    `:pre`, what leaves it as it is before the activation. With a star, `stages[*]` or `layer*`, it
+    means several places; their taps are NAME[0], NAME[1], ...
     """
 
     student: Mapping[str, str] = field(default_factory=dict)

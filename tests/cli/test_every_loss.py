@@ -25,7 +25,10 @@ WORDS = (
 )
 # What a loss needs beside its defaults, or first phases short enough for a test.
 OWN: dict[str, tuple[str, ...]] = {
+    "ab": ("loss.first_epochs=1",),
     "combined": ("loss.terms={attention: {weight: 100}, kd: {alpha: 0.5}}",),
+    "fsp": ("loss.first_epochs=1",),
+    "ft": ("loss.first_epochs=1",),
     "review_kd": ("loss.weight=1",),  # its warm-up is longer than the run
 }
 

@@ -1,0 +1,72 @@
+"""How features change from stage to stage: the student's flow matrices pulled to the teacher's."""
+
+from itertools import pairwise
+from typing import Unpack
+
+import torch.nn.functional as F
+from pydantic import NonNegativeInt
+from torch import Tensor
+
+from kdrun.core.errors import UserError
+from kdrun.core.types import DataInfo, Output, TapRequest, TapShapes
+from kdrun.loss.adapters import as_grid, grid_shape, to_smaller_grid
+from kdrun.loss.base import widen
+from kdrun.loss.method import Shares
+from kdrun.loss.pairs import Pair, Pairs, join, request, told
+from kdrun.loss.staged import Staged
+
+
+class Flow(Staged):
+    """Yim, Joo, Bae, Kim 2017 (CVPR), equations 1 and 2.
+
+    Sum over successive places of mean_b,i,j (G_s - G_t)^2, where G = X Y' / (H W) is made of the
+    maps X (C1, H W) of one place and Y (C2, H W) of the next, averaged to the smaller grid of both.
+    """
+
+    def __init__(
+        self, pairs: Pairs, first_epochs: NonNegativeInt, **shares: Unpack[Shares]
+    ) -> None:
+        super().__init__(first_epochs, **shares)
+        self.pairs = pairs
+
+    def taps(self) -> TapRequest:
+        return request(self.pairs, auto="stages[*]")
+
+    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
+        self.joined = join(student, teacher)
+        if len(self.joined) < 2:
+            raise UserError(
+                f"fsp needs 2 places in a row, and there is only {self.joined[0].where}.",
+                "  name more: loss.pairs=[[PATH,PATH],[PATH,PATH]]; kdrun layers model=NAME",
+            )
+        for pair in self.joined:
+            _require_equal_channels(pair)
+
+    def notes(self) -> list[str]:
+        return [told(self.joined)]
+
+    def own(self, student: Output, teacher: Output) -> dict[str, Tensor]:
+        distances = [
+            F.mse_loss(
+                _flow(student.taps[before.student], student.taps[after.student]),
+                _flow(teacher.taps[before.teacher].detach(), teacher.taps[after.teacher].detach()),
+            )
+            for before, after in pairwise(self.joined)
+        ]
+        return {"fsp": sum(distances[1:], distances[0])}
+
+
+def _flow(before: Tensor, after: Tensor) -> Tensor:
+    """Two places' features -> (B, C1, C2)."""
+    first, second = to_smaller_grid(as_grid(widen(before)), as_grid(widen(after)))
+    return first.flatten(2) @ second.flatten(2).mT / (first.shape[2] * first.shape[3])
+
+
+def _require_equal_channels(pair: Pair) -> None:
+    own, other = grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1]
+    if own != other:
+        raise UserError(
+            f"fsp compares matrices of channels, and {pair.where} have {own} and {other}.",
+            "  choose a student of the teacher's widths (wrn_16_2 from wrn_40_2), places with equal"
+            " channels (loss.pairs=[[PATH,PATH],...]), or loss=ickd, which adapts them",
+        )
