@@ -3,13 +3,16 @@
 LOSSES = {
     "ab": "kdrun.loss.boundaries:Boundaries",
     "attention": "kdrun.loss.attention:Attention",
+    "cat_kd": "kdrun.loss.class_attention:CATKD",
     "cc": "kdrun.loss.cc:CC",
     "ce": "kdrun.loss.logits:CrossEntropy",
     "combined": "kdrun.loss.combined:Combined",
+    "cosine": "kdrun.loss.hints:Cosine",
     "crd": "kdrun.loss.crd:CRD",
     "ctkd": "kdrun.loss.curriculum:CTKD",
     "dist": "kdrun.loss.correlation:DIST",
     "dkd": "kdrun.loss.decoupled:DKD",
+    "fitnet": "kdrun.loss.hints:FitNet",
     "focal": "kdrun.loss.hardness:Focal",
     "fsp": "kdrun.loss.flow:Flow",
     "ft": "kdrun.loss.factor:Factor",
@@ -20,6 +23,7 @@ LOSSES = {
     "label_smoothing": "kdrun.loss.teacher_free:LabelSmoothing",
     "layer_fusion": "kdrun.loss.layer_fusion:LayerFusion",
     "lskd": "kdrun.loss.standardized:LSKD",
+    "mgd": "kdrun.loss.masked:MGD",
     "mlld": "kdrun.loss.correlation:MLLD",
     "mse": "kdrun.loss.logits:LogitsMSE",
     "nkd": "kdrun.loss.decoupled:NKD",
@@ -35,6 +39,7 @@ LOSSES = {
     "sp": "kdrun.loss.similarity:Similarity",
     "srrl": "kdrun.loss.srrl:SRRL",
     "tf_kd": "kdrun.loss.teacher_free:TeacherFree",
+    "vid": "kdrun.loss.information:VID",
     "wsld": "kdrun.loss.hardness:WSLD",
 }
 

@@ -1,0 +1,69 @@
+"""The teacher's features restored from a part of the student's."""
+
+from typing import Literal, Unpack
+
+import torch
+from torch import Tensor, nn
+
+from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
+from kdrun.loss.adapters import aligned, grid_shape
+from kdrun.loss.base import Share
+from kdrun.loss.method import Method, Shares
+from kdrun.loss.pairs import Pairs, join, request, told
+
+
+class MGD(Method):
+    """Yang et al. 2022 (arXiv:2205.01529), equations 3 to 5: |G(r(F_s) * M) - F_t|^2 / B.
+
+    A sum of squares over maps, divided by the samples. M drops a share of the channels or of the
+    pixels at random, r is a 1x1 convolution where channels differ, G a 3x3 convolution, a ReLU and
+    another 3x3 convolution.
+    """
+
+    def __init__(
+        self,
+        drop: Literal["channels", "pixels"],
+        masked: Share,
+        pairs: Pairs,
+        **shares: Unpack[Shares],
+    ) -> None:
+        super().__init__(**shares)
+        self.drop, self.masked, self.pairs = drop, masked, pairs
+
+    def taps(self) -> TapRequest:
+        return request(self.pairs, auto="stages[-1]")
+
+    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
+        self.joined = join(student, teacher)
+        self.adapters, self.generators = nn.ModuleList(), nn.ModuleList()
+        for pair in self.joined:
+            own, other = grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1]
+            self.adapters.append(nn.Identity() if own == other else nn.Conv2d(own, other, 1))
+            self.generators.append(
+                nn.Sequential(
+                    nn.Conv2d(other, other, kernel_size=3, padding=1),
+                    nn.ReLU(),
+                    nn.Conv2d(other, other, kernel_size=3, padding=1),
+                )
+            )
+
+    def notes(self) -> list[str]:
+        return [told(self.joined)]
+
+    def terms(
+        self, student: Output, teacher: Output, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        found = []
+        parts = zip(self.joined, self.adapters, self.generators, strict=True)
+        for pair, adapter, generator in parts:
+            own, other = aligned(student.taps[pair.student], teacher.taps[pair.teacher])
+            adapted = adapter(own)
+            restored = generator(adapted * self._mask(adapted)).to(other.dtype)
+            found.append((restored - other).square().sum() / len(other))
+        return {"mgd": torch.stack(found).sum()}
+
+    def _mask(self, maps: Tensor) -> Tensor:
+        """1 for what is kept, 0 for what is dropped."""
+        batch, channels, height, width = maps.shape
+        shape = (batch, channels, 1, 1) if self.drop == "channels" else (batch, 1, height, width)
+        return (torch.rand(shape, device=maps.device) >= self.masked).to(maps.dtype)
