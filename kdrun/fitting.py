@@ -9,7 +9,7 @@ from torch import nn
 from kdrun import model
 from kdrun.checks import nearest_folder, network_settings, teacher_source
 from kdrun.core.config import Config, Network
-from kdrun.core.errors import Fault, collect, nearest
+from kdrun.core.errors import Fault, UserError, collect, nearest
 from kdrun.core.taps import place_taps
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
@@ -234,6 +234,12 @@ def _join(stage: Train, built: dict[str, nn.Module], data: Data) -> None:
         networks = [built[other.role] for other in stage.teachers]
         teacher = seat_teachers(stage.teachers, networks, loss, data)[1].shapes
     loss.bind(own.shapes, teacher, data.info)
+    fewest = min(stage.recipe.batch_size, data.train.size) // stage.recipe.accumulate
+    if fewest < loss.min_batch:
+        raise UserError(
+            f"it compares the samples of a batch, and a step computes {fewest} at once.",
+            f"  take {loss.min_batch} or more by recipe.batch_size, or fewer recipe.accumulate",
+        )
 
 
 def _learner(stage: Train, built: dict[str, nn.Module], data: Data) -> nn.Module:

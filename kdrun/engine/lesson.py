@@ -90,6 +90,7 @@ class Position:
         images: samples trained on.
         best: the best epoch so far.
         stopped: why training ended before its last epoch, or an empty string.
+        told: what the user was told on the way, in sentences.
     """
 
     phase: int = 0
@@ -99,6 +100,7 @@ class Position:
     images: int = 0
     best: Best = field(default_factory=Best)
     stopped: str = ""
+    told: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

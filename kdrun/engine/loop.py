@@ -74,7 +74,11 @@ class _Trainer:
     def _begin(self, number: int, phase: Phase) -> None:
         before = self.position
         self.position = Position(
-            phase=number, best=before.best, seconds=before.seconds, images=before.images
+            phase=number,
+            best=before.best,
+            seconds=before.seconds,
+            images=before.images,
+            told=before.told,
         )
         self.epochs = phase.epochs or self.recipe.epochs_of(self.steps)
         self.update.begin(phase)
@@ -112,7 +116,12 @@ class _Trainer:
         epoch, step = self.position.epoch, self.position.step
         done, steps = epoch * self.steps + step, self.epochs * self.steps
         rate = self.lr * self.schedule(done / self.steps, self.epochs)
-        self.update.step(batch, Progress(phase.name, epoch, self.epochs, done, steps), rate)
+        at = Progress(phase.name, epoch, self.epochs, done, steps)
+        self.update.step(batch, at, rate)
+        remark = self.update.unbalanced(at)
+        if remark:
+            self.position.told.append(remark)
+            self.session.display.screen.warn(f"{self.lesson.stage}: {remark}")
         self.position.step += 1
         self.position.images += len(batch.index)
         self.session.display.step(epoch, step + 1, len(batch.index), self.update.sums)
@@ -210,7 +219,7 @@ class _Trainer:
             seconds=position.seconds,
             images_per_second=position.images / max(position.seconds, 1e-9),
             stopped=position.stopped,
-            notes=tuple(self.notes),
+            notes=(*self.notes, *position.told),
         )
 
 

@@ -13,11 +13,14 @@ from kdrun.core.device import place_network
 from kdrun.core.errors import NonFinite
 from kdrun.core.seeds import seed_of
 from kdrun.core.taps import Tapped
-from kdrun.core.types import Batch, Output, Phase, Progress
+from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.engine.learners import Learners
 from kdrun.engine.lesson import Lesson, Session
 from kdrun.engine.mixing import mix_batch
 from kdrun.engine.optimizers import make_optimizer
+
+_LEAST = 0.01  # of the label term, for a term to have a say
+_NOT_OWN = ("ce", "accuracy", "loss")
 
 
 class Update:
@@ -41,6 +44,7 @@ class Update:
         )
         self._average = self._averaged()
         self.sums: dict[str, Tensor] = {}
+        self._weighed = False
 
     @property
     def network(self) -> nn.Module:
@@ -121,6 +125,7 @@ class Update:
         self.scaler.load_state_dict(state["scaler"])
         device = self.hardware.device
         self.sums = {name: value.to(device) for name, value in state["sums"].items()}
+        self._weighed = True
 
     def close(self) -> None:
         """Take the hooks out of both networks."""
@@ -157,6 +162,27 @@ class Update:
             return None
         with torch.no_grad(), torch.autocast(self.hardware.device.type, enabled=False):
             return self._ask_teacher(batch.inputs)
+
+    def unbalanced(self, at: Progress) -> str:
+        """A sentence on terms of a whole other size than the labels', once, at their first step.
+
+        Terms that still rise to their full weight are counted with all of it.
+        """
+        share = self.loss.ramp(at)
+        if self._weighed or at.phase != MAIN.name or not share:
+            return ""
+        self._weighed = True
+        labels = self.sums.get("ce")
+        own = [self.sums[name] for name in self.sums if name not in _NOT_OWN]
+        if labels is None or not own or not labels.item():
+            return ""
+        ratio = torch.stack([one.float() for one in own]).sum().abs().item() / share / labels.item()
+        if _LEAST <= ratio <= 1 / _LEAST:
+            return ""
+        return (
+            f"at the first step the loss's own terms are {ratio:.2g} times its label term, where"
+            f" {_LEAST:g} to {1 / _LEAST:g} is usual; look at the weights of the loss"
+        )
 
     def _add(self, values: dict[str, Tensor], share: float) -> None:
         for name, value in values.items():

@@ -26,6 +26,7 @@ class Around(Loss):
         super().__init__()
         self.inner = build_loss(loss)
         self.uses_teacher = self.inner.uses_teacher
+        self.min_batch = self.inner.min_batch
 
     def student(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
         return self.inner.student(student, teacher)
@@ -45,6 +46,9 @@ class Around(Loss):
 
     def finished(self) -> str:
         return self.inner.finished()
+
+    def ramp(self, at: Progress) -> float:
+        return self.inner.ramp(at)
 
     def prepare(self, batch: Batch, at: Progress) -> Batch:
         return self.inner.prepare(batch, at)

@@ -62,6 +62,10 @@ class Loss(nn.Module):
         """Why training may end now, asked after each epoch of the main phase; empty: it may not."""
         return ""
 
+    def ramp(self, at: Progress) -> float:
+        """The share of their full weight that the loss's own terms have at a step."""
+        return 1.0
+
     def prepare(self, batch: Batch, at: Progress) -> Batch:
         """The batch as both networks are to see it; called first in each step."""
         return batch

@@ -71,6 +71,9 @@ class Combined(Method):
     def finished(self) -> str:
         return next((why for _, part in self._each() if (why := part.finished())), "")
 
+    def ramp(self, at: Progress) -> float:
+        return super().ramp(at) * min((part.ramp(at) for _, part in self._each()), default=1.0)
+
     def prepare(self, batch: Batch, at: Progress) -> Batch:
         for _, part in self._each():
             batch = part.prepare(batch, at)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.base import Loss, Temperature, label_loss, soft_loss, teacher_logits, widen
-from kdrun.loss.weight import Weight, weight_at
+from kdrun.loss.weight import Weight, ramp_at, weight_at
 
 _NOBODY = Output(torch.empty(0))
 
@@ -35,6 +35,9 @@ class Method(Loss):
         super().__init__()
         self.weight, self.ce, self.kd = shares["weight"], shares["ce"], shares["kd"]
         self.temperature = shares["temperature"]
+
+    def ramp(self, at: Progress) -> float:
+        return ramp_at(self.weight, at)
 
     @abstractmethod
     def terms(

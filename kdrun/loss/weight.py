@@ -54,4 +54,15 @@ def weight_at(weight: Any, at: Progress) -> float:
     """
     if not isinstance(weight, Mapping):
         return float(weight)
-    return Ramp.model_validate(weight).at(at.step / max(1, at.steps) * at.epochs)
+    return Ramp.model_validate(weight).at(_epoch(at))
+
+
+def ramp_at(weight: Any, at: Progress) -> float:
+    """The share of its full value that a weight has at a step: below 1 as it rises or falls."""
+    if not isinstance(weight, Mapping) or not weight["value"]:
+        return 1.0
+    return Ramp.model_validate({**weight, "value": 1.0}).at(_epoch(at))
+
+
+def _epoch(at: Progress) -> float:
+    return at.step / max(1, at.steps) * at.epochs

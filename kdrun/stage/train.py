@@ -128,6 +128,9 @@ class Train:
         if loss.uses_teacher:
             networks = [bench.artefacts[stage.place.name].network() for stage in self.teachers]
             original, other = seat_teachers(self.teachers, networks, loss, bench.data)
+            for sentence in weaker(self.teachers, bench.artefacts):
+                bench.screen.warn(f"{self.place.name}: {sentence}")
+                notes.append(sentence)
             images = next(iter(bench.data.train.batches(self.recipe.batch_size))).inputs
             teacher, how = freeze(original, other.places.values(), bench.session.hardware, images)
             notes.append(how)
@@ -177,6 +180,24 @@ def build_network(node: Mapping[str, Any], data: Data, seed: int, role: str) -> 
     """A network with the weights that this seed gives to this role."""
     torch.manual_seed(seed_of(seed, "init", role))
     return model.build(node, data.info)
+
+
+def weaker(teachers: Sequence[Stage], artefacts: Mapping[str, Artefact]) -> list[str]:
+    """A sentence on each teacher that validates worse than the student that learned alone."""
+    alone = artefacts.get("alone")
+    if alone is None:
+        return []
+    level = alone.record["validation"]["accuracy"]
+    scores = {
+        stage.place.name: artefacts[stage.place.name].record["validation"]["accuracy"]
+        for stage in teachers
+    }
+    return [
+        f"{name} is worse on validation ({score:.2%}) than the student alone ({level:.2%}): train"
+        " it longer, or take another"
+        for name, score in scores.items()
+        if score < level
+    ]
 
 
 def borrowed(network: nn.Module) -> Mapping[str, str]:

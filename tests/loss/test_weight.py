@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from kdrun.core.types import Progress
-from kdrun.loss.weight import Ramp, weight_at
+from kdrun.loss.weight import Ramp, ramp_at, weight_at
 
 
 def at(epoch: float, epochs: int = 240, steps: int = 100) -> Progress:
@@ -37,3 +37,13 @@ def test_it_falls_linearly_before_its_end(epoch, expected):
 def test_a_fall_without_an_end_is_refused():
     with pytest.raises(ValidationError, match="decay needs until"):
         Ramp(value=1, decay=3)
+
+
+@pytest.mark.parametrize(("epoch", "expected"), [(0, 0), (5, 0.25), (20, 1), (239, 1)])
+def test_the_share_of_the_full_weight_rises_with_it(epoch, expected):
+    assert ramp_at({"value": 8, "warmup": 20}, at(epoch)) == pytest.approx(expected)
+
+
+def test_a_number_and_a_weight_of_zero_are_whole_at_once():
+    assert ramp_at(8, at(0)) == 1
+    assert ramp_at({"value": 0, "warmup": 20}, at(0)) == 1
