@@ -2,4 +2,5 @@
 
 SCHEMES = {
     "none": "kdrun.scheme.base:Scheme",
+    "own_stages": "kdrun.scheme.own_stages:OwnStages",
 }
