@@ -10,5 +10,6 @@ LOSSES = {
 
 # Losses around the one of the config, which schemes put there; nobody chooses them by name.
 AROUND: dict[str, str] = {
+    "moving_teacher": "kdrun.loss.moving_teacher:MovingTeacher",
     "own_stages": "kdrun.loss.own_stages:OwnStages",
 }

@@ -1,6 +1,7 @@
 """Every scheme: its name on the command line -> where its class is."""
 
 SCHEMES = {
+    "moving_teacher": "kdrun.scheme.moving_teacher:MovingTeacher",
     "none": "kdrun.scheme.base:Scheme",
     "own_stages": "kdrun.scheme.own_stages:OwnStages",
 }
