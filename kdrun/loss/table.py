@@ -12,4 +12,5 @@ LOSSES = {
 AROUND: dict[str, str] = {
     "moving_teacher": "kdrun.loss.moving_teacher:MovingTeacher",
     "own_stages": "kdrun.loss.own_stages:OwnStages",
+    "shared_body": "kdrun.loss.shared_body:SharedBody",
 }

@@ -4,4 +4,5 @@ SCHEMES = {
     "moving_teacher": "kdrun.scheme.moving_teacher:MovingTeacher",
     "none": "kdrun.scheme.base:Scheme",
     "own_stages": "kdrun.scheme.own_stages:OwnStages",
+    "shared_body": "kdrun.scheme.shared_body:SharedBody",
 }
