@@ -12,5 +12,6 @@ LOSSES = {
 AROUND: dict[str, str] = {
     "moving_teacher": "kdrun.loss.moving_teacher:MovingTeacher",
     "own_stages": "kdrun.loss.own_stages:OwnStages",
+    "progressive": "kdrun.loss.progressive:Progressive",
     "shared_body": "kdrun.loss.shared_body:SharedBody",
 }

@@ -4,5 +4,6 @@ SCHEMES = {
     "moving_teacher": "kdrun.scheme.moving_teacher:MovingTeacher",
     "none": "kdrun.scheme.base:Scheme",
     "own_stages": "kdrun.scheme.own_stages:OwnStages",
+    "progressive": "kdrun.scheme.progressive:Progressive",
     "shared_body": "kdrun.scheme.shared_body:SharedBody",
 }

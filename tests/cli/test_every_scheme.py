@@ -24,7 +24,9 @@ TINY = (
     "threads=1",
 )
 # What a scheme needs beside its defaults, one entry a line, in the order of their names.
-WORDS: dict[str, tuple[str, ...]] = {}
+WORDS: dict[str, tuple[str, ...]] = {
+    "progressive": ("scheme.epochs=1",),
+}
 
 Main = Callable[..., tuple[int, Path]]
 
