@@ -1,6 +1,7 @@
 """Every loss: its name on the command line -> where its class is."""
 
 LOSSES = {
+    "adversarial": "kdrun.loss.adversarial:Adversarial",
     "attention": "kdrun.loss.attention:Attention",
     "ce": "kdrun.loss.logits:CrossEntropy",
     "combined": "kdrun.loss.combined:Combined",
