@@ -63,7 +63,8 @@ def fit(config: Config, info: DataInfo, data: Data | None, sound: set[str]) -> l
         frozen = tuple(config.student.freeze)
         faults += _freezing(config, built["student"])
         faults += _training("student", built["student"], info, fewest.get("student"), frozen)
-    if data is not None and {*_ROLES} <= built.keys() == networks.keys() and not faults:
+    complete = "student" in built and built.keys() == networks.keys()
+    if data is not None and complete and sound >= {*_ROLES} and not faults:
         faults += _together(config, data, built, sound)
     return faults
 
@@ -200,7 +201,7 @@ def _together(
 ) -> list[Fault]:
     """What student and teacher do with each other, and what both need on the disk."""
     faults: list[Fault] = []
-    if config.student.init == "teacher":
+    if config.student.init == "teacher" and "teacher" in built:
         faults += _start(config, built)
     if sound >= _STAGES and not teacher_source(config.teacher):
         for stage in make_scheme(config.scheme).stages(config):
@@ -253,7 +254,7 @@ def _space(config: Config, built: dict[str, nn.Module]) -> list[Fault]:
     """Checkpoints in two generations while training, then last and best weights."""
     moments = 2 if config.recipe.optimizer["name"].startswith("adam") else 1
     copies = 2 * (1 + moments + bool(config.recipe.ema)) + 2
-    written = [built["teacher"], *([built["student"]] * (1 + len(config.controls)))]
+    written = [*built.values(), *([built["student"]] * len(config.controls))]
     weights = sum(value.nbytes for network in written for value in network.parameters())
     needed = weights * copies * _SPARE
     free = shutil.disk_usage(nearest_folder(Path(config.output_root))).free

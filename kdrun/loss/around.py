@@ -1,13 +1,16 @@
 """A loss that holds the config's and changes what it is given."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 from kdrun.loss.base import Loss, nested
 from kdrun.loss.build import build_loss
+
+Value = TypeVar("Value")
 
 
 class Around(Loss):
@@ -24,36 +27,53 @@ class Around(Loss):
 
     def __init__(self, loss: dict[str, Any]) -> None:
         super().__init__()
-        self.inner = build_loss(loss)
-        self.uses_teacher = self.inner.uses_teacher
-        self.min_batch = self.inner.min_batch
+        self.loss = build_loss(loss)
+        self.uses_teacher = self.loss.uses_teacher
+        self.min_batch = self.loss.min_batch
 
     def student(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
-        return self.inner.student(student, teacher)
+        return self.loss.student(student, teacher)
 
     def taps(self) -> TapRequest:
-        return self.inner.taps()
+        return self.loss.taps()
 
     def phases(self) -> tuple[Phase, ...]:
-        *first, main = (nested(phase, "inner") for phase in self.inner.phases())
+        *first, main = (nested(phase, "loss") for phase in self.loss.phases())
         return (*first, replace(main, trains=(*main.trains, *self.learns)))
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.inner.bind(student, teacher, data)
+        self.loss.bind(student, teacher, data)
 
     def notes(self) -> list[str]:
-        return self.inner.notes()
+        return self.loss.notes()
 
     def finished(self) -> str:
-        return self.inner.finished()
+        return self.loss.finished()
 
     def ramp(self, at: Progress) -> float:
-        return self.inner.ramp(at)
+        return self.loss.ramp(at)
 
     def prepare(self, batch: Batch, at: Progress) -> Batch:
-        return self.inner.prepare(batch, at)
+        return self.loss.prepare(batch, at)
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        return self.inner(student, teacher, batch, at)
+        return self.loss(student, teacher, batch, at)
+
+
+def begun(start: str, named: Mapping[str, Value]) -> dict[str, Value]:
+    """The same under longer names."""
+    return {start + name: value for name, value in named.items()}
+
+
+def picked(start: str, named: Mapping[str, Value]) -> dict[str, Value]:
+    """Those whose names begin so, under the rest of their names."""
+    return {
+        name.removeprefix(start): value for name, value in named.items() if name.startswith(start)
+    }
+
+
+def seen(start: str, network: TapShapes) -> TapShapes:
+    """A network as the loss sees it whose taps begin so."""
+    return TapShapes(picked(start, network.shapes), network.network, picked(start, network.places))

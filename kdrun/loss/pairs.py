@@ -70,7 +70,10 @@ def join(student: TapShapes, teacher: TapShapes | None) -> list[Pair]:
     if teacher is None:
         raise TypeError("this loss reads a teacher, and none was given")
     own, other = known(student.shapes, "student"), known(teacher.shapes, "teacher")
-    names = _match(list(own.items()), list(other.items()))
+    if own.keys() == other.keys():  # pairs that were named, or as many places in both
+        names = [(name, name) for name in own]
+    else:
+        names = _match(list(own.items()), list(other.items()))
     return [
         Pair(s, t, own[s], other[t], f"{_place(student, s)} from {_place(teacher, t)}")
         for s, t in names

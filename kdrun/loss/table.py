@@ -2,6 +2,7 @@
 
 LOSSES = {
     "ab": "kdrun.loss.boundaries:Boundaries",
+    "adversarial": "kdrun.loss.adversarial:Adversarial",
     "attention": "kdrun.loss.attention:Attention",
     "cat_kd": "kdrun.loss.class_attention:CATKD",
     "cc": "kdrun.loss.cc:CC",
@@ -46,5 +47,9 @@ LOSSES = {
 # Losses around the one of the config, which schemes put there; nobody chooses them by name.
 AROUND = {
     "dafl": "kdrun.loss.data_free:DAFL",
+    "moving_teacher": "kdrun.loss.moving_teacher:MovingTeacher",
+    "own_stages": "kdrun.loss.own_stages:OwnStages",
+    "progressive": "kdrun.loss.progressive:Progressive",
+    "shared_body": "kdrun.loss.shared_body:SharedBody",
     "zskt": "kdrun.loss.data_free:ZSKT",
 }

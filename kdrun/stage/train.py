@@ -44,6 +44,7 @@ class Train:
         frozen: globs of module paths that don't learn.
         stop: when validation says that it is enough.
         images: the stage whose images it learns from, in the place of the dataset's.
+        fresh: roles or module paths that keep new weights where the others are the teacher's.
     """
 
     place: Place
@@ -56,6 +57,7 @@ class Train:
     frozen: tuple[str, ...] = ()
     stop: StopWhen | None = None
     images: Stage | None = None
+    fresh: tuple[str, ...] = ()
 
     def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
         return {
@@ -67,6 +69,7 @@ class Train:
             "recipe": self.recipe.model_dump(),
             "init": self.init,
             "frozen": list(self.frozen),
+            "fresh": list(self.fresh),
             "stop": self.stop and self.stop.model_dump(),
             "data": data.digest,
             "augment": data.augment if self.recipe.augment else None,
@@ -114,10 +117,18 @@ class Train:
         if self.init == "scratch":
             return [], False
         if self.init == "teacher":
-            return take_weights(network, bench.artefacts["teacher"].weights()), False
+            return take_weights(network, self._taken(network, bench)), False
         left = load_pretrained(network, self.network.name, self.init)
         missing = f", but for {', '.join(left)}" if left else ""
         return [f"started from {self.init}{missing}"], not left
+
+    def _taken(self, network: nn.Module, bench: Bench) -> dict[str, Tensor]:
+        """The teacher's weights, but for the places that start afresh."""
+        request = {place: place for place in self.fresh}
+        places = seat(self.role, self.network, network, request, bench.data).places.values()
+        starts = tuple(f"{place.removesuffix(':in')}." if place else "" for place in places)
+        found = bench.artefacts["teacher"].weights()
+        return {name: value for name, value in found.items() if not name.startswith(starts)}
 
     def _lesson(self, bench: Bench, student: nn.Module, notes: list[str]) -> Lesson:
         """Join student, teacher and loss; `notes` gains what was done to the teacher."""

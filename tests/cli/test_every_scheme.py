@@ -24,7 +24,10 @@ COMMON = (
     "threads=1",
 )
 # What a scheme needs beside its defaults, and what is short enough for a test.
-WORDS: dict[str, tuple[str, ...]] = {}
+WORDS: dict[str, tuple[str, ...]] = {
+    "deep_inversion": ("scheme.images=64", "scheme.batch_size=32", "scheme.iterations=20"),
+    "progressive": ("scheme.epochs=1",),
+}
 # The stage whose loss must fall.
 LEARNS: dict[str, str] = {}
 

@@ -28,6 +28,14 @@ def test_as_many_places_are_paired_one_to_one(teacher):
     assert joined(RESNET, teacher) == [(0, 0), (1, 1), (2, 2)]
 
 
+def test_named_pairs_stay_pairs_where_they_cross():
+    # Shapes come in the order of computing, whatever the order of the pairs.
+    student = shapes({"tap0": (16, 8, 8), "tap1": (32, 4, 4)})
+    teacher = shapes({"tap1": (16, 8, 8), "tap0": (32, 4, 4)})
+    pairs = [(pair.student, pair.teacher) for pair in join(student, teacher)]
+    assert pairs == [("tap0", "tap0"), ("tap1", "tap1")]
+
+
 def test_more_places_are_thinned_out_to_those_of_the_nearest_size():
     assert joined(RESNET, MOBILE) == [(0, 0), (1, 1), (2, 2)]
     assert joined(MOBILE, RESNET) == [(0, 0), (1, 1), (2, 2)]

@@ -1,0 +1,118 @@
+"""Around a loss: its teacher is the student itself, averaged or as it was some epochs ago."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Annotated, Any, Literal, Self
+
+import torch
+from pydantic import Field, NonNegativeInt, PositiveInt
+from torch import Tensor, nn
+
+from kdrun.core.errors import UserError
+from kdrun.core.taps import Tapped
+from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
+from kdrun.loss.around import Around, begun, picked, seen
+from kdrun.loss.base import label_loss
+
+Kind = Literal["ema", "snapshot"]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+_OWN, _OTHER = "own/", "other/"  # the student's taps, and the places that its copy is tapped at
+
+
+class MovingTeacher(Around):
+    """A copy of the student teaches it, on the same images, in eval mode and without a graph.
+
+    `ema` (Tarvainen and Valpola 2017, arXiv:1703.01780): before step k = 1, 2, ... the copy is
+    min(1 - 1/(k + 1), decay) parts itself and the rest the student, norms' statistics too.
+    `snapshot` (Yang et al. 2019, arXiv:1812.00123): the copy is the student at the beginning of
+    epoch `start` and of each `every`-th after it. Before epoch `start` only the labels count. The
+    copy is kept as buffers: nothing trains it, and it is saved and resumed.
+
+    Args:
+        loss: the node of the loss inside, which may tap the copy as any teacher.
+        kind: which of both.
+        decay: of the average.
+        every: epochs between two snapshots.
+        start: the epoch, from 0, in which the copy begins to teach.
+    """
+
+    def __init__(
+        self,
+        loss: dict[str, Any],
+        kind: Kind,
+        decay: Decay,
+        every: PositiveInt,
+        start: NonNegativeInt,
+    ) -> None:
+        super().__init__(loss)
+        self.uses_teacher, self.name = False, loss["name"]
+        self.kind, self.decay, self.every, self.start = kind, decay, every, start
+
+    def taps(self) -> TapRequest:
+        asked = self.loss.taps()
+        return TapRequest({**begun(_OWN, asked.student), **begun(_OTHER, asked.teacher)})
+
+    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
+        if not self.loss.uses_teacher:
+            raise UserError(
+                f"loss {self.name!r} reads no teacher, and scheme=moving_teacher makes one.",
+                "  choose a loss with a teacher: loss=kd",
+            )
+        self._student = (student.network,)  # in a tuple: it is no part of the loss
+        self.teacher = still_copy(student.network)
+        self._updated: tuple[str, int] | None = None
+        own, other = (seen(start, student) for start in (_OWN, _OTHER))
+        self._ask_teacher = Tapped(self.teacher, other.places)
+        self.loss.bind(own, TapShapes(other.shapes, self.teacher, other.places), data)
+
+    def train(self, mode: bool = True) -> Self:
+        """The copy stays in eval mode."""
+        super().train(mode)
+        if hasattr(self, "teacher"):
+            self.teacher.eval()
+        return self
+
+    def forward(
+        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        if self._updated != (at.phase, at.step):  # a step may be computed in several parts
+            self._updated = (at.phase, at.step)
+            self._follow(at)
+        if at.epoch < self.start and at.phase == self.phases()[-1].name:
+            return {"ce": label_loss(student.logits, batch)}
+        with torch.no_grad():
+            answer = self._ask_teacher(batch.inputs)
+        return self.loss(Output(student.logits, picked(_OWN, student.taps)), answer, batch, at)
+
+    @torch.no_grad()
+    def _follow(self, at: Progress) -> None:
+        """Bring the copy to where it is to be at the beginning of this step."""
+        if self.kind == "ema":
+            self._blend(min(1 - 1 / (at.step + 1), self.decay))
+        elif at.step * at.epochs == at.epoch * at.steps:
+            since = at.epoch - self.start
+            if since >= 0 and since % self.every == 0:
+                self._blend(0.0)
+
+    def _blend(self, kept: float) -> None:
+        pairs = zip(_tensors(self.teacher), _tensors(self._student[0]), strict=True)
+        for (_, own), (_, new) in pairs:
+            if kept and own.is_floating_point():
+                own.lerp_(new.detach(), 1 - kept)
+            else:
+                own.copy_(new)
+
+
+def still_copy(network: nn.Module) -> nn.Module:
+    """A copy in eval mode whose weights are buffers: no optimizer sees them."""
+    copy = deepcopy(network)
+    for module in copy.modules():
+        for name, value in list(module.named_parameters(recurse=False)):
+            del module._parameters[name]
+            module.register_buffer(name, value.detach().clone())
+    return copy.eval()
+
+
+def _tensors(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Weights and buffers by name, in the order of the names: a copy has only buffers."""
+    return iter(sorted(network.state_dict(keep_vars=True).items()))

@@ -1,0 +1,27 @@
+"""A teacher that follows its student is planned without a teacher stage, with any loss."""
+
+import pytest
+from planned import SMALL, plan
+from tiny import Refused
+
+MOVING = "scheme=moving_teacher"
+
+
+@pytest.mark.parametrize("loss", ["kd", "attention", "mse"])
+def test_only_the_control_and_the_student_are_trained(loss: str):
+    stages = plan(MOVING, f"loss={loss}", "scheme.kind=snapshot").stages
+    assert [stage.place.row for stage in stages] == ["alone", "distilled"]
+    distill = stages[-1]
+    assert (distill.teachers, distill.place.reads) == ((), ())
+    assert distill.loss["loss"]["name"] == loss
+    assert distill.loss["kind"] == "snapshot"
+
+
+def test_bad_settings_are_refused_in_a_sentence(refused: Refused):
+    assert "scheme.kind" in refused(MOVING, "scheme.kind=mean", before=SMALL)
+    assert "scheme.decay" in refused(MOVING, "scheme.decay=1", before=SMALL)
+    assert "scheme.every" in refused(MOVING, "scheme.every=0", before=SMALL)
+    said = refused(MOVING, "loss=ce", before=SMALL)
+    assert "loss 'ce' reads no teacher, and scheme=moving_teacher makes one" in said
+    said = refused(MOVING, "student.init=teacher", before=SMALL)
+    assert said.startswith("scheme 'moving_teacher' has no teacher whose weights")
