@@ -47,7 +47,7 @@ class OwnStages(Loss):
             loss.bind(nothing, nothing if loss.uses_teacher else None, data)
 
     def notes(self) -> list[str]:
-        return [f"{len(self.heads)} heads learn from the network's own logits"]
+        return [f"heads after stages 1 to {len(self.heads)} learn from the network's own logits"]
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
