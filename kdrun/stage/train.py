@@ -34,7 +34,7 @@ class Train:
 
     Attributes:
         place: where the stage stands.
-        role: the network's place in the config, which its starting weights follow too.
+        role: the network's place in the config.
         network: its part of the config.
         loss: the loss's config node.
         recipe: how.
@@ -42,6 +42,7 @@ class Train:
         init: `scratch`, `teacher`, or the name of torchvision's weights.
         frozen: globs of module paths that don't learn.
         stop: when validation says that it is enough.
+        seeded_as: what the starting weights follow; the role where it is empty.
     """
 
     place: Place
@@ -53,11 +54,13 @@ class Train:
     init: str = "scratch"
     frozen: tuple[str, ...] = ()
     stop: StopWhen | None = None
+    seeded_as: str = ""
 
     def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
         return {
             "stage": "train",
             "role": self.role,
+            "seeded_as": self.seeded_as,
             "model": self.network.node,
             "taps": self.network.taps.model_dump(),
             "loss": dict(self.loss),
@@ -79,7 +82,7 @@ class Train:
 
     def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
         seed = bench.session.seed
-        student = build_network(self.network.node, bench.data, seed, self.role)
+        student = build_network(self.network.node, bench.data, seed, self.seeded_as or self.role)
         notes, whole = self._start(student, bench)
         if whole:
             source = Source(f"weights {self.init}")
