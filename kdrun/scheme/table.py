@@ -2,5 +2,6 @@
 
 SCHEMES = {
     "assistants": "kdrun.scheme.assistants:Assistants",
+    "born_again": "kdrun.scheme.born_again:BornAgain",
     "none": "kdrun.scheme.base:Scheme",
 }

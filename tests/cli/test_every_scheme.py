@@ -26,6 +26,7 @@ COMMON = (
 # What a scheme needs beside its defaults, to be short or to be seen at work.
 WORDS: dict[str, tuple[str, ...]] = {
     "assistants": ("scheme.assistants=[resnet8]",),
+    "born_again": ("scheme.generations=2",),
     "none": (),
 }
 # Where the training is that the cut falls into, where that is not the student's folder.
