@@ -9,4 +9,6 @@ LOSSES = {
 }
 
 # Losses around the one of the config, which schemes put there; nobody chooses them by name.
-AROUND: dict[str, str] = {}
+AROUND: dict[str, str] = {
+    "around_teachers": "kdrun.loss.teachers:Teachers",
+}

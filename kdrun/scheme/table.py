@@ -4,4 +4,5 @@ SCHEMES = {
     "assistants": "kdrun.scheme.assistants:Assistants",
     "born_again": "kdrun.scheme.born_again:BornAgain",
     "none": "kdrun.scheme.base:Scheme",
+    "teachers": "kdrun.scheme.teachers:SeveralTeachers",
 }

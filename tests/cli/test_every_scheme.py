@@ -28,6 +28,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "assistants": ("scheme.assistants=[resnet8]",),
     "born_again": ("scheme.generations=2",),
     "none": (),
+    "teachers": ("scheme.others=[resnet8]", "loss=attention"),
 }
 # Where the training is that the cut falls into, where that is not the student's folder.
 FOLDERS: dict[str, str] = {}
