@@ -10,5 +10,6 @@ LOSSES = {
 
 # Losses around the one of the config, which schemes put there; nobody chooses them by name.
 AROUND: dict[str, str] = {
+    "around_mutual": "kdrun.loss.mutual:Mutual",
     "around_teachers": "kdrun.loss.teachers:Teachers",
 }

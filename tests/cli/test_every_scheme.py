@@ -27,11 +27,14 @@ COMMON = (
 WORDS: dict[str, tuple[str, ...]] = {
     "assistants": ("scheme.assistants=[resnet8]",),
     "born_again": ("scheme.generations=2",),
+    "mutual": ("scheme.peers=[resnet8,resnet14]", "loss=attention"),
     "none": (),
     "teachers": ("scheme.others=[resnet8]", "loss=attention"),
 }
 # Where the training is that the cut falls into, where that is not the student's folder.
-FOLDERS: dict[str, str] = {}
+FOLDERS: dict[str, str] = {
+    "mutual": "cohort",
+}
 
 Main = Callable[..., tuple[int, Path]]
 
