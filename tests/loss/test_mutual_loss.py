@@ -128,3 +128,14 @@ def test_first_phases_train_what_belongs_to_each_pair(monkeypatch: pytest.Monkey
 def test_a_loss_without_a_teacher_is_refused():
     with pytest.raises(UserError, match="the loss 'ce' learns from no teacher, and peers teach"):
         around({"name": "ce"}, 2)
+
+
+def test_nothing_is_differentiated_by_what_teaches(monkeypatch: pytest.MonkeyPatch):
+    def follow(self: Loss, student: Output, teacher: Output, *rest: object) -> dict[str, Tensor]:
+        return {"answer": teacher.logits.sum(), "features": teacher.taps["tap[0]"].sum()}
+
+    loss = around(node("attention"), 2)
+    monkeypatch.setattr(type(loss.pairs["0_1"]), "forward", follow)
+    found = loss(together(peers(2)), None, batch(), AT)
+    assert {name for name, value in found.items() if value.requires_grad} == {"ce", "peer1/ce"}
+    assert len(found) == 6

@@ -1,5 +1,6 @@
 """What the tests of schemes are given: plans of small runs, and sentences of refused ones."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tiny import TINY
@@ -12,10 +13,17 @@ from kdrun.preflight import check
 from kdrun.runner import Plan
 from kdrun.words import read_jobs
 
+# The same with networks that have stages.
+RESNETS = (
+    *(word for word in TINY if not word.startswith(("teacher", "student"))),
+    "teacher=resnet14",
+    "student=resnet8",
+)
 
-def plan(*words: str) -> Plan:
+
+def plan(*words: str, base: Sequence[str] = TINY) -> Plan:
     """The checked plan of a small run with these words."""
-    (job,) = read_jobs([*TINY, *words], multirun=False)
+    (job,) = read_jobs([*base, *words], multirun=False)
     assert not job.faults
     return check(job.tree)
 
@@ -34,10 +42,10 @@ def prints(given: Plan) -> dict[str, str]:
     return given.fingerprints(session)
 
 
-def refusal(*words: str) -> str:
+def refusal(*words: str, base: Sequence[str] = TINY) -> str:
     """The one sentence, with status 2, by which a run with these words is refused."""
     try:
-        plan(*words)
+        plan(*words, base=base)
     except UserError as error:
         assert error.status == 2
         if isinstance(error, ConfigError):

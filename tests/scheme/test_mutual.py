@@ -2,12 +2,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from plans import plan, reads, refusal, rows
+from plans import RESNETS, plan, reads, refusal, rows
 
 from kdrun.core.screen import Screen
+from kdrun.loss.build import build_loss
 from kdrun.runner import run
 from kdrun.stage.artefact import read_artefact
-from kdrun.stage.train import build_network
+from kdrun.stage.train import build_network, seat_student
 
 TWO = ("scheme=mutual", "scheme.peers=[{name: mlp, hidden: [16]}, {name: mlp, hidden: [12]}]")
 
@@ -88,3 +89,35 @@ def test_each_member_is_a_model_of_its_own(
 )
 def test_what_makes_no_cohort_is_refused_in_a_sentence(words: tuple[str, ...], sentence: str):
     assert refusal(*TWO, *words).startswith(sentence)
+
+
+def test_each_peer_is_read_at_its_own_places():
+    words = ("scheme=mutual", "loss=attention", "student.taps.stages=[layer3]")
+    tapped = "scheme.peers=[{name: resnet8, taps: {stages: [layer2]}}]"
+    cohort = plan(*words, tapped, base=RESNETS).stages[1]
+    assert [one.taps.stages for _, one in cohort.members] == [["layer3"], ["layer2"]]
+    data = plan(base=RESNETS).data
+    network = build_network(cohort.network.node, data, 0, "student")
+    seat = seat_student(cohort, network, build_loss(cohort.loss), data)
+    assert seat.places == {
+        "0/answer": "members.0",
+        "1/answer": "members.1",
+        "0/student/tap[0]": "members.0.layer3",
+        "0/teacher/tap[0]": "members.0.layer3",
+        "1/student/tap[0]": "members.1.layer2",
+        "1/teacher/tap[0]": "members.1.layer2",
+    }
+    assert seat.shapes.shapes["1/student/tap[0]"] == (2, 32, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("peers", "sentence"),
+    [
+        ("{name: resnet8, taps: {stages: [layer9]}}", "scheme.peers.0.taps.stages: the"),
+        ("mlp", "loss: the scheme.peers.0 has no module at 'layer3'"),
+    ],
+)
+def test_a_peer_without_such_places_is_refused_in_a_sentence(peers: str, sentence: str):
+    words = ("scheme=mutual", "loss=attention", f"scheme.peers=[{peers}]")
+    words += ("loss.pairs=[[layer3,layer3]]",)
+    assert refusal(*words, base=RESNETS).startswith(sentence)
