@@ -21,7 +21,7 @@ from kdrun.scheme import make_scheme
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.state_dict import fill, read_checkpoint
 from kdrun.stage.take import artefact_folder, load_teacher
-from kdrun.stage.train import Train, seat, seat_teachers
+from kdrun.stage.train import Train, seat_student, seat_teachers
 
 _RECIPES = {"recipe", "teacher", "teacher.recipe"}
 _STAGES = _RECIPES | {"student", "loss", "scheme", "controls", "stop"}
@@ -45,6 +45,8 @@ def fit(config: Config, info: DataInfo, data: Data | None, sound: set[str]) -> l
     if sound >= {*_ROLES, "scheme"}:
         networks = make_scheme(config.scheme).networks(config)
     for role, network in networks.items():
+        if network.name in COMPOSED and faults:
+            continue  # told already, of the networks that it is made of
         if role not in _ROLES:  # the settings of these two were looked at before
             found = network_settings(role, network)
             if found:
@@ -230,7 +232,7 @@ def _matrices(network: nn.Module) -> dict[str, tuple[int, ...]]:
 
 def _join(stage: Train, built: dict[str, nn.Module], data: Data) -> None:
     loss, teacher = build_loss(stage.loss), None
-    own = seat(stage.role, stage.network, _learner(stage, built, data), loss.taps().student, data)
+    own = seat_student(stage, _learner(stage, built, data), loss, data)
     if loss.uses_teacher:
         networks = [built[other.role] for other in stage.teachers]
         teacher = seat_teachers(stage.teachers, networks, loss, data)[1].shapes

@@ -46,6 +46,8 @@ LOSSES = {
 
 # Losses around the one of the config, which schemes put there; nobody chooses them by name.
 AROUND = {
+    "around_mutual": "kdrun.loss.mutual:Mutual",
+    "around_teachers": "kdrun.loss.teachers:Teachers",
     "dafl": "kdrun.loss.data_free:DAFL",
     "moving_teacher": "kdrun.loss.moving_teacher:MovingTeacher",
     "own_stages": "kdrun.loss.own_stages:OwnStages",

@@ -35,7 +35,7 @@ class Train:
 
     Attributes:
         place: where the stage stands.
-        role: the network's place in the config, which its starting weights follow too.
+        role: the network's place in the config.
         network: its part of the config.
         loss: the loss's config node.
         recipe: how.
@@ -45,6 +45,8 @@ class Train:
         stop: when validation says that it is enough.
         images: the stage whose images it learns from, in the place of the dataset's.
         fresh: roles or module paths that keep new weights where the others are the teacher's.
+        seeded_as: what the starting weights follow; the role where it is empty.
+        members: of a committee, each network's place in the config and its part of it.
     """
 
     place: Place
@@ -58,13 +60,16 @@ class Train:
     stop: StopWhen | None = None
     images: Stage | None = None
     fresh: tuple[str, ...] = ()
+    seeded_as: str = ""
+    members: tuple[tuple[str, Network], ...] = ()
 
     def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
         return {
             "stage": "train",
             "role": self.role,
+            "seeded_as": self.seeded_as,
             "model": self.network.node,
-            "taps": self.network.taps.model_dump(),
+            "taps": [one.taps.model_dump() for one in (self.network, *dict(self.members).values())],
             "loss": dict(self.loss),
             "recipe": self.recipe.model_dump(),
             "init": self.init,
@@ -88,7 +93,7 @@ class Train:
         if self.images is not None:
             made = bench.artefacts[self.images.place.name]
             bench = replace(bench, data=train_on(bench.data, made))
-        student = build_network(self.network.node, bench.data, seed, self.role)
+        student = build_network(self.network.node, bench.data, seed, self.seeded_as or self.role)
         notes, whole = self._start(student, bench)
         if whole:
             source = Source(f"weights {self.init}")
@@ -134,7 +139,7 @@ class Train:
         """Join student, teacher and loss; `notes` gains what was done to the teacher."""
         torch.manual_seed(seed_of(bench.session.seed, "loss", self.place.name))
         loss = build_loss(self.loss)
-        own = seat(self.role, self.network, student, loss.taps().student, bench.data)
+        own = seat_student(self, student, loss, bench.data)
         teacher, other = None, None
         if loss.uses_teacher:
             networks = [bench.artefacts[stage.place.name].network() for stage in self.teachers]
@@ -267,6 +272,14 @@ def seat(
     return Seat(places, TapShapes(tap_shapes(network, places, data.info), network, places))
 
 
+def seat_student(stage: Train, network: nn.Module, loss: Loss, data: Data) -> Seat:
+    """Where a loss reads the network that learns; of a committee, it names each member's taps."""
+    asked = loss.taps().student
+    if isinstance(network, Committee):
+        return _seat_members(stage.members, network, asked, data)
+    return seat(stage.role, stage.network, network, asked, data)
+
+
 def seat_teachers(
     stages: Sequence[Stage], networks: Sequence[nn.Module], loss: Loss, data: Data
 ) -> tuple[nn.Module, Seat]:
@@ -279,18 +292,28 @@ def seat_teachers(
         stage = stages[0]
         return networks[0], seat(stage.role, stage.network, networks[0], asked, data)
     committee = Committee(networks)
+    members = [(stage.role, stage.network) for stage in stages]
+    return committee, _seat_members(members, committee, asked, data)
+
+
+def _seat_members(
+    members: Sequence[tuple[str, Network]],
+    committee: Committee,
+    asked: Mapping[str, str],
+    data: Data,
+) -> Seat:
     places: dict[str, str] = {}
     shapes: dict[str, tuple[int, ...]] = {}
-    for number, (stage, network) in enumerate(zip(stages, networks, strict=True)):
+    for number, (role, config) in enumerate(members):
         start = f"{number}/"
         own = {
             name.removeprefix(start): place
             for name, place in asked.items()
             if name.startswith(start)
         }
-        found = seat(stage.role, stage.network, network, own, data)
+        found = seat(role, config, committee.members[number], own, data)
         places |= {
             start + name: committee.path_of(number, place) for name, place in found.places.items()
         }
         shapes |= {start + name: shape for name, shape in found.shapes.shapes.items()}
-    return committee, Seat(places, TapShapes(shapes, committee, places))
+    return Seat(places, TapShapes(shapes, committee, places))

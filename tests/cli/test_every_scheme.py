@@ -23,13 +23,19 @@ COMMON = (
     "checkpoint_seconds=0.01",
     "threads=1",
 )
-# What a scheme needs beside its defaults, and what is short enough for a test.
+# What a scheme needs beside its defaults, to be short or to be seen at work.
 WORDS: dict[str, tuple[str, ...]] = {
+    "assistants": ("scheme.assistants=[resnet8]",),
+    "born_again": ("scheme.generations=2",),
     "deep_inversion": ("scheme.images=64", "scheme.batch_size=32", "scheme.iterations=20"),
+    "mutual": ("scheme.peers=[resnet8,resnet14]", "loss=attention"),
     "progressive": ("scheme.epochs=1",),
+    "teachers": ("scheme.others=[resnet8]", "loss=attention"),
 }
-# The stage whose loss must fall.
-LEARNS: dict[str, str] = {}
+# Where the training is that the cut falls into, where that is not the student's folder.
+FOLDERS: dict[str, str] = {
+    "mutual": "cohort",
+}
 
 Main = Callable[..., tuple[int, Path]]
 
@@ -58,10 +64,11 @@ def command(root: Path, monkeypatch: pytest.MonkeyPatch) -> Main:
 
 
 def result(folder: Path) -> dict:
-    """All that a run leaves which does not depend on time."""
+    """All weights and measurements of a run, and what its models answered."""
     stored = np.load(folder / "predictions.npz")
+    files = sorted([*folder.glob("*/weights.safetensors"), *folder.glob("*/metrics.jsonl")])
     return {
-        "weights": (folder / "student/weights.safetensors").read_bytes(),
+        **{str(path.relative_to(folder)): path.read_bytes() for path in files},
         **{name: stored[name].tolist() for name in stored.files},
     }
 
@@ -73,16 +80,16 @@ def test_a_run_learns_and_goes_on_exactly_after_it_was_cut_off(
     words = (f"scheme={name}", *WORDS.get(name, ()), *COMMON)
     status, whole = command(f"{name}-whole", *words, f"name={name}-whole")
     assert status == 0
-    learned = whole / LEARNS.get(name, "student") / "metrics.jsonl"
+    measured = whole / FOLDERS.get(name, "student") / "metrics.jsonl"
     trained = [
         record
-        for record in map(json.loads, learned.read_text().splitlines())
+        for record in map(json.loads, measured.read_text().splitlines())
         if record["split"] == "train" and record["phase"] == "main"
     ]
     assert len(trained) == 4
     assert trained[-1]["loss"] < trained[0]["loss"]
 
-    # What runs share is in the store by now: the steps are of the stages that this run has alone.
+    # What is shared is in the store by now: all steps are those of stages that are not.
     status, cut = command(f"{name}-cut", *words, f"name={name}-cut", fault="step:10:raise")
     assert status == 1
     assert not (cut / "summary.json").exists()

@@ -1,0 +1,84 @@
+"""One network of several that were trained together, as a model of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from kdrun import model
+from kdrun.core.config import Config, Network
+from kdrun.dataset.data import Data
+from kdrun.engine.evaluate import score
+from kdrun.engine.lesson import Session
+from kdrun.model.committee import Committee
+from kdrun.stage.artefact import write_artefact
+from kdrun.stage.base import Bench, Place
+
+# What the record of a member says as the record of all does.
+_COMMON = (
+    "data",
+    "epochs",
+    "epochs_planned",
+    "select",
+    "best_epoch",
+    "seconds",
+    "images_per_second",
+    "stopped",
+    "hardware",
+)
+
+
+@dataclass(frozen=True)
+class Extract:
+    """Take a member out of a committee that was trained; see `Stage`.
+
+    Attributes:
+        place: where the stage stands; it reads the committee's stage alone.
+        role: the member's place in the config.
+        network: its part of the config.
+        number: which member it is, from 0.
+    """
+
+    place: Place
+    role: str
+    network: Network
+    number: int
+
+    def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+        return {
+            "stage": "extract",
+            "model": self.network.node,
+            "member": self.number,
+            "data": data.digest,
+            "precision": session.hardware.precision,
+        }
+
+    def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
+        (source,) = self.place.reads
+        trained, hardware = bench.artefacts[source], bench.session.hardware
+        weights = self._own(trained.weights())
+        network = model.build(self.network.node, bench.data.info)
+        network.load_state_dict(weights)
+        network.to(hardware.device)
+        scores = score(network, bench.data.validation, hardware, bench.config.evaluate.batch_size)
+        record = {
+            **{key: trained.record[key] for key in _COMMON},
+            "fingerprint": fingerprint,
+            "stage": self.place.name,
+            "model": self.network.node,
+            "source": f"trained in {source!r}, with its peers",
+            "validation": scores.as_dict(),
+            "notes": [f"epochs and seconds are those of all networks in {source!r} together"],
+        }
+        best = self._own(trained.weights(best=True)) if trained.has_best else None
+        write_artefact(folder, record, weights, best)
+
+    def _own(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        start = f"{Committee.path_of(self.number)}."
+        return {
+            name.removeprefix(start): value
+            for name, value in weights.items()
+            if name.startswith(start)
+        }

@@ -1,0 +1,71 @@
+"""Several networks that were trained apart, as one that answers with their mean."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kdrun.core.config import Config, Network
+from kdrun.dataset.data import Data
+from kdrun.engine.evaluate import score
+from kdrun.engine.lesson import Session
+from kdrun.engine.weights import copy_weights
+from kdrun.model.committee import Committee
+from kdrun.stage.artefact import describe_data, write_artefact
+from kdrun.stage.base import Bench, Place, Stage
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Make a committee of what stages left; see `Stage`.
+
+    Attributes:
+        place: where the stage stands; it reads the members.
+        members: the stages whose networks are gathered.
+        role: the place in the config of the network that they are made of.
+    """
+
+    place: Place
+    members: tuple[Stage, ...]
+    role: str
+
+    @property
+    def network(self) -> Network:
+        return committee_of([member.network for member in self.members])
+
+    def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+        return {
+            "stage": "gather",
+            "model": self.network.node,
+            "data": data.digest,
+            "precision": session.hardware.precision,
+        }
+
+    def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
+        names = [member.place.name for member in self.members]
+        committee = Committee(bench.artefacts[name].network() for name in names)
+        hardware = bench.session.hardware
+        committee.to(hardware.device)
+        scores = score(committee, bench.data.validation, hardware, bench.config.evaluate.batch_size)
+        record = {
+            "fingerprint": fingerprint,
+            "stage": self.place.name,
+            "model": self.network.node,
+            "data": describe_data(bench.data),
+            "source": f"gathered from {', '.join(names)}",
+            "epochs": None,
+            "validation": scores.as_dict(),
+            "seconds": None,
+            "notes": [f"answers with the mean probabilities of {', '.join(names)}"],
+        }
+        write_artefact(folder, record, copy_weights(committee))
+
+
+def committee_of(members: list[Network]) -> Network:
+    """The config of networks that answer together; taps are those of its members."""
+    return Network.model_validate(
+        {
+            "name": "committee",
+            "taps": {"stages": None, "embedding": None, "logits": None},
+            "members": [member.node for member in members],
+        }
+    )
