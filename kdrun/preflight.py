@@ -21,6 +21,7 @@ from kdrun.fitting import fit, try_network
 from kdrun.runner import Plan
 from kdrun.scheme import make_scheme
 from kdrun.scheme.base import teacher_recipe
+from kdrun.stage.base import MAIN
 
 _RECIPE = "teacher.recipe"
 
@@ -51,21 +52,38 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     faults += around
     data = _try(faults, lambda: load_data(config.dataset)) if "dataset" in sound else None
     info = _known(config, data) if "dataset" in sound else None
+    datasets, found = _datasets(config, data, sound)
+    faults += found
+    sound -= _keys(found)
     hardware = None
     if "device" in sound:
         hardware = _try(faults, lambda: _hardware(config, sound, jobs, data))
     if info is not None:
-        faults += fit(config, info, data, sound)
-    if faults or data is None or hardware is None:
+        faults += fit(config, info, datasets, sound)
+    if faults or datasets is None or hardware is None:
         raise ConfigError(faults)
     chosen = {
         "device": str(hardware.device),
         "precision": hardware.precision,
         "threads": hardware.threads,
     }
-    data, notes = data.to(hardware.device), _notes(config, data, plugins)
     stages = make_scheme(config.scheme).stages(config)
-    return Plan(config, {**tree, **chosen}, data, hardware, stages, notes)
+    notes = _notes(config, datasets[MAIN], plugins)
+    datasets = {name: one.to(hardware.device) for name, one in datasets.items()}
+    return Plan(config, {**tree, **chosen}, datasets, hardware, stages, notes)
+
+
+def _datasets(
+    config: Config, data: Data | None, sound: set[str]
+) -> tuple[Mapping[str, Data] | None, list[Fault]]:
+    """What the scheme's stages work with, the dataset alone where its settings are faulty."""
+    faults: list[Fault] = []
+    if data is None:
+        return None, faults
+    made = None
+    if sound >= {"scheme", "dataset", "stop"}:
+        made = _try(faults, lambda: make_scheme(config.scheme).datasets(config, data))
+    return made or {MAIN: data}, faults
 
 
 def _notes(config: Config, data: Data, plugins: list[str]) -> list[str]:

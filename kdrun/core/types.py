@@ -12,6 +12,19 @@ Inputs = Tensor | Mapping[str, Tensor]  # images (B, C, H, W), or named tensors
 
 
 @dataclass(frozen=True)
+class Merge:
+    """How classes were made of those of a larger set, which a teacher knows.
+
+    Attributes:
+        known: names of the larger set's classes, in the order of their labels.
+        groups: for each new class, the labels of those that it joins; others were dropped.
+    """
+
+    known: tuple[str, ...]
+    groups: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
 class DataInfo:
     """What networks and losses may know of a dataset before it is read.
 
@@ -20,12 +33,14 @@ class DataInfo:
         channels: 1 for grey, 3 for color images.
         image_size: (height, width) in pixels.
         train_size: samples of the training split, after validation was carved from it.
+        merge: how the classes were made of those that the teacher knows, where it knows more.
     """
 
     classes: tuple[str, ...]
     channels: int
     image_size: tuple[int, int]
     train_size: int
+    merge: Merge | None = None
 
     @property
     def num_classes(self) -> int:
