@@ -10,6 +10,7 @@ from torch import nn
 
 from kdrun import checks, dataset
 from kdrun.choices import filled
+from kdrun.concept_maps import with_concepts
 from kdrun.core.config import Config, plain, shortened
 from kdrun.core.device import Hardware, choose_hardware
 from kdrun.core.errors import ConfigError, Fault, collect
@@ -39,9 +40,9 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     Raises:
         ConfigError: with every fault that was found.
     """
-    tree = filled(plain(tree))
+    tree, faults = with_concepts(filled(plain(tree)))
     plugins: list[str] = []
-    faults = collect(lambda: plugins.extend(_install(tree.get("plugins"))), "plugins")
+    faults += collect(lambda: plugins.extend(_install(tree.get("plugins"))), "plugins")
     config, broken = _bind(tree)
     faults += checks.forbidden("", tree) + [one for one in broken if "_target_" not in one.where]
     faults += [one for one in checks.parts(tree) if "_target_" not in one.where]
@@ -54,7 +55,7 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     info = _known(config, data) if "dataset" in sound else None
     datasets, found = _datasets(config, data, sound)
     faults += found
-    sound -= _keys(found)
+    sound -= {*_keys(found), "scheme"} if found else set()
     hardware = None
     if "device" in sound:
         hardware = _try(faults, lambda: _hardware(config, sound, jobs, data))

@@ -8,20 +8,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from kdrun.core.merge import Merge
+
 Inputs = Tensor | Mapping[str, Tensor]  # images (B, C, H, W), or named tensors
-
-
-@dataclass(frozen=True)
-class Merge:
-    """How classes were made of those of a larger set, which a teacher knows.
-
-    Attributes:
-        known: names of the larger set's classes, in the order of their labels.
-        groups: for each new class, the labels of those that it joins; others were dropped.
-    """
-
-    known: tuple[str, ...]
-    groups: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,28 @@ class Split:
             labels=self.targets.to(device),
         )
 
+    def select(self, positions: Tensor) -> Self:
+        """Only these samples, in this order."""
+        return replace(
+            self,
+            ids=self.ids[positions],
+            targets=self.targets[positions],
+            feed=self.feed.select(positions),
+            labels=self.labels[positions.to(self.labels.device)],
+        )
+
+    def relabel(self, table: Tensor, num_classes: int) -> Self:
+        """New labels by a table of the old ones; samples whose new label is -1 are left out."""
+        kept = table[self.targets] >= 0
+        found = self if kept.all() else self.select(kept.nonzero().squeeze(1))
+        targets = table[found.targets]
+        return replace(
+            found,
+            targets=targets,
+            labels=targets.to(found.labels.device),
+            num_classes=num_classes,
+        )
+
     def _requests(
         self, order: Tensor, batch_size: int, drawing: tuple[int, int] | None = None
     ) -> Iterator[Request]:

@@ -9,4 +9,6 @@ LOSSES = {
 }
 
 # Losses around the one of the config, which schemes put there; nobody chooses them by name.
-AROUND: dict[str, str] = {}
+AROUND: dict[str, str] = {
+    "merged_teacher": "kdrun.loss.merged_teacher:MergedTeacher",
+}

@@ -12,7 +12,8 @@ from kdrun import model
 from kdrun.core.atomic import write_json
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.folder import BEST_WEIGHTS, FORMAT, MODEL, RECORD, WEIGHTS, is_complete, read_record
-from kdrun.core.types import DataInfo, Merge
+from kdrun.core.merge import Merge
+from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.engine.weights import read_weights, write_weights
 

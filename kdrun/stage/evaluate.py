@@ -15,6 +15,7 @@ from kdrun.engine.evaluate import measure
 from kdrun.measure.cost import macs, parameters
 from kdrun.measure.latency import latencies
 from kdrun.measure.metrics import Meter, agreement, gain_interval, half_width
+from kdrun.model.merged import Merged
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import Bench
 
@@ -36,7 +37,9 @@ def evaluate(
         Interrupted: a signal came.
     """
     hardware = replace(bench.session.hardware, precision="fp32", reason="evaluation")
-    networks = {row: artefact.network().to(hardware.device) for row, artefact in rows.items()}
+    networks = {
+        row: _network(bench, artefact).to(hardware.device) for row, artefact in rows.items()
+    }
     meters = {row: _meter(bench, network, hardware) for row, network in networks.items()}
     table = [_row(bench, row, rows[row], networks[row], meters, hardware) for row in rows]
     _add_best(bench, table, rows, hardware)
@@ -50,12 +53,29 @@ def evaluate(
         "samples": bench.data.test.size,
         "epoch": bench.config.recipe.select,
         "dataset": bench.config.dataset["name"],
+        "concepts": _concepts(bench),
         "jobs": bench.session.hardware.jobs,
         "inexact": inexact,
         "rows": table,
     }
     folder.write_summary(summary)
     return summary
+
+
+def _network(bench: Bench, artefact: Artefact, best: bool = False) -> nn.Module:
+    """The network of a row; one that knows the classes before they were merged answers merged."""
+    network, merge = artefact.network(best), bench.data.info.merge
+    if merge is None or artefact.info.merge == merge:
+        return network
+    return Merged(network, merge.groups).eval()
+
+
+def _concepts(bench: Bench) -> dict[str, list[str]] | None:
+    """Concept -> the classes that it joins, where classes were merged."""
+    info = bench.data.info
+    if info.merge is None:
+        return None
+    return dict(zip(info.classes, info.merge.names, strict=True))
 
 
 def _meter(bench: Bench, network: nn.Module, hardware: Hardware) -> Meter:
@@ -108,10 +128,12 @@ def _add_best(
         artefact = rows[entry["model"]]
         if not artefact.has_best:
             continue
-        meter = _meter(bench, artefact.network(best=True).to(hardware.device), hardware)
+        network = _network(bench, artefact, best=True).to(hardware.device)
+        meter = _meter(bench, network, hardware)
         entry["best"] = {
             "epoch": artefact.record["best_epoch"],
             "accuracy": meter.compute().accuracy,
+            "f1": meter.compute().f1,
         }
 
 

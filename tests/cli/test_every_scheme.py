@@ -1,0 +1,87 @@
+"""Every scheme in a real run: it learns, and a run that was cut off goes on exactly."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdrun import cli
+from kdrun.core import atomic
+from kdrun.scheme.table import SCHEMES
+
+TINY = (
+    "teacher=resnet14",
+    "student=resnet8",
+    "controls=[]",
+    "dataset.subset=96",
+    "recipe.epochs=4",
+    "recipe.batch_size=16",
+    "recipe.lr=0.02",
+    "evaluate.latency.seconds=0.01",
+    "checkpoint_seconds=0.01",
+    "threads=1",
+)
+# What a scheme needs beside its defaults, one entry a line, in the order of their names.
+WORDS: dict[str, tuple[str, ...]] = {
+    "concepts": ("scheme.map=digits_even_odd",),
+}
+
+Main = Callable[..., tuple[int, Path]]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One output root for all, so that the teacher is trained once."""
+    return tmp_path_factory.mktemp("schemes")
+
+
+@pytest.fixture
+def command(root: Path, monkeypatch: pytest.MonkeyPatch) -> Main:
+    """The command in this process: its status, and the folder of the run called `name`."""
+    monkeypatch.chdir(root)
+
+    def run(name: str, *words: str, fault: str = "") -> tuple[int, Path]:
+        monkeypatch.setenv("KDRUN_FAULT", fault)
+        monkeypatch.setattr(atomic, "_passages", type(atomic._passages)())
+        monkeypatch.setattr("sys.argv", ["kdrun", *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        (folder,) = root.glob(f"outputs/20*/*-{name}")
+        return end.value.code, folder
+
+    return run
+
+
+def result(folder: Path) -> dict:
+    stored = np.load(folder / "predictions.npz")
+    return {
+        "weights": (folder / "student/weights.safetensors").read_bytes(),
+        "metrics": (folder / "student/metrics.jsonl").read_text(),
+        **{name: stored[name].tolist() for name in stored.files},
+    }
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMES))
+def test_a_run_learns_and_goes_on_exactly_after_it_was_cut_off(
+    name: str, command: Main, root: Path
+) -> None:
+    words = (f"scheme={name}", *TINY, *WORDS.get(name, ()))
+    status, whole = command(f"{name}-whole", *words, f"name={name}-whole")
+    assert status == 0
+    trained = [
+        record
+        for record in map(json.loads, (whole / "student/metrics.jsonl").read_text().splitlines())
+        if record["split"] == "train" and record["phase"] == "main"
+    ]
+    assert len(trained) == 4
+    assert trained[-1]["loss"] < trained[0]["loss"]
+
+    # The teacher is in the store by now: all steps are the student's.
+    status, cut = command(f"{name}-cut", *words, f"name={name}-cut", fault="step:10:raise")
+    assert status == 1
+    assert not (cut / "summary.json").exists()
+    status, resumed = command(f"{name}-cut", "resume", str(cut))
+    assert status == 0
+    assert result(resumed) == result(whole)
