@@ -142,7 +142,7 @@ def _fewest(config: Config, known: Mapping[str, Data]) -> dict[str, int]:
     """The fewest samples that a step computes at once, by role; batches are whole ones."""
     recipes = {"teacher": teacher_recipe(config), "student": config.recipe}
     return {
-        role: min(recipe.batch_size, known[role].train.size) // recipe.accumulate
+        role: min(recipe.batch_size, int(known[role].train.known.sum())) // recipe.accumulate
         for role, recipe in recipes.items()
     }
 
@@ -248,7 +248,7 @@ def _matrices(network: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def _join(stage: Train, built: dict[str, nn.Module], data: Data) -> None:
-    loss, teacher = build_loss(stage.loss), None
+    loss, teacher, data = build_loss(stage.loss), None, stage.samples(data)
     own = seat(stage.role, stage.network, built[stage.role], loss.taps().student, data)
     if loss.uses_teacher:
         networks = [built[other.role] for other in stage.teachers]

@@ -12,6 +12,7 @@ from kdrun.compare.table import count
 from kdrun.core.folder import Store
 from kdrun.core.screen import Screen
 from kdrun.core.types import Inputs
+from kdrun.dataset.data import Data
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.lesson import Session
 from kdrun.engine.watch import make_watch
@@ -19,6 +20,7 @@ from kdrun.fitting import as_trained
 from kdrun.measure.cost import macs, parameters
 from kdrun.runner import Plan
 from kdrun.stage.artefact import is_whole
+from kdrun.stage.base import Stage
 from kdrun.stage.train import Train, build_network
 
 _TIMED_STEPS = 3
@@ -37,7 +39,7 @@ def report_plan(plan: Plan, screen: Screen) -> None:
     store = Store(Path(plan.config.store))
     for stage in plan.stages:
         node = stage.network.node
-        data = plan.data_of(stage)
+        data = _data(stage, plan)
         info = data.info
         network = build_network(node, data, plan.config.seed, "student")
         mark = prints[stage.place.name]
@@ -54,8 +56,14 @@ def report_plan(plan: Plan, screen: Screen) -> None:
     screen.show(table)
 
 
+def _data(stage: Stage, plan: Plan) -> Data:
+    """What a stage learns from."""
+    data = plan.data_of(stage)
+    return stage.samples(data) if isinstance(stage, Train) else data
+
+
 def _epochs(stage: Train, plan: Plan) -> int:
-    return stage.recipe.epochs_of(plan.data_of(stage).train.steps(stage.recipe.batch_size))
+    return stage.recipe.epochs_of(_data(stage, plan).train.steps(stage.recipe.batch_size))
 
 
 def _estimate(stage: object, network: nn.Module, plan: Plan, session: Session) -> str:
@@ -63,7 +71,7 @@ def _estimate(stage: object, network: nn.Module, plan: Plan, session: Session) -
     if not isinstance(stage, Train):
         return "as it is"
     device, size = plan.hardware.device, stage.recipe.batch_size
-    data = plan.data_of(stage)
+    data = _data(stage, plan)
     batch = next(iter(data.train.batches(size, dtype=plan.hardware.dtype)))
     learner = as_trained(network.to(device), stage.frozen)
     seconds = _step_seconds(learner, batch.inputs, plan, backward=True)

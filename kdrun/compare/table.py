@@ -116,6 +116,12 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
     notes = [_gain(row) for row in summary["rows"] if row.get("gain")]
     rows = {row["model"]: row for row in summary["rows"]}
     notes += _concepts(summary, rows)
+    if summary.get("labeled"):
+        labeled, training = summary["labeled"]["labeled"], summary["labeled"]["training"]
+        notes.append(
+            f"{labeled} of {training} training samples are labeled; what has no teacher learned"
+            " from these alone, in as many epochs of fewer steps."
+        )
     notes += [*_weak_teacher(rows), *_other_budget(rows)]
     notes.append(
         f"Weights of the {summary['epoch']} epoch. Macro precision, recall and F1; agreement with"

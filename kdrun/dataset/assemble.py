@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from kdrun.core.errors import ConfigError, Fault, UserError
 from kdrun.core.registry import resolve
@@ -27,6 +28,7 @@ from kdrun.dataset.settings import Common, check_settings, read_settings
 from kdrun.dataset.splits import Parts, carve, number, require_every_class, take_subset
 from kdrun.dataset.statistics import channel_statistics
 from kdrun.dataset.table import DATASETS
+from kdrun.dataset.unlabeled import with_unlabeled
 
 
 def assemble(node: Mapping[str, Any]) -> Data:
@@ -43,8 +45,8 @@ def assemble(node: Mapping[str, Any]) -> Data:
     raw: Raw = resolve("dataset", DATASETS, node["name"])(**arguments)
     classes, parts = split(node["name"], raw, common)
     known = origin(node, raw, parts)
-    parts = _bring_to_shape(parts, common)
-    return _make(classes, parts, common, known, raw.notes)
+    parts, labelled = _bring_to_shape(parts, classes, common)
+    return _make(classes, parts, labelled, common, known, raw.notes)
 
 
 def split(name: str, raw: Raw, common: Common) -> tuple[tuple[str, ...], Parts]:
@@ -61,7 +63,10 @@ def split(name: str, raw: Raw, common: Common) -> tuple[tuple[str, ...], Parts]:
     return classes, {purpose: parts[purpose] for purpose in ("train", "validation", "test")}
 
 
-def _bring_to_shape(parts: Parts, common: Common) -> Parts:
+def _bring_to_shape(
+    parts: Parts, classes: tuple[str, ...], common: Common
+) -> tuple[Parts, Tensor | None]:
+    """All pictures in one size, in memory if they fit; and which training samples have labels."""
     train = parts["train"].pictures
     frame = None
     if isinstance(train, Files):
@@ -77,9 +82,11 @@ def _bring_to_shape(parts: Parts, common: Common) -> Parts:
         return reshape_images(pictures, common.image_size, common.channels)
 
     parts = _each(parts, bring)
+    own, labelled = with_unlabeled(parts["train"], common.unlabeled, classes, common.split_seed)
+    parts["train"] = own
     if _fits(parts, common):
-        return _each(parts, into_memory)
-    return _each(parts, check_headers)
+        return _each(parts, into_memory), labelled
+    return _each(parts, check_headers), labelled
 
 
 def _fits(parts: Parts, common: Common) -> bool:
@@ -91,6 +98,7 @@ def _fits(parts: Parts, common: Common) -> bool:
 def _make(
     classes: tuple[str, ...],
     parts: Parts,
+    labelled: Tensor | None,
     common: Common,
     known: dict[str, Any],
     notes: tuple[str, ...],
@@ -98,7 +106,11 @@ def _make(
     train = parts["train"].pictures
     shape = _shape(train)
     _check_beside_pictures(common, train, shape)
-    mean, std = _statistics(train, common)
+    labeled = parts
+    if labelled is not None:
+        labeled = {**parts, "train": parts["train"].select(labelled.nonzero().squeeze(1))}
+    more = isinstance(common.unlabeled, Path)
+    mean, std = _statistics(labeled["train"].pictures if more else train, common)
     normalize = Normalizer.of(mean, std, width=shape[1])
     in_memory = _fits(parts, common)
     splits = {
@@ -111,6 +123,7 @@ def _make(
             normalize=normalize,
             augment=common.augment,
             labels=part.targets,
+            labelled=labelled if purpose == "train" else None,
         )
         for purpose, part in parts.items()
     }
@@ -120,9 +133,10 @@ def _make(
         mean=mean,
         std=std,
         augment=common.augment.model_dump(),
-        digest=digest(classes, parts, mean, std),
+        digest=digest(classes, parts, mean, std, labelled),
         origin=known,
         notes=(describe(parts, shape, in_memory, common.split_seed), *notes),
+        labeled_digest=None if labelled is None else digest(classes, labeled, mean, std),
     )
 
 

@@ -54,13 +54,18 @@ def merge_classes(data: Data, concepts: Mapping[str, Sequence[Reference]], where
         train=train,
         validation=data.validation.relabel(table, len(names)),
         test=data.test.relabel(table, len(names)),
-        digest=blake2b(f"{data.digest} {names} {merge}".encode(), digest_size=20).hexdigest(),
+        digest=_digest(data.digest, names, merge),
+        labeled_digest=data.labeled_digest and _digest(data.labeled_digest, names, merge),
     )
+
+
+def _digest(digest: str, names: tuple[str, ...], merge: Merge) -> str:
+    return blake2b(f"{digest} {names} {merge}".encode(), digest_size=20).hexdigest()
 
 
 def _require_samples(data: Data, names: Sequence[str], table: Tensor, where: str) -> None:
     """Each concept has something to be learned from, and every split something to measure."""
-    counts = table[data.train.targets]
+    counts = table[data.train.targets[data.train.known]]
     sizes = counts[counts >= 0].bincount(minlength=len(names)).tolist()
     faults = [
         Fault(f"{where}.{name}", "has no training sample; use a larger dataset.subset")

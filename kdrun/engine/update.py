@@ -18,6 +18,7 @@ from kdrun.engine.learners import Learners
 from kdrun.engine.lesson import Lesson, Session
 from kdrun.engine.mixing import mix_batch
 from kdrun.engine.optimizers import make_optimizer
+from kdrun.engine.unlabeled import decided, share_right
 
 
 class Update:
@@ -139,6 +140,7 @@ class Update:
             # The teacher first: what it needed is free again when the student's graph grows. The
             # other way round a step took an eighth longer on a CPU.
             teacher = self._teacher_output(batch)
+            batch = decided(batch, self.loss, teacher)
             answer = self._ask_student(batch.inputs)
             terms = self.loss(answer, teacher, batch, at)
         total = torch.stack([term.float() for term in terms.values()]).sum() * share
@@ -146,7 +148,7 @@ class Update:
         if self.hardware.device.type == "cpu":
             # On a GPU the sums are looked at before they are saved: each look stalls the device.
             self.refuse_non_finite(seen, f"at step {at.step + 1} (epoch {at.epoch + 1})")
-        hits = (answer.logits.detach().argmax(1) == batch.targets).float().mean()
+        hits = share_right(answer.logits.detach(), batch)
         self._add({**seen, "accuracy": hits}, share)
         self._add({"loss": total.detach()}, 1.0)
         return total
@@ -169,11 +171,13 @@ def _parts(batch: Batch, count: int) -> Iterator[tuple[Batch, float]]:
         return
     size = len(batch.index)
     for rows in torch.arange(size, device=batch.index.device).tensor_split(count):
-        soft = None if batch.soft_targets is None else batch.soft_targets[rows]
+        soft, labelled = (
+            None if whole is None else whole[rows] for whole in (batch.soft_targets, batch.labelled)
+        )
         inputs = (
             batch.inputs[rows]
             if isinstance(batch.inputs, Tensor)
             else {name: value[rows] for name, value in batch.inputs.items()}
         )
-        part = Batch(inputs, batch.targets[rows], batch.index[rows], batch.view[rows], soft)
-        yield part, len(rows) / size
+        own = (batch.targets[rows], batch.index[rows], batch.view[rows])
+        yield Batch(inputs, *own, soft, labelled), len(rows) / size

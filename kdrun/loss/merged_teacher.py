@@ -58,6 +58,9 @@ class MergedTeacher(Loss):
     def notes(self) -> list[str]:
         return self.loss.notes()
 
+    def decide(self, teacher: Output) -> Tensor:
+        return merge_logits(widen(teacher.logits.detach()), self.groups).argmax(1)
+
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:

@@ -54,6 +54,7 @@ def evaluate(
         "epoch": bench.config.recipe.select,
         "dataset": bench.config.dataset["name"],
         "concepts": _concepts(bench),
+        "labeled": _labeled(bench),
         "jobs": bench.session.hardware.jobs,
         "inexact": inexact,
         "rows": table,
@@ -76,6 +77,14 @@ def _concepts(bench: Bench) -> dict[str, list[str]] | None:
     if info.merge is None:
         return None
     return dict(zip(info.classes, info.merge.names, strict=True))
+
+
+def _labeled(bench: Bench) -> dict[str, int] | None:
+    """How many training samples have labels, and of how many, where some have none."""
+    train = bench.data.train
+    if train.labelled is None:
+        return None
+    return {"labeled": int(train.known.sum()), "training": train.size}
 
 
 def _meter(bench: Bench, network: nn.Module, hardware: Hardware) -> Meter:

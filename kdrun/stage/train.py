@@ -1,7 +1,7 @@
 """Stages that train one network: the teacher, the controls, the distilled student."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kdrun import model
 from kdrun.core.config import Config, Network, Recipe, StopWhen
+from kdrun.core.errors import UserError
 from kdrun.core.seeds import seed_of
 from kdrun.core.taps import place_taps, tap_shapes
 from kdrun.core.types import TapShapes
@@ -54,7 +55,25 @@ class Train:
     frozen: tuple[str, ...] = ()
     stop: StopWhen | None = None
 
+    def samples(self, data: Data) -> Data:
+        """What is learned from: without a teacher, the samples that have labels.
+
+        Raises:
+            UserError: no sample has one.
+        """
+        if data.train.labelled is None or build_loss(self.loss).uses_teacher:
+            return data
+        labeled = data.labeled()
+        if not labeled.train.size:
+            raise UserError(
+                "what learns without a teacher needs labels, and no training sample has one.",
+                "  take a trained teacher with teacher.run=RUN, no control with controls=[],",
+                "  and a loss with a teacher; or hide fewer with a smaller dataset.unlabeled",
+            )
+        return labeled
+
     def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+        data = self.samples(data)
         return {
             "stage": "train",
             "role": self.role,
@@ -78,7 +97,7 @@ class Train:
         }
 
     def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
-        seed = bench.session.seed
+        bench, seed = replace(bench, data=self.samples(bench.data)), bench.session.seed
         student = build_network(self.network.node, bench.data, seed, self.role)
         notes, whole = self._start(student, bench)
         if whole:
