@@ -70,6 +70,8 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     }
     stages = make_scheme(config.scheme).stages(config)
     notes = _notes(config, datasets[MAIN], plugins)
+    others = [one.notes for one in datasets.values() if one.notes != datasets[MAIN].notes]
+    notes += [note for own in others for note in own]
     datasets = {name: one.to(hardware.device) for name, one in datasets.items()}
     return Plan(config, {**tree, **chosen}, datasets, hardware, stages, notes)
 

@@ -22,7 +22,7 @@ from kdrun.core.folder import (
 from kdrun.core.lock import FolderLock
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.screen import Screen
-from kdrun.dataset.data import Data
+from kdrun.dataset.data import Data, Split
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.lesson import Session
@@ -58,6 +58,11 @@ class Plan:
     def data(self) -> Data:
         """What the student is tested on."""
         return self.datasets[MAIN]
+
+    @property
+    def domains(self) -> dict[str, Split]:
+        """What else models are tested on, by name."""
+        return {data.domain: data.test for data in self.datasets.values() if data.domain}
 
     def data_of(self, stage: Stage) -> Data:
         """What a stage works with."""
@@ -205,7 +210,7 @@ def _stages(
     shown = [stage for stage in plan.stages if stage.place.row]
     rows = {stage.place.row: bench.artefacts[stage.place.name] for stage in shown}
     started = time.monotonic()
-    summary = evaluate(bench, rows, folder, inexact)
+    summary = evaluate(bench, rows, folder, inexact, plan.domains)
     _record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
     screen.show(results_table(summary))
     screen.say(f"written to {folder.path}")

@@ -69,6 +69,9 @@ class Results:
         else:
             yield from self._split(quality, console, options)
             yield from self._split([_NETWORK, *_COST], console, options)
+        for name, samples in (self.summary.get("domains") or {}).items():
+            yield Text(f"test images of {name}, {samples} samples")
+            yield from self._split(_of_domain(name), console, options)
         yield from (Text(note) for note in _notes(self.summary))
 
     def _split(
@@ -106,6 +109,15 @@ def _quality(summary: Mapping[str, Any]) -> list[Column]:
     return [_F1, *(column for column in _QUALITY if column is not _F1)]
 
 
+def _of_domain(name: str) -> list[Column]:
+    """The figures of the answers to images of another kind."""
+
+    def of(render: Callable[[Row], str]) -> Callable[[Row], str]:
+        return lambda row: render(row["domains"][name])
+
+    return [(title, of(render)) for title, render in _QUALITY]
+
+
 def _fits(table: Table, console: Console, options: ConsoleOptions) -> bool:
     widest = console.measure(table, options=options.update(width=_ANY)).maximum
     return widest <= options.max_width
@@ -114,6 +126,12 @@ def _fits(table: Table, console: Console, options: ConsoleOptions) -> bool:
 def _notes(summary: Mapping[str, Any]) -> list[str]:
     latency = summary["rows"][0]["latency"]
     notes = [_gain(row) for row in summary["rows"] if row.get("gain")]
+    notes += [
+        f"On {name}: {_gain(figures)}"
+        for row in summary["rows"]
+        for name, figures in (row.get("domains") or {}).items()
+        if figures.get("gain")
+    ]
     rows = {row["model"]: row for row in summary["rows"]}
     notes += _concepts(summary, rows)
     if summary.get("labeled"):

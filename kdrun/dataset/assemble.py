@@ -84,9 +84,16 @@ def _bring_to_shape(
     parts = _each(parts, bring)
     own, labelled = with_unlabeled(parts["train"], common.unlabeled, classes, common.split_seed)
     parts["train"] = own
-    if _fits(parts, common):
-        return _each(parts, into_memory), labelled
-    return _each(parts, check_headers), labelled
+    return settle(parts, common), labelled
+
+
+def settle(parts: Parts, common: Common) -> Parts:
+    """Pictures in memory if they fit; else their headers read, as they are decoded in a run.
+
+    Raises:
+        Unreadable: some are no pictures; they are named.
+    """
+    return _each(parts, into_memory if _fits(parts, common) else check_headers)
 
 
 def _fits(parts: Parts, common: Common) -> bool:
@@ -111,33 +118,40 @@ def _make(
         labeled = {**parts, "train": parts["train"].select(labelled.nonzero().squeeze(1))}
     more = isinstance(common.unlabeled, Path)
     mean, std = _statistics(labeled["train"].pictures if more else train, common)
-    normalize = Normalizer.of(mean, std, width=shape[1])
-    in_memory = _fits(parts, common)
-    splits = {
-        purpose: Split(
-            part=part.name,
-            ids=part.ids,
-            targets=part.targets,
-            num_classes=len(classes),
-            feed=_feed(part.pictures, shape, common, in_memory),
-            normalize=normalize,
-            augment=common.augment,
-            labels=part.targets,
-            labelled=labelled if purpose == "train" else None,
-        )
-        for purpose, part in parts.items()
-    }
+    splits = make_splits(parts, len(classes), common, Normalizer.of(mean, std, width=shape[1]))
     return Data(
         info=DataInfo(classes, shape[2], shape[:2], len(train)),
-        **splits,
+        train=replace(splits["train"], labelled=labelled),
+        validation=splits["validation"],
+        test=splits["test"],
         mean=mean,
         std=std,
         augment=common.augment.model_dump(),
         digest=digest(classes, parts, mean, std, labelled),
         origin=known,
-        notes=(describe(parts, shape, in_memory, common.split_seed), *notes),
+        notes=(describe(parts, shape, _fits(parts, common), common.split_seed), *notes),
         labeled_digest=None if labelled is None else digest(classes, labeled, mean, std),
     )
+
+
+def make_splits(
+    parts: Parts, num_classes: int, common: Common, normalize: Normalizer
+) -> dict[str, Split]:
+    """What hands out batches of parts whose pictures have their size, by purpose."""
+    in_memory = _fits(parts, common)
+    return {
+        purpose: Split(
+            part=part.name,
+            ids=part.ids,
+            targets=part.targets,
+            num_classes=num_classes,
+            feed=_feed(part.pictures, _shape(part.pictures), common, in_memory),
+            normalize=normalize,
+            augment=common.augment,
+            labels=part.targets,
+        )
+        for purpose, part in parts.items()
+    }
 
 
 def _statistics(train: Pictures, common: Common) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -226,6 +226,8 @@ class Data:
         origin: what tells the set and its split from others, for what is trained on it.
         notes: what the user should know of how it was read, in sentences.
         labeled_digest: the digest of the same with the labeled training samples alone.
+        domain: what its images are called, where they are of another kind than the run's dataset
+            and its test split shows how models do on them.
     """
 
     info: DataInfo
@@ -239,6 +241,7 @@ class Data:
     origin: dict[str, Any]
     notes: tuple[str, ...]
     labeled_digest: str | None = None
+    domain: str = ""
 
     def labeled(self) -> Self:
         """The same with the labeled training samples alone."""

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import torch.nn.functional as F
-from torch import Tensor
 
 from kdrun.core.types import Batch, Output
 from kdrun.loss.base import Loss
@@ -25,11 +24,3 @@ def decided(batch: Batch, loss: Loss, teacher: Output | None) -> Batch:
         soft = soft.where(batch.labelled[:, None], certain)
     targets = batch.targets.where(batch.labelled, decisions)
     return replace(batch, targets=targets, soft_targets=soft)
-
-
-def share_right(logits: Tensor, batch: Batch) -> Tensor:
-    """The share (a scalar) of samples with labels that logits (N, C) decide rightly."""
-    hits = (logits.argmax(1) == batch.targets).float()
-    if batch.labelled is None:
-        return hits.mean()
-    return (hits * batch.labelled).sum() / batch.labelled.sum().clamp(min=1)

@@ -18,14 +18,15 @@ from kdrun.engine.learners import Learners
 from kdrun.engine.lesson import Lesson, Session
 from kdrun.engine.mixing import mix_batch
 from kdrun.engine.optimizers import make_optimizer
-from kdrun.engine.unlabeled import decided, share_right
+from kdrun.engine.unlabeled import decided
 
 
 class Update:
     """What learns in a stage, and the arithmetic of a step.
 
     Attributes:
-        sums: each term of the loss, the loss and the accuracy, summed over the epoch's steps.
+        sums: each term of the loss, the loss and the accuracy, summed over the epoch's steps;
+            where labels are missing, the accuracy is against the teacher's decisions.
     """
 
     def __init__(self, lesson: Lesson, session: Session) -> None:
@@ -148,7 +149,7 @@ class Update:
         if self.hardware.device.type == "cpu":
             # On a GPU the sums are looked at before they are saved: each look stalls the device.
             self.refuse_non_finite(seen, f"at step {at.step + 1} (epoch {at.epoch + 1})")
-        hits = share_right(answer.logits.detach(), batch)
+        hits = (answer.logits.detach().argmax(1) == batch.targets).float().mean()
         self._add({**seen, "accuracy": hits}, share)
         self._add({"loss": total.detach()}, 1.0)
         return total

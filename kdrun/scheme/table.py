@@ -2,5 +2,6 @@
 
 SCHEMES = {
     "concepts": "kdrun.scheme.concepts:Concepts",
+    "domain_shift": "kdrun.scheme.domain_shift:DomainShift",
     "none": "kdrun.scheme.base:Scheme",
 }

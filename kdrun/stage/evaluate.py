@@ -1,7 +1,7 @@
 """The last stage: every model on the test split, once, when all choices are made."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from kdrun.core.device import Hardware
 from kdrun.core.folder import RunFolder
+from kdrun.dataset.data import Split
 from kdrun.engine.evaluate import measure
 from kdrun.measure.cost import macs, parameters
 from kdrun.measure.latency import latencies
@@ -21,7 +22,11 @@ from kdrun.stage.base import Bench
 
 
 def evaluate(
-    bench: Bench, rows: Mapping[str, Artefact], folder: RunFolder, inexact: Sequence[str]
+    bench: Bench,
+    rows: Mapping[str, Artefact],
+    folder: RunFolder,
+    inexact: Sequence[str],
+    domains: Mapping[str, Split],
 ) -> dict[str, Any]:
     """Measure every model, write `summary.json` and `predictions.npz`, return the summary.
 
@@ -32,6 +37,7 @@ def evaluate(
         rows: what the model is called in the table -> its artefact.
         folder: the run folder.
         inexact: why another run of this config may not give the same bits, if there is a reason.
+        domains: test splits of images of other kinds, by name.
 
     Raises:
         Interrupted: a signal came.
@@ -45,6 +51,7 @@ def evaluate(
     _add_best(bench, table, rows, hardware)
     _add_latency(bench, table, networks)
     _add_gain(table, meters)
+    _add_domains(bench, table, networks, domains, hardware)
     predictions = io.BytesIO()
     np.savez_compressed(predictions, allow_pickle=False, **_arrays(bench, meters))
     folder.write_predictions(predictions.getvalue())
@@ -55,6 +62,7 @@ def evaluate(
         "dataset": bench.config.dataset["name"],
         "concepts": _concepts(bench),
         "labeled": _labeled(bench),
+        "domains": {name: split.size for name, split in domains.items()},
         "jobs": bench.session.hardware.jobs,
         "inexact": inexact,
         "rows": table,
@@ -160,7 +168,7 @@ def _add_latency(
         entry["latency"] = asdict(timed[entry["model"]])
 
 
-def _add_gain(table: list[dict[str, Any]], meters: Mapping[str, Meter]) -> None:
+def _add_gain(table: Iterable[dict[str, Any]], meters: Mapping[str, Meter]) -> None:
     """The distilled student's gain over the control on the same test images."""
     if "alone" not in meters:
         return
@@ -172,6 +180,29 @@ def _add_gain(table: list[dict[str, Any]], meters: Mapping[str, Meter]) -> None:
                 own.predicted == own.target, control.predicted == control.target
             )
             entry["gain"] = {"over": "alone", "accuracy": gain, "low": low, "high": high}
+
+
+def _add_domains(
+    bench: Bench,
+    table: list[dict[str, Any]],
+    networks: Mapping[str, nn.Module],
+    domains: Mapping[str, Split],
+    hardware: Hardware,
+) -> None:
+    """How each model does on images of other kinds."""
+    size = bench.config.evaluate.batch_size
+    for name, split in domains.items():
+        bench.session.interrupt.check("evaluate")
+        meters = {row: measure(networks[row], split, hardware, size) for row in networks}
+        figures: dict[str, dict[str, Any]] = {row: {"model": row} for row in networks}
+        for row, found in figures.items():
+            scores = meters[row].compute()
+            found |= scores.as_dict()
+            found["accuracy_half_width"] = half_width(scores.accuracy, scores.n)
+            found["agreement"] = _agreement(row, meters)
+        _add_gain(figures.values(), meters)
+        for entry in table:
+            entry.setdefault("domains", {})[name] = figures[entry["model"]]
 
 
 def _arrays(bench: Bench, meters: Mapping[str, Meter]) -> dict[str, np.ndarray]:

@@ -67,8 +67,8 @@ class Train:
         if not labeled.train.size:
             raise UserError(
                 "what learns without a teacher needs labels, and no training sample has one.",
-                "  take a trained teacher with teacher.run=RUN, no control with controls=[],",
-                "  and a loss with a teacher; or hide fewer with a smaller dataset.unlabeled",
+                "  take a loss with a teacher, e.g. loss=kd, and a trained one without controls:",
+                "  teacher.run=RUN controls=[]; or leave some labels: a smaller dataset.unlabeled",
             )
         return labeled
 

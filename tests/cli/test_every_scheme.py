@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kdrun import cli
 from kdrun.core import atomic
@@ -26,6 +27,7 @@ TINY = (
 # What a scheme needs beside its defaults, one entry a line, in the order of their names.
 WORDS: dict[str, tuple[str, ...]] = {
     "concepts": ("scheme.map=digits_even_odd",),
+    "domain_shift": ("scheme.transfer=pictures",),
 }
 
 Main = Callable[..., tuple[int, Path]]
@@ -33,8 +35,14 @@ Main = Callable[..., tuple[int, Path]]
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One output root for all, so that the teacher is trained once."""
-    return tmp_path_factory.mktemp("schemes")
+    """One output root for all, so that the teacher is trained once; with a folder of pictures."""
+    made = tmp_path_factory.mktemp("schemes")
+    (made / "pictures").mkdir()
+    random = np.random.default_rng(0)
+    for at in range(96):
+        pixels = random.integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(made / "pictures" / f"{at}.png")
+    return made
 
 
 @pytest.fixture

@@ -238,3 +238,21 @@ def test_macro_f1_leads_in_bold_where_classes_were_merged(summary) -> None:
     del summary["concepts"]
     console.print(results_table(summary))
     assert "\x1b[1m79.42" not in console.file.getvalue().removeprefix(shown)
+
+
+def test_other_domains_have_a_table_of_their_own(summary) -> None:
+    summary["domains"] = {"photos": 80}
+    for entry in summary["rows"]:
+        figures = {**entry, "accuracy": 0.5, "accuracy_half_width": 0.11, "n": 80}
+        if entry["model"] == "distilled":
+            figures["gain"] = {"over": "alone", "accuracy": 0.02, "low": -0.01, "high": 0.05}
+        else:
+            figures.pop("gain", None)
+        entry["domains"] = {"photos": figures}
+    console = Console(file=io.StringIO(), width=80)
+    console.print(results_table(summary))
+    shown = console.file.getvalue()
+    assert shown.index("para-") < shown.index("test images of photos, 80 samples")
+    assert shown.count("50.00 ±11.00") == 3
+    assert "On photos: distilled over alone: +2.00 points" in shown
+    assert max(map(len, shown.splitlines())) <= 80

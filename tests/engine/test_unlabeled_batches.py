@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from kdrun.core.merge import Merge
 from kdrun.core.types import Batch, DataInfo, Output, TapShapes
 from kdrun.engine.mixing import mix_batch
-from kdrun.engine.unlabeled import decided, share_right
+from kdrun.engine.unlabeled import decided
 from kdrun.engine.update import _parts
 from kdrun.loss.base import label_loss
 from kdrun.loss.build import build_loss
@@ -86,12 +86,6 @@ def test_mixing_with_a_sample_without_a_label_leaves_none() -> None:
     assert torch.equal(found.soft_targets[mixed.labelled], mixed.soft_targets[mixed.labelled])
     smooth = SimpleNamespace(label_smoothing=0.1, mixup=0.0, cutmix=0.0)
     assert mix_batch(batch(), smooth, C, 0).labelled.tolist() == KNOWN.tolist()
-
-
-def test_accuracy_counts_labels_alone() -> None:
-    given, answer = batch(), F.one_hot(torch.tensor([1, 0, 2, 0, 0, 0]), C).float()
-    assert share_right(answer, given) == 0.5
-    assert share_right(answer, replace(given, labelled=None)) == 4 / 6
 
 
 def test_parts_of_a_batch_keep_who_has_a_label() -> None:
