@@ -1,6 +1,8 @@
 """Whether networks, weights, loss and batches fit the data and each other: all of it is tried."""
 
 import shutil
+from collections import defaultdict
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from kdrun.model.table import COMPOSED
 from kdrun.model.vision import load_pretrained
 from kdrun.scheme import make_scheme
 from kdrun.scheme.base import teacher_recipe
+from kdrun.stage.base import MAIN
 from kdrun.stage.state_dict import fill, read_checkpoint
 from kdrun.stage.take import artefact_folder, load_teacher
 from kdrun.stage.train import Train, seat_student, seat_teachers
@@ -29,18 +32,22 @@ _ROLES = ("teacher", "student")
 _SPARE = 1.2  # how much more disk is asked for than is estimated
 
 
-def fit(config: Config, info: DataInfo, data: Data | None, sound: set[str]) -> list[Fault]:
+def fit(
+    config: Config, info: DataInfo, datasets: Mapping[str, Data] | None, sound: set[str]
+) -> list[Fault]:
     """All that the data can prove wrong in a config.
 
     Args:
         config: only its sound keys are looked at.
         info: what is known of the data.
-        data: the splits; None where they could not be made, which others have told.
+        datasets: the splits, by the scheme's names for them; None where they could not be made,
+            which others have told.
         sound: the keys whose settings have no fault of their own.
     """
     faults: list[Fault] = []
     built: dict[str, nn.Module] = {}
-    fewest = _fewest(config, data) if data is not None and sound >= _RECIPES else {}
+    known = _by_role(config, datasets, sound)
+    fewest = _fewest(config, known) if known and sound >= _RECIPES else {}
     networks: dict[str, Network] = {role: getattr(config, role) for role in _ROLES if role in sound}
     if sound >= {*_ROLES, "scheme"}:
         networks = make_scheme(config.scheme).networks(config)
@@ -52,23 +59,37 @@ def fit(config: Config, info: DataInfo, data: Data | None, sound: set[str]) -> l
             if found:
                 faults += found
                 continue
-        module, found = try_network(role, network, info)
+        module, found = try_network(role, network, known[role].info if known else info)
         faults += found
         built |= {role: module} if module is not None else {}
         if found:
             fewest.pop(role, None)  # what can't take the images can't be trained on them
-    if data is not None and sound >= _RECIPES:
-        faults += _batches(config, data)
+    if known and sound >= _RECIPES:
+        faults += _batches(config, known)
     if "teacher" in built:
-        faults += _teacher_start(config, built["teacher"], info, data, fewest.get("teacher"))
+        own = known["teacher"] if known else None
+        faults += _teacher_start(config, built["teacher"], info, own, fewest.get("teacher"))
     if "student" in built:
         frozen = tuple(config.student.freeze)
         faults += _freezing(config, built["student"])
         faults += _training("student", built["student"], info, fewest.get("student"), frozen)
     complete = "student" in built and built.keys() == networks.keys()
-    if data is not None and complete and sound >= {*_ROLES} and not faults:
-        faults += _together(config, data, built, sound)
+    if datasets is not None and complete and sound >= {*_ROLES} and not faults:
+        faults += _together(config, datasets, built, sound)
     return faults
+
+
+def _by_role(
+    config: Config, datasets: Mapping[str, Data] | None, sound: set[str]
+) -> Mapping[str, Data]:
+    """The data of each network; of all networks the main ones, where the scheme is not sound."""
+    if datasets is None:
+        return {}
+    found: dict[str, Data] = defaultdict(lambda: datasets[MAIN])
+    if sound >= {*_ROLES, "scheme"}:
+        scheme = make_scheme(config.scheme)
+        found |= {role: datasets[scheme.data_of(role)] for role in scheme.networks(config)}
+    return found
 
 
 def try_network(
@@ -109,24 +130,23 @@ def _place(role: str, path: str, module: nn.Module, info: DataInfo) -> None:
     place_taps(role, {path: path}, {}, module, info)
 
 
-def _batches(config: Config, data: Data) -> list[Fault]:
+def _batches(config: Config, known: Mapping[str, Data]) -> list[Fault]:
     """Batches that the training split can't fill."""
-    sizes = {"recipe": config.recipe.batch_size}
+    sizes = {"recipe": (config.recipe.batch_size, known["student"].train.size)}
     if "batch_size" in (config.teacher.recipe or {}):
-        sizes["teacher.recipe"] = teacher_recipe(config).batch_size
-    there = data.train.size
+        sizes["teacher.recipe"] = teacher_recipe(config).batch_size, known["teacher"].train.size
     return [
         Fault(f"{where}.batch_size", f"{size} is more than the {there} training samples; use fewer")
-        for where, size in sizes.items()
+        for where, (size, there) in sizes.items()
         if size > there
     ]
 
 
-def _fewest(config: Config, data: Data) -> dict[str, int]:
+def _fewest(config: Config, known: Mapping[str, Data]) -> dict[str, int]:
     """The fewest samples that a step computes at once, by role; batches are whole ones."""
     recipes = {"teacher": teacher_recipe(config), "student": config.recipe}
     return {
-        role: min(recipe.batch_size, data.train.size) // recipe.accumulate
+        role: min(recipe.batch_size, int(known[role].train.known.sum())) // recipe.accumulate
         for role, recipe in recipes.items()
     }
 
@@ -199,7 +219,7 @@ def _near(glob: str, config: Config, student: nn.Module) -> str:
 
 
 def _together(
-    config: Config, data: Data, built: dict[str, nn.Module], sound: set[str]
+    config: Config, datasets: Mapping[str, Data], built: dict[str, nn.Module], sound: set[str]
 ) -> list[Fault]:
     """What student and teacher do with each other, and what both need on the disk."""
     faults: list[Fault] = []
@@ -208,7 +228,8 @@ def _together(
     if sound >= _STAGES and not teacher_source(config.teacher):
         for stage in make_scheme(config.scheme).stages(config):
             if isinstance(stage, Train):
-                faults += collect(partial(_join, stage, built, data), "loss")
+                own = datasets[stage.place.data]
+                faults += collect(partial(_join, stage, built, own), "loss")
     if {"recipe", "output_root", "controls"} <= sound:
         faults += _space(config, built)
     return faults
@@ -231,7 +252,7 @@ def _matrices(network: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def _join(stage: Train, built: dict[str, nn.Module], data: Data) -> None:
-    loss, teacher = build_loss(stage.loss), None
+    loss, teacher, data = build_loss(stage.loss), None, stage.samples(data)
     own = seat_student(stage, _learner(stage, built, data), loss, data)
     if loss.uses_teacher:
         networks = [built[other.role] for other in stage.teachers]

@@ -13,6 +13,7 @@ from kdrun.compare.table import count
 from kdrun.core.folder import Store
 from kdrun.core.screen import Screen
 from kdrun.core.types import Inputs
+from kdrun.dataset.data import Data
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.lesson import Session
 from kdrun.engine.watch import make_watch
@@ -20,6 +21,7 @@ from kdrun.fitting import as_trained
 from kdrun.measure.cost import macs, parameters
 from kdrun.runner import Plan
 from kdrun.stage.artefact import is_whole
+from kdrun.stage.base import Stage
 from kdrun.stage.train import Train, build_network
 
 _TIMED_STEPS = 3
@@ -29,7 +31,6 @@ def report_plan(plan: Plan, screen: Screen) -> None:
     """Print the stages, what the store has of them, both networks' sizes, and the time needed."""
     plan.hardware.prepare(plan.config.deterministic)
     session = plan.session(screen, Interrupt(), make_watch("none", Path()))
-    info = plan.data.info
     screen.say(f"plan of {plan.config.slug}; nothing was written")
     screen.say("\n".join([plan.hardware.reason, *plan.notes, *plan.data.notes]))
     prints = plan.fingerprints(session)
@@ -39,7 +40,9 @@ def report_plan(plan: Plan, screen: Screen) -> None:
     store = Store(Path(plan.config.store))
     for stage in plan.stages:
         node = stage.network.node
-        network = build_network(node, plan.data, plan.config.seed, "student")
+        data = _data(stage, plan)
+        info = data.info
+        network = build_network(node, data, plan.config.seed, "student")
         mark = prints[stage.place.name]
         made = stage.place.shared and is_whole(store.folder(mark), mark)
         table.add_row(
@@ -54,8 +57,14 @@ def report_plan(plan: Plan, screen: Screen) -> None:
     screen.show(table)
 
 
+def _data(stage: Stage, plan: Plan) -> Data:
+    """What a stage learns from."""
+    data = plan.data_of(stage)
+    return stage.samples(data) if isinstance(stage, Train) else data
+
+
 def _epochs(stage: Train, plan: Plan) -> int:
-    return stage.recipe.epochs_of(plan.data.train.steps(stage.recipe.batch_size))
+    return stage.recipe.epochs_of(_data(stage, plan).train.steps(stage.recipe.batch_size))
 
 
 def _estimate(stage: object, network: nn.Module, plan: Plan, session: Session) -> str:
@@ -63,13 +72,14 @@ def _estimate(stage: object, network: nn.Module, plan: Plan, session: Session) -
     if not isinstance(stage, Train):
         return "as it is"
     device, size = plan.hardware.device, stage.recipe.batch_size
-    batch = next(iter(plan.data.train.batches(size, dtype=plan.hardware.dtype)))
+    data = _data(stage, plan)
+    batch = next(iter(data.train.batches(size, dtype=plan.hardware.dtype)))
     learner = as_trained(network.to(device), stage.frozen)
     seconds = _step_seconds(learner, batch.inputs, plan, backward=True)
     for other in stage.teachers:
-        teacher = build_network(other.network.node, plan.data, 0, other.role).to(device)
+        teacher = build_network(other.network.node, plan.data_of(other), 0, other.role).to(device)
         seconds += _step_seconds(teacher.eval(), batch.inputs, plan, backward=False)
-    total = seconds * plan.data.train.steps(size) * _epochs(stage, plan)
+    total = seconds * data.train.steps(size) * _epochs(stage, plan)
     return f"{total:.0f} s" if total < 120 else f"{total / 60:.0f} min"
 
 

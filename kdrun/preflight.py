@@ -10,6 +10,7 @@ from torch import nn
 
 from kdrun import checks, dataset
 from kdrun.choices import filled
+from kdrun.concept_maps import with_concepts
 from kdrun.core.config import Config, plain, shortened
 from kdrun.core.device import Hardware, choose_hardware
 from kdrun.core.errors import ConfigError, Fault, collect
@@ -21,6 +22,7 @@ from kdrun.fitting import fit, try_network
 from kdrun.runner import Plan
 from kdrun.scheme import make_scheme
 from kdrun.scheme.base import teacher_recipe
+from kdrun.stage.base import MAIN
 
 _RECIPE = "teacher.recipe"
 
@@ -38,9 +40,9 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     Raises:
         ConfigError: with every fault that was found.
     """
-    tree = filled(plain(tree))
+    tree, faults = with_concepts(filled(plain(tree)))
     plugins: list[str] = []
-    faults = collect(lambda: plugins.extend(_install(tree.get("plugins"))), "plugins")
+    faults += collect(lambda: plugins.extend(_install(tree.get("plugins"))), "plugins")
     config, broken = _bind(tree)
     faults += checks.forbidden("", tree) + [one for one in broken if "_target_" not in one.where]
     faults += [one for one in checks.parts(tree) if "_target_" not in one.where]
@@ -51,21 +53,40 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     faults += around
     data = _try(faults, lambda: load_data(config.dataset)) if "dataset" in sound else None
     info = _known(config, data) if "dataset" in sound else None
+    datasets, found = _datasets(config, data, sound)
+    faults += found
+    sound -= {*_keys(found), "scheme"} if found else set()
     hardware = None
     if "device" in sound:
         hardware = _try(faults, lambda: _hardware(config, sound, jobs, data))
     if info is not None:
-        faults += fit(config, info, data, sound)
-    if faults or data is None or hardware is None:
+        faults += fit(config, info, datasets, sound)
+    if faults or datasets is None or hardware is None:
         raise ConfigError(faults)
     chosen = {
         "device": str(hardware.device),
         "precision": hardware.precision,
         "threads": hardware.threads,
     }
-    data, notes = data.to(hardware.device), _notes(config, data, plugins)
     stages = make_scheme(config.scheme).stages(config)
-    return Plan(config, {**tree, **chosen}, data, hardware, stages, notes)
+    notes = _notes(config, datasets[MAIN], plugins)
+    others = [one.notes for one in datasets.values() if one.notes != datasets[MAIN].notes]
+    notes += [note for own in others for note in own]
+    datasets = {name: one.to(hardware.device) for name, one in datasets.items()}
+    return Plan(config, {**tree, **chosen}, datasets, hardware, stages, notes)
+
+
+def _datasets(
+    config: Config, data: Data | None, sound: set[str]
+) -> tuple[Mapping[str, Data] | None, list[Fault]]:
+    """What the scheme's stages work with, the dataset alone where its settings are faulty."""
+    faults: list[Fault] = []
+    if data is None:
+        return None, faults
+    made = None
+    if sound >= {"scheme", "dataset", "stop"}:
+        made = _try(faults, lambda: make_scheme(config.scheme).datasets(config, data))
+    return made or {MAIN: data}, faults
 
 
 def _notes(config: Config, data: Data, plugins: list[str]) -> list[str]:
@@ -73,6 +94,11 @@ def _notes(config: Config, data: Data, plugins: list[str]) -> list[str]:
     recipes = (config.recipe, teacher_recipe(config))
     short = [shortened(recipe, data.train.steps(recipe.batch_size)) for recipe in recipes]
     named = [f"plugins: {', '.join(plugins)}"] if plugins else []
+    if data.train.labelled is not None:
+        named.append(
+            f"{int(data.train.known.sum()):,} of {data.train.size:,} training samples are labeled;"
+            " what has no teacher learns from these alone, in as many epochs of fewer steps"
+        )
     return [*named, *dict.fromkeys(sentence for sentence in short if sentence)]
 
 

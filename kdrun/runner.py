@@ -23,13 +23,13 @@ from kdrun.core.folder import (
 from kdrun.core.lock import FolderLock
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.screen import Screen
-from kdrun.dataset.data import Data
+from kdrun.dataset.data import Data, Split
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.lesson import Session
 from kdrun.engine.watch import Watch, make_watch
 from kdrun.stage.artefact import Artefact, find_artefact, is_whole, read_artefact
-from kdrun.stage.base import Bench, Stage
+from kdrun.stage.base import MAIN, Bench, Stage
 from kdrun.stage.evaluate import evaluate
 from kdrun.surroundings import differences, surroundings
 
@@ -42,7 +42,7 @@ class Plan:
         config: typed.
         tree: the same as a plain tree, as it is written to the run folder, with the device,
             precision and threads that were chosen: a resumed run takes no others.
-        data: the splits, read.
+        datasets: the splits, read; those that the student is tested on are `main`.
         hardware: device, precision, threads.
         stages: what leaves models, in order.
         notes: what the user should know before it starts: plugins, fewer epochs than asked.
@@ -50,10 +50,24 @@ class Plan:
 
     config: Config
     tree: Mapping[str, Any]
-    data: Data
+    datasets: Mapping[str, Data]
     hardware: Hardware
     stages: list[Stage]
     notes: list[str]
+
+    @property
+    def data(self) -> Data:
+        """What the student is tested on."""
+        return self.datasets[MAIN]
+
+    @property
+    def domains(self) -> dict[str, Split]:
+        """What else models are tested on, by name."""
+        return {data.domain: data.test for data in self.datasets.values() if data.domain}
+
+    def data_of(self, stage: Stage) -> Data:
+        """What a stage works with."""
+        return self.datasets[stage.place.data]
 
     def session(self, screen: Screen, interrupt: Interrupt, watch: Watch) -> Session:
         return Session(
@@ -70,7 +84,7 @@ class Plan:
         """Each stage's fingerprint; it covers those of the stages it reads."""
         found: dict[str, str] = {}
         for stage in self.stages:
-            identity = stage.identity(self.config, self.data, session)
+            identity = stage.identity(self.config, self.data_of(stage), session)
             found[stage.place.name] = fingerprint(
                 {**identity, "reads": {name: found[name] for name in stage.place.reads}}
             )
@@ -190,13 +204,14 @@ def _stages(
     if inexact:
         screen.warn(f"not exact: resumed with {'; '.join(inexact)}")
     for stage in plan.stages:
-        artefact = _obtain(stage, bench, folder, Store(plan.config.store), prints[stage.place.name])
+        own, mark = replace(bench, data=plan.data_of(stage)), prints[stage.place.name]
+        artefact = _obtain(stage, own, folder, Store(plan.config.store), mark)
         bench = replace(bench, artefacts={**bench.artefacts, stage.place.name: artefact})
         folder.gather_metrics(folder.stage(done.place.folder) for done in plan.stages)
     shown = [stage for stage in plan.stages if stage.place.row]
     rows = {stage.place.row: bench.artefacts[stage.place.name] for stage in shown}
     started = time.monotonic()
-    summary = evaluate(bench, rows, folder, inexact)
+    summary = evaluate(bench, rows, folder, inexact, plan.domains)
     _record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
     screen.show(results_table(summary))
     screen.say(f"written to {folder.path}")

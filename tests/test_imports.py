@@ -16,7 +16,7 @@ ROWS = [
     ["cli"],
     ["verbs", "layers", "launch"],
     ["words", "help", "plan_report", "preflight"],
-    ["command", "unknown", "config_files", "fitting"],
+    ["command", "unknown", "config_files", "concept_maps", "fitting"],
     ["choices"],
     ["checks", "runner"],
     ["scheme"],

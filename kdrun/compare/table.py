@@ -16,16 +16,18 @@ Row = Mapping[str, Any]
 Column = tuple[str, Callable[[Row], str]]
 
 _MODEL: Column = ("model", lambda row: row["model"])
+_TOP1: Column = (
+    "top-1\n%",
+    lambda row: f"{_percent(row['accuracy'])} ±{_percent(row['accuracy_half_width'])}",
+)
+_F1: Column = ("F1\n%", lambda row: _percent(row["f1"]))
 _NETWORK: Column = ("network", lambda row: row["name"])
 _QUALITY: list[Column] = [
-    (
-        "top-1\n%",
-        lambda row: f"{_percent(row['accuracy'])} ±{_percent(row['accuracy_half_width'])}",
-    ),
+    _TOP1,
     ("top-5\n%", lambda row: _percent(row["top5"])),
     ("precision\n%", lambda row: _percent(row["precision"])),
     ("recall\n%", lambda row: _percent(row["recall"])),
-    ("F1\n%", lambda row: _percent(row["f1"])),
+    _F1,
     ("NLL\n", lambda row: _nats(row["nll"])),
     ("ECE\n%", lambda row: _percent(row["ece"])),
     ("agrees\n%", lambda row: _share(row["agreement"])),
@@ -60,12 +62,16 @@ class Results:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(f"test split of {self.summary['dataset']}, {self.summary['samples']} samples")
-        whole = self._table([_NETWORK, *_QUALITY, *_COST])
+        quality = _quality(self.summary)
+        whole = self._table([_NETWORK, *quality, *_COST])
         if _fits(whole, console, options):
             yield whole
         else:
-            yield from self._split(_QUALITY, console, options)
+            yield from self._split(quality, console, options)
             yield from self._split([_NETWORK, *_COST], console, options)
+        for name, samples in (self.summary.get("domains") or {}).items():
+            yield Text(f"test images of {name}, {samples} samples")
+            yield from self._split(_of_domain(name), console, options)
         yield from (Text(note) for note in _notes(self.summary))
 
     def _split(
@@ -89,10 +95,27 @@ class Results:
                 justify="left" if words else "right",
                 max_width=_WORDS if words else None,
                 overflow="fold",
+                style="bold" if column is _F1 and self.summary.get("concepts") else None,
             )
         for row in self.summary["rows"]:
             table.add_row(*(Text(render(row)) for _, render in (_MODEL, *columns)))
         return table
+
+
+def _quality(summary: Mapping[str, Any]) -> list[Column]:
+    """The figures of the answers; macro F1 leads where classes were merged into concepts."""
+    if not summary.get("concepts"):
+        return _QUALITY
+    return [_F1, *(column for column in _QUALITY if column is not _F1)]
+
+
+def _of_domain(name: str) -> list[Column]:
+    """The figures of the answers to images of another kind."""
+
+    def of(render: Callable[[Row], str]) -> Callable[[Row], str]:
+        return lambda row: render(row["domains"][name])
+
+    return [(title, of(render)) for title, render in _QUALITY]
 
 
 def _fits(table: Table, console: Console, options: ConsoleOptions) -> bool:
@@ -103,7 +126,20 @@ def _fits(table: Table, console: Console, options: ConsoleOptions) -> bool:
 def _notes(summary: Mapping[str, Any]) -> list[str]:
     latency = summary["rows"][0]["latency"]
     notes = [_gain(row) for row in summary["rows"] if row.get("gain")]
+    notes += [
+        f"On {name}: {_gain(figures)}"
+        for row in summary["rows"]
+        for name, figures in (row.get("domains") or {}).items()
+        if figures.get("gain")
+    ]
     rows = {row["model"]: row for row in summary["rows"]}
+    notes += _concepts(summary, rows)
+    if summary.get("labeled"):
+        labeled, training = summary["labeled"]["labeled"], summary["labeled"]["training"]
+        notes.append(
+            f"{labeled} of {training} training samples are labeled; what has no teacher learned"
+            " from these alone, in as many epochs of fewer steps."
+        )
     notes += [*_weak_teacher(rows), *_other_budget(rows)]
     notes.append(
         f"Weights of the {summary['epoch']} epoch. Macro precision, recall and F1; agreement with"
@@ -128,6 +164,19 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
     if summary.get("inexact"):
         notes.append(f"Not exact: resumed with {'; '.join(summary['inexact'])}.")
     return notes
+
+
+def _concepts(summary: Mapping[str, Any], rows: Mapping[str, Row]) -> list[str]:
+    """What the classes are, and the macro F1 that counts among them, where they are concepts."""
+    concepts = summary.get("concepts")
+    if not concepts:
+        return []
+    known = sum(len(classes) for classes in concepts.values())
+    scores = ", ".join(f"{name} {_percent(row['f1'])}" for name, row in rows.items())
+    return [
+        f"Macro F1 % leads: {scores}, over {len(concepts)} concepts that join {known} classes.",
+        "A model of all classes answers with their probabilities summed over each concept.",
+    ]
 
 
 def _gain(row: Row) -> str:

@@ -100,20 +100,23 @@ def tap_shapes(
     network: nn.Module, places: Mapping[str, str], data: DataInfo
 ) -> dict[str, tuple[int, ...]]:
     """The shape of each tap that is one tensor, for two zero images in eval mode."""
+    taps = ask_once(network, places, data).taps
+    return {name: tuple(value.shape) for name, value in taps.items() if isinstance(value, Tensor)}
+
+
+def ask_once(network: nn.Module, places: Mapping[str, str], data: DataInfo) -> Output:
+    """What a network answers to two zero images in eval mode; it stays as it was."""
     tapped = Tapped(network, places)
     modes = {module: module.training for module in network.modules()}
     device = next(network.parameters()).device
     try:
         network.eval()
         with torch.no_grad():
-            output = tapped(torch.zeros(2, data.channels, *data.image_size, device=device))
+            return tapped(torch.zeros(2, data.channels, *data.image_size, device=device))
     finally:
         for module, training in modes.items():
             module.training = training
         tapped.close()
-    return {
-        name: tuple(value.shape) for name, value in output.taps.items() if isinstance(value, Tensor)
-    }
 
 
 def _places(where: str, wanted: str, roles: Roles, network: nn.Module) -> list[str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from kdrun.core.merge import Merge
+
 Inputs = Tensor | Mapping[str, Tensor]  # images (B, C, H, W), or named tensors
 
 
@@ -20,12 +22,14 @@ class DataInfo:
         channels: 1 for grey, 3 for color images.
         image_size: (height, width) in pixels.
         train_size: samples of the training split, after validation was carved from it.
+        merge: how the classes were made of those that the teacher knows, where it knows more.
     """
 
     classes: tuple[str, ...]
     channels: int
     image_size: tuple[int, int]
     train_size: int
+    merge: Merge | None = None
 
     @property
     def num_classes(self) -> int:
@@ -42,6 +46,8 @@ class Batch:
         index: (B,) int64 positions in the split: memory banks, stored outputs.
         view: (B,) int64, which augmentation of the sample this is.
         soft_targets: (N, C) label probabilities where smoothing, mixup or cutmix made them.
+        labelled: (N,) bool, whose targets are labels; those of the others are the teacher's
+            decisions, and no label term counts them. None: all are labels.
     """
 
     inputs: Inputs
@@ -49,6 +55,7 @@ class Batch:
     index: Tensor
     view: Tensor
     soft_targets: Tensor | None = None
+    labelled: Tensor | None = None
 
 
 @dataclass

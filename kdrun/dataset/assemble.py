@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from kdrun.core.errors import ConfigError, Fault, UserError
 from kdrun.core.registry import resolve
@@ -27,6 +28,7 @@ from kdrun.dataset.settings import Common, check_settings, read_settings
 from kdrun.dataset.splits import Parts, carve, number, require_every_class, take_subset
 from kdrun.dataset.statistics import channel_statistics
 from kdrun.dataset.table import DATASETS
+from kdrun.dataset.unlabeled import with_unlabeled
 
 
 def assemble(node: Mapping[str, Any]) -> Data:
@@ -43,8 +45,8 @@ def assemble(node: Mapping[str, Any]) -> Data:
     raw: Raw = resolve("dataset", DATASETS, node["name"])(**arguments)
     classes, parts = split(node["name"], raw, common)
     known = origin(node, raw, parts)
-    parts = _bring_to_shape(parts, common)
-    return _make(classes, parts, common, known, raw.notes)
+    parts, labelled = _bring_to_shape(parts, classes, common)
+    return _make(classes, parts, labelled, common, known, raw.notes)
 
 
 def split(name: str, raw: Raw, common: Common) -> tuple[tuple[str, ...], Parts]:
@@ -61,7 +63,10 @@ def split(name: str, raw: Raw, common: Common) -> tuple[tuple[str, ...], Parts]:
     return classes, {purpose: parts[purpose] for purpose in ("train", "validation", "test")}
 
 
-def _bring_to_shape(parts: Parts, common: Common) -> Parts:
+def _bring_to_shape(
+    parts: Parts, classes: tuple[str, ...], common: Common
+) -> tuple[Parts, Tensor | None]:
+    """All pictures in one size, in memory if they fit; and which training samples have labels."""
     train = parts["train"].pictures
     frame = None
     if isinstance(train, Files):
@@ -77,9 +82,18 @@ def _bring_to_shape(parts: Parts, common: Common) -> Parts:
         return reshape_images(pictures, common.image_size, common.channels)
 
     parts = _each(parts, bring)
-    if _fits(parts, common):
-        return _each(parts, into_memory)
-    return _each(parts, check_headers)
+    own, labelled = with_unlabeled(parts["train"], common.unlabeled, classes, common.split_seed)
+    parts["train"] = own
+    return settle(parts, common), labelled
+
+
+def settle(parts: Parts, common: Common) -> Parts:
+    """Pictures in memory if they fit; else their headers read, as they are decoded in a run.
+
+    Raises:
+        Unreadable: some are no pictures; they are named.
+    """
+    return _each(parts, into_memory if _fits(parts, common) else check_headers)
 
 
 def _fits(parts: Parts, common: Common) -> bool:
@@ -91,6 +105,7 @@ def _fits(parts: Parts, common: Common) -> bool:
 def _make(
     classes: tuple[str, ...],
     parts: Parts,
+    labelled: Tensor | None,
     common: Common,
     known: dict[str, Any],
     notes: tuple[str, ...],
@@ -98,32 +113,45 @@ def _make(
     train = parts["train"].pictures
     shape = _shape(train)
     _check_beside_pictures(common, train, shape)
-    mean, std = _statistics(train, common)
-    normalize = Normalizer.of(mean, std, width=shape[1])
+    labeled = parts
+    if labelled is not None:
+        labeled = {**parts, "train": parts["train"].select(labelled.nonzero().squeeze(1))}
+    more = isinstance(common.unlabeled, Path)
+    mean, std = _statistics(labeled["train"].pictures if more else train, common)
+    splits = make_splits(parts, len(classes), common, Normalizer.of(mean, std, width=shape[1]))
+    return Data(
+        info=DataInfo(classes, shape[2], shape[:2], len(train)),
+        train=replace(splits["train"], labelled=labelled),
+        validation=splits["validation"],
+        test=splits["test"],
+        mean=mean,
+        std=std,
+        augment=common.augment.model_dump(),
+        digest=digest(classes, parts, mean, std, labelled),
+        origin=known,
+        notes=(describe(parts, shape, _fits(parts, common), common.split_seed), *notes),
+        labeled_digest=None if labelled is None else digest(classes, labeled, mean, std),
+    )
+
+
+def make_splits(
+    parts: Parts, num_classes: int, common: Common, normalize: Normalizer
+) -> dict[str, Split]:
+    """What hands out batches of parts whose pictures have their size, by purpose."""
     in_memory = _fits(parts, common)
-    splits = {
+    return {
         purpose: Split(
             part=part.name,
             ids=part.ids,
             targets=part.targets,
-            num_classes=len(classes),
-            feed=_feed(part.pictures, shape, common, in_memory),
+            num_classes=num_classes,
+            feed=_feed(part.pictures, _shape(part.pictures), common, in_memory),
             normalize=normalize,
             augment=common.augment,
             labels=part.targets,
         )
         for purpose, part in parts.items()
     }
-    return Data(
-        info=DataInfo(classes, shape[2], shape[:2], len(train)),
-        **splits,
-        mean=mean,
-        std=std,
-        augment=common.augment.model_dump(),
-        digest=digest(classes, parts, mean, std),
-        origin=known,
-        notes=(describe(parts, shape, in_memory, common.split_seed), *notes),
-    )
 
 
 def _statistics(train: Pictures, common: Common) -> tuple[tuple[float, ...], tuple[float, ...]]:

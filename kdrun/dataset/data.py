@@ -65,6 +65,8 @@ class Split:
         normalize: makes inputs of pixels.
         augment: what the pixels of an augmented epoch undergo.
         labels: the targets on the device.
+        labelled: (N,) bool on the device, whose targets are labels; those of the others are 0 and
+            mean nothing. None: all are.
     """
 
     part: str
@@ -75,10 +77,18 @@ class Split:
     normalize: Normalizer
     augment: Augment
     labels: Tensor
+    labelled: Tensor | None = None
 
     @property
     def size(self) -> int:
         return len(self.ids)
+
+    @property
+    def known(self) -> Tensor:
+        """(N,) bool in host memory, whose targets are labels."""
+        if self.labelled is None:
+            return torch.ones(self.size, dtype=torch.bool)
+        return self.labelled.cpu()
 
     def steps(self, batch_size: int) -> int:
         """Batches of a training epoch: whole ones, or one that has all samples."""
@@ -127,6 +137,39 @@ class Split:
             feed=self.feed.to(device),
             normalize=self.normalize.to(device),
             labels=self.targets.to(device),
+            labelled=None if self.labelled is None else self.labelled.to(device),
+        )
+
+    def select(self, positions: Tensor) -> Self:
+        """Only these samples, in this order."""
+        return replace(
+            self,
+            ids=self.ids[positions],
+            targets=self.targets[positions],
+            feed=self.feed.select(positions),
+            labels=self.labels[positions.to(self.labels.device)],
+            labelled=None
+            if self.labelled is None
+            else self.known[positions].to(self.labels.device),
+        )
+
+    def labeled(self) -> Self:
+        """Only the samples that have labels."""
+        return replace(self.select(self.known.nonzero().squeeze(1)), labelled=None)
+
+    def relabel(self, table: Tensor, num_classes: int) -> Self:
+        """New labels by a table of the old ones; samples whose new label is -1 are left out.
+
+        Samples without a label stay.
+        """
+        kept = (table[self.targets] >= 0) | ~self.known
+        found = self if kept.all() else self.select(kept.nonzero().squeeze(1))
+        targets = table[found.targets].where(found.known, 0)
+        return replace(
+            found,
+            targets=targets,
+            labels=targets.to(found.labels.device),
+            num_classes=num_classes,
         )
 
     def _requests(
@@ -154,6 +197,7 @@ class Split:
                 targets=self.labels.index_select(0, index),
                 index=index,
                 view=torch.full_like(index, view),
+                labelled=None if self.labelled is None else self.labelled.index_select(0, index),
             )
 
 
@@ -181,6 +225,9 @@ class Data:
         digest: hash of all that determines pixels, labels and splits.
         origin: what tells the set and its split from others, for what is trained on it.
         notes: what the user should know of how it was read, in sentences.
+        labeled_digest: the digest of the same with the labeled training samples alone.
+        domain: what its images are called, where they are of another kind than the run's dataset
+            and its test split shows how models do on them.
     """
 
     info: DataInfo
@@ -193,6 +240,21 @@ class Data:
     digest: str
     origin: dict[str, Any]
     notes: tuple[str, ...]
+    labeled_digest: str | None = None
+    domain: str = ""
+
+    def labeled(self) -> Self:
+        """The same with the labeled training samples alone."""
+        if self.train.labelled is None:
+            return self
+        train = self.train.labeled()
+        return replace(
+            self,
+            info=replace(self.info, train_size=train.size),
+            train=train,
+            digest=self.labeled_digest or f"{self.digest}-labeled",
+            labeled_digest=None,
+        )
 
     def to(self, device: torch.device) -> Self:
         """The same data with batches on the device."""

@@ -55,6 +55,9 @@ class Feed(Protocol):
     def to(self, device: torch.device) -> Self:
         """The same for another device."""
 
+    def select(self, positions: Tensor) -> Self:
+        """The same for some of the samples, which are numbered anew."""
+
 
 @dataclass(frozen=True)
 class MemoryFeed:
@@ -85,6 +88,9 @@ class MemoryFeed:
 
     def to(self, device: torch.device) -> Self:
         return replace(self, images=self.images.to(device))
+
+    def select(self, positions: Tensor) -> Self:
+        return replace(self, images=self.images[positions.to(self.place)])
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,9 @@ class StreamFeed:
 
     def to(self, device: torch.device) -> Self:
         return replace(self, device=device)
+
+    def select(self, positions: Tensor) -> Self:
+        return replace(self, pictures=self.pictures.select(positions))
 
 
 @dataclass(frozen=True)

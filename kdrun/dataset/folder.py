@@ -69,7 +69,7 @@ def list_pictures(folder: Path, classes: list[str], center: float) -> Files:
             "  the class folders of train/, val/ and test/ must have the same names",
         )
     pictures = {
-        label: sorted(_walk(folder / name))
+        label: sorted(pictures_below(folder / name))
         for label, name in enumerate(classes)
         if (folder / name).is_dir()
     }
@@ -102,7 +102,30 @@ def _refuse_empty(folders: list[Path]) -> None:
     )
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def loose_pictures(where: str, folder: Path) -> Files:
+    """All picture files below a folder, in the order of their names; without labels.
+
+    Args:
+        where: the folder's key in the config, for the messages.
+        folder: flat, or with folders in it.
+
+    Raises:
+        UserError: it is not there, or has none.
+    """
+    paths = sorted(pictures_below(folder))
+    if not paths:
+        what = "has no pictures" if folder.is_dir() else "is not there"
+        raise UserError(
+            f"the folder {str(folder)!r} {what}, and {where} names it.",
+            f"  name one with files like {', '.join(IMG_EXTENSIONS[:4])} in it",
+        )
+    names = np.array([os.fsencode(path.relative_to(folder)) for path in paths])
+    sizes = np.array([path.stat().st_size for path in paths])
+    return Files(folder, names, sizes, torch.zeros(len(paths), dtype=torch.int64), center=1.0)
+
+
+def pictures_below(folder: Path) -> Iterator[Path]:
+    """The picture files in a folder and the folders in it."""
     for place, _, files in os.walk(folder, followlinks=True):
         for file in files:
             if file.lower().endswith(IMG_EXTENSIONS) and _visible(file):

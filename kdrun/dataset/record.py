@@ -6,6 +6,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from kdrun.dataset.pictures import Files, Pictures, Raw
 from kdrun.dataset.reshape import nbytes
 from kdrun.dataset.splits import Parts
@@ -14,7 +16,11 @@ _READ = 64  # files whose content is looked at
 
 
 def digest(
-    classes: Sequence[str], parts: Parts, mean: Sequence[float], std: Sequence[float]
+    classes: Sequence[str],
+    parts: Parts,
+    mean: Sequence[float],
+    std: Sequence[float],
+    labelled: Tensor | None = None,
 ) -> str:
     """Hash of all that determines inputs, labels and splits, wherever the files lie.
 
@@ -27,6 +33,8 @@ def digest(
         state.update(part.ids.numpy().tobytes())
         state.update(part.targets.numpy().tobytes())
         part.pictures.hash_into(state)
+    if labelled is not None:
+        state.update(labelled.numpy().tobytes())
     return state.hexdigest()
 
 

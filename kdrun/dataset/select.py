@@ -1,6 +1,7 @@
 """Keep some of a dataset's classes, or join them into new ones."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,8 @@ Reference = int | str
 def choose_classes(
     classes: Sequence[str],
     keep: Sequence[Reference] | None,
-    groups: Mapping[Reference, Sequence[Reference]] | None,
+    groups: Mapping[Any, Sequence[Reference]] | None,
+    where: str = "dataset.class_map",
 ) -> tuple[tuple[str, ...], Tensor]:
     """The classes that were asked for, in the order asked for.
 
@@ -21,6 +23,7 @@ def choose_classes(
         classes: names of the set's own classes, in the order of their labels.
         keep: classes to keep, by name or index; None for all.
         groups: new classes -> those of the set that they join; what is in none is left out.
+        where: the groups' key in the config, for the messages.
 
     Returns:
         The new names, and (C,) new labels of the old ones, -1 for those left out.
@@ -33,11 +36,11 @@ def choose_classes(
     joined = {classes[label]: [label] for label in kept}
     if groups is not None:
         joined = {
-            str(name): _find_all(f"dataset.class_map.{name}", members, classes, faults)
+            str(name): _find_all(f"{where}.{name}", members, classes, faults)
             for name, members in groups.items()
         }
         members = [label for labels in joined.values() for label in labels]
-        faults += _twice("dataset.class_map", members, classes)
+        faults += _twice(where, members, classes)
     if not faults:
         joined = {name: [label for label in old if label in kept] for name, old in joined.items()}
         joined = {name: old for name, old in joined.items() if old}

@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
+    PlainValidator,
     PositiveFloat,
     PositiveInt,
     create_model,
@@ -47,7 +48,18 @@ def _workers(value: Any) -> Any:
     raise PydanticCustomError("workers", "should be a number of processes, or auto")
 
 
+def _unlabeled(value: Any) -> Any:
+    if value is None or isinstance(value, Path):
+        return value
+    if isinstance(value, str) and value:
+        return Path(value).expanduser()
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    raise PydanticCustomError("unlabeled", "should be a folder, a share from 0 to 1, or null")
+
+
 Subset = Annotated[int | float | None, BeforeValidator(_subset)]
+Unlabeled = Annotated[float | Path | None, PlainValidator(_unlabeled)]
 ClassReference = Annotated[int | str, BeforeValidator(_class_reference)]
 Workers = Annotated[int | str, BeforeValidator(_workers)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
@@ -92,6 +104,7 @@ class Common(BaseModel):
     subset: Subset
     classes: list[ClassReference] | None
     class_map: dict[ClassReference, list[ClassReference]] | None
+    unlabeled: Unlabeled
     validation: Share
     test: Share
     split_seed: NonNegativeInt

@@ -1,5 +1,7 @@
 """What a recipe does to labels and whole batches: smoothing, mixup, cutmix."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -22,7 +24,7 @@ def mix_batch(batch: Batch, recipe: Recipe, num_classes: int, *counters: int | s
     if not (recipe.label_smoothing or recipe.mixup or recipe.cutmix):
         return batch
     soft = _smooth(batch.targets, recipe.label_smoothing, num_classes)
-    inputs = batch.inputs
+    inputs, labelled = batch.inputs, batch.labelled
     if recipe.mixup or recipe.cutmix:
         if not isinstance(inputs, Tensor):
             raise TypeError("mixup and cutmix are for images, a single tensor")
@@ -30,7 +32,9 @@ def mix_batch(batch: Batch, recipe: Recipe, num_classes: int, *counters: int | s
         inputs, share = _mix_images(inputs, recipe, random)
         # The order within an epoch is random already, so a sample's neighbour is a random one.
         soft = soft * share + soft.roll(1, 0) * (1 - share)
-    return Batch(inputs, batch.targets, batch.index, batch.view, soft)
+        if labelled is not None:  # half a label is none
+            labelled = labelled & labelled.roll(1, 0)
+    return replace(batch, inputs=inputs, soft_targets=soft, labelled=labelled)
 
 
 def _smooth(targets: Tensor, epsilon: float, num_classes: int) -> Tensor:

@@ -18,6 +18,7 @@ from kdrun.engine.learners import Learners
 from kdrun.engine.lesson import Lesson, Session
 from kdrun.engine.mixing import mix_batch
 from kdrun.engine.optimizers import make_optimizer
+from kdrun.engine.unlabeled import decided
 
 _LEAST = 0.01  # of the label term, for a term to have a say
 _NOT_OWN = ("ce", "accuracy", "loss")
@@ -27,7 +28,8 @@ class Update:
     """What learns in a stage, and the arithmetic of a step.
 
     Attributes:
-        sums: each term of the loss, the loss and the accuracy, summed over the epoch's steps.
+        sums: each term of the loss, the loss and the accuracy, summed over the epoch's steps;
+            where labels are missing, the accuracy is against the teacher's decisions.
     """
 
     def __init__(self, lesson: Lesson, session: Session) -> None:
@@ -145,6 +147,7 @@ class Update:
             # The teacher first: what it needed is free again when the student's graph grows. The
             # other way round a step took an eighth longer on a CPU.
             teacher = self._teacher_output(batch)
+            batch = decided(batch, self.loss, teacher)
             answer = self._ask_student(batch.inputs)
             terms = self.loss(answer, teacher, batch, at)
         total = torch.stack([term.float() for term in terms.values()]).sum() * share
@@ -196,11 +199,13 @@ def _parts(batch: Batch, count: int) -> Iterator[tuple[Batch, float]]:
         return
     size = len(batch.index)
     for rows in torch.arange(size, device=batch.index.device).tensor_split(count):
-        soft = None if batch.soft_targets is None else batch.soft_targets[rows]
+        soft, labelled = (
+            None if whole is None else whole[rows] for whole in (batch.soft_targets, batch.labelled)
+        )
         inputs = (
             batch.inputs[rows]
             if isinstance(batch.inputs, Tensor)
             else {name: value[rows] for name, value in batch.inputs.items()}
         )
-        part = Batch(inputs, batch.targets[rows], batch.index[rows], batch.view[rows], soft)
-        yield part, len(rows) / size
+        own = (batch.targets[rows], batch.index[rows], batch.view[rows])
+        yield Batch(inputs, *own, soft, labelled), len(rows) / size

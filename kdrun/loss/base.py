@@ -54,6 +54,10 @@ class Loss(nn.Module):
             UserError: the two networks or the data can't be joined by this loss.
         """
 
+    def decide(self, teacher: Output) -> Tensor:
+        """The teacher's decisions (N,), which stand for the labels of samples without one."""
+        return teacher.logits.detach().argmax(1)
+
     def notes(self) -> list[str]:
         """What `bind` decided that the user should know, in sentences."""
         return []
@@ -87,11 +91,17 @@ def nested(phase: Phase, path: str) -> Phase:
 
 
 def label_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Cross-entropy (a scalar) of logits (N, C) with the labels, smoothed or mixed if they are."""
+    """Cross-entropy (a scalar) of logits (N, C) with the labels, smoothed or mixed if they are.
+
+    The mean over samples that have labels; 0 where none has.
+    """
     logits = widen(logits)
-    if batch.soft_targets is None:
-        return F.cross_entropy(logits, batch.targets)
-    return F.cross_entropy(logits, batch.soft_targets.to(logits.dtype))
+    soft = batch.soft_targets
+    targets = batch.targets if soft is None else soft.to(logits.dtype)
+    if batch.labelled is None:
+        return F.cross_entropy(logits, targets)
+    each = F.cross_entropy(logits, targets, reduction="none")
+    return each.where(batch.labelled, 0).sum() / batch.labelled.sum().clamp(min=1)
 
 
 def teacher_logits(teacher: Output | None) -> Tensor:

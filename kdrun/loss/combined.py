@@ -108,7 +108,7 @@ def _seen(network: TapShapes, key: str) -> TapShapes:
 
 
 def _answer(output: Output | None, key: str) -> Output | None:
-    return output and Output(output.logits, _own(output.taps, key))
+    return output and replace(output, taps=_own(output.taps, key))
 
 
 def _own(named: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -49,6 +49,7 @@ AROUND = {
     "around_mutual": "kdrun.loss.mutual:Mutual",
     "around_teachers": "kdrun.loss.teachers:Teachers",
     "dafl": "kdrun.loss.data_free:DAFL",
+    "merged_teacher": "kdrun.loss.merged_teacher:MergedTeacher",
     "moving_teacher": "kdrun.loss.moving_teacher:MovingTeacher",
     "own_stages": "kdrun.loss.own_stages:OwnStages",
     "progressive": "kdrun.loss.progressive:Progressive",

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from kdrun.core.config import Config, Network, Recipe, StopWhen
+from kdrun.dataset.data import Data
 from kdrun.loss.build import build_loss
-from kdrun.stage.base import Place, Stage
+from kdrun.stage.base import MAIN, Place, Stage
 from kdrun.stage.take import Take, artefact_folder
 from kdrun.stage.train import Train
 
@@ -25,6 +26,22 @@ class Scheme:
         """Every network that is built, by its place in the config; a stage's `role` is one."""
         return {"teacher": config.teacher, "student": config.student}
 
+    def datasets(self, config: Config, data: Data) -> dict[str, Data]:
+        """What the stages work with, by the names that their places have for it.
+
+        Args:
+            config: the run's.
+            data: what its dataset is.
+
+        Raises:
+            ConfigError: the scheme's settings don't fit the dataset.
+        """
+        return {MAIN: data}
+
+    def data_of(self, role: str) -> str:
+        """The name of the dataset that a network is built for and trained on."""
+        return MAIN
+
     def stages(self, config: Config) -> list[Stage]:
         """The stages that leave models, each after those it reads.
 
@@ -40,13 +57,13 @@ def teacher_recipe(config: Config) -> Recipe:
     return Recipe.model_validate({**config.recipe.model_dump(), **(config.teacher.recipe or {})})
 
 
-def teacher_stage(config: Config) -> Stage:
-    """The teacher: trained, or taken from a run or a file.
+def teacher_stage(config: Config, data: str = MAIN) -> Stage:
+    """The teacher: trained on that dataset, or taken from a run or a file.
 
     Raises:
         UserError: it is to be taken from where there is none.
     """
-    place = Place("teacher", "teacher", "teacher", shared=True)
+    place = Place("teacher", "teacher", "teacher", shared=True, data=data)
     teacher = config.teacher
     if teacher.run:
         return Take(place, teacher, artefact_folder(Path(teacher.run)))
@@ -71,13 +88,16 @@ def control_stages(config: Config) -> list[Stage]:
     ]
 
 
-def student_stage(config: Config, teachers: list[Stage], loss: Mapping[str, Any]) -> Train:
+def student_stage(
+    config: Config, teachers: list[Stage], loss: Mapping[str, Any], data: str = MAIN
+) -> Train:
     """The distilled student.
 
     Args:
         config: the run's.
         teachers: the stages whose networks it learns from.
         loss: the node of the whole loss: the config's, or one around it.
+        data: the name of the dataset that it learns from.
     """
     stop = config.stop.when
     reads = [stage.place.name for stage in teachers]
@@ -85,7 +105,7 @@ def student_stage(config: Config, teachers: list[Stage], loss: Mapping[str, Any]
         reads.append("teacher")
     if stop is not None and stop.of == "alone":
         reads.append("alone")
-    place = Place("distill", "student", "distilled", False, tuple(dict.fromkeys(reads)))
+    place = Place("distill", "student", "distilled", False, tuple(dict.fromkeys(reads)), data)
     plain = _student(config, place, loss, tuple(teachers), stop)
     if not teachers:
         return plain

@@ -3,8 +3,10 @@
 SCHEMES = {
     "assistants": "kdrun.scheme.assistants:Assistants",
     "born_again": "kdrun.scheme.born_again:BornAgain",
+    "concepts": "kdrun.scheme.concepts:Concepts",
     "dafl": "kdrun.scheme.data_free:DAFL",
     "deep_inversion": "kdrun.scheme.data_free:DeepInversion",
+    "domain_shift": "kdrun.scheme.domain_shift:DomainShift",
     "moving_teacher": "kdrun.scheme.moving_teacher:MovingTeacher",
     "mutual": "kdrun.scheme.mutual:MutualLearning",
     "none": "kdrun.scheme.base:Scheme",

@@ -1,7 +1,7 @@
 """What a stage leaves: weights, how to rebuild the module, and a record of how they came about."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from kdrun import model
 from kdrun.core.atomic import write_json
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.folder import BEST_WEIGHTS, FORMAT, MODEL, RECORD, WEIGHTS, is_complete, read_record
+from kdrun.core.merge import Merge
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.engine.weights import read_weights, write_weights
@@ -31,13 +32,18 @@ class Artefact:
     folder: Path
     record: Mapping[str, Any]
 
+    @property
+    def info(self) -> DataInfo:
+        """What its network was told of the data."""
+        return _info(self.record["data"])
+
     def network(self, best: bool = False) -> nn.Module:
         """Rebuild the network with the weights of the last epoch, or of the best by validation.
 
         Raises:
             DamagedFile: the weights are not those that were written.
         """
-        network = model.build(self.record["model"], _info(self.record["data"]))
+        network = model.build(self.record["model"], self.info)
         network.load_state_dict(self.weights(best))
         return network.eval()
 
@@ -142,6 +148,8 @@ def describe_data(data: Data) -> dict[str, Any]:
         "channels": data.info.channels,
         "image_size": list(data.info.image_size),
         "train_size": data.info.train_size,
+        "labeled": int(data.train.known.sum()),
+        "merge": data.info.merge and asdict(data.info.merge),
         "mean": list(data.mean),
         "std": list(data.std),
         "origin": data.origin,
@@ -149,11 +157,13 @@ def describe_data(data: Data) -> dict[str, Any]:
 
 
 def _info(data: Mapping[str, Any]) -> DataInfo:
+    merge = data.get("merge")
     return DataInfo(
         classes=tuple(data["classes"]),
         channels=data["channels"],
         image_size=tuple(data["image_size"]),
         train_size=data["train_size"],
+        merge=merge and Merge(tuple(merge["known"]), tuple(map(tuple, merge["groups"]))),
     )
 
 

@@ -11,6 +11,8 @@ from kdrun.dataset.data import Data
 from kdrun.engine.lesson import Session
 from kdrun.stage.artefact import Artefact
 
+MAIN = "main"  # the dataset that the student is tested on
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -18,7 +20,7 @@ class Bench:
 
     Attributes:
         config: the run's.
-        data: its splits.
+        data: the splits that the stage works with.
         session: device, seed, display.
         screen: where to say something.
         artefacts: what the stages before left, by stage name.
@@ -41,6 +43,7 @@ class Place:
         row: what its model is called in the table; empty for one that is not shown.
         shared: whether runs may share its artefact through the store.
         reads: names of the stages whose artefacts it takes.
+        data: which of the scheme's datasets it works with.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Place:
     row: str
     shared: bool
     reads: tuple[str, ...] = ()
+    data: str = MAIN
 
 
 class Stage(Protocol):

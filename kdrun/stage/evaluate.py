@@ -1,7 +1,7 @@
 """The last stage: every model on the test split, once, when all choices are made."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,16 +12,22 @@ from torch import nn
 from kdrun import model
 from kdrun.core.device import Hardware
 from kdrun.core.folder import RunFolder
+from kdrun.dataset.data import Split
 from kdrun.engine.evaluate import measure
 from kdrun.measure.cost import macs, parameters
 from kdrun.measure.latency import latencies
 from kdrun.measure.metrics import Meter, agreement, gain_interval, half_width
+from kdrun.model.merged import Merged
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import Bench
 
 
 def evaluate(
-    bench: Bench, rows: Mapping[str, Artefact], folder: RunFolder, inexact: Sequence[str]
+    bench: Bench,
+    rows: Mapping[str, Artefact],
+    folder: RunFolder,
+    inexact: Sequence[str],
+    domains: Mapping[str, Split],
 ) -> dict[str, Any]:
     """Measure every model, write `summary.json` and `predictions.npz`, return the summary.
 
@@ -32,17 +38,21 @@ def evaluate(
         rows: what the model is called in the table -> its artefact.
         folder: the run folder.
         inexact: why another run of this config may not give the same bits, if there is a reason.
+        domains: test splits of images of other kinds, by name.
 
     Raises:
         Interrupted: a signal came.
     """
     hardware = replace(bench.session.hardware, precision="fp32", reason="evaluation")
-    networks = {row: artefact.network().to(hardware.device) for row, artefact in rows.items()}
+    networks = {
+        row: _network(bench, artefact).to(hardware.device) for row, artefact in rows.items()
+    }
     meters = {row: _meter(bench, network, hardware) for row, network in networks.items()}
     table = [_row(bench, row, rows[row], networks[row], meters, hardware) for row in rows]
     _add_best(bench, table, rows, hardware)
     _add_latency(bench, table, networks)
     _add_gain(table, meters)
+    _add_domains(bench, table, networks, domains, hardware)
     predictions = io.BytesIO()
     np.savez_compressed(predictions, allow_pickle=False, **_arrays(bench, meters))
     folder.write_predictions(predictions.getvalue())
@@ -51,12 +61,39 @@ def evaluate(
         "samples": bench.data.test.size,
         "epoch": bench.config.recipe.select,
         "dataset": bench.config.dataset["name"],
+        "concepts": _concepts(bench),
+        "labeled": _labeled(bench),
+        "domains": {name: split.size for name, split in domains.items()},
         "jobs": bench.session.hardware.jobs,
         "inexact": inexact,
         "rows": table,
     }
     folder.write_summary(summary)
     return summary
+
+
+def _network(bench: Bench, artefact: Artefact, best: bool = False) -> nn.Module:
+    """The network of a row; one that knows the classes before they were merged answers merged."""
+    network, merge = artefact.network(best), bench.data.info.merge
+    if merge is None or artefact.info.merge == merge:
+        return network
+    return Merged(network, merge.groups).eval()
+
+
+def _concepts(bench: Bench) -> dict[str, list[str]] | None:
+    """Concept -> the classes that it joins, where classes were merged."""
+    info = bench.data.info
+    if info.merge is None:
+        return None
+    return dict(zip(info.classes, info.merge.names, strict=True))
+
+
+def _labeled(bench: Bench) -> dict[str, int] | None:
+    """How many training samples have labels, and of how many, where some have none."""
+    train = bench.data.train
+    if train.labelled is None:
+        return None
+    return {"labeled": int(train.known.sum()), "training": train.size}
 
 
 def _meter(bench: Bench, network: nn.Module, hardware: Hardware) -> Meter:
@@ -109,10 +146,12 @@ def _add_best(
         artefact = rows[entry["model"]]
         if not artefact.has_best:
             continue
-        meter = _meter(bench, artefact.network(best=True).to(hardware.device), hardware)
+        network = _network(bench, artefact, best=True).to(hardware.device)
+        meter = _meter(bench, network, hardware)
         entry["best"] = {
             "epoch": artefact.record["best_epoch"],
             "accuracy": meter.compute().accuracy,
+            "f1": meter.compute().f1,
         }
 
 
@@ -130,7 +169,7 @@ def _add_latency(
         entry["latency"] = asdict(timed[entry["model"]])
 
 
-def _add_gain(table: list[dict[str, Any]], meters: Mapping[str, Meter]) -> None:
+def _add_gain(table: Iterable[dict[str, Any]], meters: Mapping[str, Meter]) -> None:
     """The distilled student's gain over the control on the same test images."""
     if "alone" not in meters:
         return
@@ -142,6 +181,29 @@ def _add_gain(table: list[dict[str, Any]], meters: Mapping[str, Meter]) -> None:
                 own.predicted == own.target, control.predicted == control.target
             )
             entry["gain"] = {"over": "alone", "accuracy": gain, "low": low, "high": high}
+
+
+def _add_domains(
+    bench: Bench,
+    table: list[dict[str, Any]],
+    networks: Mapping[str, nn.Module],
+    domains: Mapping[str, Split],
+    hardware: Hardware,
+) -> None:
+    """How each model does on images of other kinds."""
+    size = bench.config.evaluate.batch_size
+    for name, split in domains.items():
+        bench.session.interrupt.check("evaluate")
+        meters = {row: measure(networks[row], split, hardware, size) for row in networks}
+        figures: dict[str, dict[str, Any]] = {row: {"model": row} for row in networks}
+        for row, found in figures.items():
+            scores = meters[row].compute()
+            found |= scores.as_dict()
+            found["accuracy_half_width"] = half_width(scores.accuracy, scores.n)
+            found["agreement"] = _agreement(row, meters)
+        _add_gain(figures.values(), meters)
+        for entry in table:
+            entry.setdefault("domains", {})[name] = figures[entry["model"]]
 
 
 def _arrays(bench: Bench, meters: Mapping[str, Meter]) -> dict[str, np.ndarray]:

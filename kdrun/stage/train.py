@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kdrun import model
 from kdrun.core.config import Config, Network, Recipe, StopWhen
+from kdrun.core.errors import UserError
 from kdrun.core.seeds import seed_of
 from kdrun.core.taps import place_taps, tap_shapes
 from kdrun.core.types import TapShapes
@@ -63,7 +64,25 @@ class Train:
     seeded_as: str = ""
     members: tuple[tuple[str, Network], ...] = ()
 
+    def samples(self, data: Data) -> Data:
+        """What is learned from: without a teacher, the samples that have labels.
+
+        Raises:
+            UserError: no sample has one.
+        """
+        if data.train.labelled is None or build_loss(self.loss).uses_teacher:
+            return data
+        labeled = data.labeled()
+        if not labeled.train.size:
+            raise UserError(
+                "what learns without a teacher needs labels, and no training sample has one.",
+                "  take a loss with a teacher, e.g. loss=kd, and a trained one without controls:",
+                "  teacher.run=RUN controls=[]; or leave some labels: a smaller dataset.unlabeled",
+            )
+        return labeled
+
     def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+        data = self.samples(data)
         return {
             "stage": "train",
             "role": self.role,
@@ -89,7 +108,7 @@ class Train:
         }
 
     def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
-        seed = bench.session.seed
+        bench, seed = replace(bench, data=self.samples(bench.data)), bench.session.seed
         if self.images is not None:
             made = bench.artefacts[self.images.place.name]
             bench = replace(bench, data=train_on(bench.data, made))

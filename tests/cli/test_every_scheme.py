@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kdrun import cli
 from kdrun.core import atomic
@@ -27,7 +28,9 @@ COMMON = (
 WORDS: dict[str, tuple[str, ...]] = {
     "assistants": ("scheme.assistants=[resnet8]",),
     "born_again": ("scheme.generations=2",),
+    "concepts": ("scheme.map=digits_even_odd",),
     "deep_inversion": ("scheme.images=64", "scheme.batch_size=32", "scheme.iterations=20"),
+    "domain_shift": ("scheme.transfer=pictures",),
     "mutual": ("scheme.peers=[resnet8,resnet14]", "loss=attention"),
     "progressive": ("scheme.epochs=1",),
     "teachers": ("scheme.others=[resnet8]", "loss=attention"),
@@ -42,8 +45,14 @@ Main = Callable[..., tuple[int, Path]]
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One output root for all, so that the teacher is trained once."""
-    return tmp_path_factory.mktemp("schemes")
+    """One output root for all, so that the teacher is trained once; with a folder of pictures."""
+    made = tmp_path_factory.mktemp("schemes")
+    (made / "pictures").mkdir()
+    random = np.random.default_rng(0)
+    for at in range(96):
+        pixels = random.integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(made / "pictures" / f"{at}.png")
+    return made
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def faults(tree: dict[str, Any], **changed: Any) -> list[str]:
 def test_the_groups_and_root_keys_are_these():
     groups = {str(path.parent.relative_to(CONF)) for path in CONF.rglob("*.yaml")}
     assert sorted(groups) == [
-        ".", "dataset", "experiment/crd", "loss", "model", "recipe", "recipe/optimizer",
+        ".", "concepts", "dataset", "experiment/crd", "loss", "model", "recipe", "recipe/optimizer",
         "recipe/schedule", "scheme",
     ]  # fmt: skip
     assert sorted(Config.model_fields) == [

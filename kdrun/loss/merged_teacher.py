@@ -1,0 +1,110 @@
+"""Around a loss: its teacher knows more classes than the student, and they are merged."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdrun.core.errors import UserError
+from kdrun.core.merge import Groups, merge_logits
+from kdrun.core.taps import ask_once
+from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
+from kdrun.loss.base import Loss, widen
+from kdrun.loss.build import build_loss
+
+
+@dataclass
+class MergedOutput(Output):
+    """What a teacher answered, merged at some temperature; `whole` are the logits before."""
+
+    whole: Tensor = field(kw_only=True)
+
+
+class MergedTeacher(Loss):
+    """A loss that learns from the teacher's probabilities of the student's classes.
+
+    p'_c = sum_(k in c) p_k / sum_(k in any c) p_k with p = softmax(z_t / T): T is the loss's own
+    temperature, of each term of a sum its own, and 1 for a loss that has none.
+    """
+
+    def __init__(self, loss: dict[str, Any]) -> None:
+        super().__init__()
+        self.loss = build_loss(loss)
+        self.name = loss["name"]
+        self.uses_teacher = self.loss.uses_teacher
+        self.groups: Groups = ()
+        for module in self.loss.modules():
+            if isinstance(module, Loss):
+                module.register_forward_pre_hook(self._merge)
+
+    def taps(self) -> TapRequest:
+        return self.loss.taps()
+
+    def phases(self) -> tuple[Phase, ...]:
+        return tuple(
+            replace(phase, trains=tuple(_inner(glob) for glob in phase.trains))
+            for phase in self.loss.phases()
+        )
+
+    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
+        if data.merge is None:
+            raise TypeError("this loss needs classes that were merged, and these were not")
+        self.groups = data.merge.groups
+        self.loss.bind(student, teacher, data)
+        if teacher is not None:
+            self._try(student, teacher, data, len(data.merge.known))
+
+    def notes(self) -> list[str]:
+        return self.loss.notes()
+
+    def decide(self, teacher: Output) -> Tensor:
+        return merge_logits(widen(teacher.logits.detach()), self.groups).argmax(1)
+
+    def forward(
+        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        return self.loss(student, teacher, batch, at)
+
+    def _try(self, student: TapShapes, teacher: TapShapes, data: DataInfo, known: int) -> None:
+        """One step without consequences: a loss may read the teacher's classes in other places.
+
+        Raises:
+            UserError: it does.
+        """
+        kept = {name: value.clone() for name, value in self.state_dict().items()}
+        rows = torch.arange(2)
+        batch = Batch(torch.zeros(2, data.channels, *data.image_size), rows, rows, rows * 0)
+        try:
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                answers = [ask_once(seen.network, seen.places, data) for seen in (student, teacher)]
+                for phase in self.phases():
+                    self(*answers, batch, Progress(phase.name, 0, 1, 0, 1))
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise UserError(
+                f"loss {self.name!r} reads the teacher's {known} classes where the"
+                f" student has {data.num_classes}: {str(error).splitlines()[0]}.",
+                "  choose a loss that reads logits or features alone, e.g. loss=kd",
+            ) from error
+        finally:
+            self.load_state_dict(kept)
+
+    def _merge(self, module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What a loss is called with, the teacher's logits merged at that loss's temperature."""
+        student, teacher, batch, at = given
+        if teacher is None or not teacher.logits.numel():
+            return given
+        whole = teacher.whole if isinstance(teacher, MergedOutput) else teacher.logits
+        merged = merge_logits(widen(whole.detach()), self.groups, _temperature(module))
+        return student, MergedOutput(merged, teacher.taps, whole=whole), batch, at
+
+
+def _temperature(loss: nn.Module) -> float:
+    """What a loss softens both distributions by, where that is one fixed number."""
+    found = getattr(loss, "temperature", 1.0)
+    return float(found) if isinstance(found, int | float) else 1.0
+
+
+def _inner(glob: str) -> str:
+    """What the loss inside calls `loss.PATH`, as the whole calls it."""
+    return f"loss.{glob}" if glob.startswith("loss.") else glob

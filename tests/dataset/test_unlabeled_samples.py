@@ -1,0 +1,127 @@
+"""Samples without labels: hidden ones, and pictures of a folder beside the set's own."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from kdrun import dataset
+from kdrun.core.errors import ConfigError, UserError
+from kdrun.dataset.concepts import merge_classes
+
+
+def test_hidden_labels_keep_each_classes_share_and_are_gone(node) -> None:
+    whole, some = dataset.load(node("digits")), dataset.load(node("digits", unlabeled=0.75))
+    train = some.train
+    assert train.ids.tolist() == whole.train.ids.tolist()
+    assert int(train.known.sum()) == whole.train.size - round(0.75 * whole.train.size)
+    assert train.targets[train.known].tolist() == whole.train.targets[train.known].tolist()
+    assert not train.targets[~train.known].any()
+    shares = whole.train.targets[train.known].bincount() / whole.train.targets.bincount()
+    assert (shares - 0.25).abs().max() < 0.01
+    assert some.validation.labelled is None
+    assert some.test.targets.tolist() == whole.test.targets.tolist()
+    assert (some.mean, some.std) == (whole.mean, whole.std)
+
+
+def test_which_labels_are_hidden_follows_from_the_splits_seed(node) -> None:
+    one, same, other = (
+        dataset.load(node("digits", unlabeled=0.5, split_seed=seed, subset=400)).train
+        for seed in (0, 0, 1)
+    )
+    assert one.known.tolist() == same.known.tolist()
+    assert one.ids[one.known].tolist() != other.ids[other.known].tolist()
+
+
+def test_batches_say_who_has_a_label(node) -> None:
+    train = dataset.load(node("digits", unlabeled=0.5)).train
+    for batch in train.epoch(0, 0, seed=3, batch_size=100):
+        assert batch.labelled.tolist() == train.known[batch.index].tolist()
+    plain = dataset.load(node("digits", unlabeled=0)).train
+    assert next(plain.batches(4)).labelled is None
+
+
+def test_the_labeled_samples_alone_are_a_set_of_their_own(node) -> None:
+    data = dataset.load(node("digits", unlabeled=0.9))
+    labeled = data.labeled()
+    assert labeled.train.ids.tolist() == data.train.ids[data.train.known].tolist()
+    assert labeled.info.train_size == labeled.train.size == int(data.train.known.sum())
+    assert labeled.train.labelled is None
+    assert labeled.digest != data.digest
+    (shown,) = labeled.train.batches(10_000)
+    (whole,) = data.train.batches(10_000)
+    assert torch.equal(shown.inputs, whole.inputs[data.train.known])
+
+
+@pytest.mark.parametrize("place", ["", "a", "b/c"])
+def test_pictures_of_a_folder_come_after_the_sets_own(node, folder, place: str) -> None:
+    path = folder(f"more/{place}", 5, size=(16, 12), mode="RGB").joinpath("more")
+    plain = dataset.load(node("digits"))
+    data = dataset.load(node("digits", unlabeled=str(path)))
+    assert data.train.size == plain.train.size + 5 == data.info.train_size
+    assert data.train.known.tolist() == [True] * plain.train.size + [False] * 5
+    assert data.digest != plain.digest
+    (shown,) = data.train.batches(10_000)
+    (own,) = plain.train.batches(10_000)
+    assert torch.equal(shown.inputs[:-5], own.inputs)
+    assert shown.inputs[-5:].std() > 0.1
+    # A teacher of the labeled samples is the one of the plain set.
+    assert data.labeled().digest == plain.digest
+
+
+def test_streamed_pictures_are_those_in_memory(node, folder) -> None:
+    for name in ("cat", "dog"):
+        root = folder(f"set/{name}", 12).joinpath("set")
+    more = folder("more/x", 6).joinpath("more")
+    given = {"root": str(root), "unlabeled": str(more), "workers": 0}
+    memory = dataset.load(node("imagefolder", **given))
+    streamed = dataset.load(node("imagefolder", memory_limit=0, **given))
+    plain = dataset.load(node("imagefolder", root=str(root), memory_limit=0, workers=0))
+    (one,), (other,) = memory.train.batches(100), streamed.train.batches(100)
+    assert torch.equal(one.inputs, other.inputs)
+    assert one.labelled.tolist() == other.labelled.tolist()
+    assert int((~one.labelled).sum()) == 6
+    assert streamed.labeled().digest == plain.digest
+    assert streamed.mean == plain.mean
+
+
+def test_the_digest_tells_who_has_a_label(node) -> None:
+    shares = (None, 0.2, 0.5)
+    assert len({dataset.load(node("digits", unlabeled=share)).digest for share in shares}) == 3
+
+
+def test_samples_without_a_label_stay_when_classes_are_merged(node) -> None:
+    data = dataset.load(node("digits", unlabeled=0.5))
+    merged = merge_classes(data, {"a": [3], "b": [4, 5]}, "scheme.map")
+    assert int((~merged.train.known).sum()) == int((~data.train.known).sum())
+    kept = torch.isin(data.train.targets, torch.tensor([3, 4, 5])) & data.train.known
+    assert int(merged.train.known.sum()) == int(kept.sum())
+    assert merged.labeled().train.targets.bincount().tolist() == [
+        int((data.train.targets[kept] == 3).sum()),
+        int((data.train.targets[kept] != 3).sum()),
+    ]
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, True, [1], ""])
+def test_a_wrong_kind_is_refused(node, value: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        dataset.load(node("digits", unlabeled=value))
+    said = str(caught.value)
+    assert said.startswith("dataset.unlabeled: ")
+    assert said.endswith("should be a folder, a share from 0 to 1, or null")
+
+
+def test_a_class_without_a_label_is_refused_unless_all_are_hidden(node) -> None:
+    with pytest.raises(UserError, match=r"no label is left of .* of 10 classes"):
+        dataset.load(node("digits", unlabeled=0.998))
+    assert not dataset.load(node("digits", unlabeled=1)).train.known.any()
+
+
+def test_a_folder_without_pictures_is_refused(node, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is not there, and dataset\.unlabeled names it"):
+        dataset.load(node("digits", unlabeled=str(tmp_path / "nowhere")))
+    with pytest.raises(UserError, match="has no pictures"):
+        dataset.load(node("digits", unlabeled=str(tmp_path)))
+    (tmp_path / "bad.png").write_text("no picture")
+    with pytest.raises(UserError, match=r"bad\.png"):
+        dataset.load(node("digits", unlabeled=str(tmp_path)))
