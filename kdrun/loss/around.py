@@ -44,6 +44,9 @@ class Around(Loss):
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         self.loss.bind(student, teacher, data)
 
+    def decide(self, teacher: Output) -> Tensor:
+        return self.loss.decide(teacher)
+
     def notes(self) -> list[str]:
         return self.loss.notes()
 

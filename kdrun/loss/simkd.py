@@ -45,7 +45,10 @@ class SimKD(Method):
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         if teacher is None or not hasattr(student.network, "borrows"):
-            raise UserError("simkd changes the student, so it stands alone: loss=simkd.")
+            raise UserError(
+                "simkd changes the student, which a sum of losses or this scheme leaves as it is.",
+                "  take it alone: loss=simkd scheme=none",
+            )
         self.maps = len(student.shapes["projected"]) == 4
         self.place = student.places["projected"]
 

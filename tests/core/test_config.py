@@ -10,6 +10,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from kdrun.choices import filled
 from kdrun.core.config import (
     MISSING,
     Config,
@@ -147,7 +148,7 @@ def test_yaml_keys_are_the_parameters_of_the_part(group, name):
 @pytest.mark.parametrize(("group", "name"), ALL_PARTS)
 def test_yaml_values_bind_but_for_those_that_must_be_given(group, name):
     table, given = PARTS[group]
-    found = node(group, name)
+    found = filled({group: node(group, name)})[group]
     asked = [f"{group}.{key}: must be given" for key, value in found.items() if value == MISSING]
     faults = check_node(group, found, resolve(group, table, name), given)
     assert [str(fault) for fault in faults] == asked

@@ -103,7 +103,7 @@ def test_maps_are_refused_where_the_classifier_reads_something_else():
 
 def test_simkd_is_no_part_of_a_sum():
     loss, network = bare("simkd"), torch.nn.Linear(2, 2)
-    with pytest.raises(UserError, match="stands alone"):
+    with pytest.raises(UserError, match="changes the student"):
         shapes = TapShapes({"projected": (2, 3)}, network, {"projected": ""})
         loss.bind(shapes, shapes, TINY)
 
