@@ -11,7 +11,7 @@ from torch import nn
 from kdrun import model
 from kdrun.checks import nearest_folder, network_settings, teacher_source
 from kdrun.core.config import Config, Network
-from kdrun.core.errors import Fault, collect, nearest
+from kdrun.core.errors import Fault, UserError, collect, nearest
 from kdrun.core.taps import place_taps
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
@@ -249,6 +249,12 @@ def _matrices(network: nn.Module) -> dict[str, tuple[int, ...]]:
 
 def _join(stage: Train, built: dict[str, nn.Module], data: Data) -> None:
     loss, teacher, data = build_loss(stage.loss), None, stage.samples(data)
+    if data.train.size < stage.recipe.accumulate:
+        raise UserError(
+            f"stage {stage.place.name!r} has {data.train.size} samples to learn from, and"
+            f" accumulate={stage.recipe.accumulate} would part a batch into more.",
+            "  use a smaller recipe.accumulate",
+        )
     own = seat(stage.role, stage.network, built[stage.role], loss.taps().student, data)
     if loss.uses_teacher:
         networks = [built[other.role] for other in stage.teachers]
