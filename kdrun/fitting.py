@@ -253,6 +253,12 @@ def _matrices(network: nn.Module) -> dict[str, tuple[int, ...]]:
 
 def _join(stage: Train, built: dict[str, nn.Module], data: Data) -> None:
     loss, teacher, data = build_loss(stage.loss), None, stage.samples(data)
+    if data.train.size < stage.recipe.accumulate:
+        raise UserError(
+            f"stage {stage.place.name!r} has {data.train.size} samples to learn from, and"
+            f" accumulate={stage.recipe.accumulate} would part a batch into more.",
+            "  use a smaller recipe.accumulate",
+        )
     own = seat_student(stage, _learner(stage, built, data), loss, data)
     if loss.uses_teacher:
         networks = [built[other.role] for other in stage.teachers]

@@ -26,9 +26,7 @@ class LabelSmoothing(Method):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        logits = widen(student.logits)
-        smooth = F.cross_entropy(logits, batch.targets, label_smoothing=self.smoothing)
-        return {"label_smoothing": smooth}
+        return {"label_smoothing": label_loss(student.logits, batch, self.smoothing)}
 
 
 class TeacherFree(Method):

@@ -47,14 +47,20 @@ def evaluate(
     networks = {
         row: _network(bench, artefact).to(hardware.device) for row, artefact in rows.items()
     }
-    meters = {row: _meter(bench, network, hardware) for row, network in networks.items()}
+    meters = {
+        row: _meter(bench, network, hardware, bench.data.test) for row, network in networks.items()
+    }
     table = [_row(bench, row, rows[row], networks[row], meters, hardware) for row in rows]
     _add_best(bench, table, rows, hardware)
     _add_latency(bench, table, networks)
     _add_gain(table, meters)
-    _add_domains(bench, table, networks, domains, hardware)
+    arrays = _arrays(bench.data.test, meters)
+    for name, split in domains.items():
+        others = {row: _meter(bench, network, hardware, split) for row, network in networks.items()}
+        _add_domain(table, name, others)
+        arrays |= _arrays(split, others, f"domains/{name}/")
     predictions = io.BytesIO()
-    np.savez_compressed(predictions, allow_pickle=False, **_arrays(bench, meters))
+    np.savez_compressed(predictions, allow_pickle=False, **arrays)
     folder.write_predictions(predictions.getvalue())
     summary = {
         "split": "test",
@@ -96,9 +102,9 @@ def _labeled(bench: Bench) -> dict[str, int] | None:
     return {"labeled": int(train.known.sum()), "training": train.size}
 
 
-def _meter(bench: Bench, network: nn.Module, hardware: Hardware) -> Meter:
+def _meter(bench: Bench, network: nn.Module, hardware: Hardware, split: Split) -> Meter:
     bench.session.interrupt.check("evaluate")
-    return measure(network, bench.data.test, hardware, bench.config.evaluate.batch_size)
+    return measure(network, split, hardware, bench.config.evaluate.batch_size)
 
 
 def _row(
@@ -147,7 +153,7 @@ def _add_best(
         if not artefact.has_best:
             continue
         network = _network(bench, artefact, best=True).to(hardware.device)
-        meter = _meter(bench, network, hardware)
+        meter = _meter(bench, network, hardware, bench.data.test)
         entry["best"] = {
             "epoch": artefact.record["best_epoch"],
             "accuracy": meter.compute().accuracy,
@@ -183,35 +189,25 @@ def _add_gain(table: Iterable[dict[str, Any]], meters: Mapping[str, Meter]) -> N
             entry["gain"] = {"over": "alone", "accuracy": gain, "low": low, "high": high}
 
 
-def _add_domains(
-    bench: Bench,
-    table: list[dict[str, Any]],
-    networks: Mapping[str, nn.Module],
-    domains: Mapping[str, Split],
-    hardware: Hardware,
-) -> None:
-    """How each model does on images of other kinds."""
-    size = bench.config.evaluate.batch_size
-    for name, split in domains.items():
-        bench.session.interrupt.check("evaluate")
-        meters = {row: measure(networks[row], split, hardware, size) for row in networks}
-        figures: dict[str, dict[str, Any]] = {row: {"model": row} for row in networks}
-        for row, found in figures.items():
-            scores = meters[row].compute()
-            found |= scores.as_dict()
-            found["accuracy_half_width"] = half_width(scores.accuracy, scores.n)
-            found["agreement"] = _agreement(row, meters)
-        _add_gain(figures.values(), meters)
-        for entry in table:
-            entry.setdefault("domains", {})[name] = figures[entry["model"]]
+def _add_domain(table: list[dict[str, Any]], name: str, meters: Mapping[str, Meter]) -> None:
+    """How each model does on images of another kind."""
+    figures: dict[str, dict[str, Any]] = {row: {"model": row} for row in meters}
+    for row, found in figures.items():
+        scores = meters[row].compute()
+        found |= scores.as_dict()
+        found["accuracy_half_width"] = half_width(scores.accuracy, scores.n)
+        found["agreement"] = _agreement(row, meters)
+    _add_gain(figures.values(), meters)
+    for entry in table:
+        entry.setdefault("domains", {})[name] = figures[entry["model"]]
 
 
-def _arrays(bench: Bench, meters: Mapping[str, Meter]) -> dict[str, np.ndarray]:
+def _arrays(split: Split, meters: Mapping[str, Meter], start: str = "") -> dict[str, np.ndarray]:
     """Index and target once, then each row's predicted class and probability of the target."""
     first = next(iter(meters.values())).predictions()
-    arrays = {"index": bench.data.test.ids.numpy(), "target": first.target}
+    arrays = {f"{start}index": split.ids.numpy(), f"{start}target": first.target}
     for row, meter in meters.items():
         found = meter.predictions()
-        arrays[f"{row}/predicted"] = found.predicted
-        arrays[f"{row}/probability"] = found.probability
+        arrays[f"{start}{row}/predicted"] = found.predicted
+        arrays[f"{start}{row}/probability"] = found.probability
     return arrays

@@ -70,6 +70,11 @@ def test_a_run_with_mixing_and_parts_is_resumed_exactly(kdrun: Kdrun, tmp_path: 
         assert (cut / "student" / name).read_bytes() == (whole / "student" / name).read_bytes()
 
 
+def test_more_parts_than_labels_are_refused(refused: Refused) -> None:
+    words = ("dataset.unlabeled=0.95", "recipe.accumulate=16", "controls=[]")
+    assert "stage 'teacher' has 13 samples to learn from" in refused(*words)
+
+
 def test_with_all_labels_hidden_a_finished_teacher_is_asked_for(
     refused: Refused, kdrun: Kdrun, tmp_path: Path
 ) -> None:

@@ -85,6 +85,8 @@ def test_every_row_is_tested_on_both_domains(kdrun: Kdrun, tmp_path: Path, inver
         assert found["accuracy"] == pytest.approx(meter.compute().accuracy)
         assert found["f1"] == pytest.approx(meter.compute().f1)
         assert 0 < found["accuracy_half_width"] < 1
+        predicted = np.load(folder / "predictions.npz")[f"domains/inverted/{row}/predicted"]
+        assert predicted.tolist() == answers.argmax(1).tolist()
 
 
 def test_class_folders_teach_nothing(inverted: Path, kdrun: Kdrun, tmp_path: Path) -> None:
