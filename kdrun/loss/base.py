@@ -90,17 +90,22 @@ def nested(phase: Phase, path: str) -> Phase:
     return replace(phase, trains=tuple(globs))
 
 
-def label_loss(logits: Tensor, batch: Batch) -> Tensor:
+def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
     """Cross-entropy (a scalar) of logits (N, C) with the labels, smoothed or mixed if they are.
 
     The mean over samples that have labels; 0 where none has.
+
+    Args:
+        logits: of the student.
+        batch: with the labels.
+        smoothing: share of each label that is spread evenly over all classes.
     """
     logits = widen(logits)
     soft = batch.soft_targets
     targets = batch.targets if soft is None else soft.to(logits.dtype)
     if batch.labelled is None:
-        return F.cross_entropy(logits, targets)
-    each = F.cross_entropy(logits, targets, reduction="none")
+        return F.cross_entropy(logits, targets, label_smoothing=smoothing)
+    each = F.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
     return each.where(batch.labelled, 0).sum() / batch.labelled.sum().clamp(min=1)
 
 

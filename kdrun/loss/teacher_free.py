@@ -3,12 +3,11 @@
 from typing import Annotated, Literal, Unpack
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import soft_loss, teacher_logits, widen
+from kdrun.loss.base import label_loss, soft_loss, teacher_logits, widen
 from kdrun.loss.method import Method, Shares
 
 Smoothing = Annotated[float, Field(ge=0, lt=1)]

@@ -179,7 +179,7 @@ def test_info_shows_where_the_config_comes_from(kdrun: Kdrun, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("typed", "completions"),
     [
-        ("kdrun loss=", ["loss=ce", "loss=kd", "loss=mse"]),
+        ("kdrun loss=", [f"loss={name}" for name in sorted(LOSSES)]),
         ("kdrun loss.t", ["loss.temperature="]),
         ("kdrun teacher=resnet11", ["teacher=resnet110"]),
         ("kdrun student=wrn_16", ["student=wrn_16_1", "student=wrn_16_2"]),
