@@ -22,9 +22,10 @@ from kdrun.model.vision import load_pretrained
 from kdrun.scheme import make_scheme
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.base import MAIN
+from kdrun.stage.seats import seat_student, seat_teachers
 from kdrun.stage.state_dict import fill, read_checkpoint
 from kdrun.stage.take import artefact_folder, load_teacher
-from kdrun.stage.train import Train, seat_student, seat_teachers
+from kdrun.stage.train import Train
 
 _RECIPES = {"recipe", "teacher", "teacher.recipe"}
 _STAGES = _RECIPES | {"student", "loss", "scheme", "controls", "stop"}
@@ -259,7 +260,7 @@ def _join(stage: Train, built: dict[str, nn.Module], data: Data) -> None:
             f" accumulate={stage.recipe.accumulate} would part a batch into more.",
             "  use a smaller recipe.accumulate",
         )
-    own = seat_student(stage, _learner(stage, built, data), loss, data)
+    own = seat_student(stage, stage.members, _learner(stage, built, data), loss, data)
     if loss.uses_teacher:
         networks = [built[other.role] for other in stage.teachers]
         teacher = seat_teachers(stage.teachers, networks, loss, data)[1].shapes

@@ -22,7 +22,8 @@ from kdrun.measure.cost import macs, parameters
 from kdrun.runner import Plan
 from kdrun.stage.artefact import is_whole
 from kdrun.stage.base import Stage
-from kdrun.stage.train import Train, build_network
+from kdrun.stage.start import build_network
+from kdrun.stage.train import Train
 
 _TIMED_STEPS = 3
 

@@ -12,21 +12,19 @@ from kdrun import model
 from kdrun.core.config import Config, Network, Recipe, StopWhen
 from kdrun.core.errors import UserError
 from kdrun.core.seeds import seed_of
-from kdrun.core.taps import place_taps, tap_shapes
-from kdrun.core.types import TapShapes
 from kdrun.dataset.data import Data
 from kdrun.engine import checkpoint
 from kdrun.engine.frozen import freeze
 from kdrun.engine.lesson import Lesson, Session, Trained
 from kdrun.engine.loop import train
-from kdrun.loss.base import Loss
 from kdrun.loss.build import build_loss
 from kdrun.measure.metrics import Scores
-from kdrun.model.committee import Committee
 from kdrun.model.vision import load_pretrained
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
 from kdrun.stage.base import Bench, Place, Stage
 from kdrun.stage.invert import train_on
+from kdrun.stage.seats import seat, seat_student, seat_teachers
+from kdrun.stage.start import borrow, borrowed, build_network, take_weights
 from kdrun.stage.take import Source, leave_as_is
 
 
@@ -158,7 +156,7 @@ class Train:
         """Join student, teacher and loss; `notes` gains what was done to the teacher."""
         torch.manual_seed(seed_of(bench.session.seed, "loss", self.place.name))
         loss = build_loss(self.loss)
-        own = seat_student(self, student, loss, bench.data)
+        own = seat_student(self, self.members, student, loss, bench.data)
         teacher, other = None, None
         if loss.uses_teacher:
             networks = [bench.artefacts[stage.place.name].network() for stage in self.teachers]
@@ -211,21 +209,17 @@ class Train:
         }
 
 
-def build_network(node: Mapping[str, Any], data: Data, seed: int, role: str) -> nn.Module:
-    """A network with the weights that this seed gives to this role."""
-    torch.manual_seed(seed_of(seed, "init", role))
-    return model.build(node, data.info)
-
-
 def weaker(teachers: Sequence[Stage], artefacts: Mapping[str, Artefact]) -> list[str]:
     """A sentence on each teacher that validates worse than the student that learned alone."""
     alone = artefacts.get("alone")
     if alone is None:
         return []
     level = alone.record["validation"]["accuracy"]
+    known = {stage.place.name: artefacts[stage.place.name].record for stage in teachers}
     scores = {
-        stage.place.name: artefacts[stage.place.name].record["validation"]["accuracy"]
-        for stage in teachers
+        name: record["validation"]["accuracy"]
+        for name, record in known.items()
+        if record["data"]["classes"] == alone.record["data"]["classes"]
     }
     return [
         f"{name} is worse on validation ({score:.2%}) than the student alone ({level:.2%}): train"
@@ -233,32 +227,6 @@ def weaker(teachers: Sequence[Stage], artefacts: Mapping[str, Artefact]) -> list
         for name, score in scores.items()
         if score < level
     ]
-
-
-def borrowed(network: nn.Module) -> Mapping[str, str]:
-    """The parts that a network has from its teacher and that don't learn: path here -> there."""
-    parts = getattr(network, "borrows", {})
-    return parts if isinstance(parts, dict) else {}
-
-
-def borrow(network: nn.Module, teacher: nn.Module) -> None:
-    """Copy the weights of those parts."""
-    for own, other in borrowed(network).items():
-        network.get_submodule(own).load_state_dict(teacher.get_submodule(other).state_dict())
-
-
-def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Take over each tensor whose name and shape agree; how many weights did, in words."""
-    own = network.state_dict()
-    fitting = {
-        name: value
-        for name, value in weights.items()
-        if name in own and own[name].shape == value.shape
-    }
-    network.load_state_dict(fitting, strict=False)
-    learned = [name for name, _ in network.named_parameters()]
-    count = sum(name in fitting for name in learned)
-    return [f"started from {count} of {len(learned)} weights of the teacher"]
 
 
 def good_enough(
@@ -273,66 +241,3 @@ def good_enough(
         level = rule.reaches
     metric = rule.metric
     return lambda scores: getattr(scores, metric) >= level
-
-
-@dataclass(frozen=True)
-class Seat:
-    """Where a loss reads one network: its taps' module paths, and their shapes."""
-
-    places: dict[str, str]
-    shapes: TapShapes
-
-
-def seat(
-    role: str, config: Network, network: nn.Module, request: Mapping[str, str], data: Data
-) -> Seat:
-    roles = config.taps.over(model.roles(network))
-    places = place_taps(role, request, roles, network, data.info)
-    return Seat(places, TapShapes(tap_shapes(network, places, data.info), network, places))
-
-
-def seat_student(stage: Train, network: nn.Module, loss: Loss, data: Data) -> Seat:
-    """Where a loss reads the network that learns; of a committee, it names each member's taps."""
-    asked = loss.taps().student
-    if isinstance(network, Committee):
-        return _seat_members(stage.members, network, asked, data)
-    return seat(stage.role, stage.network, network, asked, data)
-
-
-def seat_teachers(
-    stages: Sequence[Stage], networks: Sequence[nn.Module], loss: Loss, data: Data
-) -> tuple[nn.Module, Seat]:
-    """The network that a loss learns from, and where it reads it.
-
-    Of several, it is their committee, and the loss names the taps of each: `0/NAME`, `1/NAME`.
-    """
-    asked = loss.taps().teacher
-    if len(networks) == 1:
-        stage = stages[0]
-        return networks[0], seat(stage.role, stage.network, networks[0], asked, data)
-    committee = Committee(networks)
-    members = [(stage.role, stage.network) for stage in stages]
-    return committee, _seat_members(members, committee, asked, data)
-
-
-def _seat_members(
-    members: Sequence[tuple[str, Network]],
-    committee: Committee,
-    asked: Mapping[str, str],
-    data: Data,
-) -> Seat:
-    places: dict[str, str] = {}
-    shapes: dict[str, tuple[int, ...]] = {}
-    for number, (role, config) in enumerate(members):
-        start = f"{number}/"
-        own = {
-            name.removeprefix(start): place
-            for name, place in asked.items()
-            if name.startswith(start)
-        }
-        found = seat(role, config, committee.members[number], own, data)
-        places |= {
-            start + name: committee.path_of(number, place) for name, place in found.places.items()
-        }
-        shapes |= {start + name: shape for name, shape in found.shapes.shapes.items()}
-    return Seat(places, TapShapes(shapes, committee, places))

@@ -10,7 +10,7 @@ from kdrun.core.taps import Tapped, tap_shapes
 from kdrun.core.types import DataInfo, TapShapes
 from kdrun.loss.base import Loss
 from kdrun.measure.cost import parameters
-from kdrun.stage.train import borrow
+from kdrun.stage.start import borrow
 
 SMALL = {"name": "resnet8", "depth": 8, "widths": [4, 4, 6, 8]}
 LARGE = {"name": "resnet8", "depth": 8, "widths": [4, 4, 8, 12]}
