@@ -1,4 +1,4 @@
-"""Every scheme in a real run: it learns, and a run that was cut off goes on exactly."""
+"""Every loss and scheme in a real run: it learns, and a run that was cut off goes on exactly."""
 
 import json
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from PIL import Image
 
 from kdrun import cli
 from kdrun.core import atomic
+from kdrun.loss.table import LOSSES
 from kdrun.scheme.table import SCHEMES
 
 COMMON = (
@@ -24,29 +25,39 @@ COMMON = (
     "checkpoint_seconds=0.01",
     "threads=1",
 )
-# What a scheme needs beside its defaults, to be short or to be seen at work.
+# What is needed beside the defaults, to be short or to be seen at work.
 WORDS: dict[str, tuple[str, ...]] = {
-    "assistants": ("scheme.assistants=[resnet8]",),
-    "born_again": ("scheme.generations=2",),
-    "concepts": ("scheme.map=digits_even_odd",),
-    "deep_inversion": ("scheme.images=64", "scheme.batch_size=32", "scheme.iterations=20"),
-    "domain_shift": ("scheme.transfer=pictures",),
-    "mutual": ("scheme.peers=[resnet8,resnet14]", "loss=attention"),
-    "progressive": ("scheme.epochs=1",),
-    "teachers": ("scheme.others=[resnet8]", "loss=attention"),
+    "loss=ab": ("loss.first_epochs=1",),
+    "loss=combined": ("loss.terms={attention: {weight: 100}, kd: {alpha: 0.5}}",),
+    "loss=fsp": ("loss.first_epochs=1",),
+    "loss=ft": ("loss.first_epochs=1",),
+    "loss=review_kd": ("loss.weight=1",),  # its warm-up is longer than the run
+    "scheme=assistants": ("scheme.assistants=[resnet8]",),
+    "scheme=born_again": ("scheme.generations=2",),
+    "scheme=concepts": ("scheme.map=digits_even_odd",),
+    "scheme=deep_inversion": (
+        "scheme.images=64",
+        "scheme.batch_size=32",
+        "scheme.iterations=20",
+    ),
+    "scheme=domain_shift": ("scheme.transfer=pictures",),
+    "scheme=mutual": ("scheme.peers=[resnet8,resnet14]", "loss=attention"),
+    "scheme=progressive": ("scheme.epochs=1",),
+    "scheme=teachers": ("scheme.others=[resnet8]", "loss=attention"),
 }
 # Where the training is that the cut falls into, where that is not the student's folder.
 FOLDERS: dict[str, str] = {
-    "mutual": "cohort",
+    "scheme=mutual": "cohort",
 }
 
+CHOICES = [*(f"loss={name}" for name in LOSSES), *(f"scheme={name}" for name in SCHEMES)]
 Main = Callable[..., tuple[int, Path]]
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One output root for all, so that the teacher is trained once; with a folder of pictures."""
-    made = tmp_path_factory.mktemp("schemes")
+    made = tmp_path_factory.mktemp("methods")
     (made / "pictures").mkdir()
     random = np.random.default_rng(0)
     for at in range(96):
@@ -82,14 +93,12 @@ def result(folder: Path) -> dict:
     }
 
 
-@pytest.mark.parametrize("name", sorted(SCHEMES))
-def test_a_run_learns_and_goes_on_exactly_after_it_was_cut_off(
-    name: str, command: Main, root: Path
-) -> None:
-    words = (f"scheme={name}", *WORDS.get(name, ()), *COMMON)
+@pytest.mark.parametrize("choice", CHOICES)
+def test_a_run_learns_and_goes_on_exactly_after_it_was_cut_off(choice: str, command: Main) -> None:
+    name, words = choice.replace("=", "-"), (choice, *WORDS.get(choice, ()), *COMMON)
     status, whole = command(f"{name}-whole", *words, f"name={name}-whole")
     assert status == 0
-    measured = whole / FOLDERS.get(name, "student") / "metrics.jsonl"
+    measured = whole / FOLDERS.get(choice, "student") / "metrics.jsonl"
     trained = [
         record
         for record in map(json.loads, measured.read_text().splitlines())
