@@ -109,7 +109,7 @@ def _figures(screen: Screen, name: str) -> None:
         if number:
             screen.say("")
         screen.show(Padding(Text(table["title"], style="italic"), (0, 0, 0, 2)))
-        screen.show(Padding(_beside(table, name), (0, 0, 0, 2)))
+        screen.show(Padding(_beside(table, name), (0, 0, 0, 1)))
         told = [f"source: {table['source']}", f"recipe: {table['recipe']}", *table["notes"]]
         _items(screen, [*told, *filter(None, [table.get("remarks", {}).get(name)])])
 
