@@ -20,6 +20,7 @@ Verbs:
   kdrun layers model=resnet20 dataset=cifar10                   paths, shapes and roles of a network
   kdrun list runs FOLDER                    the runs below a folder: status and figures
   kdrun show RUN                            a run's table, once more; of a sweep, a line a run
+  kdrun show loss=dkd                       formula, needs, defaults, published figures; or scheme=
   kdrun resume RUN                          go on with a run that was interrupted or killed
 
 Ctrl-C leaves a run that can be resumed. Every run writes outputs/DATE/TIME-NAME/ with its config,

@@ -51,9 +51,13 @@ def list_parts(words: Sequence[str], screen: Screen) -> int:
 
 
 def show_run(words: Sequence[str], screen: Screen) -> int:
-    """`kdrun show RUN`: its table and how it came about."""
+    """`kdrun show RUN`: its table and how it came about; `kdrun show loss=NAME`: its card."""
+    from kdrun.cards import is_part, show_part
     from kdrun.compare.table import results_table
 
+    if len(words) == 1 and is_part(words[0]):
+        show_part(words[0], screen)
+        return 0
     if len(words) == 1 and not RunFolder(Path(words[0])).is_run and find_runs(Path(words[0])):
         _list_runs(screen, Path(words[0]))
         return 0

@@ -15,7 +15,7 @@ ROWS = [
     ["__main__"],
     ["cli"],
     ["verbs", "layers", "launch"],
-    ["words", "help", "plan_report", "preflight"],
+    ["cards", "words", "help", "plan_report", "preflight"],
     ["command", "unknown", "config_files", "concept_maps", "fitting"],
     ["choices"],
     ["checks", "runner"],
@@ -29,6 +29,7 @@ ROW = {part: number for number, row in enumerate(ROWS) for part in row}
 LIGHT = [
     "cli",
     "help",
+    "cards",
     "choices",
     "words",
     "verbs",

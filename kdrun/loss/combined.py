@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Unpack
+from typing import Annotated, Any, Unpack
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from kdrun.core.types import (
@@ -20,6 +21,7 @@ from kdrun.loss.base import Loss, nested
 from kdrun.loss.build import build_loss
 from kdrun.loss.method import Method, Shares
 
+Terms = Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
 _BETWEEN = "/"  # a part's key and its own name for a tap, a phase, a term
 
 
@@ -30,7 +32,7 @@ class Combined(Method):
     phases of the parts come one after the other, each with its part alone.
     """
 
-    def __init__(self, terms: dict[str, dict[str, Any]], **shares: Unpack[Shares]) -> None:
+    def __init__(self, terms: Terms, **shares: Unpack[Shares]) -> None:
         super().__init__(**shares)
         self.parts = nn.ModuleDict(
             {key: build_loss({"name": key, **node}) for key, node in terms.items()}

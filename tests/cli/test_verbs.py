@@ -64,6 +64,11 @@ def loaded_by(*words: str, **environment: str) -> list[str]:
     return done.stdout.splitlines()[-1].split()
 
 
+@pytest.mark.parametrize("word", ["loss=dkd", "scheme=dafl"])
+def test_a_card_is_shown_without_torch(word: str) -> None:
+    assert not {"torch", "torchvision", "sklearn", "scipy"} & set(loaded_by("show", word))
+
+
 @pytest.mark.parametrize("word", ["--help", "-h", "help", "--version", "-V"])
 def test_help_and_version_load_nothing_large(word: str) -> None:
     assert loaded_by(word) == []
