@@ -22,6 +22,7 @@ from kdrun.model.vision import load_pretrained
 from kdrun.scheme import make_scheme
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.base import MAIN
+from kdrun.stage.invert import Invert
 from kdrun.stage.seats import seat_student, seat_teachers
 from kdrun.stage.state_dict import fill, read_checkpoint
 from kdrun.stage.take import artefact_folder, load_teacher
@@ -231,6 +232,8 @@ def _together(
             if isinstance(stage, Train):
                 own = datasets[stage.place.data]
                 faults += collect(partial(_join, stage, built, own), "loss")
+            if isinstance(stage, Invert):
+                faults += collect(partial(stage.check, built[stage.role]), "teacher")
     if {"recipe", "output_root", "controls"} <= sound:
         faults += _space(config, built)
     return faults

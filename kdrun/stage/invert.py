@@ -71,6 +71,14 @@ class Invert:
     def network(self) -> Network:
         return self.teacher.network
 
+    def check(self, network: nn.Module) -> None:
+        """Whether images can be made from such a network.
+
+        Raises:
+            UserError: it has no batch norms.
+        """
+        Norms(network).close()
+
     def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
         return {
             "stage": "invert",

@@ -3,6 +3,7 @@
 import math
 from copy import deepcopy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from torch import nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
+from kdrun.dataset.data import Data
 from kdrun.loss.build import build_loss
 from kdrun.loss.data_free import DAFL, DataFree, divergence
+from kdrun.stage.invert import Inversion, Norms, objective, to_bytes
 
 INFO = DataInfo(("a", "b", "c"), 2, (6, 5), 30)
 KD = {"name": "kd", "alpha": 0.5, "temperature": 2.0}
@@ -164,3 +167,72 @@ def test_mixed_precision_batches_stay_what_they_are():
     loss, _, _ = made("zskt", student_steps=1)
     given = replace(batch(0.0), inputs=torch.zeros(8, 2, 6, 5, dtype=torch.bfloat16))
     assert loss.prepare(given, at(0)).inputs.dtype is torch.bfloat16
+
+
+def image_data() -> Data:
+    """Three classes of 6x5 pixels with two channels, of another mean and spread each."""
+    return SimpleNamespace(mean=(0.2, 0.6), std=(0.3, 0.1), info=INFO)
+
+
+def test_the_inversions_objective_is_its_equation():
+    torch.manual_seed(2)
+    images, logits = torch.randn(3, 2, 4, 3), torch.randn(3, 3)
+    labels, norms = torch.tensor([0, 2, 1]), torch.tensor(1.5)
+    how = Inversion(3, 3, 1, rate=0.1, norms=2.0, smoothness=0.5, size=0.25)
+    sure = 0.0
+    for row, label in zip(logits.double().tolist(), labels.tolist(), strict=True):
+        sure -= row[label] - math.log(sum(math.exp(value) for value in row))
+    x = images.double().tolist()
+    places = [(y, c) for y in range(4) for c in range(3)]
+    variation = 0.0
+    for dy, dx in ((0, 1), (1, 0), (1, -1), (1, 1)):
+        squares = [
+            (x[b][k][y][c] - x[b][k][y + dy][c + dx]) ** 2
+            for b in range(3)
+            for k in range(2)
+            for y, c in places
+            if y + dy < 4 and 0 <= c + dx < 3
+        ]
+        variation += math.sqrt(sum(squares))
+    size = math.sqrt(sum(v**2 for v in images.double().flatten().tolist()))
+    expected = sure / 3 + 2 * 1.5 + 0.5 * variation + 0.25 * size
+    assert objective(logits, labels, images, norms, how).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_norms_measure_how_far_a_batch_is_from_what_they_remember():
+    network = Net(4).eval()
+    norm = network.body[1]
+    norm.running_mean.copy_(torch.linspace(-1, 1, 4))
+    norm.running_var.copy_(torch.linspace(0.5, 2, 4))
+    watched, images = Norms(network), torch.randn(5, 2, 6, 5)
+    network(images)
+    seen = network.body[0](images).double().transpose(0, 1).flatten(1).tolist()
+    means = [sum(row) / len(row) for row in seen]
+    spreads = [
+        sum((v - m) ** 2 for v in row) / len(row) for row, m in zip(seen, means, strict=True)
+    ]
+    far = math.dist(means, norm.running_mean.tolist()) + math.dist(
+        spreads, norm.running_var.tolist()
+    )
+    assert watched.distance().item() == pytest.approx(far, rel=1e-5)
+    watched.close()
+
+
+def test_a_network_without_batch_norms_remembers_nothing():
+    with pytest.raises(UserError, match="the teacher has none"):
+        Norms(nn.Linear(2, 2))
+
+
+def test_images_are_stored_as_a_dataset_has_them():
+    data = image_data()
+    pixels = torch.randint(0, 256, (3, 6, 5, 2), dtype=torch.uint8)
+    mean, std = (torch.tensor(each) for each in (data.mean, data.std))
+    normal = ((pixels / 255 - mean) / std).permute(0, 3, 1, 2)
+    assert torch.equal(to_bytes(normal, data), pixels)
+    assert to_bytes(torch.full((1, 2, 1, 1), 1e9), data).flatten().tolist() == [255, 255]
+
+
+def test_a_teacher_without_batch_norms_is_refused_before_the_start(refused):
+    said = refused("scheme=deep_inversion", "teacher=mlp")
+    assert said.startswith("teacher: images are made from what batch norms remember")
+    assert "scheme=dafl" in said
