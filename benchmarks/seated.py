@@ -79,12 +79,12 @@ def seat_losses(plan: Plan, asked: Mapping[str, tuple[Node, bool]]) -> dict[str,
         loss = build_loss(node)
         phases = loss.phases()[:-1] if first else loss.phases()[-1:]
         if phases:
-            own = loss.student(plan.config.student.node, plan.config.teacher.node)
-            waiting[row] = loss, phases[0], pupils.seat(own, loss.taps().student)
+            node = loss.student(plan.config.student.node, plan.config.teacher.node)
+            own = pupils.seat(node, loss.taps().student)
             other = teacher.seat(plan.config.teacher.node, loss.taps().teacher)
             info = replace(plan.data.info, train_size=BANK)
-            loss.bind(waiting[row][2].shapes, other.shapes if loss.uses_teacher else None, info)
-            waiting[row] += (other,)
+            loss.bind(own.shapes, other.shapes if loss.uses_teacher else None, info)
+            waiting[row] = loss, phases[0], own, other
     return {
         row: _seated(loss, phase, pupils.answer(own, phase), teacher.answer(other, None), batch)
         for row, (loss, phase, own, other) in waiting.items()

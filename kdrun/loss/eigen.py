@@ -77,7 +77,7 @@ def _spread(basis: Tensor) -> Tensor:
     products.diagonal(dim1=1, dim2=2).add_(_LEAST)
     upper = torch.linalg.cholesky_ex(products)[0].mT
     found = torch.linalg.solve_triangular(upper, wide, upper=True, left=False)
-    return torch.nn.functional.normalize(found, dim=1).to(basis)
+    return found.to(basis)
 
 
 def _start(size: int, block: int) -> Tensor:

@@ -50,21 +50,10 @@ class VID(Method):
         for pair, mean, spread in zip(self.joined, self.means, self.spreads, strict=True):
             own, other = aligned(student.taps[pair.student], teacher.taps[pair.teacher])
             # Squares are averaged over samples and pixels first: the variance is a channel's.
-            error = (_pixels(mean, own).to(other.dtype) - other).square().mean(dim=(0, 2, 3))
+            error = (mean(own).to(other.dtype) - other).square().mean(dim=(0, 2, 3))
             variance = F.softplus(spread) + _LEAST
             found.append((error / variance + variance.log()).mean() / 2)
         return {"vid": torch.stack(found).sum()}
-
-
-def _pixels(layers: nn.Module, maps: Tensor) -> Tensor:
-    """What 1x1 convolutions give of maps (B, C, H, W), by one product of matrices each."""
-    rows = maps.permute(0, 2, 3, 1)
-    for layer in layers.children():
-        if isinstance(layer, nn.Conv2d):
-            rows = F.linear(rows, layer.weight.flatten(1))
-        else:
-            rows = layer(rows)
-    return rows.permute(0, 3, 1, 2)
 
 
 def _mean(channels: int, wanted: int) -> nn.Module:
