@@ -73,8 +73,8 @@ def make_lesson(subject: Subject, stage: str = "distill") -> Lesson:
     role = "teacher" if stage == "teacher" else "student"
     student = deepcopy(getattr(subject, role)).requires_grad_(True)
     teacher = subject.freeze_teacher()[0] if loss.uses_teacher else None
-    other = TapShapes({}, teacher) if teacher is not None else None
-    loss.bind(TapShapes({}, student), other, data.info)
+    other = TapShapes({}, teacher, {}) if teacher is not None else None
+    loss.bind(TapShapes({}, student, {}), other, data.info)
     name = getattr(config, role).name
     return Lesson(stage, name, student, teacher, loss, data, config.recipe)
 

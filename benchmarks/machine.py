@@ -17,7 +17,8 @@ def describe_machine(device: torch.device = torch.device("cpu")) -> str:  # noqa
     """Processor or GPU, versions, threads, and how busy the machine was before."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     lines = [
-        f"processor: {_processor()} ({os.cpu_count()} cores), {', '.join(_features()) or 'unknown'}"
+        f"processor: {name_processor()} ({os.cpu_count()} cores), "
+        f"{', '.join(_features()) or 'unknown'}"
         f"; torch uses {torch.backends.cpu.get_cpu_capability()}",
         f"versions: Python {platform.python_version()}, torch {torch.__version__}, torchvision"
         f" {version('torchvision')}, Pillow {version('pillow')}, {sys.platform}",
@@ -33,7 +34,8 @@ def has_half_units() -> bool:
     return any(feature in _HALF for feature in _features())
 
 
-def _processor() -> str:
+def name_processor() -> str:
+    """Its model, as the system says."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 

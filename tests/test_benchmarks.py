@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 
@@ -78,3 +79,19 @@ def test_a_benchmark_prints_all_rows(
     output = run(module, *words)
     assert output.startswith(("processor: ", "GPU: "))
     assert rows(output) == expected
+
+
+def test_losses_are_timed_and_written_with_their_first_phases(tmp_path: Path) -> None:
+    file = tmp_path / "cost.yaml"
+    small = ("--rounds=1", "--batch-size=2", "--only", "attention", "fsp", "--literal")
+    output = run("losses", *small, "--write", str(file))
+    assert rows(output) == [
+        *("loss", "attention", "attention, literal"),
+        *("fsp", "fsp, first phase", "fsp, first phase, literal", "kd"),
+    ]
+    cost = yaml.safe_load(file.read_text())
+    assert list(cost) == ["measured", "milliseconds", "first_phase"]
+    assert list(cost["milliseconds"]) == ["attention", "fsp", "kd"]
+    assert list(cost["first_phase"]) == ["fsp"]
+    assert min(cost["milliseconds"].values()) > 0
+    assert "2 threads, torch" in cost["measured"]

@@ -2,6 +2,7 @@
 
 from typing import Unpack
 
+import torch
 import torch.nn.functional as F
 from pydantic import PositiveFloat
 from torch import Tensor
@@ -47,5 +48,7 @@ class Attention(Method):
 
     def _map(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> unit vectors (B, H W)."""
-        squares = features.square() if self.power == 2 else features.abs().pow(self.power)
-        return F.normalize(squares.mean(dim=1).flatten(1))
+        if self.power == 2:  # as a norm, which keeps no squares of whole maps for the backward pass
+            norms = torch.linalg.vector_norm(features, dim=1)
+            return F.normalize((norms.square() / features.shape[1]).flatten(1))
+        return F.normalize(features.abs().pow(self.power).mean(dim=1).flatten(1))

@@ -1,0 +1,141 @@
+"""Losses bound to two real networks, with a step's activations at hand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor, nn
+
+from kdrun.core.config import Network, Node
+from kdrun.core.device import place_network
+from kdrun.core.taps import Tapped
+from kdrun.core.types import Batch, Output, Phase, Progress
+from kdrun.loss.base import Loss
+from kdrun.loss.build import build_loss
+from kdrun.loss.method import Method
+from kdrun.loss.staged import FIRST
+from kdrun.runner import Plan
+from kdrun.stage.train import Seat, build_network, seat
+
+BANK = 50_000  # samples in the memory of the losses that have one, as in CIFAR
+_EPOCHS, _STEPS = 240, 781  # of the run whose last step is timed: every weight has risen
+
+
+@dataclass(frozen=True)
+class Seated:
+    """A loss in one of its phases, and what both networks answered to a batch.
+
+    Attributes:
+        loss: bound, with gradients where the phase trains its parameters.
+        student: detached copies, with gradients where the phase trains the student.
+        teacher: without a graph, if the loss reads one.
+        batch: the images and labels.
+        at: the last step of the phase.
+    """
+
+    loss: Loss
+    student: Output
+    teacher: Output | None
+    batch: Batch
+    at: Progress
+
+    def step(self) -> Tensor:
+        """Forward and backward of the loss alone; its value."""
+        terms = self.loss(self.student, self.teacher, self.batch, self.at)
+        total = torch.stack(list(terms.values())).sum()
+        total.backward()
+        self.forget()
+        return total.detach()
+
+    def own_terms(self) -> Mapping[str, Tensor]:
+        """The loss's terms of its own, as they count in this phase but without their weight."""
+        if self.teacher is None or not isinstance(self.loss, Method):
+            return {}
+        if self.at.phase == FIRST:
+            return self.loss(self.student, self.teacher, self.batch, self.at)
+        return self.loss.terms(self.student, self.teacher, self.batch, self.at)
+
+    def forget(self) -> None:
+        """Drop all gradients."""
+        self.loss.zero_grad(set_to_none=True)
+        for tensor in (self.student.logits, *self.student.taps.values()):
+            tensor.grad = None
+
+
+def seat_losses(plan: Plan, asked: Mapping[str, tuple[Node, bool]]) -> dict[str, Seated]:
+    """Losses on the plan's networks, under their rows; each network answers one batch, once.
+
+    Args:
+        plan: its teacher and student, batch size and data.
+        asked: row -> a loss's node, and whether its first phase is meant rather than the main one;
+            a row whose loss has none is left out.
+    """
+    torch.manual_seed(plan.config.seed)
+    batch = next(iter(plan.data.train.batches(plan.config.recipe.batch_size)))
+    pupils, teacher = Asked(plan, "student", batch), Asked(plan, "teacher", batch)
+    waiting = {}
+    for row, (node, first) in asked.items():
+        loss = build_loss(node)
+        phases = loss.phases()[:-1] if first else loss.phases()[-1:]
+        if phases:
+            node = loss.student(plan.config.student.node, plan.config.teacher.node)
+            own = pupils.seat(node, loss.taps().student)
+            other = teacher.seat(plan.config.teacher.node, loss.taps().teacher)
+            info = replace(plan.data.info, train_size=BANK)
+            loss.bind(own.shapes, other.shapes if loss.uses_teacher else None, info)
+            waiting[row] = loss, phases[0], own, other
+    return {
+        row: _seated(loss, phase, pupils.answer(own, phase), teacher.answer(other, None), batch)
+        for row, (loss, phase, own, other) in waiting.items()
+    }
+
+
+class Asked:
+    """Networks of one role, built when first asked for, and what they answer in training."""
+
+    def __init__(self, plan: Plan, role: str, batch: Batch) -> None:
+        self.plan, self.role, self.batch = plan, role, batch
+        self.networks: dict[str, nn.Module] = {}
+        self.places: dict[nn.Module, set[str]] = {}
+        self.answers: dict[nn.Module, Output] = {}
+
+    def seat(self, node: Node, request: Mapping[str, str]) -> Seat:
+        """Where a loss reads the network of this node."""
+        plan = self.plan
+        key = repr(node)
+        if key not in self.networks:
+            self.networks[key] = build_network(node, plan.data, plan.config.seed, self.role)
+        network = self.networks[key]
+        config = Network.model_validate({**node, "taps": plan.config.student.taps.model_dump()})
+        found = seat(self.role, config, network, request, plan.data)
+        self.places.setdefault(network, set()).update(found.places.values())
+        return found
+
+    def answer(self, seated: Seat, phase: Phase | None) -> Output:
+        """The taps of a seat, with gradients where a phase trains the student."""
+        network = seated.shapes.network
+        if network not in self.answers:
+            self.answers[network] = self._answer(network)
+        whole = self.answers[network]
+        learns = phase is not None and any(glob.startswith("student.") for glob in phase.trains)
+        taps = {name: whole.taps[place] for name, place in seated.places.items()}
+        copies = {name: tap.detach().requires_grad_(learns) for name, tap in taps.items()}
+        return Output(whole.logits.detach().requires_grad_(learns), copies)
+
+    def _answer(self, network: nn.Module) -> Output:
+        place_network(network, self.plan.hardware.device).train(self.role == "student")
+        tapped = Tapped(network, {place: place for place in sorted(self.places[network])})
+        try:
+            with torch.no_grad():
+                return tapped(self.batch.inputs)
+        finally:
+            tapped.close()
+
+
+def _seated(loss: Loss, phase: Phase, student: Output, teacher: Output, batch: Batch) -> Seated:
+    for name, parameter in loss.named_parameters():
+        parameter.requires_grad_(any(fnmatchcase(f"loss.{name}", glob) for glob in phase.trains))
+    epochs = phase.epochs or _EPOCHS
+    at = Progress(phase.name, epochs - 1, epochs, epochs * _STEPS - 1, epochs * _STEPS)
+    return Seated(loss.train(), student, teacher if loss.uses_teacher else None, batch, at)
