@@ -8,13 +8,14 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import flat, grid_shape
-from kdrun.loss.method import Method, Shares
-from kdrun.loss.pairs import Pairs, join, request, told
+from kdrun.core.types import Batch, Output, Progress
+from kdrun.loss.adapters import flat
+from kdrun.loss.method import Shares
+from kdrun.loss.paired import Paired
+from kdrun.loss.pairs import Pairs
 
 
-class Adversarial(Method):
+class Adversarial(Paired):
     """Xu, Hsu, Huang 2018 (arXiv:1709.00513), on features, in one step by gradient reversal.
 
     -1/2 mean_b [log D(f_t) + log(1 - D(r(f_s)))], summed over pairs, where f are features averaged
@@ -29,30 +30,22 @@ class Adversarial(Method):
         pairs: `auto` for the embeddings, or module paths.
     """
 
+    auto = "embedding"
+
     def __init__(
         self, width: PositiveInt, reversal: NonNegativeFloat, pairs: Pairs, **shares: Unpack[Shares]
     ) -> None:
-        super().__init__(**shares)
-        self.width, self.reversal, self.pairs = width, reversal, pairs
+        super().__init__(pairs, **shares)
+        self.width, self.reversal = width, reversal
 
-    def taps(self) -> TapRequest:
-        return request(self.pairs, auto="embedding")
-
-    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
-        widths = [
-            (grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1])
-            for pair in self.joined
-        ]
+    def build(self) -> None:
+        widths = self.channels()
         self.adapters = nn.ModuleList(
             nn.Identity() if own == other else nn.Linear(own, other) for own, other in widths
         )
         self.discriminators = nn.ModuleList(
             _discriminator(other, self.width) for _, other in widths
         )
-
-    def notes(self) -> list[str]:
-        return [told(self.joined)]
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress

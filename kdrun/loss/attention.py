@@ -7,13 +7,14 @@ import torch.nn.functional as F
 from pydantic import PositiveFloat
 from torch import Tensor
 
-from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
+from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import aligned
-from kdrun.loss.method import Method, Shares
-from kdrun.loss.pairs import Pairs, join, request, told
+from kdrun.loss.method import Shares
+from kdrun.loss.paired import Paired
+from kdrun.loss.pairs import Pairs
 
 
-class Attention(Method):
+class Attention(Paired):
     """Zagoruyko and Komodakis 2017 (arXiv:1612.03928), section 3.1, as its published code has it.
 
     Sum over pairs of mean_bi (Q(F_s) / |Q(F_s)| - Q(F_t) / |Q(F_t)|)^2, where Q is the mean over
@@ -22,17 +23,8 @@ class Attention(Method):
     """
 
     def __init__(self, power: PositiveFloat, pairs: Pairs, **shares: Unpack[Shares]) -> None:
-        super().__init__(**shares)
-        self.power, self.pairs = power, pairs
-
-    def taps(self) -> TapRequest:
-        return request(self.pairs, auto="stages[*]")
-
-    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
-
-    def notes(self) -> list[str]:
-        return [told(self.joined)]
+        super().__init__(pairs, **shares)
+        self.power = power
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress

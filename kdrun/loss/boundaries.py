@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from pydantic import NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
 
-from kdrun.core.types import DataInfo, Output, TapRequest, TapShapes
-from kdrun.loss.adapters import aligned, channel_adapter, grid_shape
+from kdrun.core.types import Output
+from kdrun.loss.adapters import aligned, channel_adapter
 from kdrun.loss.base import widen
 from kdrun.loss.method import Shares
-from kdrun.loss.pairs import Pairs, join, request, told
+from kdrun.loss.pairs import Pairs
 from kdrun.loss.staged import Staged
 
 _SCALE = 3 / 1000  # of the authors' code, so that rates of usual size train it
@@ -25,6 +25,8 @@ class Boundaries(Staged):
     values before the activation; an adapter brings the student's channels to the teacher's.
     """
 
+    auto = "stages[*]:pre"
+
     def __init__(
         self,
         pairs: Pairs,
@@ -32,25 +34,14 @@ class Boundaries(Staged):
         first_epochs: NonNegativeInt,
         **shares: Unpack[Shares],
     ) -> None:
-        super().__init__(first_epochs, **shares)
-        self.pairs, self.margin = pairs, margin
+        super().__init__(first_epochs, pairs, **shares)
+        self.margin = margin
 
-    def taps(self) -> TapRequest:
-        return request(self.pairs, auto="stages[*]:pre")
-
-    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
-        channels = [
-            (grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1])
-            for pair in self.joined
-        ]
+    def build(self) -> None:
         self.adapters = nn.ModuleList(
             nn.Identity() if own == other else channel_adapter(own, other)
-            for own, other in channels
+            for own, other in self.channels()
         )
-
-    def notes(self) -> list[str]:
-        return [told(self.joined)]
 
     def own(self, student: Output, teacher: Output) -> dict[str, Tensor]:
         found = []

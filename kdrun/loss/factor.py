@@ -8,18 +8,19 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import as_grid, grid_shape, to_smaller_grid
+from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
+from kdrun.loss.adapters import as_grid, to_smaller_grid
 from kdrun.loss.base import widen
-from kdrun.loss.method import Method, Shares
-from kdrun.loss.pairs import Pair, Pairs, join, request, told
+from kdrun.loss.method import Shares
+from kdrun.loss.paired import Paired
+from kdrun.loss.pairs import Pair, Pairs
 
 _FIRST = "paraphraser"
 _SLOPE = 0.1  # of the leaky ReLUs
 Rate = Annotated[float, Field(gt=0, le=1)]
 
 
-class Factor(Method):
+class Factor(Paired):
     """Kim, Park, Kwak 2018 (arXiv:1802.04977), equations 1 to 3.
 
     First phase: a paraphraser learns to restore the teacher's maps from factors with `rate` times
@@ -27,32 +28,26 @@ class Factor(Method):
     with the student: mean |v_s / |v_s|_2 - v_t / |v_t|_2| over a sample's flattened factors v.
     """
 
+    auto = "stages[-1]"
+
     def __init__(
         self, pairs: Pairs, rate: Rate, first_epochs: PositiveInt, **shares: Unpack[Shares]
     ) -> None:
-        super().__init__(**shares)
-        self.pairs, self.rate, self.first_epochs = pairs, rate, first_epochs
-
-    def taps(self) -> TapRequest:
-        return request(self.pairs, auto="stages[-1]")
+        super().__init__(pairs, **shares)
+        self.rate, self.first_epochs = rate, first_epochs
 
     def phases(self) -> tuple[Phase, ...]:
         first = Phase(_FIRST, epochs=self.first_epochs, trains=("loss.paraphraser.*",))
         return (first, Phase(MAIN.name, trains=("student.*", "loss.translator.*")))
 
-    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
+    def build(self) -> None:
         self.paraphraser, self.translator = nn.ModuleList(), nn.ModuleList()
-        for pair in self.joined:
-            own, other = grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1]
+        for own, other in self.channels():
             factors = max(1, int(other * self.rate))
             self.paraphraser.append(
                 nn.ModuleList([_encoder(other, factors, norm=False), _decoder(factors, other)])
             )
             self.translator.append(_encoder(own, factors, norm=True))
-
-    def notes(self) -> list[str]:
-        return [told(self.joined)]
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress

@@ -8,11 +8,11 @@ from pydantic import NonNegativeInt
 from torch import Tensor
 
 from kdrun.core.errors import UserError
-from kdrun.core.types import DataInfo, Output, TapRequest, TapShapes
+from kdrun.core.types import Output
 from kdrun.loss.adapters import as_grid, grid_shape, to_smaller_grid
 from kdrun.loss.base import widen
 from kdrun.loss.method import Shares
-from kdrun.loss.pairs import Pair, Pairs, join, request, told
+from kdrun.loss.pairs import Pair, Pairs
 from kdrun.loss.staged import Staged
 
 
@@ -26,14 +26,9 @@ class Flow(Staged):
     def __init__(
         self, pairs: Pairs, first_epochs: NonNegativeInt, **shares: Unpack[Shares]
     ) -> None:
-        super().__init__(first_epochs, **shares)
-        self.pairs = pairs
+        super().__init__(first_epochs, pairs, **shares)
 
-    def taps(self) -> TapRequest:
-        return request(self.pairs, auto="stages[*]")
-
-    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
+    def build(self) -> None:
         if len(self.joined) < 2:
             raise UserError(
                 f"fsp needs 2 places in a row, and there is only {self.joined[0].where}.",
@@ -41,9 +36,6 @@ class Flow(Staged):
             )
         for pair in self.joined:
             _require_equal_channels(pair)
-
-    def notes(self) -> list[str]:
-        return [told(self.joined)]
 
     def own(self, student: Output, teacher: Output) -> dict[str, Tensor]:
         distances = [

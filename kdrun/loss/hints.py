@@ -7,10 +7,11 @@ import torch.nn.functional as F
 from pydantic import NonNegativeInt
 from torch import Tensor, nn
 
-from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import aligned, channel_adapter, flat, grid_shape
-from kdrun.loss.method import Method, Shares
-from kdrun.loss.pairs import Pairs, join, request, told
+from kdrun.core.types import Batch, Output, Progress
+from kdrun.loss.adapters import aligned, channel_adapter, flat
+from kdrun.loss.method import Shares
+from kdrun.loss.paired import Paired
+from kdrun.loss.pairs import Pairs
 from kdrun.loss.staged import Staged
 
 
@@ -22,24 +23,17 @@ class FitNet(Staged):
     the soft targets. Without, as in the common code, the term is added to these.
     """
 
+    auto = "stages[1]"
+
     def __init__(
         self, first_epochs: NonNegativeInt, pairs: Pairs, **shares: Unpack[Shares]
     ) -> None:
-        super().__init__(first_epochs, **shares)
-        self.pairs = pairs
+        super().__init__(first_epochs, pairs, **shares)
 
-    def taps(self) -> TapRequest:
-        return request(self.pairs, auto="stages[1]")
-
-    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
+    def build(self) -> None:
         self.regressors = nn.ModuleList(
-            channel_adapter(grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1])
-            for pair in self.joined
+            channel_adapter(own, other) for own, other in self.channels()
         )
-
-    def notes(self) -> list[str]:
-        return [told(self.joined)]
 
     def own(self, student: Output, teacher: Output) -> dict[str, Tensor]:
         distances = []
@@ -49,32 +43,20 @@ class FitNet(Staged):
         return {"fitnet": torch.stack(distances).sum()}
 
 
-class Cosine(Method):
+class Cosine(Paired):
     """mean_i (1 - cos(r(f_s,i), f_t,i)) of embeddings, as DistilBERT has it (arXiv:1910.01108).
 
     r is a linear map where the widths differ, and nothing where they agree. Maps are averaged
     over their pixels.
     """
 
-    def __init__(self, pairs: Pairs, **shares: Unpack[Shares]) -> None:
-        super().__init__(**shares)
-        self.pairs = pairs
+    auto = "embedding"
 
-    def taps(self) -> TapRequest:
-        return request(self.pairs, auto="embedding")
-
-    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
-        widths = [
-            (grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1])
-            for pair in self.joined
-        ]
+    def build(self) -> None:
         self.adapters = nn.ModuleList(
-            nn.Identity() if own == other else nn.Linear(own, other) for own, other in widths
+            nn.Identity() if own == other else nn.Linear(own, other)
+            for own, other in self.channels()
         )
-
-    def notes(self) -> list[str]:
-        return [told(self.joined)]
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress

@@ -8,15 +8,16 @@ import torch.nn.functional as F
 from pydantic import PositiveFloat
 from torch import Tensor, nn
 
-from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import aligned, grid_shape
-from kdrun.loss.method import Method, Shares
-from kdrun.loss.pairs import Pairs, join, request, told
+from kdrun.core.types import Batch, Output, Progress
+from kdrun.loss.adapters import aligned
+from kdrun.loss.method import Shares
+from kdrun.loss.paired import Paired
+from kdrun.loss.pairs import Pairs
 
 _LEAST = 1e-5  # variance
 
 
-class VID(Method):
+class VID(Paired):
     """Ahn et al. 2019 (arXiv:1904.05835), equation 5, without its constant.
 
     Sum over pairs of mean 1/2 [(mu(F_s) - F_t)^2 / v_c + log v_c]: the log-likelihood of the
@@ -25,23 +26,15 @@ class VID(Method):
     """
 
     def __init__(self, variance: PositiveFloat, pairs: Pairs, **shares: Unpack[Shares]) -> None:
-        super().__init__(**shares)
-        self.variance, self.pairs = variance, pairs
+        super().__init__(pairs, **shares)
+        self.variance = variance
 
-    def taps(self) -> TapRequest:
-        return request(self.pairs, auto="stages[*]")
-
-    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
+    def build(self) -> None:
         self.means, self.spreads = nn.ModuleList(), nn.ParameterList()
         start = log(expm1(max(self.variance - _LEAST, _LEAST)))
-        for pair in self.joined:
-            own, other = grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1]
+        for own, other in self.channels():
             self.means.append(_mean(own, other))
             self.spreads.append(nn.Parameter(torch.full((other,), start)))
-
-    def notes(self) -> list[str]:
-        return [told(self.joined)]
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress

@@ -5,20 +5,23 @@ from typing import Literal, Unpack
 import torch
 from torch import Tensor, nn
 
-from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import aligned, grid_shape
+from kdrun.core.types import Batch, Output, Progress
+from kdrun.loss.adapters import aligned
 from kdrun.loss.base import Share
-from kdrun.loss.method import Method, Shares
-from kdrun.loss.pairs import Pairs, join, request, told
+from kdrun.loss.method import Shares
+from kdrun.loss.paired import Paired
+from kdrun.loss.pairs import Pairs
 
 
-class MGD(Method):
+class MGD(Paired):
     """Yang et al. 2022 (arXiv:2205.01529), equations 3 to 5: |G(r(F_s) * M) - F_t|^2 / B.
 
     A sum of squares over maps, divided by the samples. M drops a share of the channels or of the
     pixels at random, r is a 1x1 convolution where channels differ, G a 3x3 convolution, a ReLU and
     another 3x3 convolution.
     """
+
+    auto = "stages[-1]"
 
     def __init__(
         self,
@@ -27,17 +30,12 @@ class MGD(Method):
         pairs: Pairs,
         **shares: Unpack[Shares],
     ) -> None:
-        super().__init__(**shares)
-        self.drop, self.masked, self.pairs = drop, masked, pairs
+        super().__init__(pairs, **shares)
+        self.drop, self.masked = drop, masked
 
-    def taps(self) -> TapRequest:
-        return request(self.pairs, auto="stages[-1]")
-
-    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
+    def build(self) -> None:
         self.adapters, self.generators = nn.ModuleList(), nn.ModuleList()
-        for pair in self.joined:
-            own, other = grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1]
+        for own, other in self.channels():
             self.adapters.append(nn.Identity() if own == other else nn.Conv2d(own, other, 1))
             self.generators.append(
                 nn.Sequential(
@@ -46,9 +44,6 @@ class MGD(Method):
                     nn.Conv2d(other, other, kernel_size=3, padding=1),
                 )
             )
-
-    def notes(self) -> list[str]:
-        return [told(self.joined)]
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress

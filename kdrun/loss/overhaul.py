@@ -1,22 +1,20 @@
 """Responses before the activation, where what the teacher rejects need only be low enough."""
 
 from math import pi, sqrt
-from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
+from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.adapters import aligned, channel_adapter, grid_shape
 from kdrun.loss.base import widen
-from kdrun.loss.method import Method, Shares
-from kdrun.loss.pairs import Pairs, join, request, told
+from kdrun.loss.paired import Paired
 
 _NORMS = nn.BatchNorm1d | nn.BatchNorm2d
 _RARE = 0.001  # share of negative responses below which the margin is 3 deviations
 
 
-class Overhaul(Method):
+class Overhaul(Paired):
     """Heo et al. 2019 (arXiv:1904.01866), equations 2 to 5, as in the authors' code.
 
     sum_l 2^(l - L) (1 / B) sum_i d_i over places l = 1..L and all neurons i of a place, with
@@ -25,17 +23,11 @@ class Overhaul(Method):
     makes; without such a norm, of the batch. s is adapted to the teacher's channels.
     """
 
-    def __init__(self, pairs: Pairs, **shares: Unpack[Shares]) -> None:
-        super().__init__(**shares)
-        self.pairs = pairs
-
-    def taps(self) -> TapRequest:
-        return request(self.pairs, auto="stages[*]:pre")
+    auto = "stages[*]:pre"
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
-        self.adapters = nn.ModuleList()
-        self.told = [told(self.joined)]
+        super().bind(student, teacher, data)
+        self.adapters, self.told = nn.ModuleList(), super().notes()
         for number, pair in enumerate(self.joined):
             own, other = grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1]
             self.adapters.append(channel_adapter(own, other))

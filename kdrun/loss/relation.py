@@ -5,33 +5,27 @@ from typing import Unpack
 
 from torch import Tensor
 
-from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
+from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import flat
 from kdrun.loss.base import unmixed
-from kdrun.loss.method import Method, Shares
-from kdrun.loss.pairs import Pair, Pairs, join, request, told
+from kdrun.loss.method import Shares
+from kdrun.loss.paired import Paired
+from kdrun.loss.pairs import Pair, Pairs
 
 
-class Relation(Method):
+class Relation(Paired):
     """A term on the embeddings (B, C_s) and (B, C_t) of a batch; maps are averaged over pixels.
 
     One sample has no relations: its term is 0.
     """
 
+    auto = "embedding"
+
     min_batch = 2
 
     def __init__(self, name: str, pairs: Pairs, **shares: Unpack[Shares]) -> None:
-        super().__init__(**shares)
-        self.name, self.pairs = name, pairs
-
-    def taps(self) -> TapRequest:
-        return request(self.pairs, auto="embedding")
-
-    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
-
-    def notes(self) -> list[str]:
-        return [told(self.joined)]
+        super().__init__(pairs, **shares)
+        self.name = name
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress

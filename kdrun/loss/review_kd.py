@@ -1,22 +1,19 @@
 """Review: the student's stages, fused from deep to shallow, must give the teacher's."""
 
-from typing import Unpack
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
+from kdrun.core.types import Batch, Output, Progress, TapRequest
 from kdrun.loss.adapters import as_grid, grid_shape
 from kdrun.loss.base import unmixed, widen
-from kdrun.loss.method import Method, Shares
-from kdrun.loss.pairs import Pairs, join, request, told
+from kdrun.loss.paired import Paired
 
 _WIDEST = 512  # channels that fused maps have at most
 _LEVELS = (4, 2, 1)  # sides of the pooled maps that are compared beside the whole ones
 
 
-class ReviewKD(Method):
+class ReviewKD(Paired):
     """Chen et al. 2021 (arXiv:2104.09044), as its published code has it.
 
     Sum over pairs of hcl(out_i, F_t,i). From the deepest place on, m_i is the 1x1 convolution of
@@ -28,18 +25,13 @@ class ReviewKD(Method):
 
     min_batch = 2  # the norms have no statistics of one sample with one pixel
 
-    def __init__(self, pairs: Pairs, **shares: Unpack[Shares]) -> None:
-        super().__init__(**shares)
-        self.pairs = pairs
-
     def taps(self) -> TapRequest:
         if self.pairs != "auto":
-            return request(self.pairs, auto="stages[*]")
+            return super().taps()
         asked = {"tap": "stages[*]", "last": "embedding"}
         return TapRequest(asked, asked)
 
-    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
+    def build(self) -> None:
         own = [grid_shape(pair.student_shape) for pair in self.joined]
         other = [grid_shape(pair.teacher_shape) for pair in self.joined]
         width = min(_WIDEST, own[-1][1])
@@ -47,9 +39,6 @@ class ReviewKD(Method):
             Fusion(source[1], width, target[1], deepest=number == len(own) - 1)
             for number, (source, target) in enumerate(zip(own, other, strict=True))
         )
-
-    def notes(self) -> list[str]:
-        return [told(self.joined)]
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress

@@ -1,36 +1,20 @@
 """What each channel answers to: the student's channel maps distributed like the teacher's."""
 
-from typing import Unpack
-
 import torch.nn.functional as F
 from torch import Tensor
 
-from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
+from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import aligned
-from kdrun.loss.method import Method, Shares
-from kdrun.loss.pairs import Pairs, join, request, told
+from kdrun.loss.paired import Paired
 
 
-class Selectivity(Method):
+class Selectivity(Paired):
     """Huang and Wang 2017 (arXiv:1707.01219), section 4: NST with the polynomial kernel.
 
     Sum over pairs of the batch mean of MMD^2 = mean_ij k(t_i, t_j) + mean_ij k(s_i, s_j)
     - 2 mean_ij k(s_i, t_j), where s_i, t_i are the maps of a channel as unit vectors (H W) and
     k(x, y) = (x'y)^2. Maps of two sizes meet at the smaller one; channels may differ.
     """
-
-    def __init__(self, pairs: Pairs, **shares: Unpack[Shares]) -> None:
-        super().__init__(**shares)
-        self.pairs = pairs
-
-    def taps(self) -> TapRequest:
-        return request(self.pairs, auto="stages[*]")
-
-    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
-
-    def notes(self) -> list[str]:
-        return [told(self.joined)]
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress

@@ -8,18 +8,19 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
-from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import as_grid, channel_adapter, grid_shape
+from kdrun.core.types import Batch, Output, Progress
+from kdrun.loss.adapters import as_grid, channel_adapter
 from kdrun.loss.base import widen
 from kdrun.loss.eigen import follow, top_eigen
-from kdrun.loss.method import Method, Shares
-from kdrun.loss.pairs import Pairs, join, request, told
+from kdrun.loss.method import Shares
+from kdrun.loss.paired import Paired
+from kdrun.loss.pairs import Pairs
 
 _SPARE = 3  # more vectors of the student than of the teacher, among which partners are found
 _WIDTH = 8.0  # of the radial basis function
 
 
-class Singular(Method):
+class Singular(Paired):
     """Lee, Kim, Song 2018 (arXiv:1807.06819), as the code of the CIFAR-100 tables has it.
 
     Sum over successive places of (1 / B) sum_b,i,j,n (exp(-(x_in - y_jn)^2 / 8) of the student -
@@ -30,30 +31,19 @@ class Singular(Method):
     """
 
     def __init__(self, pairs: Pairs, vectors: PositiveInt, **shares: Unpack[Shares]) -> None:
-        super().__init__(**shares)
-        self.pairs, self.vectors = pairs, vectors
+        super().__init__(pairs, **shares)
+        self.vectors = vectors
 
-    def taps(self) -> TapRequest:
-        return request(self.pairs, auto="stages[*]")
-
-    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
+    def build(self) -> None:
         if len(self.joined) < 2:
             raise UserError(
                 f"kdsvd needs 2 places in a row, and there is only {self.joined[0].where}.",
                 "  name more: loss.pairs=[[PATH,PATH],[PATH,PATH]]; kdrun layers model=NAME",
             )
-        channels = [
-            (grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1])
-            for pair in self.joined
-        ]
         self.adapters = nn.ModuleList(
             nn.Identity() if own == other else channel_adapter(own, other)
-            for own, other in channels
+            for own, other in self.channels()
         )
-
-    def notes(self) -> list[str]:
-        return [told(self.joined)]
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress

@@ -8,20 +8,24 @@ from torch import Tensor
 
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.loss.base import label_loss
-from kdrun.loss.method import Method, Shares
+from kdrun.loss.method import Shares
+from kdrun.loss.paired import Paired
+from kdrun.loss.pairs import Pairs
 
 FIRST = "first"
 
 
-class Staged(Method):
+class Staged(Paired):
     """A method with its own term alone in a first phase, and labels without it after that.
 
     In the first phase the term counts as it is, and all of the student learns that the term
     reaches. Without first epochs, the term is added to the labels with its weight.
     """
 
-    def __init__(self, first_epochs: NonNegativeInt, **shares: Unpack[Shares]) -> None:
-        super().__init__(**shares)
+    def __init__(
+        self, first_epochs: NonNegativeInt, pairs: Pairs, **shares: Unpack[Shares]
+    ) -> None:
+        super().__init__(pairs, **shares)
         self.first_epochs = first_epochs
 
     def phases(self) -> tuple[Phase, ...]:
