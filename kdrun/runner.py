@@ -8,29 +8,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kdrun import model
 from kdrun.compare.table import results_table
 from kdrun.core.config import Config
 from kdrun.core.device import Hardware
-from kdrun.core.errors import DamagedFile, Interrupted, KdrunError, UserError
+from kdrun.core.errors import Interrupted, KdrunError, UserError
 from kdrun.core.folder import (
-    METRICS,
     RunFolder,
     Store,
     fingerprint,
-    share_artefact,
 )
 from kdrun.core.lock import FolderLock
-from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.screen import Screen
 from kdrun.dataset.data import Data, Split
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.lesson import Session
 from kdrun.engine.watch import Watch, make_watch
-from kdrun.stage.artefact import Artefact, find_artefact, is_whole, read_artefact
 from kdrun.stage.base import MAIN, Bench, Stage
 from kdrun.stage.evaluate import evaluate
+from kdrun.stage.obtain import obtain, record_stage
 from kdrun.surroundings import differences, surroundings
 
 
@@ -205,93 +201,17 @@ def _stages(
         screen.warn(f"not exact: resumed with {'; '.join(inexact)}")
     for stage in plan.stages:
         own, mark = replace(bench, data=plan.data_of(stage)), prints[stage.place.name]
-        artefact = _obtain(stage, own, folder, Store(plan.config.store), mark)
+        artefact = obtain(stage, own, folder, Store(plan.config.store), mark)
         bench = replace(bench, artefacts={**bench.artefacts, stage.place.name: artefact})
         folder.gather_metrics(folder.stage(done.place.folder) for done in plan.stages)
     shown = [stage for stage in plan.stages if stage.place.row]
     rows = {stage.place.row: bench.artefacts[stage.place.name] for stage in shown}
     started = time.monotonic()
     summary = evaluate(bench, rows, folder, inexact, plan.domains)
-    _record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
+    record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
     screen.show(results_table(summary))
     screen.say(f"written to {folder.path}")
     return summary
-
-
-def _obtain(stage: Stage, bench: Bench, folder: RunFolder, store: Store, identity: str) -> Artefact:
-    """The stage's artefact in the run folder: there already, from the store, or made now."""
-    place = folder.stage(stage.place.folder)
-    there = _find(place, identity, bench.screen, replaced=stage.place.shared)
-    if there is not None:
-        return there
-    started = time.monotonic()
-    found = False
-    if stage.place.shared:
-        found = _share(stage, bench, store, identity, place)
-        if found:
-            for record in MetricsLog(place / METRICS).read():
-                bench.session.watch(record)
-    else:
-        stage.execute(bench, place, identity)
-    artefact = read_artefact(place)
-    _record_stage(folder, stage.place.name, identity, time.monotonic() - started, shared=found)
-    bench.screen.say(_outcome(stage, artefact, found))
-    for warning in artefact.record.get("warnings", ()):
-        bench.screen.warn(f"{stage.place.name}: {warning}")
-    return artefact
-
-
-def _share(stage: Stage, bench: Bench, store: Store, identity: str, place: Path) -> bool:
-    """Take the artefact from the store, making it there first; whether it was there before."""
-    shared = store.folder(identity)
-    if is_whole(shared, identity):
-        share_artefact(shared, place)
-        return True
-    interrupt, name = bench.session.interrupt, stage.place.name
-    lock = store.lock(identity)
-    with lock.acquire(wait=True, on_wait=bench.screen.say, meanwhile=lambda: interrupt.check(name)):
-        found = is_whole(shared, identity)
-        if not found:
-            aside = store.set_aside(identity)
-            if aside is not None:
-                kept = f"it is kept as {str(aside)!r}, and made anew"
-                bench.screen.warn(f"{name}: {str(shared)!r} is damaged; {kept}")
-            stage.execute(bench, shared, identity)
-        share_artefact(shared, place)
-    return found
-
-
-def _find(place: Path, identity: str, screen: Screen, replaced: bool) -> Artefact | None:
-    """The stage's artefact in the run folder; a damaged one is none where the store replaces it."""
-    try:
-        return find_artefact(place, identity)
-    except DamagedFile as error:
-        if not replaced:
-            raise
-        screen.warn(f"{error.lines[0]} It is taken from the store again.")
-        return None
-
-
-def _record_stage(
-    folder: RunFolder, name: str, identity: str | None, seconds: float, shared: bool
-) -> None:
-    stages = folder.manifest().get("stages", {})
-    before = stages.get(name, {}).get("seconds", 0.0)
-    entry = {"fingerprint": identity, "seconds": before + seconds, "from_store": shared}
-    folder.update(stages={**stages, name: entry})
-
-
-def _outcome(stage: Stage, artefact: Artefact, found: bool) -> str:
-    record = artefact.record
-    accuracy = record["validation"]["accuracy"]
-    how = f"{record['epochs']} epochs, {record['seconds']:.1f} s" if record["epochs"] else "taken"
-    if found:
-        how += ", from the store"
-    stopped = f"; {record['stopped']}" if record.get("stopped") else ""
-    if "said" in record:
-        return f"{stage.place.name}: {record['said']}{', from the store' if found else ''}"
-    what = f"{stage.place.name}: {model.title(record['model'])}"
-    return f"{what}, validation {accuracy:.2%} ({how}{stopped})"
 
 
 def _now() -> str:
