@@ -148,11 +148,14 @@ def _incomplete(key: str, name: str) -> list[Fault]:
 
 def _terms(nodes: Mapping[str, Any]) -> list[Fault]:
     """The parts of a combined loss, each a loss's own node."""
-    return [
+    found = [
         fault
         for key, node in nodes.items()
         for fault in _registered(f"loss.terms.{key}", node, "loss", LOSSES)
     ]
+    inner = [key for key, node in nodes.items() if _mapping(node).get("name") == "combined"]
+    told = "is a sum inside a sum; put its terms beside the others"
+    return found + [Fault(f"loss.terms.{key}", told) for key in inner]
 
 
 def _recipe_parts(where: str, recipe: Any) -> list[Fault]:

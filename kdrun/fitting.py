@@ -11,11 +11,12 @@ from torch import nn
 from kdrun import model
 from kdrun.checks import nearest_folder, network_settings, teacher_source
 from kdrun.core.config import Config, Network
-from kdrun.core.errors import Fault, UserError, collect, nearest
+from kdrun.core.errors import Fault, collect, nearest
 from kdrun.core.taps import place_taps
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.engine.learners import Learners, covers
+from kdrun.joining import join
 from kdrun.loss.build import build_loss
 from kdrun.model.table import COMPOSED
 from kdrun.model.vision import load_pretrained
@@ -23,7 +24,6 @@ from kdrun.scheme import make_scheme
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.base import MAIN
 from kdrun.stage.invert import Invert
-from kdrun.stage.seats import seat_student, seat_teachers
 from kdrun.stage.state_dict import fill, read_checkpoint
 from kdrun.stage.take import artefact_folder, load_teacher
 from kdrun.stage.train import Train
@@ -231,7 +231,7 @@ def _together(
         for stage in make_scheme(config.scheme).stages(config):
             if isinstance(stage, Train):
                 own = datasets[stage.place.data]
-                faults += collect(partial(_join, stage, built, own), "loss")
+                faults += collect(partial(join, stage, built, own), "loss")
             if isinstance(stage, Invert):
                 faults += collect(partial(stage.check, built[stage.role]), "teacher")
     if {"recipe", "output_root", "controls"} <= sound:
@@ -253,34 +253,6 @@ def _matrices(network: nn.Module) -> dict[str, tuple[int, ...]]:
     """Shapes of the weights that a start is worth: not of biases, norms and counters."""
     found = network.named_parameters()
     return {name: tuple(value.shape) for name, value in found if value.dim() > 1}
-
-
-def _join(stage: Train, built: dict[str, nn.Module], data: Data) -> None:
-    loss, teacher, data = build_loss(stage.loss), None, stage.samples(data)
-    if data.train.size < stage.recipe.accumulate:
-        raise UserError(
-            f"stage {stage.place.name!r} has {data.train.size} samples to learn from, and"
-            f" accumulate={stage.recipe.accumulate} would part a batch into more.",
-            "  use a smaller recipe.accumulate",
-        )
-    own = seat_student(stage, stage.members, _learner(stage, built, data), loss, data)
-    if loss.uses_teacher:
-        networks = [built[other.role] for other in stage.teachers]
-        teacher = seat_teachers(stage.teachers, networks, loss, data)[1].shapes
-    loss.bind(own.shapes, teacher, data.info)
-    fewest = min(stage.recipe.batch_size, data.train.size) // stage.recipe.accumulate
-    if fewest < loss.min_batch:
-        raise UserError(
-            f"it compares the samples of a batch, and a step computes {fewest} at once.",
-            f"  take {loss.min_batch} or more by recipe.batch_size, or fewer recipe.accumulate",
-        )
-
-
-def _learner(stage: Train, built: dict[str, nn.Module], data: Data) -> nn.Module:
-    """The network that a stage trains: another than that of its role where the loss changes it."""
-    if stage.network.name in COMPOSED:
-        return model.build(stage.network.node, data.info)
-    return built[stage.role]
 
 
 def _space(config: Config, built: dict[str, nn.Module]) -> list[Fault]:

@@ -18,10 +18,12 @@ from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.lesson import Session
 from kdrun.engine.watch import make_watch
 from kdrun.fitting import as_trained
+from kdrun.loss.base import Loss
 from kdrun.measure.cost import macs, parameters
 from kdrun.runner import Plan
 from kdrun.stage.artefact import is_whole
 from kdrun.stage.base import Stage
+from kdrun.stage.seats import bind_loss
 from kdrun.stage.start import build_network
 from kdrun.stage.train import Train
 
@@ -64,8 +66,20 @@ def _data(stage: Stage, plan: Plan) -> Data:
     return stage.samples(data) if isinstance(stage, Train) else data
 
 
+def _loss(stage: Train, plan: Plan) -> Loss:
+    """The stage's loss, bound to networks as they are drawn."""
+    own, *others = (
+        build_network(one.network.node, plan.data_of(one), plan.config.seed, one.role)
+        for one in (stage, *stage.teachers)
+    )
+    return bind_loss(stage, own, others, _data(stage, plan)).loss
+
+
 def _epochs(stage: Train, plan: Plan) -> int:
-    return stage.recipe.epochs_of(_data(stage, plan).train.steps(stage.recipe.batch_size))
+    """Epochs of all phases."""
+    steps = _data(stage, plan).train.steps(stage.recipe.batch_size)
+    first = [phase.epochs or 0 for phase in _loss(stage, plan).phases()[:-1]]
+    return stage.recipe.epochs_of(steps) + sum(stage.recipe.within(one, steps) for one in first)
 
 
 def _estimate(stage: object, network: nn.Module, plan: Plan, session: Session) -> str:

@@ -18,7 +18,7 @@ ROWS = [
     ["cards", "words", "help", "plan_report", "preflight"],
     ["command", "unknown", "config_files", "concept_maps", "fitting"],
     ["choices"],
-    ["checks", "runner"],
+    ["checks", "joining", "runner"],
     ["scheme"],
     ["stage", "surroundings"],
     ["engine"],

@@ -38,7 +38,7 @@ _COST: list[Column] = [
     ("disk\nbytes", lambda row: count(row["bytes"])),
     ("median\nms", lambda row: _milliseconds(row["latency"]["median_ms"])),
     ("p95\nms", lambda row: _milliseconds(row["latency"]["p95_ms"])),
-    ("epochs\n", lambda row: str(row["epochs"] or "-")),
+    ("epochs\n", lambda row: _epochs(row) or "-"),
     ("trained\ns", lambda row: "-" if row["seconds"] is None else _seconds(row["seconds"])),
 ]
 
@@ -206,10 +206,16 @@ def _other_budget(rows: Mapping[str, Row]) -> list[str]:
     """A warning where one of the two students that are compared was trained for longer."""
     if not {"alone", "distilled"} <= rows.keys():
         return []
-    alone, distilled = rows["alone"]["epochs"], rows["distilled"]["epochs"]
+    alone, distilled = _epochs(rows["alone"]), _epochs(rows["distilled"])
     if alone == distilled:
         return []
     return [f"Not the same budget: epochs of the distilled student {distilled}, of alone {alone}."]
+
+
+def _epochs(row: Row) -> str:
+    """Epochs of training; those of phases before the main one are told apart: 30 + 240."""
+    first = row.get("first_epochs", 0)
+    return f"{first} + {row['epochs']}" if first else str(row["epochs"] or "")
 
 
 def count(number: float) -> str:

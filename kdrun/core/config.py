@@ -124,9 +124,16 @@ class Recipe(Section):
 
     def epochs_of(self, steps: int) -> int:
         """Epochs to train, of so many steps each: whole ones within `max_steps`, at least one."""
+        return self.within(self.epochs, steps)
+
+    def within(self, epochs: int, steps: int) -> int:
+        """So many epochs of so many steps, or as many whole ones as `max_steps` has, at least one.
+
+        A phase before the main one is bounded by itself.
+        """
         if self.max_steps is None:
-            return self.epochs
-        return max(1, min(self.epochs, self.max_steps // steps))
+            return epochs
+        return max(1, min(epochs, self.max_steps // steps))
 
     @field_validator("optimizer", "schedule", mode="before")
     @classmethod

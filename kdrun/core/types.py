@@ -56,6 +56,7 @@ class Batch:
     view: Tensor
     soft_targets: Tensor | None = None
     labelled: Tensor | None = None
+    labelled_share: Tensor | None = None
 
 
 @dataclass

@@ -118,6 +118,7 @@ class Trained:
         weights: the last epoch's, averaged where the recipe averages.
         best_weights: those of the best epoch by validation.
         epochs: epochs of the main phase that were finished.
+        first_epochs: those of the phases before it.
         best: its best epoch, counted from 1, and that epoch's scores on validation.
         validation: scores of the last epoch.
         seconds: time spent in training steps.
@@ -129,6 +130,7 @@ class Trained:
     weights: dict[str, Tensor]
     best_weights: dict[str, Tensor]
     epochs: int
+    first_epochs: int
     best: Best
     validation: Scores
     seconds: float

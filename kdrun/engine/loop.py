@@ -80,7 +80,7 @@ class _Trainer:
             images=before.images,
             told=before.told,
         )
-        self.epochs = phase.epochs or self.recipe.epochs_of(self.steps)
+        self.epochs = self.recipe.within(phase.epochs or self.recipe.epochs, self.steps)
         self.update.begin(phase)
 
     def _phase(self, phase: Phase) -> None:
@@ -214,6 +214,10 @@ class _Trainer:
             weights=copy_weights(self.update.network),
             best_weights=read_best(self.folder),
             epochs=position.epoch,
+            first_epochs=sum(
+                self.recipe.within(phase.epochs or 0, self.steps)
+                for phase in self.lesson.loss.phases()[:-1]
+            ),
             best=position.best,
             validation=self.scores,
             seconds=position.seconds,

@@ -25,10 +25,12 @@ class Loss(nn.Module):
         uses_teacher: whether `forward` reads the teacher's output.
         min_batch: samples that a batch must have for the loss to say anything; with fewer, its
             term is 0.
+        one_label: whether it needs each sample to be of one class, which mixing denies.
     """
 
     uses_teacher = True
     min_batch: int = 1
+    one_label: bool = False
 
     def student(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
         """The config node of the network that learns; the student's, if the loss changes nothing.
@@ -93,7 +95,8 @@ def nested(phase: Phase, path: str) -> Phase:
 def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
     """Cross-entropy (a scalar) of logits (N, C) with the labels, smoothed or mixed if they are.
 
-    The mean over samples that have labels; 0 where none has.
+    The mean over samples that have labels; 0 where none has. Of a part of a batch it is such that
+    the parts, each weighted by its samples, make the mean of the whole.
 
     Args:
         logits: of the student.
@@ -106,7 +109,9 @@ def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
     if batch.labelled is None:
         return F.cross_entropy(logits, targets, label_smoothing=smoothing)
     each = F.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
-    return each.where(batch.labelled, 0).sum() / batch.labelled.sum().clamp(min=1)
+    share = batch.labelled_share
+    share = batch.labelled.float().mean() if share is None else share
+    return each.where(batch.labelled, 0).mean() / share.clamp(min=1e-12)
 
 
 def teacher_logits(teacher: Output | None) -> Tensor:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Unpack
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 
 from kdrun.core.types import (
@@ -17,26 +18,40 @@ from kdrun.core.types import (
     TapRequest,
     TapShapes,
 )
-from kdrun.loss.base import Loss, nested
+from kdrun.loss.base import Loss, label_loss, nested
 from kdrun.loss.build import build_loss
 from kdrun.loss.method import Method, Shares
 
-Terms = Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
+_PART = "of {}"  # a part's name among the modules, where no method of theirs has it
 _BETWEEN = "/"  # a part's key and its own name for a tap, a phase, a term
+
+
+def _key(text: str) -> str:
+    if not text or set(text) & {".", _BETWEEN}:
+        raise PydanticCustomError("key", "should be a name without . and /")
+    return text
+
+
+Key = Annotated[str, AfterValidator(_key)]
+Terms = Annotated[dict[Key, dict[str, Any]], Field(min_length=1)]
 
 
 class Combined(Method):
     """The sum of any losses' own terms, each weighted as its keys say.
 
-    The labels count once, by `ce` of the sum: the label terms of the parts are left out. First
-    phases of the parts come one after the other, each with its part alone.
+    Labels and Hinton's soft targets count once, by `ce` and `kd` of the sum: those that other
+    methods have beside their own terms are left out. First phases of the parts come one after the
+    other, each with its part alone.
     """
 
     def __init__(self, terms: Terms, **shares: Unpack[Shares]) -> None:
         super().__init__(**shares)
-        self.parts = nn.ModuleDict(
-            {key: build_loss({"name": key, **node}) for key, node in terms.items()}
-        )
+        built = {key: build_loss({"name": key, **node}) for key, node in terms.items()}
+        self.left = [key for key, part in built.items() if isinstance(part, Method) and part.kd]
+        for part in built.values():
+            if isinstance(part, Method):
+                part.ce = part.kd = 0.0
+        self.parts = nn.ModuleDict({_PART.format(key): part for key, part in built.items()})
         self.uses_teacher = bool(self.kd) or any(part.uses_teacher for _, part in self._each())
         self.min_batch = max((part.min_batch for _, part in self._each()), default=1)
 
@@ -55,11 +70,13 @@ class Combined(Method):
 
     def phases(self) -> tuple[Phase, ...]:
         first = [
-            replace(nested(phase, f"parts.{key}"), name=f"{key}{_BETWEEN}{phase.name}")
+            replace(
+                nested(phase, f"parts.{_PART.format(key)}"), name=f"{key}{_BETWEEN}{phase.name}"
+            )
             for key, part in self._each()
             for phase in part.phases()[:-1]
         ]
-        mains = [nested(part.phases()[-1], f"parts.{key}") for key, part in self._each()]
+        mains = [self._inside(part.phases()[-1], key) for key, part in self._each()]
         last = [glob for phase in mains for glob in phase.trains]
         return (*first, replace(MAIN, trains=tuple(dict.fromkeys(last))))
 
@@ -68,7 +85,13 @@ class Combined(Method):
             part.bind(_seen(student, key), teacher and _seen(teacher, key), data)
 
     def notes(self) -> list[str]:
-        return [f"{key}: {note}" for key, part in self._each() for note in part.notes()]
+        found = [f"{key}: {note}" for key, part in self._each() for note in part.notes()]
+        if self.left:
+            found.append(f"the soft targets of {', '.join(self.left)} are left out: see loss.kd")
+        beside = [key for key, part in self._each() if not part.uses_teacher and self.ce]
+        if beside:
+            found.append(f"{', '.join(beside)} needs no teacher, and counts beside loss.ce")
+        return found
 
     def finished(self) -> str:
         return next((why for _, part in self._each() if (why := part.finished())), "")
@@ -87,8 +110,11 @@ class Combined(Method):
         key, between, phase = at.phase.partition(_BETWEEN)
         if between:
             own, other = _answer(student, key), _answer(teacher, key)
-            return self.parts[key](own, other, batch, replace(at, phase=phase))
-        return super().forward(student, teacher, batch, at)
+            part = self.parts[_PART.format(key)]
+            return part(own, other, batch, replace(at, phase=phase))
+        # A sum of no terms has no gradient.
+        found = super().forward(student, teacher, batch, at)
+        return found or {"ce": 0 * label_loss(student.logits, batch)}
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
@@ -98,11 +124,17 @@ class Combined(Method):
             own = part(_answer(student, key), _answer(teacher, key), batch, at)
             for name, value in own.items():
                 if name != "ce":
-                    found[name if name == key else f"{key}{_BETWEEN}{name}"] = value
+                    own_name = name == key and not (name == "kd" and self.kd)
+                    found[name if own_name else f"{key}{_BETWEEN}{name}"] = value
         return found
 
+    def _inside(self, phase: Phase, key: str) -> Phase:
+        return nested(phase, f"parts.{_PART.format(key)}")
+
     def _each(self) -> list[tuple[str, Loss]]:
-        return [(key, part) for key, part in self.parts.items() if isinstance(part, Loss)]
+        start = _PART.format("")
+        named = ((name.removeprefix(start), part) for name, part in self.parts.items())
+        return [(key, part) for key, part in named if isinstance(part, Loss)]
 
 
 def _seen(network: TapShapes, key: str) -> TapShapes:

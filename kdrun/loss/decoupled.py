@@ -20,6 +20,8 @@ class DKD(Method):
     renormalized; both batch means.
     """
 
+    one_label = True
+
     def __init__(
         self, alpha: NonNegativeFloat, beta: NonNegativeFloat, **shares: Unpack[Shares]
     ) -> None:
@@ -43,6 +45,8 @@ class NKD(Method):
     -p_t,y log p_s,y - gamma T^2 sum over i != y of n(p_t^T)_i log n(p_s^T)_i, with n the
     probabilities renormalized over the classes other than y; the first part at T = 1.
     """
+
+    one_label = True
 
     def __init__(self, gamma: NonNegativeFloat, **shares: Unpack[Shares]) -> None:
         super().__init__(**shares)

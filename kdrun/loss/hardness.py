@@ -15,6 +15,8 @@ from kdrun.loss.method import Method, Shares
 class _Weighted(Method):
     """mean_i w_i T^2 CE(p_t^T, p_s^T) of a sample; no gradient goes through the w_i."""
 
+    one_label = True
+
     @abstractmethod
     def importance(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
         """(N,) weights of samples, from (N, C) logits without a graph and (N,) labels."""

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import TapRequest, TapShapes
 
-Pairs = Literal["auto"] | list[tuple[str, str]]
-Places = Literal["auto"] | list[str]
+Path = Annotated[str, Field(min_length=1)]
+Pairs = Literal["auto"] | Annotated[list[tuple[Path, Path]], Field(min_length=1)]
+Places = Literal["auto"] | Annotated[list[Path], Field(min_length=1)]
 Shape = tuple[int, ...]
 
 

@@ -15,7 +15,8 @@ from kdrun.loss.base import widen
 from kdrun.loss.method import Method, Shares
 
 Weights = dict[str, nn.Parameter]
-WeightPairs = Literal["auto"] | list[Annotated[list[str], Field(min_length=2, max_length=2)]]
+WeightPair = Annotated[list[str], Field(min_length=2, max_length=2)]
+WeightPairs = Literal["auto"] | Annotated[list[WeightPair], Field(min_length=1)]
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class LSKD(Method):
     ) -> None:
         super().__init__(**shares)
         self.base, self.alpha, self.beta = base, alpha, beta
+        self.one_label = base == "dkd"
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         if self.base == "dkd":

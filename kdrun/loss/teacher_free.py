@@ -45,6 +45,7 @@ class TeacherFree(Method):
         super().__init__(**shares)
         self.source, self.certainty = source, certainty
         self.uses_teacher = source == "self" or bool(self.kd)
+        self.one_label = source == "virtual"
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
@@ -54,6 +55,8 @@ class TeacherFree(Method):
             other = teacher_logits(teacher)
         else:
             other = virtual_logits(own, batch.targets, self.certainty)
+            if batch.labelled is not None:  # of the others there is no label to be sure of
+                other = other.where(batch.labelled[:, None], own.detach())
         return {"tf_kd": soft_loss(own, other, self.temperature)}
 
 

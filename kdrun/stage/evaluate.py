@@ -127,6 +127,7 @@ def _row(
         "macs": macs(network, (info.channels, *info.image_size), hardware.device),
         "bytes": artefact.bytes_on_disk,
         "epochs": artefact.record["epochs"],
+        "first_epochs": artefact.record.get("first_epochs", 0),
         "seconds": artefact.record["seconds"],
         "images_per_second": artefact.record.get("images_per_second"),
         "fingerprint": artefact.record["fingerprint"],

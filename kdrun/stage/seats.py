@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from torch import nn
 
 from kdrun import model
 from kdrun.core.config import Network
+from kdrun.core.errors import UserError
 from kdrun.core.taps import place_taps, tap_shapes
 from kdrun.core.types import TapShapes
 from kdrun.dataset.data import Data
 from kdrun.loss.base import Loss
+from kdrun.loss.build import build_loss
 from kdrun.model.committee import Committee
 from kdrun.stage.base import Stage
 
@@ -25,26 +28,82 @@ class Seat:
     shapes: TapShapes
 
 
+class Learner(Stage, Protocol):
+    """A stage in which a network learns."""
+
+    @property
+    def loss(self) -> Mapping[str, Any]: ...
+
+    @property
+    def teachers(self) -> Sequence[Stage]: ...
+
+    @property
+    def members(self) -> Sequence[Member]: ...
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A loss with its networks.
+
+    Attributes:
+        loss: bound.
+        own: where it reads the network that learns.
+        teacher: the network that it learns from, if it does.
+        other: where it reads that.
+    """
+
+    loss: Loss
+    own: Seat
+    teacher: nn.Module | None
+    other: Seat | None
+
+
 def seat(
     role: str, config: Network, network: nn.Module, request: Mapping[str, str], data: Data
 ) -> Seat:
+    """Where a loss reads a network.
+
+    Raises:
+        UserError: a role or path leads nowhere, or to what gives no tensor.
+    """
     roles = config.taps.over(model.roles(network))
     places = place_taps(role, request, roles, network, data.info)
-    return Seat(places, TapShapes(tap_shapes(network, places, data.info), network, places))
+    shapes = tap_shapes(network, places, data.info)
+    for name, place in places.items():
+        if name not in shapes:
+            raise UserError(
+                f"the {role}'s module {place!r} gives no tensor: it answers something else, or is"
+                " never called by itself.",
+                f"  choose another place, inside it or beside it: kdrun layers model={config.name}",
+            )
+    return Seat(places, TapShapes(shapes, network, places))
 
 
-def seat_student(
-    stage: Stage,
-    members: Sequence[Member],
-    network: nn.Module,
-    loss: Loss,
-    data: Data,
-) -> Seat:
-    """Where a loss reads the network that learns; of a committee, it names each member's taps."""
+def bind_loss(
+    stage: Learner, network: nn.Module, teachers: Sequence[nn.Module], data: Data
+) -> Bound:
+    """Build a stage's loss and bind it to the networks.
+
+    Args:
+        stage: whose loss it is.
+        network: the one that learns.
+        teachers: those that it learns from, if the loss uses any.
+        data: the splits.
+
+    Raises:
+        UserError: the loss can't join them.
+    """
+    loss = build_loss(stage.loss)
     asked = loss.taps().student
     if isinstance(network, Committee):
-        return _seat_members(members, network, asked, data)
-    return seat(stage.role, stage.network, network, asked, data)
+        own = _seat_members(stage.members, network, asked, data)
+    else:
+        own = seat(stage.role, stage.network, network, asked, data)
+    original, other = None, None
+    if loss.uses_teacher:
+        original, other = seat_teachers(stage.teachers, teachers, loss, data)
+    loss.bind(own.shapes, other.shapes if other else None, data.info)
+    return Bound(loss, own, original, other)
 
 
 def seat_teachers(

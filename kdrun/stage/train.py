@@ -23,7 +23,7 @@ from kdrun.model.vision import load_pretrained
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
 from kdrun.stage.base import Bench, Place, Stage
 from kdrun.stage.invert import train_on
-from kdrun.stage.seats import seat, seat_student, seat_teachers
+from kdrun.stage.seats import bind_loss, seat
 from kdrun.stage.start import borrow, borrowed, build_network, take_weights
 from kdrun.stage.take import Source, leave_as_is
 
@@ -155,19 +155,19 @@ class Train:
     def _lesson(self, bench: Bench, student: nn.Module, notes: list[str]) -> Lesson:
         """Join student, teacher and loss; `notes` gains what was done to the teacher."""
         torch.manual_seed(seed_of(bench.session.seed, "loss", self.place.name))
-        loss = build_loss(self.loss)
-        own = seat_student(self, self.members, student, loss, bench.data)
-        teacher, other = None, None
-        if loss.uses_teacher:
-            networks = [bench.artefacts[stage.place.name].network() for stage in self.teachers]
-            original, other = seat_teachers(self.teachers, networks, loss, bench.data)
+        networks = [bench.artefacts[stage.place.name].network() for stage in self.teachers]
+        bound = bind_loss(self, student, networks, bench.data)
+        loss, own, other = bound.loss, bound.own, bound.other
+        teacher = None
+        if bound.teacher is not None and other is not None:
             for sentence in weaker(self.teachers, bench.artefacts):
                 bench.screen.warn(f"{self.place.name}: {sentence}")
                 notes.append(sentence)
             images = next(iter(bench.data.train.batches(self.recipe.batch_size))).inputs
-            teacher, how = freeze(original, other.places.values(), bench.session.hardware, images)
+            teacher, how = freeze(
+                bound.teacher, other.places.values(), bench.session.hardware, images
+            )
             notes.append(how)
-        loss.bind(own.shapes, other.shapes if other else None, bench.data.info)
         for note in loss.notes():
             bench.screen.say(f"{self.place.name}: {note}")
             notes.append(note)
@@ -196,6 +196,7 @@ class Train:
             "data": describe_data(bench.data),
             "source": "trained",
             "epochs": trained.epochs,
+            "first_epochs": trained.first_epochs,
             "epochs_planned": self.recipe.epochs_of(bench.data.train.steps(self.recipe.batch_size)),
             "select": self.recipe.select,
             "best_epoch": trained.best.epoch,

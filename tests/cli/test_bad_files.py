@@ -253,7 +253,7 @@ def test_a_choice_of_a_folder_of_ones_own_is_near(refused: Refused, tmp_path: Pa
     said = refused("loss=specail", "student=specail", "--config-dir", "own")
     assert said.splitlines()[1:] == [
         "  no loss is called 'specail'.",
-        "    nearest: special        all: kdrun list losses",
+        "    nearest: special, focal        all: kdrun list losses",
         "  no student is called 'specail'.",
         "    nearest: special        all: kdrun list models",
     ]

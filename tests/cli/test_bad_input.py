@@ -8,7 +8,7 @@ NAMES = {
     "teacher=resent50": "no teacher is called 'resent50'.\n"
     "  nearest: resnet50, resnet56, resnet20        all: kdrun list models",
     "student=mpl": "no student is called 'mpl'.\n  nearest: mlp        all: kdrun list models",
-    "loss=kdd": "no loss is called 'kdd'.\n  nearest: kd        all: kdrun list losses",
+    "loss=kdd": "no loss is called 'kdd'.\n  nearest: kd, kdsvd, rkd        all: kdrun list losses",
     "dataset=cifar11": "no dataset is called 'cifar11'.\n"
     "  nearest: cifar10, cifar100        all: kdrun list datasets",
     "recipe=quik": "no recipe is called 'quik'.\n  nearest: quick        all: kdrun list recipes",

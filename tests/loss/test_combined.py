@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from given import AT, INFO, bare, batch, node, output, shapes
+from given import AT, INFO, bare, batch, node, output, shapes, total
 
 from kdrun.core.types import MAIN, Phase, Progress
 from kdrun.loss.attention import Attention
@@ -89,20 +89,20 @@ def test_first_phases_come_one_after_the_other_with_their_part_alone(monkeypatch
     loss = combined()
     loss.bind(shapes(given(STUDENT)), shapes(given(TEACHER)), INFO)
     first = (Phase("warm", epochs=2, trains=("loss.adapter.*", "student.*")), MAIN)
-    monkeypatch.setattr(loss.parts["squares"], "phases", lambda: first)
+    monkeypatch.setattr(loss.parts["of squares"], "phases", lambda: first)
     phase, main = loss.phases()
-    assert phase == Phase("squares/warm", 2, ("loss.parts.squares.adapter.*", "student.*"))
+    assert phase == Phase("squares/warm", 2, ("loss.parts.of squares.adapter.*", "student.*"))
     assert main.name == "main"
     assert main.trains == (
         "student.*",
-        "loss.parts.attention.*",
-        "loss.parts.squares.*",
-        "loss.parts.kd.*",
+        "loss.parts.of attention.*",
+        "loss.parts.of squares.*",
+        "loss.parts.of kd.*",
     )
     seen = []
-    original = loss.parts["squares"].forward
+    original = loss.parts["of squares"].forward
     monkeypatch.setattr(
-        loss.parts["squares"],
+        loss.parts["of squares"],
         "forward",
         lambda *words: (seen.append(words[3].phase), original(*words))[1],
     )
@@ -129,3 +129,47 @@ def test_a_sum_needs_the_batch_that_its_parts_need(monkeypatch):
     assert combined().min_batch == 1
     monkeypatch.setattr(Attention, "min_batch", 2)
     assert combined().min_batch == 2
+
+
+@pytest.mark.parametrize("key", ["parameters", "items", "forward", "kd"])
+def test_any_name_may_be_a_terms_key(key):
+    terms = {key: node("kd")} if key == "kd" else {key: node("mse")}
+    loss = build_loss(node("combined", terms=terms))
+    loss.bind(shapes({}), shapes({}), INFO)
+    assert torch.isfinite(total(loss, output({}, 1), output({}, 2)))
+
+
+def test_a_sum_of_terms_that_are_all_off_has_a_gradient():
+    off = {"reverse_kl": node("reverse_kl", weight={"value": 1.0, "warmup": 20})}
+    for terms in (off, {"ce": node("ce")}, {"mse": node("reverse_kl", weight=0.0)}):
+        loss = build_loss(node("combined", terms=terms, ce=0.0))
+        loss.bind(shapes({}), shapes({}), INFO)
+        student = output({}, 1)
+        student.logits.requires_grad_()
+        value = total(loss, student, output({}, 2))
+        value.backward()
+        assert value.item() == 0
+        assert student.logits.grad is not None
+
+
+def test_soft_targets_of_methods_count_once():
+    terms = {"jsd": node("jsd", kd=1.0), "reverse_kl": node("reverse_kl", kd=1.0)}
+    loss = build_loss(node("combined", terms=terms, kd=0.5))
+    loss.bind(shapes({}), shapes({}), INFO)
+    found = loss(output({}, 1), output({}, 2), batch(), AT)
+    assert list(found) == ["ce", "kd", "jsd", "reverse_kl"]
+    assert loss.notes() == ["the soft targets of jsd, reverse_kl are left out: see loss.kd"]
+
+
+def test_the_sums_own_soft_targets_stay_beside_a_part_called_kd():
+    loss = build_loss(node("combined", terms={"kd": node("kd")}, kd=1.0))
+    loss.bind(shapes({}), shapes({}), INFO)
+    found = loss(output({}, 1), output({}, 2), batch(), AT)
+    assert list(found) == ["ce", "kd", "kd/kd"]
+
+
+def test_a_part_without_a_teacher_is_told_beside_the_labels():
+    terms = {"label_smoothing": node("label_smoothing")}
+    loss = build_loss(node("combined", terms=terms))
+    assert loss.notes() == ["label_smoothing needs no teacher, and counts beside loss.ce"]
+    assert build_loss(node("combined", terms=terms, ce=0.0)).notes() == []

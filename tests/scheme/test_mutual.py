@@ -5,10 +5,9 @@ import torch
 from plans import RESNETS, plan, reads, refusal, rows
 
 from kdrun.core.screen import Screen
-from kdrun.loss.build import build_loss
 from kdrun.runner import run
 from kdrun.stage.artefact import read_artefact
-from kdrun.stage.seats import seat_student
+from kdrun.stage.seats import bind_loss
 from kdrun.stage.start import build_network
 
 TWO = ("scheme=mutual", "scheme.peers=[{name: mlp, hidden: [16]}, {name: mlp, hidden: [12]}]")
@@ -99,7 +98,7 @@ def test_each_peer_is_read_at_its_own_places():
     assert [one.taps.stages for _, one in cohort.members] == [["layer3"], ["layer2"]]
     data = plan(base=RESNETS).data
     network = build_network(cohort.network.node, data, 0, "student")
-    seat = seat_student(cohort, cohort.members, network, build_loss(cohort.loss), data)
+    seat = bind_loss(cohort, network, [], data).own
     assert seat.places == {
         "0/answer": "members.0",
         "1/answer": "members.1",

@@ -71,3 +71,85 @@ def test_relations_of_one_sample_are_refused(notes):
         notes("loss=pkt", "recipe.batch_size=4", "recipe.accumulate=4")
     (fault,) = error.value.faults
     assert str(fault).startswith("loss: it compares the samples of a batch, and a step computes 1")
+
+
+def faults(*words: str) -> list[str]:
+    """What the pre-flight says of a small run."""
+    (job,) = read_jobs([*TINY, *words], multirun=False)
+    with pytest.raises(ConfigError) as error:
+        check(job.tree)
+    return [str(fault) for fault in error.value.faults]
+
+
+RESNETS = ("teacher=resnet8", "student=resnet8", "controls=[]")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("loss=attention", "loss.pairs=[]"), "loss.pairs: [] should be"),
+        (("loss=layer_fusion", "loss.teacher_places=[]"), "loss.teacher_places: [] should be"),
+        (("loss=combined", "loss.terms={}"), "loss.terms: should have at least 1"),
+        (("loss=combined", "loss.terms={a/b: {name: kd}}"), "loss.terms.a/b: 'a/b' should be a"),
+        (
+            ("loss=combined", "loss.terms={combined: {terms: {kd: {}}}}"),
+            "loss.terms.combined: is a sum inside a sum",
+        ),
+        (
+            ("loss=fitnet", "loss.pairs=[[embedding,embedding]]", "recipe.batch_size=1"),
+            "loss: its adapters have norms, which can't learn from one sample",
+        ),
+        (
+            ("loss=simkd", "loss.at=embedding", "recipe.batch_size=16", "recipe.accumulate=16"),
+            "student: CifarResNet cannot be trained on 1 sample at a time",
+        ),
+        (("loss=dkd", "recipe.mixup=0.2"), "loss: it tells a sample's one label from the other"),
+        (
+            ("loss=combined", "loss.terms={wsld: {}}", "recipe.cutmix=0.2"),
+            "loss: it tells a sample's one label from the other",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_the_start(words, said):
+    found = faults(*RESNETS, *words)
+    assert len(found) == 1
+    assert found[0].startswith(said)
+
+
+def test_a_place_that_gives_no_tensor_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "odd_parts.py").write_text(
+        "from torch import nn\n"
+        "class Two(nn.Module):\n"
+        "    def forward(self, images):\n"
+        "        return images, 2\n"
+        "class Odd(nn.Module):\n"
+        "    def __init__(self, num_classes, in_channels):\n"
+        "        super().__init__()\n"
+        "        self.two, self.unused = Two(), nn.Conv2d(in_channels, 4, 3)\n"
+        "        self.body = nn.Conv2d(in_channels, 4, 3)\n"
+        "        self.fc = nn.Linear(4, num_classes)\n"
+        "    def forward(self, images):\n"
+        "        maps = self.body(self.two(images)[0])\n"
+        "        return self.fc(maps.mean((2, 3)))\n"
+        "MODELS = {'odd': 'odd_parts:Odd'}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for place in ("two", "unused"):
+        words = ("plugins=[odd_parts]", "student={name: odd}", "loss=fitnet", "teacher=resnet8")
+        (job,) = read_jobs(
+            [*words[:1], *words[2:], f"loss.pairs=[[{place},layer2]]", "student=resnet8"],
+            multirun=False,
+        )
+        with pytest.raises(ConfigError) as error:
+            check(tree)
+        (fault,) = error.value.faults
+        assert str(fault).startswith(f"loss: the student's module {place!r} gives no tensor")
+
+
+def test_first_phases_keep_within_the_recipes_steps_and_are_told_apart(notes, tmp_path):
+    notes("loss=fitnet", "loss.first_epochs=30", *RESNETS[:2], "recipe.max_steps=2")
+    record = json.loads((tmp_path / "run0" / "student" / "artefact.json").read_text())
+    assert (record["first_epochs"], record["epochs"]) == (1, 1)
+    summary = json.loads((tmp_path / "run0" / "summary.json").read_text())
+    rows = {row["model"]: row["first_epochs"] for row in summary["rows"]}
+    assert rows == {"teacher": 0, "alone": 0, "distilled": 1}

@@ -1,0 +1,95 @@
+"""Whether a stage's loss, networks, data and recipe go together, tried before the start."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from kdrun import model
+from kdrun.core.errors import ConfigError, UserError
+from kdrun.core.types import Batch, Output, Progress, TapShapes
+from kdrun.dataset.data import Data
+from kdrun.loss.base import Loss
+from kdrun.model.table import COMPOSED
+from kdrun.stage.seats import Bound, bind_loss
+from kdrun.stage.train import Train
+
+
+def join(stage: Train, built: Mapping[str, nn.Module], data: Data) -> None:
+    """Bind a stage's loss to its networks, and hold it against the recipe.
+
+    Args:
+        stage: what is to be tried.
+        built: networks by their place in the config.
+        data: what the stage works with.
+
+    Raises:
+        UserError: they don't go together.
+        ConfigError: the network that the loss makes of the student can't be trained so.
+    """
+    data, recipe = stage.samples(data), stage.recipe
+    if data.train.size < recipe.accumulate:
+        raise UserError(
+            f"stage {stage.place.name!r} has {data.train.size} samples to learn from, and"
+            f" accumulate={recipe.accumulate} would part a batch into more.",
+            "  use a smaller recipe.accumulate",
+        )
+    network = built.get(stage.role)
+    if network is None or stage.network.name in COMPOSED:
+        network = model.build(stage.network.node, data.info)
+    bound = bind_loss(stage, network, [built[one.role] for one in stage.teachers], data)
+    _require_batches(stage, bound, network, data)
+    _require_labels(stage, bound.loss)
+
+
+def _require_batches(stage: Train, bound: Bound, network: nn.Module, data: Data) -> None:
+    """Whether so few samples as a step computes at once are enough for the loss."""
+    fewest = min(stage.recipe.batch_size, data.train.size) // stage.recipe.accumulate
+    if fewest < bound.loss.min_batch:
+        raise UserError(
+            f"it compares the samples of a batch, and a step computes {fewest} at once.",
+            f"  take {bound.loss.min_batch} or more by recipe.batch_size, or fewer"
+            " recipe.accumulate",
+        )
+    if fewest > 1:
+        return
+    if stage.network.name in COMPOSED:
+        faults = model.check_training("student", network, data.info, fewest)
+        if faults:
+            raise ConfigError(faults)
+    try:
+        _try_one(bound, data)
+    except ValueError as error:  # of a norm, which has no statistics of one value
+        raise UserError(
+            f"its adapters have norms, which can't learn from one sample: {error}.",
+            "  take 2 or more by recipe.batch_size, or fewer recipe.accumulate",
+        ) from error
+
+
+def _try_one(bound: Bound, data: Data) -> None:
+    """Each phase of a loss on one sample of zeros."""
+    info, zero = data.info, torch.zeros(1, dtype=torch.int64)
+    images = torch.zeros(1, info.channels, *info.image_size)
+    batch = Batch(images, zero, zero, zero)
+    bound.loss.train()
+    own = _blank(bound.own.shapes, info.num_classes)
+    other = _blank(bound.other.shapes, info.num_classes) if bound.other else None
+    for phase in bound.loss.phases():
+        bound.loss(own, other, batch, Progress(phase.name, 0, 1, 0, 1))
+
+
+def _blank(seen: TapShapes, classes: int) -> Output:
+    taps = {name: torch.zeros(1, *shape[1:]) for name, shape in seen.shapes.items()}
+    return Output(torch.zeros(1, classes), taps)
+
+
+def _require_labels(stage: Train, loss: Loss) -> None:
+    """Whether each sample has the one label that the loss tells from the other classes."""
+    mixed = [key for key in ("mixup", "cutmix") if getattr(stage.recipe, key)]
+    single = [one for one in loss.modules() if isinstance(one, Loss) and one.one_label]
+    if mixed and single:
+        raise UserError(
+            f"it tells a sample's one label from the other classes, and recipe.{mixed[0]} gives"
+            " samples two.",
+            f"  set recipe.{mixed[0]}=0, or take a loss on all classes alike: loss=kd",
+        )
