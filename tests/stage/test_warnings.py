@@ -135,11 +135,10 @@ def test_a_place_that_gives_no_tensor_is_refused(tmp_path, monkeypatch):
     )
     monkeypatch.syspath_prepend(tmp_path)
     for place in ("two", "unused"):
-        words = ("plugins=[odd_parts]", "student={name: odd}", "loss=fitnet", "teacher=resnet8")
-        (job,) = read_jobs(
-            [*words[:1], *words[2:], f"loss.pairs=[[{place},layer2]]", "student=resnet8"],
-            multirun=False,
-        )
+        words = ("plugins=[odd_parts]", "loss=fitnet", f"loss.pairs=[[{place},layer2]]", *RESNETS)
+        (job,) = read_jobs(words, multirun=False)
+        own = {key: job.tree["student"][key] for key in ("init", "freeze", "taps")}
+        tree = {**job.tree, "student": {"name": "odd", **own}}
         with pytest.raises(ConfigError) as error:
             check(tree)
         (fault,) = error.value.faults
