@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import as_grid, grid_shape
-from kdrun.loss.base import widen
+from kdrun.loss.base import unmixed, widen
 from kdrun.loss.method import Method, Shares
 
 _MAPS, _HEAD = "maps", "head"
@@ -49,9 +49,11 @@ class CATKD(Method):
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
         head = self._head[0]
-        own = self._seen(student.taps[_MAPS], head.weight, head.bias)
         maps = teacher.taps[_MAPS].detach()
-        return {"cat_kd": F.mse_loss(own, self._seen(maps, self.teacher_weight, self.teacher_bias))}
+        with unmixed(student.logits):
+            own = self._seen(student.taps[_MAPS], head.weight, head.bias)
+            other = self._seen(maps, self.teacher_weight, self.teacher_bias)
+        return {"cat_kd": F.mse_loss(own, other)}
 
     def _seen(self, maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         # Averaging and the classifier are both linear: the few averages go through it.

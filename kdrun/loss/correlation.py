@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import Temperature, soft_loss, teacher_logits, widen
+from kdrun.loss.base import Temperature, soft_loss, teacher_logits, unmixed, widen
 from kdrun.loss.method import Method, Shares
 
 Temperatures = Annotated[list[Temperature], Field(min_length=1)]
@@ -61,8 +61,9 @@ class MLLD(Method):
         for temperature in self.temperatures:
             own, other = ((z / temperature).softmax(dim=1) for z in logits)
             alone.append(soft_loss(*logits, temperature))
-            samples.append((own @ own.T - other @ other.T).square().sum() / rows)
-            labels.append((own.T @ own - other.T @ other).square().sum() / classes)
+            with unmixed(own):
+                samples.append((own @ own.T - other @ other.T).square().sum() / rows)
+                labels.append((own.T @ own - other.T @ other).square().sum() / classes)
         return {
             "mlld": torch.stack(alone).sum(),
             "mlld_batch": torch.stack(samples).sum(),

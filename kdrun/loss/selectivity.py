@@ -5,6 +5,7 @@ from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import aligned
+from kdrun.loss.base import unmixed
 from kdrun.loss.paired import Paired
 
 
@@ -19,10 +20,11 @@ class Selectivity(Paired):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        distances = [
-            _discrepancy(*aligned(student.taps[pair.student], teacher.taps[pair.teacher]))
-            for pair in self.joined
-        ]
+        with unmixed(student.logits):
+            distances = [
+                _discrepancy(*aligned(student.taps[pair.student], teacher.taps[pair.teacher]))
+                for pair in self.joined
+            ]
         return {"nst": sum(distances[1:], distances[0])}
 
 
