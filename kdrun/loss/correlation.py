@@ -3,7 +3,6 @@
 from typing import Annotated, Unpack
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 
@@ -11,6 +10,7 @@ from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.base import Temperature, soft_loss, teacher_logits, unmixed, widen
 from kdrun.loss.method import Method, Shares
 
+_LEAST = 1e-6  # squared length of a row; less is one of equal numbers, without a direction
 Temperatures = Annotated[list[Temperature], Field(min_length=1)]
 
 
@@ -72,6 +72,8 @@ class MLLD(Method):
 
 
 def _pearson(student: Tensor, teacher: Tensor) -> Tensor:
-    """Pearson's correlation of each row of two (N, K) matrices: (N,)."""
+    """Pearson's correlation of each row of two (N, K) matrices: (N,); 0 where one is constant."""
     own, other = (rows - rows.mean(dim=1, keepdim=True) for rows in (student, teacher))
-    return F.cosine_similarity(own, other, dim=1, eps=1e-8)
+    squares = (rows.square().sum(dim=1).clamp_min(_LEAST) for rows in (own, other))
+    lengths = [square.sqrt() for square in squares]
+    return (own * other).sum(dim=1) / (lengths[0] * lengths[1])

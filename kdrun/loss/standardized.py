@@ -10,7 +10,7 @@ from kdrun.loss.base import soft_loss, teacher_logits, widen
 from kdrun.loss.decoupled import decoupled, refuse_two_classes
 from kdrun.loss.method import Method, Shares
 
-_EPSILON = 1e-7  # added to the standard deviation, as in the paper's algorithm 1
+_LEAST = 1e-4  # variance; less is that of logits which say nothing, and have no direction
 
 
 class LSKD(Method):
@@ -45,6 +45,6 @@ class LSKD(Method):
 
 
 def standardized(logits: Tensor) -> Tensor:
-    """Each row of (N, C) logits with mean 0 and standard deviation 1."""
+    """Each row of (N, C) logits with mean 0 and standard deviation 1, or less where it is flat."""
     centered = logits - logits.mean(dim=1, keepdim=True)
-    return centered / (centered.square().mean(dim=1, keepdim=True).sqrt() + _EPSILON)
+    return centered / centered.square().mean(dim=1, keepdim=True).clamp_min(_LEAST).sqrt()

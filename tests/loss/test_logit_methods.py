@@ -248,6 +248,14 @@ def test_cross_entropies_are_least_where_the_student_is_the_teacher(name):
         torch.testing.assert_close(student.grad, torch.zeros(B, C), atol=1e-6, rtol=0)
 
 
+@each
+def test_a_student_that_says_nothing_yet_gets_a_gradient_of_usual_size(name, changes):
+    student, teacher = Output(torch.zeros(B, C, requires_grad=True)), output({}, 2)
+    total(bound(name, **changes), student, teacher).backward()
+    assert student.logits.grad.isfinite().all()
+    assert student.logits.grad.norm() < 1e3
+
+
 def test_standardized_logits_ignore_scale_and_shift():
     loss, student, teacher = bound("lskd"), output({}, 1), output({}, 2)
     before = total(loss, student, teacher)
