@@ -17,6 +17,7 @@ class Similarity(Paired):
     """
 
     auto = "stages[-1]"
+    min_batch = 2
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
