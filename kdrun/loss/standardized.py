@@ -5,9 +5,10 @@ from typing import Literal, Unpack
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
+from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.base import soft_loss, teacher_logits, widen
-from kdrun.loss.decoupled import decoupled, refuse_two_classes
+from kdrun.loss.decoupled import decoupled
 from kdrun.loss.method import Method, Shares
 
 _LEAST = 1e-4  # variance; less is that of logits which say nothing, and have no direction
@@ -31,8 +32,12 @@ class LSKD(Method):
         self.base, self.alpha, self.beta = base, alpha, beta
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        if self.base == "dkd":
-            refuse_two_classes("lskd on dkd", data)
+        if data.num_classes < 3:
+            raise UserError(
+                "lskd standardizes the logits of each sample, and those of"
+                f" {data.num_classes} classes are then always -1 and 1.",
+                "  take loss=kd, which distills both classes",
+            )
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
