@@ -17,6 +17,8 @@ class Selectivity(Paired):
     k(x, y) = (x'y)^2. Maps of two sizes meet at the smaller one; channels may differ.
     """
 
+    compares_pixels = True
+
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
