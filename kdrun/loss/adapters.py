@@ -39,6 +39,12 @@ def to_smaller_grid(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     return _pool(student, size), _pool(teacher, size)
 
 
+def meets_in_one_pixel(student: Shape, teacher: Shape) -> bool:
+    """Whether the smaller grid of two places' features has one pixel."""
+    own, other = grid_shape(student), grid_shape(teacher)
+    return min(own[2], other[2]) * min(own[3], other[3]) == 1
+
+
 def channel_adapter(student: int, teacher: int) -> nn.Module:
     """A 1x1 convolution with a norm from the student's channels to the teacher's."""
     convolution = nn.Conv2d(student, teacher, kernel_size=1, bias=False)

@@ -22,6 +22,8 @@ class Attention(Paired):
     Paper, equation 2, takes the norm of the difference where the code takes its mean square.
     """
 
+    compares_pixels = True
+
     def __init__(self, power: PositiveFloat, pairs: Pairs, **shares: Unpack[Shares]) -> None:
         super().__init__(pairs, **shares)
         self.power = power

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import as_grid, channel_adapter
-from kdrun.loss.base import widen
+from kdrun.loss.base import unmixed, widen
 from kdrun.loss.paired import Paired
 
 
@@ -26,8 +26,10 @@ class Channels(Paired):
     ) -> dict[str, Tensor]:
         distances = []
         for pair, adapter in zip(self.joined, self.adapters, strict=True):
-            own = _correlations(adapter(as_grid(widen(student.taps[pair.student]))))
-            other = _correlations(as_grid(teacher.taps[pair.teacher].detach()))
+            adapted = adapter(as_grid(widen(student.taps[pair.student])))
+            with unmixed(student.logits):
+                own = _correlations(adapted)
+                other = _correlations(as_grid(teacher.taps[pair.teacher].detach()))
             apart = (own - other).square().sum() / (other.shape[0] * other.shape[1])
             distances.append(apart)
         return {"ickd": sum(distances[1:], distances[0])}

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import as_grid, grid_shape
-from kdrun.loss.base import widen
+from kdrun.loss.adapters import as_grid, grid_shape, meets_in_one_pixel
+from kdrun.loss.base import unmixed, widen
 from kdrun.loss.method import Method, Shares
 
 _MAPS, _HEAD = "maps", "head"
@@ -44,14 +44,30 @@ class CATKD(Method):
         bias = other.weight.new_zeros(other.out_features) if other.bias is None else other.bias
         for name, value in (("teacher_weight", other.weight), ("teacher_bias", bias)):
             self.register_buffer(name, widen(value.detach()).clone(), persistent=False)
+        self._require_pixels(student, teacher)
+
+    def _require_pixels(self, student: TapShapes, teacher: TapShapes) -> None:
+        if self.resolution == 1:
+            raise UserError(
+                "cat_kd compares the pixels of maps, and loss.resolution=1 leaves one.",
+                "  take loss.resolution=2 or more",
+            )
+        if meets_in_one_pixel(student.shapes[_MAPS], teacher.shapes[_MAPS]):
+            places = " and ".join(f"{each.places[_MAPS]}" for each in (student, teacher))
+            raise UserError(
+                f"cat_kd compares the pixels of maps, and there is only one in common of {places}.",
+                "  take larger images, or another loss such as fitnet or cosine",
+            )
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
         head = self._head[0]
-        own = self._seen(student.taps[_MAPS], head.weight, head.bias)
         maps = teacher.taps[_MAPS].detach()
-        return {"cat_kd": F.mse_loss(own, self._seen(maps, self.teacher_weight, self.teacher_bias))}
+        with unmixed(student.logits):
+            own = self._seen(student.taps[_MAPS], head.weight, head.bias)
+            other = self._seen(maps, self.teacher_weight, self.teacher_bias)
+        return {"cat_kd": F.mse_loss(own, other)}
 
     def _seen(self, maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         # Averaging and the classifier are both linear: the few averages go through it.

@@ -3,14 +3,14 @@
 from typing import Annotated, Unpack
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import Temperature, soft_loss, teacher_logits, widen
+from kdrun.loss.base import Temperature, soft_loss, teacher_logits, unmixed, widen
 from kdrun.loss.method import Method, Shares
 
+_LEAST = 1e-6  # squared length of a row; less is one of equal numbers, without a direction
 Temperatures = Annotated[list[Temperature], Field(min_length=1)]
 
 
@@ -61,8 +61,9 @@ class MLLD(Method):
         for temperature in self.temperatures:
             own, other = ((z / temperature).softmax(dim=1) for z in logits)
             alone.append(soft_loss(*logits, temperature))
-            samples.append((own @ own.T - other @ other.T).square().sum() / rows)
-            labels.append((own.T @ own - other.T @ other).square().sum() / classes)
+            with unmixed(own):
+                samples.append((own @ own.T - other @ other.T).square().sum() / rows)
+                labels.append((own.T @ own - other.T @ other).square().sum() / classes)
         return {
             "mlld": torch.stack(alone).sum(),
             "mlld_batch": torch.stack(samples).sum(),
@@ -71,6 +72,8 @@ class MLLD(Method):
 
 
 def _pearson(student: Tensor, teacher: Tensor) -> Tensor:
-    """Pearson's correlation of each row of two (N, K) matrices: (N,)."""
+    """Pearson's correlation of each row of two (N, K) matrices: (N,); 0 where one is constant."""
     own, other = (rows - rows.mean(dim=1, keepdim=True) for rows in (student, teacher))
-    return F.cosine_similarity(own, other, dim=1, eps=1e-8)
+    squares = (rows.square().sum(dim=1).clamp_min(_LEAST) for rows in (own, other))
+    lengths = [square.sqrt() for square in squares]
+    return (own * other).sum(dim=1) / (lengths[0] * lengths[1])

@@ -10,7 +10,7 @@ from torch import Tensor
 from kdrun.core.errors import UserError
 from kdrun.core.types import Output
 from kdrun.loss.adapters import as_grid, grid_shape, to_smaller_grid
-from kdrun.loss.base import widen
+from kdrun.loss.base import unmixed, widen
 from kdrun.loss.method import Shares
 from kdrun.loss.pairs import Pair, Pairs
 from kdrun.loss.staged import Staged
@@ -38,13 +38,12 @@ class Flow(Staged):
             _require_equal_channels(pair)
 
     def own(self, student: Output, teacher: Output) -> dict[str, Tensor]:
-        distances = [
-            F.mse_loss(
-                _flow(student.taps[before.student], student.taps[after.student]),
-                _flow(teacher.taps[before.teacher].detach(), teacher.taps[after.teacher].detach()),
-            )
-            for before, after in pairwise(self.joined)
-        ]
+        distances = []
+        with unmixed(student.logits):
+            for before, after in pairwise(self.joined):
+                own = _flow(student.taps[before.student], student.taps[after.student])
+                other = _flow(teacher.taps[before.teacher], teacher.taps[after.teacher])
+                distances.append(F.mse_loss(own, other.detach()))
         return {"fsp": sum(distances[1:], distances[0])}
 
 

@@ -2,8 +2,9 @@
 
 from typing import Unpack
 
+from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo, TapRequest, TapShapes
-from kdrun.loss.adapters import grid_shape
+from kdrun.loss.adapters import grid_shape, meets_in_one_pixel
 from kdrun.loss.method import Method, Shares
 from kdrun.loss.pairs import Pair, Pairs, join, request, told
 
@@ -13,21 +14,26 @@ class Paired(Method):
 
     Attributes:
         auto: the places that `pairs: auto` means.
+        compares_pixels: whether maps of one pixel tell the method nothing; they are left out.
         joined: the pairs, once bound.
     """
 
     auto = "stages[*]"
+    compares_pixels = False
 
     def __init__(self, pairs: Pairs, **shares: Unpack[Shares]) -> None:
         super().__init__(**shares)
         self.pairs = pairs
         self.joined: list[Pair] = []
+        self.left_out: list[Pair] = []
 
     def taps(self) -> TapRequest:
         return request(self.pairs, auto=self.auto)
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         self.joined = join(student, teacher)
+        if self.compares_pixels:
+            self._leave_out_one_pixel()
         self.build()
 
     def build(self) -> None:
@@ -38,7 +44,9 @@ class Paired(Method):
         """
 
     def notes(self) -> list[str]:
-        return [told(self.joined)]
+        left = "; ".join(pair.where for pair in self.left_out)
+        note = [f"left out, as maps of one pixel tell nothing here: {left}"] if left else []
+        return [told(self.joined), *note]
 
     def channels(self) -> list[tuple[int, int]]:
         """Of each pair, the student's and the teacher's channels."""
@@ -46,3 +54,17 @@ class Paired(Method):
             (grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1])
             for pair in self.joined
         ]
+
+    def _leave_out_one_pixel(self) -> None:
+        pairs = self.joined
+        self.left_out = [
+            pair for pair in pairs if meets_in_one_pixel(pair.student_shape, pair.teacher_shape)
+        ]
+        self.joined = [pair for pair in pairs if pair not in self.left_out]
+        if self.left_out and not self.joined:
+            raise UserError(
+                "this loss compares the pixels of maps, and there is only one in common of"
+                f" {'; '.join(pair.where for pair in self.left_out)}.",
+                "  name other places: loss.pairs=[[PATH,PATH],...] (kdrun layers model=NAME), or"
+                " take another loss such as fitnet or cosine",
+            )

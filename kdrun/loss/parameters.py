@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError, nearest
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
-from kdrun.loss.base import widen
+from kdrun.loss.base import unmixed, widen
 from kdrun.loss.method import Method, Shares
 
 Weights = dict[str, nn.Parameter]
@@ -86,7 +86,8 @@ class Parameters(Method):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        distances = [self._distance(own, wanted) for own, wanted in self._weights()]
+        with unmixed(student.logits):
+            distances = [self._distance(own, wanted) for own, wanted in self._weights()]
         return {"parameters": torch.stack(distances).mean()}
 
     def finished(self) -> str:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import aligned
+from kdrun.loss.base import unmixed
 from kdrun.loss.paired import Paired
 
 
@@ -16,13 +17,16 @@ class Selectivity(Paired):
     k(x, y) = (x'y)^2. Maps of two sizes meet at the smaller one; channels may differ.
     """
 
+    compares_pixels = True
+
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        distances = [
-            _discrepancy(*aligned(student.taps[pair.student], teacher.taps[pair.teacher]))
-            for pair in self.joined
-        ]
+        with unmixed(student.logits):
+            distances = [
+                _discrepancy(*aligned(student.taps[pair.student], teacher.taps[pair.teacher]))
+                for pair in self.joined
+            ]
         return {"nst": sum(distances[1:], distances[0])}
 
 

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import widen
+from kdrun.loss.base import unmixed, widen
 from kdrun.loss.paired import Paired
 
 
@@ -17,17 +17,19 @@ class Similarity(Paired):
     """
 
     auto = "stages[-1]"
+    min_batch = 2
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        distances = [
-            F.mse_loss(
-                _similarities(student.taps[pair.student]),
-                _similarities(teacher.taps[pair.teacher].detach()),
-            )
-            for pair in self.joined
-        ]
+        with unmixed(student.logits):
+            distances = [
+                F.mse_loss(
+                    _similarities(student.taps[pair.student]),
+                    _similarities(teacher.taps[pair.teacher].detach()),
+                )
+                for pair in self.joined
+            ]
         return {"sp": sum(distances[1:], distances[0])}
 
 

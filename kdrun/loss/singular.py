@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import as_grid, channel_adapter
-from kdrun.loss.base import widen
+from kdrun.loss.base import unmixed, widen
 from kdrun.loss.eigen import follow, top_eigen
 from kdrun.loss.method import Shares
 from kdrun.loss.paired import Paired
@@ -48,13 +48,14 @@ class Singular(Paired):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        found = [
-            self._vectors(
-                widen(adapter(as_grid(widen(student.taps[pair.student])))).flatten(2),
-                as_grid(widen(teacher.taps[pair.teacher].detach())).flatten(2),
-            )
-            for pair, adapter in zip(self.joined, self.adapters, strict=True)
-        ]
+        with unmixed(student.logits):  # which decompositions don't know
+            found = [
+                self._vectors(
+                    adapter(as_grid(widen(student.taps[pair.student]))).flatten(2),
+                    as_grid(widen(teacher.taps[pair.teacher].detach())).flatten(2),
+                )
+                for pair, adapter in zip(self.joined, self.adapters, strict=True)
+            ]
         distances = [
             (_similarity(own, own_next) - _similarity(other, other_next)).square().sum() / len(own)
             for (own, other), (own_next, other_next) in pairwise(found)

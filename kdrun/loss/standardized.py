@@ -5,12 +5,13 @@ from typing import Literal, Unpack
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
+from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.base import soft_loss, teacher_logits, widen
-from kdrun.loss.decoupled import decoupled, refuse_two_classes
+from kdrun.loss.decoupled import decoupled
 from kdrun.loss.method import Method, Shares
 
-_EPSILON = 1e-7  # added to the standard deviation, as in the paper's algorithm 1
+_LEAST = 1e-4  # variance; less is that of logits which say nothing, and have no direction
 
 
 class LSKD(Method):
@@ -32,8 +33,12 @@ class LSKD(Method):
         self.one_label = base == "dkd"
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        if self.base == "dkd":
-            refuse_two_classes("lskd on dkd", data)
+        if data.num_classes < 3:
+            raise UserError(
+                "lskd standardizes the logits of each sample, and those of"
+                f" {data.num_classes} classes are then always -1 and 1.",
+                "  take loss=kd, which distills both classes",
+            )
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
@@ -46,6 +51,6 @@ class LSKD(Method):
 
 
 def standardized(logits: Tensor) -> Tensor:
-    """Each row of (N, C) logits with mean 0 and standard deviation 1."""
+    """Each row of (N, C) logits with mean 0 and standard deviation 1, or less where it is flat."""
     centered = logits - logits.mean(dim=1, keepdim=True)
-    return centered / (centered.square().mean(dim=1, keepdim=True).sqrt() + _EPSILON)
+    return centered / centered.square().mean(dim=1, keepdim=True).clamp_min(_LEAST).sqrt()

@@ -259,6 +259,21 @@ def test_cat_kd_says_which_network_it_cannot_read():
         loss.bind(good, bad, INFO)
 
 
+@pytest.mark.parametrize(
+    ("resolution", "size", "said"),
+    [(1, 4, "loss.resolution=1 leaves one"), (2, 1, "only one in common of body and body")],
+)
+def test_cat_kd_refuses_maps_of_one_pixel(resolution, size, said):
+    loss, heads = bare("cat_kd", resolution=resolution), Heads()
+    networks = [
+        TapShapes({"maps": (2, width, size, size)}, head, {"maps": "body", "head": "fc"})
+        for width, head in ((3, heads.own), (5, heads.other))
+    ]
+    with pytest.raises(UserError) as error:
+        loss.bind(*networks, INFO)
+    assert said in error.value.lines[0]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_gradient_is_that_of_the_value(name):
     loss = made(name).double()

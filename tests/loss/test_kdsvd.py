@@ -110,3 +110,12 @@ def test_it_is_finite_for_extreme_features_in_half_precision(dtype, factor):
     assert value.dtype == torch.float32 and value.isfinite()
     assert all(tap.grad.isfinite().all() for tap in student.taps.values())
     assert all(tap.grad is None for tap in teacher.taps.values())
+
+
+def test_its_vectors_are_found_without_autocast():
+    # CUDA's autocast has no rule for decompositions: halved products would stop them.
+    loss = bound("kdsvd", TAPS, TAPS)
+    student, teacher = output(TAPS, 1), output(TAPS, 2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = total(loss, student, teacher)
+    torch.testing.assert_close(mixed, total(loss, student, teacher), rtol=1e-6, atol=0)

@@ -248,6 +248,14 @@ def test_cross_entropies_are_least_where_the_student_is_the_teacher(name):
         torch.testing.assert_close(student.grad, torch.zeros(B, C), atol=1e-6, rtol=0)
 
 
+@each
+def test_a_student_that_says_nothing_yet_gets_a_gradient_of_usual_size(name, changes):
+    student, teacher = Output(torch.zeros(B, C, requires_grad=True)), output({}, 2)
+    total(bound(name, **changes), student, teacher).backward()
+    assert student.logits.grad.isfinite().all()
+    assert student.logits.grad.norm() < 1e3
+
+
 def test_standardized_logits_ignore_scale_and_shift():
     loss, student, teacher = bound("lskd"), output({}, 1), output({}, 2)
     before = total(loss, student, teacher)
@@ -271,17 +279,22 @@ def test_methods_without_a_teacher_run_without_one(name, changes):
     assert bare(name, kd=0.5).uses_teacher
 
 
-@pytest.mark.parametrize(("name", "changes"), [("dkd", {}), ("nkd", {}), ("lskd", {"base": "dkd"})])
-def test_two_classes_are_refused_where_only_one_is_left_beside_the_target(name, changes):
-    loss, two = bare(name, **changes), replace(INFO, classes=("no", "yes"))
+@pytest.mark.parametrize("name", ["dkd", "nkd"])
+def test_two_classes_are_refused_where_only_one_is_left_beside_the_target(name):
+    loss, two = bare(name), replace(INFO, classes=("no", "yes"))
     with pytest.raises(UserError) as error:
         loss.bind(shapes({}), shapes({}), two)
     assert error.value.lines[0].endswith("of 2 classes only one is left.")
     assert "loss=kd" in error.value.lines[1]
 
 
-def test_standardized_kd_takes_two_classes():
-    bare("lskd").bind(shapes({}), shapes({}), replace(INFO, classes=("no", "yes")))
+@pytest.mark.parametrize("base", ["kd", "dkd"])
+def test_two_classes_are_refused_where_they_are_always_standardized_to_the_same(base):
+    loss, two = bare("lskd", base=base), replace(INFO, classes=("no", "yes"))
+    with pytest.raises(UserError) as error:
+        loss.bind(shapes({}), shapes({}), two)
+    assert error.value.lines[0].endswith("of 2 classes are then always -1 and 1.")
+    assert "loss=kd" in error.value.lines[1]
 
 
 def test_the_learned_temperature_goes_up_the_loss_by_a_growing_share():

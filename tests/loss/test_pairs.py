@@ -1,7 +1,7 @@
 """Which place learns from which, on networks of any two shapes."""
 
 import pytest
-from given import shapes
+from given import bound, output, shapes, total
 
 from kdrun.core.errors import UserError
 from kdrun.loss.pairs import join, request, several, told
@@ -63,6 +63,33 @@ def test_pairs_that_are_given_are_asked_for_by_place():
     assert asked.student == {"tap0": "layer1", "tap1": "stages[-1]"}
     assert asked.teacher == {"tap0": "layer2", "tap1": "features.7"}
     assert request("auto", auto="embedding").student == {"tap": "embedding"}
+
+
+@pytest.mark.parametrize("name", ["attention", "nst"])
+@pytest.mark.parametrize("teacher", [(16, 1, 1), (16, 1, 4), (16,)])
+def test_pairs_that_meet_in_one_pixel_are_left_out_where_pixels_are_compared(name, teacher):
+    own = {"tap[0]": (8, 4, 4), "tap[1]": (8, 4, 1)}
+    other = {"tap[0]": (16, 2, 2), "tap[1]": teacher}
+    loss = bound(name, own, other)
+    sizes = "x".join(map(str, teacher))
+    assert loss.notes() == [
+        "pairs: tap[0] (8x4x4) from tap[0] (16x2x2)",
+        f"left out, as maps of one pixel tell nothing here: tap[1] (8x4x1) from tap[1] ({sizes})",
+    ]
+    student = output(own, 1)
+    for tap in student.taps.values():
+        tap.requires_grad_()
+    total(loss, student, output(other, 2)).backward()
+    assert student.taps["tap[0]"].grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", ["attention", "nst"])
+def test_no_pair_with_more_pixels_than_one_is_refused(name):
+    with pytest.raises(UserError) as error:
+        bound(name, {"tap": (8,)}, {"tap": (16, 4, 4)})
+    first, second = error.value.lines
+    assert first.endswith("only one in common of tap (8) from tap (16x4x4).")
+    assert "loss.pairs=" in second and "fitnet or cosine" in second
 
 
 def test_what_is_no_map_is_refused():

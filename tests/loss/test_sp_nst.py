@@ -92,6 +92,15 @@ def test_it_is_zero_for_equal_features(name):
     assert total(bound(name, TEACHER, TEACHER), same, same).item() == pytest.approx(0, abs=1e-6)
 
 
+def test_sp_has_nothing_to_say_of_one_sample():
+    loss = bound("sp", STUDENT, TEACHER)
+    student, teacher = output(STUDENT, 1), output(TEACHER, 2)
+    for answer in (student, teacher):
+        answer.taps = {tap: value[:1] for tap, value in answer.taps.items()}
+    assert loss.min_batch == 2
+    assert total(loss, student, teacher).item() == 0
+
+
 def test_nst_ignores_the_order_of_channels():
     loss = bound("nst", WIDE, WIDE)
     same, turned = output(WIDE, 3), output(WIDE, 3)
