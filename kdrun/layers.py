@@ -37,7 +37,7 @@ def show_layers(words: Sequence[str], screen: Screen) -> int:
 def _layers(network: "nn.Module", info: "DataInfo") -> str:
     """One line a module, whole in any terminal: paths are there to be copied and searched."""
     from kdrun import model
-    from kdrun.core.taps import tap_shapes
+    from kdrun.core.taps import module_path, tap_shapes
 
     paths = [name for name, _ in network.named_modules() if name]
     shapes = tap_shapes(network, {path: path for path in paths}, info)
@@ -52,7 +52,7 @@ def _layers(network: "nn.Module", info: "DataInfo") -> str:
         told = [
             f"{role} (its input)" if place.endswith(":in") else role
             for role, place in places
-            if place.removesuffix(":in") == path
+            if module_path(place) == path
         ]
         rows.append((path, kind, _shape(shapes.get(path)), ", ".join(told)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -16,7 +16,7 @@ from kdrun.core.types import DataInfo, Output
 Roles = Mapping[str, list[str]]
 
 _ROLE = re.compile(r"(stages|embedding|logits)(?:\[(-?\d+|\*)\])?")
-_INPUT = ":in"
+_INPUT, _LAST = ":in", ":nhwc"
 _BEFORE = ":pre"
 
 
@@ -28,7 +28,8 @@ class Tapped:
 
     Args:
         network: any module from inputs to logits (N, C).
-        places: a name for each tap -> module path, with `:in` for what enters the module.
+        places: a name for each tap -> module path, with `:in` for what enters the module, or
+            `:nhwc` where it answers (B, H, W, C), to have that as (B, C, H, W).
         compiled: run it through torch.compile; the network's own modules and weights stay.
     """
 
@@ -51,7 +52,7 @@ class Tapped:
             handle.remove()
 
     def _hook(self, name: str, place: str) -> RemovableHandle:
-        module = self.network.get_submodule(place.removesuffix(_INPUT))
+        module = self.network.get_submodule(module_path(place))
         if place.endswith(_INPUT):
 
             def keep_input(module: nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -62,9 +63,15 @@ class Tapped:
             return module.register_forward_pre_hook(keep_input)
 
         def keep_output(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            self._caught[name] = output
+            turned = place.endswith(_LAST) and isinstance(output, Tensor)
+            self._caught[name] = output.movedim(-1, 1) if turned else output
 
         return module.register_forward_hook(keep_output)
+
+
+def module_path(place: str) -> str:
+    """The path of a place's module, without `:in` or `:nhwc`."""
+    return place.removesuffix(_INPUT).removesuffix(_LAST)
 
 
 def place_taps(
@@ -124,11 +131,12 @@ def _places(where: str, wanted: str, roles: Roles, network: nn.Module) -> list[s
     if role:
         _place_role(where, role[1], 0, roles)  # which complains where there is none
         return list(roles[role[1]])
-    glob, entrance = wanted.removesuffix(_INPUT), _INPUT if wanted.endswith(_INPUT) else ""
+    glob = module_path(wanted)
+    suffix = wanted.removeprefix(glob)
     # A star stands for a part of one name, so that `layer*` does not mean what is inside a layer.
     depth = glob.count(".")
     paths = [name for name, _ in network.named_modules() if name.count(".") == depth]
-    found = [name + entrance for name in paths if fnmatchcase(name, glob)]
+    found = [name + suffix for name in paths if fnmatchcase(name, glob)]
     if not found:
         raise UserError(
             f"the {where} has no module like {wanted!r}.",
@@ -142,9 +150,9 @@ def _place(where: str, wanted: str, roles: Roles, network: nn.Module, data: Data
     if role:
         return _place_role(where, role[1], int(role[2] or 0), roles)
     paths = {name for name, _ in network.named_modules()}
-    if wanted.removesuffix(_INPUT) in paths:
+    if module_path(wanted) in paths:
         return wanted
-    close = nearest(wanted.removesuffix(_INPUT), paths)
+    close = nearest(module_path(wanted), paths)
     raise UserError(
         f"the {where} has no module at {wanted!r}.",
         f"  nearest: {_shaped(close.split(', '), network, data)}"

@@ -89,7 +89,8 @@ class TapRequest:
 
     A role is `logits`, `embedding`, or `stages[i]`; a path is dotted, as `kdrun layers` prints
     it, and with `:in` appended means what enters that module rather than what leaves it; with
-    `:pre`, what leaves it as it is before the activation. With a star, `stages[*]` or `layer*`, it
+    `:pre`, what leaves it as it is before the activation; with `:nhwc`, what leaves it as
+    (B, H, W, C), which taps then give as (B, C, H, W). With a star, `stages[*]` or `layer*`, it
     means several places; their taps are NAME[0], NAME[1], ...
     """
 

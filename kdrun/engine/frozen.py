@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from kdrun.core.device import Hardware, place_network
-from kdrun.core.taps import Tapped
+from kdrun.core.taps import Tapped, module_path
 from kdrun.core.types import Inputs
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -68,7 +68,7 @@ def fold_norms(network: nn.Module, keep: Collection[str] = ()) -> tuple[nn.Modul
 
 def _falls_between(place: str, conv: str, norm: str) -> bool:
     """Whether a tap may read what the convolution answers, which folding changes."""
-    path = place.removesuffix(":in")
+    path = module_path(place)
     has_conv, has_norm = (f"{inner}.".startswith(f"{path}.") for inner in (conv, norm))
     if place.endswith(":in"):
         return has_norm and not has_conv

@@ -81,9 +81,14 @@ def _classifier(where: str, network: TapShapes) -> nn.Linear:
     head = network.network.get_submodule(place)
     if isinstance(head, nn.Linear) and head.in_features == channels:
         return head
-    reads = f"reads {head.in_features} numbers" if isinstance(head, nn.Linear) else "is not linear"
+    if not isinstance(head, nn.Linear):
+        raise UserError(
+            f"cat_kd applies the classifier at each pixel, and the {where}'s is not linear:"
+            f" {place or 'the network itself'} ({type(head).__name__}).",
+            f"  choose another {where}, or another loss such as attention",
+        )
     raise UserError(
-        f"cat_kd applies the classifier at each pixel, and the {where}'s {reads} where its last"
-        f" stage has {channels} channels.",
+        f"cat_kd applies the classifier at each pixel, and the {where}'s reads {head.in_features}"
+        f" numbers where its last stage has {channels} channels.",
         f"  name the maps that are averaged for it: {where}.taps.stages=[PATH]",
     )

@@ -29,13 +29,14 @@ class _Pair:
 
 
 class Parameters(Method):
-    """Mean over pairs of weights of the distance between W_s and W_t, or A W_t B.
+    """The distance of the student's weights W_s from the teacher's W_t, or from A W_t B.
 
     A (rows of W_s x rows of W_t) and B (columns of W_t x columns of W_s) are learned where the
-    shapes of a pair differ; kernels must agree. `squared` is mean (W_s - W_t)^2, `kl` the mean over
-    rows of KL(softmax(W_t) || softmax(W_s)), each row being the weights of one output.
+    shapes of a pair differ; kernels must agree. `squared` is sum |W_s - W_t|^2 / sum |W_t|^2 over
+    all pairs; `kl` the mean over pairs of the mean over rows of KL(softmax(W_t) || softmax(W_s)),
+    each row being the weights of one output.
 
-    Training ends after the epoch in which |W_s - W_t| / |W_t|, over all pairs, falls under `until`.
+    Training ends after the epoch in which the root of `squared` falls under `until`.
     """
 
     def __init__(
@@ -87,16 +88,13 @@ class Parameters(Method):
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
         with unmixed(student.logits):
-            distances = [self._distance(own, wanted) for own, wanted in self._weights()]
-        return {"parameters": torch.stack(distances).mean()}
+            return {"parameters": self._squared() if self.distance == "squared" else self._kl()}
 
     def finished(self) -> str:
         if self.until is None:
             return ""
         with torch.no_grad():
-            differences = [(own - wanted).square().sum() for own, wanted in self._weights()]
-            sizes = [wanted.square().sum() for _, wanted in self._weights()]
-            found = (torch.stack(differences).sum() / torch.stack(sizes).sum()).sqrt().item()
+            found = self._squared().sqrt().item()
         if found >= self.until:
             return ""
         return f"the weights differ from the teacher's by {found:.3g}, under {self.until:.3g}"
@@ -109,10 +107,15 @@ class Parameters(Method):
                 wanted = torch.einsum("ab,bc...,cd->ad...", rows, wanted, columns)
             yield widen(pair.student), wanted
 
-    def _distance(self, student: Tensor, teacher: Tensor) -> Tensor:
-        if self.distance == "squared":
-            return F.mse_loss(student, teacher)
-        return F.kl_div(_rows(student), _rows(teacher), reduction="batchmean", log_target=True)
+    def _squared(self) -> Tensor:
+        pairs = list(self._weights())
+        differences = torch.stack([(own - wanted).square().sum() for own, wanted in pairs])
+        return differences.sum() / torch.stack([wanted.square().sum() for _, wanted in pairs]).sum()
+
+    def _kl(self) -> Tensor:
+        rows = [(_rows(own), _rows(wanted)) for own, wanted in self._weights()]
+        each = [F.kl_div(*pair, reduction="batchmean", log_target=True) for pair in rows]
+        return torch.stack(each).mean()
 
     def _pairs(
         self, own: dict[str, nn.Parameter], other: dict[str, nn.Parameter]

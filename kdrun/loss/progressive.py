@@ -7,6 +7,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
+from kdrun.core.taps import module_path
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import aligned, channel_adapter, grid_shape
 from kdrun.loss.around import Around, begun, picked, seen
@@ -46,7 +47,7 @@ class Progressive(Around):
         self.joined = join(own, other)
         shapes = [(grid_shape(p.student_shape), grid_shape(p.teacher_shape)) for p in self.joined]
         self.adapters = nn.ModuleList(channel_adapter(s[1], t[1]) for s, t in shapes)
-        ends = [own.places[pair.student].removesuffix(":in") for pair in self.joined]
+        ends = [module_path(own.places[pair.student]) for pair in self.joined]
         self._layers = between(student.network, ends)
         if not all(self._layers):
             raise UserError(

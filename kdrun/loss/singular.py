@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.adapters import as_grid, channel_adapter
+from kdrun.loss.adapters import as_grid, channel_adapter, grid_shape
 from kdrun.loss.base import unmixed, widen
 from kdrun.loss.eigen import follow, top_eigen
 from kdrun.loss.method import Shares
@@ -39,6 +39,16 @@ class Singular(Paired):
             raise UserError(
                 f"kdsvd needs 2 places in a row, and there is only {self.joined[0].where}.",
                 "  name more: loss.pairs=[[PATH,PATH],[PATH,PATH]]; kdrun layers model=NAME",
+            )
+        least, where = min(
+            (min(shape[1], shape[2] * shape[3]), pair.where)
+            for pair in self.joined
+            for shape in (grid_shape(pair.student_shape), grid_shape(pair.teacher_shape))
+        )
+        if self.vectors > least:
+            raise UserError(
+                f"kdsvd: loss.vectors={self.vectors}, and maps of {where} have {least} at most.",
+                f"  take loss.vectors={least} or less, or other places: loss.pairs=...",
             )
         self.adapters = nn.ModuleList(
             nn.Identity() if own == other else channel_adapter(own, other)

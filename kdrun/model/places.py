@@ -29,11 +29,12 @@ _SEQUENCES = {
 
 
 def find_roles(network: nn.Module) -> dict[str, list[str]]:
-    """Module paths by role; `:in` after a path means what enters the module.
+    """Module paths by role; `:in` after a path means what enters the module, `:nhwc` that it
+    answers (B, H, W, C), which taps turn to (B, C, H, W).
 
     A network names its own in an attribute `roles`; torchvision's families are known here; of any
-    other network only the last linear layer is. Stages answer (B, C, H, W), but for two families:
-    Swin (B, H, W, C) and ViT (B, tokens, C).
+    other network only the last linear layer is. Stages answer (B, C, H, W), but for ViT:
+    (B, tokens, C).
 
     Returns:
         `stages`, from shallow to deep; `embedding`, what the classifying layer reads; `logits`.
@@ -63,7 +64,8 @@ def _stages(network: nn.Module) -> list[str]:
     if kind.__name__ in _STAGES:
         return list(_STAGES[kind.__name__])
     if kind.__name__ in _SEQUENCES:
-        return list(_ends(network, _SEQUENCES[kind.__name__]))
+        suffix = ":nhwc" if kind.__name__ == "SwinTransformer" else ""
+        return [place + suffix for place in _ends(network, _SEQUENCES[kind.__name__])]
     if kind.__name__ == "VisionTransformer":
         layers = network.get_submodule("encoder.layers")
         return [f"encoder.layers.{name}" for name, _ in layers.named_children()]

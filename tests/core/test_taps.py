@@ -64,6 +64,24 @@ def test_in_means_what_enters_the_module(network, images):
     assert torch.equal(output.taps["norm"], network.body[0](images))
 
 
+def test_nhwc_brings_the_channels_to_the_front(images):
+    class Turn(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.permute(0, 2, 3, 1)
+
+    network = nn.Sequential(nn.Conv2d(2, 3, 1), Turn(), nn.Flatten(), nn.Linear(144, 3))
+    placed = place_taps("student", {"all": "1*:nhwc", "one": "1:nhwc"}, {}, network, DATA)
+    assert placed == {"all[0]": "1:nhwc", "one": "1:nhwc"}
+    taps = Tapped(network, placed)(images).taps
+    assert torch.equal(taps["one"], network[0](images))
+    assert torch.equal(taps["all[0]"], network[0](images))
+
+
+def test_an_unknown_ending_of_a_path_is_refused(network):
+    with pytest.raises(UserError, match=r"no module at 'body\.0:out'"):
+        place_taps("student", {"tap": "body.0:out"}, ROLES, network, DATA)
+
+
 def test_one_place_may_have_two_names(network, images):
     taps = Tapped(network, {"a": "body", "b": "body"})(images).taps
     assert taps["a"] is taps["b"]

@@ -257,6 +257,10 @@ def test_cat_kd_says_which_network_it_cannot_read():
     bad = TapShapes({"maps": (2, 7, 4, 4), "head": (2, C)}, heads.other, places)
     with pytest.raises(UserError, match="the teacher's reads 5 numbers where its last stage has 7"):
         loss.bind(good, bad, INFO)
+    heads.other.fc = torch.nn.Conv2d(5, C, 1)
+    with pytest.raises(UserError, match=r"the teacher's is not linear: fc \(Conv2d\)") as error:
+        loss.bind(good, bad, INFO)
+    assert "choose another teacher, or another loss" in error.value.lines[1]
 
 
 @pytest.mark.parametrize(

@@ -119,3 +119,10 @@ def test_its_vectors_are_found_without_autocast():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = total(loss, student, teacher)
     torch.testing.assert_close(mixed, total(loss, student, teacher), rtol=1e-6, atol=0)
+
+
+def test_more_vectors_than_maps_have_are_refused():
+    with pytest.raises(UserError) as error:
+        bound("kdsvd", TAPS, TAPS, vectors=5)
+    assert error.value.lines[0].startswith("kdsvd: loss.vectors=5, and maps of tap[")
+    assert error.value.lines[1].startswith("  take loss.vectors=4 or less")

@@ -96,7 +96,7 @@ def test_the_schemes_temperature_takes_the_place_of_the_losses_and_is_told():
     terms = {"kd": node("kd", temperature=3.0)}
     loss = around(node("combined", terms=terms, temperature=2.0), 2, 1.0)
     pair = loss.pairs["1_0"]
-    assert (pair.temperature, pair.parts["kd"].temperature) == (1, 1)
+    assert (pair.temperature, pair.parts["of kd"].temperature) == (1, 1)
     assert loss.notes() == ["the loss is taken at temperature 1.0: scheme.temperature"]
     kept = around(node("kd", temperature=3.0), 2)
     assert kept.pairs["0_1"].temperature == 3

@@ -48,7 +48,7 @@ def test_the_stages_of_a_regnet_are_its_blocks():
 def test_the_stages_of_transformers_are_their_layers():
     assert shapes(sketch("vit_b_32", images(64)), "stages", 64) == [(2, 5, 768)] * 12
     maps = shapes(sketch("swin_t", images(64)), "stages", 64)
-    assert maps == [(2, 16, 16, 96), (2, 8, 8, 192), (2, 4, 4, 384), (2, 2, 2, 768)]
+    assert maps == [(2, 96, 16, 16), (2, 192, 8, 8), (2, 384, 4, 4), (2, 768, 2, 2)]
 
 
 def test_squeezenet_has_logits_but_no_embedding():
