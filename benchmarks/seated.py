@@ -16,7 +16,8 @@ from kdrun.loss.build import build_loss
 from kdrun.loss.method import Method
 from kdrun.loss.staged import FIRST
 from kdrun.runner import Plan
-from kdrun.stage.train import Seat, build_network, seat
+from kdrun.stage.seats import Seat, seat
+from kdrun.stage.start import build_network
 
 BANK = 50_000  # samples in the memory of the losses that have one, as in CIFAR
 _EPOCHS, _STEPS = 240, 781  # of the run whose last step is timed: every weight has risen

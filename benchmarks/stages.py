@@ -19,6 +19,7 @@ from benchmarks.subject import BATCH_SIZE, Subject, make_subject, read_plan
 from benchmarks.turns import Enough, stop_after, table
 from kdrun.core.types import Batch
 from kdrun.dataset.data import Split
+from kdrun.stage.base import MAIN
 
 _PROFILED = 50  # steps
 _BUSY = 0.9  # share of the time from which on the device, not the host, sets the pace
@@ -121,7 +122,8 @@ class OneBatch:
 def _with_one_batch(subject: Subject) -> Subject:
     data = subject.plan.data
     ready: Any = OneBatch(data.train)
-    return replace(subject, plan=replace(subject.plan, data=replace(data, train=ready)))
+    plan = replace(subject.plan, datasets={MAIN: replace(data, train=ready)})
+    return replace(subject, plan=plan)
 
 
 def _busy(subject: Subject, stage: str, images_per_second: float) -> float:

@@ -10,7 +10,7 @@ from kdrun.dataset.data import Data
 from kdrun.engine.frozen import freeze
 from kdrun.preflight import check
 from kdrun.runner import Plan
-from kdrun.stage.train import build_network
+from kdrun.stage.start import build_network
 from kdrun.words import read_jobs
 
 BATCH_SIZE = 64

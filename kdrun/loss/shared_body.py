@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
+from kdrun.core.taps import module_path
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 from kdrun.loss.around import Around, begun, picked, seen
 
@@ -69,7 +70,7 @@ class SharedBody(Around):
 
 def parameters_below(network: nn.Module, places: Iterable[str]) -> list[str]:
     """Names of the parameters in modules at tap places; the network's own path is empty."""
-    starts = [f"{place.removesuffix(':in')}." if place else "" for place in places]
+    starts = [f"{module_path(place)}." if place else "" for place in places]
     return [
         name
         for name, _ in network.named_parameters()

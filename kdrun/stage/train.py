@@ -12,6 +12,7 @@ from kdrun import model
 from kdrun.core.config import Config, Network, Recipe, StopWhen
 from kdrun.core.errors import UserError
 from kdrun.core.seeds import seed_of
+from kdrun.core.taps import module_path
 from kdrun.dataset.data import Data
 from kdrun.engine import checkpoint
 from kdrun.engine.frozen import freeze
@@ -148,7 +149,7 @@ class Train:
         """The teacher's weights, but for the places that start afresh."""
         request = {place: place for place in self.fresh}
         places = seat(self.role, self.network, network, request, bench.data).places.values()
-        starts = tuple(f"{place.removesuffix(':in')}." if place else "" for place in places)
+        starts = tuple(f"{module_path(place)}." if place else "" for place in places)
         found = bench.artefacts["teacher"].weights()
         return {name: value for name, value in found.items() if not name.startswith(starts)}
 
