@@ -32,6 +32,11 @@ class Loss(nn.Module):
     min_batch: int = 1
     one_label: bool = False
 
+    @property
+    def needs_labels(self) -> bool:
+        """Whether samples without a label teach nothing: those that no teacher decides on."""
+        return not self.uses_teacher
+
     def student(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
         """The config node of the network that learns; the student's, if the loss changes nothing.
 

@@ -13,6 +13,7 @@ from kdrun.core.taps import Tapped
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.around import Around, begun, picked, seen
 from kdrun.loss.base import label_loss
+from kdrun.loss.unlabeled import decided
 
 Kind = Literal["ema", "snapshot"]
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -48,6 +49,10 @@ class MovingTeacher(Around):
         self.uses_teacher, self.name = False, loss["name"]
         self.kind, self.decay, self.every, self.start = kind, decay, every, start
 
+    @property
+    def needs_labels(self) -> bool:
+        return False
+
     def taps(self) -> TapRequest:
         asked = self.loss.taps()
         return TapRequest({**begun(_OWN, asked.student), **begun(_OTHER, asked.teacher)})
@@ -82,6 +87,7 @@ class MovingTeacher(Around):
             return {"ce": label_loss(student.logits, batch)}
         with torch.no_grad():
             answer = self._ask_teacher(batch.inputs)
+        batch = decided(batch, self.loss, answer)
         return self.loss(Output(student.logits, picked(_OWN, student.taps)), answer, batch, at)
 
     @torch.no_grad()

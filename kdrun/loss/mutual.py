@@ -12,6 +12,7 @@ from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, Tap
 from kdrun.loss.base import Loss, Temperature, label_loss
 from kdrun.loss.build import build_loss
 from kdrun.loss.parts import ANSWER, answers, member, member_path, named, own, renamed
+from kdrun.loss.unlabeled import decided
 
 Several = Annotated[int, Field(ge=2)]
 
@@ -45,6 +46,10 @@ class Mutual(Loss):
         self.pairs = nn.ModuleDict(
             {f"{i}_{j}": build_loss(node) for i in range(members) for j in range(members) if i != j}
         )
+
+    @property
+    def needs_labels(self) -> bool:
+        return False
 
     def taps(self) -> TapRequest:
         inner = self._pair(0, 1).taps()
@@ -98,7 +103,8 @@ class Mutual(Loss):
                 student.taps[f"{j}/{ANSWER}"].detach(),
                 {name: value.detach() for name, value in taught.items()},
             )
-            for name, value in self._pair(i, j)(learner, peer, batch, at).items():
+            pair = self._pair(i, j)
+            for name, value in pair(learner, peer, decided(batch, pair, peer), at).items():
                 if main and name == "ce":
                     continue  # the labels count once, above
                 key = f"{_called(i)}{name}"

@@ -12,6 +12,7 @@ from kdrun.loss.adapters import as_grid, grid_shape
 from kdrun.loss.base import Loss, label_loss, widen
 from kdrun.loss.build import build_loss
 from kdrun.loss.pairs import Shape
+from kdrun.loss.unlabeled import decided
 
 
 class OwnStages(Loss):
@@ -32,6 +33,10 @@ class OwnStages(Loss):
     def __init__(self, loss: dict[str, Any], features: NonNegativeFloat) -> None:
         super().__init__()
         self.node, self.features = loss, features
+
+    @property
+    def needs_labels(self) -> bool:
+        return False
 
     def taps(self) -> TapRequest:
         return TapRequest(student={"stage": "stages[*]"})
@@ -54,6 +59,7 @@ class OwnStages(Loss):
     ) -> dict[str, Tensor]:
         found = {"ce": label_loss(student.logits, batch)}
         own = Output(student.logits.detach())
+        batch = decided(batch, self._inner()[0], own)
         *shallow, deepest = (as_grid(student.taps[name]) for name in self.stages)
         target = widen(deepest.detach())
         for head, loss, maps in zip(self.heads, self._inner(), shallow, strict=True):

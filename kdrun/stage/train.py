@@ -69,7 +69,7 @@ class Train:
         Raises:
             UserError: no sample has one.
         """
-        if data.train.labelled is None or build_loss(self.loss).uses_teacher:
+        if data.train.labelled is None or not build_loss(self.loss).needs_labels:
             return data
         labeled = data.labeled()
         if not labeled.train.size:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from tiny import TINY, Kdrun, Refused
 
@@ -36,6 +37,18 @@ def test_only_the_student_sees_samples_without_labels(kdrun: Kdrun, tmp_path: Pa
         for stage in ("teacher", "alone", "student")
     }
     assert sizes == {"teacher": 64, "alone": 64, "student": 256}
+
+
+@pytest.mark.parametrize("scheme", ["moving_teacher", "mutual", "own_stages"])
+def test_what_is_taught_by_its_own_or_its_peers_sees_samples_without_labels(
+    scheme: str, kdrun: Kdrun, tmp_path: Path
+) -> None:
+    words = ("dataset.unlabeled=0.75", "recipe.batch_size=32", "loss=dkd", f"scheme={scheme}")
+    common = (word for word in TINY if not word.startswith("student"))
+    kdrun(*common, *words, "student=resnet8", "name=some")
+    (folder,) = tmp_path.glob("outputs/20*/*-some")
+    assert record(folder, "alone")["data"]["train_size"] == 64
+    assert record(folder, "student")["data"]["train_size"] == 256
 
 
 def test_a_folder_leaves_teacher_and_control_those_of_the_plain_run(

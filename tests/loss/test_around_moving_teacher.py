@@ -1,5 +1,7 @@
 """A teacher that follows its student, against the rule written out."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from given import INFO, B, C, node
@@ -131,3 +133,22 @@ def test_a_loss_on_features_taps_the_copy():
 def test_a_loss_without_a_teacher_is_refused():
     with pytest.raises(UserError, match="loss 'ce' reads no teacher"):
         moving(small(), node("ce"))
+
+
+def test_where_labels_are_missing_the_copys_decisions_stand_for_them():
+    network = small()
+    loss = moving(network, node("dkd", weight=1.0))
+    batch = images(0)
+    inputs, count = batch.inputs, len(batch.targets)
+    with torch.no_grad():
+        wanted = small().eval()(inputs).argmax(1)  # the copy starts as the student
+    hidden = Batch(inputs, torch.zeros_like(batch.targets), batch.index, batch.view)
+    hidden = replace(hidden, labelled=torch.zeros(count, dtype=torch.bool))
+    known = replace(hidden, targets=wanted)
+    assert not loss.needs_labels and not wanted.eq(0).all()
+    values = []
+    for one in (hidden, known):
+        answer = Output(network(inputs), {})
+        values.append(loss(answer, None, one, at(0)))
+    assert values[0].pop("ce") == 0 and values[0].keys() == {"dkd"}
+    assert all(torch.equal(value, values[1][name]) for name, value in values[0].items())

@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits
 from tiny import TINY, Kdrun, Refused
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.engine.unlabeled import decided
 from kdrun.loss.build import build_loss
+from kdrun.loss.unlabeled import decided
 from kdrun.measure.metrics import Meter
 from kdrun.preflight import check
 from kdrun.runner import Plan

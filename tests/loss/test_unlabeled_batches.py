@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from kdrun.core.merge import Merge
 from kdrun.core.types import Batch, DataInfo, Output, TapShapes
 from kdrun.engine.mixing import mix_batch
-from kdrun.engine.unlabeled import decided
 from kdrun.engine.update import _parts
 from kdrun.loss.base import label_loss
 from kdrun.loss.build import build_loss
+from kdrun.loss.unlabeled import decided
 
 B, C = 6, 4
 KNOWN = torch.tensor([True, False, True, True, False, True])
