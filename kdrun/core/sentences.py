@@ -1,7 +1,7 @@
 """A validator's complaints in our words: one sentence a key, without the validator's jargon."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -46,7 +46,14 @@ def faults_of(
             ".".join([*([where] if where else []), *keys]), _sentence(keys, details, model, owner)
         )
         for keys, details in found.items()
+        if not _other_branch(keys, details, found)
     ]
+
+
+def _other_branch(keys: Keys, details: Sequence[ErrorDetails], found: Collection[Keys]) -> bool:
+    """Whether a union's branch complains of the kind where another one took a part within."""
+    within = any(other[: len(keys)] == keys and other != keys for other in found)
+    return within and all(_kind(detail) or detail["type"] == "literal_error" for detail in details)
 
 
 def _keys(detail: ErrorDetails, settings: Any) -> Keys:

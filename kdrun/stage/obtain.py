@@ -79,7 +79,8 @@ def record_stage(
 def _outcome(stage: Stage, artefact: Artefact, found: bool) -> str:
     record = artefact.record
     accuracy = record["validation"]["accuracy"]
-    how = f"{record['epochs']} epochs, {record['seconds']:.1f} s" if record["epochs"] else "taken"
+    trained = record["epochs"]
+    how = f"{trained} epochs, {record['seconds']:.1f} s" if trained else record["source"]
     if found:
         how += ", from the store"
     stopped = f"; {record['stopped']}" if record.get("stopped") else ""

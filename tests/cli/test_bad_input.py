@@ -161,6 +161,21 @@ def test_a_bad_value_is_named_with_what_is_allowed(word: str, refused: Refused) 
     assert said.removeprefix("student: ").startswith(VALUES[word])
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("weight={value: 1, warm: 3}", "weight.warm: unknown key of 'weight'; nearest: warmup"),
+        ("weight={value: -1}", "weight.value: -1 should be greater than or equal to 0"),
+        ("weight=hot", "weight: 'hot' should be a number or a mapping"),
+        ("pairs=[[1, layer2]]", "pairs.0.0: 1 is not text"),
+    ],
+)
+def test_of_values_of_many_kinds_only_the_nearest_kind_is_told(
+    given: str, expected: str, refused: Refused
+) -> None:
+    assert refused("loss=attention", f"loss.{given}") == f"loss.{expected}"
+
+
 def test_a_very_long_value_is_cut_in_the_sentence(refused: Refused) -> None:
     said = refused(f"name={'a' * 300}")
     assert said.startswith("name: 'aaa")
