@@ -9,9 +9,11 @@ from kdrun import model
 from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.types import Batch, Output, Progress, TapShapes
 from kdrun.dataset.data import Data
-from kdrun.loss.base import Loss
+from kdrun.engine.learners import Learners
+from kdrun.loss.base import Loss, parts_of
 from kdrun.model.table import COMPOSED
 from kdrun.stage.seats import Bound, bind_loss
+from kdrun.stage.start import borrowed
 from kdrun.stage.train import Train
 
 
@@ -38,18 +40,47 @@ def join(stage: Train, built: Mapping[str, nn.Module], data: Data) -> None:
     if network is None or stage.network.name in COMPOSED:
         network = model.build(stage.network.node, data.info)
     bound = bind_loss(stage, network, [built[one.role] for one in stage.teachers], data)
+    _require_learners(stage, bound.loss, network)
+    _require_say(stage, bound.loss, data)
     _require_batches(stage, bound, network, data)
     _require_labels(stage, bound.loss)
+
+
+def _require_learners(stage: Train, loss: Loss, network: nn.Module) -> None:
+    """Whether anything learns in each phase."""
+    learners = Learners(network, loss, (*stage.frozen, *borrowed(network)))
+    kept = {name: one.requires_grad for name, one in network.named_parameters()}
+    for phase in loss.phases():
+        if not learners.choose(phase.trains):
+            raise UserError(
+                "nothing would learn: what the loss and the scheme let learn is frozen.",
+                f"  {stage.role}.freeze={list(stage.frozen)}",
+            )
+    for name, one in network.named_parameters():
+        one.requires_grad_(kept[name])
+
+
+def _require_say(stage: Train, loss: Loss, data: Data) -> None:
+    """Whether what is taught counts in some epoch, and not the labels alone."""
+    epochs = stage.recipe.epochs_of(data.train.steps(stage.recipe.batch_size))
+    main = loss.phases()[-1].name
+    each = (Progress(main, epoch, epochs, epoch, epochs) for epoch in range(epochs))
+    if not any(loss.ramp(at) for at in each):
+        raise UserError(
+            f"only labels would count: the loss's own terms have no weight in any of the {epochs}"
+            " epochs that are trained.",
+            "  train longer, or let them begin sooner: loss.weight, scheme.start",
+        )
 
 
 def _require_batches(stage: Train, bound: Bound, network: nn.Module, data: Data) -> None:
     """Whether so few samples as a step computes at once are enough for the loss."""
     fewest = min(stage.recipe.batch_size, data.train.size) // stage.recipe.accumulate
-    if fewest < bound.loss.min_batch:
+    least = max(part.min_batch for part in parts_of(bound.loss))
+    if fewest < least:
         raise UserError(
             f"it compares the samples of a batch, and a step computes {fewest} at once.",
-            f"  take {bound.loss.min_batch} or more by recipe.batch_size, or fewer"
-            " recipe.accumulate",
+            f"  take {least} or more by recipe.batch_size, or fewer recipe.accumulate",
         )
     if fewest > 1:
         return
@@ -72,8 +103,9 @@ def _try_one(bound: Bound, data: Data) -> None:
     images = torch.zeros(1, info.channels, *info.image_size)
     batch = Batch(images, zero, zero, zero)
     bound.loss.train()
+    known = len(info.merge.known) if info.merge else info.num_classes
     own = _blank(bound.own.shapes, info.num_classes)
-    other = _blank(bound.other.shapes, info.num_classes) if bound.other else None
+    other = _blank(bound.other.shapes, known) if bound.other else None
     for phase in bound.loss.phases():
         bound.loss(own, other, batch, Progress(phase.name, 0, 1, 0, 1))
 
@@ -86,7 +118,7 @@ def _blank(seen: TapShapes, classes: int) -> Output:
 def _require_labels(stage: Train, loss: Loss) -> None:
     """Whether each sample has the one label that the loss tells from the other classes."""
     mixed = [key for key in ("mixup", "cutmix") if getattr(stage.recipe, key)]
-    single = [one for one in loss.modules() if isinstance(one, Loss) and one.one_label]
+    single = [part for part in parts_of(loss) if part.one_label]
     if mixed and single:
         raise UserError(
             f"it tells a sample's one label from the other classes, and recipe.{mixed[0]} gives"

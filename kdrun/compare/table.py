@@ -206,10 +206,13 @@ def _other_budget(rows: Mapping[str, Row]) -> list[str]:
     """A warning where one of the two students that are compared was trained for longer."""
     if not {"alone", "distilled"} <= rows.keys():
         return []
-    alone, distilled = _epochs(rows["alone"]), _epochs(rows["distilled"])
-    if alone == distilled:
+    alone, distilled = rows["alone"], rows["distilled"]
+    if alone.get("steps") == distilled.get("steps"):
         return []
-    return [f"Not the same budget: epochs of the distilled student {distilled}, of alone {alone}."]
+    return [
+        f"Not the same budget: the distilled student made {distilled.get('steps')} steps"
+        f" ({_epochs(distilled)} epochs), alone {alone.get('steps')} ({_epochs(alone)})."
+    ]
 
 
 def _epochs(row: Row) -> str:

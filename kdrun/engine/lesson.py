@@ -119,6 +119,7 @@ class Trained:
         best_weights: those of the best epoch by validation.
         epochs: epochs of the main phase that were finished.
         first_epochs: those of the phases before it.
+        steps: updates in all of them.
         best: its best epoch, counted from 1, and that epoch's scores on validation.
         validation: scores of the last epoch.
         seconds: time spent in training steps.
@@ -131,6 +132,7 @@ class Trained:
     best_weights: dict[str, Tensor]
     epochs: int
     first_epochs: int
+    steps: int
     best: Best
     validation: Scores
     seconds: float

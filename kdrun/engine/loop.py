@@ -210,14 +210,16 @@ class _Trainer:
         if self.scores is None:
             raise ValueError("nothing was trained: the loss declares no phase")
         position = self.position
+        first = sum(
+            self.recipe.within(phase.epochs or 0, self.steps)
+            for phase in self.lesson.loss.phases()[:-1]
+        )
         return Trained(
             weights=copy_weights(self.update.network),
             best_weights=read_best(self.folder),
             epochs=position.epoch,
-            first_epochs=sum(
-                self.recipe.within(phase.epochs or 0, self.steps)
-                for phase in self.lesson.loss.phases()[:-1]
-            ),
+            first_epochs=first,
+            steps=(first + position.epoch) * self.steps,
             best=position.best,
             validation=self.scores,
             seconds=position.seconds,

@@ -74,6 +74,7 @@ class Update:
             group["lr"] = rate
         counters = (self.seed, self.lesson.stage, at.phase, at.step)
         self.hardware.seed(seed_of(*counters))
+        batch = self.loss.prepare(batch, at)
         batch = mix_batch(batch, self.recipe, self.lesson.data.info.num_classes, *counters)
         self.optimizer.zero_grad(set_to_none=True)
         for part, share in _parts(batch, self.recipe.accumulate):
@@ -143,7 +144,6 @@ class Update:
 
     def _forward(self, batch: Batch, share: float, at: Progress) -> Tensor:
         with self.hardware.autocast():
-            batch = self.loss.prepare(batch, at)
             # The teacher first: what it needed is free again when the student's graph grows. The
             # other way round a step took an eighth longer on a CPU.
             teacher = self._teacher_output(batch)

@@ -1,7 +1,6 @@
 """A loss that holds the config's and changes what it is given."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from torch import Tensor
@@ -18,12 +17,7 @@ class Around(Loss):
 
     Args:
         loss: the config's node.
-
-    Attributes:
-        learns: globs of the scheme's own parts that learn in the main phase.
     """
-
-    learns: tuple[str, ...] = ()
 
     def __init__(self, loss: dict[str, Any]) -> None:
         super().__init__()
@@ -38,8 +32,7 @@ class Around(Loss):
         return self.loss.taps()
 
     def phases(self) -> tuple[Phase, ...]:
-        *first, main = (nested(phase, "loss") for phase in self.loss.phases())
-        return (*first, replace(main, trains=(*main.trains, *self.learns)))
+        return tuple(nested(phase, "loss") for phase in self.loss.phases())
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         self.loss.bind(student, teacher, data)

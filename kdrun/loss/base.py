@@ -26,11 +26,17 @@ class Loss(nn.Module):
         min_batch: samples that a batch must have for the loss to say anything; with fewer, its
             term is 0.
         one_label: whether it needs each sample to be of one class, which mixing denies.
+        takes_weights: whether `bind` takes over weights of a teacher that must be trained by then.
+        takes_classes: whether these are of its classifier, so that classes stand in one order.
+        remembers: whether it keeps something of each training sample from one epoch to the next.
     """
 
     uses_teacher = True
     min_batch: int = 1
     one_label: bool = False
+    takes_weights: bool = False
+    takes_classes: bool = False
+    remembers: bool = False
 
     @property
     def needs_labels(self) -> bool:
@@ -78,7 +84,7 @@ class Loss(nn.Module):
         return 1.0
 
     def prepare(self, batch: Batch, at: Progress) -> Batch:
-        """The batch as both networks are to see it; called first in each step."""
+        """The batch as both networks are to see it, before it is mixed; once in each step."""
         return batch
 
     def forward(
@@ -86,6 +92,11 @@ class Loss(nn.Module):
     ) -> dict[str, Tensor]:
         """Named scalars, already weighted; the engine sums and logs them."""
         raise TypeError(f"{type(self).__name__} does not define its terms")
+
+
+def parts_of(loss: Loss) -> list[Loss]:
+    """The loss itself and all that it holds."""
+    return [part for part in loss.modules() if isinstance(part, Loss)]
 
 
 def nested(phase: Phase, path: str) -> Phase:

@@ -23,6 +23,8 @@ class CATKD(Method):
     vector. It takes networks whose classifier reads as many numbers as the last stage has channels.
     """
 
+    takes_weights = takes_classes = True
+
     # Buffers, which nn.Module's own annotations do not know.
     teacher_weight: Tensor
     teacher_bias: Tensor

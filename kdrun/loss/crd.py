@@ -41,6 +41,8 @@ class CRD(Method):
     log_scales: Tensor
     labels: Tensor
 
+    remembers = True
+
     def __init__(
         self,
         mode: Literal["exact", "relax"],

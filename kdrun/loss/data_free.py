@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.taps import Tapped
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.around import Around
-from kdrun.loss.base import widen
+from kdrun.loss.around import Around, begun, picked, seen
+from kdrun.loss.base import parts_of, widen
 from kdrun.loss.generator import Generator, Training
+
+_OWN, _ACTIVE = "own/", "active"  # the inner loss's taps of the teacher, and DAFL's
 
 
 class DataFree(Around):
@@ -28,16 +30,20 @@ class DataFree(Around):
         rate: learning rate of the generator's Adam.
     """
 
-    learns = ("loss.drawing.*",)
-
     def __init__(self, loss: dict[str, Any], latent: int, rate: float) -> None:
         super().__init__(loss)
-        self.latent, self.rate = latent, rate
+        self.name, self.latent, self.rate = loss["name"], latent, rate
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         super().bind(student, teacher, data)
         if teacher is None:
             raise UserError("images are drawn from a teacher, and this loss has none.")
+        if any(part.remembers for part in parts_of(self.loss)):
+            raise UserError(
+                f"loss {self.name!r} keeps a memory of each training sample, and drawn images are"
+                " new in each step.",
+                "  choose a loss without one: loss=kd, loss=pkt",
+            )
         # In lists, as the networks are not the loss's own: not to be trained or saved with it.
         self._teacher, self._student = [teacher.network], [student.network]
         generator = Generator(self.latent, data.channels, data.image_size)
@@ -53,7 +59,7 @@ class DataFree(Around):
                 decided = teacher(images).argmax(dim=1)
         if isinstance(batch.inputs, Tensor):
             images = images.to(batch.inputs.dtype)
-        return replace(batch, inputs=images, targets=decided, soft_targets=None)
+        return replace(batch, inputs=images, targets=decided, labelled=None)
 
     @abstractmethod
     def update(self, teacher: nn.Module, count: int, at: Progress) -> None:
@@ -80,12 +86,18 @@ class DAFL(DataFree):
 
     def taps(self) -> TapRequest:
         asked = super().taps()
-        return TapRequest(asked.student, {**asked.teacher, "dafl": "embedding"})
+        return TapRequest(asked.student, {**begun(_OWN, asked.teacher), _ACTIVE: "embedding"})
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        super().bind(student, teacher, data)
+        super().bind(student, teacher and seen(_OWN, teacher), data)
         if teacher is not None:
-            self._place = teacher.places["dafl"]
+            self._place = teacher.places[_ACTIVE]
+
+    def forward(
+        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+    ) -> dict[str, Tensor]:
+        own = teacher and replace(teacher, taps=picked(_OWN, teacher.taps))
+        return super().forward(student, own, batch, at)
 
     def update(self, teacher: nn.Module, count: int, at: Progress) -> None:
         tapped = Tapped(teacher, {"embedding": self._place})

@@ -68,13 +68,15 @@ class Training(nn.Module):
         Only the generator's weights change, whatever networks the objective asks.
         """
         weights = list(self.generator.parameters())
+        for weight in weights:  # which the engine holds for the loss's own, and leaves still
+            weight.requires_grad_(True)
         with torch.enable_grad():
             value = objective(self.generator.draw(count))
             gradients = torch.autograd.grad(value, weights)
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = gradient
         self._adam.step()
-        self._adam.zero_grad(set_to_none=True)  # the engine's optimizer must find none
+        self._adam.zero_grad(set_to_none=True)
 
     def get_extra_state(self) -> dict[str, Any]:
         return self._adam.state_dict()

@@ -1,6 +1,6 @@
 """Around a loss: its teacher knows more classes than the student, and they are merged."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.merge import Groups, merge_logits
 from kdrun.core.taps import ask_once
-from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.base import Loss, widen
-from kdrun.loss.build import build_loss
+from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
+from kdrun.loss.around import Around
+from kdrun.loss.base import Loss, parts_of, widen
 
 
 @dataclass
@@ -21,7 +21,7 @@ class MergedOutput(Output):
     whole: Tensor = field(kw_only=True)
 
 
-class MergedTeacher(Loss):
+class MergedTeacher(Around):
     """A loss that learns from the teacher's probabilities of the student's classes.
 
     p'_c = sum_(k in c) p_k / sum_(k in any c) p_k with p = softmax(z_t / T): T is the loss's own
@@ -29,42 +29,30 @@ class MergedTeacher(Loss):
     """
 
     def __init__(self, loss: dict[str, Any]) -> None:
-        super().__init__()
-        self.loss = build_loss(loss)
+        super().__init__(loss)
         self.name = loss["name"]
-        self.uses_teacher = self.loss.uses_teacher
         self.groups: Groups = ()
         for module in self.loss.modules():
             if isinstance(module, Loss):
                 module.register_forward_pre_hook(self._merge)
 
-    def taps(self) -> TapRequest:
-        return self.loss.taps()
-
-    def phases(self) -> tuple[Phase, ...]:
-        return tuple(
-            replace(phase, trains=tuple(_inner(glob) for glob in phase.trains))
-            for phase in self.loss.phases()
-        )
-
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         if data.merge is None:
             raise TypeError("this loss needs classes that were merged, and these were not")
         self.groups = data.merge.groups
+        as_many = len(data.merge.known) == data.num_classes
+        if as_many and any(part.takes_classes for part in parts_of(self.loss)):
+            raise UserError(
+                f"loss {self.name!r} takes over weights of the teacher's classifier, whose classes"
+                " are not the student's.",
+                "  choose a loss that reads logits or features alone, e.g. loss=kd",
+            )
         self.loss.bind(student, teacher, data)
         if teacher is not None:
             self._try(student, teacher, data, len(data.merge.known))
 
-    def notes(self) -> list[str]:
-        return self.loss.notes()
-
     def decide(self, teacher: Output) -> Tensor:
         return merge_logits(widen(teacher.logits.detach()), self.groups).argmax(1)
-
-    def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
-    ) -> dict[str, Tensor]:
-        return self.loss(student, teacher, batch, at)
 
     def _try(self, student: TapShapes, teacher: TapShapes, data: DataInfo, known: int) -> None:
         """One step without consequences: a loss may read the teacher's classes in other places.
@@ -103,8 +91,3 @@ def _temperature(loss: nn.Module) -> float:
     """What a loss softens both distributions by, where that is one fixed number."""
     found = getattr(loss, "temperature", 1.0)
     return float(found) if isinstance(found, int | float) else 1.0
-
-
-def _inner(glob: str) -> str:
-    """What the loss inside calls `loss.PATH`, as the whole calls it."""
-    return f"loss.{glob}" if glob.startswith("loss.") else glob

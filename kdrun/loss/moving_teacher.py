@@ -13,6 +13,7 @@ from kdrun.core.taps import Tapped
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.around import Around, begun, picked, seen
 from kdrun.loss.base import label_loss
+from kdrun.loss.parts import require_moving
 from kdrun.loss.unlabeled import decided
 
 Kind = Literal["ema", "snapshot"]
@@ -63,12 +64,16 @@ class MovingTeacher(Around):
                 f"loss {self.name!r} reads no teacher, and scheme=moving_teacher makes one.",
                 "  choose a loss with a teacher: loss=kd",
             )
+        require_moving(self.loss, self.name, "moving_teacher")
         self._student = (student.network,)  # in a tuple: it is no part of the loss
         self.teacher = still_copy(student.network)
         self._updated: tuple[str, int] | None = None
         own, other = (seen(start, student) for start in (_OWN, _OTHER))
         self._ask_teacher = Tapped(self.teacher, other.places)
         self.loss.bind(own, TapShapes(other.shapes, self.teacher, other.places), data)
+
+    def ramp(self, at: Progress) -> float:
+        return super().ramp(at) if at.epoch >= self.start else 0.0
 
     def train(self, mode: bool = True) -> Self:
         """The copy stays in eval mode."""

@@ -11,7 +11,16 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 from kdrun.loss.base import Loss, Temperature, label_loss
 from kdrun.loss.build import build_loss
-from kdrun.loss.parts import ANSWER, answers, member, member_path, named, own, renamed
+from kdrun.loss.parts import (
+    ANSWER,
+    answers,
+    member,
+    member_path,
+    named,
+    own,
+    renamed,
+    require_moving,
+)
 from kdrun.loss.unlabeled import decided
 
 Several = Annotated[int, Field(ge=2)]
@@ -72,6 +81,7 @@ class Mutual(Loss):
                 f"the loss {self.name!r} learns from no teacher, and peers teach each other.",
                 "  use scheme=none, or a loss that does: loss=kd",
             )
+        require_moving(self._pair(0, 1), self.name, "mutual")
         self.paths = [member_path(student, number) for number in range(self.members)]
         for i, j in self._numbers():
             seats = member(student, i, "student"), member(student, j, "teacher")
@@ -86,6 +96,9 @@ class Mutual(Loss):
         ]
         changed = f"the loss is taken at temperature {self.temperature}: scheme.temperature"
         return [*told, changed] if self.changed else told
+
+    def ramp(self, at: Progress) -> float:
+        return self._pair(0, 1).ramp(at)
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress

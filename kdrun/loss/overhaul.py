@@ -24,6 +24,7 @@ class Overhaul(Paired):
     """
 
     auto = "stages[*]:pre"
+    takes_weights = True
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         super().bind(student, teacher, data)

@@ -12,6 +12,7 @@ from kdrun.loss.adapters import as_grid, grid_shape
 from kdrun.loss.base import Loss, label_loss, widen
 from kdrun.loss.build import build_loss
 from kdrun.loss.pairs import Shape
+from kdrun.loss.parts import require_moving
 from kdrun.loss.unlabeled import decided
 
 
@@ -20,8 +21,8 @@ class OwnStages(Loss):
 
     CE(y, z) + sum over shallow stages i of L(z_i, z) + features * mean_b |F_i - F|^2, where z_i
     are the logits of a head after stage i, L is the loss inside with the network's own logits z
-    as the teacher's, and F the deepest features; neither z nor F gets a gradient from it. Heads
-    belong to the loss, so that the network stays what it is.
+    as the teacher's, and F the deepest features, averaged over their pixels; neither z nor F gets
+    a gradient from it. Heads belong to the loss, so that the network stays what it is.
 
     Args:
         loss: the node of a loss on logits, its labels' term included.
@@ -54,6 +55,9 @@ class OwnStages(Loss):
     def notes(self) -> list[str]:
         return [f"heads after stages 1 to {len(self.heads)} learn from the network's own logits"]
 
+    def ramp(self, at: Progress) -> float:
+        return self._inner()[0].ramp(at)
+
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
@@ -61,13 +65,13 @@ class OwnStages(Loss):
         own = Output(student.logits.detach())
         batch = decided(batch, self._inner()[0], own)
         *shallow, deepest = (as_grid(student.taps[name]) for name in self.stages)
-        target = widen(deepest.detach())
+        target = _pooled(deepest.detach())
         for head, loss, maps in zip(self.heads, self._inner(), shallow, strict=True):
             features, logits = head(maps)
             terms = loss(Output(logits), own if loss.uses_teacher else None, batch, at)
             terms = {f"heads/{name}": value for name, value in terms.items()}
             if self.features:
-                distance = (widen(features) - target).square().flatten(1).sum(dim=1).mean()
+                distance = (_pooled(features) - target).square().sum(dim=1).mean()
                 terms["features"] = self.features * distance
             for name, value in terms.items():
                 found[name] = found[name] + value if name in found else value
@@ -84,6 +88,7 @@ class OwnStages(Loss):
                 f"loss {name!r} reads features of a teacher, and scheme=own_stages has none.",
                 "  choose a loss on logits: loss=kd",
             )
+        require_moving(probe, name, "own_stages")
         if len(self.stages) < 2:
             raise UserError(
                 f"scheme=own_stages needs two stages, and the student has {len(self.stages)}.",
@@ -115,6 +120,10 @@ class Head(nn.Module):
             maps = F.adaptive_avg_pool2d(maps, self.grid)
         features = self.body(maps)
         return features, self.classify(features.mean(dim=(2, 3)))
+
+
+def _pooled(maps: Tensor) -> Tensor:
+    return widen(maps).mean(dim=(2, 3))
 
 
 def _unit(channels_in: int, channels_out: int, size: int) -> list[nn.Module]:

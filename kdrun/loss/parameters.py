@@ -39,6 +39,8 @@ class Parameters(Method):
     Training ends after the epoch in which the root of `squared` falls under `until`.
     """
 
+    takes_weights = takes_classes = True
+
     def __init__(
         self,
         pairs: WeightPairs,

@@ -6,10 +6,26 @@ from typing import Any
 
 from torch import nn
 
+from kdrun.core.errors import UserError
 from kdrun.core.types import Phase, TapShapes
+from kdrun.loss.base import Loss, parts_of
 
 ANSWER = "answer"  # the tap on a network's own logits
 ITSELF = ""  # its place: a network's own output
+
+
+def require_moving(loss: Loss, name: str, scheme: str) -> None:
+    """Refuse what takes over a teacher's weights once, where the teacher goes on learning.
+
+    Raises:
+        UserError: the loss does, or a part of it.
+    """
+    if any(part.takes_weights for part in parts_of(loss)):
+        raise UserError(
+            f"loss {name!r} takes over weights of a trained teacher, and with scheme={scheme} what"
+            " teaches is still learning.",
+            "  choose a loss on answers and features alone: loss=kd, loss=attention",
+        )
 
 
 def named(number: int, request: Mapping[str, str], kind: str = "tap") -> dict[str, str]:

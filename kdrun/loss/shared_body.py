@@ -36,6 +36,12 @@ class SharedBody(Around):
         return TapRequest({**begun(_OWN, asked.student), **places}, asked.teacher)
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
+        if getattr(student.network, "borrows", None):
+            raise UserError(
+                "the loss puts another network in the student's place, with parts of the teacher's"
+                " that don't learn: no body is shared.",
+                "  choose a loss that leaves the student as it is: loss=kd",
+            )
         places = picked(_LEARN, student.places).values()
         self._learning = parameters_below(student.network, places)
         if not self._learning:

@@ -24,6 +24,7 @@ class SRRL(Method):
     """
 
     min_batch = 2  # the norm of r has no statistics of one sample
+    takes_weights = takes_classes = True
 
     # Buffers, which nn.Module's own annotations do not know.
     head_weight: Tensor

@@ -78,6 +78,12 @@ class Teachers(Loss):
             for note in part.notes()
         ]
 
+    def finished(self) -> str:
+        return next((why for part in self._each() if (why := part.finished())), "")
+
+    def ramp(self, at: Progress) -> float:
+        return self._each()[0].ramp(at)
+
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:

@@ -128,6 +128,7 @@ def _row(
         "bytes": artefact.bytes_on_disk,
         "epochs": artefact.record["epochs"],
         "first_epochs": artefact.record.get("first_epochs", 0),
+        "steps": artefact.record.get("steps"),
         "seconds": artefact.record["seconds"],
         "images_per_second": artefact.record.get("images_per_second"),
         "fingerprint": artefact.record["fingerprint"],

@@ -20,6 +20,8 @@ from kdrun.stage.base import Bench, Place
 _COMMON = (
     "data",
     "epochs",
+    "first_epochs",
+    "steps",
     "epochs_planned",
     "select",
     "best_epoch",

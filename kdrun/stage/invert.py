@@ -86,6 +86,9 @@ class Invert:
             "data": [data.mean, data.std, data.info.classes, data.info.image_size],
             "seed": session.seed,
             "device": session.hardware.device.type,
+            # The order of sums, and so the last bits, depends on both.
+            "threads": session.hardware.threads if session.hardware.device.type == "cpu" else None,
+            "deterministic": config.deterministic,
             "torch": torch.__version__,
         }
 

@@ -198,6 +198,7 @@ class Train:
             "source": "trained",
             "epochs": trained.epochs,
             "first_epochs": trained.first_epochs,
+            "steps": trained.steps,
             "epochs_planned": self.recipe.epochs_of(bench.data.train.steps(self.recipe.batch_size)),
             "select": self.recipe.select,
             "best_epoch": trained.best.epoch,

@@ -204,10 +204,12 @@ def test_a_teacher_below_the_control_is_warned_of(summary):
 
 def test_students_that_were_not_trained_equally_long_are_told_of(summary):
     assert "Not the same budget" not in rendered(summary, 200)
-    summary["rows"][2]["epochs"] = 12
-    assert "Not the same budget: epochs of the distilled student 12, of alone 240.\n" in rendered(
-        summary, 200
-    )
+    summary["rows"][1]["steps"] = 960
+    summary["rows"][2] |= {"epochs": 12, "first_epochs": 4, "steps": 48}
+    assert (
+        "Not the same budget: the distilled student made 48 steps (4 + 12 epochs), alone 960"
+        " (240).\n"
+    ) in rendered(summary, 200)
 
 
 def test_times_of_jobs_that_shared_the_machine_say_so(summary):

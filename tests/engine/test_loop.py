@@ -165,6 +165,27 @@ def test_parts_of_a_batch_add_up_to_the_whole(learn: Callable) -> None:
         torch.testing.assert_close(parts.weights[name], value, rtol=1e-4, atol=1e-6)
 
 
+def test_a_batch_is_prepared_once_before_it_is_mixed_and_parted(learn: Callable) -> None:
+    class Redrawn(CrossEntropy):
+        def __init__(self) -> None:
+            super().__init__()
+            self.prepared, self.seen = 0, []
+
+        def prepare(self, batch: Batch, at: Progress) -> Batch:
+            assert len(batch.targets) == 16 and batch.soft_targets is None
+            self.prepared += 1
+            return replace(batch, targets=torch.full_like(batch.targets, 3))
+
+        def forward(self, student, teacher, batch, at) -> dict[str, Tensor]:
+            self.seen.append(batch.soft_targets)
+            return super().forward(student, teacher, batch, at)
+
+    loss = Redrawn()
+    learn(lesson={"loss": loss}, epochs=1, accumulate=3, label_smoothing=0.1, mixup=0.5)
+    assert len(loss.seen) == 3 * loss.prepared > 3
+    assert all((soft.argmax(1) == 3).all() and (soft > 0).all() for soft in loss.seen)
+
+
 def test_averaged_weights_follow_the_last_ones(learn: Callable) -> None:
     trained, student = learn(epochs=1, ema=0.5)
     last = student.state_dict()

@@ -48,8 +48,10 @@ def test_the_terms_are_those_of_the_paper():
         own, logits = (value.detach() for value in head(student.taps[name]))
         ce += (1 - ALPHA) * plain_ce(logits, given.targets)
         kd += ALPHA * plain_kd(logits, student.logits)
-        squares = [(a - b) ** 2 for a, b in zip(own.flatten(), deepest.flatten(), strict=True)]
-        features += WEIGHT * sum(squares).item() / len(deepest)
+        for mine, its in zip(own.flatten(2).tolist(), deepest.flatten(2).tolist(), strict=True):
+            means = [[sum(pixels) / len(pixels) for pixels in maps] for maps in (mine, its)]
+            squares = [(a - b) ** 2 for a, b in zip(*means, strict=True)]
+            features += WEIGHT * sum(squares) / len(deepest)
     assert found["ce"].item() == pytest.approx(plain_ce(student.logits, given.targets), rel=1e-5)
     assert found["heads/ce"].item() == pytest.approx(ce, rel=1e-5)
     assert found["heads/kd"].item() == pytest.approx(kd, rel=1e-5)

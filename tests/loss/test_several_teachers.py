@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -169,3 +170,12 @@ def test_a_sum_without_soft_targets_of_its_own_has_the_temperature_of_its_parts(
 def test_a_loss_without_a_teacher_is_refused():
     with pytest.raises(UserError, match="the loss 'ce' learns from no teacher"):
         around({"name": "ce"}, "logits", [1.0, 1.0])
+
+
+def test_training_may_end_when_one_of_the_losses_says_so(monkeypatch: pytest.MonkeyPatch):
+    loss = around(node("kd"), "logits", [1.0, 1.0])
+    assert loss.finished() == ""
+    monkeypatch.setattr(loss.parts[1], "finished", lambda: "near enough")
+    assert loss.finished() == "near enough"
+    rising = around(node("attention", weight={"value": 1.0, "warmup": 2}), "logits", [1.0, 1.0])
+    assert rising.ramp(replace(AT, step=0)) == 0

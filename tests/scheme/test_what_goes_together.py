@@ -1,0 +1,63 @@
+"""Losses and recipes that a scheme can't have, and those that it can."""
+
+import pytest
+from plans import RESNETS, plan, refusal
+
+MOVING = ("mutual", "moving_teacher", "own_stages")
+
+
+@pytest.mark.parametrize("scheme", MOVING)
+@pytest.mark.parametrize("loss", ["srrl", "cat_kd", "parameters"])
+def test_weights_of_what_still_learns_are_not_taken(scheme, loss):
+    said = refusal(f"scheme={scheme}", f"loss={loss}", base=RESNETS)
+    if scheme != "own_stages" or loss == "parameters":  # which has no teacher's features
+        assert f"loss '{loss}' takes over weights of a trained teacher" in said
+
+
+@pytest.mark.parametrize("scheme", MOVING[:2])
+def test_nor_are_they_by_a_part_of_a_sum(scheme):
+    terms = "loss.terms={attention: {}, srrl: {}}"
+    said = refusal(f"scheme={scheme}", "loss=combined", terms, base=RESNETS)
+    assert "loss 'combined' takes over weights of a trained teacher" in said
+
+
+@pytest.mark.parametrize("scheme", ["dafl", "zskt"])
+def test_drawn_images_are_in_no_memory(scheme):
+    said = refusal(f"scheme={scheme}", "loss=crd", base=RESNETS)
+    assert "keeps a memory of each training sample" in said
+
+
+def test_dafl_leaves_the_pairs_of_the_loss_as_they_are():
+    pairs = "loss.pairs=[[layer3,layer1]]"
+    plan("scheme=dafl", "loss=attention", pairs, base=RESNETS)
+
+
+@pytest.mark.parametrize("loss", ["cat_kd", "parameters", "srrl"])
+def test_classes_in_another_order_are_not_those_of_the_teachers_classifier(loss):
+    order = ",".join(f"c{number}: [{9 - number}]" for number in range(10))
+    said = refusal("scheme=concepts", f"scheme.map={{{order}}}", f"loss={loss}", base=RESNETS)
+    assert "takes over weights of the teacher's classifier, whose classes are not" in said
+
+
+def test_concepts_may_be_learned_one_sample_at_a_time():
+    plan("scheme=concepts", "scheme.map=digits_even_odd", "recipe.batch_size=1")
+
+
+def test_a_body_is_not_shared_where_all_of_the_head_is_frozen_or_replaced():
+    words = ("scheme=shared_body", "scheme.learn=[logits]")
+    said = refusal(*words, "student.freeze=[fc]", base=RESNETS)
+    assert "nothing would learn" in said and "student.freeze=['fc']" in said
+    said = refusal(*words, "loss=simkd", base=RESNETS)
+    assert "no body is shared" in said
+
+
+def test_terms_that_never_count_are_told_before_the_start():
+    words = ("scheme=moving_teacher", "loss=attention")
+    plan(*words, "scheme.start=1", base=RESNETS)
+    said = refusal(*words, "scheme.start=2", base=RESNETS)
+    assert "only labels would count" in said and "in any of the 2 epochs" in said
+
+
+def test_several_teachers_ask_for_as_many_samples_as_their_loss():
+    words = ("scheme=teachers", "scheme.others=[mlp]", "loss=rkd", "recipe.batch_size=1")
+    assert "it compares the samples of a batch" in refusal(*words)
