@@ -193,8 +193,12 @@ def test_folders_are_no_parts():
 def test_cost_is_told_beside_kd(tmp_path):
     path = tmp_path / "cost.yaml"
     path.write_text("measured: On two threads.\nmilliseconds: {kd: 0.3, sp: 51, ce: 0.15}\n")
-    assert cost_line("sp", path) == "170 times kd's: 51 ms against 0.3 ms. On two threads."
-    assert cost_line("ce", path) == "0.5 times kd's: 0.15 ms against 0.3 ms. On two threads."
+    assert cost_line("sp", path) == (
+        "170 times kd's, of the loss alone: 51 ms against 0.3 ms. On two threads."
+    )
+    assert cost_line("ce", path) == (
+        "0.5 times kd's, of the loss alone: 0.15 ms against 0.3 ms. On two threads."
+    )
     missing = "not measured; measure it: python -m benchmarks.losses"
     assert cost_line("crd", path) == missing
     assert cost_line("kd", tmp_path / "none.yaml") == missing

@@ -52,8 +52,8 @@ class VID(Paired):
 def _mean(channels: int, wanted: int) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(channels, wanted, kernel_size=1, bias=False),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.Conv2d(wanted, wanted, kernel_size=1, bias=False),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.Conv2d(wanted, wanted, kernel_size=1, bias=False),
     )
