@@ -76,8 +76,8 @@ def main(words: Sequence[str] | None = None) -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     jobs = [
         Job(student, method, seed)
-        for method in given.only
         for student in STUDENTS
+        for method in given.only
         for seed in SEEDS
     ]
     first = Job(STUDENTS[0], "kd", SEEDS[0])
