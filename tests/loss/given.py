@@ -61,3 +61,16 @@ def batch(seed: int = 5) -> Batch:
 def total(loss: Loss, student: Output, teacher: Output, given: Batch | None = None) -> Tensor:
     """The sum of a loss's terms."""
     return torch.stack(list(loss(student, teacher, given or batch(), AT).values())).sum()
+
+
+def has_the_gradient_of_its_value(loss: Loss, taps: Shapes, teacher: Shapes) -> bool:
+    """Whether the gradient to each of the student's taps is that of finite differences."""
+    other = output(teacher, 2, torch.float64)
+
+    def value(*features: Tensor) -> Tensor:
+        student = output(taps, 1, torch.float64)
+        student.taps = dict(zip(taps, features, strict=True))
+        return total(loss, student, other)
+
+    start = [tap.requires_grad_() for tap in output(taps, 1, torch.float64).taps.values()]
+    return torch.autograd.gradcheck(value, start, fast_mode=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from given import AT, B, batch, bound, output, total
+from given import AT, B, batch, bound, has_the_gradient_of_its_value, output, total
 from torch import Tensor
 
 STUDENT = {"tap[0]": (3, 8, 8), "tap[1]": (5, 4, 4)}
@@ -44,15 +44,7 @@ def test_ab_equals_the_formula(margin):
 
 def test_its_gradient_is_that_of_its_value():
     loss = bound("ab", STUDENT, TEACHER, first_epochs=0).double()
-    teacher = output(TEACHER, 2, torch.float64)
-
-    def value(*features: Tensor) -> Tensor:
-        student = output(STUDENT, 1, torch.float64)
-        student.taps = dict(zip(STUDENT, features, strict=True))
-        return total(loss, student, teacher)
-
-    start = [tap.requires_grad_() for tap in output(STUDENT, 1, torch.float64).taps.values()]
-    assert torch.autograd.gradcheck(value, start, fast_mode=True)
+    assert has_the_gradient_of_its_value(loss, STUDENT, TEACHER)
 
 
 def test_only_the_teachers_signs_count_and_beyond_the_margin_nothing():

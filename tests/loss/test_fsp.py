@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from given import AT, B, batch, bound, output, total
+from given import AT, B, batch, bound, has_the_gradient_of_its_value, output, total
 from torch import Tensor
 
 from kdrun.core.errors import UserError
@@ -49,15 +49,7 @@ def test_fsp_equals_the_formula():
 
 def test_its_gradient_is_that_of_its_value():
     loss = bound("fsp", TAPS, OTHER, first_epochs=0)
-    teacher = output(OTHER, 2, torch.float64)
-
-    def value(*features: Tensor) -> Tensor:
-        student = output(TAPS, 1, torch.float64)
-        student.taps = dict(zip(TAPS, features, strict=True))
-        return total(loss, student, teacher)
-
-    start = [tap.requires_grad_() for tap in output(TAPS, 1, torch.float64).taps.values()]
-    assert torch.autograd.gradcheck(value, start, fast_mode=True)
+    assert has_the_gradient_of_its_value(loss, TAPS, OTHER)
 
 
 def test_it_is_zero_for_equal_features_and_ignores_the_order_of_samples():
