@@ -77,14 +77,11 @@ def record_stage(
 
 
 def _outcome(stage: Stage, artefact: Artefact, found: bool) -> str:
-    record = artefact.record
-    accuracy = record["validation"]["accuracy"]
-    trained = record["epochs"]
-    how = f"{trained} epochs, {record['seconds']:.1f} s" if trained else record["source"]
-    if found:
-        how += ", from the store"
-    stopped = f"; {record['stopped']}" if record.get("stopped") else ""
+    record, store = artefact.record, ", from the store" if found else ""
     if "said" in record:
-        return f"{stage.place.name}: {record['said']}{', from the store' if found else ''}"
+        return f"{stage.place.name}: {record['said']}{store}"
+    accuracy, trained = record["validation"]["accuracy"], record["epochs"]
+    how = f"{trained} epochs, {record['seconds']:.1f} s" if trained else record["source"]
+    stopped = f"; {record['stopped']}" if record.get("stopped") else ""
     what = f"{stage.place.name}: {model.title(record['model'])}"
-    return f"{what}, validation {accuracy:.2%} ({how}{stopped})"
+    return f"{what}, validation {accuracy:.2%} ({how}{store}{stopped})"
