@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from planned import SMALL, plan
+from plans import RESNETS, plan
 from tiny import Kdrun, Refused
 
 PROGRESSIVE = "scheme=progressive"
@@ -12,7 +12,7 @@ PROGRESSIVE = "scheme=progressive"
 
 @pytest.mark.parametrize("loss", ["kd", "attention", "ce"])
 def test_only_the_student_gets_the_first_phases(loss: str):
-    teacher, alone, distill = plan(PROGRESSIVE, f"loss={loss}").stages
+    teacher, alone, distill = plan(PROGRESSIVE, f"loss={loss}", base=RESNETS).stages
     assert [one.place.row for one in (teacher, alone, distill)] == ["teacher", "alone", "distilled"]
     assert alone.loss == {"name": "ce"}
     assert distill.loss["name"] == "progressive"
@@ -23,7 +23,7 @@ def test_only_the_student_gets_the_first_phases(loss: str):
 
 def test_each_stage_has_its_phase_and_learns_in_it(kdrun: Kdrun, tmp_path: Path):
     short = ("recipe.epochs=2", "scheme.epochs=3", "evaluate.latency.seconds=0.01", "controls=[]")
-    done = kdrun(*SMALL, PROGRESSIVE, *short, "student=vgg8")
+    done = kdrun(*RESNETS, PROGRESSIVE, *short, "student=vgg8")
     assert "stage by stage, pairs:" in done.stdout
     (log,) = tmp_path.glob("outputs/20*/*/student/metrics.jsonl")
     lines = [json.loads(line) for line in log.read_text().splitlines()]
@@ -41,9 +41,9 @@ def test_each_stage_has_its_phase_and_learns_in_it(kdrun: Kdrun, tmp_path: Path)
 
 
 def test_bad_settings_are_refused_in_a_sentence(refused: Refused):
-    assert "scheme.epochs" in refused(PROGRESSIVE, "scheme.epochs=0", before=SMALL)
-    said = refused(PROGRESSIVE, "scheme.pairs=[[layer9,layer1]]", before=SMALL)
+    assert "scheme.epochs" in refused(PROGRESSIVE, "scheme.epochs=0", before=RESNETS)
+    said = refused(PROGRESSIVE, "scheme.pairs=[[layer9,layer1]]", before=RESNETS)
     assert "the student has no module at 'layer9'" in said
     inside = "scheme.pairs=[[layer1,layer1],[layer1.0,layer2]]"
-    said = refused(PROGRESSIVE, inside, before=SMALL)
+    said = refused(PROGRESSIVE, inside, before=RESNETS)
     assert "no weights of the student lie between two of layer1.0, layer1" in said

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from planned import SMALL, plan
+from plans import RESNETS, plan
 from tiny import Kdrun, Refused
 from torch import Tensor
 
@@ -18,7 +18,7 @@ Weights = Callable[..., dict[str, dict[str, Tensor]]]
 
 
 def test_student_and_control_are_the_teachers_network_and_start_from_it():
-    teacher, alone, distill = plan(SHARED).stages
+    teacher, alone, distill = plan(SHARED, base=RESNETS).stages
     assert [one.place.row for one in (teacher, alone, distill)] == ["teacher", "alone", "distilled"]
     assert distill.network.node == alone.network.node == teacher.network.node
     assert distill.teachers == (teacher,)
@@ -28,7 +28,10 @@ def test_student_and_control_are_the_teachers_network_and_start_from_it():
         assert stage.loss["learn"] == ["stages[-1]", "logits"]
         assert stage.loss["loss"]["name"] == inner
         assert stage.fresh == ()
-    assert plan(SHARED, "scheme.fresh=true").stages[-1].fresh == ("stages[-1]", "logits")
+    assert plan(SHARED, "scheme.fresh=true", base=RESNETS).stages[-1].fresh == (
+        "stages[-1]",
+        "logits",
+    )
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def weights(kdrun: Kdrun, tmp_path: Path) -> Weights:
 
     def run(*words: str) -> dict[str, dict[str, Tensor]]:
         done: subprocess.CompletedProcess = kdrun(
-            *SMALL, SHARED, "recipe.epochs=1", "evaluate.latency.seconds=0.01", *words
+            *RESNETS, SHARED, "recipe.epochs=1", "evaluate.latency.seconds=0.01", *words
         )
         assert "weights learn" in done.stdout
         (folder,) = tmp_path.glob("outputs/20*/*")
@@ -69,10 +72,10 @@ def test_fresh_places_do_not_start_from_the_teachers_weights(weights: Weights):
 
 
 def test_places_that_are_not_there_are_refused_in_a_sentence(refused: Refused):
-    said = refused(SHARED, "scheme.learn=[layer9]", before=SMALL)
+    said = refused(SHARED, "scheme.learn=[layer9]", before=RESNETS)
     assert "the student has no module at 'layer9'" in said
     assert "nearest: layer" in said
-    said = refused(SHARED, "scheme.learn=[relu]", before=SMALL)
+    said = refused(SHARED, "scheme.learn=[relu]", before=RESNETS)
     assert "names no place with weights: nothing would learn" in said
-    assert "scheme.learn" in refused(SHARED, "scheme.learn=[]", before=SMALL)
-    assert "student has no module like" in refused(SHARED, "scheme.learn=[lay*r9]", before=SMALL)
+    assert "scheme.learn" in refused(SHARED, "scheme.learn=[]", before=RESNETS)
+    assert "student has no module like" in refused(SHARED, "scheme.learn=[lay*r9]", before=RESNETS)
