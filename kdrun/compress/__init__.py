@@ -1,0 +1,1 @@
+"""Making networks smaller: prune, factorize, quantize. This package alone loads no torch."""

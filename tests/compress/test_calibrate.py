@@ -1,0 +1,194 @@
+"""Calibrators against their formulas written out, and on distributions that are known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from kdrun.compress.calibrate import (
+    BINS,
+    CALIBRATORS,
+    Grid,
+    KLDivergence,
+    MovingMax,
+    Percentile,
+    Seen,
+    quantized,
+    scale_and_zero,
+)
+from kdrun.core.errors import UserError
+from kdrun.core.registry import resolve
+
+GRIDS = [Grid(bits, symmetric) for bits in (8, 6, 4) for symmetric in (True, False)]
+
+
+def drawn(kind: str, batches: int = 4) -> list[Tensor]:
+    random = torch.Generator().manual_seed(0)
+    batches = [torch.randn(4, 5000, generator=random) for _ in range(batches)]
+    if kind == "heavy":  # Student's t of 3 degrees of freedom
+        return [one[0] / one[1:].square().mean(0).sqrt() for one in batches]
+    return [one[0].relu() if kind == "relu" else one[0] for one in batches]
+
+
+def seen(batches: list[Tensor]) -> Seen:
+    found = Seen()
+    for batch in batches:
+        found.extend(batch)
+    for batch in batches:
+        found.count(batch)
+    return found
+
+
+def chosen(name: str, batches: list[Tensor], grid: Grid, **keys) -> tuple[float, float]:
+    return resolve("calibrator", CALIBRATORS, name)(**keys).range(seen(batches), grid)
+
+
+def test_what_was_seen_is_counted():
+    batches = drawn("heavy")
+    values = torch.cat(batches).double().tolist()
+    found = seen(batches)
+    assert (found.low, found.high) == (min(values), max(values))
+    assert found.maxima == [max(map(abs, batch.tolist())) for batch in batches]
+    assert found.counts.sum() == len(values)
+    width = found.limit / BINS
+    sizes = [0] * BINS
+    for value in values:
+        sizes[min(BINS - 1, int(abs(value) / width))] += 1
+    assert np.abs(found.sizes - sizes).sum() <= 4  # of those that lie on an edge
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("kind", ["normal", "relu", "heavy"])
+def test_the_ranges_of_the_maxima_are_their_formulas(kind, grid):
+    batches = drawn(kind)
+    values = torch.cat(batches).tolist()
+    largest = max(map(abs, values))
+    assert chosen("minmax", batches, grid) == (min(values), max(values))
+    assert chosen("cumulative_max", batches, grid) == (-largest, largest)
+    average = max(map(abs, batches[0].tolist()))
+    for batch in batches[1:]:
+        average = 0.75 * average + 0.25 * max(map(abs, batch.tolist()))
+    expected = max(min(values), -average), min(max(values), average)
+    assert chosen("moving_max", batches, grid, momentum=0.75) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("percentile", [90.0, 99.0, 99.9, 100.0])
+@pytest.mark.parametrize("kind", ["normal", "relu"])
+def test_a_percentile_leaves_out_as_many_at_both_ends(kind, percentile):
+    batches = drawn(kind)
+    values = torch.cat(batches).double()
+    low, high = chosen("percentile", batches, Grid(), percentile=percentile)
+    width, tail = values.abs().max().item() / BINS, (100 - percentile) / 200 * len(values)
+    assert (values < low - 1e-6).sum() <= tail <= (values < low + width + 1e-6).sum()
+    assert (values > high + 1e-6).sum() <= tail <= (values > high - width - 1e-6).sum()
+
+
+def plain_error(values: list[float], low: float, high: float, grid: Grid) -> float:
+    low, high = min(low, 0), max(high, 0)
+    most, least = 2 ** (grid.bits - 1) - 1, -(2 ** (grid.bits - 1))
+    if grid.symmetric:
+        scale, zero, least = max(-low, high) / most, 0, -most
+    else:
+        scale = (high - low) / (2**grid.bits - 1)
+        zero = round(least - low / scale)
+    error = 0.0
+    for value in values:
+        whole = min(most, max(least, round(value / scale) + zero))
+        error += ((whole - zero) * scale - value) ** 2
+    return error / len(values)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("kind", ["normal", "relu", "heavy"])
+def test_no_other_cut_has_a_smaller_mean_squared_error(kind, grid):
+    batches = drawn(kind, batches=2)
+    values = torch.cat(batches).double().tolist()
+    largest = max(map(abs, values))
+    errors = []
+    for part in range(1, 129):
+        limit = largest * part / 128
+        ends = max(min(values), -limit), min(max(values), limit)
+        errors.append(plain_error(values, *ends, grid))
+    found = plain_error(values, *chosen("mse", batches, grid), grid)
+    assert found <= 1.02 * min(errors)  # bins stand for their middles
+    if grid.bits == 4 and kind == "normal":
+        assert found < 0.9 * errors[-1]
+
+
+def plain_kl(sizes: list[float], kept: int, levels: int) -> float:
+    reference = sizes[:kept]
+    reference[-1] += sum(sizes[kept:])
+    groups: dict[int, list[int]] = {}
+    for at in range(kept):
+        groups.setdefault(at * levels // kept, []).append(at)
+    spread = [0.0] * kept
+    for members in groups.values():
+        full = [at for at in members if sizes[at] > 0]
+        for at in full:
+            spread[at] = sum(sizes[member] for member in members) / len(full)
+    found = 0.0
+    for at in range(kept):
+        if reference[at]:
+            if not spread[at]:
+                return math.inf
+            p, q = reference[at] / sum(reference), spread[at] / sum(spread)
+            found += p * math.log(p / q)
+    return found
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("kind", ["normal", "heavy"])
+def test_kl_takes_the_cut_of_least_divergence(kind, bits):
+    batches = drawn(kind)
+    found = seen(batches)
+    low, high = KLDivergence().range(found, Grid(bits))
+    kept = round(max(-low, high) / found.limit * BINS)
+    sizes, levels = found.sizes.tolist(), 2 ** (bits - 1)
+    best = plain_kl(sizes, kept, levels)
+    others = range(levels, BINS + 1, 97)
+    assert all(best <= plain_kl(sizes, other, levels) * (1 + 1e-9) for other in others)
+    assert math.isfinite(best)
+
+
+def test_of_a_heavy_tail_kl_and_percentile_leave_the_end_and_minmax_does_not():
+    batches = drawn("heavy")
+    values = torch.cat(batches)
+    assert values.abs().max() > 20
+    for name, keys in (("kl", {}), ("percentile", {"percentile": 98.0})):
+        low, high = chosen(name, batches, Grid(), **keys)
+        assert max(-low, high) < 0.7 * values.abs().max()
+    assert chosen("minmax", batches, Grid()) == (values.min().item(), values.max().item())
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("low", [-3.0, -0.1, 0.0, 2.0])
+@pytest.mark.parametrize("high", [2.5, 4.0])
+def test_values_within_the_range_move_by_half_a_step_at_most(low, high, grid):
+    values = np.linspace(min(low, 0), high, 1001)
+    scale, zero = scale_and_zero(low, high, grid)
+    found = quantized(values, low, high, grid)
+    assert np.abs(found - values).max() <= scale * (0.5 + 1e-9)
+    assert quantized(np.zeros(1), low, high, grid) == 0
+    assert grid.lowest <= zero <= grid.highest
+    assert len(np.unique(found)) <= 2**grid.bits
+    end = max(-low, high) if grid.symmetric else high
+    assert quantized(np.array([1e9]), low, high, grid) == pytest.approx(end, abs=scale)
+
+
+def test_a_tensor_of_zeros_has_a_grid():
+    zeros = [torch.zeros(10)]
+    for name in CALIBRATORS:
+        low, high = chosen(name, zeros, Grid())
+        assert quantized(np.zeros(2), low, high, Grid()).tolist() == [0, 0]
+
+
+def test_what_is_not_finite_is_refused():
+    with pytest.raises(UserError, match="not a finite number"):
+        Seen().extend(torch.tensor([1.0, float("nan")]))
+
+
+def test_the_settings_are_those_of_the_formulas():
+    assert MovingMax().momentum == 0.9
+    assert Percentile().percentile == 99.9
