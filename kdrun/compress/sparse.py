@@ -20,8 +20,8 @@ def pack(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     found: dict[str, Tensor] = {}
     for name, value in weights.items():
-        forms = _forms(name, value)
-        found.update(min(forms, key=_bytes))
+        smallest: dict[str, Tensor] = min(_forms(name, value), key=_bytes)
+        found |= smallest
     return found
 
 

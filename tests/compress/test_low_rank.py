@@ -1,0 +1,103 @@
+"""Layers taken apart: the nearest weights of a rank, and networks that still run."""
+
+import pytest
+import torch
+from torch import nn
+from zoo import build, images
+
+from kdrun.compress.low_rank import factorize, ranks_of_energy, ranks_of_share, reshape, spectra
+from kdrun.core.errors import UserError
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(6, 20, 3, stride=2, padding=1, padding_mode="reflect"),
+        nn.ReLU(),
+        nn.Conv2d(20, 20, 3, groups=20),
+        nn.Conv2d(20, 30, 1, bias=False),
+        nn.Flatten(),
+        nn.Linear(30 * 2 * 2, 40),
+    ).double()
+
+
+def test_layers_of_several_groups_are_left_alone():
+    assert list(spectra(network())) == ["0", "3", "5"]
+    assert list(spectra(network(), "[03]")) == ["0", "3"]
+
+
+def test_at_full_rank_the_answers_are_the_same():
+    plain, parted = network(), network()
+    known = spectra(parted)
+    factorize(parted, {path: len(one.squares) for path, one in known.items()})
+    inputs = torch.randn(3, 6, 8, 8, dtype=torch.float64)
+    torch.testing.assert_close(parted(inputs), plain(inputs))
+
+
+@pytest.mark.parametrize("rank", [1, 5, 12])
+def test_the_weights_are_the_nearest_of_their_rank(rank):
+    plain, parted = network(), network()
+    factorize(parted, {"0": rank, "5": rank})
+    for path in ("0", "5"):
+        first, second = parted.get_submodule(path)
+        whole = plain.get_submodule(path).weight.flatten(1)
+        found = second.weight.flatten(1) @ first.weight.flatten(1)
+        lost = spectra(plain)[path].squares[rank:].sum()
+        assert (whole - found).square().sum().item() == pytest.approx(lost.item(), rel=1e-6)
+        assert torch.linalg.matrix_rank(found) == rank
+        assert torch.equal(second.bias, plain.get_submodule(path).bias)
+
+
+def test_the_rank_of_an_energy_is_the_least_that_keeps_it():
+    known = spectra(network())
+    for path, one in known.items():
+        values = one.squares.tolist()
+        for energy in (0.3, 0.8, 0.95, 1.0):
+            rank = one.rank_of_energy(energy)
+            assert sum(values[:rank]) >= energy * sum(values) * (1 - 1e-9), path
+            assert sum(values[: rank - 1]) < energy * sum(values)
+
+
+def test_layers_that_would_grow_are_left_out():
+    known = spectra(network())
+    assert ranks_of_share(known, 1.0) == {}
+    assert ranks_of_energy(known, 1.0) == {}
+    found = ranks_of_share(known, 0.25)
+    assert found == {"0": 5, "3": 5, "5": 10}
+    plain, parted = network(), network()
+    factorize(parted, found)
+    for path in found:
+        fewer, more = (
+            sum(weight.numel() for weight in one.get_submodule(path).parameters())
+            for one in (parted, plain)
+        )
+        assert fewer < more
+
+
+def test_the_shapes_alone_take_the_weights_from_a_file():
+    parted, empty = network(), network()
+    ranks = {"0": 4, "5": 9}
+    factorize(parted, ranks)
+    reshape(empty, ranks)
+    empty.load_state_dict(parted.state_dict())
+    inputs = torch.randn(3, 6, 8, 8, dtype=torch.float64)
+    assert torch.equal(parted(inputs), empty(inputs))
+
+
+@pytest.mark.parametrize("name", ["resnet8", "vgg8", "mobilenet_v2_x0_5", "shufflenet_v1"])
+def test_networks_learn_after_it(name):
+    parted = build(name, images(32))
+    ranks = ranks_of_energy(spectra(parted), 0.5)
+    assert ranks
+    factorize(parted, ranks)
+    parted(torch.randn(2, 3, 32, 32)).sum().backward()
+    assert all(weight.grad is not None for weight in parted.parameters())
+
+
+def test_a_pattern_that_fits_nothing_is_refused():
+    with pytest.raises(UserError, match=r"has a path like 'layer9\*'") as error:
+        spectra(network(), "layer9*")
+    assert "there are 0, 3, 5" in error.value.lines[1]
+    with pytest.raises(UserError) as error:
+        spectra(nn.ReLU())
+    assert "this network has none" in error.value.lines[1]
