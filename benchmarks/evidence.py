@@ -33,8 +33,10 @@ COMMON = (
     "evaluate.latency.seconds=0.1",
     "threads=1",
 )
-# Each method as its YAML has it; warm-ups of 20 of 240 epochs are shortened as the recipe is. The
-# weight 9 of lskd is for 100 classes and 240 epochs: of 9, 3 and 1, validation of one seed chose 1.
+# Each method as its YAML has it; warm-ups of 20 of 240 epochs are shortened as the recipe is. Three
+# defaults belong to 240 epochs, 100 classes and 32 pixels: of lskd's weights 9, 3, 1 and of vid's
+# first variances 5, 1, validation of one seed chose the last; attention's maps are unit vectors,
+# and a quarter of the pixels makes its mean of squares four times as large: 250 is 1000 there.
 METHODS: dict[str, tuple[str, ...]] = {
     "kd": (),
     "dkd": ("loss.weight={value: 1.0, warmup: 1}", "loss.beta=2"),
@@ -42,9 +44,9 @@ METHODS: dict[str, tuple[str, ...]] = {
     "lskd": ("loss.weight=1",),
     "wsld": (),
     "fitnet": (),
-    "attention": (),
+    "attention": ("loss.weight=250",),
     "sp": (),
-    "vid": (),
+    "vid": ("loss.variance=1",),
     "pkt": (),
     "rkd": (),
     "crd": (),

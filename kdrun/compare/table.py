@@ -207,11 +207,12 @@ def _other_budget(rows: Mapping[str, Row]) -> list[str]:
     if not {"alone", "distilled"} <= rows.keys():
         return []
     alone, distilled = rows["alone"], rows["distilled"]
-    if alone.get("steps") == distilled.get("steps"):
+    own, other = distilled.get("steps"), alone.get("steps")
+    if None in (own, other) or own == other:  # artefacts of an older kdrun don't say
         return []
     return [
-        f"Not the same budget: the distilled student made {distilled.get('steps')} steps"
-        f" ({_epochs(distilled)} epochs), alone {alone.get('steps')} ({_epochs(alone)})."
+        f"Not the same budget: the distilled student made {own} steps ({_epochs(distilled)}"
+        f" epochs), alone {other} ({_epochs(alone)})."
     ]
 
 

@@ -23,7 +23,6 @@ class Around(Loss):
         super().__init__()
         self.loss = build_loss(loss)
         self.uses_teacher = self.loss.uses_teacher
-        self.min_batch = self.loss.min_batch
 
     def student(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
         return self.loss.student(student, teacher)

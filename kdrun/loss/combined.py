@@ -53,7 +53,6 @@ class Combined(Method):
                 part.ce = part.kd = 0.0
         self.parts = nn.ModuleDict({_PART.format(key): part for key, part in built.items()})
         self.uses_teacher = bool(self.kd) or any(part.uses_teacher for _, part in self._each())
-        self.min_batch = max((part.min_batch for _, part in self._each()), default=1)
 
     def taps(self) -> TapRequest:
         requests = {key: part.taps() for key, part in self._each()}

@@ -125,12 +125,6 @@ def test_it_needs_a_teacher_only_if_a_part_does():
     assert combined().uses_teacher
 
 
-def test_a_sum_needs_the_batch_that_its_parts_need(monkeypatch):
-    assert combined().min_batch == 1
-    monkeypatch.setattr(Attention, "min_batch", 2)
-    assert combined().min_batch == 2
-
-
 @pytest.mark.parametrize("key", ["parameters", "items", "forward", "kd"])
 def test_any_name_may_be_a_terms_key(key):
     terms = {key: node("kd")} if key == "kd" else {key: node("mse")}

@@ -58,6 +58,12 @@ def test_terms_that_never_count_are_told_before_the_start():
     assert "only labels would count" in said and "in any of the 2 epochs" in said
 
 
-def test_several_teachers_ask_for_as_many_samples_as_their_loss():
-    words = ("scheme=teachers", "scheme.others=[mlp]", "loss=rkd", "recipe.batch_size=1")
-    assert "it compares the samples of a batch" in refusal(*words)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("scheme=teachers", "scheme.others=[mlp]", "loss=rkd"),
+        ("loss=combined", "loss.terms={kd: {}, rkd: {}}"),
+    ],
+)
+def test_a_batch_has_as_many_samples_as_any_part_needs(words):
+    assert "it compares the samples of a batch" in refusal(*words, "recipe.batch_size=1")
