@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdrun import dataset, model
+from kdrun.compress.calibrate import CALIBRATORS
 from kdrun.core.config import Config, Network, Recipe, Teacher
 from kdrun.core.errors import Fault, collect, nearest
 from kdrun.core.registry import check_model, check_node, keywords, resolve
@@ -17,6 +18,7 @@ from kdrun.loss.table import LOSSES
 from kdrun.scheme.base import CONTROLS
 from kdrun.scheme.table import SCHEMES
 from kdrun.stage.take import artefact_folder
+from kdrun.step.table import STEPS
 
 # What a recipe is made of: its key -> the table of what there is, and what kdrun passes itself.
 _PARTS: dict[str, tuple[Mapping[str, str], tuple[str, ...]]] = {
@@ -49,6 +51,7 @@ def parts(tree: Mapping[str, Any]) -> list[Fault]:
         *_recipe_parts("recipe", tree.get("recipe")),
         *collect(lambda: dataset.check(_mapping(tree.get("dataset")))),
         *_controls(tree.get("controls")),
+        *_steps(_mapping(tree.get("compress"))),
     ]
 
 
@@ -156,6 +159,22 @@ def _terms(nodes: Mapping[str, Any]) -> list[Fault]:
     inner = [key for key, node in nodes.items() if _mapping(node).get("name") == "combined"]
     told = "is a sum inside a sum; put its terms beside the others"
     return found + [Fault(f"loss.terms.{key}", told) for key in inner]
+
+
+def _steps(compress: Mapping[str, Any]) -> list[Fault]:
+    """The steps of compression, each a step's own node, and the calibrator."""
+    keys = compress.get("steps")
+    named = keys if isinstance(keys, list) else []
+    found = _registered(
+        "compress.calibrator", compress.get("calibrator"), "calibrator", CALIBRATORS
+    )
+    for key in dict.fromkeys(named):
+        if named.count(key) > 1:
+            found.append(Fault("compress.steps", f"{key!r} is named twice"))
+        if not isinstance(compress.get(key), Mapping):
+            found.append(Fault("compress.steps", f"{key!r} is no step: compress.{key} has no node"))
+        found += _registered(f"compress.{key}", compress.get(key), "compression step", STEPS)
+    return found
 
 
 def _recipe_parts(where: str, recipe: Any) -> list[Fault]:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from hydra.core.config_store import ConfigStore
 
+from kdrun.core.errors import UserError, nearest
 from kdrun.core.plugins import TABLES
 from kdrun.core.registry import resolve
 
@@ -33,6 +34,47 @@ def offer_models(folders: Sequence[str] = ()) -> None:
                 _offer(role, path.stem, {"defaults": [f"/model/{path.stem}@_here_"]})
 
 
+def offer_steps() -> None:
+    """Make each step of conf/step a choice of `compress` by itself."""
+    for name in _steps():
+        _offer("compress", name, _listed([name]))
+
+
+def offer_listed(names: Sequence[str]) -> str:
+    """Make steps in a row a choice of `compress`; what it is called.
+
+    Raises:
+        UserError: a step is not known.
+    """
+    known = _steps()
+    for name in names:
+        if name not in known:
+            close = nearest(name, known)
+            raise UserError(
+                f"no compression step is called {name!r}.",
+                f"  nearest: {close}        all: kdrun list compress"
+                if close
+                else f"  there is {', '.join(known)}",
+            )
+    choice = "+".join(names)
+    _offer("compress", choice, _listed(names))
+    return choice
+
+
+def _steps() -> list[str]:
+    return sorted(path.stem for path in (conf_folder() / "step").glob("*.yaml"))
+
+
+def _listed(names: Sequence[str]) -> dict[str, Any]:
+    """The node of steps in a row; one that is there again has its number in its key."""
+    keys: list[str] = []
+    for name in names:
+        before = sum(key.rstrip("0123456789") == name for key in keys)
+        keys.append(f"{name}{before + 1}" if before else name)
+    parts = [f"/step/{name}@{key}" for name, key in zip(names, keys, strict=True)]
+    return {"defaults": ["_base", *parts, "_self_"], "steps": keys}
+
+
 def offer_plugins() -> None:
     """Make parts of plugins choices: their keys are those of their builders' signatures."""
     for table, groups in _GROUPS.items():
@@ -54,13 +96,22 @@ def offer_by_name(role: str, name: str) -> bool:
 def filled(tree: Mapping[str, Any]) -> dict[str, Any]:
     """A config whose inner nodes have their own files' values where none are given.
 
-    They are the terms of a combined loss, and the networks that a scheme adds.
+    They are the terms of a combined loss, the networks that a scheme adds, and the calibrator.
     """
     return {
         **tree,
         **_filled("loss", tree.get("loss"), {"terms": "loss"}),
         **_filled("scheme", tree.get("scheme"), dict.fromkeys(NETWORKS, "model")),
+        **_calibrated(tree.get("compress")),
     }
+
+
+def _calibrated(node: Any) -> dict[str, Any]:
+    """The node of compression, its calibrator with all of its keys."""
+    if not isinstance(node, dict) or "calibrator" not in node:
+        return {}
+    whole = _with_defaults("calibrator", "", node["calibrator"])
+    return {"compress": {**node, "calibrator": whole}}
 
 
 def _filled(key: str, node: Any, groups: Mapping[str, str]) -> dict[str, Any]:

@@ -22,14 +22,15 @@ from kdrun.model.table import COMPOSED
 from kdrun.model.vision import load_pretrained
 from kdrun.scheme import make_scheme
 from kdrun.scheme.base import teacher_recipe
-from kdrun.stage.base import MAIN
+from kdrun.stage.base import MAIN, Stage
 from kdrun.stage.invert import Invert
 from kdrun.stage.state_dict import fill, read_checkpoint
 from kdrun.stage.take import artefact_folder, load_teacher
 from kdrun.stage.train import Train
+from kdrun.step.plan import compress_stages, make_step, origin_of
 
 _RECIPES = {"recipe", "teacher", "teacher.recipe"}
-_STAGES = _RECIPES | {"student", "loss", "scheme", "controls", "stop"}
+_STAGES = _RECIPES | {"student", "loss", "scheme", "controls", "stop", "compress"}
 _ROLES = ("teacher", "student")
 _SPARE = 1.2  # how much more disk is asked for than is estimated
 
@@ -228,14 +229,39 @@ def _together(
     if config.student.init == "teacher" and "teacher" in built:
         faults += _start(config, built)
     if sound >= _STAGES and not teacher_source(config.teacher):
-        for stage in make_scheme(config.scheme).stages(config):
+        stages = make_scheme(config.scheme).stages(config)
+        for stage in stages:
             if isinstance(stage, Train):
                 own = datasets[stage.place.data]
                 faults += collect(partial(join, stage, built, own), "loss")
             if isinstance(stage, Invert):
                 faults += collect(partial(stage.check, built[stage.role]), "teacher")
+        faults += faults or _compressed(config, datasets, built, stages)
     if {"recipe", "output_root", "controls"} <= sound:
         faults += _space(config, built)
+    return faults
+
+
+def _compressed(
+    config: Config,
+    datasets: Mapping[str, Data],
+    built: dict[str, nn.Module],
+    stages: list[Stage],
+) -> list[Fault]:
+    """Whether each step of compression can be done with the network that it is for."""
+    added: list[Stage] = []
+    faults = collect(lambda: added.extend(compress_stages(config, stages)), "compress")
+    if not added:
+        return faults
+    origin = origin_of(config, stages)
+    network, data = built.get(origin.role), datasets[origin.place.data]
+    if network is None or origin.network.name in COMPOSED:
+        network = model.build(origin.network.node, data.info)
+    for key, node in config.compress.nodes.items():
+        faults += collect(partial(make_step(node).check, network, data.info), f"compress.{key}")
+    for stage in added:
+        if isinstance(stage, Train):
+            faults += collect(partial(join, stage, built, data), "compress")
     return faults
 
 

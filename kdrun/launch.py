@@ -12,7 +12,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from kdrun.choices import conf_folder, offer_models, offer_plugins
+from kdrun.choices import conf_folder, offer_models, offer_plugins, offer_steps
 from kdrun.command import Command, read_command
 from kdrun.compare.runs import run_lines
 from kdrun.core.config import slug_of
@@ -21,7 +21,7 @@ from kdrun.core.errors import ConfigError, Fault, UserError
 from kdrun.core.folder import find_runs
 from kdrun.core.plugins import install_plugins
 from kdrun.core.screen import Screen, report
-from kdrun.words import Job, read_jobs
+from kdrun.words import Job, read_jobs, with_listed_steps
 
 if TYPE_CHECKING:
     from kdrun.runner import Plan
@@ -33,7 +33,7 @@ def launch(words: Sequence[str], screen: Screen) -> int:
     Raises:
         ConfigError: something is wrong; nothing was written.
     """
-    command = read_command(words)
+    command = with_listed_steps(read_command(words))
     broken = _plugins(command.settings)
     if command.looks:
         if broken:
@@ -64,6 +64,7 @@ def _look(command: Command) -> int:
             raise ConfigError(faults)
     else:
         offer_models(command.folders)
+        offer_steps()
     sys.argv[1:] = [*command.options, *command.settings]
     _start_hydra(run_job)
     return 0
@@ -164,8 +165,8 @@ def _folder(job: Job, multirun: bool) -> tuple[Path, list[str]]:
     if multirun:
         base = root / "sweeps" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}"
     else:
-        parts = (tree[part]["name"] for part in ("teacher", "student", "loss", "scheme"))
-        slug = tree["name"] or slug_of(*parts)
+        parts = [tree[part]["name"] for part in ("teacher", "student", "loss", "scheme")]
+        slug = tree["name"] or slug_of(parts, tree["compress"]["steps"])
         base = root / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{slug}"
     path = _reserve(base)
     return path, [f"hydra.{'sweep' if multirun else 'run'}.dir={_quoted(path)}"]

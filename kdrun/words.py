@@ -3,8 +3,9 @@
 Hydra's own complaints about an unknown choice or key show search paths and no nearest name.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -18,11 +19,14 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kdrun.choices import conf_folder, offer_models
+from kdrun.choices import conf_folder, offer_listed, offer_models, offer_steps
+from kdrun.command import Command
 from kdrun.config_files import add_folders, foreign_code
 from kdrun.core.config import plain
 from kdrun.core.errors import Fault, UserError
 from kdrun.unknown import options_of, unknown_choice, unknown_key
+
+_LIST = re.compile(r"\[([^\[\]]*)\]")
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,27 @@ class Job:
     folder: str | None
 
 
+def with_listed_steps(command: Command) -> Command:
+    """The same with `compress=[a,b]` as the name of a choice that these steps in a row are made.
+
+    Raises:
+        UserError: a step is not known.
+    """
+    return replace(command, settings=tuple(map(_named, command.settings)))
+
+
+def _named(word: str) -> str:
+    key, _, value = word.partition("=")
+    if key != "compress":
+        return word
+
+    def name(found: re.Match[str]) -> str:
+        steps = [step.strip(" '\"") for step in found[1].split(",") if step.strip()]
+        return offer_listed(steps) if steps else "none"
+
+    return f"{key}={_LIST.sub(name, value)}"
+
+
 def read_jobs(words: Sequence[str], multirun: bool, folders: Sequence[str] = ()) -> list[Job]:
     """The resolved config of every run that the words ask for.
 
@@ -56,6 +81,7 @@ def read_jobs(words: Sequence[str], multirun: bool, folders: Sequence[str] = ())
         UserError: the words are no settings at all, or the config can't be composed.
     """
     offer_models(folders)
+    offer_steps()
     parsed = _parse(words)
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         add_folders(_loader(), folders)

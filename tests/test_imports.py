@@ -19,6 +19,7 @@ ROWS = [
     ["command", "unknown", "config_files", "concept_maps", "fitting"],
     ["choices"],
     ["checks", "joining", "runner"],
+    ["step"],
     ["scheme"],
     ["stage", "surroundings"],
     ["engine"],
@@ -52,6 +53,7 @@ LIGHT = [
     "loss.table",
     "model.table",
     "scheme.table",
+    "step.table",
 ]
 HEAVY = ("torch", "torchvision", "sklearn", "scipy", "timm")
 

@@ -1,6 +1,7 @@
 """Linear and convolution layers as two smaller ones in a row, by their singular values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 
 Ranks = Mapping[str, int]
+
+_HALVINGS = 12  # of the range of energies: to a four-thousandth
 
 
 @dataclass(frozen=True)
@@ -43,30 +46,38 @@ class Spectrum:
         return max(1, round(share * len(self.squares)))
 
 
-def spectra(network: nn.Module, layers: str = "*") -> dict[str, Spectrum]:
-    """The spectrum of each layer that can be taken apart, by module path.
+def separable(network: nn.Module, layers: str = "*") -> dict[str, nn.Module]:
+    """The layers that can be taken apart, by module path: linear, and convolutions of one group.
 
     Args:
-        network: its linear layers and its convolutions of one group are looked at.
+        network: whose layers.
         layers: a glob of module paths.
 
     Raises:
         UserError: no such layer has a path like that.
     """
-    found = {
-        path: _spectrum(layer)
-        for path, layer in network.named_modules()
-        if _fits(layer) and fnmatch(path, layers)
-    }
+    known = {path: layer for path, layer in network.named_modules() if _fits(layer)}
+    found = {path: layer for path, layer in known.items() if fnmatch(path, layers)}
     if not found:
-        known = [path for path, layer in network.named_modules() if _fits(layer)]
+        more = ", ..." if len(known) > 5 else ""
         raise UserError(
             f"no linear layer or convolution of one group has a path like {layers!r}.",
-            f"  there are {', '.join(known[:5])}{', ...' if len(known) > 5 else ''}"
-            if known
-            else "  this network has none",
+            f"  there are {', '.join(list(known)[:5])}{more}" if known else "  there is none",
         )
     return found
+
+
+def spectra(network: nn.Module, layers: str = "*") -> dict[str, Spectrum]:
+    """The spectrum of each layer that can be taken apart, by module path.
+
+    Args:
+        network: whose layers.
+        layers: a glob of module paths.
+
+    Raises:
+        UserError: no such layer has a path like that.
+    """
+    return {path: _spectrum(layer) for path, layer in separable(network, layers).items()}
 
 
 def ranks_of_energy(known: Mapping[str, Spectrum], energy: float) -> dict[str, int]:
@@ -77,6 +88,44 @@ def ranks_of_energy(known: Mapping[str, Spectrum], energy: float) -> dict[str, i
 def ranks_of_share(known: Mapping[str, Spectrum], share: float) -> dict[str, int]:
     """A share of each layer's full rank; layers that would grow are left out."""
     return _worthwhile({path: one.rank_of_share(share) for path, one in known.items()}, known)
+
+
+def ranks_of_macs(
+    network: nn.Module,
+    known: Mapping[str, Spectrum],
+    share: float,
+    macs: Callable[[nn.Module], int],
+) -> dict[str, int]:
+    """Ranks of equal energy in all layers at which a share of the network's MACs remains.
+
+    The most energy that does is found by bisection.
+
+    Args:
+        network: whose layers are known; it stays as it is.
+        known: their spectra.
+        share: of the MACs that may remain, above 0 to 1.
+        macs: those of a network.
+
+    Raises:
+        UserError: at the lowest ranks more remain.
+    """
+    allowed = share * macs(network)
+    low, high = 0.0, 1.0
+
+    def cost(energy: float) -> int:
+        smaller = reshape(deepcopy(network), ranks_of_energy(known, energy))
+        return macs(smaller)
+
+    if cost(low) > allowed:
+        raise UserError(
+            f"macs={share:g} can't be reached: at rank 1 of each layer"
+            f" {cost(low) / macs(network):.3f} of the MACs remain.",
+            "  take a larger share, or more layers",
+        )
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if cost(middle) <= allowed else (low, middle)
+    return ranks_of_energy(known, low)
 
 
 def factorize(network: nn.Module, ranks: Ranks) -> None:
@@ -101,10 +150,11 @@ def factorize(network: nn.Module, ranks: Ranks) -> None:
         _put(network, path, nn.Sequential(first, second))
 
 
-def reshape(network: nn.Module, ranks: Ranks) -> None:
+def reshape(network: nn.Module, ranks: Ranks) -> nn.Module:
     """The same layers with weights of no meaning: for those that are then read from a file."""
     for path, rank in ranks.items():
         _put(network, path, nn.Sequential(*_in_two(network.get_submodule(path), rank)))
+    return network
 
 
 # Any, here and below: nn.Module's own attributes are typed as tensors or modules alike.

@@ -1,6 +1,7 @@
 """Which weights are pruned: masks from scores, to an exact share or a pattern of N in M."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +12,35 @@ Scores = Mapping[str, Tensor]
 Masks = dict[str, Tensor]  # True where a weight stays
 
 
-def prunable(network: nn.Module) -> dict[str, Tensor]:
-    """The weights of linear layers and convolutions by name; biases and norms stay whole."""
-    return {
+def prunable(network: nn.Module, layers: str = "*") -> dict[str, nn.Parameter]:
+    """The weights of linear layers and convolutions by name; biases and norms stay whole.
+
+    Args:
+        network: whose weights.
+        layers: a glob of module paths.
+
+    Raises:
+        UserError: no such layer has a path like that.
+    """
+    known = [(path, layer) for path, layer in network.named_modules() if _has_matrix(layer)]
+    found = {
         f"{path}.weight" if path else "weight": layer.weight
-        for path, layer in network.named_modules()
-        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
+        for path, layer in known
+        if fnmatch(path, layers)
     }
+    if found:
+        return found
+    paths = [path for path, _ in known]
+    more = ", ..." if len(paths) > 5 else ""
+    raise UserError(
+        f"no linear layer or convolution has a path like {layers!r}.",
+        f"  there are {', '.join(paths[:5])}{more}" if paths else "  this network has none",
+    )
+
+
+def keep(network: nn.Module, weights: Sequence[str]) -> nn.Module:
+    """What a network is changed to whose weights of these names have zeros that stay: nothing."""
+    return network
 
 
 def global_masks(scores: Scores, sparsity: float) -> Masks:
@@ -113,3 +136,7 @@ def _refuse_empty(masks: Masks, sparsity: float) -> Masks:
                 "  take a lower sparsity, scope=layer, or leave that layer out",
             )
     return masks
+
+
+def _has_matrix(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)

@@ -1,7 +1,7 @@
 """The typed root of a run's configuration; defaults are in conf/, never here."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -200,6 +200,23 @@ class Evaluate(Section):
     latency: Latency
 
 
+class Compress(BaseModel):
+    """What is made of a trained network: keys of all steps, and a node for each step."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False, frozen=True)
+
+    of: Literal["student", "teacher"]
+    calibrator: Node
+    calibration: PositiveInt
+    steps: list[str]
+
+    @property
+    def nodes(self) -> dict[str, Any]:
+        """The steps in their order: what each is called here -> its node."""
+        extra = self.model_extra or {}
+        return {key: extra[key] for key in self.steps if key in extra}
+
+
 class Config(Section):
     """One run, resolved."""
 
@@ -225,6 +242,7 @@ class Config(Section):
     scheme: Node
     recipe: Recipe
     stop: Stop
+    compress: Compress
     evaluate: Evaluate
 
     @property
@@ -236,12 +254,17 @@ class Config(Section):
     def slug(self) -> str:
         """What the run is called in its folder's name."""
         parts = [self.teacher.name, self.student.name, self.loss["name"], self.scheme["name"]]
-        return self.name or slug_of(*parts)
+        return self.name or slug_of(parts, self.compress.steps)
 
 
-def slug_of(teacher: str, student: str, loss: str, scheme: str) -> str:
-    """What a run is called that was given no name: the choices that make it."""
-    return "-".join([teacher, student, loss, *([] if scheme == "none" else [scheme])])
+def slug_of(parts: Sequence[str], steps: Sequence[str]) -> str:
+    """What a run is called that was given no name: the choices that make it.
+
+    Args:
+        parts: names of teacher, student, loss and scheme.
+        steps: of compression.
+    """
+    return "-".join([part for part in (*parts, *steps) if part != "none"])[:100]
 
 
 def plain(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from kdrun.compress.masked import Masked
 from kdrun.core.config import Recipe
 from kdrun.core.device import Hardware
 from kdrun.dataset.data import Data
@@ -32,6 +33,7 @@ class Lesson:
         recipe: how.
         frozen: globs of the student's module paths that don't learn.
         good_enough: says of validation scores whether training may stop.
+        masked: which of the student's weights stay 0.
     """
 
     stage: str
@@ -45,6 +47,7 @@ class Lesson:
     teacher_places: Mapping[str, str] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     good_enough: Callable[[Scores], bool] | None = None
+    masked: Masked | None = None
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,8 @@ class _Trainer:
         self.update.sums = {}
         validation, size = self.lesson.data.validation, self.recipe.batch_size * 4
         self.scores = score(self.update.network, validation, self.session.hardware, size)
-        if phase.name == "main":
+        masked = self.lesson.masked
+        if phase.name == "main" and (masked is None or masked.complete):
             self._keep_best(self.scores)
             self._decide(self.scores)
         self._record(phase, means, self.scores)

@@ -37,6 +37,9 @@ class Update:
         self.seed, self.hardware = session.seed, session.hardware
         self.student = place_network(lesson.student, self.hardware.device)
         self.loss = lesson.loss.to(self.hardware.device)
+        self.masked = lesson.masked
+        if self.masked is not None:
+            self.masked.to(self.hardware.device)
         self.learners = Learners(self.student, self.loss, lesson.frozen)
         self._ask_student = Tapped(self.student, lesson.student_places, session.compile)
         self._ask_teacher = (
@@ -85,8 +88,12 @@ class Update:
             nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.masked is not None:
+            self.masked.update(self.student, at)
         if self._average is not None:
             self._average.update_parameters(self.student)
+            if self.masked is not None:
+                self.masked.apply(self._average.module)
 
     def means(self, steps: int) -> dict[str, float]:
         """The sums over so many steps as means."""
@@ -113,6 +120,7 @@ class Update:
             "student": self.student.state_dict(),
             "average": None if self._average is None else self._average.state_dict(),
             "loss": self.loss.state_dict(),
+            "masked": None if self.masked is None else self.masked.state(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "sums": self.sums,
@@ -124,6 +132,8 @@ class Update:
         if self._average is not None:
             self._average.load_state_dict(state["average"])
         self.loss.load_state_dict(state["loss"])
+        if self.masked is not None:
+            self.masked.restore(state["masked"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         device = self.hardware.device

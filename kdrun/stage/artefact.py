@@ -1,6 +1,6 @@
 """What a stage leaves: weights, how to rebuild the module, and a record of how they came about."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from kdrun import model
+from kdrun.compress.changes import Change, rebuild
+from kdrun.compress.sparse import pack, unpack
 from kdrun.core.atomic import write_json
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.folder import BEST_WEIGHTS, FORMAT, MODEL, RECORD, WEIGHTS, is_complete, read_record
@@ -43,15 +45,20 @@ class Artefact:
         Raises:
             DamagedFile: the weights are not those that were written.
         """
-        network = model.build(self.record["model"], self.info)
+        network = rebuild(model.build(self.record["model"], self.info), self.changes)
         network.load_state_dict(self.weights(best))
         return network.eval()
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """What compression changed in the network's structure, in order."""
+        return self.record.get("changes", ())
 
     def weights(self, best: bool = False) -> dict[str, Tensor]:
         """The weights alone, checked against the record's sum."""
         name = BEST_WEIGHTS if best and self.has_best else WEIGHTS
         self._check(name)
-        return read_weights(self.folder / name)
+        return unpack(read_weights(self.folder / name))
 
     def check(self) -> None:
         """Hold every file against its sum.
@@ -85,15 +92,19 @@ def write_artefact(
     weights: Mapping[str, Tensor],
     best: Mapping[str, Tensor] | None = None,
 ) -> Artefact:
-    """Write the parts and, last of all, the record that makes the folder an artefact."""
-    write_weights(folder / WEIGHTS, weights)
+    """Write the parts and, last of all, the record that makes the folder an artefact.
+
+    Weights of compressed networks are written in the form that takes the fewest bytes; those of
+    others as they are, for whoever reads the file without kdrun.
+    """
+    store = pack if record.get("changes") else dict
+    write_weights(folder / WEIGHTS, store(weights))
     sums = {WEIGHTS: _sum(folder / WEIGHTS)}
     if best is not None:
-        write_weights(folder / BEST_WEIGHTS, best)
+        write_weights(folder / BEST_WEIGHTS, store(best))
         sums[BEST_WEIGHTS] = _sum(folder / BEST_WEIGHTS)
-    write_json(
-        folder / MODEL, {"format": FORMAT, **{key: record[key] for key in ("model", "data")}}
-    )
+    told = {key: record[key] for key in ("model", "data", "changes") if key in record}
+    write_json(folder / MODEL, {"format": FORMAT, **told})
     write_json(folder / RECORD, {"format": FORMAT, **record, "sums": sums})
     return read_artefact(folder)
 

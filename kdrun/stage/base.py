@@ -44,6 +44,7 @@ class Place:
         shared: whether runs may share its artefact through the store.
         reads: names of the stages whose artefacts it takes.
         data: which of the scheme's datasets it works with.
+        baseline: the row that its own is held against: that of the model it was made of.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Place:
     shared: bool
     reads: tuple[str, ...] = ()
     data: str = MAIN
+    baseline: str = ""
 
 
 class Stage(Protocol):

@@ -1,14 +1,19 @@
-"""What networks start from: drawn weights, a teacher's, parts of a teacher."""
+"""What networks start from: drawn weights, a teacher's, parts of a teacher, an earlier stage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from kdrun import model
+from kdrun.compress.changes import Change, zeros, zeros_of
+from kdrun.compress.masked import Masked
+from kdrun.compress.pruning import Pruning
 from kdrun.core.seeds import seed_of
 from kdrun.dataset.data import Data
+from kdrun.stage.artefact import Artefact
 
 
 def build_network(node: Mapping[str, Any], data: Data, seed: int, role: str) -> nn.Module:
@@ -41,3 +46,28 @@ def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]
     learned = [name for name, _ in network.named_parameters()]
     count = sum(name in fitting for name in learned)
     return [f"started from {count} of {len(learned)} weights of the teacher"]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A network that is going to learn.
+
+    Attributes:
+        network: with the weights that it starts from.
+        changes: how its structure differs from that of its config node.
+        masked: which of its weights are 0 and stay so.
+    """
+
+    network: nn.Module
+    changes: Sequence[Change] = ()
+    masked: Masked | None = None
+
+
+def go_on(before: Artefact, pruning: Pruning | None) -> Start:
+    """Start from what an earlier stage left; weights that were pruned stay so."""
+    network, changes = before.network(), list(before.changes)
+    names, growth = zeros_of(changes), pruning.growth(network) if pruning is not None else None
+    if growth is not None:
+        changes.append(zeros(growth.names))
+    masked = Masked(network, names, growth) if names or growth is not None else None
+    return Start(network, changes, masked)

@@ -1,7 +1,7 @@
 """Stages that train one network: the teacher, the controls, the distilled student."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kdrun import model
+from kdrun.compress.pruning import Pruning
 from kdrun.core.config import Config, Network, Recipe, StopWhen
 from kdrun.core.errors import UserError
 from kdrun.core.seeds import seed_of
@@ -25,7 +26,7 @@ from kdrun.stage.artefact import Artefact, describe_data, write_artefact
 from kdrun.stage.base import Bench, Place, Stage
 from kdrun.stage.invert import train_on
 from kdrun.stage.seats import bind_loss, seat
-from kdrun.stage.start import borrow, borrowed, build_network, take_weights
+from kdrun.stage.start import Start, borrow, borrowed, build_network, go_on, take_weights
 from kdrun.stage.take import Source, leave_as_is
 
 
@@ -47,6 +48,8 @@ class Train:
         fresh: roles or module paths that keep new weights where the others are the teacher's.
         seeded_as: what the starting weights follow; the role where it is empty.
         members: of a committee, each network's place in the config and its part of it.
+        source: the stage whose network learns on, if it does not start anew.
+        pruning: which of its weights become 0 while it learns; what is 0 at the source stays so.
     """
 
     place: Place
@@ -62,6 +65,8 @@ class Train:
     fresh: tuple[str, ...] = ()
     seeded_as: str = ""
     members: tuple[tuple[str, Network], ...] = ()
+    source: str = ""
+    pruning: Pruning | None = None
 
     def samples(self, data: Data) -> Data:
         """What is learned from: without a teacher, the samples that have labels.
@@ -94,6 +99,7 @@ class Train:
             "frozen": list(self.frozen),
             "fresh": list(self.fresh),
             "stop": self.stop and self.stop.model_dump(),
+            **({"pruning": self.pruning and asdict(self.pruning)} if self.source else {}),
             "data": data.digest,
             "augment": data.augment if self.recipe.augment else None,
             "seed": session.seed,
@@ -107,33 +113,41 @@ class Train:
         }
 
     def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
-        bench, seed = replace(bench, data=self.samples(bench.data)), bench.session.seed
+        bench = replace(bench, data=self.samples(bench.data))
         if self.images is not None:
             made = bench.artefacts[self.images.place.name]
             bench = replace(bench, data=train_on(bench.data, made))
-        student = build_network(self.network.node, bench.data, seed, self.seeded_as or self.role)
-        notes, whole = self._start(student, bench)
+        start, notes, whole = self._start(bench)
         if whole:
             source = Source(f"weights {self.init}")
-            leave_as_is(bench, folder, student, self.network, source, fingerprint)
+            leave_as_is(bench, folder, start.network, self.network, source, fingerprint)
             return
         for note in notes:
             bench.screen.say(f"{self.place.name}: {note}")
         told = len(notes)
-        lesson = self._lesson(bench, student, notes)
+        lesson = self._lesson(bench, start, notes)
         for note in notes[told:]:
             bench.screen.note(f"{self.place.name}: {note}")
         trained = train(lesson, bench.session, folder)
         best = self.recipe.select == "best"
         write_artefact(
             folder,
-            self._record(bench, trained, notes, fingerprint),
+            {**self._record(bench, trained, notes, fingerprint), "changes": list(start.changes)},
             trained.best_weights if best else trained.weights,
             None if best else trained.best_weights,
         )
         checkpoint.clear(folder)
 
-    def _start(self, network: nn.Module, bench: Bench) -> tuple[list[str], bool]:
+    def _start(self, bench: Bench) -> tuple[Start, list[str], bool]:
+        """What learns; what was done to it, and whether it has all of its weights already."""
+        if self.source:
+            return go_on(bench.artefacts[self.source], self.pruning), [], False
+        seeded_as = self.seeded_as or self.role
+        network = build_network(self.network.node, bench.data, bench.session.seed, seeded_as)
+        notes, whole = self._fill(network, bench)
+        return Start(network), notes, whole
+
+    def _fill(self, network: nn.Module, bench: Bench) -> tuple[list[str], bool]:
         """Fill in the weights to start from; what was done, and whether that was all of them."""
         if borrowed(network):
             borrow(network, bench.artefacts[self.teachers[0].place.name].network())
@@ -153,8 +167,9 @@ class Train:
         found = bench.artefacts["teacher"].weights()
         return {name: value for name, value in found.items() if not name.startswith(starts)}
 
-    def _lesson(self, bench: Bench, student: nn.Module, notes: list[str]) -> Lesson:
+    def _lesson(self, bench: Bench, start: Start, notes: list[str]) -> Lesson:
         """Join student, teacher and loss; `notes` gains what was done to the teacher."""
+        student = start.network
         torch.manual_seed(seed_of(bench.session.seed, "loss", self.place.name))
         networks = [bench.artefacts[stage.place.name].network() for stage in self.teachers]
         bound = bind_loss(self, student, networks, bench.data)
@@ -184,6 +199,7 @@ class Train:
             teacher_places=other.places if other else {},
             frozen=(*self.frozen, *borrowed(student)),
             good_enough=good_enough(self.stop, bench.artefacts),
+            masked=start.masked,
         )
 
     def _record(

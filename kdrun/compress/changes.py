@@ -1,0 +1,41 @@
+"""What compression changed in a network's structure: plain data that is done again to rebuild it.
+
+A compressed network is the network of its config node, changed in order, then filled with weights.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from kdrun.core.registry import resolve
+
+Change = Mapping[str, Any]  # {"name": ..., and what its function takes}
+
+CHANGES = {
+    "low_rank": "kdrun.compress.low_rank:reshape",
+    "zeros": "kdrun.compress.masks:keep",
+}
+
+
+def rebuild(network: nn.Module, changes: Sequence[Change]) -> nn.Module:
+    """A newly built network with the structure that compression gave it; weights mean nothing.
+
+    Raises:
+        UserError: a change that this kdrun doesn't know.
+    """
+    for change in changes:
+        settings = {key: value for key, value in change.items() if key != "name"}
+        network = resolve("change", CHANGES, change["name"])(network, **settings)
+    return network
+
+
+def zeros(names: Sequence[str]) -> Change:
+    """That weights of these names have zeros, which stay when the network learns on."""
+    return {"name": "zeros", "weights": list(names)}
+
+
+def zeros_of(changes: Sequence[Change]) -> list[str]:
+    """The names of all weights with zeros that stay."""
+    found = (change["weights"] for change in changes if change["name"] == "zeros")
+    return list(dict.fromkeys(name for names in found for name in names))

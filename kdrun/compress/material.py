@@ -1,0 +1,31 @@
+"""What a compression step may look at beside the network: samples, a seed, what networks cost."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from kdrun.compress.calibrate import Calibrator
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a step works with.
+
+    Attributes:
+        batches: images (B, C, H, W) with labels (B,), of the training split, not augmented.
+        calibrator: chooses ranges of quantized numbers.
+        seed: what is random follows from it.
+        macs: multiply-accumulate operations of a network for one image.
+    """
+
+    batches: Sequence[tuple[Tensor, Tensor]]
+    calibrator: Calibrator
+    seed: int
+    macs: Callable[[nn.Module], int]
+
+    @property
+    def generator(self) -> torch.Generator:
+        """A new one, on the CPU, which gives the same numbers everywhere."""
+        return torch.Generator().manual_seed(self.seed)

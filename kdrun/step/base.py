@@ -1,0 +1,99 @@
+"""What a step is given when a run is planned, and what every step promises."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from torch import nn
+
+from kdrun.core.config import Config, Recipe
+from kdrun.core.types import DataInfo
+from kdrun.scheme.base import teacher_recipe
+from kdrun.stage.base import Place, Stage
+from kdrun.stage.compress import Compress
+from kdrun.stage.compress import Step as Changing
+from kdrun.stage.train import Train
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a step follows.
+
+    Attributes:
+        config: the run's.
+        place: where the step's own stage stands.
+        stage: the one before it, whose network it takes.
+        origin: the one that trained the network, before all steps.
+        teacher: the run's teacher.
+        node: the step's own node.
+    """
+
+    config: Config
+    place: Place
+    stage: Stage
+    origin: Stage
+    teacher: Stage | None
+    node: Mapping[str, Any]
+
+    def changed_by(self, step: Changing) -> Compress:
+        """A stage in which a step changes the network, without training."""
+        return Compress(self.place, self.stage.role, self.stage.network, self.node, step)
+
+    def recipe(self, lr_share: float, changes: Mapping[str, Any] | None) -> Recipe:
+        """How the network learns on: its own recipe with a share of the learning rate.
+
+        Args:
+            lr_share: of the learning rate.
+            changes: keys that differ besides.
+        """
+        whole = teacher_recipe(self.config) if self.origin.role == "teacher" else self.config.recipe
+        rates = {name: lr * lr_share for name, lr in (whole.lr_by_model or {}).items()}
+        own = {"lr": whole.lr * lr_share, "lr_by_model": rates or None, "warmup_epochs": 0.0}
+        return Recipe.model_validate({**whole.model_dump(), **own, **(changes or {})})
+
+    def taught(self, loss: Mapping[str, Any] | None, recipe: Recipe) -> Train:
+        """A stage in which the network learns on as it did before, from the teacher.
+
+        Args:
+            loss: the node of another loss than it learned with.
+            recipe: how.
+        """
+        teachers: tuple[Stage, ...] = (self.teacher,) if self.teacher is not None else ()
+        learned: Mapping[str, Any] = self.config.loss
+        if isinstance(self.origin, Train) and self.origin.teachers:
+            teachers, learned = self.origin.teachers, self.origin.loss
+        return self._learning(loss or learned, recipe, teachers)
+
+    def alone(self, recipe: Recipe) -> Train:
+        """A stage in which the network learns on from the labels."""
+        return self._learning({"name": "ce"}, recipe, ())
+
+    def _learning(
+        self, loss: Mapping[str, Any], recipe: Recipe, teachers: tuple[Stage, ...]
+    ) -> Train:
+        reads = (*self.place.reads, *(one.place.name for one in teachers))
+        return Train(
+            replace(self.place, reads=tuple(dict.fromkeys(reads))),
+            role=self.stage.role,
+            network=self.stage.network,
+            loss=loss,
+            recipe=recipe,
+            teachers=teachers,
+            source=self.stage.place.name,
+        )
+
+
+class Step(Protocol):
+    """One step of compression. The keyword arguments of its constructor are its node's keys."""
+
+    def check(self, network: nn.Module, info: DataInfo) -> None:
+        """Hold the settings against the network, before anything is trained.
+
+        Raises:
+            UserError: it can't be done.
+        """
+        ...
+
+    def stages(self, before: Before) -> list[Stage]:
+        """The stages that do it; the last one leaves the step's model."""
+        ...

@@ -1,0 +1,77 @@
+"""Layers become two smaller ones in a row."""
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from kdrun.compress.changes import Change
+from kdrun.compress.low_rank import (
+    factorize,
+    ranks_of_energy,
+    ranks_of_macs,
+    ranks_of_share,
+    separable,
+    spectra,
+)
+from kdrun.compress.material import Material
+from kdrun.core.errors import UserError
+from kdrun.core.types import DataInfo
+from kdrun.stage.base import Stage
+from kdrun.step.base import Before
+
+AboveZero = Annotated[float, Field(gt=0, le=1)]
+
+
+class LowRank:
+    """Take layers apart by their singular values.
+
+    Args:
+        energy: the share of each layer's squared singular values that is kept.
+        rank: the share of each layer's full rank that is kept.
+        macs: the share of the network's MACs that may remain.
+        layers: a glob of module paths.
+    """
+
+    def __init__(
+        self,
+        energy: AboveZero | None,
+        rank: AboveZero | None,
+        macs: AboveZero | None,
+        layers: str,
+    ) -> None:
+        self.energy, self.rank, self.macs, self.layers = energy, rank, macs, layers
+
+    def check(self, network: nn.Module, info: DataInfo) -> None:
+        """Look for the layers, and whether one goal is given.
+
+        Raises:
+            UserError: none or several are, or no layer has such a path.
+        """
+        goals = {"energy": self.energy, "rank": self.rank, "macs": self.macs}
+        given = [key for key, value in goals.items() if value is not None]
+        if len(given) != 1:
+            raise UserError(
+                f"one of energy, rank and macs says how far, and {len(given) or 'none'} are given.",
+                "  set those that are not meant to null",
+            )
+        separable(network, self.layers)
+
+    def stages(self, before: Before) -> list[Stage]:
+        """One stage, in which the network is changed."""
+        return [before.changed_by(self)]
+
+    def apply(
+        self, network: nn.Module, material: Material
+    ) -> tuple[nn.Module, Change | None, list[str]]:
+        """Take the layers apart that have fewer weights so."""
+        known = spectra(network, self.layers)
+        if self.energy is not None:
+            ranks = ranks_of_energy(known, self.energy)
+        elif self.rank is not None:
+            ranks = ranks_of_share(known, self.rank)
+        else:
+            ranks = ranks_of_macs(network, known, self.macs or 1.0, material.macs)
+        factorize(network, ranks)
+        notes = [f"{len(ranks)} of {len(known)} layers are two in a row now"]
+        return network, ({"name": "low_rank", "ranks": ranks} if ranks else None), notes

@@ -1,0 +1,78 @@
+"""The stages of `compress=...`, after those of the scheme."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kdrun.core.config import Config
+from kdrun.core.errors import UserError
+from kdrun.core.registry import resolve
+from kdrun.scheme import make_scheme
+from kdrun.stage.base import Place, Stage
+from kdrun.step.base import Before, Step
+from kdrun.step.table import STEPS
+
+_ROWS = {"student": "distilled", "teacher": "teacher"}  # what is compressed -> its row
+
+
+def make_step(node: Mapping[str, Any]) -> Step:
+    """The step that a checked node describes."""
+    settings = {key: value for key, value in node.items() if key != "name"}
+    made: Step = resolve("step", STEPS, node["name"])(**settings)
+    return made
+
+
+def origin_of(config: Config, stages: Sequence[Stage]) -> Stage:
+    """The stage whose network is compressed.
+
+    Raises:
+        UserError: the scheme has no such network.
+    """
+    of = config.compress.of
+    found = [stage for stage in stages if stage.place.row == _ROWS[of]]
+    if not found:
+        raise UserError(
+            f"scheme={config.scheme['name']} has no {of} to compress.",
+            f"  compress.of={'student' if of == 'teacher' else 'teacher'}",
+        )
+    return found[-1]
+
+
+def all_stages(config: Config) -> list[Stage]:
+    """What leaves models in a run: the stages of its scheme, then those of compression.
+
+    Raises:
+        UserError: a stage has nothing to work with.
+    """
+    stages = make_scheme(config.scheme).stages(config)
+    return [*stages, *compress_stages(config, stages)]
+
+
+def compress_stages(config: Config, stages: Sequence[Stage]) -> list[Stage]:
+    """The stages that compress the network which the config names, each after the one before.
+
+    Args:
+        config: the run's.
+        stages: the scheme's.
+
+    Raises:
+        UserError: there is no such network, or a step has nothing to work with.
+    """
+    if not config.compress.steps:
+        return []
+    origin = origin_of(config, stages)
+    teacher = next((stage for stage in stages if stage.place.name == "teacher"), None)
+    made: list[Stage] = []
+    for number, (key, node) in enumerate(config.compress.nodes.items(), start=1):
+        before = made[-1] if made else origin
+        name = f"compress-{number}-{key}"
+        place = Place(
+            name,
+            name,
+            f"{number} {key}",
+            shared=False,
+            reads=(before.place.name,),
+            data=origin.place.data,
+            baseline=before.place.row,
+        )
+        made += make_step(node).stages(Before(config, place, before, origin, teacher, node))
+    return made
