@@ -206,8 +206,9 @@ def _stages(
         folder.gather_metrics(folder.stage(done.place.folder) for done in plan.stages)
     shown = [stage for stage in plan.stages if stage.place.row]
     rows = {stage.place.row: bench.artefacts[stage.place.name] for stage in shown}
+    baselines = {stage.place.row: stage.place.baseline for stage in shown if stage.place.baseline}
     started = time.monotonic()
-    summary = evaluate(bench, rows, folder, inexact, plan.domains)
+    summary = evaluate(bench, rows, folder, inexact, plan.domains, baselines)
     record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
     screen.show(results_table(summary))
     screen.say(f"written to {folder.path}")

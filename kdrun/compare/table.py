@@ -41,6 +41,20 @@ _COST: list[Column] = [
     ("epochs\n", lambda row: _epochs(row) or "-"),
     ("trained\ns", lambda row: "-" if row["seconds"] is None else _seconds(row["seconds"])),
 ]
+_STEP: list[Column] = [
+    (
+        "top-1\npoints",
+        lambda row: "{:+.2f} ({:+.2f} to {:+.2f})".format(
+            *(100 * row["versus"][key] for key in ("accuracy", "low", "high"))
+        ),
+    ),
+    ("F1\npoints", lambda row: f"{100 * row['versus']['f1']:+.2f}"),
+    ("agrees\n%", lambda row: _percent(row["versus"]["agreement"])),
+    ("non-zero\nparameters", lambda row: count(row["nonzero"])),
+    ("MACs\nfewer", lambda row: f"{row['versus']['macs']:.2f}x"),
+    ("bytes\nfewer", lambda row: f"{row['versus']['bytes']:.2f}x"),
+    ("faster\n", lambda row: f"{row['versus']['latency']:.2f}x"),
+]
 
 
 def results_table(summary: Mapping[str, Any]) -> "Results":
@@ -69,24 +83,32 @@ class Results:
         else:
             yield from self._split(quality, console, options)
             yield from self._split([_NETWORK, *_COST], console, options)
+        steps = [row for row in self.summary["rows"] if row.get("versus")]
+        if steps:
+            yield Text("each step of compression against the model before it")
+            yield from self._split(_STEP, console, options, steps)
         for name, samples in (self.summary.get("domains") or {}).items():
             yield Text(f"test images of {name}, {samples} samples")
             yield from self._split(_of_domain(name), console, options)
         yield from (Text(note) for note in _notes(self.summary))
 
     def _split(
-        self, columns: Sequence[Column], console: Console, options: ConsoleOptions
+        self,
+        columns: Sequence[Column],
+        console: Console,
+        options: ConsoleOptions,
+        rows: Sequence[Row] | None = None,
     ) -> list[Table]:
-        table = self._table(columns)
+        table = self._table(columns, rows)
         if len(columns) == 1 or _fits(table, console, options):
             return [table]
         middle = len(columns) // 2
         return [
-            *self._split(columns[:middle], console, options),
-            *self._split(columns[middle:], console, options),
+            *self._split(columns[:middle], console, options, rows),
+            *self._split(columns[middle:], console, options, rows),
         ]
 
-    def _table(self, columns: Sequence[Column]) -> Table:
+    def _table(self, columns: Sequence[Column], rows: Sequence[Row] | None = None) -> Table:
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for column in (_MODEL, *columns):
             words = column in (_MODEL, _NETWORK)
@@ -97,7 +119,7 @@ class Results:
                 overflow="fold",
                 style="bold" if column is _F1 and self.summary.get("concepts") else None,
             )
-        for row in self.summary["rows"]:
+        for row in self.summary["rows"] if rows is None else rows:
             table.add_row(*(Text(render(row)) for _, render in (_MODEL, *columns)))
         return table
 
@@ -141,6 +163,11 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
             " from these alone, in as many epochs of fewer steps."
         )
     notes += [*_weak_teacher(rows), *_other_budget(rows)]
+    notes += [
+        f"{name} made nothing smaller or faster."
+        for name, row in rows.items()
+        if row.get("versus", {}).get("in_vain")
+    ]
     notes.append(
         f"Weights of the {summary['epoch']} epoch. Macro precision, recall and F1; agreement with"
         " the teacher; ± and intervals are 95 %, from the number of test samples alone."

@@ -1,6 +1,6 @@
 """A compression step that needs no training: a network in, a smaller one out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.compress.calibrate import CALIBRATORS, Calibrator
-from kdrun.compress.changes import Change
+from kdrun.compress.changes import Change, zeros
 from kdrun.compress.material import Material
 from kdrun.core.config import Config, Network
 from kdrun.core.registry import resolve
@@ -84,7 +84,7 @@ class Compress:
             **{key: before.record[key] for key in _KEPT if key in before.record},
             "fingerprint": fingerprint,
             "stage": self.place.name,
-            "changes": [*before.changes, *([change] if change else [])],
+            "changes": _together(before.changes, change, changed),
             "source": f"{source!r}, changed",
             "epochs": None,
             "validation": scores.as_dict(),
@@ -92,6 +92,16 @@ class Compress:
             "notes": notes,
         }
         write_artefact(folder, record, copy_weights(changed))
+
+
+def _together(before: Sequence[Change], change: Change | None, network: nn.Module) -> list[Change]:
+    """All changes in order; of weights with zeros those that are still there."""
+    there = {name for name, _ in network.named_parameters()}
+    found = [*before, *([change] if change is not None else [])]
+    return [
+        zeros([name for name in one["weights"] if name in there]) if one["name"] == "zeros" else one
+        for one in found
+    ]
 
 
 def make_material(bench: Bench) -> Material:

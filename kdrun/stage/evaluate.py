@@ -14,12 +14,13 @@ from kdrun.core.device import Hardware
 from kdrun.core.folder import RunFolder
 from kdrun.dataset.data import Split
 from kdrun.engine.evaluate import measure
-from kdrun.measure.cost import macs, parameters
+from kdrun.measure.cost import macs, nonzero_parameters, parameters
 from kdrun.measure.latency import latencies
 from kdrun.measure.metrics import Meter, agreement, gain_interval, half_width
 from kdrun.model.merged import Merged
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import Bench
+from kdrun.stage.versus import add_comparisons
 
 
 def evaluate(
@@ -28,6 +29,7 @@ def evaluate(
     folder: RunFolder,
     inexact: Sequence[str],
     domains: Mapping[str, Split],
+    baselines: Mapping[str, str],
 ) -> dict[str, Any]:
     """Measure every model, write `summary.json` and `predictions.npz`, return the summary.
 
@@ -39,6 +41,7 @@ def evaluate(
         folder: the run folder.
         inexact: why another run of this config may not give the same bits, if there is a reason.
         domains: test splits of images of other kinds, by name.
+        baselines: row of a compressed model -> that of the model it was made of.
 
     Raises:
         Interrupted: a signal came.
@@ -54,6 +57,7 @@ def evaluate(
     _add_best(bench, table, rows, hardware)
     _add_latency(bench, table, networks)
     _add_gain(table, meters)
+    add_comparisons(table, meters, baselines)
     arrays = _arrays(bench.data.test, meters)
     for name, split in domains.items():
         others = {row: _meter(bench, network, hardware, split) for row, network in networks.items()}
@@ -124,6 +128,7 @@ def _row(
         "accuracy_half_width": half_width(scores.accuracy, scores.n),
         "agreement": _agreement(row, meters),
         "parameters": parameters(network),
+        "nonzero": nonzero_parameters(network),
         "macs": macs(network, (info.channels, *info.image_size), hardware.device),
         "bytes": artefact.bytes_on_disk,
         "epochs": artefact.record["epochs"],

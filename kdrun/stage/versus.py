@@ -1,0 +1,52 @@
+"""Each compressed model against the one that it was made of."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kdrun.measure.metrics import Meter, agreement, gain_interval
+
+_LEAST = 1.02  # a ratio below it is none
+
+
+def add_comparisons(
+    table: Sequence[dict[str, Any]], meters: Mapping[str, Meter], baselines: Mapping[str, str]
+) -> None:
+    """Add to each row that has a baseline what was lost and what was won.
+
+    Args:
+        table: the rows, with their latencies.
+        meters: row -> its answers on the test split.
+        baselines: row -> the row that it is held against.
+    """
+    rows = {entry["model"]: entry for entry in table}
+    for name, baseline in baselines.items():
+        rows[name]["versus"] = {
+            "baseline": baseline,
+            **_answers(meters[name], meters[baseline]),
+            **_cost(rows[name], rows[baseline]),
+        }
+
+
+def _answers(own: Meter, other: Meter) -> dict[str, Any]:
+    mine, theirs = own.predictions(), other.predictions()
+    gain, low, high = gain_interval(
+        mine.predicted == mine.target, theirs.predicted == theirs.target
+    )
+    return {
+        "accuracy": gain,
+        "low": low,
+        "high": high,
+        "f1": own.compute().f1 - other.compute().f1,
+        "agreement": agreement(mine.predicted, theirs.predicted),
+    }
+
+
+def _cost(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """How many times smaller and faster, and whether that is so at all."""
+    times = {key: other[key] / own[key] for key in ("parameters", "nonzero", "macs", "bytes")}
+    faster = other["latency"]["median_ms"] / own["latency"]["median_ms"]
+    return {
+        **times,
+        "latency": faster,
+        "in_vain": own["epochs"] is None and max(faster, *times.values()) < _LEAST,
+    }
