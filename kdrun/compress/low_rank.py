@@ -62,7 +62,9 @@ def separable(network: nn.Module, layers: str = "*") -> dict[str, nn.Module]:
         more = ", ..." if len(known) > 5 else ""
         raise UserError(
             f"no linear layer or convolution of one group has a path like {layers!r}.",
-            f"  there are {', '.join(list(known)[:5])}{more}" if known else "  there is none",
+            f"  there are {', '.join(list(known)[:5])}{more}"
+            if known
+            else "  this network has none",
         )
     return found
 

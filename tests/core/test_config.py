@@ -71,6 +71,7 @@ def tree() -> dict[str, Any]:
         "loss": node("loss", "kd"),
         "scheme": {"name": "none"},
         "recipe": node("recipe", "quick"),
+        "compress": {**read("compress/_base.yaml"), "calibrator": {"name": "kl"}, "steps": []},
     }
     roles = {role: {"name": "mlp", "hidden": [32], **root[role]} for role in ("teacher", "student")}
     own = {key: value for key, value in root.items() if key not in ("defaults", "hydra")}
@@ -92,13 +93,13 @@ def faults(tree: dict[str, Any], **changed: Any) -> list[str]:
 def test_the_groups_and_root_keys_are_these():
     groups = {str(path.parent.relative_to(CONF)) for path in CONF.rglob("*.yaml")}
     assert sorted(groups) == [
-        ".", "concepts", "dataset", "experiment/crd", "loss", "model", "recipe", "recipe/optimizer",
-        "recipe/schedule", "scheme",
+        ".", "calibrator", "compress", "concepts", "dataset", "experiment/crd", "loss", "model",
+        "recipe", "recipe/optimizer", "recipe/schedule", "scheme", "step",
     ]  # fmt: skip
     assert sorted(Config.model_fields) == [
-        "check", "checkpoint_seconds", "compile", "controls", "dataset", "debug", "deterministic",
-        "device", "evaluate", "logger", "loss", "name", "output_root", "plugins", "precision",
-        "recipe", "scheme", "seed", "stop", "student", "tags", "teacher", "threads",
+        "check", "checkpoint_seconds", "compile", "compress", "controls", "dataset", "debug",
+        "deterministic", "device", "evaluate", "logger", "loss", "name", "output_root", "plugins",
+        "precision", "recipe", "scheme", "seed", "stop", "student", "tags", "teacher", "threads",
     ]  # fmt: skip
 
 
@@ -200,7 +201,7 @@ def test_a_whole_config_binds(tree):
     assert faults(tree) == []
     config = Config.model_validate(tree)
     assert config.slug == "mlp-mlp-kd"
-    assert slug_of("a", "b", "kd", "zskt") == "a-b-kd-zskt"
+    assert slug_of(["a", "b", "kd", "zskt"], ["prune"]) == "a-b-kd-zskt-prune"
     assert config.store == Path("outputs/.store")
     assert config.teacher.node == {"name": "mlp", "hidden": [32]}
 

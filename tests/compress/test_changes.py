@@ -1,0 +1,37 @@
+"""Networks rebuilt from what was changed in them."""
+
+import pytest
+from torch import nn
+
+from kdrun.compress.changes import CHANGES, rebuild, zeros, zeros_of
+from kdrun.core.errors import UserError
+from kdrun.core.registry import resolve
+
+
+def test_every_change_is_there():
+    for name in CHANGES:
+        assert callable(resolve("change", CHANGES, name))
+
+
+def test_changes_are_made_in_order():
+    network = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 4))
+    changes = [
+        {"name": "low_rank", "ranks": {"0": 3}},
+        zeros(["1.weight"]),
+        {"name": "low_rank", "ranks": {"0.1": 2}},
+    ]
+    made = rebuild(network, changes)
+    shapes = {name: tuple(value.shape) for name, value in made.named_parameters()}
+    assert shapes["0.0.weight"] == (3, 8)
+    assert shapes["0.1.0.weight"] == (2, 3)
+    assert shapes["0.1.1.weight"] == (8, 2)
+
+
+def test_zeros_of_several_changes_are_joined():
+    changes = [zeros(["a", "b"]), {"name": "low_rank", "ranks": {}}, zeros(["b", "c"])]
+    assert zeros_of(changes) == ["a", "b", "c"]
+
+
+def test_a_change_of_a_newer_kdrun_is_refused():
+    with pytest.raises(UserError, match="no change is called 'melted'"):
+        rebuild(nn.Linear(2, 2), [{"name": "melted"}])

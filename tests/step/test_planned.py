@@ -1,0 +1,158 @@
+"""The stages that compression adds to a run, and what is refused before anything is trained."""
+
+import pytest
+from plans import RESNETS, plan, prints, reads, refusal, rows
+
+from kdrun.choices import offer_listed
+from kdrun.core.errors import UserError
+from kdrun.stage.compress import Compress
+from kdrun.stage.train import Train
+
+
+def listed(*steps: str) -> str:
+    return f"compress={offer_listed(steps)}"
+
+
+def test_each_step_is_a_stage_with_a_row_and_reads_the_one_before():
+    given = plan(listed("prune_weights", "distill", "low_rank"))
+    assert rows(given) == [
+        "teacher", "alone", "distilled", "1 prune_weights", "2 distill", "3 low_rank",
+    ]  # fmt: skip
+    added = given.stages[3:]
+    assert [type(stage) for stage in added] == [Compress, Train, Compress]
+    assert [stage.place.baseline for stage in added] == [
+        "distilled", "1 prune_weights", "2 distill",
+    ]  # fmt: skip
+    assert reads(given)["compress-1-prune_weights"] == ("distill",)
+    assert reads(given)["compress-2-distill"] == ("compress-1-prune_weights", "teacher")
+    assert not any(stage.place.shared for stage in added)
+
+
+def test_a_step_may_come_again():
+    given = plan(listed("finetune", "prune_weights", "finetune"), "compress.finetune2.lr_share=0.5")
+    assert rows(given)[3:] == ["1 finetune", "2 prune_weights", "3 finetune2"]
+    before, after = given.stages[3], given.stages[5]
+    assert (before.recipe.lr, after.recipe.lr) == (
+        pytest.approx(0.1 * given.config.recipe.lr),
+        pytest.approx(0.5 * given.config.recipe.lr),
+    )
+
+
+def test_the_teacher_may_be_compressed():
+    given = plan("compress=low_rank", "compress.of=teacher")
+    step = given.stages[-1]
+    assert (step.role, step.network.name) == ("teacher", "mlp")
+    assert step.place.baseline == "teacher"
+    assert reads(given)["compress-1-low_rank"] == ("teacher",)
+
+
+def test_distillation_goes_on_with_what_the_student_learned_from():
+    given = plan(listed("distill"), "scheme=teachers", "scheme.others=[mlp]", "loss=dkd")
+    student, step = given.stages[-2:]
+    assert step.loss == student.loss
+    assert step.teachers == student.teachers
+    assert len(step.teachers) == 2
+
+
+def test_a_step_learns_with_a_share_of_the_rate_and_its_own_keys():
+    words = ("recipe.warmup_epochs=1", "compress.distill.recipe={epochs: 1, weight_decay: 0}")
+    step = plan(listed("distill"), *words).stages[-1]
+    assert (step.recipe.epochs, step.recipe.weight_decay, step.recipe.warmup_epochs) == (1, 0, 0)
+
+
+def test_pruning_over_time_is_training():
+    (step,) = plan("compress=prune_weights", "compress.prune_weights.schedule=cubic").stages[3:]
+    assert isinstance(step, Train)
+    assert step.pruning.sparsity == 0.5
+    assert step.source == "distill"
+
+
+def test_a_step_has_another_fingerprint_when_its_settings_or_what_it_follows_change():
+    words = (listed("prune_weights", "finetune"),)
+    known = prints(plan(*words))
+    for changed in (
+        "compress.prune_weights.sparsity=0.6",
+        "compress.calibration=64",
+        "seed=1",
+    ):
+        other = prints(plan(*words, changed))
+        assert known["compress-1-prune_weights"] != other["compress-1-prune_weights"]
+        assert known["compress-2-finetune"] != other["compress-2-finetune"]
+    later = prints(plan(*words, "compress.finetune.lr_share=0.2"))
+    assert known["compress-1-prune_weights"] == later["compress-1-prune_weights"]
+    assert known["compress-2-finetune"] != later["compress-2-finetune"]
+
+
+def test_a_run_without_compression_has_the_fingerprints_it_had():
+    assert prints(plan())["distill"] == prints(plan("compress=low_rank"))["distill"]
+
+
+def test_an_unknown_step_of_a_list_is_told():
+    with pytest.raises(UserError, match="no compression step is called 'prune_wieghts'") as told:
+        offer_listed(["prune_wieghts"])
+    assert "nearest: prune_weights" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("compress=prune_weights", "compress.prune_weights.sparsity=1"), "less than 1"),
+        (
+            ("compress=prune_weights", "compress.prune_weights.sparsity=-0.1"),
+            "greater than or equal to 0",
+        ),
+        (
+            ("compress=prune_weights", "compress.prune_weights.layers=nothing*"),
+            "no linear layer or convolution has a path like 'nothing*'",
+        ),
+        (
+            ("compress=prune_weights", "compress.prune_weights.score=movement"),
+            "score=movement looks at where training takes the weights",
+        ),
+        (
+            (
+                "compress=prune_weights",
+                "compress.prune_weights.score=taylor",
+                "compress.prune_weights.schedule=cubic",
+            ),
+            "score=taylor is for pruning at once",
+        ),
+        (
+            ("compress=prune_weights", "compress.prune_weights.pattern=[4,2]"),
+            "pattern=[4, 2] leaves nothing out",
+        ),
+        (
+            ("compress=prune_weights", "compress.prune_weights.pattern=[2,7]"),
+            "no layer has a multiple of 7 inputs",
+        ),
+        (
+            ("compress=low_rank", "compress.low_rank.rank=0.5"),
+            "one of energy, rank and macs says how far, and 2 are given",
+        ),
+        (
+            ("compress=low_rank", "compress.low_rank.layers=x"),
+            "no linear layer or convolution of one group has a path like 'x'",
+        ),
+        (
+            ("compress=low_rank", "compress.calibrator=histogram"),
+            "compress.calibrator: no calibrator is called 'histogram'",
+        ),
+        (("compress=low_rank", "compress.calibration=0"), "compress.calibration"),
+        (
+            ("compress=low_rank", "scheme=born_again", "compress.of=pupil"),
+            "compress.of",
+        ),
+    ],
+)
+def test_bad_settings_are_refused_in_a_sentence(words, said):
+    assert said in refusal(*words)
+
+
+def test_a_scheme_without_a_teacher_has_none_to_distill_from():
+    words = ("scheme=own_stages", listed("distill"))
+    assert "there is no teacher to distill from" in refusal(*words, base=RESNETS)
+
+
+def test_a_scheme_without_a_teacher_has_none_to_compress():
+    words = ("scheme=own_stages", "compress=low_rank", "compress.of=teacher")
+    assert "scheme=own_stages has no teacher to compress" in refusal(*words, base=RESNETS)
