@@ -27,7 +27,8 @@ from kdrun.stage.invert import Invert
 from kdrun.stage.state_dict import fill, read_checkpoint
 from kdrun.stage.take import artefact_folder, load_teacher
 from kdrun.stage.train import Train
-from kdrun.step.plan import compress_stages, make_step, origin_of
+from kdrun.step.base import make_step
+from kdrun.step.plan import compress_stages, origin_of
 
 _RECIPES = {"recipe", "teacher", "teacher.recipe"}
 _STAGES = _RECIPES | {"student", "loss", "scheme", "controls", "stop", "compress"}

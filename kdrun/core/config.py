@@ -200,6 +200,12 @@ class Evaluate(Section):
     latency: Latency
 
 
+class Target(Section):
+    """How much a step of compression may lose on validation, where its strength is searched."""
+
+    accuracy_drop: Share
+
+
 class Compress(BaseModel):
     """What is made of a trained network: keys of all steps, and a node for each step."""
 
@@ -208,6 +214,7 @@ class Compress(BaseModel):
     of: Literal["student", "teacher"]
     calibrator: Node
     calibration: PositiveInt
+    target: Target | None
     steps: list[str]
 
     @property

@@ -1,6 +1,6 @@
 """A compression step that needs no training: a network in, a smaller one out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from kdrun.compress.calibrate import CALIBRATORS, Calibrator
 from kdrun.compress.changes import Change, zeros
 from kdrun.compress.material import Material
 from kdrun.core.config import Config, Network
+from kdrun.core.errors import UserError
 from kdrun.core.registry import resolve
 from kdrun.core.seeds import seed_of
 from kdrun.dataset.data import Data
@@ -20,9 +21,11 @@ from kdrun.engine.evaluate import score
 from kdrun.engine.lesson import Session
 from kdrun.engine.weights import copy_weights
 from kdrun.measure.cost import macs
-from kdrun.stage.artefact import write_artefact
+from kdrun.measure.metrics import Scores
+from kdrun.stage.artefact import Artefact, write_artefact
 from kdrun.stage.base import Bench, Place
 
+_HALVINGS = 7  # of the range that is searched: to a hundredth
 _BATCH = 32  # calibration samples at a time: a moving average wants several batches
 
 # What the record of a compressed network says as that of the network before it does.
@@ -44,6 +47,27 @@ class Step(Protocol):
 
 
 @dataclass(frozen=True)
+class Search:
+    """How far a step may go: as far as validation accuracy allows.
+
+    Attributes:
+        drop: the share of accuracy that may be lost against the network before.
+        key: of the step's node, which is searched.
+        mild: its value that changes least.
+        strong: its value that changes most.
+        whole: whether it is a whole number.
+        step: the step at a value.
+    """
+
+    drop: float
+    key: str
+    mild: float
+    strong: float
+    whole: bool
+    step: Callable[[float], Step]
+
+
+@dataclass(frozen=True)
 class Compress:
     """Change the network of the stage before; see `Stage`.
 
@@ -53,6 +77,7 @@ class Compress:
         network: its part of the config.
         node: the step's node of the config.
         step: what that describes.
+        search: where a value of the node is found rather than given.
     """
 
     place: Place
@@ -60,12 +85,14 @@ class Compress:
     network: Network
     node: Mapping[str, Any]
     step: Step
+    search: Search | None = None
 
     def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
         return {
             "stage": "compress",
             "model": self.network.node,
             "step": dict(self.node),
+            "allowed_drop": self.search and self.search.drop,
             "calibrator": config.compress.calibrator,
             "calibration": config.compress.calibration,
             "data": data.digest,
@@ -75,23 +102,72 @@ class Compress:
 
     def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
         (source,) = self.place.reads
-        before, hardware = bench.artefacts[source], bench.session.hardware
-        network = before.network().to(hardware.device)
-        changed, change, notes = self.step.apply(network, make_material(bench))
+        before, material = bench.artefacts[source], make_material(bench)
+        found, steps = None, self.step
+        if self.search is not None:
+            found = find_strongest(self.search, before, material, bench)
+            steps = self.search.step(found)
+        changed, change, notes = _apply(steps, before, material, bench)
         bench.session.interrupt.check(self.place.name)
-        scores = score(changed, bench.data.validation, hardware, bench.config.evaluate.batch_size)
+        if self.search is not None:
+            notes.append(f"{self.search.key}={found:g} is as far as {self.search.drop:.2%} allows")
         record = {
             **{key: before.record[key] for key in _KEPT if key in before.record},
             "fingerprint": fingerprint,
             "stage": self.place.name,
             "changes": _together(before.changes, change, changed),
+            "found": self.search and {self.search.key: found},
             "source": f"{source!r}, changed",
             "epochs": None,
-            "validation": scores.as_dict(),
+            "validation": _score(changed, bench).as_dict(),
             "seconds": None,
             "notes": notes,
         }
         write_artefact(folder, record, copy_weights(changed))
+        for note in notes:
+            bench.screen.say(f"{self.place.name}: {note}")
+
+
+def find_strongest(search: Search, before: Artefact, material: Material, bench: Bench) -> float:
+    """The strongest value whose network loses no more than is allowed, by bisection.
+
+    Of values of which each loses as much as those before it, or more; where that is not so, of
+    those that were tried. The mildest where every one loses more.
+    """
+    allowed = before.record["validation"]["accuracy"] - search.drop
+
+    def fits(value: float) -> bool:
+        bench.session.interrupt.check(before.record["stage"])
+        try:
+            network, _, _ = _apply(search.step(value), before, material, bench)
+        except UserError as error:  # such as a layer that would keep nothing
+            bench.screen.note(f"{search.key}={value:g}: {error.lines[0]}")
+            return False
+        accuracy = _score(network, bench).accuracy
+        bench.screen.note(f"{search.key}={value:g}: validation {accuracy:.2%}")
+        return accuracy >= allowed
+
+    good, bad = search.mild, search.strong
+    if fits(bad):
+        return bad
+    for _ in range(_HALVINGS):
+        middle = (good + bad) / 2
+        middle = float(round(middle)) if search.whole else middle
+        if middle in (good, bad):
+            break
+        good, bad = (middle, bad) if fits(middle) else (good, middle)
+    return good
+
+
+def _apply(
+    step: Step, before: Artefact, material: Material, bench: Bench
+) -> tuple[nn.Module, Change | None, list[str]]:
+    return step.apply(before.network().to(bench.session.hardware.device), material)
+
+
+def _score(network: nn.Module, bench: Bench) -> Scores:
+    hardware, size = bench.session.hardware, bench.config.evaluate.batch_size
+    return score(network, bench.data.validation, hardware, size)
 
 
 def _together(before: Sequence[Change], change: Change | None, network: nn.Module) -> list[Change]:

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from torch import nn
 
 from kdrun.core.config import Config, Recipe
+from kdrun.core.registry import resolve
 from kdrun.core.types import DataInfo
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.base import Place, Stage
-from kdrun.stage.compress import Compress
+from kdrun.stage.compress import Compress, Search
 from kdrun.stage.compress import Step as Changing
 from kdrun.stage.train import Train
+from kdrun.step.table import STEPS, STRENGTHS
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,10 @@ class Before:
 
     def changed_by(self, step: Changing) -> Compress:
         """A stage in which a step changes the network, without training."""
-        return Compress(self.place, self.stage.role, self.stage.network, self.node, step)
+        target = self.config.compress.target
+        search = _search(self.node, target.accuracy_drop) if target is not None else None
+        network = self.stage.network
+        return Compress(self.place, self.stage.role, network, self.node, step, search)
 
     def recipe(self, lr_share: float, changes: Mapping[str, Any] | None) -> Recipe:
         """How the network learns on: its own recipe with a share of the learning rate.
@@ -81,6 +86,26 @@ class Before:
             teachers=teachers,
             source=self.stage.place.name,
         )
+
+
+def make_step(node: Mapping[str, Any]) -> "Step":
+    """The step that a checked node describes."""
+    settings = {key: value for key, value in node.items() if key != "name"}
+    made: Step = resolve("step", STEPS, node["name"])(**settings)
+    return made
+
+
+def _search(node: Mapping[str, Any], drop: float) -> Search | None:
+    """The search for a step's strongest value; None for a step that has nothing to vary."""
+    if node["name"] not in STRENGTHS:
+        return None
+    key, mild, strong = STRENGTHS[node["name"]]
+    whole = isinstance(mild, int)
+
+    def step(value: float) -> Changing:
+        return cast(Changing, make_step({**node, key: int(value) if whole else value}))
+
+    return Search(drop, key, mild, strong, whole, step)
 
 
 class Step(Protocol):

@@ -1,24 +1,14 @@
 """The stages of `compress=...`, after those of the scheme."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
-from kdrun.core.registry import resolve
 from kdrun.scheme import make_scheme
 from kdrun.stage.base import Place, Stage
-from kdrun.step.base import Before, Step
-from kdrun.step.table import STEPS
+from kdrun.step.base import Before, make_step
 
 _ROWS = {"student": "distilled", "teacher": "teacher"}  # what is compressed -> its row
-
-
-def make_step(node: Mapping[str, Any]) -> Step:
-    """The step that a checked node describes."""
-    settings = {key: value for key, value in node.items() if key != "name"}
-    made: Step = resolve("step", STEPS, node["name"])(**settings)
-    return made
 
 
 def origin_of(config: Config, stages: Sequence[Stage]) -> Stage:

@@ -6,3 +6,9 @@ STEPS = {
     "low_rank": "kdrun.step.low_rank:LowRank",
     "prune_weights": "kdrun.step.prune_weights:PruneWeights",
 }
+
+# What is searched where compress.target is given: a step's key, from its mildest to its strongest.
+STRENGTHS: dict[str, tuple[str, float, float]] = {
+    "low_rank": ("energy", 1.0, 0.1),
+    "prune_weights": ("sparsity", 0.0, 0.99),
+}
