@@ -1,0 +1,75 @@
+"""The strongest setting within an allowed drop of validation accuracy."""
+
+from typing import ClassVar
+
+import pytest
+
+from kdrun.core.errors import UserError
+from kdrun.stage import compress
+from kdrun.stage.compress import Search, find_strongest
+
+
+class Before:
+    """An artefact as far as a search looks at it."""
+
+    record: ClassVar = {"stage": "distill", "validation": {"accuracy": 0.9}}
+
+
+class Silent:
+    """Stands for a bench: nobody interrupts, nobody reads."""
+
+    def __getattr__(self, name: str) -> "Silent":
+        return self
+
+    def __call__(self, *given: object) -> None:
+        return None
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The values that were tried; each costs a tenth of itself in accuracy, above 0.9 too much."""
+    values: list[float] = []
+
+    def apply(value: float, *rest: object) -> tuple[float, None, list[str]]:
+        values.append(value)
+        if value > 0.9:
+            raise UserError("a layer would keep nothing.")
+        return value, None, []
+
+    class Scores:
+        def __init__(self, value: float) -> None:
+            self.accuracy = 0.9 - value / 10
+
+    monkeypatch.setattr(compress, "_apply", apply)
+    monkeypatch.setattr(compress, "_score", lambda value, bench: Scores(value))
+    return values
+
+
+def strongest(drop: float, mild: float, strong: float, whole: bool = False) -> float:
+    search = Search(drop, "sparsity", mild, strong, whole, lambda value: value)
+    return find_strongest(search, Before(), None, Silent())
+
+
+def test_it_is_as_strong_as_the_drop_allows(tried):
+    found = strongest(0.05, 0.0, 0.89)
+    assert 0.5 - 0.89 / 2**7 <= found <= 0.5
+    assert found in tried
+
+
+def test_the_strongest_is_taken_at_once_where_it_fits(tried):
+    assert strongest(0.2, 0.0, 0.89) == 0.89
+    assert tried == [0.89]
+
+
+def test_a_value_that_cannot_be_does_not_fit(tried):
+    assert 0.88 < strongest(0.2, 0.0, 1.0) <= 0.9
+
+
+def test_the_mildest_stays_where_nothing_fits(tried):
+    assert strongest(0.0, 0.1, 0.8) == 0.1
+
+
+def test_whole_numbers_stay_whole(tried):
+    monotone = strongest(0.0, -8, 8, whole=True)
+    assert monotone == 0
+    assert all(value == int(value) for value in tried)
