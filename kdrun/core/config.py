@@ -200,6 +200,18 @@ class Evaluate(Section):
     latency: Latency
 
 
+class ExportTolerance(Section):
+    """How far a file's answers may be from PyTorch's before it is rejected."""
+
+    logits: PositiveFloat
+    accuracy: Share
+
+
+class ExportOptions(Section):
+    normalize: bool
+    tolerance: ExportTolerance
+
+
 class Config(Section):
     """One run, resolved."""
 
@@ -226,6 +238,8 @@ class Config(Section):
     recipe: Recipe
     stop: Stop
     evaluate: Evaluate
+    export: list[str]
+    export_options: ExportOptions
 
     @property
     def store(self) -> Path:
