@@ -32,6 +32,7 @@ _OUTSIDE = "pixels scaled to 0..1, then (pixels - mean) / std with\nmean {mean} 
 
 _ONNX = """\
 import json
+from pathlib import Path
 import numpy as np
 import onnxruntime
 
@@ -39,7 +40,7 @@ session = onnxruntime.InferenceSession("{file}", providers=["CPUExecutionProvide
 pixels = np.random.default_rng(0).random((2, {shape}), np.float32)  # yours: 0..255, divided by 255
 {prepare}
 (logits,) = session.run(["logits"], {{"images": images}})
-classes = json.load(open("export.json", encoding="utf-8"))["classes"]
+classes = json.loads(Path("export.json").read_text(encoding="utf-8"))["classes"]
 print([classes[best] for best in logits.argmax(1)])
 """
 _NORMALIZE_NUMPY = """\
@@ -48,6 +49,7 @@ images = (pixels - mean) / std"""
 
 _PT2 = """\
 import json
+from pathlib import Path
 import torch
 {imports}
 network = torch.export.load("{file}").module()
@@ -55,7 +57,7 @@ pixels = torch.rand(2, {shape}, generator=torch.Generator().manual_seed(0))  # y
 {prepare}
 with torch.inference_mode():
     logits = network(images)
-classes = json.load(open("export.json", encoding="utf-8"))["classes"]
+classes = json.loads(Path("export.json").read_text(encoding="utf-8"))["classes"]
 print([classes[best] for best in logits.argmax(1)])
 """
 _NORMALIZE_TORCH = """\

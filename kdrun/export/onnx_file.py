@@ -23,6 +23,12 @@ def encode(program: ExportedProgram) -> bytes:
     Raises:
         UserError: an operator without a form in ONNX, which is named; or over 2 GB.
     """
+    size = sum(weights.nbytes for weights in program.state_dict.values())
+    if size > _LARGEST:
+        raise UserError(
+            f"the network's weights take {size / 1e9:.1f} GB, and an ONNX file holds 2 GB at most.",
+            "  pt2 has no such limit",
+        )
     try:
         with quiet():
             found: Any = torch.onnx.export(
@@ -36,15 +42,11 @@ def encode(program: ExportedProgram) -> bytes:
             )
     except Exception as error:
         raise UserError(f"the network can't be written as ONNX: {_reason(error)}.") from error
-    proto, graph = found.model_proto, found.model_proto.graph
+    proto = found.model_proto  # made anew each time it is asked for
+    graph = proto.graph
     values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
     for part in (proto, graph, *graph.node, *values):
         part.ClearField("metadata_props")
-    if proto.ByteSize() > _LARGEST:
-        raise UserError(
-            f"the network takes {proto.ByteSize() / 1e9:.1f} GB, and an ONNX file 2 GB at most.",
-            "  pt2 has no such limit: export=[pt2]",
-        )
     return bytes(proto.SerializeToString())
 
 

@@ -22,7 +22,9 @@ from kdrun.measure.mode import evaluating
 INPUT, OUTPUT, BATCH = "images", "logits", "batch"  # what files call them
 
 # How torch names an operator in the text of its errors.
-_OPERATOR = re.compile(r"torch\.ops\.([\w.]+)|CustomOpDef\(([\w:]+)\)|op='([\w.]+)'")
+_OPERATOR = re.compile(
+    r"torch\.ops\.([\w.]+)|CustomOpDef\(([\w:]+)\)|op='([\w.]+)'|\b(\w+\.\w+)\.default\b"
+)
 # What of a node's story is no one's business where the file is run: paths of this machine.
 _STORY = ("stack_trace", "source_fn_stack")
 
