@@ -14,6 +14,7 @@ from kdrun.core.registry import check_model, check_node, keywords, resolve
 from kdrun.engine.optimizers import GIVEN as OPTIMIZER_GIVEN
 from kdrun.engine.optimizers import OPTIMIZERS
 from kdrun.engine.schedules import SCHEDULES
+from kdrun.export.table import format_faults
 from kdrun.loss.table import LOSSES
 from kdrun.scheme.base import CONTROLS
 from kdrun.scheme.table import SCHEMES
@@ -52,6 +53,7 @@ def parts(tree: Mapping[str, Any]) -> list[Fault]:
         *collect(lambda: dataset.check(_mapping(tree.get("dataset")))),
         *_controls(tree.get("controls")),
         *_steps(_mapping(tree.get("compress"))),
+        *_formats(tree.get("export")),
     ]
 
 
@@ -211,6 +213,11 @@ def _controls(names: Any) -> list[Fault]:
         Fault("controls", f"no control is called {name!r}; there is {', '.join(CONTROLS)}")
         for name in unknown
     ] + [Fault("controls", f"{name!r} is named twice") for name in twice]
+
+
+def _formats(names: Any) -> list[Fault]:
+    given = names if isinstance(names, list) else []
+    return format_faults("export", [name for name in given if isinstance(name, str)])
 
 
 def _is_there(run: Path) -> None:

@@ -11,6 +11,7 @@ from kdrun import __version__
 from kdrun.core.screen import Screen, report
 
 _VERBS = {
+    "export": "kdrun.exporting:export_run",
     "list": "kdrun.verbs:list_parts",
     "layers": "kdrun.layers:show_layers",
     "resume": "kdrun.verbs:resume",

@@ -16,6 +16,7 @@ from kdrun.core.taps import place_taps
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.engine.learners import Learners, covers
+from kdrun.export.program import try_formats
 from kdrun.joining import join
 from kdrun.loss.build import build_loss
 from kdrun.model.table import COMPOSED
@@ -77,6 +78,8 @@ def fit(
         frozen = tuple(config.student.freeze)
         faults += _freezing(config, built["student"])
         faults += _training("student", built["student"], info, fewest.get("student"), frozen)
+        if config.export and "export" in sound and not faults:
+            faults += collect(lambda: try_formats(built["student"], info, config.export), "export")
     complete = "student" in built and built.keys() == networks.keys()
     if datasets is not None and complete and sound >= {*_ROLES} and not faults:
         faults += _together(config, datasets, built, sound)

@@ -143,6 +143,24 @@ def _known(config: Config, data: Data | None) -> DataInfo | None:
     return found[-1] if found[-1] is not None and found[-1].num_classes > 1 else None
 
 
+def read_run(tree: Mapping[str, Any]) -> tuple[Config, Data]:
+    """The typed config of a finished run, and the data that its models were tested on.
+
+    Where teachers came from, and the device, need not be there any more.
+
+    Raises:
+        ConfigError: a fault of the config, or the dataset's files are gone.
+    """
+    tree, faults = with_concepts(filled(plain(tree)))
+    _install(tree.get("plugins"))
+    config, broken = _bind(tree)
+    faults += broken or checks.parts(tree)
+    if faults:
+        raise ConfigError(faults)
+    data = load_data(config.dataset)
+    return config, make_scheme(config.scheme).datasets(config, data)[MAIN]
+
+
 def load_data(node: Mapping[str, Any]) -> Data:
     """The splits that a dataset node describes; read once in a process.
 

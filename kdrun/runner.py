@@ -24,8 +24,10 @@ from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.lesson import Session
 from kdrun.engine.watch import Watch, make_watch
+from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import MAIN, Bench, Stage
 from kdrun.stage.evaluate import evaluate
+from kdrun.stage.export import STUDENT, Exporter
 from kdrun.stage.obtain import obtain, record_stage
 from kdrun.surroundings import differences, surroundings
 
@@ -211,8 +213,20 @@ def _stages(
     summary = evaluate(bench, rows, folder, inexact, plan.domains, baselines)
     record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
     screen.show(results_table(summary))
+    if plan.config.export:
+        _export(bench, {STUDENT: rows[STUDENT]}, folder)
     screen.say(f"written to {folder.path}")
     return summary
+
+
+def _export(bench: Bench, rows: Mapping[str, Artefact], folder: RunFolder) -> None:
+    started, interrupt = time.monotonic(), bench.session.interrupt
+
+    def meanwhile() -> None:
+        interrupt.check("export")
+
+    Exporter(folder.export, bench.config, bench.data, bench.screen, meanwhile).export(rows)
+    record_stage(folder, "export", None, time.monotonic() - started, shared=False)
 
 
 def _now() -> str:

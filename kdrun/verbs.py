@@ -1,6 +1,5 @@
 """The verbs that only look, and `resume`."""
 
-import os
 import re
 import shlex
 import sys
@@ -9,13 +8,12 @@ from itertools import takewhile
 from pathlib import Path
 
 from kdrun.choices import conf_folder
-from kdrun.compare.runs import run_lines
-from kdrun.core.errors import DamagedFile, UserError, nearest
-from kdrun.core.folder import FORMAT, RunFolder, find_runs
+from kdrun.compare.runs import back_to_start, named_run, run_lines
+from kdrun.core.errors import UserError, nearest
+from kdrun.core.folder import RunFolder, find_runs
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 
-_NEEDED = ("format", "name", "status", "started", "command", "hardware", "seed")
 _GROUPS = {
     "datasets": "dataset",
     "losses": "loss",
@@ -61,7 +59,7 @@ def show_run(words: Sequence[str], screen: Screen) -> int:
     if len(words) == 1 and not RunFolder(Path(words[0])).is_run and find_runs(Path(words[0])):
         _list_runs(screen, Path(words[0]))
         return 0
-    folder = _run_folder(words, "show")
+    folder = named_run(words, "show")
     manifest, summary = folder.manifest(), folder.summary()
     screen.say(f"{manifest['name']}: {folder.status}, started {manifest['started']}")
     screen.say(f"command: {manifest['command']}")
@@ -82,7 +80,7 @@ def show_run(words: Sequence[str], screen: Screen) -> int:
 
 def resume(words: Sequence[str], screen: Screen) -> int:
     """`kdrun resume RUN`: what is not done yet, exactly as if nothing had happened."""
-    folder = _run_folder(words, "resume")
+    folder = named_run(words, "resume")
     if folder.status == "finished":
         screen.say(f"{folder.path} is finished; its table: kdrun show {folder.path}")
         return 0
@@ -90,45 +88,9 @@ def resume(words: Sequence[str], screen: Screen) -> int:
     from kdrun.preflight import check
     from kdrun.runner import run
 
-    folder = _return(folder)
+    folder = back_to_start(folder)
     run(check(folder.config()), folder.path, screen, shlex.join(["kdrun", *sys.argv[1:]]))
     return 0
-
-
-def _return(folder: RunFolder) -> RunFolder:
-    """Go to where the run was started from: its config's paths, and the store, count from there.
-
-    A run that was moved since is gone on with from here.
-    """
-    manifest, path = folder.manifest(), folder.path.resolve()
-    start = Path(manifest.get("working_folder", "."))
-    if Path(manifest.get("path", "")) != path or not start.is_dir() or start.samefile("."):
-        return folder
-    os.chdir(start)
-    return RunFolder(path)
-
-
-def _run_folder(words: Sequence[str], verb: str) -> RunFolder:
-    if len(words) != 1:
-        raise UserError(
-            f"{verb} takes one run folder: kdrun {verb} RUN.", "  the runs: kdrun list runs"
-        )
-    folder = RunFolder(Path(words[0]))
-    if not folder.is_run:
-        raise UserError(
-            f"{words[0]!r} is no run folder: it has no run.json.",
-            "  the runs that are there: kdrun list runs",
-        )
-    manifest = folder.manifest()
-    missing = [key for key in _NEEDED if key not in manifest]
-    if missing:
-        raise DamagedFile(f"{words[0]!r} is no whole run: its run.json has no {missing[0]!r}.")
-    if manifest["format"] > FORMAT:
-        raise UserError(
-            f"{words[0]!r} has format {manifest['format']}; this kdrun reads up to {FORMAT}.",
-            "  a newer kdrun wrote it: pip install --upgrade kdrun",
-        )
-    return folder
 
 
 def _list_models(screen: Screen) -> None:

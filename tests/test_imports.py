@@ -14,7 +14,7 @@ PACKAGE = ROOT / "kdrun"
 ROWS = [
     ["__main__"],
     ["cli"],
-    ["verbs", "layers", "launch"],
+    ["verbs", "layers", "launch", "exporting"],
     ["cards", "words", "help", "plan_report", "preflight"],
     ["command", "unknown", "config_files", "concept_maps", "fitting"],
     ["choices"],
@@ -22,7 +22,7 @@ ROWS = [
     ["step"],
     ["scheme"],
     ["stage", "surroundings"],
-    ["engine"],
+    ["engine", "export"],
     ["loss", "compress", "measure", "model", "dataset", "compare"],
     ["core"],
 ]
@@ -36,6 +36,7 @@ LIGHT = [
     "verbs",
     "layers",
     "launch",
+    "exporting",
     "compare.runs",
     "compare.table",
     "core.errors",
@@ -50,6 +51,7 @@ LIGHT = [
     "core.sentences",
     "core.metrics_log",
     "dataset.table",
+    "export.table",
     "loss.table",
     "model.table",
     "scheme.table",

@@ -1,10 +1,13 @@
-"""Runs in a line each: where, how it ended, and what came out."""
+"""Runs that are there: the one that a command names, and each in a line."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kdrun.core.errors import DamagedFile
-from kdrun.core.folder import RunFolder, find_runs
+from kdrun.core.errors import DamagedFile, UserError
+from kdrun.core.folder import FORMAT, RunFolder, find_runs
+
+_NEEDED = ("format", "name", "status", "started", "command", "hardware", "seed")
 
 
 def run_lines(root: Path) -> Iterator[str]:
@@ -17,6 +20,48 @@ def run_lines(root: Path) -> Iterator[str]:
         except DamagedFile as error:
             told = error.lines[0]
         yield f"{folder.path}  {told}".rstrip()
+
+
+def named_run(words: Sequence[str], verb: str) -> RunFolder:
+    """The one run folder that the words after a verb name.
+
+    Raises:
+        UserError: none or several are named, there is no run in it, or a newer kdrun's.
+        DamagedFile: it lacks what every run writes of itself.
+    """
+    if len(words) != 1:
+        raise UserError(
+            f"{verb} takes one run folder: kdrun {verb} RUN.", "  the runs: kdrun list runs"
+        )
+    folder = RunFolder(Path(words[0]))
+    if not folder.is_run:
+        raise UserError(
+            f"{words[0]!r} is no run folder: it has no run.json.",
+            "  the runs that are there: kdrun list runs",
+        )
+    manifest = folder.manifest()
+    missing = [key for key in _NEEDED if key not in manifest]
+    if missing:
+        raise DamagedFile(f"{words[0]!r} is no whole run: its run.json has no {missing[0]!r}.")
+    if manifest["format"] > FORMAT:
+        raise UserError(
+            f"{words[0]!r} has format {manifest['format']}; this kdrun reads up to {FORMAT}.",
+            "  a newer kdrun wrote it: pip install --upgrade kdrun",
+        )
+    return folder
+
+
+def back_to_start(folder: RunFolder) -> RunFolder:
+    """Go to where the run was started from: its config's paths, and the store, count from there.
+
+    A run that was moved since is gone on with from here.
+    """
+    manifest, path = folder.manifest(), folder.path.resolve()
+    start = Path(manifest.get("working_folder", "."))
+    if Path(manifest.get("path", "")) != path or not start.is_dir() or start.samefile("."):
+        return folder
+    os.chdir(start)
+    return RunFolder(path)
 
 
 def _figures(folder: RunFolder) -> str:

@@ -181,7 +181,8 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
         notes.append(f"Top-1 % at the best epoch by validation: {', '.join(best)}.")
     notes.append(
         f"Latency: batch {latency['batch']}, {latency['dtype']}, {latency['device']},"
-        f" {latency['threads']} thread{'s' if latency['threads'] > 1 else ''}, eager PyTorch."
+        f" {latency['threads']} thread{'s' if latency['threads'] > 1 else ''},"
+        f" {latency.get('runtime', 'eager PyTorch')}."
     )
     if summary.get("jobs", 1) > 1:
         notes.append(

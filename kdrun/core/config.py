@@ -224,6 +224,18 @@ class Compress(BaseModel):
         return {key: extra[key] for key in self.steps if key in extra}
 
 
+class ExportTolerance(Section):
+    """How far a file's answers may be from PyTorch's before it is rejected."""
+
+    logits: PositiveFloat
+    accuracy: Share
+
+
+class ExportOptions(Section):
+    normalize: bool
+    tolerance: ExportTolerance
+
+
 class Config(Section):
     """One run, resolved."""
 
@@ -251,6 +263,8 @@ class Config(Section):
     stop: Stop
     compress: Compress
     evaluate: Evaluate
+    export: list[str]
+    export_options: ExportOptions
 
     @property
     def store(self) -> Path:

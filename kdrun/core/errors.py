@@ -58,6 +58,12 @@ class BadSample(KdrunError):
     """A file of the dataset that turned out to be of no use in the middle of a run."""
 
 
+class ExportRejected(KdrunError):
+    """A written file that doesn't answer as the network that it was made of; it would again."""
+
+    resumable = False
+
+
 class Interrupted(KdrunError):
     """The user or the system asked the run to stop; it can be resumed.
 

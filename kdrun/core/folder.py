@@ -24,11 +24,16 @@ RECORD = "artefact.json"
 METRICS = "metrics.jsonl"
 _SHARED = (WEIGHTS, BEST_WEIGHTS, MODEL, METRICS, RECORD)  # the record last: it says "complete"
 
+# In a run's folder of exported files.
+EXPORTED = "export.json"
+HOW_TO_RUN = "how_to_run.md"
+
 _CONFIG = "config.yaml"
 _MANIFEST = "run.json"
 _SUMMARY = "summary.json"
 _PREDICTIONS = "predictions.npz"
 _LOG = "log.txt"
+_EXPORT = "export"
 
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
@@ -44,6 +49,15 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         DamagedFile: the record can't be read.
     """
     return _read_json(folder / RECORD)
+
+
+def read_exported(folder: Path) -> dict[str, Any]:
+    """What is known of the exported files in a folder; empty where there is none.
+
+    Raises:
+        DamagedFile: the record can't be read.
+    """
+    return _read_json(folder / EXPORTED) or {}
 
 
 def is_complete(folder: Path, identity: str) -> bool:
@@ -112,6 +126,11 @@ class RunFolder:
         """running, finished, failed, interrupted; crashed where nobody is left who runs it."""
         status = str(self.manifest().get("status", "unknown"))
         return "crashed" if status == "running" and not FolderLock(self.path).is_held() else status
+
+    @property
+    def export(self) -> Path:
+        """Where exported files are; made if it isn't there."""
+        return self.stage(_EXPORT)
 
     def stage(self, folder: str) -> Path:
         """Where a stage's artefact is; made if it isn't there."""

@@ -1,8 +1,9 @@
 """How long one answer takes, side by side for several networks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from kdrun.measure.mode import evaluating
 
+EAGER = "eager PyTorch"
 _BLOCK = 3  # calls in a row that are timed; one before them brings the network into the caches
 
 
@@ -24,6 +26,7 @@ class Latency:
         batch: samples in a call.
         threads: CPU threads within an operation.
         repeats: timed calls.
+        runtime: what ran it; times of two runtimes are no ratio of two networks.
     """
 
     median_ms: float
@@ -33,6 +36,7 @@ class Latency:
     device: str
     dtype: str
     repeats: int
+    runtime: str = EAGER
 
 
 def latencies(
@@ -47,30 +51,39 @@ def latencies(
         seconds: time to spend on all networks together, a tenth of it on warming up; each
             network is called at least 8 times, however long that takes.
     """
+    calls = {name: partial(_call, network, sample) for name, network in networks.items()}
     with evaluating(*networks.values()), torch.inference_mode(), _threads(threads):
-        _take_turns(networks, sample, seconds / 10)
-        times = _take_turns(networks, sample, seconds * 9 / 10)
-        return {name: _latency(times[name], sample) for name in networks}
+        times = take_turns(calls, seconds)
+        own = torch.get_num_threads()
+        return {name: summarize(times[name], sample, own) for name in networks}
 
 
-def _take_turns(
-    networks: Mapping[str, nn.Module], sample: Tensor, seconds: float
-) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {name: [] for name in networks}
+def take_turns(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, list[float]]:
+    """Seconds of each call, by name: all in turns for a tenth of the time, then for the record."""
+    _turns(calls, seconds / 10)
+    return _turns(calls, seconds * 9 / 10)
+
+
+def _turns(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {name: [] for name in calls}
     end = perf_counter() + seconds
     while True:
-        for name, network in networks.items():
-            times[name] += [_time(network, sample) for _ in range(1 + _BLOCK)][1:]
+        for name, call in calls.items():
+            times[name] += [_time(call) for _ in range(1 + _BLOCK)][1:]
         if perf_counter() >= end:
             return times
 
 
-def _time(network: nn.Module, sample: Tensor) -> float:
-    _synchronize(sample.device)
+def _time(call: Callable[[], object]) -> float:
     start = perf_counter()
+    call()
+    return perf_counter() - start
+
+
+def _call(network: nn.Module, sample: Tensor) -> None:
+    """One answer; as every call ends with the device done, the next one starts with it free."""
     network(sample)
     _synchronize(sample.device)
-    return perf_counter() - start
 
 
 def _synchronize(device: torch.device) -> None:
@@ -78,16 +91,18 @@ def _synchronize(device: torch.device) -> None:
         torch.accelerator.synchronize(device)
 
 
-def _latency(times: list[float], sample: Tensor) -> Latency:
+def summarize(times: list[float], sample: Tensor, threads: int, runtime: str = EAGER) -> Latency:
+    """The record of timed calls, which took so many seconds each."""
     median, p95 = np.percentile(np.array(times) * 1e3, [50, 95])
     return Latency(
         median_ms=float(median),
         p95_ms=float(p95),
         batch=len(sample),
-        threads=torch.get_num_threads(),
+        threads=threads,
         device=str(sample.device),
         dtype=str(sample.dtype).removeprefix("torch."),
         repeats=len(times),
+        runtime=runtime,
     )
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from kdrun import model
 from kdrun.core.device import Hardware
 from kdrun.core.folder import RunFolder
+from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Split
 from kdrun.engine.evaluate import measure
 from kdrun.measure.cost import macs, nonzero_parameters, parameters
@@ -48,7 +49,8 @@ def evaluate(
     """
     hardware = replace(bench.session.hardware, precision="fp32", reason="evaluation")
     networks = {
-        row: _network(bench, artefact).to(hardware.device) for row, artefact in rows.items()
+        row: network_of(artefact, bench.data.info).to(hardware.device)
+        for row, artefact in rows.items()
     }
     meters = {
         row: _meter(bench, network, hardware, bench.data.test) for row, network in networks.items()
@@ -82,9 +84,9 @@ def evaluate(
     return summary
 
 
-def _network(bench: Bench, artefact: Artefact, best: bool = False) -> nn.Module:
+def network_of(artefact: Artefact, info: DataInfo, best: bool = False) -> nn.Module:
     """The network of a row; one that knows the classes before they were merged answers merged."""
-    network, merge = artefact.network(best), bench.data.info.merge
+    network, merge = artefact.network(best), info.merge
     if merge is None or artefact.info.merge == merge:
         return network
     return Merged(network, merge.groups).eval()
@@ -159,7 +161,7 @@ def _add_best(
         artefact = rows[entry["model"]]
         if not artefact.has_best:
             continue
-        network = _network(bench, artefact, best=True).to(hardware.device)
+        network = network_of(artefact, bench.data.info, best=True).to(hardware.device)
         meter = _meter(bench, network, hardware, bench.data.test)
         entry["best"] = {
             "epoch": artefact.record["best_epoch"],

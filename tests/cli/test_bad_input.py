@@ -89,6 +89,12 @@ VALUES = {
     "name=.x": "name: '.x' should be at most 100 letters, digits, . _ and -, no dot first",
     "name='a\x1b[31mb'": "name: 'a\\x1b[31mb' should be at most 100 letters, digits, . _ and -",
     "name='a\nb'": "name: 'a\\nb' should be at most 100 letters, digits, . _ and -",
+    "export=[onx]": "export: no format is called 'onx'; nearest: onnx",
+    "export=onnx": "export: 'onnx' is not a list",
+    "export_options.tolerance.logits=0": "export_options.tolerance.logits: 0 should be greater"
+    " than 0",
+    "export_options.tolerance.accuracy=2": "export_options.tolerance.accuracy: 2 should be less"
+    " than or equal to 1",
     "device=gpu": "device: 'gpu' should be auto, cpu, mps, cuda or cuda:1",
     "student.freeze=['layrs.*']": "student.freeze: 'layrs.*' matches no weights of 'mlp'; nearest:"
     " layers.0, layers",
@@ -111,7 +117,8 @@ VALUES = {
 WORDS = {
     ("resme", "RUN"): "'resme' is no verb and no setting.\n  nearest: kdrun resume\n",
     ("lst",): "'lst' is no verb and no setting.\n  nearest: kdrun list\n",
-    ("kd",): "'kd' is no verb and no setting.\n  verbs, first of all: list, layers, resume, show\n",
+    ("kd",): "'kd' is no verb and no setting.\n"
+    "  verbs, first of all: list, layers, resume, show, export\n",
     ("loss.alpha=0.5", "seed"): "'seed' is no verb and no setting.\n",
     ("--hlep",): "no option is called '--hlep'.\n  nearest: --help,",
     ("--cfg",): "argument --cfg/-c: expected one argument.",
@@ -128,6 +135,7 @@ WORDS = {
     ("resume", "nowhere"): "'nowhere' is no run folder: it has no run.json.\n"
     "  the runs that are there: kdrun list runs",
     ("show", "nowhere"): "'nowhere' is no run folder: it has no run.json.\n",
+    ("export",): "export: the following arguments are required: --to.\n  kdrun export RUN --to",
     ("layers", "resnet20"): "which network?\n  kdrun layers model=resnet20 dataset=cifar10",
     ("layers", "model=resnet999"): "no model is called 'resnet999'.\n  nearest: resnet8,",
     ("layers", "model=lenet5"): "model: lenet5 cannot take 8x8 images: its convolutions need 12",

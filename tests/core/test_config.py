@@ -15,6 +15,8 @@ from kdrun.core.config import (
     MISSING,
     Config,
     Evaluate,
+    ExportOptions,
+    ExportTolerance,
     Latency,
     Recipe,
     Stop,
@@ -98,8 +100,9 @@ def test_the_groups_and_root_keys_are_these():
     ]  # fmt: skip
     assert sorted(Config.model_fields) == [
         "check", "checkpoint_seconds", "compile", "compress", "controls", "dataset", "debug",
-        "deterministic", "device", "evaluate", "logger", "loss", "name", "output_root", "plugins",
-        "precision", "recipe", "scheme", "seed", "stop", "student", "tags", "teacher", "threads",
+        "deterministic", "device", "evaluate", "export", "export_options", "logger", "loss", "name",
+        "output_root", "plugins", "precision", "recipe", "scheme", "seed", "stop", "student",
+        "tags", "teacher", "threads",
     ]  # fmt: skip
 
 
@@ -125,6 +128,8 @@ def test_the_primary_config_has_the_keys_of_the_typed_root():
         ("stop", Stop),
         ("evaluate", Evaluate),
         ("evaluate.latency", Latency),
+        ("export_options", ExportOptions),
+        ("export_options.tolerance", ExportTolerance),
     ],
 )
 def test_a_section_has_the_keys_of_its_type(path, section):

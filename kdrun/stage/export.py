@@ -1,0 +1,186 @@
+"""After evaluation: networks as files that run without kdrun, each checked in its runtime."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+from torch.export import ExportedProgram
+
+from kdrun import __version__
+from kdrun.core.atomic import write_bytes, write_json, write_text
+from kdrun.core.config import Config
+from kdrun.core.errors import ExportRejected
+from kdrun.core.folder import EXPORTED, FORMAT, HOW_TO_RUN, read_exported
+from kdrun.core.registry import resolve
+from kdrun.core.screen import Screen
+from kdrun.dataset.data import Data
+from kdrun.export.check import Loaded, compare, fault_of
+from kdrun.export.how_to_run import how_to_run
+from kdrun.export.own_operators import REGISTERED_BY, is_quantized
+from kdrun.export.program import Images, encode, trace
+from kdrun.export.table import LOADERS
+from kdrun.stage.artefact import Artefact
+from kdrun.stage.evaluate import network_of
+
+STUDENT = "distilled"  # the row that a run exports
+_OPTIONS = "export_options"
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """Writes networks into a folder, by the config's `export` and `export_options`.
+
+    A file has its name only once it passed its check: until then it is NAME.unchecked.FORMAT, and
+    where it fails it is kept as NAME.rejected.FORMAT. A file of that name that passed before stays.
+
+    Attributes:
+        folder: where the files go.
+        config: of the run.
+        data: its test split is what files are checked on.
+        screen: where to say something.
+        meanwhile: called now and then; it may raise to end the work.
+    """
+
+    folder: Path
+    config: Config
+    data: Data
+    screen: Screen
+    meanwhile: Callable[[], None]
+
+    def export(self, rows: Mapping[str, Artefact]) -> None:
+        """Write and check those files that are not there whole, and say how to run them.
+
+        Args:
+            rows: what a model is called in the table -> its artefact.
+
+        Raises:
+            UserError: an operator can't be exported.
+            ExportRejected: a file doesn't answer as its network.
+        """
+        for row, artefact in rows.items():
+            wanted = dict.fromkeys(self.config.export)
+            missing = [name for name in wanted if not self._is_whole(artefact, name)]
+            if missing:
+                self._export(row, artefact, missing)
+
+    def _export(self, row: str, artefact: Artefact, formats: Sequence[str]) -> None:
+        """Files of one network, checked together: it answers the test split once."""
+        network = network_of(artefact, self.data.info)
+        program = trace(network, self._images)
+        paths = {name: self._write(program, artefact, name) for name in formats}
+        files = {name: _load(name, path) for name, path in paths.items()}
+        checks = compare(
+            files,
+            network,
+            self.data.test,
+            self._images,
+            self.config.evaluate.batch_size,
+            self.meanwhile,
+        )
+        quantized, rejected = is_quantized(program), list[ExportRejected]()
+        for name, path in paths.items():
+            entry = {
+                "row": row,
+                "network": artefact.record["fingerprint"],
+                "format": name,
+                "normalize": self._images.normalize,
+                "quantized": quantized,
+                "imports": list(REGISTERED_BY) if quantized and name == "pt2" else [],
+                "runtime": files[name].runtime,
+                **files[name].facts,
+                "check": checks[name],
+                "tolerance": self.config.export_options.tolerance.model_dump(),
+            }
+            fault = self._judge(entry)
+            if fault is None:
+                self._accept(path, _file_name(artefact, name), entry)
+            else:
+                rejected.append(_reject(path, _file_name(artefact, name), fault))
+        if rejected:
+            raise rejected[0]
+
+    @property
+    def _images(self) -> Images:
+        info, normalize = self.data.info, self.config.export_options.normalize
+        return Images(info.channels, info.image_size, self.data.mean, self.data.std, normalize)
+
+    def _is_whole(self, artefact: Artefact, name: str) -> bool:
+        """Whether a file of this network, made by the same options, is there as it was written."""
+        path = self.folder / _file_name(artefact, name)
+        entry = read_exported(self.folder).get("files", {}).get(path.name, {})
+        same = (entry.get("network"), entry.get("normalize")) == (
+            artefact.record["fingerprint"],
+            self.config.export_options.normalize,
+        )
+        return same and path.is_file() and _sum(path) == entry["sha256"]
+
+    def _write(self, program: ExportedProgram, artefact: Artefact, name: str) -> Path:
+        self.meanwhile()
+        path = self.folder / _file_name(artefact, f"unchecked.{name}")
+        write_bytes(path, encode(program, name))
+        return path
+
+    def _judge(self, entry: Mapping[str, Any]) -> tuple[str, str] | None:
+        tolerance = self.config.export_options.tolerance
+        return fault_of(entry["check"], entry["quantized"], tolerance)
+
+    def _accept(self, path: Path, name: str, entry: Mapping[str, Any]) -> None:
+        """Give a file its name, and tell of it in the record and in how_to_run.md."""
+        entry = {**entry, "bytes": path.stat().st_size, "sha256": _sum(path)}
+        path.replace(self.folder / name)
+        (self.folder / _rejected(name)).unlink(missing_ok=True)
+        info, files = self.data.info, read_exported(self.folder).get("files", {})
+        record = {
+            "format": FORMAT,
+            "kdrun": __version__,
+            "split": "test",
+            "classes": list(info.classes),
+            "channels": info.channels,
+            "image_size": list(info.image_size),
+            "mean": list(self.data.mean),
+            "std": list(self.data.std),
+            "files": {**files, name: entry},
+        }
+        write_json(self.folder / EXPORTED, record)
+        write_text(self.folder / HOW_TO_RUN, how_to_run(record))
+        self.screen.say(_said(self.folder / name, entry))
+
+
+def _load(name: str, path: Path) -> Loaded:
+    loaded: Loaded = resolve("format", LOADERS, name)(path)
+    return loaded
+
+
+def _file_name(artefact: Artefact, ending: str) -> str:
+    return f"{artefact.folder.name}.{ending}"
+
+
+def _rejected(name: str) -> str:
+    stem, _, ending = name.rpartition(".")
+    return f"{stem}.rejected.{ending}"
+
+
+def _reject(path: Path, name: str, fault: tuple[str, str]) -> ExportRejected:
+    """Keep a file under a name that says what it is."""
+    kept = path.replace(path.with_name(_rejected(name)))
+    told, key = fault
+    return ExportRejected(
+        f"{name} does not answer as its network: {told}.",
+        f"  it is kept as {str(kept)!r}; more is allowed by {_OPTIONS}.tolerance.{key}",
+    )
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _said(path: Path, entry: Mapping[str, Any]) -> str:
+    check = entry["check"]
+    return (
+        f"export: {path}, {entry['bytes']:,} bytes, in {entry['runtime']}: accuracy"
+        f" {check['accuracy']:.2%} (PyTorch {check['accuracy_in_pytorch']:.2%}), same decision for"
+        f" {check['equal_decisions']:.2%}, logits differ by {check['relative_difference']:.1e}"
+    )

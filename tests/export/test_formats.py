@@ -1,0 +1,262 @@
+"""Files answer as the networks that they were made of, in their own runtimes, for any batch."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision.models import ConvNeXt, VisionTransformer
+from torchvision.models.convnext import CNBlockConfig
+from zoo import build, images
+
+from kdrun.core.errors import UserError
+from kdrun.export import onnx_file, own_operators, pt2_file
+from kdrun.export.onnx_file import encode as encode_onnx
+from kdrun.export.own_operators import is_quantized
+from kdrun.export.program import Images, encode, quiet, trace, try_formats
+from kdrun.export.table import LOADERS, NEEDED, WRITERS, format_faults
+from kdrun.measure.mode import evaluating
+
+SIDE = 16
+PLAIN = Images(3, (SIDE, SIDE), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), normalize=False)
+INSIDE = Images(3, (SIDE, SIDE), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), normalize=True)
+LOAD = {"onnx": onnx_file.load, "pt2": pt2_file.load}
+
+
+def _vit() -> nn.Module:
+    return VisionTransformer(SIDE, 8, 2, 2, 32, 64, num_classes=10)
+
+
+def _convnext() -> nn.Module:
+    return ConvNeXt([CNBlockConfig(8, 16, 1), CNBlockConfig(16, None, 1)], num_classes=10)
+
+
+def small() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(4 * (SIDE - 2) ** 2, 10),
+    )
+
+
+FAMILIES: dict[str, Callable[[], nn.Module]] = {
+    **{
+        name: lambda name=name: build(name, images(SIDE, classes=10))
+        for name in ("resnet8", "vgg8", "mobilenet_v2_x0_5")
+    },
+    "vit": _vit,
+    "convnext": _convnext,
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def seed() -> None:
+    torch.manual_seed(0)
+
+
+def lively(network: nn.Module) -> nn.Module:
+    """With statistics and answers that are not those of fresh weights; in training, as it was."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.2)
+            nn.init.normal_(module.running_mean, std=0.2)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+    last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    nn.init.normal_(last.weight, std=0.2)
+    return network
+
+
+def answers(network: nn.Module, inputs: Tensor) -> Tensor:
+    with evaluating(network), torch.inference_mode():
+        return network(inputs)
+
+
+def written(data: bytes, name: str, folder: Path) -> Callable[[Tensor], Tensor]:
+    (folder / f"file.{name}").write_bytes(data)
+    return LOAD[name](folder / f"file.{name}").answer
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_logits_are_pytorchs_for_any_batch_in_both_runtimes(family: str, tmp_path: Path) -> None:
+    network = lively(FAMILIES[family]())
+    program = trace(network, PLAIN)
+    for name in WRITERS:
+        answer = written(encode(program, name), name, tmp_path)
+        for batch in (1, 5):
+            inputs = torch.randn(batch, 3, SIDE, SIDE)
+            expected = answers(network, inputs)
+            assert expected.std() > 1e-2
+            with torch.inference_mode():
+                found = answer(inputs)
+            assert found.shape == expected.shape
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["file.onnx", "file.pt2"]
+
+
+def test_normalization_inside_is_that_outside(tmp_path: Path) -> None:
+    network, pixels = lively(small()), torch.rand(3, 3, SIDE, SIDE)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (INSIDE.mean, INSIDE.std))
+    expected = answers(network, (pixels - mean) / std)
+    assert (answers(network, pixels) - expected).abs().max() > 0.1
+    program = trace(network, INSIDE)
+    for name in WRITERS:
+        answer = written(encode(program, name), name, tmp_path)
+        with torch.inference_mode():
+            torch.testing.assert_close(answer(pixels), expected, rtol=0, atol=1e-4)
+
+
+def test_tracing_leaves_the_network_and_the_switches_of_torch_as_they_were() -> None:
+    network = FAMILIES["vit"]().requires_grad_(False)
+    network.encoder.layers[0].eval()
+    modes = [module.training for module in network.modules()]
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    drawn, level = torch.get_rng_state(), logging.root.manager.disable
+    program = trace(network, PLAIN)
+    assert [module.training for module in network.modules()] == modes
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert torch.backends.mha.get_fastpath_enabled()
+    assert logging.root.manager.disable == level
+    targets = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+    assert "aten.scaled_dot_product_attention.default" in targets  # no fused form
+
+
+def test_an_onnx_file_names_its_ends_and_tells_no_paths(tmp_path: Path) -> None:
+    import onnx
+
+    program = trace(small(), PLAIN)
+    data = encode(program, "onnx")
+    graph = onnx.load_from_string(data).graph
+    ends = [
+        (end.name, [one.dim_param or one.dim_value for one in end.type.tensor_type.shape.dim])
+        for end in (*graph.input, *graph.output)
+    ]
+    assert ends == [("images", ["batch", 3, SIDE, SIDE]), ("logits", ["batch", 10])]
+    (tmp_path / "file.onnx").write_bytes(data)
+    facts = onnx_file.load(tmp_path / "file.onnx").facts
+    assert facts["opset"] >= 18
+    assert set(facts["versions"]) == {"torch", "onnx", "onnxscript", "onnxruntime"}
+    for found in (data, encode(program, "pt2")):
+        assert str(Path(torch.__file__).parent).encode() not in found
+    assert b"pkg.torch" not in data
+
+
+def test_nothing_reaches_the_screen(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    program = trace(small(), PLAIN)
+    for name in WRITERS:
+        written(encode(program, name), name, tmp_path)
+    with quiet():
+        sys.stdout.write("out")
+        sys.stderr.write("err")
+        warnings.warn("a warning", stacklevel=1)
+        logging.getLogger("torch.onnx").critical("a line")
+    assert capfd.readouterr() == ("", "")
+
+
+class Does(nn.Module):
+    """Something before a linear layer."""
+
+    def __init__(self, what: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.what = what
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.head(self.what(inputs.flatten(1)[:, :4]))
+
+
+@pytest.fixture
+def level() -> Iterator[Any]:
+    """An operator of kdrun's own: to the nearest tenth; it is forgotten after the test."""
+    with torch.library._scoped_library(own_operators.NAMESPACE, "FRAGMENT") as library:
+        library.define("test_level(Tensor x) -> Tensor")
+        library.impl("test_level", lambda x: (x * 10).round() / 10, "CompositeExplicitAutograd")
+        torch.library.register_fake("kdrun::test_level", torch.empty_like, lib=library)
+        yield torch.ops.kdrun.test_level
+
+
+def translate() -> dict[Callable[..., Any], Callable[..., Any]]:
+    """What `own_operators.TRANSLATED_BY` names in a test."""
+    from onnxscript import opset18
+
+    def level(x: Any) -> Any:
+        ten = opset18.Constant(value_float=10.0)
+        return opset18.Div(opset18.Round(opset18.Mul(x, ten)), ten)
+
+    return {torch.ops.kdrun.test_level.default: level}
+
+
+def test_an_operator_of_ours_is_written_by_its_translation(
+    level: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Does(level).eval()
+    program = trace(network, PLAIN)
+    assert is_quantized(program)
+    assert not is_quantized(trace(Does(torch.relu).eval(), PLAIN))
+    told = "the network can't be written as ONNX: it has no form for the operator"
+    with pytest.raises(UserError, match=f"{told} 'kdrun.test_level'"):
+        encode(program, "onnx")
+    monkeypatch.setattr(own_operators, "TRANSLATED_BY", (f"{__name__}:translate",))
+    inputs = torch.randn(5, 3, SIDE, SIDE)
+    expected = answers(network, inputs)
+    for name in WRITERS:
+        found = written(encode(program, name), name, tmp_path)(inputs)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+UNFIT = {
+    "no form": (torch.special.bessel_j0, "written as ONNX: it has no form for the operator"),
+    "constant": (
+        lambda x: x.reshape(2, 4),
+        "traced: it answers batches of one size only, as some shape in it is a constant",
+    ),
+    "branch": (lambda x: x if x.sum() > 0 else -x, "traced: 'body' (Does): Could not guard on"),
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_what_cant_be_exported_is_named_in_one_sentence(kind: str) -> None:
+    network = nn.Sequential()
+    network.body = Does(UNFIT[kind][0])
+    with pytest.raises(UserError) as error:
+        try_formats(network, images(SIDE), ["onnx", "pt2"])
+    (line,) = error.value.lines
+    assert line.startswith(f"the network can't be {UNFIT[kind][1]}")
+    assert line.endswith(".")
+
+
+def test_an_operator_without_shapes_for_tracing_is_named(level: Any) -> None:
+    with torch.library._scoped_library("kdrun", "FRAGMENT") as library:
+        library.define("test_bare(Tensor x) -> Tensor")
+        library.impl("test_bare", torch.clone, "CPU")
+        with pytest.raises(UserError, match=r"traced: the operator 'kdrun.test_bare' has no"):
+            trace(Does(torch.ops.kdrun.test_bare), PLAIN)
+
+
+def test_weights_that_one_file_cant_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_file, "_LARGEST", 10)
+    with pytest.raises(UserError, match=r"weights take 0\.0 GB, and an ONNX file holds 2 GB"):
+        encode_onnx(trace(Does(torch.relu), PLAIN))
+
+
+def test_formats_are_checked_by_name_and_by_what_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert WRITERS.keys() == LOADERS.keys() == NEEDED.keys() == LOAD.keys()
+    assert format_faults("export", WRITERS) == []
+    said = [str(fault) for fault in format_faults("export", ["onx", "tflite", "onx"])]
+    assert said == [
+        "export: no format is called 'onx'; nearest: onnx",
+        "export: no format is called 'tflite'; there is onnx, pt2",
+    ]
+    monkeypatch.setattr("kdrun.export.table.find_spec", lambda name: name != "onnxruntime")
+    (lack,) = format_faults("export", WRITERS)
+    assert str(lack) == "export: 'onnx' needs an extra: pip install 'kdrun[export]'"
