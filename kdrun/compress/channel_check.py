@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.channel_cut import cut_channels, inputs_gone
+from kdrun.compress.channel_cut import cut_channels, places
 from kdrun.compress.channel_groups import STUMBLES, Group, not_followed
 from kdrun.compress.channel_layers import CONVOLUTION
 
+_FAILURES: tuple[type[Exception], ...] = (*STUMBLES, RuntimeError)
 # They mix channels without weights for it, so that zeros are not the same as nothing.
 _MIXING = (nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm)
 
@@ -22,7 +23,7 @@ def refuse_misled(
 
     The pruned network must answer, and what it answers must be what the whole one does when the
     layers after them read the channels as zeros; in evaluation mode, without the norms over
-    several channels. Networks with attention need only answer.
+    several channels.
 
     Args:
         sample: a batch of inputs (B, C, H, W), of which the shape matters.
@@ -69,21 +70,39 @@ def _follows(
     try:
         cut_channels(pruned, groups, gone)
         found = pruned(noise)
-    except (RuntimeError, *STUMBLES):
+    except _FAILURES:
         return False
-    if any(isinstance(module, nn.MultiheadAttention) for module in network.modules()):
-        return True
-    for path, indices in inputs_gone(groups, gone).items():
-        _deafen(deaf.get_submodule(path), indices)
+    for (path, makes, dim), indices in places(groups, gone).items():
+        if dim is None:
+            _deafen(deaf.get_submodule(path), makes, indices)
     wanted = deaf(noise)
     return torch.allclose(found, wanted, rtol=0, atol=1e-6 * float(wanted.abs().max()))
 
 
-def _deafen(module: Any, indices: Tensor) -> None:
+def _deafen(module: Any, makes: bool, indices: Tensor) -> None:
     """Set a layer's weights for these inputs to 0."""
-    if not isinstance(module, CONVOLUTION) or module.transposed:
-        module.weight[:, indices] = 0
-        return
-    size = module.in_channels // module.groups
-    by_group = module.weight.unflatten(0, (module.groups, -1))
-    by_group[indices // size, :, indices % size] = 0
+    if isinstance(module, nn.MultiheadAttention):
+        _deafen_attention(module, indices)
+    elif isinstance(module, CONVOLUTION) and not module.transposed and not makes:
+        size = module.in_channels // module.groups
+        by_group = module.weight.unflatten(0, (module.groups, -1))
+        by_group[indices // size, :, indices % size] = 0
+    elif isinstance(module, CONVOLUTION | nn.Linear) and not makes:
+        (module.weight if isinstance(module, CONVOLUTION) else module.weight.T)[indices] = 0
+
+
+def _deafen_attention(module: Any, indices: Tensor) -> None:
+    """Without these inputs, and these positions of queries, keys and values.
+
+    Attention divides by the root of a head's width, which is another one then.
+    """
+    width = module.embed_dim
+    module.in_proj_weight[:, indices] = 0
+    for start in (0, width, 2 * width):
+        module.in_proj_weight[indices + start] = 0
+        if module.in_proj_bias is not None:
+            module.in_proj_bias[indices + start] = 0
+    scale = (width / (width - len(indices))) ** 0.5
+    module.in_proj_weight[:width] *= scale
+    if module.in_proj_bias is not None:
+        module.in_proj_bias[:width] *= scale

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from kdrun.compress.channel_groups import Group, Touched
 from kdrun.compress.channel_layers import drop_channels, follow_widths
 
-_Place = tuple[str, bool, int | None]
+Place = tuple[str, bool, int | None]  # a path, whether it makes them, the dimension
 
 
 def cut_channels(network: nn.Module, groups: Sequence[Group], gone: Sequence[Tensor]) -> None:
@@ -17,20 +17,17 @@ def cut_channels(network: nn.Module, groups: Sequence[Group], gone: Sequence[Ten
     Args:
         gone: of each group, the channels that go.
     """
-    for (path, makes, dim), indices in _places(groups, gone).items():
+    for (path, makes, dim), indices in places(groups, gone).items():
         drop_channels(network, path, makes, dim, indices)
     follow_widths(network)
 
 
-def inputs_gone(groups: Sequence[Group], gone: Sequence[Tensor]) -> dict[str, Tensor]:
-    """The inputs that layers lose: module path -> positions."""
-    places = _places(groups, gone)
-    return {path: found for (path, makes, dim), found in places.items() if not makes}
+def places(groups: Sequence[Group], gone: Sequence[Tensor]) -> dict[Place, Tensor]:
+    """The positions that go from each module, those of all groups at once.
 
-
-def _places(groups: Sequence[Group], gone: Sequence[Tensor]) -> dict[_Place, Tensor]:
-    """All that goes from a module at once, so that positions are those of the whole network."""
-    found: dict[_Place, list[Tensor]] = {}
+    So they are positions in the whole network, whatever goes first.
+    """
+    found: dict[Place, list[Tensor]] = {}
     for group, channels in zip(groups, gone, strict=True):
         for one in group.touched:
             place = (one.path, one.makes, one.dim)

@@ -6,7 +6,8 @@ from them is kept here by module paths, so that it holds for any copy of the net
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -21,9 +22,18 @@ from kdrun.compress.channel_layers import CONVOLUTION, PRUNABLE
 from kdrun.core.errors import UserError, nearest
 
 # What torch-pruning stumbles over where it can't follow a network.
-STUMBLES = (LookupError, TypeError, ValueError, AttributeError, AssertionError, ArithmeticError)
+STUMBLES: tuple[type[Exception], ...] = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    UserWarning,  # of a search without end
+)
 # Operations that move channels; those that are followed least come first.
-_MOVES = "Shuffle Roll Split Unbind Slice Index Select Cat Transpose Permute View Reshape".split()
+_MOVES = ("Shuffle", "Roll", "Split", "Unbind", "Slice", "Index", "Select", "Transpose", "Permute")
+_JOINS = ("Cat", "View", "Reshape")
 _MOST = 4  # layers that a sentence names
 
 
@@ -96,8 +106,8 @@ def find_groups(network: nn.Module, sample: Tensor, skip: Sequence[str] = ()) ->
     if not free:
         raise UserError(
             "no layer's channels can be pruned.",
-            f"  {len(inner)} groups of layers could be, and skip={[*skip]} keeps them whole"
-            if inner
+            f"  skip={[*skip]} keeps them whole"
+            if skip
             else "  all of them are the network's outputs",
         )
     return sorted(free, key=lambda group: order[group.path])
@@ -140,8 +150,7 @@ def _trace(network: nn.Module, sample: Tensor) -> Any:
     graph: Any = DependencyGraph()
     # A copy, because tracing changes the mode, and asks for the gradient of each parameter.
     traced = deepcopy(network).requires_grad_(True)
-    with warnings.catch_warnings(), torch.enable_grad():
-        warnings.simplefilter("ignore")
+    with _strict(), torch.enable_grad():
         try:
             # In a list: it would take a tensor apart into its samples, and try these first.
             return graph.build_dependency(traced, [sample], verbose=False)
@@ -150,16 +159,28 @@ def _trace(network: nn.Module, sample: Tensor) -> Any:
             raise not_followed([], _moves(nodes)[:1]) from error
 
 
+@contextmanager
+def _strict() -> Iterator[None]:
+    """None of torch-pruning's warnings, and an error where it gives up a search."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message="Maximum recursive depth")
+        yield
+
+
 def _raw_groups(graph: Any, whole: set[str]) -> list[Any]:
     """torch-pruning's groups, each with all of its channels, but for layers that stay whole."""
-    found, lost, seen = [], [], set()
+    found, lost = [], []
+    seen: set[nn.Module] = set()
     for layer in [one for one in graph.module2node if isinstance(one, CONVOLUTION | nn.Linear)]:
         path = graph._module2name[layer]
         if layer in seen or path in whole:
             continue
         makes = graph.get_pruner_of_module(layer).prune_out_channels
         try:
-            raw = graph.get_pruning_group(layer, makes, list(range(graph.get_out_channels(layer))))
+            with _strict():
+                channels = list(range(graph.get_out_channels(layer)))
+                raw = graph.get_pruning_group(layer, makes, channels)
         except STUMBLES:
             lost.append(path)
             continue
@@ -219,7 +240,7 @@ def _parts(module: Any) -> int:
 def _moves(nodes: Iterable[Any]) -> tuple[str, ...]:
     """The names of operations that move channels, those first that are followed least."""
     names = {re.sub(r"Backward\d*$", "", _name(node)) for node in nodes}
-    return tuple(name for move in _MOVES for name in sorted(names) if move in name)
+    return tuple(name for move in (*_MOVES, *_JOINS) for name in sorted(names) if move in name)
 
 
 def _name(node: Any) -> str:
