@@ -167,7 +167,7 @@ def test_another_seed_prunes_others_at_random():
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6])
-@pytest.mark.parametrize(("name", "scope"), [("resnet20", "global"), ("mobilenet_v2", "uniform")])
+@pytest.mark.parametrize(("name", "scope"), [("resnet20", "global"), ("vit", "uniform")])
 def test_a_share_of_the_cost_is_reached_within_one_step(name, scope, share):
     whole = made(name)
     how = choice(scope=scope)
