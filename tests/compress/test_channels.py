@@ -1,0 +1,310 @@
+"""Networks with fewer channels: that they run, which ones go, and what is refused."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from networks import FAMILIES, SIDE, choice, labeled, made, prune, sample
+from torch import nn
+from torchvision.models import SwinTransformer, get_model
+from torchvision.models.shufflenetv2 import ShuffleNetV2
+from zoo import build, count, images
+
+from kdrun.compress.channel_groups import find_groups
+from kdrun.compress.channel_plan import channels, plan_of
+from kdrun.compress.channel_scores import IMPORTANCES, Evidence
+from kdrun.compress.channels import prune_channels, prune_to_cost
+from kdrun.core.errors import UserError
+from kdrun.measure.cost import macs
+
+pytest.importorskip("torch_pruning")
+SHAPE = (3, SIDE, SIDE)
+CPU = torch.device("cpu")
+
+
+def multiplications(network: nn.Module) -> float:
+    return macs(network, SHAPE, CPU)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_half_of_the_channels_run_learn_and_are_built_again(name):
+    whole = made(name)
+    pruned = prune(whole)
+    assert multiplications(pruned) < 0.45 * multiplications(whole)
+    inputs = torch.randn(2, *SHAPE)
+    answers = pruned.eval()(inputs)
+    assert answers.shape == (2, 10)
+    answers.square().sum().backward()
+    assert all(weight.grad is not None for weight in pruned.parameters())
+    again = channels(FAMILIES[name](), **plan_of(whole, pruned))
+    again.load_state_dict(pruned.state_dict())
+    assert torch.equal(again.eval()(inputs), answers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["resnet50", "vgg16_bn", "densenet121", "convnext_tiny", "vit_b_16"]
+)
+def test_half_of_torchvisions_networks_are_a_quarter_of_their_work(name):
+    whole = get_model(name, weights=None)
+    images = torch.zeros(1, 3, 224, 224)
+    pruned = prune_channels(whole, images, 0.5, choice(), Evidence(0))
+    before, after = (macs(one, (3, 224, 224), CPU) for one in (whole, pruned))
+    assert 0.24 < after / before < 0.27
+    pruned(torch.randn(2, 3, 224, 224)).sum().backward()
+    again = channels(get_model(name, weights=None), **plan_of(whole, pruned))
+    again.load_state_dict(pruned.state_dict())
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 0.75])
+@pytest.mark.parametrize("name", ["resnet20", "densenet", "mobilenet_v2", "grouped", "vit"])
+def test_a_uniform_ratio_is_exact_in_each_layer(name, ratio):
+    whole = made(name)
+    pruned = prune(whole, ratio)
+    groups = find_groups(whole, sample())
+    assert groups
+    for group in groups:
+        heads = group.positions
+        assert width(pruned, group.path) == group.parts * (heads - round(ratio * heads))
+
+
+def width(network: nn.Module, path: str) -> int:
+    """How many channels a layer makes."""
+    layer = network.get_submodule(path)
+    names = ("out_channels", "out_features", "num_features", "embed_dim")
+    return next(getattr(layer, name) for name in names if hasattr(layer, name))
+
+
+@pytest.mark.parametrize("name", ["resnet20", "wrn_16_1", "densenet", "folded", "bottleneck"])
+def test_a_global_ratio_is_exact_in_all(name):
+    whole = made(name)
+    groups = find_groups(whole, sample())
+    pruned = prune(whole, 0.3, scope="global")
+    total = sum(group.channels for group in groups)
+    assert sum(width(pruned, group.path) for group in groups) == total - round(0.3 * total)
+
+
+@pytest.mark.parametrize("scope", ["uniform", "global"])
+@pytest.mark.parametrize("name", ["resnet20", "vgg8", "vit", "grouped"])
+def test_what_stays_is_a_multiple_of_round_to(name, scope):
+    whole = made(name)
+    pruned = prune(whole, 0.4, round_to=4, scope=scope)
+    for group in find_groups(whole, sample()):
+        assert width(pruned, group.path) % 4 == 0
+        if scope == "uniform":
+            wanted = 0.6 * group.channels
+            assert abs(width(pruned, group.path) - wanted) <= 2.5 * group.parts
+
+
+def test_the_lowest_scores_go():
+    whole = made("vgg8")
+    pruned = prune(whole, 0.25)
+    scores = whole.block0[0].weight.abs().sum(dim=(1, 2, 3))
+    kept = pruned.block0[0].weight.abs().sum(dim=(1, 2, 3))
+    assert torch.equal(kept, scores[scores >= scores.sort().values[16]])
+
+
+def test_channels_that_are_zero_go_and_the_answers_stay():
+    """Half of each layer is worth nothing, so that a network without it answers the same."""
+    whole = made("resnet20").eval()
+    for group in find_groups(whole, sample()):
+        nothing = torch.randperm(group.channels)[: group.channels // 2]
+        for one in group.touched:
+            module = whole.get_submodule(one.path)
+            if one.makes:
+                gone = one.indices[torch.isin(one.channels, nothing)]
+                module.weight.data[gone] = 0
+                if isinstance(module, nn.BatchNorm2d):
+                    module.bias.data[gone] = 0
+    inputs = torch.randn(2, *SHAPE)
+    for scope in ("uniform", "global"):
+        pruned = prune(whole, scope=scope)
+        assert count(pruned) < 0.3 * count(whole)
+        torch.testing.assert_close(pruned(inputs), whole(inputs), atol=1e-4, rtol=1e-4)
+
+
+def test_weights_of_layer_norms_stay_with_their_channels():
+    """Where many go; torch-pruning itself then puts what stays in another order."""
+    whole = nn.Sequential(nn.Flatten(), nn.Linear(12, 768), nn.LayerNorm(768), nn.Linear(768, 10))
+    whole[2].weight.data = torch.arange(768.0)
+    pruned = prune_channels(whole, torch.zeros(1, 3, 2, 2), 0.7, choice(), Evidence(0))
+    kept = pruned[2].weight.long()
+    assert len(kept) == 230
+    assert torch.equal(pruned[1].weight, whole[1].weight[kept])
+    assert torch.equal(pruned[3].weight, whole[3].weight[:, kept])
+
+
+@pytest.mark.parametrize("importance", IMPORTANCES)
+def test_every_importance_prunes_and_leaves_the_network_as_it_is(importance):
+    whole = made("resnet20").train()
+    whole.bn1.eval()
+    whole.conv1.requires_grad_(False)
+    whole(torch.randn(2, *SHAPE)).sum().backward()
+    before = deepcopy(whole)
+    grads = [None if one.grad is None else one.grad.clone() for one in whole.parameters()]
+    first, second = (prune(whole, importance=importance, scope="global", ratio=0.2) for _ in "12")
+    for one, two in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
+        assert torch.equal(one, two)
+    for one, two in zip(whole.state_dict().values(), before.state_dict().values(), strict=True):
+        assert torch.equal(one, two)
+    for weight, grad in zip(whole.parameters(), grads, strict=True):
+        assert grad is None if weight.grad is None else torch.equal(weight.grad, grad)
+    modes = [module.training for module in whole.modules()]
+    assert modes == [module.training for module in before.modules()]
+    assert modes == [module.training for module in first.modules()]
+    assert all(weight.grad is None for weight in first.parameters())
+    assert [weight.requires_grad for weight in first.parameters()] == [
+        weight.requires_grad for weight in whole.parameters()
+    ]
+    assert not any(module._forward_hooks for module in whole.modules())
+
+
+def test_another_seed_prunes_others_at_random():
+    whole = made("vgg8")
+    first, other = (prune(whole, importance="random", seed=seed) for seed in (0, 1))
+    assert first.block0[0].weight.shape == other.block0[0].weight.shape
+    assert not torch.equal(first.block0[0].weight, other.block0[0].weight)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6])
+@pytest.mark.parametrize(("name", "scope"), [("resnet20", "global"), ("vit", "uniform")])
+def test_a_share_of_the_cost_is_reached_within_one_step(name, scope, share):
+    whole = made(name)
+    how = choice(scope=scope)
+    pruned, ratio = prune_to_cost(whole, sample(), share, multiplications, how, Evidence(0))
+    most = share * multiplications(whole)
+    assert multiplications(pruned) <= most
+    less = prune_channels(whole, sample(), ratio - 2 / 4096, how, Evidence(0))
+    assert multiplications(less) > most
+    same = prune_channels(whole, sample(), ratio, how, Evidence(0))
+    assert plan_of(whole, pruned) == plan_of(whole, same)
+
+
+def test_layers_that_are_skipped_keep_their_channels():
+    whole = made("resnet20")
+    pruned = prune(whole, skip=["layer2", "layer1.*.conv1"])
+    assert pruned.layer1[0].conv1.out_channels == 16
+    assert pruned.layer2[1].conv1.weight.shape == whole.layer2[1].conv1.weight.shape
+    assert pruned.layer1[0].conv1.in_channels == 8
+    assert pruned.layer3[0].conv1.out_channels == 32
+
+
+def test_the_outputs_stay_whole_also_where_no_linear_layer_makes_them():
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 10, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    pruned = prune(network)
+    assert pruned(torch.randn(2, *SHAPE)).shape == (2, 10)
+    assert pruned[0].out_channels == 4
+
+
+def lines(network: nn.Module, ratio: float = 0.5, **changed) -> tuple[str, ...]:
+    with pytest.raises(UserError) as error:
+        prune(network, ratio, **changed)
+    return error.value.lines
+
+
+def test_an_unknown_importance_has_the_nearest_names():
+    first, second = lines(made("vgg8"), importance="tailor")
+    assert first == "no importance is called 'tailor'."
+    assert "taylor" in second
+
+
+def test_a_glob_that_matches_nothing_is_refused():
+    first, second = lines(made("resnet20"), skip=["layer9.conv1"])
+    assert first == "skip='layer9.conv1' matches no module."
+    assert "nearest: layer" in second
+
+
+@pytest.mark.parametrize("ratio", [-0.1, 1.0, 1.5, float("nan")])
+def test_a_ratio_that_is_no_share_is_refused(ratio):
+    (only,) = lines(made("vgg8"), ratio)
+    assert only.endswith("is no share of channels: it is from 0 to below 1.")
+
+
+def test_a_ratio_that_empties_a_layer_is_refused():
+    first, second = lines(made("resnet20"), 0.97)
+    assert first == "ratio=0.97 leaves no channel of 'conv1', which has 16."
+    assert "skip=[conv1]" in second
+    unequal = made("vgg8")
+    unequal.block0[1].weight.data.fill_(1e-6)
+    first, _ = lines(unequal, 0.3, scope="global", importance="bn_scale")
+    assert first == "ratio=0.3 leaves no channel of 'block0.0', which has 64."
+
+
+def test_round_to_above_a_layers_channels_is_refused():
+    first, second = lines(made("resnet20"), round_to=32)
+    assert first == "round_to=32 is more than the 16 channels of 'conv1'."
+    assert "skip=[conv1]" in second
+
+
+@pytest.mark.parametrize("name", ["folded", "convnext"])
+def test_scales_of_norms_need_batch_norms(name):
+    first, second = lines(made(name), importance="bn_scale")
+    assert first.startswith("importance=bn_scale needs batch norms with scales")
+    assert "importance=l1" in second
+
+
+@pytest.mark.parametrize("importance", ["taylor", "hessian"])
+def test_gradients_need_labels(importance):
+    pictures = [images for images, _ in labeled()]
+    how = choice(importance=importance)
+    for batches in (
+        None,
+        pictures,
+        [(one,) for one in pictures],
+        [(one, None) for one in pictures],
+    ):
+        with pytest.raises(UserError, match=f"importance={importance} needs images with labels"):
+            prune_channels(made("resnet20"), sample(), 0.5, how, Evidence(0, batches))
+    with pytest.raises(UserError, match="there is no batch"):
+        prune_channels(made("resnet20"), sample(), 0.5, how, Evidence(0, []))
+
+
+def test_the_missing_extra_is_named(monkeypatch):
+    monkeypatch.setattr("kdrun.compress.channel_groups.find_spec", lambda name: None)
+    assert lines(made("vgg8")) == (
+        "pruning channels needs an extra.",
+        "  pip install 'kdrun[prune]'",
+    )
+
+
+def test_nothing_that_goes_is_refused():
+    assert lines(made("resnet20"), 0.0)[0] == "ratio=0 takes no channel of any layer."
+    assert lines(made("resnet20"), 0.001)[0] == "ratio=0.001 takes no channel of any layer."
+    first, second = lines(made("resnet20"), skip=["*"])
+    assert first == "no layer's channels can be pruned."
+    assert "skip=['*'] keeps" in second
+    first, second = lines(nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE**2, 10)))
+    assert "the network's outputs" in second
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -1.0, float("nan")])
+def test_a_share_of_the_cost_is_between_none_and_all(share):
+    with pytest.raises(UserError, match="is no share of a cost"):
+        prune_to_cost(made("vgg8"), sample(), share, multiplications, choice(), Evidence(0))
+
+
+def test_a_share_that_no_ratio_reaches_is_refused():
+    with pytest.raises(UserError, match="no ratio brings the cost down to"):
+        prune_to_cost(made("resnet20"), sample(), 1e-3, multiplications, choice(), Evidence(0))
+
+
+def swin() -> nn.Module:
+    return SwinTransformer([4, 4], 16, [2, 2], [2, 2], [2, 2], num_classes=10)
+
+
+@pytest.mark.parametrize(
+    ("network", "operation"),
+    [
+        (lambda: build("shufflenet_v1", images(SIDE)), "ChannelShuffle"),
+        (lambda: build("shufflenet_v2", images(SIDE)), "ChannelShuffle"),
+        (lambda: ShuffleNetV2([1, 1, 1], [8, 16, 24, 32, 40], num_classes=10), "Transpose"),
+        (swin, "Roll"),
+    ],
+)
+def test_operations_that_channels_are_not_followed_through_are_named(network, operation):
+    first, second = lines(network())
+    assert "can't be pruned: torch-pruning does not follow them through" in first
+    assert operation in first
+    assert "skip=[" in second or "prune_weights" in second
