@@ -95,4 +95,6 @@ def _line(error: Exception) -> str:
     """The innermost line of the network's own code, as a part of a sentence."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [one for one in frames if not one.filename.startswith((_TORCH, __file__, "<"))]
-    return f", line {own[-1].lineno} of {Path(own[-1].filename).name}: {own[-1].line}" if own else ""
+    return (
+        f", line {own[-1].lineno} of {Path(own[-1].filename).name}: {own[-1].line}" if own else ""
+    )

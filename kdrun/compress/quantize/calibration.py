@@ -1,6 +1,6 @@
 """From a network and samples of its inputs to a network that is quantized."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +16,11 @@ from kdrun.compress.quantize.weights import WeightGrid
 from kdrun.compress.trace import is_part, trace
 from kdrun.core.errors import UserError
 
-ACTIVATIONS = Grid(8, symmetric=False)  # as runtimes have it: a ReLU then needs no step of its own
+# What runtimes have int8 kernels for. Where 0 is not the middle, a ReLU needs no step of its own.
+ACTIVATIONS = Grid(8, symmetric=False)
+WEIGHTS = WeightGrid(Grid(8, symmetric=True), per_channel=True)
+
+Looks = Mapping[str, Callable[[Tensor], None]]
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,8 @@ def calibrate(
     plan: Plan,
     batches: Sequence[Tensor],
     calibrator: Calibrator,
-    activations: Grid = ACTIVATIONS,
-    weights: WeightGrid = WeightGrid(),
+    activations: Grid,
+    weights: WeightGrid,
 ) -> Quantized:
     """Quantize a network whose activations are as these batches make them.
 
@@ -58,21 +62,20 @@ def calibrate(
     """
     _check_inputs(batches)
     seen = _watch(network, plan, batches, calibrator.counts)
-    change = {
-        "name": "quantize",
+    keys: dict[str, Any] = {
         "layers": list(plan.layers),
         "after": list(plan.after),
         "activations": asdict(activations),
         "weights": {**asdict(weights.grid), "per_channel": weights.per_channel},
     }
-    made = quantize(network, **{key: value for key, value in change.items() if key != "name"})
+    made = quantize(network, **keys)
     for name, quantizer in quantizers(made).items():
         low, high = calibrator.range(seen[name], activations)
         scale, zero = scale_and_zero(low, high, activations)
         quantizer.scale.fill_(scale)
         quantizer.zero.fill_(zero)
     _store(network, made, plan)
-    return Quantized(made, change, (*plan.notes, *_silent(seen)))
+    return Quantized(made, {"name": "quantize", **keys}, (*plan.notes, *_silent(seen)))
 
 
 def _store(network: nn.Module, made: nn.Module, plan: Plan) -> None:
@@ -97,7 +100,7 @@ def _watch(
     seen = {name: Seen() for name in plan.after}
     network = deepcopy(network).eval()
     graph = trace(network)
-    looks = [{name: one.extend for name, one in seen.items()}]
+    looks: list[Looks] = [{name: one.extend for name, one in seen.items()}]
     if counts:
         looks.append({name: one.count for name, one in seen.items()})
     for look in looks:
@@ -110,14 +113,12 @@ def _watch(
 class _Watcher(fx.Interpreter):
     """Runs a graph, and shows the values of some nodes on their way."""
 
-    def __init__(
-        self, network: nn.Module, graph: fx.Graph, look: dict[str, Callable[[Tensor], None]]
-    ) -> None:
+    def __init__(self, network: nn.Module, graph: fx.Graph, look: Looks) -> None:
         super().__init__(network, graph=graph)
         self.look = look
 
     def run_node(self, n: fx.Node) -> Any:
-        value = self.env[n.args[0]] if is_part(n) else super().run_node(n)
+        value = self.env[n.all_input_nodes[0]] if is_part(n) else super().run_node(n)
         if n.name in self.look:
             self.look[n.name](value)
         return value

@@ -139,6 +139,7 @@ class Trainable(nn.Module):
         how: how its weights are quantized.
     """
 
+    bias: nn.Parameter | None
     input_scale: Tensor
 
     def __init__(self, form: Form, how: WeightGrid) -> None:

@@ -6,8 +6,15 @@ import torch
 from torch import Tensor
 
 
-@torch.library.custom_op("kdrun::quantize_dequantize", mutates_args=())
-def quantize_dequantize(x: Tensor, scale: Tensor, zero: Tensor, low: int, high: int) -> Tensor:
+# Not `torch.library.custom_op`, whose operators load the compiler when they are first called.
+_LIBRARY = torch.library.Library("kdrun", "DEF")
+_LIBRARY.define(
+    "quantize_dequantize(Tensor x, Tensor scale, Tensor zero, int low, int high) -> Tensor"
+)
+_LIBRARY.define("dequantize(Tensor values, Tensor scale, Tensor? zero, int? axis) -> Tensor")
+
+
+def _quantize_dequantize(x: Tensor, scale: Tensor, zero: Tensor, low: int, high: int) -> Tensor:
     """(clip(round(x / scale) + zero, low, high) - zero) scale, of the type of x.
 
     Gradients pass straight through where nothing was clipped (Bengio et al. 2013,
@@ -25,8 +32,7 @@ def quantize_dequantize(x: Tensor, scale: Tensor, zero: Tensor, low: int, high: 
     return whole.clamp_(low - zero, high - zero).mul_(scale).to(x.dtype)
 
 
-@torch.library.custom_op("kdrun::dequantize", mutates_args=())
-def dequantize(values: Tensor, scale: Tensor, zero: Tensor | None, axis: int | None) -> Tensor:
+def _dequantize(values: Tensor, scale: Tensor, zero: Tensor | None, axis: int | None) -> Tensor:
     """(values - zero) scale.
 
     Args:
@@ -44,16 +50,6 @@ def dequantize(values: Tensor, scale: Tensor, zero: Tensor | None, axis: int | N
     return numbers * scale.reshape(shape)
 
 
-@quantize_dequantize.register_fake
-def _(x: Tensor, scale: Tensor, zero: Tensor, low: int, high: int) -> Tensor:
-    return torch.empty_like(x)
-
-
-@dequantize.register_fake
-def _(values: Tensor, scale: Tensor, zero: Tensor | None, axis: int | None) -> Tensor:
-    return torch.empty_like(values, dtype=scale.dtype)
-
-
 # Any: the context that torch hands from the forward to the backward pass.
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, scale, zero, low, high = inputs
@@ -69,4 +65,22 @@ def _straight_through(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     return gradient * kept, None, None, None, None
 
 
-quantize_dequantize.register_autograd(_straight_through, setup_context=_remember)
+def _fake(x: Tensor, scale: Tensor, zero: Tensor, low: int, high: int) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _fake_dequantize(
+    values: Tensor, scale: Tensor, zero: Tensor | None, axis: int | None
+) -> Tensor:
+    return torch.empty_like(values, dtype=scale.dtype)
+
+
+_LIBRARY.impl("quantize_dequantize", _quantize_dequantize, "CompositeExplicitAutograd")
+_LIBRARY.impl("dequantize", _dequantize, "CompositeExplicitAutograd")
+torch.library.register_fake("kdrun::quantize_dequantize", _fake, lib=_LIBRARY)
+torch.library.register_fake("kdrun::dequantize", _fake_dequantize, lib=_LIBRARY)
+torch.library.register_autograd(
+    "kdrun::quantize_dequantize", _straight_through, setup_context=_remember, lib=_LIBRARY
+)
+quantize_dequantize = torch.ops.kdrun.quantize_dequantize
+dequantize = torch.ops.kdrun.dequantize

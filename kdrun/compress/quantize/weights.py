@@ -23,8 +23,8 @@ class WeightGrid:
         per_channel: whether each output channel has a scale of its own, or all share one.
     """
 
-    grid: Grid = Grid()
-    per_channel: bool = True
+    grid: Grid
+    per_channel: bool
 
     @classmethod
     def of(cls, bits: int, symmetric: bool, per_channel: bool) -> Self:
