@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from kdrun.compress.calibrate import Calibrator, Grid, Seen, scale_and_zero
 from kdrun.compress.quantize.layers import Stored
 from kdrun.compress.quantize.plan import Plan, source
+from kdrun.compress.quantize.record import Quantized, left_in_float
 from kdrun.compress.quantize.static import quantize, quantizers
 from kdrun.compress.quantize.weights import WeightGrid
 from kdrun.compress.trace import is_part, trace
@@ -21,21 +22,6 @@ ACTIVATIONS = Grid(8, symmetric=False)
 WEIGHTS = WeightGrid(Grid(8, symmetric=True), per_channel=True)
 
 Looks = Mapping[str, Callable[[Tensor], None]]
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """What calibration answers.
-
-    Attributes:
-        network: with int8 weights.
-        change: the plain record with which `quantize` gives a network this structure.
-        notes: what was left in float and what looked odd, in sentences.
-    """
-
-    network: nn.Module
-    change: dict[str, Any]
-    notes: tuple[str, ...]
 
 
 @torch.no_grad()
@@ -75,7 +61,8 @@ def calibrate(
         quantizer.scale.fill_(scale)
         quantizer.zero.fill_(zero)
     _store(network, made, plan)
-    return Quantized(made, {"name": "quantize", **keys}, (*plan.notes, *_silent(seen)))
+    notes = (*plan.notes, *left_in_float(network, plan.layers), *_silent(seen))
+    return Quantized(made, {"name": "quantize", **keys}, notes)
 
 
 def _store(network: nn.Module, made: nn.Module, plan: Plan) -> None:

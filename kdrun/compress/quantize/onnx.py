@@ -54,7 +54,7 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     """
     try:
         import onnx  # noqa: F401 - the exporter needs it
-        from onnxscript import INT8, UINT8
+        from onnxscript import FLOAT, INT8, UINT8
         from onnxscript import opset18 as op
     except ImportError as error:
         raise UserError(
@@ -76,6 +76,13 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
             zero = op.Cast(op.Mul(scale, 0.0), to=INT8.dtype)
         return op.DequantizeLinear(values, scale, zero, axis=0 if axis is None else axis)
 
+    def linear_dynamic(x: Any, values: Any, scale: Any, bias: Any = None) -> Any:
+        whole, step, zero = op.DynamicQuantizeLinear(x)
+        # Turned here: runtimes then store it turned.
+        product = op.MatMulInteger(whole, op.Transpose(values, perm=[1, 0]), zero)
+        found = op.Mul(op.Cast(product, to=FLOAT.dtype), op.Mul(step, scale))
+        return found if bias is None else op.Add(found, bias)
+
     def mean(x: Any, dim: Sequence[int] | None, keepdim: bool = False, dtype: int = -1) -> Any:
         places = [] if dim is None else sorted(place % len(x.shape) for place in dim)
         axes: Any = op.Constant(value_ints=places) if places else None
@@ -87,5 +94,6 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     return {
         torch.ops.kdrun.quantize_dequantize.default: quantize_dequantize,
         torch.ops.kdrun.dequantize.default: dequantize,
+        torch.ops.kdrun.linear_dynamic.default: linear_dynamic,
         torch.ops.aten.mean.dim: mean,
     }

@@ -1,10 +1,10 @@
-"""The two operators that every quantized network is made of, with names that exporters know."""
+"""The operators that quantized networks are made of, with names that exporters know."""
 
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-
 
 # Not `torch.library.custom_op`, whose operators load the compiler when they are first called.
 _LIBRARY = torch.library.Library("kdrun", "DEF")
@@ -12,6 +12,7 @@ _LIBRARY.define(
     "quantize_dequantize(Tensor x, Tensor scale, Tensor zero, int low, int high) -> Tensor"
 )
 _LIBRARY.define("dequantize(Tensor values, Tensor scale, Tensor? zero, int? axis) -> Tensor")
+_LIBRARY.define("linear_dynamic(Tensor x, Tensor values, Tensor scale, Tensor? bias) -> Tensor")
 
 
 def _quantize_dequantize(x: Tensor, scale: Tensor, zero: Tensor, low: int, high: int) -> Tensor:
@@ -50,6 +51,26 @@ def _dequantize(values: Tensor, scale: Tensor, zero: Tensor | None, axis: int | 
     return numbers * scale.reshape(shape)
 
 
+def _linear_dynamic(x: Tensor, values: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+    """A linear layer of int8 weights, x rounded to 256 numbers from its least to its largest value.
+
+    As ONNX's DynamicQuantizeLinear has it; gradients pass straight through the rounding.
+
+    Args:
+        x: (..., K).
+        values: (N, K) int8.
+        scale: (N,).
+        bias: (N,).
+    """
+    low, high = torch.aminmax(x.float())
+    low, high = low.clamp_max(0), high.clamp_min(0)
+    step = (high - low) / 255
+    step = torch.where(step > 0, step, 1.0)
+    zero = (-low / step).round()
+    rounded = _quantize_dequantize(x, step, zero, 0, 255)
+    return F.linear(rounded, _dequantize(values, scale, None, 0).to(x.dtype), bias)
+
+
 # Any: the context that torch hands from the forward to the backward pass.
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, scale, zero, low, high = inputs
@@ -75,12 +96,35 @@ def _fake_dequantize(
     return torch.empty_like(values, dtype=scale.dtype)
 
 
+def _fake_linear_dynamic(x: Tensor, values: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+    return x.new_empty(*x.shape[:-1], len(values))
+
+
+def _remember_linear(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    _, values, scale, bias = inputs
+    ctx.save_for_backward(values, scale)
+    ctx.biased = bias is not None
+
+
+def _through_linear(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    values, scale = ctx.saved_tensors
+    weight = _dequantize(values, scale, None, 0).to(gradient.dtype)
+    own = gradient.flatten(0, -2).sum(0) if ctx.biased else None
+    return gradient @ weight, None, None, own
+
+
 _LIBRARY.impl("quantize_dequantize", _quantize_dequantize, "CompositeExplicitAutograd")
 _LIBRARY.impl("dequantize", _dequantize, "CompositeExplicitAutograd")
+_LIBRARY.impl("linear_dynamic", _linear_dynamic, "CompositeExplicitAutograd")
 torch.library.register_fake("kdrun::quantize_dequantize", _fake, lib=_LIBRARY)
 torch.library.register_fake("kdrun::dequantize", _fake_dequantize, lib=_LIBRARY)
+torch.library.register_fake("kdrun::linear_dynamic", _fake_linear_dynamic, lib=_LIBRARY)
 torch.library.register_autograd(
     "kdrun::quantize_dequantize", _straight_through, setup_context=_remember, lib=_LIBRARY
 )
+torch.library.register_autograd(
+    "kdrun::linear_dynamic", _through_linear, setup_context=_remember_linear, lib=_LIBRARY
+)
 quantize_dequantize = torch.ops.kdrun.quantize_dequantize
 dequantize = torch.ops.kdrun.dequantize
+linear_dynamic = torch.ops.kdrun.linear_dynamic

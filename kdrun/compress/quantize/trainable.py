@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from kdrun.compress.quantize.layers import Stored, Trainable
+from kdrun.compress.quantize.record import replace
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -45,8 +46,6 @@ def _settle(layer: Trainable) -> Stored:
 def _replaced(network: nn.Module, kind: type[M], make: Callable[[M], nn.Module]) -> nn.Module:
     """A copy with each module of a kind replaced by another."""
     changed = deepcopy(network)
-    for path, module in list(changed.named_modules()):
-        if isinstance(module, kind):
-            above, _, name = path.rpartition(".")
-            setattr(changed.get_submodule(above), name, make(module))
+    found = [(path, one) for path, one in changed.named_modules() if isinstance(one, kind)]
+    replace(changed, {path: make(module) for path, module in found})
     return changed
