@@ -1,0 +1,99 @@
+"""Quantized networks as ONNX, in the operators that runtimes turn into int8 kernels."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdrun.core.errors import UserError
+
+_MIDDLE = 128  # what uint8 has for the 0 of int8
+
+
+def to_onnx(network: nn.Module, sample: Tensor) -> Any:
+    """A network, quantized or not, as an `onnx.ModelProto` for batches of any size.
+
+    Without the exporter's notes on each node, which of a small int8 network are a third of it.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        sample: a batch of at least two inputs.
+
+    Raises:
+        UserError: onnx or onnxscript is missing.
+    """
+    table = translations()
+    program = torch.onnx.export(
+        network,
+        (sample,),
+        dynamo=True,
+        dynamic_shapes=({0: "batch"},),
+        custom_translation_table=table,
+        verbose=False,
+    )
+    assert program is not None
+    proto = program.model_proto
+    for part in (proto, proto.graph, *proto.graph.node):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    proto.graph.ClearField("value_info")
+    for named in (*proto.graph.input, *proto.graph.output):
+        named.ClearField("metadata_props")
+    return proto
+
+
+def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
+    """For `torch.onnx.export(dynamo=True, custom_translation_table=translations())`.
+
+    Activations are uint8: int8 runtimes convert, but not where two layers read the same one.
+    Below 8 bits they are clipped first, and such an operator runs in float.
+
+    Raises:
+        UserError: onnx or onnxscript is missing.
+    """
+    try:
+        import onnx  # noqa: F401 - the exporter needs it
+        from onnxscript import FLOAT, INT8, UINT8
+        from onnxscript import opset18 as op
+    except ImportError as error:
+        raise UserError(
+            f"export to ONNX needs {error.name}, which is not installed.",
+            "  pip install 'kdrun[export]'",
+        ) from error
+
+    # Any: onnxscript's own types of what a graph is made of.
+    def quantize_dequantize(x: Any, scale: Any, zero: Any, low: int, high: int) -> Any:
+        if high < _MIDDLE - 1:
+            ends = (op.Mul(op.Sub(float(end), zero), scale) for end in (low, high))
+            x = op.Clip(x, *ends)
+        zero = op.Cast(op.Add(zero, float(_MIDDLE)), to=UINT8.dtype)
+        return op.DequantizeLinear(op.QuantizeLinear(x, scale, zero), scale, zero)
+
+    def dequantize(values: Any, scale: Any, zero: Any = None, axis: int | None = None) -> Any:
+        if zero is None and values.dtype == INT8.dtype:
+            # Said, though 0: else no runtime takes a product of matrices for one of int8.
+            zero = op.Cast(op.Mul(scale, 0.0), to=INT8.dtype)
+        return op.DequantizeLinear(values, scale, zero, axis=0 if axis is None else axis)
+
+    def linear_dynamic(x: Any, values: Any, scale: Any, bias: Any = None) -> Any:
+        whole, step, zero = op.DynamicQuantizeLinear(x)
+        # Turned here: runtimes then store it turned.
+        product = op.MatMulInteger(whole, op.Transpose(values, perm=[1, 0]), zero)
+        found = op.Mul(op.Cast(product, to=FLOAT.dtype), op.Mul(step, scale))
+        return found if bias is None else op.Add(found, bias)
+
+    def mean(x: Any, dim: Sequence[int] | None, keepdim: bool = False, dtype: int = -1) -> Any:
+        places = [] if dim is None else sorted(place % len(x.shape) for place in dim)
+        axes: Any = op.Constant(value_ints=places) if places else None
+        if len(x.shape) != 4 or places != [2, 3]:
+            return op.ReduceMean(x, axes, keepdims=keepdim)
+        pooled = op.GlobalAveragePool(x)  # which has an int8 kernel, unlike other means
+        return pooled if keepdim else op.Squeeze(pooled, axes)
+
+    return {
+        torch.ops.kdrun.quantize_dequantize.default: quantize_dequantize,
+        torch.ops.kdrun.dequantize.default: dequantize,
+        torch.ops.kdrun.linear_dynamic.default: linear_dynamic,
+        torch.ops.aten.mean.dim: mean,
+    }

@@ -1,0 +1,65 @@
+"""What quantization answers, whichever way it was done."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Any
+
+from torch import nn
+
+from kdrun.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A quantized network and how to rebuild it.
+
+    Attributes:
+        network: with weights as whole numbers.
+        change: the plain record that gives the unquantized network this structure.
+        notes: what was left in float and what looked odd, in sentences.
+    """
+
+    network: nn.Module
+    change: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def chosen(network: nn.Module, kinds: tuple[type, ...], pattern: str, what: str) -> list[str]:
+    """Paths of modules that are of these kinds exactly, and have float weights.
+
+    Raises:
+        UserError: none has a path like the pattern; `what` says what was looked for.
+    """
+    fit = [
+        path
+        for path, module in network.named_modules(remove_duplicate=False)
+        if type(module) in kinds and module.weight.is_floating_point()
+    ]
+    found = [path for path in fit if fnmatch(path, pattern)]
+    if not found:
+        some = f"there are {', '.join(fit[:5])}{', ...' if len(fit) > 5 else ''}"
+        raise UserError(
+            f"no {what} has a path like {pattern!r}.",
+            f"  {some if fit else 'this network has none'}",
+        )
+    return found
+
+
+def replace(network: nn.Module, new: Mapping[str, nn.Module]) -> None:
+    """Put modules at their paths; the network itself stands at none."""
+    for path, module in new.items():
+        above, _, name = path.rpartition(".")
+        setattr(network.get_submodule(above), name, module)
+
+
+def left_in_float(network: nn.Module, replaced: Iterable[str]) -> tuple[str, ...]:
+    """Which share of the weights is not in these modules, as a sentence, where it is not small."""
+    inside = tuple(f"{path}." for path in replaced)
+    sizes = {name: weight.numel() for name, weight in network.named_parameters()}
+    left = {name: size for name, size in sizes.items() if not name.startswith(inside)}
+    share = sum(left.values()) / max(1, sum(sizes.values()))
+    if share < 0.05:
+        return ()
+    largest = max(left, key=lambda name: left[name])
+    return (f"{share:.0%} of the weights stay in float, of which {largest!r} has the most",)
