@@ -13,7 +13,12 @@ from kdrun.core.registry import resolve
 Change = Mapping[str, Any]  # {"name": ..., and what its function takes}
 
 CHANGES = {
+    "channels": "kdrun.compress.channel_plan:channels",
+    "fold": "kdrun.compress.fold:fold",
     "low_rank": "kdrun.compress.low_rank:reshape",
+    "quantize": "kdrun.compress.quantize.static:quantize",
+    "quantize_dynamic": "kdrun.compress.quantize.dynamic:quantize_dynamic",
+    "quantize_weights": "kdrun.compress.quantize.weight_only:quantize_weights",
     "zeros": "kdrun.compress.masks:keep",
 }
 

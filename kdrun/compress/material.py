@@ -18,12 +18,19 @@ class Material:
         calibrator: chooses ranges of quantized numbers.
         seed: what is random follows from it.
         macs: multiply-accumulate operations of a network for one image.
+        latency: milliseconds of a network's answer, in eager PyTorch.
     """
 
     batches: Sequence[tuple[Tensor, Tensor]]
     calibrator: Calibrator
     seed: int
     macs: Callable[[nn.Module], int]
+    latency: Callable[[nn.Module], float]
+
+    @property
+    def sample(self) -> Tensor:
+        """A batch of images, of which only shape and type matter."""
+        return self.batches[0][0][:2]
 
     @property
     def generator(self) -> torch.Generator:

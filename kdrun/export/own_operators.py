@@ -8,9 +8,9 @@ from torch.export import ExportedProgram
 
 NAMESPACE = "kdrun"  # torch.ops.kdrun: what quantized networks compute with
 # Modules whose import registers the operators: whoever loads a .pt2 of them imports these first.
-REGISTERED_BY: tuple[str, ...] = ()
+REGISTERED_BY: tuple[str, ...] = ("kdrun.compress.quantize.ops",)
 # "module:function" of functions that answer a `custom_translation_table` of torch.onnx.export.
-TRANSLATED_BY: tuple[str, ...] = ()
+TRANSLATED_BY: tuple[str, ...] = ("kdrun.compress.quantize.onnx:translations",)
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:

@@ -45,9 +45,13 @@ class Artefact:
         Raises:
             DamagedFile: the weights are not those that were written.
         """
-        network = rebuild(model.build(self.record["model"], self.info), self.changes)
+        network = self.build(self.changes)
         network.load_state_dict(self.weights(best))
         return network.eval()
+
+    def build(self, changes: Sequence[Change]) -> nn.Module:
+        """The network as it was before compression, with these changes; weights mean nothing."""
+        return rebuild(model.build(self.record["model"], self.info), changes)
 
     @property
     def changes(self) -> Sequence[Change]:

@@ -1,17 +1,17 @@
 """A compression step that needs no training: a network in, a smaller one out."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from kdrun.compress.calibrate import CALIBRATORS, Calibrator
-from kdrun.compress.changes import Change, zeros
 from kdrun.compress.material import Material
+from kdrun.compress.step import Changed, Changing, change
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import UserError
 from kdrun.core.registry import resolve
@@ -21,6 +21,7 @@ from kdrun.engine.evaluate import score
 from kdrun.engine.lesson import Session
 from kdrun.engine.weights import copy_weights
 from kdrun.measure.cost import macs
+from kdrun.measure.latency import latencies
 from kdrun.measure.metrics import Scores
 from kdrun.stage.artefact import Artefact, write_artefact
 from kdrun.stage.base import Bench, Place
@@ -30,20 +31,6 @@ _BATCH = 32  # calibration samples at a time: a moving average wants several bat
 
 # What the record of a compressed network says as that of the network before it does.
 _KEPT = ("model", "data", "epochs", "first_epochs", "steps", "select", "best_epoch")
-
-
-class Step(Protocol):
-    """What changes a network."""
-
-    def apply(
-        self, network: nn.Module, material: Material
-    ) -> tuple[nn.Module, Change | None, list[str]]:
-        """Change a network, which may be done in place.
-
-        Returns:
-            It, what rebuilds its structure, and what the user should know, in sentences.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +51,7 @@ class Search:
     mild: float
     strong: float
     whole: bool
-    step: Callable[[float], Step]
+    step: Callable[[float], Changing]
 
 
 @dataclass(frozen=True)
@@ -84,7 +71,7 @@ class Compress:
     role: str
     network: Network
     node: Mapping[str, Any]
-    step: Step
+    step: Changing
     search: Search | None = None
 
     def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
@@ -103,27 +90,28 @@ class Compress:
     def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
         (source,) = self.place.reads
         before, material = bench.artefacts[source], make_material(bench)
-        found, steps = None, self.step
+        found, step = None, self.step
         if self.search is not None:
             found = find_strongest(self.search, before, material, bench)
-            steps = self.search.step(found)
-        changed, change, notes = _apply(steps, before, material, bench)
+            step = self.search.step(found)
+        made = _apply(step, before, material, bench)
         bench.session.interrupt.check(self.place.name)
+        notes = list(made.notes)
         if self.search is not None:
             notes.append(f"{self.search.key}={found:g} is as far as {self.search.drop:.2%} allows")
         record = {
             **{key: before.record[key] for key in _KEPT if key in before.record},
             "fingerprint": fingerprint,
             "stage": self.place.name,
-            "changes": _together(before.changes, change, changed),
+            "changes": made.changes,
             "found": self.search and {self.search.key: found},
             "source": f"{source!r}, changed",
             "epochs": None,
-            "validation": _score(changed, bench).as_dict(),
+            "validation": _score(made.network, bench).as_dict(),
             "seconds": None,
             "notes": notes,
         }
-        write_artefact(folder, record, copy_weights(changed))
+        write_artefact(folder, record, copy_weights(made.network))
         for note in notes:
             bench.screen.say(f"{self.place.name}: {note}")
 
@@ -139,11 +127,11 @@ def find_strongest(search: Search, before: Artefact, material: Material, bench: 
     def fits(value: float) -> bool:
         bench.session.interrupt.check(before.record["stage"])
         try:
-            network, _, _ = _apply(search.step(value), before, material, bench)
+            made = _apply(search.step(value), before, material, bench)
         except UserError as error:  # such as a layer that would keep nothing
             bench.screen.note(f"{search.key}={value:g}: {error.lines[0]}")
             return False
-        accuracy = _score(network, bench).accuracy
+        accuracy = _score(made.network, bench).accuracy
         bench.screen.note(f"{search.key}={value:g}: validation {accuracy:.2%}")
         return accuracy >= allowed
 
@@ -159,25 +147,14 @@ def find_strongest(search: Search, before: Artefact, material: Material, bench: 
     return good
 
 
-def _apply(
-    step: Step, before: Artefact, material: Material, bench: Bench
-) -> tuple[nn.Module, Change | None, list[str]]:
-    return step.apply(before.network().to(bench.session.hardware.device), material)
+def _apply(step: Changing, before: Artefact, material: Material, bench: Bench) -> Changed:
+    network = before.network().to(bench.session.hardware.device)
+    return change(step, network, before.changes, before.build, material)
 
 
 def _score(network: nn.Module, bench: Bench) -> Scores:
     hardware, size = bench.session.hardware, bench.config.evaluate.batch_size
     return score(network, bench.data.validation, hardware, size)
-
-
-def _together(before: Sequence[Change], change: Change | None, network: nn.Module) -> list[Change]:
-    """All changes in order; of weights with zeros those that are still there."""
-    there = {name for name, _ in network.named_parameters()}
-    found = [*before, *([change] if change is not None else [])]
-    return [
-        zeros([name for name in one["weights"] if name in there]) if one["name"] == "zeros" else one
-        for one in found
-    ]
 
 
 def make_material(bench: Bench) -> Material:
@@ -189,7 +166,17 @@ def make_material(bench: Bench) -> Material:
         calibrator=make_calibrator(bench.config.compress.calibrator),
         seed=seed_of(bench.session.seed, "compress"),
         macs=lambda network: macs(network, shape, device),
+        latency=lambda network: _milliseconds(network, bench),
     )
+
+
+def _milliseconds(network: nn.Module, bench: Bench) -> float:
+    settings, info = bench.config.evaluate.latency, bench.data.info
+    sample = torch.zeros(
+        settings.batch_size, info.channels, *info.image_size, device=bench.session.hardware.device
+    )
+    found = latencies({"": network}, sample, settings.threads, settings.seconds)
+    return found[""].median_ms
 
 
 def make_calibrator(node: Mapping[str, Any]) -> Calibrator:

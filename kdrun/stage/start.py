@@ -11,8 +11,11 @@ from kdrun import model
 from kdrun.compress.changes import Change, zeros, zeros_of
 from kdrun.compress.masked import Masked
 from kdrun.compress.pruning import Pruning
+from kdrun.compress.quantize.again import is_quantized
+from kdrun.compress.quantize.trainable import settled, trainable
 from kdrun.core.seeds import seed_of
 from kdrun.dataset.data import Data
+from kdrun.engine.weights import copy_weights
 from kdrun.stage.artefact import Artefact
 
 
@@ -62,10 +65,19 @@ class Start:
     changes: Sequence[Change] = ()
     masked: Masked | None = None
 
+    def stored(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Weights that were learned as they are kept: of a quantized network as whole numbers."""
+        if not is_quantized(self.changes):
+            return weights
+        self.network.load_state_dict(weights)
+        return copy_weights(settled(self.network))
+
 
 def go_on(before: Artefact, pruning: Pruning | None) -> Start:
     """Start from what an earlier stage left; weights that were pruned stay so."""
     network, changes = before.network(), list(before.changes)
+    if is_quantized(changes):
+        network = trainable(network)
     names, growth = zeros_of(changes), pruning.growth(network) if pruning is not None else None
     if growth is not None:
         changes.append(zeros(growth.names))

@@ -133,8 +133,8 @@ class Train:
         write_artefact(
             folder,
             {**self._record(bench, trained, notes, fingerprint), "changes": list(start.changes)},
-            trained.best_weights if best else trained.weights,
-            None if best else trained.best_weights,
+            start.stored(trained.best_weights if best else trained.weights),
+            None if best else start.stored(trained.best_weights),
         )
         checkpoint.clear(folder)
 

@@ -6,13 +6,13 @@ from typing import Any, Protocol, cast
 
 from torch import nn
 
+from kdrun.compress.step import Changing
 from kdrun.core.config import Config, Recipe
 from kdrun.core.registry import resolve
 from kdrun.core.types import DataInfo
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.base import Place, Stage
 from kdrun.stage.compress import Compress, Search
-from kdrun.stage.compress import Step as Changing
 from kdrun.stage.train import Train
 from kdrun.step.table import STEPS, STRENGTHS
 
@@ -68,6 +68,10 @@ class Before:
         if isinstance(self.origin, Train) and self.origin.teachers:
             teachers, learned = self.origin.teachers, self.origin.loss
         return self._learning(loss or learned, recipe, teachers)
+
+    def taught_by(self, teacher: Stage, loss: Mapping[str, Any], recipe: Recipe) -> Train:
+        """A stage in which the network learns on from the network of another stage."""
+        return self._learning(loss, recipe, (teacher,))
 
     def alone(self, recipe: Recipe) -> Train:
         """A stage in which the network learns on from the labels."""

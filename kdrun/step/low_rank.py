@@ -5,7 +5,6 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
-from kdrun.compress.changes import Change
 from kdrun.compress.low_rank import (
     factorize,
     ranks_of_energy,
@@ -15,6 +14,7 @@ from kdrun.compress.low_rank import (
     spectra,
 )
 from kdrun.compress.material import Material
+from kdrun.compress.step import Changed
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
@@ -61,9 +61,7 @@ class LowRank:
         """One stage, in which the network is changed."""
         return [before.changed_by(self)]
 
-    def apply(
-        self, network: nn.Module, material: Material
-    ) -> tuple[nn.Module, Change | None, list[str]]:
+    def apply(self, network: nn.Module, material: Material) -> Changed:
         """Take the layers apart that have fewer weights so."""
         known = spectra(network, self.layers)
         if self.energy is not None:
@@ -74,4 +72,4 @@ class LowRank:
             ranks = ranks_of_macs(network, known, self.macs or 1.0, material.macs)
         factorize(network, ranks)
         notes = [f"{len(ranks)} of {len(known)} layers are two in a row now"]
-        return network, ({"name": "low_rank", "ranks": ranks} if ranks else None), notes
+        return Changed(network, [{"name": "low_rank", "ranks": ranks}] if ranks else [], notes)

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from kdrun.compress.changes import Change, zeros
+from kdrun.compress.changes import zeros
 from kdrun.compress.masks import prunable, sparsity_of
 from kdrun.compress.material import Material
 from kdrun.compress.pruning import Pruning
+from kdrun.compress.step import Changed
 from kdrun.core.config import BelowOne
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
@@ -92,16 +93,14 @@ class PruneWeights:
             return [replace(before.alone(recipe), pruning=self.plan)]
         return [replace(before.taught(None, recipe), pruning=self.plan)]
 
-    def apply(
-        self, network: nn.Module, material: Material
-    ) -> tuple[nn.Module, Change | None, list[str]]:
+    def apply(self, network: nn.Module, material: Material) -> Changed:
         """Prune the network, all of it now."""
         masks = self.plan.at_once(network, material)
         whole = sorted(set(prunable(network, self.plan.layers)) - set(masks))
         notes = [f"{sparsity_of(masks):.1%} of the weights of {len(masks)} layers are 0"]
         if whole:
             notes.append(f"without whole groups, and left alone: {', '.join(whole)}")
-        return network, zeros(list(masks)), notes
+        return Changed(network, [zeros(list(masks))], notes)
 
 
 def _check_pattern(kept: int, of: int, inputs: list[int]) -> None:

@@ -4,11 +4,18 @@ STEPS = {
     "distill": "kdrun.step.learning:Distill",
     "finetune": "kdrun.step.learning:Finetune",
     "low_rank": "kdrun.step.low_rank:LowRank",
+    "prune_channels": "kdrun.step.prune_channels:PruneChannels",
     "prune_weights": "kdrun.step.prune_weights:PruneWeights",
+    "qat": "kdrun.step.quantize:QAT",
+    "quantize_dynamic": "kdrun.step.quantize:QuantizeDynamic",
+    "quantize_static": "kdrun.step.quantize:QuantizeStatic",
+    "quantize_weights": "kdrun.step.quantize:QuantizeWeights",
 }
 
 # What is searched where compress.target is given: a step's key, from its mildest to its strongest.
 STRENGTHS: dict[str, tuple[str, float, float]] = {
     "low_rank": ("energy", 1.0, 0.1),
+    "prune_channels": ("ratio", 0.0, 0.95),
     "prune_weights": ("sparsity", 0.0, 0.99),
+    "quantize_static": ("bits", 8, 2),
 }

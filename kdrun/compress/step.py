@@ -1,0 +1,84 @@
+"""What a compression step promises, and how one is done to a network that has steps behind it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import nn
+
+from kdrun.compress.changes import Change, zeros
+from kdrun.compress.material import Material
+from kdrun.compress.quantize.again import QUANTIZING, again, in_float
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What a step made of a network.
+
+    Attributes:
+        network: as it is now.
+        changes: what rebuilds its structure, in order.
+        notes: what the user should know, in sentences.
+    """
+
+    network: nn.Module
+    changes: Sequence[Change] = ()
+    notes: Sequence[str] = ()
+
+
+class Changing(Protocol):
+    """A step that changes a network without training."""
+
+    def apply(self, network: nn.Module, material: Material) -> Changed:
+        """Change a network, which may be done in place; answers its own changes alone.
+
+        Raises:
+            UserError: it can't be done.
+        """
+        ...
+
+
+def change(
+    step: Changing,
+    network: nn.Module,
+    changes: Sequence[Change],
+    build: Callable[[Sequence[Change]], nn.Module],
+    material: Material,
+) -> Changed:
+    """Do a step to a network that was changed before; answers all changes together.
+
+    Quantization stays last: a step after it works on what the numbers stand for, and what it
+    leaves is rounded again.
+
+    Args:
+        step: what is done.
+        network: with its weights, on the device.
+        changes: what was done to it.
+        build: the network with the structure of some changes, with weights of no meaning.
+        material: samples and a seed.
+
+    Raises:
+        UserError: it can't be done.
+    """
+    rounding = [one for one in changes if one["name"] in QUANTIZING]
+    earlier = [one for one in changes if one["name"] not in QUANTIZING]
+    if rounding:
+        device = material.sample.device
+        network = in_float(network, build(earlier).to(device).eval())
+    names = {name for name, _ in network.named_parameters()}
+    made = step.apply(network, material)
+    own, notes = list(made.changes), list(made.notes)
+    if not any(one["name"] in QUANTIZING for one in own):
+        names = {name for name, _ in made.network.named_parameters()}
+        for one in rounding:
+            rounded = again(made.network, one, material)
+            made, own = Changed(rounded.network), [*own, rounded.change]
+            notes += [*rounded.notes, "its weights and activations were rounded again"]
+    return Changed(made.network, [_still(one, names) for one in (*earlier, *own)], notes)
+
+
+def _still(one: Change, names: set[str]) -> Change:
+    """Of weights with zeros those that are still there."""
+    if one["name"] != "zeros":
+        return one
+    return zeros([name for name in one["weights"] if name in names])

@@ -1,0 +1,89 @@
+"""Whole channels go."""
+
+from copy import deepcopy
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import nn
+
+from kdrun.compress.channel_plan import plan_of
+from kdrun.compress.channel_scores import Evidence
+from kdrun.compress.channels import Choice, prune_channels, prune_to_cost
+from kdrun.compress.material import Material
+from kdrun.compress.step import Changed
+from kdrun.core.config import BelowOne
+from kdrun.core.errors import UserError
+from kdrun.core.types import DataInfo
+from kdrun.stage.base import Stage
+from kdrun.step.base import Before
+
+Remaining = Annotated[float, Field(gt=0, lt=1)]
+Importance = Literal["l1", "l2", "bn_scale", "fpgm", "taylor", "hessian", "random"]
+
+
+class PruneChannels:
+    """Take the least important channels out, with all that depends on them.
+
+    Args:
+        ratio: the share of channels that go.
+        macs: the share of MACs that may remain.
+        latency: the share of latency that may remain, in eager PyTorch.
+        importance: by which score.
+        scope: the same share of each group of layers, or of all together.
+        round_to: the channels that stay in a group are a multiple of it.
+        skip: globs of module paths whose channels all stay.
+    """
+
+    def __init__(
+        self,
+        ratio: BelowOne | None,
+        macs: Remaining | None,
+        latency: Remaining | None,
+        importance: Importance,
+        scope: Literal["uniform", "global"],
+        round_to: PositiveInt,
+        skip: list[str],
+    ) -> None:
+        self.ratio, self.macs, self.latency = ratio, macs, latency
+        self.choice = Choice(importance, scope, round_to, skip)
+
+    def check(self, network: nn.Module, info: DataInfo) -> None:
+        """Take channels out of a copy, by a score that needs no samples.
+
+        Raises:
+            UserError: none or several goals are given, or the network can't be pruned so.
+        """
+        goals = {"ratio": self.ratio, "macs": self.macs, "latency": self.latency}
+        given = [key for key, value in goals.items() if value is not None]
+        if len(given) != 1:
+            raise UserError(
+                f"one of ratio, macs and latency says how far, and {len(given) or 'none'} are"
+                " given.",
+                "  set those that are not meant to null",
+            )
+        learned = ("taylor", "hessian")
+        score = "l2" if self.choice.importance in learned else self.choice.importance
+        choice = Choice(score, "uniform", self.choice.round_to, self.choice.skip)
+        sample = torch.zeros(2, info.channels, *info.image_size)
+        pruned = deepcopy(network).eval()
+        prune_channels(pruned, sample, self.ratio or 0.5, choice, Evidence(0))
+
+    def stages(self, before: Before) -> list[Stage]:
+        """One stage, in which the network is changed."""
+        return [before.changed_by(self)]
+
+    def apply(self, network: nn.Module, material: Material) -> Changed:
+        """Prune a copy."""
+        evidence, sample = Evidence(material.seed, material.batches), material.sample
+        if self.ratio is not None:
+            pruned = prune_channels(network, sample, self.ratio, self.choice, evidence)
+            ratio = self.ratio
+        else:
+            share = self.macs if self.macs is not None else self.latency
+            assert share is not None
+            cost = material.macs if self.macs is not None else material.latency
+            pruned, ratio = prune_to_cost(network, sample, share, cost, self.choice, evidence)
+        left = material.macs(pruned) / material.macs(network)
+        notes = [f"{ratio:.1%} of the channels are gone, {left:.1%} of the MACs remain"]
+        return Changed(pruned, [{"name": "channels", **plan_of(network, pruned)}], notes)

@@ -1,0 +1,173 @@
+"""Weights, and activations, as whole numbers of a few bits."""
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt
+from torch import nn
+
+from kdrun.compress.calibrate import Grid
+from kdrun.compress.fold import fold, pairs
+from kdrun.compress.material import Material
+from kdrun.compress.quantize.again import static
+from kdrun.compress.quantize.dynamic import store_dynamic
+from kdrun.compress.quantize.layers import KINDS
+from kdrun.compress.quantize.plan import quantizable
+from kdrun.compress.quantize.record import chosen
+from kdrun.compress.quantize.weight_only import store_weights
+from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.compress.step import Changed
+from kdrun.core.errors import UserError
+from kdrun.core.types import DataInfo
+from kdrun.stage.base import Stage
+from kdrun.step.base import Before
+from kdrun.step.learning import LrShare
+
+Bits = Annotated[int, Field(ge=2, le=8)]
+Ranges = Literal["affine", "symmetric"]
+
+
+class QuantizeStatic:
+    """Round weights and activations; the ranges of activations are calibrated.
+
+    Args:
+        bits: of each number.
+        activations: whether 0 is the middle of their range.
+        weights: the same of theirs.
+        per_channel: whether each output channel's weights have a scale of their own.
+    """
+
+    def __init__(self, bits: Bits, activations: Ranges, weights: Ranges, per_channel: bool) -> None:
+        self.activations = Grid(bits, symmetric=activations == "symmetric")
+        self.weights = WeightGrid.of(bits, weights == "symmetric", per_channel)
+
+    def check(self, network: nn.Module, info: DataInfo) -> None:
+        """Follow the network's graph.
+
+        Raises:
+            UserError: it can't be followed, or nothing of it can be quantized.
+        """
+        quantizable(fold(network.eval()))
+
+    def stages(self, before: Before) -> list[Stage]:
+        """One stage, in which the network is changed."""
+        return [before.changed_by(self)]
+
+    def apply(self, network: nn.Module, material: Material) -> Changed:
+        """Fold norms, look at samples, round."""
+        folded = [{"name": "fold"}] if pairs(network) else []
+        made = static(fold(network), material, self.activations, self.weights)
+        return Changed(made.network, [*folded, made.change], made.notes)
+
+
+class QAT:
+    """Quantize, then learn on with rounded weights and activations.
+
+    Args:
+        bits: as of `QuantizeStatic`.
+        activations: as there.
+        weights: as there.
+        per_channel: as there.
+        teacher: the model as it was before this step, or the run's teacher.
+        loss: the node of the loss.
+        lr_share: of the recipe's learning rate.
+        recipe: keys that differ from the run's recipe.
+    """
+
+    def __init__(
+        self,
+        bits: Bits,
+        activations: Ranges,
+        weights: Ranges,
+        per_channel: bool,
+        teacher: Literal["before", "teacher"],
+        loss: dict[str, Any],
+        lr_share: LrShare,
+        recipe: dict[str, Any] | None,
+    ) -> None:
+        self.quantized = QuantizeStatic(bits, activations, weights, per_channel)
+        self.teacher, self.loss, self.lr_share, self.recipe = teacher, loss, lr_share, recipe
+
+    def check(self, network: nn.Module, info: DataInfo) -> None:
+        """As static quantization."""
+        self.quantized.check(network, info)
+
+    def stages(self, before: Before) -> list[Stage]:
+        """Quantization, which is not shown, and the training that starts from it.
+
+        Raises:
+            UserError: there is no teacher.
+        """
+        place = before.place
+        start = replace(place, name=f"{place.name}-start", folder=f"{place.folder}-start", row="")
+        rounded = replace(before, place=replace(start, baseline="")).changed_by(self.quantized)
+        teacher = before.stage if self.teacher == "before" else before.teacher
+        if teacher is None:
+            raise UserError(
+                "there is no teacher to learn from: this scheme has none.", "  take teacher=before"
+            )
+        learning = replace(
+            before,
+            place=replace(place, reads=(start.name,)),
+            stage=rounded,
+        )
+        recipe = before.recipe(self.lr_share, self.recipe)
+        return [rounded, learning.taught_by(teacher, self.loss, recipe)]
+
+
+class QuantizeDynamic:
+    """Round the weights of linear layers, and their inputs on the fly.
+
+    Args:
+        layers: a glob of module paths.
+    """
+
+    def __init__(self, layers: str) -> None:
+        self.layers = layers
+
+    def check(self, network: nn.Module, info: DataInfo) -> None:
+        """Look for the layers.
+
+        Raises:
+            UserError: there is none.
+        """
+        chosen(network, (nn.Linear,), self.layers, "linear layer")
+
+    def stages(self, before: Before) -> list[Stage]:
+        """One stage, in which the network is changed."""
+        return [before.changed_by(self)]
+
+    def apply(self, network: nn.Module, material: Material) -> Changed:
+        """Round the weights."""
+        made = store_dynamic(network, self.layers)
+        return Changed(made.network, [made.change], made.notes)
+
+
+class QuantizeWeights:
+    """Round weights alone.
+
+    Args:
+        bits: 8 or 4.
+        group: weights of an output that share a scale; None for all of them.
+        layers: a glob of module paths.
+    """
+
+    def __init__(self, bits: Literal[8, 4], group: PositiveInt | None, layers: str) -> None:
+        self.bits, self.group, self.layers = bits, group, layers
+
+    def check(self, network: nn.Module, info: DataInfo) -> None:
+        """Look for the layers.
+
+        Raises:
+            UserError: there is none.
+        """
+        chosen(network, KINDS, self.layers, "linear layer or convolution")
+
+    def stages(self, before: Before) -> list[Stage]:
+        """One stage, in which the network is changed."""
+        return [before.changed_by(self)]
+
+    def apply(self, network: nn.Module, material: Material) -> Changed:
+        """Round the weights."""
+        made = store_weights(network, self.bits, self.group, self.layers)
+        return Changed(made.network, [made.change], made.notes)
