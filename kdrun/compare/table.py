@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 _ANY = 10_000  # columns: wider than any table
+EAGER = "eager PyTorch"  # the runtime of times that are not marked
 _WORDS = 20  # columns of a name; longer ones are folded
 
 Row = Mapping[str, Any]
@@ -36,8 +37,8 @@ _COST: list[Column] = [
     ("para-\nmeters", lambda row: count(row["parameters"])),
     ("MACs\n", lambda row: count(row["macs"])),
     ("disk\nbytes", lambda row: count(row["bytes"])),
-    ("median\nms", lambda row: _milliseconds(row["latency"]["median_ms"])),
-    ("p95\nms", lambda row: _milliseconds(row["latency"]["p95_ms"])),
+    ("median\nms", lambda row: _time(row, "median_ms")),
+    ("p95\nms", lambda row: _time(row, "p95_ms")),
     ("epochs\n", lambda row: _epochs(row) or "-"),
     ("trained\ns", lambda row: "-" if row["seconds"] is None else _seconds(row["seconds"])),
 ]
@@ -53,7 +54,7 @@ _STEP: list[Column] = [
     ("non-zero\nparameters", lambda row: count(row["nonzero"])),
     ("MACs\nfewer", lambda row: f"{row['versus']['macs']:.2f}x"),
     ("bytes\nfewer", lambda row: f"{row['versus']['bytes']:.2f}x"),
-    ("faster\n", lambda row: f"{row['versus']['latency']:.2f}x"),
+    ("faster\n", lambda row: _faster(row)),
 ]
 
 
@@ -146,7 +147,6 @@ def _fits(table: Table, console: Console, options: ConsoleOptions) -> bool:
 
 
 def _notes(summary: Mapping[str, Any]) -> list[str]:
-    latency = summary["rows"][0]["latency"]
     notes = [_gain(row) for row in summary["rows"] if row.get("gain")]
     notes += [
         f"On {name}: {_gain(figures)}"
@@ -179,11 +179,7 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
     ]
     if best:
         notes.append(f"Top-1 % at the best epoch by validation: {', '.join(best)}.")
-    notes.append(
-        f"Latency: batch {latency['batch']}, {latency['dtype']}, {latency['device']},"
-        f" {latency['threads']} thread{'s' if latency['threads'] > 1 else ''},"
-        f" {latency.get('runtime', 'eager PyTorch')}."
-    )
+    notes += _runtimes(rows)
     if summary.get("jobs", 1) > 1:
         notes.append(
             f"Times were taken while up to {summary['jobs']} jobs shared the machine; alone they"
@@ -191,6 +187,26 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
         )
     if summary.get("inexact"):
         notes.append(f"Not exact: resumed with {'; '.join(summary['inexact'])}.")
+    return notes
+
+
+def _runtimes(rows: Mapping[str, Row]) -> list[str]:
+    """How times were taken; of those that are marked, what they are held against."""
+    latency = next(row["latency"] for row in rows.values() if row["latency"])
+    told = (
+        f"batch {latency['batch']}, {latency['dtype']}, {latency['device']},"
+        f" {latency['threads']} thread{'s' if latency['threads'] > 1 else ''}"
+    )
+    notes = [f"Latency: {told}, {latency.get('runtime', EAGER)}."]
+    for row in rows.values():
+        before = (row.get("versus") or {}).get("latency_before")
+        if before and before.get("runtime", EAGER) != EAGER:
+            baseline = row["versus"]["baseline"]
+            notes.append(
+                f"* {row['model']} in {before['runtime']} on the {before['device']}, where"
+                f" {baseline} takes {_milliseconds(before['median_ms'])} ms; batch"
+                f" {before['batch']}, threads {before['threads']}."
+            )
     return notes
 
 
@@ -258,6 +274,23 @@ def count(number: float) -> str:
         number /= 1000
     digits = f"{number:.0f}" if not unit or number >= 99.95 else f"{number:.3g}"
     return f"{digits} {unit}".strip()
+
+
+def _time(row: Row, key: str) -> str:
+    """Milliseconds, marked where they are of another runtime than PyTorch's own."""
+    latency = row["latency"]
+    if latency is None:
+        return "-"
+    mark = "*" if latency.get("runtime", EAGER) != EAGER else ""
+    return f"{_milliseconds(latency[key])}{mark}"
+
+
+def _faster(row: Row) -> str:
+    faster, latency = row["versus"]["latency"], row["latency"]
+    if faster is None:
+        return "-"
+    mark = "*" if latency.get("runtime", EAGER) != EAGER else ""
+    return f"{faster:.2f}x{mark}"
 
 
 def _milliseconds(time: float) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import Any
 
 import torch
@@ -115,7 +116,7 @@ def ask_once(network: nn.Module, places: Mapping[str, str], data: DataInfo) -> O
     """What a network answers to two zero images in eval mode; it stays as it was."""
     tapped = Tapped(network, places)
     modes = {module: module.training for module in network.modules()}
-    device = next(network.parameters()).device
+    device = next(chain(network.parameters(), network.buffers())).device
     try:
         network.eval()
         with torch.no_grad():

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -13,13 +13,22 @@ from kdrun.measure.mode import evaluating
 
 
 def parameters(network: nn.Module) -> int:
-    """How many numbers training may change; shared ones count once, buffers don't."""
-    return sum(parameter.numel() for parameter in network.parameters())
+    """How many numbers training may change; shared ones count once, buffers don't.
+
+    Weights that are stored as whole numbers count as what they stand for.
+    """
+    return sum(weight.numel() for weight in _weights(network))
 
 
 def nonzero_parameters(network: nn.Module) -> int:
     """How many of them are not 0, as unstructured pruning leaves them."""
-    return sum(int(parameter.count_nonzero()) for parameter in network.parameters())
+    return sum(int(weight.count_nonzero()) for weight in _weights(network))
+
+
+def _weights(network: nn.Module) -> Iterator[Tensor]:
+    yield from network.parameters()
+    for module in network.modules():
+        yield from getattr(module, "stands_for", ())
 
 
 def macs(network: nn.Module, input_shape: tuple[int, ...], device: torch.device) -> int:

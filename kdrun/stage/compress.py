@@ -25,6 +25,7 @@ from kdrun.measure.latency import latencies
 from kdrun.measure.metrics import Scores
 from kdrun.stage.artefact import Artefact, write_artefact
 from kdrun.stage.base import Bench, Place
+from kdrun.stage.timing import blank_images
 
 _HALVINGS = 7  # of the range that is searched: to a hundredth
 _BATCH = 32  # calibration samples at a time: a moving average wants several batches
@@ -171,12 +172,8 @@ def make_material(bench: Bench) -> Material:
 
 
 def _milliseconds(network: nn.Module, bench: Bench) -> float:
-    settings, info = bench.config.evaluate.latency, bench.data.info
-    sample = torch.zeros(
-        settings.batch_size, info.channels, *info.image_size, device=bench.session.hardware.device
-    )
-    found = latencies({"": network}, sample, settings.threads, settings.seconds)
-    return found[""].median_ms
+    settings, sample = bench.config.evaluate.latency, blank_images(bench)
+    return latencies({"": network}, sample, settings.threads, settings.seconds)[""].median_ms
 
 
 def make_calibrator(node: Mapping[str, Any]) -> Calibrator:

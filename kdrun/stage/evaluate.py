@@ -2,25 +2,25 @@
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from kdrun import model
+from kdrun.compress.quantize.again import is_quantized
 from kdrun.core.device import Hardware
 from kdrun.core.folder import RunFolder
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Split
 from kdrun.engine.evaluate import measure
 from kdrun.measure.cost import macs, nonzero_parameters, parameters
-from kdrun.measure.latency import latencies
 from kdrun.measure.metrics import Meter, agreement, gain_interval, half_width
 from kdrun.model.merged import Merged
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import Bench
+from kdrun.stage.timing import add_latencies
 from kdrun.stage.versus import add_comparisons
 
 
@@ -57,7 +57,8 @@ def evaluate(
     }
     table = [_row(bench, row, rows[row], networks[row], meters, hardware) for row in rows]
     _add_best(bench, table, rows, hardware)
-    _add_latency(bench, table, networks)
+    quantized = [row for row, artefact in rows.items() if is_quantized(artefact.changes)]
+    add_latencies(bench, table, networks, quantized, baselines)
     _add_gain(table, meters)
     add_comparisons(table, meters, baselines)
     arrays = _arrays(bench.data.test, meters)
@@ -168,20 +169,6 @@ def _add_best(
             "accuracy": meter.compute().accuracy,
             "f1": meter.compute().f1,
         }
-
-
-def _add_latency(
-    bench: Bench, table: list[dict[str, Any]], networks: Mapping[str, nn.Module]
-) -> None:
-    bench.session.interrupt.check("evaluate")
-    settings, info = bench.config.evaluate.latency, bench.data.info
-    device = bench.session.hardware.device
-    sample = torch.zeros(settings.batch_size, info.channels, *info.image_size, device=device)
-    timed = latencies(
-        dict(networks), sample, threads=settings.threads, seconds=settings.seconds * len(networks)
-    )
-    for entry in table:
-        entry["latency"] = asdict(timed[entry["model"]])
 
 
 def _add_gain(table: Iterable[dict[str, Any]], meters: Mapping[str, Meter]) -> None:

@@ -44,9 +44,22 @@ def _answers(own: Meter, other: Meter) -> dict[str, Any]:
 def _cost(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """How many times smaller and faster, and whether that is so at all."""
     times = {key: other[key] / own[key] for key in ("parameters", "nonzero", "macs", "bytes")}
-    faster = other["latency"]["median_ms"] / own["latency"]["median_ms"]
+    before = _same_runtime(own["latency"], other)
+    faster = before["median_ms"] / own["latency"]["median_ms"] if before else None
     return {
         **times,
         "latency": faster,
-        "in_vain": own["epochs"] is None and max(faster, *times.values()) < _LEAST,
+        "latency_before": before,
+        "in_vain": own["epochs"] is None and max(faster or 0, *times.values()) < _LEAST,
     }
+
+
+def _same_runtime(
+    latency: Mapping[str, Any] | None, other: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """The other's time in the runtime of this one: times of two runtimes are no ratio."""
+    if latency is None:
+        return None
+    known = [other["latency"], *other.get("latency_in", {}).values()]
+    found = (one for one in known if one and one["runtime"] == latency["runtime"])
+    return next(found, None)

@@ -68,7 +68,7 @@ class QAT:
         activations: as there.
         weights: as there.
         per_channel: as there.
-        teacher: the model as it was before this step, or the run's teacher.
+        teacher: the model before all steps, in float, or the run's teacher.
         loss: the node of the loss.
         lr_share: of the recipe's learning rate.
         recipe: keys that differ from the run's recipe.
@@ -80,7 +80,7 @@ class QAT:
         activations: Ranges,
         weights: Ranges,
         per_channel: bool,
-        teacher: Literal["before", "teacher"],
+        teacher: Literal["origin", "teacher"],
         loss: dict[str, Any],
         lr_share: LrShare,
         recipe: dict[str, Any] | None,
@@ -101,10 +101,10 @@ class QAT:
         place = before.place
         start = replace(place, name=f"{place.name}-start", folder=f"{place.folder}-start", row="")
         rounded = replace(before, place=replace(start, baseline="")).changed_by(self.quantized)
-        teacher = before.stage if self.teacher == "before" else before.teacher
+        teacher = before.origin if self.teacher == "origin" else before.teacher
         if teacher is None:
             raise UserError(
-                "there is no teacher to learn from: this scheme has none.", "  take teacher=before"
+                "there is no teacher to learn from: this scheme has none.", "  take teacher=origin"
             )
         learning = replace(
             before,

@@ -70,6 +70,11 @@ class Dynamic(nn.Module):
         """What its numbers stand for."""
         return dequantize(self.values, self.scale, None, 0)
 
+    @property
+    def stands_for(self) -> tuple[Tensor, ...]:
+        """The weights in float that are stored as whole numbers."""
+        return (self.weight,)
+
     def forward(self, x: Tensor) -> Tensor:
         return linear_dynamic(x, self.values, self.scale, self.bias)
 

@@ -112,6 +112,11 @@ class Stored(nn.Module):
             return None
         return dequantize(self.whole_bias, self.input_scale * self.scale, None, self.how.axis)
 
+    @property
+    def stands_for(self) -> tuple[Tensor, ...]:
+        """The weights in float that are stored as whole numbers."""
+        return (self.weight,) if self.bias is None else (self.weight, self.bias)
+
     def forward(self, x: Tensor) -> Tensor:
         return self.form(x, self.weight, self.bias)
 

@@ -98,6 +98,11 @@ class WeightOnly(nn.Module):
         rows = dequantize(self._grouped(values), self.scale, None, 0)
         return rows.reshape(self.form.shape[0], -1)[:, : self.inputs].reshape(self.form.shape)
 
+    @property
+    def stands_for(self) -> tuple[Tensor, ...]:
+        """The weights in float that are stored as whole numbers."""
+        return (self.weight,)
+
     def forward(self, x: Tensor) -> Tensor:
         return self.form(x, self.weight, self.bias)
 

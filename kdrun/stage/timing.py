@@ -1,0 +1,89 @@
+"""How fast the models of a run answer, each in the runtime that it is made for."""
+
+from collections.abc import Collection, Mapping
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdrun.core.errors import UserError
+from kdrun.export.program import Images, encode, trace
+from kdrun.export.table import format_faults
+from kdrun.measure.latency import latencies
+from kdrun.measure.onnx_latency import onnx_latencies
+from kdrun.stage.base import Bench
+
+ONNX = "onnxruntime"
+
+
+def add_latencies(
+    bench: Bench,
+    table: list[dict[str, Any]],
+    networks: Mapping[str, nn.Module],
+    quantized: Collection[str],
+    baselines: Mapping[str, str],
+) -> None:
+    """Add to each row the time of an answer; of quantized networks in ONNX Runtime.
+
+    PyTorch only simulates whole numbers. What a quantized network is held against is timed in
+    ONNX Runtime too, beside PyTorch, so that times of one runtime are compared.
+
+    Args:
+        bench: the run's data, device and settings.
+        table: the rows.
+        networks: row -> network on the device.
+        quantized: rows whose networks are.
+        baselines: row -> the row that it is held against.
+    """
+    bench.session.interrupt.check("evaluate")
+    settings = bench.config.evaluate.latency
+    sample = blank_images(bench)
+    eager = {row: network for row, network in networks.items() if row not in quantized}
+    seconds = settings.seconds * len(eager)
+    times = latencies(eager, sample, threads=settings.threads, seconds=seconds)
+    compared = [*quantized, *(baselines[row] for row in quantized if row in baselines)]
+    found = _in_onnx(bench, {row: networks[row] for row in dict.fromkeys(compared)})
+    for entry in table:
+        row = entry["model"]
+        own = times if row in times else found
+        entry["latency"] = asdict(own[row]) if row in own else None
+        if row in times and row in found:
+            entry["latency_in"] = {ONNX: asdict(found[row])}
+
+
+def _in_onnx(bench: Bench, networks: Mapping[str, nn.Module]) -> dict[str, Any]:
+    """The same in ONNX Runtime on the CPU; nothing where it isn't installed."""
+    if not networks:
+        return {}
+    for fault in format_faults("quantized models are not timed", ["onnx"]):
+        bench.screen.warn(str(fault))
+        return {}
+    info, settings = bench.data.info, bench.config.evaluate.latency
+    images = Images(info.channels, info.image_size, bench.data.mean, bench.data.std, False)
+    with TemporaryDirectory() as folder:
+        files: dict[str, Path] = {}
+        for number, (row, network) in enumerate(networks.items()):
+            bench.session.interrupt.check("evaluate")
+            try:
+                written = encode(trace(deepcopy(network).cpu(), images), "onnx")
+            except UserError as error:
+                bench.screen.warn(f"{row} is not timed in ONNX Runtime: {error.lines[0]}")
+                continue
+            files[row] = Path(folder) / f"{number}.onnx"
+            files[row].write_bytes(written)
+        seconds = settings.seconds * len(files)
+        found: dict[str, Any] = onnx_latencies(
+            files, blank_images(bench).cpu(), settings.threads, seconds
+        )
+        return found
+
+
+def blank_images(bench: Bench) -> Tensor:
+    """The batch that is timed (B, C, H, W), on the device."""
+    info, device = bench.data.info, bench.session.hardware.device
+    batch = bench.config.evaluate.latency.batch_size
+    return torch.zeros(batch, info.channels, *info.image_size, device=device)
