@@ -146,10 +146,19 @@ def test_kl_takes_the_cut_of_least_divergence(kind, bits):
     low, high = KLDivergence().range(found, Grid(bits))
     kept = round(max(-low, high) / found.limit * BINS)
     sizes, levels = found.sizes.tolist(), 2 ** (bits - 1)
+    sizes[0] = sizes[1]
     best = plain_kl(sizes, kept, levels)
     others = range(levels, BINS + 1, 97)
     assert all(best <= plain_kl(sizes, other, levels) * (1 + 1e-9) for other in others)
     assert math.isfinite(best)
+
+
+@pytest.mark.parametrize("kind", ["normal", "heavy"])
+def test_kl_takes_no_notice_of_zeros(kind):
+    batches = drawn(kind)
+    with_zeros = [torch.cat([batch.flatten(), torch.zeros(20_000)]) for batch in batches]
+    alone, beside = (KLDivergence().range(seen(one), Grid()) for one in (batches, with_zeros))
+    assert alone == beside
 
 
 def test_of_a_heavy_tail_kl_and_percentile_leave_the_end_and_minmax_does_not():
