@@ -214,7 +214,8 @@ def _stages(
     record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
     screen.show(results_table(summary))
     if plan.config.export:
-        _export(bench, {STUDENT: rows[STUDENT]}, folder)
+        exported = [STUDENT, *list(baselines)[-1:]]
+        _export(bench, {row: rows[row] for row in exported if row in rows}, folder)
     screen.say(f"written to {folder.path}")
     return summary
 
