@@ -1,6 +1,6 @@
 """After evaluation: networks as files that run without kdrun, each checked in its runtime."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -25,7 +25,6 @@ from kdrun.stage.artefact import Artefact
 from kdrun.stage.evaluate import network_of
 
 STUDENT = "distilled"  # the row that a run exports
-_OPTIONS = "export_options"
 
 
 @dataclass(frozen=True)
@@ -59,27 +58,26 @@ class Exporter:
             UserError: an operator can't be exported.
             ExportRejected: a file doesn't answer as its network.
         """
-        for row, artefact in rows.items():
-            wanted = dict.fromkeys(self.config.export)
-            missing = [name for name in wanted if not self._is_whole(artefact, name)]
-            if missing:
-                self._export(row, artefact, missing)
+        rejected = [one for row, artefact in rows.items() for one in self._export(row, artefact)]
+        if rejected:
+            raise rejected[0]
 
-    def _export(self, row: str, artefact: Artefact, formats: Sequence[str]) -> None:
+    def _export(self, row: str, artefact: Artefact) -> list[ExportRejected]:
         """Files of one network, checked together: it answers the test split once."""
+        wanted = dict.fromkeys(self.config.export)
+        missing = [name for name in wanted if not self._is_whole(artefact, name)]
+        if not missing:
+            return []
         network = network_of(artefact, self.data.info)
         program = trace(network, self._images)
-        paths = {name: self._write(program, artefact, name) for name in formats}
-        files = {name: _load(name, path) for name, path in paths.items()}
-        checks = compare(
-            files,
-            network,
-            self.data.test,
-            self._images,
-            self.config.evaluate.batch_size,
-            self.meanwhile,
-        )
-        quantized, rejected = is_quantized(program), list[ExportRejected]()
+        paths = {name: self._write(program, artefact, name) for name in missing}
+        files = {
+            name: _load(name, path, _file_name(artefact, name)) for name, path in paths.items()
+        }
+        size, test = self.config.evaluate.batch_size, self.data.test
+        checks = compare(files, network, test, self._images, size, self.meanwhile)
+        quantized = is_quantized(program)
+        faults = []
         for name, path in paths.items():
             entry = {
                 "row": row,
@@ -93,13 +91,8 @@ class Exporter:
                 "check": checks[name],
                 "tolerance": self.config.export_options.tolerance.model_dump(),
             }
-            fault = self._judge(entry)
-            if fault is None:
-                self._accept(path, _file_name(artefact, name), entry)
-            else:
-                rejected.append(_reject(path, _file_name(artefact, name), fault))
-        if rejected:
-            raise rejected[0]
+            faults += self._settle(path, _file_name(artefact, name), entry)
+        return faults
 
     @property
     def _images(self) -> Images:
@@ -122,15 +115,22 @@ class Exporter:
         write_bytes(path, encode(program, name))
         return path
 
-    def _judge(self, entry: Mapping[str, Any]) -> tuple[str, str] | None:
+    def _settle(self, path: Path, name: str, entry: Mapping[str, Any]) -> list[ExportRejected]:
+        """Give a file that passed its check its name, and one that didn't a name that says so."""
         tolerance = self.config.export_options.tolerance
-        return fault_of(entry["check"], entry["quantized"], tolerance)
-
-    def _accept(self, path: Path, name: str, entry: Mapping[str, Any]) -> None:
-        """Give a file its name, and tell of it in the record and in how_to_run.md."""
+        fault = fault_of(entry["check"], entry["quantized"], tolerance)
+        if fault is not None:
+            told, key = fault
+            mend = f"more is allowed by export_options.tolerance.{key}"
+            return [_reject(path, name, f"does not answer as its network: {told}.", mend)]
         entry = {**entry, "bytes": path.stat().st_size, "sha256": _sum(path)}
         path.replace(self.folder / name)
         (self.folder / _rejected(name)).unlink(missing_ok=True)
+        self._tell(name, entry)
+        return []
+
+    def _tell(self, name: str, entry: Mapping[str, Any]) -> None:
+        """Put a file into the record and into how_to_run.md, and say so."""
         info, files = self.data.info, read_exported(self.folder).get("files", {})
         record = {
             "format": FORMAT,
@@ -148,8 +148,12 @@ class Exporter:
         self.screen.say(_said(self.folder / name, entry))
 
 
-def _load(name: str, path: Path) -> Loaded:
-    loaded: Loaded = resolve("format", LOADERS, name)(path)
+def _load(format_name: str, path: Path, name: str) -> Loaded:
+    try:
+        loaded: Loaded = resolve("format", LOADERS, format_name)(path)
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise _reject(path, name, f"can't be loaded in its runtime: {reason}") from error
     return loaded
 
 
@@ -162,14 +166,10 @@ def _rejected(name: str) -> str:
     return f"{stem}.rejected.{ending}"
 
 
-def _reject(path: Path, name: str, fault: tuple[str, str]) -> ExportRejected:
+def _reject(path: Path, name: str, told: str, *mend: str) -> ExportRejected:
     """Keep a file under a name that says what it is."""
     kept = path.replace(path.with_name(_rejected(name)))
-    told, key = fault
-    return ExportRejected(
-        f"{name} does not answer as its network: {told}.",
-        f"  it is kept as {str(kept)!r}; more is allowed by {_OPTIONS}.tolerance.{key}",
-    )
+    return ExportRejected(f"{name} {told}", "; ".join([f"  it is kept as {str(kept)!r}", *mend]))
 
 
 def _sum(path: Path) -> str:

@@ -212,6 +212,21 @@ def test_a_file_that_answers_otherwise_is_rejected_and_its_name_says_so(
     assert RunFolder(path).status == "finished"
 
 
+def unreadable(program: ExportedProgram) -> bytes:
+    return b"no model"
+
+
+def test_a_file_that_its_runtime_cant_load_is_rejected(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run / "export/student.onnx").unlink()
+    monkeypatch.setitem(WRITERS, "onnx", f"{__name__}:unreadable")
+    monkeypatch.setattr("kdrun.fitting.try_formats", lambda *given: None)
+    with pytest.raises(ExportRejected, match=r"^student\.onnx can't be loaded in its runtime: "):
+        go(run, BOTH)
+    assert (run / "export/student.rejected.onnx").read_bytes() == b"no model"
+
+
 def test_more_is_allowed_by_the_tolerance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(WRITERS, "onnx", f"{__name__}:wrong")
     path = go(tmp_path / "run", "export=[onnx]", "export_options.tolerance.logits=100")
