@@ -67,14 +67,14 @@ def calibrate(
 
 def _store(network: nn.Module, made: nn.Module, plan: Plan) -> None:
     """Fill the layers' whole numbers in, with the scales of what they read."""
-    known = quantizers(made)
+    known, modules = quantizers(made), dict(network.named_modules())
     for node in trace(network).nodes:
         if node.op != "call_module" or node.target not in plan.layers:
             continue
         # Any: nn.Module's own attributes are typed as tensors or modules alike.
         layer: Any = network.get_submodule(node.target)
         stored = made.get_submodule(node.target)
-        rounding = source(node.args[0], plan.after)
+        rounding = source(node.all_input_nodes[0], plan.after, modules)
         assert isinstance(stored, Stored)
         assert rounding is not None
         stored.store(layer.weight, layer.bias, known[rounding.name].scale)

@@ -2,6 +2,7 @@
 
 import operator
 from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,7 @@ _MOVES = {
     *("flatten", "unflatten", "view", "reshape", "permute", "transpose", "contiguous"),
     *("squeeze", "unsqueeze", "chunk", "split", "expand"),
 }
+_SPLITS = {torch.chunk, torch.split, "chunk", "split"}
 _SHAPES = {getattr, "size", "dim", "shape"}  # ask about a tensor, and compute nothing
 
 
@@ -84,13 +86,29 @@ def quantizable(network: nn.Module) -> Plan:
     return Plan(tuple(planner.layers), tuple(planner.after), planner.notes())
 
 
-def source(node: fx.Node, after: Any) -> fx.Node | None:
+def source(
+    node: fx.Node, after: Collection[str], modules: Mapping[str, nn.Module]
+) -> fx.Node | None:
     """The node whose rounding put this one's values on their grid; None where none did."""
     while node.name not in after:
-        if not node.args or not isinstance(node.args[0], fx.Node):
+        if not (is_part(node) or kind_of(node, modules) in _MOVES):
             return None
-        node = node.args[0]
+        node = node.all_input_nodes[0]
     return node
+
+
+def is_split(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
+    """Whether it is one of the parts that a tensor was cut into."""
+    whole = node.args[0] if node.target is operator.getitem else None
+    return isinstance(whole, fx.Node) and kind_of(whole, modules) in _SPLITS
+
+
+# Any: a module's type, a function, a method's name; None for what is no operator.
+def kind_of(node: fx.Node, modules: Mapping[str, nn.Module]) -> Any:
+    """What an operator is, among the others of its kind."""
+    if node.op == "call_module":
+        return type(modules[str(node.target)])
+    return node.target if node.op in ("call_function", "call_method") else None
 
 
 class _Planner:
@@ -185,8 +203,7 @@ class _Planner:
         return False
 
     def _kind(self, node: fx.Node) -> Any:
-        """The module's type, the function, or the method's name."""
-        return type(self.modules[str(node.target)]) if node.op == "call_module" else node.target
+        return kind_of(node, self.modules)
 
 
 def _title(kind: Any) -> str:
