@@ -9,7 +9,7 @@ from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
-from kdrun.compress.trace import is_part, trace
+from kdrun.compress.trace import answer_of, is_part, readers, trace
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -54,10 +54,10 @@ def pairs(network: nn.Module) -> list[tuple[str, str]]:
 def _alone_read(node: fx.Node) -> fx.Node | None:
     """The operator whose answer this one has for itself, maybe as that of a module around it."""
     source = node.all_input_nodes[0] if node.all_input_nodes else None
-    while source is not None and len(source.users) == 1:
+    while source is not None and len(readers(source)) == 1:
         if not is_part(source):
             return source
-        source = source.all_input_nodes[0]
+        source = answer_of(source)
     return None
 
 

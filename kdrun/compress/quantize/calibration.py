@@ -14,7 +14,7 @@ from kdrun.compress.quantize.plan import Plan, source
 from kdrun.compress.quantize.record import Quantized, left_in_float
 from kdrun.compress.quantize.static import quantize, quantizers
 from kdrun.compress.quantize.weights import WeightGrid
-from kdrun.compress.trace import is_part, trace
+from kdrun.compress.trace import answer_of, is_part, trace
 from kdrun.core.errors import UserError
 
 # What runtimes have int8 kernels for. Where 0 is not the middle, a ReLU needs no step of its own.
@@ -105,7 +105,7 @@ class _Watcher(fx.Interpreter):
         self.look = look
 
     def run_node(self, n: fx.Node) -> Any:
-        value = self.env[n.all_input_nodes[0]] if is_part(n) else super().run_node(n)
+        value = self.env[answer_of(n)] if is_part(n) else super().run_node(n)
         if n.name in self.look:
             self.look[n.name](value)
         return value

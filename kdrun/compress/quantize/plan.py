@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from kdrun.compress.quantize.layers import KINDS
-from kdrun.compress.trace import is_part, trace
+from kdrun.compress.trace import answer_of, is_part, readers, trace
 from kdrun.core.errors import UserError
 
 # What cuts values off: one step with the layer or the sum before it.
@@ -91,9 +91,12 @@ def source(
 ) -> fx.Node | None:
     """The node whose rounding put this one's values on their grid; None where none did."""
     while node.name not in after:
-        if not (is_part(node) or kind_of(node, modules) in _MOVES):
+        if is_part(node):
+            node = answer_of(node)
+        elif kind_of(node, modules) in _MOVES:
+            node = node.all_input_nodes[0]
+        else:
             return None
-        node = node.all_input_nodes[0]
     return node
 
 
@@ -136,8 +139,8 @@ class _Planner:
             self._layer(node)
         elif node in self.joined:
             self._round(node)
-        elif kind in _MOVES or is_part(node):
-            if given[0] in self.on_grid:
+        elif is_part(node) or kind in _MOVES:
+            if (answer_of(node) if is_part(node) else given[0]) in self.on_grid:
                 self.on_grid.add(node)
         elif kind in _MIXES | _CLIPS and self._mixes(given):
             self._leave(node)
@@ -181,17 +184,19 @@ class _Planner:
         self.on_grid.add(node)
 
     def _only_reader(self, node: fx.Node) -> fx.Node | None:
-        while len(node.users) == 1:
-            node = next(iter(node.users))
+        while len(readers(node)) == 1:
+            (node,) = readers(node)
             if not is_part(node) and self._kind(node) is not nn.Identity:
                 return node
         return None
 
     def _answers(self, node: fx.Node) -> bool:
         """Whether nobody but the network's caller reads it."""
-        moved = (user for user in node.users if self._kind(user) in _MOVES or is_part(user))
-        others = [user for user in node.users if user.op != "output"]
-        return len(list(moved)) == len(others) and all(self._answers(user) for user in others)
+        return all(
+            user.op == "output"
+            or ((is_part(user) or self._kind(user) in _MOVES) and self._answers(user))
+            for user in readers(node)
+        )
 
     def _ready(self, node: fx.Node) -> bool:
         """Whether a layer is used once, on one tensor, and has weights of its own in float."""
