@@ -9,7 +9,7 @@ from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
-from kdrun.compress.trace import trace
+from kdrun.compress.trace import answer_of, is_part, readers, trace
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -41,14 +41,24 @@ def pairs(network: nn.Module) -> list[tuple[str, str]]:
     owners = Counter(_weights(network))
     found = []
     for node in calls:
-        source = node.args[0] if node.args else None
-        if not isinstance(source, fx.Node) or source.op != "call_module" or len(source.users) > 1:
+        source = _alone_read(node)
+        if source is None or source.op != "call_module":
             continue
         layer, norm = modules[str(source.target)], modules[str(node.target)]
         once = uses[source.target] == uses[node.target] == 1
         if once and _fit(layer, norm) and owners[layer.weight] == 1:
             found.append((str(source.target), str(node.target)))
     return found
+
+
+def _alone_read(node: fx.Node) -> fx.Node | None:
+    """The operator whose answer this one has for itself, maybe as that of a module around it."""
+    source = node.all_input_nodes[0] if node.all_input_nodes else None
+    while source is not None and len(readers(source)) == 1:
+        if not is_part(source):
+            return source
+        source = answer_of(source)
+    return None
 
 
 def merge(network: nn.Module, layer_path: str, norm_path: str) -> None:

@@ -16,20 +16,20 @@ _TORCH = str(Path(torch.__file__).parent)
 
 
 class Point(nn.Module):
-    """A part of the network whose operators stand in a graph: it answers what it is given.
+    """A part of the network whose operators stand in a graph, for hooks to find at its path.
 
-    So a tap on that part, which is a hook on its module, reads what the part answers.
+    It is told what the part is given and what it answers, and answers that.
     """
 
-    def forward(self, x: Any) -> Any:
-        return x
+    def forward(self, given: Any, answer: Any) -> Any:
+        return answer
 
 
 def trace(network: nn.Module) -> fx.Graph:
     """The graph of a network in evaluation mode; the network stays as it was.
 
     Modules of torch.nn are calls by their path. After the operators of any other module stands a
-    call of that module's path with what it answers; in a `GraphModule` a `Point` belongs there.
+    call of that module's path, in whose place a `GraphModule` has a `Point`.
 
     Raises:
         UserError: the network can't be traced; the message says what breaks it, and where.
@@ -55,6 +55,18 @@ def is_part(node: fx.Node) -> bool:
     return _PART in node.meta
 
 
+def answer_of(part: fx.Node) -> fx.Node:
+    """The operator whose answer is that of a part."""
+    answer = part.args[1]
+    assert isinstance(answer, fx.Node)
+    return answer
+
+
+def readers(node: fx.Node) -> list[fx.Node]:
+    """The nodes that go on with what a node answers; not parts that are given it."""
+    return [user for user in node.users if not is_part(user) or answer_of(user) is node]
+
+
 class _Tracer(fx.Tracer):
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +88,8 @@ class _Tracer(fx.Tracer):
         answer = super().call_module(m, forward, args, kwargs)
         self.open.pop()
         if not self.is_leaf_module(m, path) and isinstance(answer, fx.Proxy):
-            answer = self.create_proxy("call_module", path, (answer,), {})
+            given = args[0] if args else None
+            answer = self.create_proxy("call_module", path, (given, answer), {})
             answer.node.meta[_PART] = True
         return answer
 

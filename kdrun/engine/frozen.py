@@ -2,19 +2,16 @@
 
 from collections.abc import Collection, Mapping
 from copy import deepcopy
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.fx import symbolic_trace
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from kdrun.compress.fold import merge, pairs
 from kdrun.core.device import Hardware, place_network
+from kdrun.core.errors import UserError
 from kdrun.core.taps import Tapped, module_path
 from kdrun.core.types import Inputs
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _AGREEMENT = 0.98  # of a batch's decisions, for a cast to count as leaving the answers
 
 
@@ -44,7 +41,7 @@ def freeze(
 
 
 def fold_norms(network: nn.Module, keep: Collection[str] = ()) -> tuple[nn.Module, int]:
-    """A copy with each batch norm that follows one convolution merged into it.
+    """A copy with each batch norm merged into the layer that it alone reads.
 
     The norm's place holds an identity, so that module paths stay and its output is the same.
 
@@ -56,62 +53,32 @@ def fold_norms(network: nn.Module, keep: Collection[str] = ()) -> tuple[nn.Modul
         The copy and how many norms were folded.
     """
     folded = deepcopy(network)
-    pairs = [
-        (conv, norm)
-        for conv, norm in _pairs(folded)
-        if not any(_falls_between(place, conv, norm) for place in keep)
+    free = [
+        (layer, norm)
+        for layer, norm in _pairs(folded)
+        if not any(_falls_between(place, layer, norm) for place in keep)
     ]
-    for conv_path, norm_path in pairs:
-        _fold(folded, conv_path, norm_path)
-    return folded, len(pairs)
+    for layer, norm in free:
+        merge(folded, layer, norm)
+        folded.get_submodule(layer).requires_grad_(False)
+    return folded, len(free)
 
 
-def _falls_between(place: str, conv: str, norm: str) -> bool:
-    """Whether a tap may read what the convolution answers, which folding changes."""
+def _falls_between(place: str, layer: str, norm: str) -> bool:
+    """Whether a tap may read what the layer answers, which folding changes."""
     path = module_path(place)
-    has_conv, has_norm = (f"{inner}.".startswith(f"{path}.") for inner in (conv, norm))
+    has_layer, has_norm = (f"{inner}.".startswith(f"{path}.") for inner in (layer, norm))
     if place.endswith(":in"):
-        return has_norm and not has_conv
-    return has_conv and not has_norm
+        return has_norm and not has_layer
+    return has_layer and not has_norm
 
 
 def _pairs(network: nn.Module) -> list[tuple[str, str]]:
-    """Paths of (convolution, norm) where the norm alone reads the convolution."""
+    """Paths of (layer, norm) where the norm alone reads the layer; none without a graph."""
     try:
-        graph = symbolic_trace(network).graph
-    except Exception:  # noqa: BLE001 - tracing fails in as many ways as there are networks
+        return pairs(network)
+    except UserError:
         return []
-    modules = dict(network.named_modules())
-    calls = [node.target for node in graph.nodes if node.op == "call_module"]
-    found = []
-    for node in graph.nodes:
-        source = node.args[0] if node.op == "call_module" and node.args else None
-        if source is None or getattr(source, "op", None) != "call_module":
-            continue
-        conv, norm = modules[source.target], modules[node.target]
-        once = calls.count(source.target) == 1 and calls.count(node.target) == 1
-        foldable = isinstance(norm, _BatchNorm) and norm.running_mean is not None
-        if once and foldable and type(conv) in _CONVOLUTIONS and len(source.users) == 1:
-            found.append((source.target, node.target))
-    return found
-
-
-def _fold(network: nn.Module, conv_path: str, norm_path: str) -> None:
-    # Any: nn.Module's attributes are typed as tensors or modules, whatever they are.
-    conv: Any = network.get_submodule(conv_path)
-    norm: Any = network.get_submodule(norm_path)
-    conv.weight, conv.bias = fuse_conv_bn_weights(
-        conv.weight,
-        conv.bias,
-        norm.running_mean,
-        norm.running_var,
-        norm.eps,
-        norm.weight,
-        norm.bias,
-    )
-    conv.requires_grad_(False)
-    parent, _, name = norm_path.rpartition(".")
-    setattr(network.get_submodule(parent), name, nn.Identity())
 
 
 def _cast(

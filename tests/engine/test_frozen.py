@@ -109,7 +109,7 @@ CASES: dict[str, tuple] = {  # how the network is made, how many of its norms ca
         lambda: straight(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.BatchNorm2d(5)), 0,
     ),
     "after a linear layer": (
-        lambda: nn.Sequential(nn.Flatten(), nn.Linear(300, 5), nn.BatchNorm1d(5)), 0,
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(300, 5), nn.BatchNorm1d(5)), 1,
     ),
     "transposed": (lambda: straight(nn.ConvTranspose2d(3, 5, 3), nn.BatchNorm2d(5)), 0),
     "modules used twice": (TwiceUsed, 0),

@@ -14,7 +14,7 @@ from kdrun.compress.quantize.plan import Plan, source
 from kdrun.compress.quantize.record import Quantized, left_in_float
 from kdrun.compress.quantize.static import quantize, quantizers
 from kdrun.compress.quantize.weights import WeightGrid
-from kdrun.compress.trace import is_part, trace
+from kdrun.compress.trace import answer_of, is_part, trace
 from kdrun.core.errors import UserError
 
 # What runtimes have int8 kernels for. Where 0 is not the middle, a ReLU needs no step of its own.
@@ -67,14 +67,14 @@ def calibrate(
 
 def _store(network: nn.Module, made: nn.Module, plan: Plan) -> None:
     """Fill the layers' whole numbers in, with the scales of what they read."""
-    known = quantizers(made)
+    known, modules = quantizers(made), dict(network.named_modules())
     for node in trace(network).nodes:
         if node.op != "call_module" or node.target not in plan.layers:
             continue
         # Any: nn.Module's own attributes are typed as tensors or modules alike.
         layer: Any = network.get_submodule(node.target)
         stored = made.get_submodule(node.target)
-        rounding = source(node.args[0], plan.after)
+        rounding = source(node.all_input_nodes[0], plan.after, modules)
         assert isinstance(stored, Stored)
         assert rounding is not None
         stored.store(layer.weight, layer.bias, known[rounding.name].scale)
@@ -105,7 +105,7 @@ class _Watcher(fx.Interpreter):
         self.look = look
 
     def run_node(self, n: fx.Node) -> Any:
-        value = self.env[n.all_input_nodes[0]] if is_part(n) else super().run_node(n)
+        value = self.env[answer_of(n)] if is_part(n) else super().run_node(n)
         if n.name in self.look:
             self.look[n.name](value)
         return value

@@ -2,6 +2,7 @@
 
 import operator
 from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from kdrun.compress.quantize.layers import KINDS
-from kdrun.compress.trace import is_part, trace
+from kdrun.compress.trace import answer_of, is_part, readers, trace
 from kdrun.core.errors import UserError
 
 # What cuts values off: one step with the layer or the sum before it.
@@ -40,6 +41,7 @@ _MOVES = {
     *("flatten", "unflatten", "view", "reshape", "permute", "transpose", "contiguous"),
     *("squeeze", "unsqueeze", "chunk", "split", "expand"),
 }
+_SPLITS = {torch.chunk, torch.split, "chunk", "split"}
 _SHAPES = {getattr, "size", "dim", "shape"}  # ask about a tensor, and compute nothing
 
 
@@ -84,13 +86,32 @@ def quantizable(network: nn.Module) -> Plan:
     return Plan(tuple(planner.layers), tuple(planner.after), planner.notes())
 
 
-def source(node: fx.Node, after: Any) -> fx.Node | None:
+def source(
+    node: fx.Node, after: Collection[str], modules: Mapping[str, nn.Module]
+) -> fx.Node | None:
     """The node whose rounding put this one's values on their grid; None where none did."""
     while node.name not in after:
-        if not node.args or not isinstance(node.args[0], fx.Node):
+        if is_part(node):
+            node = answer_of(node)
+        elif kind_of(node, modules) in _MOVES:
+            node = node.all_input_nodes[0]
+        else:
             return None
-        node = node.args[0]
     return node
+
+
+def is_split(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
+    """Whether it is one of the parts that a tensor was cut into."""
+    whole = node.args[0] if node.target is operator.getitem else None
+    return isinstance(whole, fx.Node) and kind_of(whole, modules) in _SPLITS
+
+
+# Any: a module's type, a function, a method's name; None for what is no operator.
+def kind_of(node: fx.Node, modules: Mapping[str, nn.Module]) -> Any:
+    """What an operator is, among the others of its kind."""
+    if node.op == "call_module":
+        return type(modules[str(node.target)])
+    return node.target if node.op in ("call_function", "call_method") else None
 
 
 class _Planner:
@@ -118,8 +139,8 @@ class _Planner:
             self._layer(node)
         elif node in self.joined:
             self._round(node)
-        elif kind in _MOVES or is_part(node):
-            if given[0] in self.on_grid:
+        elif is_part(node) or kind in _MOVES:
+            if (answer_of(node) if is_part(node) else given[0]) in self.on_grid:
                 self.on_grid.add(node)
         elif kind in _MIXES | _CLIPS and self._mixes(given):
             self._leave(node)
@@ -163,17 +184,19 @@ class _Planner:
         self.on_grid.add(node)
 
     def _only_reader(self, node: fx.Node) -> fx.Node | None:
-        while len(node.users) == 1:
-            node = next(iter(node.users))
+        while len(readers(node)) == 1:
+            (node,) = readers(node)
             if not is_part(node) and self._kind(node) is not nn.Identity:
                 return node
         return None
 
     def _answers(self, node: fx.Node) -> bool:
         """Whether nobody but the network's caller reads it."""
-        moved = (user for user in node.users if self._kind(user) in _MOVES or is_part(user))
-        others = [user for user in node.users if user.op != "output"]
-        return len(list(moved)) == len(others) and all(self._answers(user) for user in others)
+        return all(
+            user.op == "output"
+            or ((is_part(user) or self._kind(user) in _MOVES) and self._answers(user))
+            for user in readers(node)
+        )
 
     def _ready(self, node: fx.Node) -> bool:
         """Whether a layer is used once, on one tensor, and has weights of its own in float."""
@@ -185,8 +208,7 @@ class _Planner:
         return False
 
     def _kind(self, node: fx.Node) -> Any:
-        """The module's type, the function, or the method's name."""
-        return type(self.modules[str(node.target)]) if node.op == "call_module" else node.target
+        return kind_of(node, self.modules)
 
 
 def _title(kind: Any) -> str:

@@ -8,6 +8,7 @@ from torch import fx, nn
 
 from kdrun.compress.calibrate import Grid
 from kdrun.compress.quantize.layers import Quantizer, Stored, form_of
+from kdrun.compress.quantize.plan import is_split, source
 from kdrun.compress.quantize.weights import WeightGrid
 from kdrun.compress.trace import Point, is_part, trace
 from kdrun.core.errors import UserError, nearest
@@ -48,9 +49,11 @@ def quantize(
         for node in graph.nodes
         if node.op in ("call_module", "get_attr")
     }
-    for name in after:
-        parts[f"{QUANTIZERS}.{name}"] = Quantizer(Grid(**activations))
-        _insert(graph, nodes[name], f"{QUANTIZERS}.{name}")
+    parts |= {f"{QUANTIZERS}.{name}": Quantizer(Grid(**activations)) for name in after}
+    modules = dict(network.named_modules())
+    for node, rounding in [(node, _rounding(node, after, modules)) for node in graph.nodes]:
+        if rounding is not None:
+            _insert(graph, node, f"{QUANTIZERS}.{rounding.name}")
     made = fx.GraphModule(parts, graph, class_name=type(network).__name__)
     if hasattr(network, "roles"):
         made.roles = network.roles
@@ -77,6 +80,17 @@ def _part(network: nn.Module, node: fx.Node, layers: Sequence[str], how: WeightG
         return Point()
     module = network.get_submodule(path)
     return Stored(form_of(module), how) if path in layers else module
+
+
+def _rounding(
+    node: fx.Node, after: Sequence[str], modules: Mapping[str, nn.Module]
+) -> fx.Node | None:
+    """The node that gives the quantizer its name which follows this node; None where none does.
+
+    Parts of a tensor are rounded again, which changes nothing: runtimes want to see it.
+    """
+    known = node.name in after or is_split(node, modules)
+    return source(node, after, modules) if known else None
 
 
 def _insert(graph: fx.Graph, node: fx.Node, path: str) -> None:

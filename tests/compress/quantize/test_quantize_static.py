@@ -1,0 +1,256 @@
+"""Static quantization: what is planned, what is calibrated, and that it can be rebuilt."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from nets import NAMES, differ, folded, make, quantized, samples
+from safetensors.torch import load, save
+from torch import nn
+
+from kdrun.compress.calibrate import Grid, KLDivergence, MinMax, Seen, scale_and_zero
+from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
+from kdrun.compress.quantize.layers import Stored
+from kdrun.compress.quantize.plan import quantizable
+from kdrun.compress.quantize.static import quantize, quantizers
+from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.core.errors import UserError
+from kdrun.core.taps import Tapped
+
+
+def rebuilt(name: str) -> nn.Module:
+    keys = dict(quantized(name).change)
+    assert keys.pop("name") == "quantize"
+    return quantize(folded(name), **keys)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_stay_near(name):
+    found = quantized(name).network(samples(8))
+    assert differ(found, folded(name)(samples(8))) < 0.12
+    assert not quantized(name).network.training
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_change_gives_a_network_that_takes_the_weights_from_a_file(name):
+    weights = load(save(quantized(name).network.state_dict()))
+    network = rebuilt(name)
+    shapes = {key: (value.shape, value.dtype) for key, value in network.state_dict().items()}
+    assert shapes == {key: (value.shape, value.dtype) for key, value in weights.items()}
+    network.load_state_dict(weights)
+    assert torch.equal(network(samples(4)), quantized(name).network(samples(4)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_weight_is_a_byte(name):
+    network = quantized(name).network
+    layers = [one for one in network.modules() if isinstance(one, Stored)]
+    whole = sum(layer.values.numel() for layer in layers)
+    assert {layer.values.dtype for layer in layers} == {torch.int8}
+    others = sum(one.numel() for one in network.parameters())
+    bytes_now = sum(value.nbytes for value in network.state_dict().values())
+    channels = sum(layer.values.shape[0] for layer in layers)
+    assert bytes_now <= whole + 4 * others + 8 * channels + 4 * (3 * len(layers) + 200) + 8 * 1000
+
+
+def test_the_network_that_was_given_stays():
+    network = make("shufflenet_v2").train()
+    state = {key: value.clone() for key, value in network.state_dict().items()}
+    before = {path: type(module) for path, module in network.named_modules()}
+    made = calibrate(
+        network, quantizable(network), [samples(4)], MinMax(), ACTIVATIONS, WEIGHTS
+    ).network
+    assert made.training
+    assert before == {path: type(module) for path, module in network.named_modules()}
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, state[key])
+
+
+def test_rounding_stands_where_runtimes_want_it():
+    plan = quantizable(folded("resnet8"))
+    assert plan.after[:4] == ("images", "relu", "layer1_0_relu1", "layer1_0_conv2")
+    assert "add" not in plan.after  # the ReLU after it is
+    assert plan.after[4] == "layer1_0_relu2"
+    assert plan.after[-1] == "pool"  # and not the logits
+    assert len(plan.layers) == 9 + 1
+    assert plan.notes == ()
+
+
+def test_what_stays_in_float_is_said():
+    (note,) = quantizable(folded("convnext")).notes
+    assert note.startswith("stay in float: ")
+    for word in ("layer_norm", "2 GELU", "2 mul", "2 add"):
+        assert word in note
+    (note,) = quantizable(folded("vit")).notes
+    assert "2 MultiheadAttention" in note
+    (note,) = quantizable(folded("wrn_16_1")).notes
+    assert "7 BatchNorm2d" in note
+    assert quantized("vit").notes[-1].startswith("36% of the weights stay in float, of which")
+    assert quantized("resnet8").notes == ()
+
+
+def test_a_network_without_layers_is_refused():
+    with pytest.raises(UserError, match="nothing of this network can be quantized"):
+        quantizable(nn.Sequential(nn.ReLU(), nn.LSTM(3, 3)))
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.shared = nn.Linear(5, 5), nn.Linear(5, 5)
+
+    def forward(self, x):
+        return self.shared(self.shared(self.first(x)) * x.shape[1])
+
+
+def test_a_layer_that_is_used_twice_stays_in_float():
+    plan = quantizable(Twice())
+    assert plan.layers == ("first",)
+    assert "2 Linear 'shared' (used at several places)" in plan.notes[0]
+    batches = [torch.randn(10, 5)]
+    made = calibrate(Twice(), plan, batches, MinMax(), ACTIVATIONS, WEIGHTS).network
+    made(batches[0])
+
+
+def test_another_network_is_refused():
+    keys = {key: value for key, value in quantized("resnet8").change.items() if key != "name"}
+    with pytest.raises(UserError) as error:
+        quantize(folded("vgg8"), **keys)
+    assert "has the layer 'conv1'" in error.value.lines[0]
+    with pytest.raises(UserError, match="has the operator 'image'"):
+        quantize(folded("resnet8"), **{**keys, "after": ["image"]})
+
+
+@pytest.mark.parametrize("name", ["resnet8", "mobilenet_v2_x0_5"])
+def test_taps_read_what_they_read_before(name):
+    plain, whole = folded(name), quantized(name).network
+    places = {place: place for stage in plain.roles.values() for place in stage}
+    assert whole.roles == plain.roles
+    asked = [Tapped(one, places) for one in (plain, whole)]
+    expected, found = (one(samples(4)) for one in asked)
+    for one in asked:
+        one.close()
+    assert found.taps.keys() == places.keys()
+    for place, value in found.taps.items():
+        assert differ(value, expected.taps[place]) < 0.1
+
+
+def test_what_is_rounded_lies_on_its_grid():
+    network = deepcopy(quantized("shufflenet_v2").network)
+    known = quantizers(network)
+    taps = Tapped(network, {name: f"quantizers.{name}" for name in known})(samples(2)).taps
+    for name, quantizer in known.items():
+        value = taps[name]
+        numbers = (value / quantizer.scale).double() + quantizer.zero
+        torch.testing.assert_close(numbers, numbers.round(), atol=1e-3, rtol=0)
+        assert numbers.min() > ACTIVATIONS.lowest - 0.1
+        assert numbers.max() < ACTIVATIONS.highest + 0.1
+
+
+def small() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(6, 6, 3, groups=3), nn.ReLU6()
+    )
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("bits", [8, 5, 2])
+def test_a_network_computes_as_whole_numbers_do(bits, symmetric, per_channel):
+    grid = Grid(bits, symmetric)
+    network, batches = small(), [samples(4)]
+    made = calibrate(
+        network, quantizable(network), batches, MinMax(), grid, WeightGrid(grid, per_channel)
+    ).network
+    known = quantizers(made)
+    x = batches[0].double()
+    (scale, zero) = (known["input_1"].scale.double(), known["input_1"].zero.double())
+    whole = ((x / scale).round() + zero).clamp(grid.lowest, grid.highest)
+    for path, clip, settings in (
+        ("0", "_1", {"stride": 2, "padding": 1}),
+        ("2", "_3", {"groups": 3}),
+    ):
+        layer = made.get_submodule(path)
+        weights = layer.values.double()
+        if layer.zero is not None:
+            weights = weights - layer.zero.double().reshape(-1, *[1] * 3 * per_channel)
+        sums = F.conv2d(whole - zero, weights, layer.whole_bias.double(), **settings)
+        assert torch.equal(sums, sums.round())
+        unit = (scale * layer.scale.double()).reshape(-1, 1, 1)
+        quantizer = known[clip]
+        scale, zero = quantizer.scale.double(), quantizer.zero.double()
+        real = (sums * unit).clamp(0, 6 if path == "2" else None)
+        whole = ((real / scale).round() + zero).clamp(grid.lowest, grid.highest)
+    found = (made(batches[0]).double() / scale + zero).round()
+    assert (found != whole).float().mean() < 1e-3  # of those at a tie
+    assert (found - whole).abs().max() <= 1
+
+
+@pytest.mark.parametrize("calibrator", [MinMax(), KLDivergence()])
+def test_ranges_are_those_of_the_calibrator(calibrator):
+    network, batches = small(), [samples(4, seed) for seed in (5, 6)]
+    made = calibrate(network, quantizable(network), batches, calibrator, ACTIVATIONS, WEIGHTS)
+    seen = Seen()
+    answers = [network[1](network[0](batch)) for batch in batches]
+    for answer in answers:
+        seen.extend(answer)
+    for answer in answers:
+        seen.count(answer)
+    scale, zero = scale_and_zero(*calibrator.range(seen, ACTIVATIONS), ACTIVATIONS)
+    found = quantizers(made.network)["_1"]
+    assert (found.scale.item(), found.zero.item()) == (pytest.approx(scale), zero)
+    assert zero == -128  # as it must be for runtimes to leave the ReLU out
+    assert made.network.get_submodule("2").input_scale == found.scale
+
+
+def test_samples_that_say_nothing_are_refused():
+    network = small()
+    plan = quantizable(network)
+
+    def try_with(*batches):
+        return calibrate(network, plan, batches, MinMax(), ACTIVATIONS, WEIGHTS)
+
+    for nothing in ((), (samples(0), samples(0))):
+        with pytest.raises(UserError, match=r"^the calibration set is empty"):
+            try_with(*nothing)
+    constant = samples(4)
+    constant[:, 1] = 0.25
+    with pytest.raises(UserError, match=r"^channel 1 of the calibration set is 0.25 everywhere"):
+        try_with(constant, constant)
+    try_with(constant, samples(4))
+    broken = samples(4)
+    broken[0, 0, 0, 0] = float("nan")
+    with pytest.raises(UserError, match="not a finite number"):
+        try_with(samples(4), broken)
+
+
+def test_an_activation_that_is_always_0_is_said():
+    network = small()
+    network[0].bias.data.fill_(-1000)
+    made = calibrate(network, quantizable(network), [samples(4)], MinMax(), ACTIVATIONS, WEIGHTS)
+    assert made.notes[-1].startswith("1 of 3 activations are the same number everywhere: _1")
+    assert torch.isfinite(made.network(samples(2))).all()
+
+
+def test_fewer_bits_are_worse():
+    network, errors = folded("resnet8"), []
+    for bits in (8, 6, 4, 2):
+        how = WeightGrid(Grid(bits, True), True)
+        plan, batches = quantizable(network), [samples(8)]
+        made = calibrate(network, plan, batches, MinMax(), Grid(bits, False), how).network
+        errors.append(differ(made(samples(8)), network(samples(8))))
+    assert errors == sorted(errors)
+    assert errors[0] < errors[2] / 5
+
+
+def test_a_layer_takes_tokens_and_edges_that_mirror():
+    torch.manual_seed(0)
+    tokens = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5))
+    mirrors = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), nn.ReLU())
+    for network, batch in ((tokens, torch.randn(4, 7, 6)), (mirrors, samples(4))):
+        plan = quantizable(network)
+        made = calibrate(network, plan, [batch], MinMax(), ACTIVATIONS, WEIGHTS).network
+        assert made(batch).shape == network(batch).shape
+        assert differ(made(batch), network(batch)) < 0.03
