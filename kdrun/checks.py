@@ -16,6 +16,7 @@ from kdrun.engine.optimizers import OPTIMIZERS
 from kdrun.engine.schedules import SCHEDULES
 from kdrun.export.table import format_faults
 from kdrun.loss.table import LOSSES
+from kdrun.measure.protocols import PROTOCOLS
 from kdrun.scheme.base import CONTROLS
 from kdrun.scheme.table import SCHEMES
 from kdrun.stage.take import artefact_folder
@@ -53,6 +54,7 @@ def parts(tree: Mapping[str, Any]) -> list[Fault]:
         *collect(lambda: dataset.check(_mapping(tree.get("dataset")))),
         *_controls(tree.get("controls")),
         *_steps(_mapping(tree.get("compress"))),
+        *_protocol(_mapping(tree.get("evaluate")).get("protocol")),
         *_formats(tree.get("export")),
     ]
 
@@ -177,6 +179,12 @@ def _steps(compress: Mapping[str, Any]) -> list[Fault]:
             found.append(Fault("compress.steps", f"{key!r} is no step: compress.{key} has no node"))
         found += _registered(f"compress.{key}", compress.get(key), "compression step", STEPS)
     return found
+
+
+def _protocol(node: Any) -> list[Fault]:
+    if node is None:
+        return []
+    return _registered("evaluate.protocol", node, "protocol", PROTOCOLS)
 
 
 def _recipe_parts(where: str, recipe: Any) -> list[Fault]:

@@ -96,22 +96,23 @@ def offer_by_name(role: str, name: str) -> bool:
 def filled(tree: Mapping[str, Any]) -> dict[str, Any]:
     """A config whose inner nodes have their own files' values where none are given.
 
-    They are the terms of a combined loss, the networks that a scheme adds, and the calibrator.
+    They are the terms of a combined loss, the networks that a scheme adds, the calibrator, and
+    the protocol of evaluation.
     """
     return {
         **tree,
         **_filled("loss", tree.get("loss"), {"terms": "loss"}),
         **_filled("scheme", tree.get("scheme"), dict.fromkeys(NETWORKS, "model")),
-        **_calibrated(tree.get("compress")),
+        **_completed("compress", tree.get("compress"), "calibrator"),
+        **_completed("evaluate", tree.get("evaluate"), "protocol"),
     }
 
 
-def _calibrated(node: Any) -> dict[str, Any]:
-    """The node of compression, its calibrator with all of its keys."""
-    if not isinstance(node, dict) or "calibrator" not in node:
+def _completed(key: str, node: Any, part: str) -> dict[str, Any]:
+    """A node with all keys of one of its parts, which may be a name alone, under its key."""
+    if not isinstance(node, dict) or node.get(part) is None:
         return {}
-    whole = _with_defaults("calibrator", "", node["calibrator"])
-    return {"compress": {**node, "calibrator": whole}}
+    return {key: {**node, part: _with_defaults(part, "", node[part])}}
 
 
 def _filled(key: str, node: Any, groups: Mapping[str, str]) -> dict[str, Any]:

@@ -208,13 +208,13 @@ def _stages(
         folder.gather_metrics(folder.stage(done.place.folder) for done in plan.stages)
     shown = [stage for stage in plan.stages if stage.place.row]
     rows = {stage.place.row: bench.artefacts[stage.place.name] for stage in shown}
-    baselines = {stage.place.row: stage.place.baseline for stage in shown if stage.place.baseline}
+    steps = [stage for stage in shown if stage.place.baseline]
     started = time.monotonic()
-    summary = evaluate(bench, rows, folder, inexact, plan.domains, baselines)
+    summary = evaluate(bench, rows, folder, inexact, plan.domains, steps)
     record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
     screen.show(results_table(summary))
     if plan.config.export:
-        exported = [STUDENT, *list(baselines)[-1:]]
+        exported = [STUDENT, *(step.place.row for step in steps[-1:])]
         _export(bench, {row: rows[row] for row in exported if row in rows}, folder)
     screen.say(f"written to {folder.path}")
     return summary

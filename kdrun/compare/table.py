@@ -164,6 +164,12 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
         )
     notes += [*_weak_teacher(rows), *_other_budget(rows)]
     notes += [
+        f"{name}, {one['group']} of validation ({one['chosen']} samples choose, {one['measured']}"
+        f" are measured): {100 * one['mean']:+.2f} ± {100 * one['deviation']:.2f} points."
+        for name, row in rows.items()
+        for one in row.get("spread", ())
+    ]
+    notes += [
         f"{name} made nothing smaller or faster."
         for name, row in rows.items()
         if row.get("versus", {}).get("in_vain")

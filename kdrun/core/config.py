@@ -198,6 +198,7 @@ class Latency(Section):
 class Evaluate(Section):
     batch_size: PositiveInt
     latency: Latency
+    protocol: Node | None
 
 
 class Target(Section):

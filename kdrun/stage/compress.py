@@ -90,12 +90,8 @@ class Compress:
 
     def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
         (source,) = self.place.reads
-        before, material = bench.artefacts[source], make_material(bench)
-        found, step = None, self.step
-        if self.search is not None:
-            found = find_strongest(self.search, before, material, bench)
-            step = self.search.step(found)
-        made = _apply(step, before, material, bench)
+        before = bench.artefacts[source]
+        made, found = self.make(before, bench)
         bench.session.interrupt.check(self.place.name)
         notes = list(made.notes)
         if self.search is not None:
@@ -116,6 +112,14 @@ class Compress:
         for note in notes:
             bench.screen.say(f"{self.place.name}: {note}")
 
+    def make(self, before: Artefact, bench: Bench) -> tuple[Changed, float | None]:
+        """Do the step to a network; what became of it, and the value that was searched for."""
+        material = make_material(bench)
+        if self.search is None:
+            return _apply(self.step, before, material, bench), None
+        found = find_strongest(self.search, before, material, bench)
+        return _apply(self.search.step(found), before, material, bench), found
+
 
 def find_strongest(search: Search, before: Artefact, material: Material, bench: Bench) -> float:
     """The strongest value whose network loses no more than is allowed, by bisection.
@@ -123,7 +127,7 @@ def find_strongest(search: Search, before: Artefact, material: Material, bench: 
     Of values of which each loses as much as those before it, or more; where that is not so, of
     those that were tried. The mildest where every one loses more.
     """
-    allowed = before.record["validation"]["accuracy"] - search.drop
+    allowed = _score(before.network(), bench).accuracy - search.drop
 
     def fits(value: float) -> bool:
         bench.session.interrupt.check(before.record["stage"])
@@ -155,7 +159,7 @@ def _apply(step: Changing, before: Artefact, material: Material, bench: Bench) -
 
 def _score(network: nn.Module, bench: Bench) -> Scores:
     hardware, size = bench.session.hardware, bench.config.evaluate.batch_size
-    return score(network, bench.data.validation, hardware, size)
+    return score(network.to(hardware.device), bench.data.validation, hardware, size)
 
 
 def make_material(bench: Bench) -> Material:

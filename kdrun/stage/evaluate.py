@@ -19,7 +19,9 @@ from kdrun.measure.cost import macs, nonzero_parameters, parameters
 from kdrun.measure.metrics import Meter, agreement, gain_interval, half_width
 from kdrun.model.merged import Merged
 from kdrun.stage.artefact import Artefact
-from kdrun.stage.base import Bench
+from kdrun.stage.base import Bench, Stage
+from kdrun.stage.compress import Compress
+from kdrun.stage.spread import spread
 from kdrun.stage.timing import add_latencies
 from kdrun.stage.versus import add_comparisons
 
@@ -30,7 +32,7 @@ def evaluate(
     folder: RunFolder,
     inexact: Sequence[str],
     domains: Mapping[str, Split],
-    baselines: Mapping[str, str],
+    steps: Sequence[Stage] = (),
 ) -> dict[str, Any]:
     """Measure every model, write `summary.json` and `predictions.npz`, return the summary.
 
@@ -42,7 +44,7 @@ def evaluate(
         folder: the run folder.
         inexact: why another run of this config may not give the same bits, if there is a reason.
         domains: test splits of images of other kinds, by name.
-        baselines: row of a compressed model -> that of the model it was made of.
+        steps: the stages of compression.
 
     Raises:
         Interrupted: a signal came.
@@ -57,10 +59,12 @@ def evaluate(
     }
     table = [_row(bench, row, rows[row], networks[row], meters, hardware) for row in rows]
     _add_best(bench, table, rows, hardware)
+    baselines = {step.place.row: step.place.baseline for step in steps if step.place.baseline}
     quantized = [row for row, artefact in rows.items() if is_quantized(artefact.changes)]
     add_latencies(bench, table, networks, quantized, baselines)
     _add_gain(table, meters)
     add_comparisons(table, meters, baselines)
+    _add_spread(bench, table, steps)
     arrays = _arrays(bench.data.test, meters)
     for name, split in domains.items():
         others = {row: _meter(bench, network, hardware, split) for row, network in networks.items()}
@@ -169,6 +173,17 @@ def _add_best(
             "accuracy": meter.compute().accuracy,
             "f1": meter.compute().f1,
         }
+
+
+def _add_spread(bench: Bench, table: list[dict[str, Any]], steps: Sequence[Stage]) -> None:
+    """What each step without training costs when other samples choose, where that is asked."""
+    if bench.config.evaluate.protocol is None:
+        return
+    rows = {entry["model"]: entry for entry in table}
+    for step in steps:
+        if isinstance(step, Compress) and step.place.row:
+            before = bench.artefacts[step.place.reads[0]]
+            rows[step.place.row]["spread"] = spread(step, before, bench)
 
 
 def _add_gain(table: Iterable[dict[str, Any]], meters: Mapping[str, Meter]) -> None:

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import pytest
 
+from kdrun.compress.step import Changed
 from kdrun.core.errors import UserError
 from kdrun.stage import compress
 from kdrun.stage.compress import Search, find_strongest
@@ -12,7 +13,10 @@ from kdrun.stage.compress import Search, find_strongest
 class Before:
     """An artefact as far as a search looks at it."""
 
-    record: ClassVar = {"stage": "distill", "validation": {"accuracy": 0.9}}
+    record: ClassVar = {"stage": "distill"}
+
+    def network(self) -> float:
+        return 0.0
 
 
 class Silent:
@@ -30,11 +34,11 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The values that were tried; each costs a tenth of itself in accuracy, above 0.9 too much."""
     values: list[float] = []
 
-    def apply(value: float, *rest: object) -> tuple[float, None, list[str]]:
+    def apply(value: float, *rest: object) -> Changed:
         values.append(value)
         if value > 0.9:
             raise UserError("a layer would keep nothing.")
-        return value, None, []
+        return Changed(value)
 
     class Scores:
         def __init__(self, value: float) -> None:

@@ -17,7 +17,12 @@ def meter(predicted: list[int]) -> Meter:
 
 def row(name: str, **changed) -> dict:
     known = {"parameters": 100, "nonzero": 100, "macs": 1000, "bytes": 400, "epochs": None}
-    return {"model": name, **known, "latency": {"median_ms": 2.0}, **changed}
+    return {
+        "model": name,
+        **known,
+        "latency": {"median_ms": 2.0, "runtime": "eager PyTorch"},
+        **changed,
+    }
 
 
 METERS = {"a": meter([0, 1, 2, 0, 1, 2, 0, 1, 2, 0]), "b": meter([0, 1, 2, 0, 1, 2, 0, 1, 0, 1])}
@@ -41,7 +46,13 @@ def test_answers_are_compared_on_the_same_samples():
 
 
 def test_costs_are_ratios_of_before_to_after():
-    found = compared(parameters=50, nonzero=25, macs=500, bytes=100, latency={"median_ms": 0.5})
+    found = compared(
+        parameters=50,
+        nonzero=25,
+        macs=500,
+        bytes=100,
+        latency={"median_ms": 0.5, "runtime": "eager PyTorch"},
+    )
     assert [found[key] for key in ("parameters", "nonzero", "macs", "bytes", "latency")] == [
         2, 4, 2, 4, 4,
     ]  # fmt: skip
@@ -52,11 +63,25 @@ def test_costs_are_ratios_of_before_to_after():
     ("changed", "in_vain"),
     [
         ({}, True),
-        ({"bytes": 500, "latency": {"median_ms": 1.95}}, True),
+        ({"bytes": 500, "latency": {"median_ms": 1.95, "runtime": "eager PyTorch"}}, True),
         ({"bytes": 370}, False),
-        ({"latency": {"median_ms": 1.8}}, False),
+        ({"latency": {"median_ms": 1.8, "runtime": "eager PyTorch"}}, False),
         ({"epochs": 3}, False),  # a step that learns is not there to make anything smaller
     ],
 )
 def test_a_step_that_wins_nothing_is_in_vain(changed, in_vain):
     assert compared(**changed)["in_vain"] is in_vain
+
+
+def test_times_of_two_runtimes_are_no_ratio():
+    other = {"median_ms": 0.2, "runtime": "onnxruntime"}
+    assert compared(latency=other)["latency"] is None
+    assert compared(latency=None)["latency"] is None
+
+
+def test_a_time_is_held_against_that_of_the_same_runtime():
+    fast, slow = ({"median_ms": time, "runtime": "onnxruntime"} for time in (0.2, 0.5))
+    table = [row("a", latency_in={"onnxruntime": slow}), row("b", latency=fast)]
+    add_comparisons(table, METERS, {"b": "a"})
+    assert table[1]["versus"]["latency"] == pytest.approx(2.5)
+    assert table[1]["versus"]["latency_before"] == slow
