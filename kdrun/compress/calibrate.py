@@ -206,27 +206,44 @@ class KLDivergence:
     def range(self, seen: Seen, grid: Grid) -> tuple[float, float]:
         sizes, levels = seen.sizes, 2 ** (grid.bits - 1)
         sizes[0] = sizes[1]
-        above = sizes.sum() - np.cumsum(sizes)
-        divergences = [
-            _divergence(sizes[:kept], above[kept - 1], levels) for kept in range(levels, BINS + 1)
-        ]
-        return _within(seen, (levels + int(np.argmin(divergences))) / BINS * seen.limit)
+        best = int(np.argmin(_divergences(sizes, levels)))
+        return _within(seen, (levels + best) / BINS * seen.limit)
 
 
-def _divergence(counts: np.ndarray, outliers: float, levels: int) -> float:
-    """KL(P || Q) of counts with outliers, and of these counts at so many levels."""
-    reference = counts.copy()
-    reference[-1] += outliers
-    level = np.arange(len(counts)) * levels // len(counts)
-    full = counts > 0
-    sums = np.bincount(level, weights=counts, minlength=levels)
-    bins = np.bincount(level, weights=full, minlength=levels)
-    spread = np.where(full, sums[level] / np.maximum(bins[level], 1), 0.0)
-    held = reference > 0
-    if not spread.sum() or (spread[held] == 0).any():
-        return np.inf
-    p, q = reference[held] / reference.sum(), spread[held] / spread.sum()
-    return float((p * np.log(p / q)).sum())
+def _divergences(sizes: np.ndarray, levels: int) -> np.ndarray:
+    """KL(P || Q) for each number i of bins from so many levels to all, infinite where Q has none.
+
+    All at once: P and Q are the same in each level of Q but for logarithms, so that sums over bins
+    are differences of running sums at the levels' edges.
+    """
+    kept = np.arange(levels, len(sizes) + 1)
+    edges = -(-kept[:, None] * np.arange(levels + 1) // levels)  # at k is level k L // i
+    inside = _running(sizes)
+    sums = np.diff(inside[edges], axis=1)
+    bins = np.diff(_running(sizes > 0)[edges], axis=1)
+    total, held = inside[-1], inside[kept]
+    outliers, last = total - held, sizes[kept - 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_q = np.log(sums / bins / held[:, None])
+        cross = np.where(sums > 0, sums * log_q, 0).sum(1) + _times(outliers, log_q[:, -1])
+        own = _running(_log_times(sizes))[kept - 1] + _log_times(last + outliers)
+        found = (own - cross) / total - np.log(total)
+    return np.where((held == 0) | ((last == 0) & (outliers > 0)), np.inf, found)
+
+
+def _running(values: np.ndarray) -> np.ndarray:
+    """Sums of the first 0, 1, 2, ... values."""
+    return np.concatenate([[0], np.cumsum(values)])
+
+
+def _log_times(values: np.ndarray) -> np.ndarray:
+    """v log v, 0 where v is."""
+    return _times(values, np.log(np.where(values > 0, values, 1)))
+
+
+def _times(values: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Products, 0 where the values are, whatever the factors."""
+    return np.where(values > 0, values * factors, 0)
 
 
 def quantized(values: np.ndarray, low: float, high: float, grid: Grid) -> np.ndarray:

@@ -15,6 +15,7 @@ from kdrun.compress.calibrate import (
     MovingMax,
     Percentile,
     Seen,
+    _divergences,
     quantized,
     scale_and_zero,
 )
@@ -201,3 +202,15 @@ def test_what_is_not_finite_is_refused():
 def test_the_settings_are_those_of_the_formulas():
     assert MovingMax().momentum == 0.9
     assert Percentile().percentile == 99.9
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("kind", ["normal", "heavy"])
+def test_divergences_are_those_of_the_formula(kind, bits):
+    sizes, levels = seen(drawn(kind)).sizes, 2 ** (bits - 1)
+    sizes[7:11] = 0
+    found = _divergences(sizes, levels)
+    assert len(found) == BINS + 1 - levels
+    for kept in (levels, levels + 1, 300, 1001, 1777, BINS - 1, BINS):
+        expected = plain_kl(sizes.tolist(), kept, levels)
+        assert found[kept - levels] == pytest.approx(expected, rel=1e-9, abs=1e-12)

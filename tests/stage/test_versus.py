@@ -15,14 +15,13 @@ def meter(predicted: list[int]) -> Meter:
     return found
 
 
+def eager(milliseconds: float) -> dict:
+    return {"median_ms": milliseconds, "runtime": "eager PyTorch"}
+
+
 def row(name: str, **changed) -> dict:
     known = {"parameters": 100, "nonzero": 100, "macs": 1000, "bytes": 400, "epochs": None}
-    return {
-        "model": name,
-        **known,
-        "latency": {"median_ms": 2.0, "runtime": "eager PyTorch"},
-        **changed,
-    }
+    return {"model": name, **known, "latency": eager(2.0), **changed}
 
 
 METERS = {"a": meter([0, 1, 2, 0, 1, 2, 0, 1, 2, 0]), "b": meter([0, 1, 2, 0, 1, 2, 0, 1, 0, 1])}
@@ -51,7 +50,7 @@ def test_costs_are_ratios_of_before_to_after():
         nonzero=25,
         macs=500,
         bytes=100,
-        latency={"median_ms": 0.5, "runtime": "eager PyTorch"},
+        latency=eager(0.5),
     )
     assert [found[key] for key in ("parameters", "nonzero", "macs", "bytes", "latency")] == [
         2, 4, 2, 4, 4,
@@ -63,9 +62,9 @@ def test_costs_are_ratios_of_before_to_after():
     ("changed", "in_vain"),
     [
         ({}, True),
-        ({"bytes": 500, "latency": {"median_ms": 1.95, "runtime": "eager PyTorch"}}, True),
+        ({"bytes": 500, "latency": eager(1.95)}, True),
         ({"bytes": 370}, False),
-        ({"latency": {"median_ms": 1.8, "runtime": "eager PyTorch"}}, False),
+        ({"latency": eager(1.8)}, False),
         ({"epochs": 3}, False),  # a step that learns is not there to make anything smaller
     ],
 )
