@@ -78,7 +78,7 @@ def fit(
         frozen = tuple(config.student.freeze)
         faults += _freezing(config, built["student"])
         faults += _training("student", built["student"], info, fewest.get("student"), frozen)
-        if config.export and "export" in sound and not faults:
+        if "export" in sound and config.export and not faults:
             faults += collect(lambda: try_formats(built["student"], info, config.export), "export")
     complete = "student" in built and built.keys() == networks.keys()
     if datasets is not None and complete and sound >= {*_ROLES} and not faults:

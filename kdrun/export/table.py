@@ -5,17 +5,18 @@ from importlib.util import find_spec
 
 from kdrun.core.errors import Fault, nearest
 
-# A format, which is also its files' ending -> what makes its bytes of a traced network,
+# Format, which is also the ending of its files -> the function from a traced network to bytes.
 WRITERS = {
     "onnx": "kdrun.export.onnx_file:encode",
     "pt2": "kdrun.export.pt2_file:encode",
 }
-# and what loads them in the runtime that they are for.
+# Format -> the function that loads such a file in the runtime that it is for.
 LOADERS = {
     "onnx": "kdrun.export.onnx_file:load",
     "pt2": "kdrun.export.pt2_file:load",
 }
-NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "pt2": ()}  # packages of the extra
+# Format -> the packages that it needs, which the extra `export` has.
+NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "pt2": ()}
 
 
 def format_faults(where: str, formats: Iterable[str]) -> list[Fault]:
