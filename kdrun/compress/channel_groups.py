@@ -102,7 +102,11 @@ def find_groups(network: nn.Module, sample: Tensor, skip: Sequence[str] = ()) ->
     inner = [
         _group(graph, raw, order) for raw in _raw_groups(graph, whole) if not _leads_out(graph, raw)
     ]
-    free = [group for group in inner if not any(one.path in whole for one in _makers(group))]
+    free = [
+        group
+        for group in inner
+        if not any(one.makes and one.path in whole for one in group.touched)
+    ]
     if not free:
         raise UserError(
             "no layer's channels can be pruned.",
@@ -206,9 +210,13 @@ def _group(graph: Any, raw: Any, order: dict[str, int]) -> Group:
     if any(None in item.root_idxs for item in prunable):
         raise not_followed([graph._module2name[raw[0].dep.target.module]], through[:1])
     touched = tuple(_touched(graph, item) for item in prunable)
-    makers = [one.path for one in touched if one.makes and one.dim is None]
+    layers = [
+        one.path
+        for one, item in zip(touched, prunable, strict=True)
+        if one.makes and isinstance(item.dep.target.module, CONVOLUTION | nn.Linear)
+    ]
     parts = lcm(*(_parts(item.dep.target.module) for item in prunable))
-    return Group(min(makers, key=order.__getitem__), len(raw[0].idxs), parts, touched, through)
+    return Group(min(layers, key=order.__getitem__), len(raw[0].idxs), parts, touched, through)
 
 
 def _touched(graph: Any, item: Any) -> Touched:
@@ -222,10 +230,6 @@ def _touched(graph: Any, item: Any) -> Touched:
         torch.tensor(item.idxs),
         torch.tensor(item.root_idxs),
     )
-
-
-def _makers(group: Group) -> list[Touched]:
-    return [one for one in group.touched if one.makes]
 
 
 def _parts(module: Any) -> int:
