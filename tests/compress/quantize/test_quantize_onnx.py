@@ -1,0 +1,140 @@
+"""Quantized networks in ONNX Runtime: the same answers, and in int8."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from nets import quantized, samples
+from torch import Tensor, nn
+
+from kdrun.compress.calibrate import Grid, MinMax
+from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
+from kdrun.compress.quantize.dynamic import store_dynamic
+from kdrun.compress.quantize.onnx import to_onnx
+from kdrun.compress.quantize.plan import quantizable
+from kdrun.compress.quantize.weight_only import store_weights
+from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.core.errors import UserError
+
+onnx = pytest.importorskip("onnx")
+runtime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+
+class Block(nn.Module):
+    """A network with what most have: a shortcut, groups, a concatenation, a split, a mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.second = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.third = nn.Conv2d(4, 8, 1, bias=False)
+        self.pool = nn.MaxPool2d(2)
+        self.tokens = nn.Linear(12, 6)
+        self.fc = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x).relu()
+        x = self.pool((self.second(x) + x).relu())
+        left, right = x.chunk(2, dim=1)
+        x = torch.cat((self.third(left), right), dim=1)
+        x = self.tokens(x.flatten(2).transpose(1, 2)).relu()
+        return self.fc(x.mean(1))
+
+
+def run(network: nn.Module, x: Tensor, folder: Path) -> tuple[np.ndarray, Counter[str], Any]:
+    """What ONNX Runtime answers, the kinds of operators that it ran, and the exported model."""
+    model, path = to_onnx(network, samples(2)[:, :, :16, :16]), folder / "optimized.onnx"
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    options.optimized_model_filepath = str(path)
+    session = runtime.InferenceSession(model.SerializeToString(), options)
+    (answer,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    return answer, Counter(node.op_type for node in onnx.load(path).graph.node), model
+
+
+def images(count: int) -> Tensor:
+    return samples(count)[:, :, :16, :16].contiguous()
+
+
+def levels(found: np.ndarray, expected: Tensor) -> np.ndarray:
+    """Differences, in the levels of a tensor of 8 bits with the range of these answers."""
+    level = (expected.max() - expected.min()).item() / 255
+    return np.abs(found - expected.detach().numpy()) / level
+
+
+def static(activations: Grid, weights: WeightGrid) -> nn.Module:
+    network = Block().eval()
+    batches = [images(8)]
+    return calibrate(network, quantizable(network), batches, MinMax(), activations, weights).network
+
+
+def test_it_runs_in_int8_and_answers_the_same(tmp_path):
+    network = static(ACTIVATIONS, WEIGHTS)
+    found, ran, model = run(network, images(5), tmp_path)
+    assert levels(found, network(images(5))).max() < 1.5
+    assert (levels(found, network(images(5))) <= 1).mean() > 0.95
+    assert ran["QLinearConv"] == 3
+    assert ran["QGemm"] == 2
+    assert ran["QLinearAdd"] == ran["QLinearConcat"] == 1
+    assert not ran.keys() & {"Conv", "Gemm", "MatMul", "Add", "Concat", "MaxPool", "Relu"}
+    assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
+    kinds = {one.name: one.data_type for one in model.graph.initializer}
+    assert kinds["first.values"] == onnx.TensorProto.INT8
+    assert kinds["first.whole_bias"] == onnx.TensorProto.INT32
+
+
+@pytest.mark.parametrize(
+    ("bits", "symmetric", "per_channel"), [(4, False, True), (8, True, False)], ids=str
+)
+def test_other_grids_answer_the_same(tmp_path, bits, symmetric, per_channel):
+    network = static(
+        Grid(bits, symmetric), WeightGrid(Grid(bits, symmetric=bits == 8), per_channel)
+    )
+    found, _, _ = run(network, images(5), tmp_path)
+    assert (levels(found, network(images(5))) <= 1).mean() > 0.9
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_weights_alone_stay_small(tmp_path, bits):
+    network = store_weights(Block().eval(), bits, 3, "*").network
+    found, _, model = run(network, images(5), tmp_path)
+    np.testing.assert_allclose(found, network(images(5)).detach(), rtol=1e-4, atol=1e-5)
+    sizes = {one.name: len(one.raw_data) for one in model.graph.initializer}
+    assert sizes["tokens.values"] == 6 * 12 * bits // 8
+
+
+def test_dynamic_layers_run_in_int8(tmp_path):
+    network = store_dynamic(Block().eval(), "*").network
+    found, ran, _ = run(network, images(5), tmp_path)
+    assert levels(found, network(images(5))).max() < 2
+    assert ran["DynamicQuantizeMatMul"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet8", "mobilenet_v2_x0_5", "shufflenet_v2"])
+def test_networks_run_in_int8(tmp_path, name):
+    network = quantized(name).network
+    model = to_onnx(network, samples(2))
+    options = runtime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    session = runtime.InferenceSession(model.SerializeToString(), options)
+    (found,) = session.run(None, {session.get_inputs()[0].name: samples(8).numpy()})
+    assert (levels(found, network(samples(8))) <= 1).mean() > 0.95
+    ran = Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
+    assert ran["QLinearConv"]
+    assert not ran.keys() & {"Conv", "Gemm", "Add", "Concat", "DequantizeLinear"}
+
+
+@pytest.mark.parametrize("missing", ["onnx", "onnxscript"])
+def test_a_missing_extra_is_named(monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(UserError) as error:
+        to_onnx(Block(), images(2))
+    assert error.value.lines[0] == f"export to ONNX needs {missing}, which is not installed."
+    assert "pip install 'kdrun[export]'" in error.value.lines[1]

@@ -1,0 +1,155 @@
+"""Quantized networks that learn: the same answers before, whole numbers again afterwards."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from nets import NAMES, folded, make, quantized, samples
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from kdrun.compress.calibrate import Grid, MinMax
+from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
+from kdrun.compress.quantize.layers import Stored, Trainable
+from kdrun.compress.quantize.plan import quantizable
+from kdrun.compress.quantize.static import quantizers
+from kdrun.compress.quantize.trainable import settled, trainable
+from kdrun.compress.quantize.weights import WeightGrid
+
+
+def same(found: nn.Module, expected: nn.Module) -> None:
+    found, expected = found.state_dict(), expected.state_dict()
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        assert torch.equal(found[key], value), key
+
+
+def learn(network: nn.Module, steps: int, rate: float = 0.05) -> list[float]:
+    network.train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9)
+    labels, losses = torch.arange(16) % 10, []
+    for _ in range(steps):
+        loss = F.cross_entropy(network(samples(16, 7)), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_are_those_of_the_int8_network(name):
+    whole = quantized(name).network
+    learner = trainable(whole)
+    assert not any(isinstance(module, Stored) for module in learner.modules())
+    torch.testing.assert_close(learner(samples(4)), whole(samples(4)), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_training_the_way_back_keeps_every_number(name):
+    whole = quantized(name).network
+    back = settled(trainable(whole))
+    same(back, whole)
+    assert torch.equal(back(samples(4)), whole(samples(4)))
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("bits", [8, 4])
+def test_so_it_does_on_every_grid(bits, symmetric, per_channel):
+    network, how = folded("resnet8"), WeightGrid(Grid(bits, symmetric), per_channel)
+    plan, batches = quantizable(network), [samples(4)]
+    whole = calibrate(network, plan, batches, MinMax(), Grid(bits, symmetric), how).network
+    learner = trainable(whole)
+    assert torch.equal(learner(samples(4)), whole(samples(4)))
+    same(settled(learner), whole)
+
+
+def test_weights_learn_under_the_names_that_they_had():
+    learner = trainable(quantized("resnet8").network)
+    plain = folded("resnet8")
+    assert dict(learner.named_parameters()).keys() == dict(plain.named_parameters()).keys()
+    left = learner.load_state_dict(plain.state_dict(), strict=False)
+    assert not left.unexpected_keys
+    whole = quantized("resnet8").network
+    torch.testing.assert_close(learner(samples(4)), whole(samples(4)), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["resnet8", "lenet5", "vit", "mobilenet_v2_x0_5"])
+def test_it_learns_and_settles_to_what_it_answers(name):
+    learner = trainable(quantized(name).network)
+    ranges = {key: one.scale.clone() for key, one in quantizers(learner).items()}
+    before = {key: value.clone() for key, value in learner.named_parameters()}
+    losses = learn(learner, 6, rate=0.01)
+    assert losses[-1] < losses[0]
+    moved = [not torch.equal(value, before[key]) for key, value in learner.named_parameters()]
+    assert sum(moved) > 0.9 * len(moved)
+    assert all(torch.equal(one.scale, ranges[key]) for key, one in quantizers(learner).items())
+    back = settled(learner.eval())
+    torch.testing.assert_close(back(samples(4)), learner(samples(4)), rtol=1e-3, atol=1e-3)
+
+
+def test_a_layer_rounds_weights_that_moved():
+    learner = trainable(quantized("resnet8").network)
+    layer = learner.conv1
+    assert isinstance(layer, Trainable)
+    with torch.no_grad():
+        layer.weight.mul_(1.5).add_(0.001 * torch.randn_like(layer.weight))
+    stored = settled(learner).conv1
+    found, expected = layer(samples(2)), stored(samples(2))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    weight = layer.weight.double().flatten(1)
+    assert (stored.scale / (weight.abs().amax(1) / 127) - 1).abs().max() < 2**-14
+    assert stored.values.flatten(1).abs().amax(1).eq(127).all()
+
+
+def test_it_learns_the_same_twice_in_any_memory_format():
+    runs = []
+    for _ in range(2):
+        learner = trainable(quantized("resnet8").network).to(memory_format=torch.channels_last)
+        losses = learn(learner, 3)
+        runs.append((losses, learner))
+    assert runs[0][0] == runs[1][0]
+    same(runs[0][1], runs[1][1])
+    plain = trainable(quantized("resnet8").network)
+    assert learn(plain, 3) == pytest.approx(runs[0][0], rel=1e-2)
+
+
+def test_a_saved_state_goes_on_exactly():
+    learner = trainable(quantized("resnet8").network)
+    learn(learner, 2)
+    other = trainable(quantized("resnet8").network)
+    other.load_state_dict(learner.state_dict())
+    assert learn(other, 2) == learn(learner, 2)
+    same(other, learner)
+
+
+def test_an_average_of_weights_keeps_the_grids():
+    learner = trainable(quantized("resnet8").network)
+    average = AveragedModel(learner, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    for _ in range(3):
+        learn(learner, 1)
+        average.update_parameters(learner)
+    for name, one in quantizers(average.module).items():
+        expected = quantizers(learner)[name]
+        assert torch.equal(one.zero, expected.zero)
+        assert torch.equal(one.scale, expected.scale)
+    settled(average.module)
+
+
+def test_half_precision_trains():
+    learner = trainable(quantized("resnet8").network)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        learner(samples(4)).float().square().mean().backward()
+    assert all(torch.isfinite(value.grad).all() for value in learner.parameters())
+
+
+def test_a_channel_without_weights_learns_nothing_odd():
+    network = deepcopy(make("lenet5"))
+    network.conv1.weight.data[0] = 0
+    plan, batches = quantizable(network), [samples(4)]
+    learner = trainable(calibrate(network, plan, batches, MinMax(), ACTIVATIONS, WEIGHTS).network)
+    assert all(torch.isfinite(torch.tensor(learn(learner, 2))))
+    expected = network.conv1.bias[0]
+    assert settled(learner).conv1.bias[0].item() == pytest.approx(expected.item(), abs=0.1)

@@ -1,0 +1,170 @@
+"""Weights alone as whole numbers, at 8 bits and at 4."""
+
+import pytest
+import torch
+from nets import NAMES, differ, make, samples
+from safetensors.torch import load, save
+from torch import nn
+
+from kdrun.compress.quantize.dynamic import Dynamic, quantize_dynamic, store_dynamic
+from kdrun.compress.quantize.record import Quantized
+from kdrun.compress.quantize.weight_only import (
+    WeightOnly,
+    _pack,
+    _unpack,
+    quantize_weights,
+    store_weights,
+)
+from kdrun.core.errors import UserError
+
+WAYS = {
+    "8 bits": lambda network: store_weights(network, 8, None, "*"),
+    "8 bits in groups": lambda network: store_weights(network, 8, 32, "*"),
+    "4 bits": lambda network: store_weights(network, 4, None, "*"),
+    "4 bits in groups": lambda network: store_weights(network, 4, 16, "*"),
+    "dynamic": lambda network: store_dynamic(network, "*"),
+}
+CHANGES = {"quantize_weights": quantize_weights, "quantize_dynamic": quantize_dynamic}
+
+
+def rebuilt(network: nn.Module, made: Quantized) -> nn.Module:
+    keys = dict(made.change)
+    return CHANGES[keys.pop("name")](network, **keys)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_stay_near_and_come_back_from_a_file(name, way):
+    network = make(name)
+    made = WAYS[way](network)
+    found = made.network(samples(4))
+    assert differ(found, network(samples(4))) < (0.6 if way.startswith("4") else 0.05)
+    new = rebuilt(network, made)
+    new.load_state_dict(load(save(made.network.state_dict())))
+    assert torch.equal(new(samples(4)), found)
+    assert not any(isinstance(one, WeightOnly | Dynamic) for one in network.modules())
+
+
+def weight_of(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+
+
+LAYERS = {
+    "linear": nn.Linear(37, 5),
+    "convolution": nn.Conv2d(6, 8, 3, bias=False),
+    "depthwise": nn.Conv2d(6, 6, 3, groups=6, padding=1),
+    "grouped": nn.Conv2d(6, 9, (3, 2), groups=3, stride=2),
+    "signal": nn.Conv1d(6, 4, 5, dilation=2),
+    "volume": nn.Conv3d(2, 4, 2),
+    "mirrored": nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"),
+}
+INPUTS = {
+    "linear": (3, 4, 37),
+    "signal": (2, 6, 20),
+    "volume": (2, 2, 4, 4, 4),
+    "mirrored": (2, 3, 7, 7),
+}
+
+
+@pytest.mark.parametrize("group", [None, 4, 7, 1000])
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_no_weight_moves_by_more_than_half_a_step_of_its_group(kind, bits, group):
+    network = nn.Sequential(LAYERS[kind])
+    layer = network[0]
+    with torch.no_grad():
+        layer.weight.copy_(weight_of(*layer.weight.shape))
+        layer.weight[0] = 0
+    (stored,) = store_weights(network, bits, group, "*").network
+    rows, moved = (
+        tensor.detach().flatten(1) for tensor in (layer.weight, stored.weight - layer.weight)
+    )
+    for start in range(0, rows.shape[1], group or rows.shape[1]):
+        part = slice(start, start + (group or rows.shape[1]))
+        step = rows[:, part].abs().amax(1) / (2 ** (bits - 1) - 1)
+        assert (moved[:, part].abs().amax(1) <= step * 0.5002 + 1e-9).all()
+    assert stored.weight[0].eq(0).all()
+    x = weight_of(*INPUTS.get(kind, (2, 6, 7, 7)))
+    torch.testing.assert_close(
+        stored(x), type(layer).forward(_with(layer, stored.weight), x), rtol=1e-5, atol=1e-5
+    )
+
+
+def _with(layer: nn.Module, weight: torch.Tensor) -> nn.Module:
+    keep = layer.state_dict() | {"weight": weight}
+    layer.load_state_dict(keep)
+    return layer
+
+
+@pytest.mark.parametrize("inputs", [1, 2, 7, 8])
+def test_two_numbers_share_a_byte(inputs):
+    numbers = torch.randint(-8, 8, (5, inputs))
+    packed = _pack(numbers)
+    assert packed.dtype == torch.uint8
+    assert packed.shape == (5, (inputs + 1) // 2)
+    assert torch.equal(_unpack(packed, inputs), numbers.to(torch.int8))
+    first = packed[:, 0].tolist()
+    assert [byte % 16 - 8 for byte in first] == numbers[:, 0].tolist()
+
+
+def test_files_are_smaller():
+    network = make("mlp")
+    whole = len(save(network.state_dict()))
+    for bits, group, ratio in ((8, None, 3.9), (4, None, 7.7), (4, 32, 6.2)):
+        made = store_weights(network, bits, group, "*").network
+        assert whole / len(save(made.state_dict())) > ratio
+    assert whole / len(save(store_dynamic(network, "*").network.state_dict())) > 3.9
+
+
+def test_smaller_groups_are_better():
+    network = make("vgg8")
+    weight = network.classifier.weight
+    errors = [
+        differ(store_weights(network, 4, group, "*").network.classifier.weight, weight)
+        for group in (None, 32, 8)
+    ]
+    assert errors[0] > 1.1 * errors[1] > 1.2 * errors[2]
+
+
+def test_layers_are_chosen_by_path():
+    made = store_weights(make("lenet5"), 8, None, "fc*")
+    assert made.change["layers"] == ["fc1", "fc2", "fc3"]
+    assert isinstance(made.network.conv1, nn.Conv2d)
+    assert store_dynamic(make("lenet5"), "fc3").change["layers"] == ["fc3"]
+
+
+def test_what_stays_in_float_is_said():
+    (note,) = store_dynamic(make("resnet8"), "*").notes
+    assert "of the weights stay in float, of which 'layer3.0.conv2.weight' has the most" in note
+    assert store_weights(make("resnet8"), 8, None, "*").notes == ()
+
+
+def test_bad_wishes_are_refused():
+    network = make("lenet5")
+    with pytest.raises(UserError) as error:
+        store_weights(network, 8, None, "layer9*")
+    assert error.value.lines[0].endswith("has a path like 'layer9*'.")
+    assert "conv1, conv2, fc1" in error.value.lines[1]
+    with pytest.raises(UserError, match="weights of 3 bits can't be stored"):
+        store_weights(network, 3, None, "*")
+    with pytest.raises(UserError, match="no linear layer has a path like"):
+        store_dynamic(network, "conv*")
+    with pytest.raises(UserError) as error:
+        store_dynamic(nn.Sequential(nn.ReLU()), "*")
+    assert "this network has none" in error.value.lines[1]
+
+
+def test_modules_that_read_a_layers_weights_find_them():
+    attention = nn.Sequential(nn.Linear(8, 8), nn.MultiheadAttention(8, 2))
+    made = store_weights(attention, 8, None, "*")
+    assert made.change["layers"] == ["0"]  # the other reads its own inner weights
+    assert made.network[0].weight.shape == (8, 8)
+    made = store_dynamic(attention, "*")
+    assert differ(made.network[0].weight, attention[0].weight) < 0.01
+
+
+def test_a_layer_at_two_places_is_replaced_at_both():
+    layer = nn.Linear(4, 4)
+    made = store_weights(nn.Sequential(layer, nn.ReLU(), layer), 8, None, "*").network
+    assert isinstance(made[2], WeightOnly)
+    assert made[0](torch.ones(1, 4)).equal(made[2](torch.ones(1, 4)))
