@@ -108,6 +108,24 @@ def filled(tree: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def as_of_today(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of an older kdrun's run, with today's values of keys that there were none of."""
+    own = yaml.safe_load((conf_folder() / "config.yaml").read_text(encoding="utf-8"))
+    base = yaml.safe_load((conf_folder() / "compress/_base.yaml").read_text(encoding="utf-8"))
+    own = {key: value for key, value in own.items() if key not in ("defaults", "hydra")}
+    return _over({**own, "compress": {**base, "steps": []}}, tree)
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """One mapping laid over another; where both have mappings under a key, these too."""
+    inner = {
+        key: _over(below[key], value)
+        for key, value in above.items()
+        if isinstance(value, dict) and isinstance(below.get(key), dict)
+    }
+    return {**below, **above, **inner}
+
+
 def _completed(key: str, node: Any, part: str) -> dict[str, Any]:
     """A node with all keys of one of its parts, which may be a name alone, under its key."""
     if not isinstance(node, dict) or node.get(part) is None:

@@ -5,12 +5,10 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-import yaml
-
-from kdrun.choices import conf_folder
-from kdrun.compare.runs import back_to_start, named_run
-from kdrun.core.errors import ConfigError, UserError, nearest
-from kdrun.core.folder import HOW_TO_RUN, RECORD, RunFolder, read_record
+from kdrun.choices import as_of_today
+from kdrun.compare.runs import back_to_start, named_row, named_run
+from kdrun.core.errors import ConfigError, UserError
+from kdrun.core.folder import HOW_TO_RUN, RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 from kdrun.export.table import format_faults
@@ -32,7 +30,7 @@ def export_run(words: Sequence[str], screen: Screen) -> int:
     faults = format_faults("--to", formats)
     if faults:
         raise ConfigError(faults)
-    row = _row(folder, asked.row)
+    row = named_row(folder, asked.row)
     folder = back_to_start(folder)
     with FolderLock(folder.path).acquire(wait=False):
         screen.log_to(folder.log)
@@ -57,52 +55,25 @@ class _Words(ArgumentParser):
         raise UserError(f"export: {message}.", _USAGE)
 
 
-def _row(folder: RunFolder, asked: str) -> tuple[str, str]:
-    """A row of a run's table and its fingerprint.
-
-    Raises:
-        UserError: the run has no table yet, or not this row.
-    """
-    summary = folder.summary()
-    if summary is None:
-        raise UserError(
-            f"{str(folder.path)!r} is not finished, and there is nothing to export.",
-            f"  go on with it: kdrun resume {folder.path}",
-        )
-    rows = {row["model"]: row["fingerprint"] for row in summary["rows"]}
-    if asked not in rows:
-        close = nearest(asked, rows)
-        raise UserError(
-            f"{str(folder.path)!r} has no row {asked!r}.",
-            f"  nearest: {close}" if close else f"  its rows: {', '.join(rows)}",
-        )
-    return asked, rows[asked]
-
-
 def _tree(folder: RunFolder, formats: Sequence[str], normalize: bool) -> dict[str, Any]:
-    """The run's config with these formats; one of an older kdrun gets today's options."""
-    text = (conf_folder() / "config.yaml").read_text(encoding="utf-8")
-    tree = {"export_options": yaml.safe_load(text)["export_options"], **folder.config()}
-    if normalize:
-        tree["export_options"] = {**tree["export_options"], "normalize": True}
-    return {**tree, "export": list(formats)}
+    """The run's config with these formats."""
+    tree = as_of_today(folder.config())
+    options = {**tree["export_options"], **({"normalize": True} if normalize else {})}
+    return {**tree, "export": list(formats), "export_options": options}
 
 
 def _export(folder: RunFolder, row: tuple[str, str], tree: dict[str, Any], screen: Screen) -> None:
     from kdrun.engine.interrupt import Interrupt
     from kdrun.preflight import read_run
-    from kdrun.stage.artefact import read_artefact
+    from kdrun.stage.artefact import artefact_of
     from kdrun.stage.export import Exporter
     from kdrun.stage.obtain import record_stage
 
     started, (name, fingerprint) = time.monotonic(), row
     config, data = read_run(tree)
-    places = (path.parent for path in sorted(folder.path.glob(f"*/{RECORD}")))
-    found = [one for one in places if (read_record(one) or {}).get("fingerprint") == fingerprint]
-    if not found:
-        raise UserError(f"the weights of {name!r} are not in {str(folder.path)!r} any more.")
+    artefact = artefact_of(folder, name, fingerprint)
     with Interrupt() as interrupt:
         exporter = Exporter(folder.export, config, data, screen, lambda: interrupt.check("export"))
-        exporter.export({name: read_artefact(found[0])})
+        exporter.export({name: artefact})
     record_stage(folder, "export", None, time.monotonic() - started, shared=False)
     screen.say(f"how to run them: {folder.export / HOW_TO_RUN}")

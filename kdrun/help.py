@@ -11,6 +11,8 @@ kdrun: train a teacher, distill a student, measure both, keep the proof.
                                             or .checkpoint=FILE)
   kdrun student.init=teacher 'student.freeze=[layer1]'          where the student starts
   kdrun recipe=crd recipe.epochs=60         how long and how: quick, crd, imagenet, finetune
+  kdrun compress=prune_quantize             then prune and quantize it, each step with its row
+  kdrun 'compress=[prune_channels,distill,quantize_static]'     any steps in any order
   kdrun 'export=[onnx,pt2]'                 the student as files that run without kdrun, checked
   kdrun -m loss.temperature=2,4,8 seed=0,1,2                    a sweep; the teacher is shared
   kdrun ... check=true                      the plan, without the work
@@ -23,6 +25,7 @@ Verbs:
   kdrun show RUN                            a run's table, once more; of a sweep, a line a run
   kdrun show loss=dkd                       formula, needs, defaults, published figures; or scheme=
   kdrun resume RUN                          go on with a run that was interrupted or killed
+  kdrun sensitivity RUN                     what each layer loses when it alone is compressed
   kdrun export RUN --to onnx,pt2            files of a finished run; --row alone, --normalize
 
 Ctrl-C leaves a run that can be resumed. Every run writes outputs/DATE/TIME-NAME/ with its config,

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from kdrun import checks, dataset
-from kdrun.choices import filled
+from kdrun.choices import as_of_today, filled
 from kdrun.concept_maps import with_concepts
 from kdrun.core.config import Config, plain, shortened
 from kdrun.core.device import Hardware, choose_hardware
@@ -151,7 +151,7 @@ def read_run(tree: Mapping[str, Any]) -> tuple[Config, Data]:
     Raises:
         ConfigError: a fault of the config, or the dataset's files are gone.
     """
-    tree, faults = with_concepts(filled(plain(tree)))
+    tree, faults = with_concepts(filled(plain(as_of_today(tree))))
     _install(tree.get("plugins"))
     config, broken = _bind(tree)
     faults += broken or checks.parts(tree)

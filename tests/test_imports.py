@@ -14,7 +14,7 @@ PACKAGE = ROOT / "kdrun"
 ROWS = [
     ["__main__"],
     ["cli"],
-    ["verbs", "layers", "launch", "exporting"],
+    ["verbs", "layers", "launch", "exporting", "sensitivity"],
     ["cards", "words", "help", "plan_report", "preflight"],
     ["command", "unknown", "config_files", "concept_maps", "fitting"],
     ["choices"],
@@ -37,6 +37,7 @@ LIGHT = [
     "layers",
     "launch",
     "exporting",
+    "sensitivity",
     "compare.runs",
     "compare.table",
     "core.errors",

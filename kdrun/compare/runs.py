@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kdrun.core.errors import DamagedFile, UserError
+from kdrun.core.errors import DamagedFile, UserError, nearest
 from kdrun.core.folder import FORMAT, RunFolder, find_runs
 
 _NEEDED = ("format", "name", "status", "started", "command", "hardware", "seed")
@@ -49,6 +49,28 @@ def named_run(words: Sequence[str], verb: str) -> RunFolder:
             "  a newer kdrun wrote it: pip install --upgrade kdrun",
         )
     return folder
+
+
+def named_row(folder: RunFolder, asked: str) -> tuple[str, str]:
+    """A row of a run's table and its fingerprint.
+
+    Raises:
+        UserError: the run has no table yet, or not this row.
+    """
+    summary = folder.summary()
+    if summary is None:
+        raise UserError(
+            f"{str(folder.path)!r} is not finished, and has no models to take yet.",
+            f"  go on with it: kdrun resume {folder.path}",
+        )
+    rows = {row["model"]: row["fingerprint"] for row in summary["rows"]}
+    if asked not in rows:
+        close = nearest(asked, rows)
+        raise UserError(
+            f"{str(folder.path)!r} has no row {asked!r}.",
+            f"  nearest: {close}" if close else f"  its rows: {', '.join(rows)}",
+        )
+    return asked, rows[asked]
 
 
 def back_to_start(folder: RunFolder) -> RunFolder:

@@ -34,6 +34,7 @@ _SUMMARY = "summary.json"
 _PREDICTIONS = "predictions.npz"
 _LOG = "log.txt"
 _EXPORT = "export"
+_SENSITIVITY = "sensitivity"  # .json and .svg
 
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
@@ -179,6 +180,13 @@ class RunFolder:
 
     def summary(self) -> dict[str, Any] | None:
         return _read_json(self.path / _SUMMARY)
+
+    @property
+    def sensitivity_plot(self) -> Path:
+        return self.path / f"{_SENSITIVITY}.svg"
+
+    def write_sensitivity(self, found: Mapping[str, Any]) -> None:
+        write_json(self.path / f"{_SENSITIVITY}.json", {"format": FORMAT, **found})
 
     def write_predictions(self, data: bytes) -> None:
         write_bytes(self.path / _PREDICTIONS, data)

@@ -13,7 +13,16 @@ from kdrun.compress.changes import Change, rebuild
 from kdrun.compress.sparse import pack, unpack
 from kdrun.core.atomic import write_json
 from kdrun.core.errors import DamagedFile, UserError
-from kdrun.core.folder import BEST_WEIGHTS, FORMAT, MODEL, RECORD, WEIGHTS, is_complete, read_record
+from kdrun.core.folder import (
+    BEST_WEIGHTS,
+    FORMAT,
+    MODEL,
+    RECORD,
+    WEIGHTS,
+    RunFolder,
+    is_complete,
+    read_record,
+)
 from kdrun.core.merge import Merge
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
@@ -132,6 +141,18 @@ def read_artefact(folder: Path) -> Artefact:
             "  a newer kdrun wrote it: pip install --upgrade kdrun",
         )
     return Artefact(folder, record)
+
+
+def artefact_of(run: RunFolder, row: str, identity: str) -> Artefact:
+    """The artefact of a row of a run's table, by its fingerprint.
+
+    Raises:
+        UserError: it is not there any more.
+    """
+    for place in (path.parent for path in sorted(run.path.glob(f"*/{RECORD}"))):
+        if is_complete(place, identity):
+            return read_artefact(place)
+    raise UserError(f"the weights of {row!r} are not in {str(run.path)!r} any more.")
 
 
 def find_artefact(folder: Path, identity: str) -> Artefact | None:

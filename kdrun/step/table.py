@@ -17,5 +17,4 @@ STRENGTHS: dict[str, tuple[str, float, float]] = {
     "low_rank": ("energy", 1.0, 0.1),
     "prune_channels": ("ratio", 0.0, 0.95),
     "prune_weights": ("sparsity", 0.0, 0.99),
-    "quantize_static": ("bits", 8, 2),
 }
