@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kdrun import cli
+from kdrun.compress.sensitivity import TRIALS
 from kdrun.core import atomic
 from kdrun.stage.artefact import read_artefact
 
@@ -24,15 +25,26 @@ COMMON = (
     "checkpoint_seconds=0.01",
     "threads=1",
 )
-# Steps, the words that they need, and the folder of the training that a cut falls into.
+# Steps, the words that they need, and the folders of what is trained, up to that of the cut.
 CASES = {
-    "one_shot": ("[prune_weights,distill]", (), "compress-2-distill"),
+    "one_shot": ("[prune_weights,distill]", (), ("student", "compress-2-distill")),
     "cubic": (
         "[low_rank,prune_weights,finetune]",
         ("compress.prune_weights.schedule=cubic", "compress.prune_weights.score=movement"),
-        "compress-2-prune_weights",
+        ("student", "compress-2-prune_weights"),
+    ),
+    "channels": (
+        "[prune_channels,finetune,quantize_weights]",
+        ("compress.prune_channels.importance=taylor",),
+        ("student", "compress-2-finetune"),
+    ),
+    "rounded": (
+        "[prune_weights,quantize_static,distill,qat]",
+        ("recipe.ema=0.9",),
+        ("student", "compress-3-distill", "compress-4-qat"),
     ),
 }
+FOUND = "compress-1-prune_weights"
 Main = Callable[..., tuple[int, Path]]
 
 
@@ -70,15 +82,15 @@ def result(folder: Path) -> dict:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_run_that_was_cut_off_goes_on_exactly(name: str, command: Main) -> None:
-    steps, words, folder = CASES[name]
+    steps, words, (*before, folder) = CASES[name]
     words = (f"compress={steps}", *words, *COMMON)
     status, whole = command(f"{name}-whole", *words, f"name={name}-whole")
     assert status == 0
     trained = whole / folder
-    student = json.loads((whole / "student" / "artefact.json").read_text())["steps"]
+    done = [json.loads((whole / one / "artefact.json").read_text())["steps"] for one in before]
     assert json.loads((trained / "artefact.json").read_text())["steps"] > 5
 
-    cut_at = f"step:{student + 5}:raise"
+    cut_at = f"step:{sum(done) + 5}:raise"
     status, cut = command(f"{name}-cut", *words, f"name={name}-cut", fault=cut_at)
     assert status == 1
     assert (cut / "student" / "artefact.json").exists()
@@ -118,3 +130,56 @@ def test_what_was_pruned_stays_so_and_the_file_is_smaller(
     stored = np.load(run / "predictions.npz")
     same = stored["1 prune_weights/predicted"] == stored["distilled/predicted"]
     assert first["agreement"] == pytest.approx(same.mean())
+
+
+def test_from_one_command_to_a_file_that_runs(command: Main) -> None:
+    words = ("compress=[prune_channels,distill,quantize_static]", "export=[onnx]")
+    status, run = command("shipped", *words, *COMMON, "name=shipped")
+    assert status == 0
+    summary = json.loads((run / "summary.json").read_text())
+    rows = {row["model"]: row for row in summary["rows"]}
+    last = rows["3 quantize_static"]
+    assert rows["1 prune_channels"]["macs"] < 0.3 * rows["distilled"]["macs"]
+    assert last["bytes"] < rows["2 distill"]["bytes"] / 2
+    assert last["latency"]["runtime"] == "onnxruntime"
+    assert last["versus"]["latency_before"]["runtime"] == "onnxruntime"
+    assert rows["distilled"]["latency"]["runtime"] == "eager PyTorch"
+    exported = json.loads((run / "export" / "export.json").read_text())["files"]
+    assert set(exported) == {"student.onnx", "compress-3-quantize_static.onnx"}
+    assert exported["compress-3-quantize_static.onnx"]["quantized"]
+    assert exported["compress-3-quantize_static.onnx"]["check"]["equal_decisions"] > 0.98
+
+
+def test_sensitivity_is_told_of_each_layer(
+    command: Main, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, run = command("layers", "compress=low_rank", *COMMON, "name=layers")
+    assert status == 0
+    status, _ = command("layers", "sensitivity", str(run))
+    assert status == 0
+    assert "layer2.0.conv1" in capsys.readouterr().out
+    found = json.loads((run / "sensitivity.json").read_text())
+    assert found["row"] == "distilled"
+    assert len(found["losses"]) == 10
+    assert found["losses"]["fc"].keys() == set(TRIALS)
+    assert (run / "sensitivity.svg").read_text().startswith("<?xml")
+
+
+def test_other_samples_choose_again_where_that_is_asked(command: Main) -> None:
+    words = ("compress=prune_weights", "evaluate.protocol={name: random, repeats: 3, share: 0.5}")
+    status, run = command("chosen", *words, *COMMON, "dataset.subset=200", "name=chosen")
+    assert status == 0
+    rows = json.loads((run / "summary.json").read_text())["rows"]
+    (found,) = rows[-1]["spread"]
+    assert (found["group"], found["n"], len(found["changes"])) == ("3 samples of 50%", 3, 3)
+    assert found["mean"] == pytest.approx(np.mean(found["changes"]))
+    assert found["deviation"] == pytest.approx(np.std(found["changes"], ddof=1))
+
+
+def test_the_strongest_setting_within_a_drop_is_found(command: Main) -> None:
+    words = ("compress=prune_weights", "compress.target={accuracy_drop: 0.05}")
+    status, run = command("strong", *words, *COMMON, "name=strong")
+    assert status == 0
+    before, after = (read_artefact(run / name).record for name in ("student", FOUND))
+    assert after["validation"]["accuracy"] >= before["validation"]["accuracy"] - 0.05
+    assert 0 <= after["found"]["sparsity"] < 0.99

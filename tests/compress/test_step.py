@@ -1,0 +1,130 @@
+"""Steps in a row: quantization stays last, and pruned weights stay known."""
+
+import pytest
+import torch
+from torch import nn
+
+from kdrun.compress.calibrate import Grid, MinMax
+from kdrun.compress.changes import rebuild, zeros, zeros_of
+from kdrun.compress.low_rank import factorize
+from kdrun.compress.masks import apply_masks, layer_masks, prunable
+from kdrun.compress.material import Material
+from kdrun.compress.quantize.again import static
+from kdrun.compress.quantize.dynamic import store_dynamic
+from kdrun.compress.quantize.weight_only import store_weights
+from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.compress.scores import magnitude
+from kdrun.compress.step import Changed, change
+
+
+def build(changes=()) -> nn.Module:
+    layers = nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 4)
+    return rebuild(nn.Sequential(*layers), changes)
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return build().eval()
+
+
+@pytest.fixture
+def material() -> Material:
+    torch.manual_seed(1)
+    batches = [(torch.randn(16, 12), torch.randint(0, 4, (16,))) for _ in range(3)]
+    return Material(batches, MinMax(), 0, lambda network: 1, lambda network: 1.0)
+
+
+class Prune:
+    def apply(self, network: nn.Module, material: Material) -> Changed:
+        masks = layer_masks(magnitude(prunable(network)), 0.5)
+        apply_masks(network, masks)
+        return Changed(network, [zeros(list(masks))], ["pruned"])
+
+
+class Factorize:
+    def apply(self, network: nn.Module, material: Material) -> Changed:
+        factorize(network, {"2": 3})
+        return Changed(network, [{"name": "low_rank", "ranks": {"2": 3}}])
+
+
+class Static:
+    def apply(self, network: nn.Module, material: Material) -> Changed:
+        made = static(network, material, Grid(8, False), WeightGrid.of(8, True, True))
+        return Changed(made.network, [made.change])
+
+
+class Weights:
+    def apply(self, network: nn.Module, material: Material) -> Changed:
+        made = store_weights(network, 4, 8, "*")
+        return Changed(made.network, [made.change])
+
+
+class Dynamic:
+    def apply(self, network: nn.Module, material: Material) -> Changed:
+        made = store_dynamic(network, "*")
+        return Changed(made.network, [made.change])
+
+
+def done(network: nn.Module, material: Material, *steps: object) -> Changed:
+    made = Changed(network)
+    for step in steps:
+        made = change(step, made.network, made.changes, build, material)
+    return made
+
+
+def names(made: Changed) -> list[str]:
+    return [one["name"] for one in made.changes]
+
+
+@pytest.mark.parametrize(
+    ("rounding", "name"),
+    [(Static, "quantize"), (Weights, "quantize_weights"), (Dynamic, "quantize_dynamic")],
+)
+def test_quantization_stays_last_and_is_done_again(network, material, rounding, name):
+    made = done(network, material, rounding(), Factorize(), Prune())
+    assert names(made) == ["low_rank", "zeros", name]
+    assert "its weights and activations were rounded again" in made.notes
+    again = build(made.changes)
+    again.load_state_dict(made.network.state_dict(), strict=True)
+    images = material.batches[0][0]
+    assert again.eval()(images).equal(made.network.eval()(images))
+
+
+@pytest.mark.parametrize("rounding", [Static, Weights, Dynamic])
+def test_what_is_pruned_after_quantization_is_zero_in_whole_numbers(network, material, rounding):
+    made = done(network, material, rounding(), Prune())
+    for path in ("0", "2", "4"):
+        weight = made.network.get_submodule(path).weight
+        assert int((weight == 0).sum()) >= weight.numel() // 2
+
+
+def test_a_step_after_quantization_works_on_what_the_numbers_stand_for(network, material):
+    rounded = done(network, material, Static())
+    seen = {}
+
+    class Look:
+        def apply(self, network: nn.Module, material: Material) -> Changed:
+            seen.update({name: value.clone() for name, value in network.state_dict().items()})
+            return Changed(network)
+
+    change(Look(), rounded.network, rounded.changes, build, material)
+    for path in ("0", "2", "4"):
+        layer = rounded.network.get_submodule(path)
+        assert seen[f"{path}.weight"].equal(layer.weight)
+        assert seen[f"{path}.bias"].equal(layer.bias)
+
+
+def test_quantizing_once_more_takes_the_place_of_the_first_time(network, material):
+    assert names(done(network, material, Static(), Weights())) == ["quantize_weights"]
+
+
+def test_layers_that_are_gone_are_not_asked_for_zeros(network, material):
+    made = done(network, material, Prune(), Factorize())
+    assert names(made) == ["zeros", "low_rank"]
+    assert zeros_of(made.changes) == ["0.weight", "4.weight"]
+
+
+def test_zeros_are_remembered_through_quantization(network, material):
+    made = done(network, material, Prune(), Static())
+    assert zeros_of(made.changes) == ["0.weight", "2.weight", "4.weight"]
