@@ -1,0 +1,115 @@
+"""What compression brings: int8 and half of the channels, in one runtime, in turns.
+
+    python -m benchmarks.compression [--seconds 10] [--networks resnet18:224,resnet20:32]
+
+Weights are random, which is enough for speed and size.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import nn
+
+from benchmarks.machine import describe_machine
+from kdrun.compress.calibrate import Grid, MinMax
+from kdrun.compress.channel_scores import Evidence
+from kdrun.compress.channels import Choice, prune_channels
+from kdrun.compress.fold import fold
+from kdrun.compress.material import Material
+from kdrun.compress.quantize.again import static
+from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.export.program import Images, encode, trace
+from kdrun.measure.cost import macs
+from kdrun.measure.latency import Latency, latencies
+from kdrun.measure.onnx_latency import onnx_latencies
+from kdrun.preflight import check_network
+from kdrun.words import read_jobs
+
+CLASSES = {224: 1000, 32: 100}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compression", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--networks", default="resnet18:224,resnet20:32")
+    parser.add_argument("--batch", type=int, default=1)
+    given = parser.parse_args(words)
+    torch.set_num_threads(1)
+    print(describe_machine())
+    print(f"batches of {given.batch}, one thread, median\n")
+    heads = ("network", "model", "MACs", "ONNX MB", "times smaller", "ONNX Runtime ms")
+    heads += ("times as fast", "eager PyTorch ms", "times as fast")
+    print(f"| {' | '.join(heads)} |")
+    print("|---" * len(heads) + "|")
+    for asked in given.networks.split(","):
+        name, _, size = asked.partition(":")
+        for line in lines(name, int(size), given.batch, given.seconds):
+            print(line, flush=True)
+
+
+def lines(name: str, size: int, batch: int, seconds: float) -> Iterator[str]:
+    """A row for the network as it is, in int8, with half of its channels, and both."""
+    whole = built(name, size)
+    empty, choice = torch.zeros(2, 3, size, size), Choice("l2", "uniform", 8, [])
+    half = prune_channels(whole, empty, 0.5, choice, Evidence(0))
+    networks = {
+        "fp32": whole,
+        "int8": rounded(whole, size),
+        "half of the channels": half,
+        "half, int8": rounded(half, size),
+    }
+    sample = torch.zeros(batch, 3, size, size)
+    eager = {key: networks[key] for key in ("fp32", "half of the channels")}
+    in_torch = latencies(eager, sample, threads=1, seconds=seconds)
+    with TemporaryDirectory() as folder:
+        files = {key: Path(folder) / f"{key}.onnx" for key in networks}
+        images = Images(3, (size, size), (0.0,) * 3, (1.0,) * 3, normalize=False)
+        for key, path in files.items():
+            path.write_bytes(encode(trace(networks[key], images), "onnx"))
+        in_onnx = onnx_latencies(files, sample, 1, seconds)
+        bytes_ = {key: path.stat().st_size for key, path in files.items()}
+    for key, network in networks.items():
+        count = macs(network, (3, size, size), torch.device("cpu")) / 1e6
+        cells = [
+            f"{name}, {size} px",
+            key,
+            f"{count:.0f} M",
+            f"{bytes_[key] / 1e6:.2f}",
+            f"{bytes_['fp32'] / bytes_[key]:.2f}",
+            *beside(in_onnx, key),
+            *beside(in_torch, key),
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def built(name: str, size: int) -> nn.Module:
+    """A network of conf/model, with weights of no meaning."""
+    words = (f"student={name}", "dataset=fake", f"dataset.image_size={size}", "teacher=mlp")
+    classes = f"dataset.num_classes={CLASSES.get(size, 10)}"
+    (job,) = read_jobs([*words, classes], multirun=False)
+    network, _ = check_network(job.tree, job.unknown, job.faults)
+    return network.eval()
+
+
+def beside(times: Mapping[str, Latency], key: str) -> list[str]:
+    """Milliseconds, and how many times as fast as the network as it is."""
+    if key not in times:
+        return ["-", "-"]
+    own = times[key].median_ms
+    return [f"{own:.3g}", f"{times['fp32'].median_ms / own:.2f}"]
+
+
+def rounded(network: nn.Module, size: int) -> nn.Module:
+    """The network in int8, its activations calibrated on noise."""
+    torch.manual_seed(1)
+    batches = [(torch.randn(4, 3, size, size), torch.zeros(4, dtype=torch.int64)) for _ in range(2)]
+    material = Material(batches, MinMax(), 0, lambda network: 0, lambda network: 0.0)
+    made = static(fold(network), material, Grid(8, symmetric=False), WeightGrid.of(8, True, True))
+    return made.network.eval()
+
+
+if __name__ == "__main__":
+    main()
