@@ -15,8 +15,8 @@ from torch import nn
 
 from benchmarks.machine import describe_machine
 from kdrun.compress.calibrate import Grid, MinMax
-from kdrun.compress.channel_scores import Evidence
-from kdrun.compress.channels import Choice, prune_channels
+from kdrun.compress.channels.prune import Choice, prune_channels
+from kdrun.compress.channels.scores import Evidence
 from kdrun.compress.fold import fold
 from kdrun.compress.material import Material
 from kdrun.compress.quantize.again import static

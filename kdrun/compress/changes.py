@@ -13,7 +13,7 @@ from kdrun.core.registry import resolve
 Change = Mapping[str, Any]  # {"name": ..., and what its function takes}
 
 CHANGES = {
-    "channels": "kdrun.compress.channel_plan:channels",
+    "channels": "kdrun.compress.channels.plan:channels",
     "fold": "kdrun.compress.fold:fold",
     "low_rank": "kdrun.compress.low_rank:reshape",
     "quantize": "kdrun.compress.quantize.static:quantize",

@@ -7,9 +7,9 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from kdrun.compress.channel_plan import plan_of
-from kdrun.compress.channel_scores import Evidence
-from kdrun.compress.channels import Choice, prune_channels, prune_to_cost
+from kdrun.compress.channels.plan import plan_of
+from kdrun.compress.channels.prune import Choice, prune_channels, prune_to_cost
+from kdrun.compress.channels.scores import Evidence
 from kdrun.compress.material import Material
 from kdrun.compress.step import Changed
 from kdrun.core.config import BelowOne

@@ -14,19 +14,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from kdrun.compress.channel_groups import Group, Touched
-from kdrun.compress.channel_layers import CONVOLUTION
+from kdrun.compress.channels.groups import Group, Touched
+from kdrun.compress.channels.layers import CONVOLUTION
 from kdrun.core.errors import UserError
 
 BATCH_NORM = nn.modules.batchnorm._BatchNorm
 IMPORTANCES = {
-    "l1": "kdrun.compress.channel_scores:l1",
-    "l2": "kdrun.compress.channel_scores:l2",
-    "bn_scale": "kdrun.compress.channel_scores:bn_scale",
-    "fpgm": "kdrun.compress.channel_scores:fpgm",
-    "taylor": "kdrun.compress.channel_scores:taylor",
-    "hessian": "kdrun.compress.channel_scores:hessian",
-    "random": "kdrun.compress.channel_scores:random",
+    "l1": "kdrun.compress.channels.scores:l1",
+    "l2": "kdrun.compress.channels.scores:l2",
+    "bn_scale": "kdrun.compress.channels.scores:bn_scale",
+    "fpgm": "kdrun.compress.channels.scores:fpgm",
+    "taylor": "kdrun.compress.channels.scores:taylor",
+    "hessian": "kdrun.compress.channels.scores:hessian",
+    "random": "kdrun.compress.channels.scores:random",
 }
 
 Scores = list[Tensor | None]

@@ -6,7 +6,7 @@ from math import gcd
 import torch
 from torch import Tensor
 
-from kdrun.compress.channel_groups import Group
+from kdrun.compress.channels.groups import Group
 from kdrun.core.errors import UserError
 
 Scores = Sequence[Tensor]  # (channels,) of each group

@@ -4,16 +4,16 @@ from copy import deepcopy
 
 import pytest
 import torch
-from networks import FAMILIES, SIDE, choice, labeled, made, prune, sample
+from channel_networks import FAMILIES, SIDE, choice, labeled, made, prune, sample
 from torch import nn
 from torchvision.models import SwinTransformer, get_model
 from torchvision.models.shufflenetv2 import ShuffleNetV2
 from zoo import build, count, images
 
-from kdrun.compress.channel_groups import find_groups
-from kdrun.compress.channel_plan import channels, plan_of
-from kdrun.compress.channel_scores import IMPORTANCES, Evidence
-from kdrun.compress.channels import prune_channels, prune_to_cost
+from kdrun.compress.channels.groups import find_groups
+from kdrun.compress.channels.plan import channels, plan_of
+from kdrun.compress.channels.prune import prune_channels, prune_to_cost
+from kdrun.compress.channels.scores import IMPORTANCES, Evidence
 from kdrun.core.errors import UserError
 from kdrun.measure.cost import macs
 
@@ -262,7 +262,7 @@ def test_gradients_need_labels(importance):
 
 
 def test_the_missing_extra_is_named(monkeypatch):
-    monkeypatch.setattr("kdrun.compress.channel_groups.find_spec", lambda name: None)
+    monkeypatch.setattr("kdrun.compress.channels.groups.find_spec", lambda name: None)
     assert lines(made("vgg8")) == (
         "pruning channels needs an extra.",
         "  pip install 'kdrun[prune]'",

@@ -7,11 +7,11 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from kdrun.compress.channel_check import first_half, refuse_misled
-from kdrun.compress.channel_cut import cut_channels
-from kdrun.compress.channel_groups import Group, find_groups
-from kdrun.compress.channel_scores import IMPORTANCES, Evidence
-from kdrun.compress.channel_shares import EmptyLayer, gone_of_all, gone_of_each
+from kdrun.compress.channels.check import first_half, refuse_misled
+from kdrun.compress.channels.cut import cut_channels
+from kdrun.compress.channels.groups import Group, find_groups
+from kdrun.compress.channels.scores import IMPORTANCES, Evidence
+from kdrun.compress.channels.shares import EmptyLayer, gone_of_all, gone_of_each
 from kdrun.core.errors import UserError
 from kdrun.core.registry import resolve
 

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 import torch
-from networks import FAMILIES, made, prune
+from channel_networks import FAMILIES, made, prune
 from torch import nn
 from zoo import build, images
 
-from kdrun.compress.channel_plan import channels, plan_of
+from kdrun.compress.channels.plan import channels, plan_of
 from kdrun.core.errors import DamagedFile
 
 

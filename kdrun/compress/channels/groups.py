@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.channel_layers import CONVOLUTION, PRUNABLE
+from kdrun.compress.channels.layers import CONVOLUTION, PRUNABLE
 from kdrun.core.errors import UserError, nearest
 
 # What torch-pruning stumbles over where it can't follow a network.

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.channel_groups import Group, Touched
-from kdrun.compress.channel_layers import drop_channels, follow_widths
+from kdrun.compress.channels.groups import Group, Touched
+from kdrun.compress.channels.layers import drop_channels, follow_widths
 
 Place = tuple[str, bool, int | None]  # a path, whether it makes them, the dimension
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.channel_plan import put_tensor
+from kdrun.compress.channels.plan import put_tensor
 
 CONVOLUTION = nn.modules.conv._ConvNd
 NORM = nn.modules.batchnorm._NormBase  # batch and instance norms

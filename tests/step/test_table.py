@@ -1,0 +1,54 @@
+"""Every step, calibrator and protocol has its file, whose keys are its parameters."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kdrun.choices import conf_folder
+from kdrun.compress.calibrate import CALIBRATORS
+from kdrun.core.registry import check_node, keywords, resolve
+from kdrun.measure.protocols import PROTOCOLS
+from kdrun.step.base import make_step
+from kdrun.step.table import STEPS, STRENGTHS
+
+TABLES: dict[str, Mapping[str, str]] = {
+    "step": STEPS,
+    "calibrator": CALIBRATORS,
+    "protocol": PROTOCOLS,
+}
+PARTS = [(group, name) for group, table in TABLES.items() for name in table]
+
+
+def node(group: str, name: str) -> dict:
+    return yaml.safe_load((conf_folder() / group / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("group", TABLES)
+def test_files_are_those_of_the_table(group):
+    assert {path.stem for path in (conf_folder() / group).glob("*.yaml")} == set(TABLES[group])
+
+
+@pytest.mark.parametrize(("group", "name"), PARTS)
+def test_a_file_has_the_parameters_in_their_order(group, name):
+    part, found = resolve(group, TABLES[group], name), node(group, name)
+    assert check_node(group, found, part) == []
+    assert list(found) == ["name", *keywords(part)]
+
+
+@pytest.mark.parametrize("name", STRENGTHS)
+def test_what_is_searched_is_a_key_between_values_that_can_be(name):
+    key, mild, strong = STRENGTHS[name]
+    for value in (mild, strong):
+        make_step({**node("step", name), key: value})
+        assert (
+            check_node("step", {**node("step", name), key: value}, resolve("", STEPS, name)) == []
+        )
+
+
+@pytest.mark.parametrize("path", sorted((conf_folder() / "compress").glob("[a-z]*.yaml")))
+def test_a_ready_choice_names_its_steps(path: Path):
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    keys = [entry.partition("@")[2] for entry in found["defaults"] if entry.startswith("/step/")]
+    assert found["steps"] == keys
