@@ -52,7 +52,7 @@ def offer_listed(names: Sequence[str]) -> str:
             close = nearest(name, known)
             raise UserError(
                 f"no compression step is called {name!r}.",
-                f"  nearest: {close}        all: kdrun list compress"
+                f"  nearest: {close}        all: kdrun list steps"
                 if close
                 else f"  there is {', '.join(known)}",
             )

@@ -28,8 +28,8 @@ from kdrun.stage.invert import Invert
 from kdrun.stage.state_dict import fill, read_checkpoint
 from kdrun.stage.take import artefact_folder, load_teacher
 from kdrun.stage.train import Train
-from kdrun.step.base import make_step
-from kdrun.step.plan import compress_stages, origin_of
+from kdrun.step.base import Step
+from kdrun.step.plan import Planned, origin_of, plan_steps
 
 _RECIPES = {"recipe", "teacher", "teacher.recipe"}
 _STAGES = _RECIPES | {"student", "loss", "scheme", "controls", "stop", "compress"}
@@ -253,20 +253,28 @@ def _compressed(
     stages: list[Stage],
 ) -> list[Fault]:
     """Whether each step of compression can be done with the network that it is for."""
-    added: list[Stage] = []
-    faults = collect(lambda: added.extend(compress_stages(config, stages)), "compress")
-    if not added:
+    planned: list[Planned] = []
+    faults = collect(lambda: planned.extend(plan_steps(config, stages)), "compress")
+    if not planned:
         return faults
     origin = origin_of(config, stages)
     network, data = built.get(origin.role), datasets[origin.place.data]
     if network is None or origin.network.name in COMPOSED:
         network = model.build(origin.network.node, data.info)
-    for key, node in config.compress.nodes.items():
-        faults += collect(partial(make_step(node).check, network, data.info), f"compress.{key}")
-    for stage in added:
-        if isinstance(stage, Train):
-            faults += collect(partial(join, stage, built, data), "compress")
+    for key, step, own in planned:
+        made: list[nn.Module] = []
+        faults = collect(partial(_check_step, step, network, data, made), f"compress.{key}")
+        if faults:
+            return faults  # what comes after it would be judged by another network
+        network = made[0]
+        for stage in own:
+            if isinstance(stage, Train):
+                faults += collect(partial(join, stage, built, data, network), f"compress.{key}")
     return faults
+
+
+def _check_step(step: Step, network: nn.Module, data: Data, made: list[nn.Module]) -> None:
+    made.append(step.check(network, data.info))
 
 
 def _start(config: Config, built: dict[str, nn.Module]) -> list[Fault]:

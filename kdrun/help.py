@@ -19,7 +19,7 @@ kdrun: train a teacher, distill a student, measure both, keep the proof.
   kdrun ... device=cuda precision=bf16      where it runs; auto takes what is there
 
 Verbs:
-  kdrun list [models|datasets|losses|schemes|recipes|compress|runs]     what there is to choose
+  kdrun list [models|datasets|losses|schemes|recipes|compress|steps|runs]       what there is
   kdrun layers model=resnet20 dataset=cifar10                   paths, shapes and roles of a network
   kdrun list runs FOLDER                    the runs below a folder: status and figures
   kdrun show RUN                            a run's table, once more; of a sweep, a line a run

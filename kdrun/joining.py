@@ -17,13 +17,16 @@ from kdrun.stage.start import borrowed
 from kdrun.stage.train import Train
 
 
-def join(stage: Train, built: Mapping[str, nn.Module], data: Data) -> None:
+def join(
+    stage: Train, built: Mapping[str, nn.Module], data: Data, learner: nn.Module | None = None
+) -> None:
     """Bind a stage's loss to its networks, and hold it against the recipe.
 
     Args:
         stage: what is to be tried.
         built: networks by their place in the config.
         data: what the stage works with.
+        learner: the network that learns, if it is not the one at its place in the config.
 
     Raises:
         UserError: they don't go together.
@@ -36,8 +39,8 @@ def join(stage: Train, built: Mapping[str, nn.Module], data: Data) -> None:
             f" accumulate={recipe.accumulate} would part a batch into more.",
             "  use a smaller recipe.accumulate",
         )
-    network = built.get(stage.role)
-    if network is None or stage.network.name in COMPOSED:
+    network = learner if learner is not None else built.get(stage.role)
+    if network is None or (learner is None and stage.network.name in COMPOSED):
         network = model.build(stage.network.node, data.info)
     bound = bind_loss(stage, network, [built[one.role] for one in stage.teachers], data)
     _require_learners(stage, bound.loss, network)

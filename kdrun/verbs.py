@@ -20,11 +20,12 @@ _GROUPS = {
     "schemes": "scheme",
     "recipes": "recipe",
     "compress": "compress",
+    "steps": "step",
 }
 
 
 def list_parts(words: Sequence[str], screen: Screen) -> int:
-    """`kdrun list [models|datasets|losses|recipes|compress|runs [FOLDER...]]`."""
+    """`kdrun list [models|datasets|losses|schemes|recipes|compress|steps|runs [FOLDER...]]`."""
     if words[:1] == ["runs"] and len(words) > 1:
         for root in words[1:]:
             _list_runs(screen, Path(root))

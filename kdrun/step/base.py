@@ -115,8 +115,11 @@ def _search(node: Mapping[str, Any], drop: float) -> Search | None:
 class Step(Protocol):
     """One step of compression. The keyword arguments of its constructor are its node's keys."""
 
-    def check(self, network: nn.Module, info: DataInfo) -> None:
+    def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """Hold the settings against the network, before anything is trained.
+
+        Returns:
+            A network of the structure that the step leaves, as far as that is known by then.
 
         Raises:
             UserError: it can't be done.

@@ -27,8 +27,9 @@ class Distill:
     ) -> None:
         self.loss, self.lr_share, self.recipe = loss, lr_share, recipe
 
-    def check(self, network: nn.Module, info: DataInfo) -> None:
+    def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """What learns on is tried where all that learns is."""
+        return network
 
     def stages(self, before: Before) -> list[Stage]:
         """One stage.
@@ -56,8 +57,9 @@ class Finetune:
     def __init__(self, lr_share: LrShare, recipe: dict[str, Any] | None) -> None:
         self.lr_share, self.recipe = lr_share, recipe
 
-    def check(self, network: nn.Module, info: DataInfo) -> None:
+    def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """What learns on is tried where all that learns is."""
+        return network
 
     def stages(self, before: Before) -> list[Stage]:
         """One stage."""

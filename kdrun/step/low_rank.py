@@ -42,7 +42,7 @@ class LowRank:
     ) -> None:
         self.energy, self.rank, self.macs, self.layers = energy, rank, macs, layers
 
-    def check(self, network: nn.Module, info: DataInfo) -> None:
+    def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """Look for the layers, and whether one goal is given.
 
         Raises:
@@ -56,6 +56,7 @@ class LowRank:
                 "  set those that are not meant to null",
             )
         separable(network, self.layers)
+        return network
 
     def stages(self, before: Before) -> list[Stage]:
         """One stage, in which the network is changed."""

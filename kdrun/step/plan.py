@@ -6,7 +6,9 @@ from kdrun.core.config import Config
 from kdrun.core.errors import UserError
 from kdrun.scheme import make_scheme
 from kdrun.stage.base import Place, Stage
-from kdrun.step.base import Before, make_step
+from kdrun.step.base import Before, Step, make_step
+
+Planned = tuple[str, Step, list[Stage]]
 
 _ROWS = {"student": "distilled", "teacher": "teacher"}  # what is compressed -> its row
 
@@ -47,14 +49,19 @@ def compress_stages(config: Config, stages: Sequence[Stage]) -> list[Stage]:
     Raises:
         UserError: there is no such network, or a step has nothing to work with.
     """
+    return [stage for _, _, own in plan_steps(config, stages) for stage in own]
+
+
+def plan_steps(config: Config, stages: Sequence[Stage]) -> list[Planned]:
+    """Each step by what it is called here, with its stages; see `compress_stages`."""
     if not config.compress.steps:
         return []
     origin = origin_of(config, stages)
     teacher = next((stage for stage in stages if stage.place.name == "teacher"), None)
-    made: list[Stage] = []
+    made: list[Planned] = []
+    before = origin
     for number, (key, node) in enumerate(config.compress.nodes.items(), start=1):
-        before = made[-1] if made else origin
-        name = f"compress-{number}-{key}"
+        name, step = f"compress-{number}-{key}", make_step(node)
         place = Place(
             name,
             name,
@@ -64,5 +71,7 @@ def compress_stages(config: Config, stages: Sequence[Stage]) -> list[Stage]:
             data=origin.place.data,
             baseline=before.place.row,
         )
-        made += make_step(node).stages(Before(config, place, before, origin, teacher, node))
+        own = step.stages(Before(config, place, before, origin, teacher, node))
+        made.append((key, step, own))
+        before = own[-1]
     return made

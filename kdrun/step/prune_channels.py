@@ -48,7 +48,7 @@ class PruneChannels:
         self.ratio, self.macs, self.latency = ratio, macs, latency
         self.choice = Choice(importance, scope, round_to, skip)
 
-    def check(self, network: nn.Module, info: DataInfo) -> None:
+    def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """Take channels out of a copy, by a score that needs no samples.
 
         Raises:
@@ -66,8 +66,8 @@ class PruneChannels:
         score = "l2" if self.choice.importance in learned else self.choice.importance
         choice = Choice(score, "uniform", self.choice.round_to, self.choice.skip)
         sample = torch.zeros(2, info.channels, *info.image_size)
-        pruned = deepcopy(network).eval()
-        prune_channels(pruned, sample, self.ratio or 0.5, choice, Evidence(0))
+        whole = deepcopy(network).eval()
+        return prune_channels(whole, sample, self.ratio or 0.5, choice, Evidence(0))
 
     def stages(self, before: Before) -> list[Stage]:
         """One stage, in which the network is changed."""

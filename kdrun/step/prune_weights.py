@@ -55,7 +55,7 @@ class PruneWeights:
         self.plan = Pruning(sparsity, score, scope, kept, layers, schedule, rises, until)
         self.lr_share, self.recipe = lr_share, recipe
 
-    def check(self, network: nn.Module, info: DataInfo) -> None:
+    def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """Look for the layers, and whether the settings go together.
 
         Raises:
@@ -68,6 +68,7 @@ class PruneWeights:
             self._check_at_once()
         else:
             self._check_over_time()
+        return network
 
     def _check_at_once(self) -> None:
         if self.plan.score == "movement":

@@ -1,6 +1,6 @@
 """Weights, and activations, as whole numbers of a few bits."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt
@@ -14,6 +14,8 @@ from kdrun.compress.quantize.dynamic import store_dynamic
 from kdrun.compress.quantize.layers import KINDS
 from kdrun.compress.quantize.plan import quantizable
 from kdrun.compress.quantize.record import chosen
+from kdrun.compress.quantize.static import quantize
+from kdrun.compress.quantize.trainable import trainable
 from kdrun.compress.quantize.weight_only import store_weights
 from kdrun.compress.quantize.weights import WeightGrid
 from kdrun.compress.step import Changed
@@ -41,13 +43,17 @@ class QuantizeStatic:
         self.activations = Grid(bits, symmetric=activations == "symmetric")
         self.weights = WeightGrid.of(bits, weights == "symmetric", per_channel)
 
-    def check(self, network: nn.Module, info: DataInfo) -> None:
+    def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """Follow the network's graph.
 
         Raises:
             UserError: it can't be followed, or nothing of it can be quantized.
         """
-        quantizable(fold(network.eval()))
+        folded = fold(network.eval())
+        plan = quantizable(folded)
+        how = {**asdict(self.weights.grid), "per_channel": self.weights.per_channel}
+        made = quantize(folded, plan.layers, plan.after, asdict(self.activations), how)
+        return trainable(made)
 
     def stages(self, before: Before) -> list[Stage]:
         """One stage, in which the network is changed."""
@@ -88,9 +94,9 @@ class QAT:
         self.quantized = QuantizeStatic(bits, activations, weights, per_channel)
         self.teacher, self.loss, self.lr_share, self.recipe = teacher, loss, lr_share, recipe
 
-    def check(self, network: nn.Module, info: DataInfo) -> None:
+    def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """As static quantization."""
-        self.quantized.check(network, info)
+        return self.quantized.check(network, info)
 
     def stages(self, before: Before) -> list[Stage]:
         """Quantization, which is not shown, and the training that starts from it.
@@ -125,13 +131,14 @@ class QuantizeDynamic:
     def __init__(self, layers: str) -> None:
         self.layers = layers
 
-    def check(self, network: nn.Module, info: DataInfo) -> None:
+    def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """Look for the layers.
 
         Raises:
             UserError: there is none.
         """
         chosen(network, (nn.Linear,), self.layers, "linear layer")
+        return network
 
     def stages(self, before: Before) -> list[Stage]:
         """One stage, in which the network is changed."""
@@ -155,13 +162,14 @@ class QuantizeWeights:
     def __init__(self, bits: Literal[8, 4], group: PositiveInt | None, layers: str) -> None:
         self.bits, self.group, self.layers = bits, group, layers
 
-    def check(self, network: nn.Module, info: DataInfo) -> None:
+    def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """Look for the layers.
 
         Raises:
             UserError: there is none.
         """
         chosen(network, KINDS, self.layers, "linear layer or convolution")
+        return network
 
     def stages(self, before: Before) -> list[Stage]:
         """One stage, in which the network is changed."""

@@ -156,3 +156,37 @@ def test_a_scheme_without_a_teacher_has_none_to_distill_from():
 def test_a_scheme_without_a_teacher_has_none_to_compress():
     words = ("scheme=own_stages", "compress=low_rank", "compress.of=teacher")
     assert "scheme=own_stages has no teacher to compress" in refusal(*words, base=RESNETS)
+
+
+def test_what_learns_on_is_tried_with_the_structure_that_it_has_by_then():
+    words = ("loss=fsp", "student=resnet8", "teacher=resnet14", "compress.prune_channels.ratio=0.5")
+    said = refusal(listed("prune_channels", "distill"), *words, base=RESNETS)
+    assert said.startswith("compress.distill: ")
+    assert "channels" in said
+
+
+def test_features_of_a_quantized_network_are_read_where_modules_still_run():
+    words = ("loss=attention", listed("quantize_static", "distill"))
+    said = refusal(*words, base=RESNETS)
+    assert "compress.distill" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("compress=prune_channels", "compress.prune_channels.macs=0.5"),
+            "one of ratio, macs and latency says how far, and 2 are given",
+        ),
+        (
+            ("compress=prune_channels", "compress.prune_channels.skip=[nothing]"),
+            "compress.prune_channels: ",
+        ),
+        (("compress=quantize_dynamic", "compress.quantize_dynamic.layers=x"), "no linear layer"),
+        (("compress=quantize_weights", "compress.quantize_weights.bits=3"), "compress.quantize_"),
+        (("compress=quantize_static", "compress.quantize_static.bits=9"), "less than or equal"),
+        (("compress=low_rank", "evaluate.protocol=folds"), "no protocol is called 'folds'"),
+    ],
+)
+def test_bad_settings_of_networks_with_channels_are_refused(words, said):
+    assert said in refusal(*words, base=RESNETS)
