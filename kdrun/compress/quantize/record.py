@@ -53,6 +53,13 @@ def replace(network: nn.Module, new: Mapping[str, nn.Module]) -> None:
         setattr(network.get_submodule(above), name, module)
 
 
+def keep_roles(network: nn.Module, made: nn.Module) -> nn.Module:
+    """A network with the roles that another one names; copies of a graph forget them."""
+    if hasattr(network, "roles"):
+        made.roles = network.roles
+    return made
+
+
 def left_in_float(network: nn.Module, replaced: Iterable[str]) -> tuple[str, ...]:
     """Which share of the weights is not in these modules, as a sentence, where it is not small."""
     inside = tuple(f"{path}." for path in replaced)
