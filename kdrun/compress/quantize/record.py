@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
 
-from torch import nn
+from torch import fx, nn
 
 from kdrun.core.errors import UserError
 
@@ -54,7 +54,9 @@ def replace(network: nn.Module, new: Mapping[str, nn.Module]) -> None:
 
 
 def keep_roles(network: nn.Module, made: nn.Module) -> nn.Module:
-    """A network with the roles that another one names; copies of a graph forget them."""
+    """A network with the family's name and the roles of another; copies of a graph forget both."""
+    if isinstance(made, fx.GraphModule):  # each of which has a class of its own
+        type(made).__name__ = type(network).__name__
     if hasattr(network, "roles"):
         made.roles = network.roles
     return made

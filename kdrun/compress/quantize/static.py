@@ -56,7 +56,7 @@ def quantize(
     for node, rounding in [(node, _rounding(node, after, modules)) for node in graph.nodes]:
         if rounding is not None:
             _insert(graph, node, f"{QUANTIZERS}.{rounding.name}")
-    made = fx.GraphModule(parts, graph, class_name=type(network).__name__)
+    made = fx.GraphModule(parts, graph)
     return keep_roles(network, made.train(network.training))
 
 
