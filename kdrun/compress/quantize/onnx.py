@@ -46,8 +46,9 @@ def to_onnx(network: nn.Module, sample: Tensor) -> Any:
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     """For `torch.onnx.export(dynamo=True, custom_translation_table=translations())`.
 
-    Activations are uint8: int8 runtimes convert, but not where two layers read the same one.
-    Below 8 bits they are clipped first, and such an operator runs in float.
+    Activations are uint8, which kernels on x86 want: ONNX Runtime converts those of int8, but not
+    where two operators read one, and computes these in float. Below 8 bits activations are clipped
+    first, and operators run in float.
 
     Raises:
         UserError: onnx or onnxscript is missing.

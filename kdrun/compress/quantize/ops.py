@@ -1,10 +1,12 @@
 """The operators that quantized networks are made of, with names that exporters know."""
 
+from math import prod
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 # Not `torch.library.custom_op`, whose operators load the compiler when they are first called.
 _LIBRARY = torch.library.Library("kdrun", "DEF")
@@ -100,6 +102,11 @@ def _fake_linear_dynamic(x: Tensor, values: Tensor, scale: Tensor, bias: Tensor 
     return x.new_empty(*x.shape[:-1], len(values))
 
 
+def _count_linear_dynamic(x: list[int], values: list[int], *others: Any, **keys: Any) -> int:
+    """Multiplications and additions by shapes, for torch's counter, which sees none within."""
+    return 2 * prod(x) * values[0]
+
+
 def _remember_linear(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     _, values, scale, bias = inputs
     ctx.save_for_backward(values, scale)
@@ -125,6 +132,7 @@ torch.library.register_autograd(
 torch.library.register_autograd(
     "kdrun::linear_dynamic", _through_linear, setup_context=_remember_linear, lib=_LIBRARY
 )
+register_flop_formula(torch.ops.kdrun.linear_dynamic)(_count_linear_dynamic)
 quantize_dequantize = torch.ops.kdrun.quantize_dequantize
 dequantize = torch.ops.kdrun.dequantize
 linear_dynamic = torch.ops.kdrun.linear_dynamic

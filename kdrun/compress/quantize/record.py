@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
 
-from torch import nn
+from torch import fx, nn
 
 from kdrun.core.errors import UserError
 
@@ -51,6 +51,15 @@ def replace(network: nn.Module, new: Mapping[str, nn.Module]) -> None:
     for path, module in new.items():
         above, _, name = path.rpartition(".")
         setattr(network.get_submodule(above), name, module)
+
+
+def keep_roles(network: nn.Module, made: nn.Module) -> nn.Module:
+    """A network with the family's name and the roles of another; copies of a graph forget both."""
+    if isinstance(made, fx.GraphModule):  # each of which has a class of its own
+        type(made).__name__ = type(network).__name__
+    if hasattr(network, "roles"):
+        made.roles = network.roles
+    return made
 
 
 def left_in_float(network: nn.Module, replaced: Iterable[str]) -> tuple[str, ...]:

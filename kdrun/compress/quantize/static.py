@@ -9,6 +9,7 @@ from torch import fx, nn
 from kdrun.compress.calibrate import Grid
 from kdrun.compress.quantize.layers import Quantizer, Stored, form_of
 from kdrun.compress.quantize.plan import is_split, source
+from kdrun.compress.quantize.record import keep_roles
 from kdrun.compress.quantize.weights import WeightGrid
 from kdrun.compress.trace import Point, is_part, trace
 from kdrun.core.errors import UserError, nearest
@@ -49,15 +50,14 @@ def quantize(
         for node in graph.nodes
         if node.op in ("call_module", "get_attr")
     }
-    parts |= {f"{QUANTIZERS}.{name}": Quantizer(Grid(**activations)) for name in after}
+    device = next(network.parameters()).device
+    parts |= {f"{QUANTIZERS}.{name}": Quantizer(Grid(**activations)).to(device) for name in after}
     modules = dict(network.named_modules())
     for node, rounding in [(node, _rounding(node, after, modules)) for node in graph.nodes]:
         if rounding is not None:
             _insert(graph, node, f"{QUANTIZERS}.{rounding.name}")
-    made = fx.GraphModule(parts, graph, class_name=type(network).__name__)
-    if hasattr(network, "roles"):
-        made.roles = network.roles
-    return made.train(network.training)
+    made = fx.GraphModule(parts, graph)
+    return keep_roles(network, made.train(network.training))
 
 
 def quantizers(network: nn.Module) -> dict[str, Quantizer]:
@@ -78,8 +78,9 @@ def _part(network: nn.Module, node: fx.Node, layers: Sequence[str], how: WeightG
         return getattr(network.get_submodule(above), name)
     if is_part(node):
         return Point()
-    module = network.get_submodule(path)
-    return Stored(form_of(module), how) if path in layers else module
+    # Any: nn.Module's own attributes are typed as tensors or modules alike.
+    module: Any = network.get_submodule(path)
+    return Stored(form_of(module), how).to(module.weight.device) if path in layers else module
 
 
 def _rounding(

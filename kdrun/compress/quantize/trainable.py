@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from kdrun.compress.quantize.layers import Stored, Trainable
-from kdrun.compress.quantize.record import replace
+from kdrun.compress.quantize.record import keep_roles, replace
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -48,4 +48,4 @@ def _replaced(network: nn.Module, kind: type[M], make: Callable[[M], nn.Module])
     changed = deepcopy(network)
     found = [(path, one) for path, one in changed.named_modules() if isinstance(one, kind)]
     replace(changed, {path: make(module) for path, module in found})
-    return changed
+    return keep_roles(network, changed)

@@ -43,6 +43,8 @@ def test_answers_are_those_of_the_int8_network(name):
     whole = quantized(name).network
     learner = trainable(whole)
     assert not any(isinstance(module, Stored) for module in learner.modules())
+    assert getattr(learner, "roles", None) == getattr(folded(name), "roles", None)
+    assert type(learner).__name__ == type(folded(name)).__name__
     torch.testing.assert_close(learner(samples(4)), whole(samples(4)), rtol=1e-5, atol=1e-5)
 
 

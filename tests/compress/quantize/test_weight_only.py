@@ -16,6 +16,7 @@ from kdrun.compress.quantize.weight_only import (
     store_weights,
 )
 from kdrun.core.errors import UserError
+from kdrun.measure.cost import macs
 
 WAYS = {
     "8 bits": lambda network: store_weights(network, 8, None, "*"),
@@ -114,6 +115,16 @@ def test_files_are_smaller():
         made = store_weights(network, bits, group, "*").network
         assert whole / len(save(made.state_dict())) > ratio
     assert whole / len(save(store_dynamic(network, "*").network.state_dict())) > 3.9
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["mlp", "resnet8"])
+def test_as_many_multiplications_are_counted(name, way):
+    network = make(name)
+    found, expected = (
+        macs(one, (3, 32, 32), torch.device("cpu")) for one in (WAYS[way](network).network, network)
+    )
+    assert found == expected
 
 
 def test_smaller_groups_are_better():
