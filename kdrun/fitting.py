@@ -10,6 +10,7 @@ from torch import nn
 
 from kdrun import model
 from kdrun.checks import nearest_folder, network_settings, teacher_source
+from kdrun.compressing import compressible
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import Fault, collect, nearest
 from kdrun.core.taps import place_taps
@@ -23,13 +24,11 @@ from kdrun.model.table import COMPOSED
 from kdrun.model.vision import load_pretrained
 from kdrun.scheme import make_scheme
 from kdrun.scheme.base import teacher_recipe
-from kdrun.stage.base import MAIN, Stage
+from kdrun.stage.base import MAIN
 from kdrun.stage.invert import Invert
 from kdrun.stage.state_dict import fill, read_checkpoint
 from kdrun.stage.take import artefact_folder, load_teacher
 from kdrun.stage.train import Train
-from kdrun.step.base import Step
-from kdrun.step.plan import Planned, origin_of, plan_steps
 
 _RECIPES = {"recipe", "teacher", "teacher.recipe"}
 _STAGES = _RECIPES | {"student", "loss", "scheme", "controls", "stop", "compress"}
@@ -240,41 +239,10 @@ def _together(
                 faults += collect(partial(join, stage, built, own), "loss")
             if isinstance(stage, Invert):
                 faults += collect(partial(stage.check, built[stage.role]), "teacher")
-        faults += faults or _compressed(config, datasets, built, stages)
+        faults += faults or compressible(config, datasets, built, stages)
     if {"recipe", "output_root", "controls"} <= sound:
         faults += _space(config, built)
     return faults
-
-
-def _compressed(
-    config: Config,
-    datasets: Mapping[str, Data],
-    built: dict[str, nn.Module],
-    stages: list[Stage],
-) -> list[Fault]:
-    """Whether each step of compression can be done with the network that it is for."""
-    planned: list[Planned] = []
-    faults = collect(lambda: planned.extend(plan_steps(config, stages)), "compress")
-    if not planned:
-        return faults
-    origin = origin_of(config, stages)
-    network, data = built.get(origin.role), datasets[origin.place.data]
-    if network is None or origin.network.name in COMPOSED:
-        network = model.build(origin.network.node, data.info)
-    for key, step, own in planned:
-        made: list[nn.Module] = []
-        faults = collect(partial(_check_step, step, network, data, made), f"compress.{key}")
-        if faults:
-            return faults  # what comes after it would be judged by another network
-        network = made[0]
-        for stage in own:
-            if isinstance(stage, Train):
-                faults += collect(partial(join, stage, built, data, network), f"compress.{key}")
-    return faults
-
-
-def _check_step(step: Step, network: nn.Module, data: Data, made: list[nn.Module]) -> None:
-    made.append(step.check(network, data.info))
 
 
 def _start(config: Config, built: dict[str, nn.Module]) -> list[Fault]:

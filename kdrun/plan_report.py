@@ -9,7 +9,7 @@ from rich.table import Table
 from torch import nn
 
 from kdrun import model
-from kdrun.compare.table import count
+from kdrun.compare.figures import count
 from kdrun.core.folder import Store
 from kdrun.core.screen import Screen
 from kdrun.core.types import Inputs

@@ -18,6 +18,7 @@ ROWS = [
     ["cards", "words", "help", "plan_report", "preflight"],
     ["command", "unknown", "config_files", "concept_maps", "fitting"],
     ["choices"],
+    ["compressing"],
     ["checks", "joining", "runner"],
     ["step"],
     ["scheme"],

@@ -8,30 +8,40 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-_ANY = 10_000  # columns: wider than any table
-EAGER = "eager PyTorch"  # the runtime of times that are not marked
-_WORDS = 20  # columns of a name; longer ones are folded
+from kdrun.compare.figures import (
+    EAGER,
+    Row,
+    count,
+    epochs_of,
+    milliseconds,
+    nats,
+    percent,
+    seconds,
+    share_or_none,
+)
+from kdrun.compare.notes import notes_of
 
-Row = Mapping[str, Any]
+_ANY = 10_000  # columns: wider than any table
+_WORDS = 20  # columns of a name; longer ones are folded
 
 Column = tuple[str, Callable[[Row], str]]
 
 _MODEL: Column = ("model", lambda row: row["model"])
 _TOP1: Column = (
     "top-1\n%",
-    lambda row: f"{_percent(row['accuracy'])} ±{_percent(row['accuracy_half_width'])}",
+    lambda row: f"{percent(row['accuracy'])} ±{percent(row['accuracy_half_width'])}",
 )
-_F1: Column = ("F1\n%", lambda row: _percent(row["f1"]))
+_F1: Column = ("F1\n%", lambda row: percent(row["f1"]))
 _NETWORK: Column = ("network", lambda row: row["name"])
 _QUALITY: list[Column] = [
     _TOP1,
-    ("top-5\n%", lambda row: _percent(row["top5"])),
-    ("precision\n%", lambda row: _percent(row["precision"])),
-    ("recall\n%", lambda row: _percent(row["recall"])),
+    ("top-5\n%", lambda row: percent(row["top5"])),
+    ("precision\n%", lambda row: percent(row["precision"])),
+    ("recall\n%", lambda row: percent(row["recall"])),
     _F1,
-    ("NLL\n", lambda row: _nats(row["nll"])),
-    ("ECE\n%", lambda row: _percent(row["ece"])),
-    ("agrees\n%", lambda row: _share(row["agreement"])),
+    ("NLL\n", lambda row: nats(row["nll"])),
+    ("ECE\n%", lambda row: percent(row["ece"])),
+    ("agrees\n%", lambda row: share_or_none(row["agreement"])),
 ]
 _COST: list[Column] = [
     ("para-\nmeters", lambda row: count(row["parameters"])),
@@ -39,8 +49,8 @@ _COST: list[Column] = [
     ("disk\nbytes", lambda row: count(row["bytes"])),
     ("median\nms", lambda row: _time(row, "median_ms")),
     ("p95\nms", lambda row: _time(row, "p95_ms")),
-    ("epochs\n", lambda row: _epochs(row) or "-"),
-    ("trained\ns", lambda row: "-" if row["seconds"] is None else _seconds(row["seconds"])),
+    ("epochs\n", lambda row: epochs_of(row) or "-"),
+    ("trained\ns", lambda row: "-" if row["seconds"] is None else seconds(row["seconds"])),
 ]
 _STEP: list[Column] = [
     (
@@ -50,7 +60,7 @@ _STEP: list[Column] = [
         ),
     ),
     ("F1\npoints", lambda row: f"{100 * row['versus']['f1']:+.2f}"),
-    ("agrees\n%", lambda row: _percent(row["versus"]["agreement"])),
+    ("agrees\n%", lambda row: percent(row["versus"]["agreement"])),
     ("non-zero\nparameters", lambda row: count(row["nonzero"])),
     ("MACs\nfewer", lambda row: f"{row['versus']['macs']:.2f}x"),
     ("bytes\nfewer", lambda row: f"{row['versus']['bytes']:.2f}x"),
@@ -91,7 +101,7 @@ class Results:
         for name, samples in (self.summary.get("domains") or {}).items():
             yield Text(f"test images of {name}, {samples} samples")
             yield from self._split(_of_domain(name), console, options)
-        yield from (Text(note) for note in _notes(self.summary))
+        yield from (Text(note) for note in notes_of(self.summary))
 
     def _split(
         self,
@@ -146,149 +156,13 @@ def _fits(table: Table, console: Console, options: ConsoleOptions) -> bool:
     return widest <= options.max_width
 
 
-def _notes(summary: Mapping[str, Any]) -> list[str]:
-    notes = [_gain(row) for row in summary["rows"] if row.get("gain")]
-    notes += [
-        f"On {name}: {_gain(figures)}"
-        for row in summary["rows"]
-        for name, figures in (row.get("domains") or {}).items()
-        if figures.get("gain")
-    ]
-    rows = {row["model"]: row for row in summary["rows"]}
-    notes += _concepts(summary, rows)
-    if summary.get("labeled"):
-        labeled, training = summary["labeled"]["labeled"], summary["labeled"]["training"]
-        notes.append(
-            f"{labeled} of {training} training samples are labeled; what has no teacher learned"
-            " from these alone, in as many epochs of fewer steps."
-        )
-    notes += [*_weak_teacher(rows), *_other_budget(rows)]
-    notes += [
-        f"{name}, {one['group']} of validation ({one['chosen']} samples choose, {one['measured']}"
-        f" are measured): {100 * one['mean']:+.2f} ± {100 * one['deviation']:.2f} points."
-        for name, row in rows.items()
-        for one in row.get("spread", ())
-    ]
-    notes += [
-        f"{name} made nothing smaller or faster."
-        for name, row in rows.items()
-        if row.get("versus", {}).get("in_vain")
-    ]
-    notes.append(
-        f"Weights of the {summary['epoch']} epoch. Macro precision, recall and F1; agreement with"
-        " the teacher; ± and intervals are 95 %, from the number of test samples alone."
-    )
-    best = [
-        f"{row['model']} {_percent(row['best']['accuracy'])} (epoch {row['best']['epoch']})"
-        for row in summary["rows"]
-        if row.get("best")
-    ]
-    if best:
-        notes.append(f"Top-1 % at the best epoch by validation: {', '.join(best)}.")
-    notes += _runtimes(rows)
-    if summary.get("jobs", 1) > 1:
-        notes.append(
-            f"Times were taken while up to {summary['jobs']} jobs shared the machine; alone they"
-            " are shorter."
-        )
-    if summary.get("inexact"):
-        notes.append(f"Not exact: resumed with {'; '.join(summary['inexact'])}.")
-    return notes
-
-
-def _runtimes(rows: Mapping[str, Row]) -> list[str]:
-    """How times were taken; of those that are marked, what they are held against."""
-    latency = next(row["latency"] for row in rows.values() if row["latency"])
-    told = (
-        f"batch {latency['batch']}, {latency['dtype']}, {latency['device']},"
-        f" {latency['threads']} thread{'s' if latency['threads'] > 1 else ''}"
-    )
-    notes = [f"Latency: {told}, {latency.get('runtime', EAGER)}."]
-    for row in rows.values():
-        before = (row.get("versus") or {}).get("latency_before")
-        if before and before.get("runtime", EAGER) != EAGER:
-            baseline = row["versus"]["baseline"]
-            notes.append(
-                f"* {row['model']} in {before['runtime']} on the {before['device']}, where"
-                f" {baseline} takes {_milliseconds(before['median_ms'])} ms; batch"
-                f" {before['batch']}, threads {before['threads']}."
-            )
-    return notes
-
-
-def _concepts(summary: Mapping[str, Any], rows: Mapping[str, Row]) -> list[str]:
-    """What the classes are, and the macro F1 that counts among them, where they are concepts."""
-    concepts = summary.get("concepts")
-    if not concepts:
-        return []
-    known = sum(len(classes) for classes in concepts.values())
-    scores = ", ".join(f"{name} {_percent(row['f1'])}" for name, row in rows.items())
-    return [
-        f"Macro F1 % leads: {scores}, over {len(concepts)} concepts that join {known} classes.",
-        "A model of all classes answers with their probabilities summed over each concept.",
-    ]
-
-
-def _gain(row: Row) -> str:
-    gain = row["gain"]
-    low, high = 100 * gain["low"], 100 * gain["high"]
-    verdict = "" if low > 0 or high < 0 else "; the interval holds 0: no evidence of a difference"
-    return (
-        f"{row['model']} over {gain['over']}: {100 * gain['accuracy']:+.2f} points,"
-        f" 95 % interval {low:+.2f} to {high:+.2f} (one seed{verdict})."
-    )
-
-
-def _weak_teacher(rows: Mapping[str, Row]) -> list[str]:
-    """A warning where the student alone does better, beyond chance, than what it learns from."""
-    if not {"alone", "teacher"} <= rows.keys():
-        return []
-    better = rows["alone"]["accuracy"] - rows["teacher"]["accuracy"]
-    if better <= rows["teacher"]["accuracy_half_width"]:
-        return []
-    return [
-        f"The teacher is {100 * better:.2f} points below the student alone: train it longer, or"
-        " take another, before judging a method by it."
-    ]
-
-
-def _other_budget(rows: Mapping[str, Row]) -> list[str]:
-    """A warning where one of the two students that are compared was trained for longer."""
-    if not {"alone", "distilled"} <= rows.keys():
-        return []
-    alone, distilled = rows["alone"], rows["distilled"]
-    own, other = distilled.get("steps"), alone.get("steps")
-    if None in (own, other) or own == other:  # artefacts of an older kdrun don't say
-        return []
-    return [
-        f"Not the same budget: the distilled student made {own} steps ({_epochs(distilled)}"
-        f" epochs), alone {other} ({_epochs(alone)})."
-    ]
-
-
-def _epochs(row: Row) -> str:
-    """Epochs of training; those of phases before the main one are told apart: 30 + 240."""
-    first = row.get("first_epochs", 0)
-    return f"{first} + {row['epochs']}" if first else str(row["epochs"] or "")
-
-
-def count(number: float) -> str:
-    """A number in three digits with its thousands as a letter: 1.23 M."""
-    for unit in ("", "k", "M", "G", "T"):
-        if abs(number) < 999.5 or unit == "T":
-            break
-        number /= 1000
-    digits = f"{number:.0f}" if not unit or number >= 99.95 else f"{number:.3g}"
-    return f"{digits} {unit}".strip()
-
-
 def _time(row: Row, key: str) -> str:
     """Milliseconds, marked where they are of another runtime than PyTorch's own."""
     latency = row["latency"]
     if latency is None:
         return "-"
     mark = "*" if latency.get("runtime", EAGER) != EAGER else ""
-    return f"{_milliseconds(latency[key])}{mark}"
+    return f"{milliseconds(latency[key])}{mark}"
 
 
 def _faster(row: Row) -> str:
@@ -297,23 +171,3 @@ def _faster(row: Row) -> str:
         return "-"
     mark = "*" if latency.get("runtime", EAGER) != EAGER else ""
     return f"{faster:.2f}x{mark}"
-
-
-def _milliseconds(time: float) -> str:
-    return f"{time:.{2 if time < 10 else 1 if time < 100 else 0}f}"
-
-
-def _seconds(time: float) -> str:
-    return f"{time:.{1 if time < 10 else 0}f}"
-
-
-def _nats(value: float) -> str:
-    return f"{value:.3f}" if value < 1000 else f"{value:.1e}"
-
-
-def _share(share: float | None) -> str:
-    return "-" if share is None else _percent(share)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f}"

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from kdrun.compare.table import count, results_table
+from kdrun.compare.figures import count
+from kdrun.compare.table import results_table
 
 AT_80 = """\
 test split of cifar100, 10000 samples

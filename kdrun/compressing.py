@@ -1,0 +1,48 @@
+"""Whether each step of compression can be done, and what learns on after it: tried beforehand."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from torch import nn
+
+from kdrun import model
+from kdrun.core.config import Config
+from kdrun.core.errors import Fault, collect
+from kdrun.dataset.data import Data
+from kdrun.joining import join
+from kdrun.model.table import COMPOSED
+from kdrun.stage.base import Stage
+from kdrun.stage.train import Train
+from kdrun.step.base import Step
+from kdrun.step.plan import Planned, origin_of, plan_steps
+
+
+def compressible(
+    config: Config,
+    datasets: Mapping[str, Data],
+    built: dict[str, nn.Module],
+    stages: list[Stage],
+) -> list[Fault]:
+    """Whether each step of compression can be done with the network that it is for."""
+    planned: list[Planned] = []
+    faults = collect(lambda: planned.extend(plan_steps(config, stages)), "compress")
+    if not planned:
+        return faults
+    origin = origin_of(config, stages)
+    network, data = built.get(origin.role), datasets[origin.place.data]
+    if network is None or origin.network.name in COMPOSED:
+        network = model.build(origin.network.node, data.info)
+    for key, step, own in planned:
+        made: list[nn.Module] = []
+        faults += collect(partial(_check_step, step, network, data, made), f"compress.{key}")
+        if faults:
+            return faults  # what comes after it would be judged by another network
+        network = made[0]
+        for stage in own:
+            if isinstance(stage, Train):
+                faults += collect(partial(join, stage, built, data, network), f"compress.{key}")
+    return faults
+
+
+def _check_step(step: Step, network: nn.Module, data: Data, made: list[nn.Module]) -> None:
+    made.append(step.check(network, data.info))
