@@ -167,7 +167,9 @@ def make_material(bench: Bench) -> Material:
     info, device = bench.data.info, bench.session.hardware.device
     shape = (info.channels, *info.image_size)
     return Material(
-        batches=list(_samples(bench)),
+        batches=list(
+            calibration_batches(bench.data, bench.session.seed, bench.config.compress.calibration)
+        ),
         calibrator=make_calibrator(bench.config.compress.calibrator),
         seed=seed_of(bench.session.seed, "compress"),
         macs=lambda network: macs(network, shape, device),
@@ -187,11 +189,17 @@ def make_calibrator(node: Mapping[str, Any]) -> Calibrator:
     return made
 
 
-def _samples(bench: Bench) -> Iterator[tuple[Tensor, Tensor]]:
-    """A seeded sample of the training split as the model is going to see images: not augmented."""
-    seed, count = seed_of(bench.session.seed, "calibration"), bench.config.compress.calibration
-    size = min(_BATCH, count, bench.data.train.size)
-    batches = bench.data.train.epoch(0, 0, seed, size, augment=False, dtype=torch.float32)
+def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """A seeded sample of the training split as models see images after training: not augmented.
+
+    Args:
+        data: the splits.
+        seed: the run's.
+        count: samples; whole batches of them.
+    """
+    size = min(_BATCH, count, data.train.size)
+    drawn = seed_of(seed, "calibration")
+    batches = data.train.epoch(0, 0, drawn, size, augment=False, dtype=torch.float32)
     for batch in islice(batches, max(1, count // size)):
         assert isinstance(batch.inputs, Tensor)
         yield batch.inputs, batch.targets
