@@ -6,12 +6,14 @@ from functools import partial
 from torch import nn
 
 from kdrun import model
+from kdrun.compress.quantize.calibration import check_inputs
 from kdrun.core.config import Config
 from kdrun.core.errors import Fault, collect
 from kdrun.dataset.data import Data
 from kdrun.joining import join
 from kdrun.model.table import COMPOSED
 from kdrun.stage.base import Stage
+from kdrun.stage.compress import calibration_batches
 from kdrun.stage.train import Train
 from kdrun.step.base import Step
 from kdrun.step.plan import Planned, origin_of, plan_steps
@@ -32,10 +34,14 @@ def compressible(
     network, data = built.get(origin.role), datasets[origin.place.data]
     if network is None or origin.network.name in COMPOSED:
         network = model.build(origin.network.node, data.info)
+    if any(step.calibrates for _, step, _ in planned):
+        drawn = calibration_batches(data, config.seed, config.compress.calibration)
+        faults += collect(lambda: check_inputs([images for images, _ in drawn]), "dataset")
     for key, step, own in planned:
         made: list[nn.Module] = []
-        faults += collect(partial(_check_step, step, network, data, made), f"compress.{key}")
-        if faults:
+        found = collect(partial(_check_step, step, network, data, made), f"compress.{key}")
+        faults += found
+        if found:
             return faults  # what comes after it would be judged by another network
         network = made[0]
         for stage in own:

@@ -113,7 +113,13 @@ def _search(node: Mapping[str, Any], drop: float) -> Search | None:
 
 
 class Step(Protocol):
-    """One step of compression. The keyword arguments of its constructor are its node's keys."""
+    """One step of compression. The keyword arguments of its constructor are its node's keys.
+
+    Attributes:
+        calibrates: whether it chooses ranges from samples of the inputs.
+    """
+
+    calibrates: bool
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """Hold the settings against the network, before anything is trained.

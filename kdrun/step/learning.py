@@ -22,6 +22,8 @@ class Distill:
         recipe: keys that differ from the run's recipe.
     """
 
+    calibrates = False
+
     def __init__(
         self, loss: dict[str, Any] | None, lr_share: LrShare, recipe: dict[str, Any] | None
     ) -> None:
@@ -53,6 +55,8 @@ class Finetune:
         lr_share: of the recipe's learning rate.
         recipe: keys that differ from the run's recipe.
     """
+
+    calibrates = False
 
     def __init__(self, lr_share: LrShare, recipe: dict[str, Any] | None) -> None:
         self.lr_share, self.recipe = lr_share, recipe

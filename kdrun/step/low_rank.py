@@ -33,6 +33,8 @@ class LowRank:
         layers: a glob of module paths.
     """
 
+    calibrates = False
+
     def __init__(
         self,
         energy: AboveZero | None,

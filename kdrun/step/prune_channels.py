@@ -35,6 +35,8 @@ class PruneChannels:
         skip: globs of module paths whose channels all stay.
     """
 
+    calibrates = False
+
     def __init__(
         self,
         ratio: BelowOne | None,

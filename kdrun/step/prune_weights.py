@@ -38,6 +38,8 @@ class PruneWeights:
         recipe: keys that differ from the run's recipe.
     """
 
+    calibrates = False
+
     def __init__(
         self,
         sparsity: BelowOne,

@@ -39,6 +39,8 @@ class QuantizeStatic:
         per_channel: whether each output channel's weights have a scale of their own.
     """
 
+    calibrates = True
+
     def __init__(self, bits: Bits, activations: Ranges, weights: Ranges, per_channel: bool) -> None:
         self.activations = Grid(bits, symmetric=activations == "symmetric")
         self.weights = WeightGrid.of(bits, weights == "symmetric", per_channel)
@@ -79,6 +81,8 @@ class QAT:
         lr_share: of the recipe's learning rate.
         recipe: keys that differ from the run's recipe.
     """
+
+    calibrates = True
 
     def __init__(
         self,
@@ -128,6 +132,8 @@ class QuantizeDynamic:
         layers: a glob of module paths.
     """
 
+    calibrates = False
+
     def __init__(self, layers: str) -> None:
         self.layers = layers
 
@@ -158,6 +164,8 @@ class QuantizeWeights:
         group: weights of an output that share a scale; None for all of them.
         layers: a glob of module paths.
     """
+
+    calibrates = False
 
     def __init__(self, bits: Literal[8, 4], group: PositiveInt | None, layers: str) -> None:
         self.bits, self.group, self.layers = bits, group, layers

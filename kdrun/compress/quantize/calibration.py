@@ -46,7 +46,7 @@ def calibrate(
     Raises:
         UserError: there is no sample; a channel of the inputs, or a value, is of no use.
     """
-    _check_inputs(batches)
+    check_inputs(batches)
     seen = _watch(network, plan, batches, calibrator.counts)
     keys: dict[str, Any] = {
         "layers": list(plan.layers),
@@ -111,7 +111,12 @@ class _Watcher(fx.Interpreter):
         return value
 
 
-def _check_inputs(batches: Sequence[Tensor]) -> None:
+def check_inputs(batches: Sequence[Tensor]) -> None:
+    """Whether ranges can be known from these inputs (B, C, ...).
+
+    Raises:
+        UserError: there is none, or a channel is the same number everywhere.
+    """
     if not sum(len(batch) for batch in batches):
         raise UserError(
             "the calibration set is empty.", "  quantization needs samples: a larger calibration"
