@@ -90,7 +90,7 @@ def test_a_mistake_is_named(words: tuple[str, ...], refused: Refused, run: Path)
 def test_an_unfinished_run_has_nothing_to_export(refused: Refused, run: Path) -> None:
     (run / "summary.json").unlink()
     assert refused("export", "run", "--to", "pt2", before=()) == (
-        "'run' is not finished, and there is nothing to export.\n  go on with it: kdrun resume run"
+        "'run' is not finished, and has no models to take yet.\n  go on with it: kdrun resume run"
     )
 
 

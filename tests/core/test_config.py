@@ -96,7 +96,7 @@ def test_the_groups_and_root_keys_are_these():
     groups = {str(path.parent.relative_to(CONF)) for path in CONF.rglob("*.yaml")}
     assert sorted(groups) == [
         ".", "calibrator", "compress", "concepts", "dataset", "experiment/crd", "loss", "model",
-        "recipe", "recipe/optimizer", "recipe/schedule", "scheme", "step",
+        "protocol", "recipe", "recipe/optimizer", "recipe/schedule", "scheme", "step",
     ]  # fmt: skip
     assert sorted(Config.model_fields) == [
         "check", "checkpoint_seconds", "compile", "compress", "controls", "dataset", "debug",
