@@ -34,6 +34,7 @@ def compressible(
     network, data = built.get(origin.role), datasets[origin.place.data]
     if network is None or origin.network.name in COMPOSED:
         network = model.build(origin.network.node, data.info)
+    learner = network
     if any(step.calibrates for _, step, _ in planned):
         drawn = calibration_batches(data, config.seed, config.compress.calibration)
         faults += collect(lambda: check_inputs([images for images, _ in drawn]), "dataset")
@@ -43,10 +44,12 @@ def compressible(
         faults += found
         if found:
             return faults  # what comes after it would be judged by another network
-        network = made[0]
+        learner = made[0] if step.calibrates or not isinstance(own[-1], Train) else learner
+        if not step.calibrates:  # a step after quantization works on what the numbers stand for
+            network = made[0]
         for stage in own:
             if isinstance(stage, Train):
-                faults += collect(partial(join, stage, built, data, network), f"compress.{key}")
+                faults += collect(partial(join, stage, built, data, learner), f"compress.{key}")
     return faults
 
 
