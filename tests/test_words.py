@@ -2,6 +2,7 @@
 
 import pytest
 
+from kdrun.choices import filled
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
 from kdrun.core.registry import check_model
@@ -31,7 +32,7 @@ def faults(*words: str) -> list[str]:
 def test_good_words_compose_a_config_that_binds(words):
     (job,) = read_jobs(words, multirun=False)
     assert job.faults == ()
-    assert check_model("", job.tree, Config, "the config") == []
+    assert check_model("", filled(job.tree), Config, "the config") == []
 
 
 def test_each_unknown_name_is_one_sentence():
