@@ -98,30 +98,35 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def run(job: Job, pictures: Path, output: Path, teacher: Path | None) -> None:
     """Run one job, or go on with it; nothing where it is finished."""
-    folder = RunFolder(output / job.name)
+    words = [
+        *COMMON,
+        f"dataset.root={pictures}",
+        f"student={job.student}",
+        f"loss={job.method}",
+        *METHODS[job.method],
+        f"seed={job.seed}",
+    ]
+    if teacher is not None:
+        words = [word for word in words if not word.startswith("teacher.recipe")]
+        words.append(f"teacher.run={teacher}")
+    carry_out(job.name, words, output)
+
+
+def carry_out(name: str, words: Sequence[str], output: Path) -> None:
+    """Run `kdrun WORDS` into the folder of that name; go on with it, or leave it where finished."""
+    folder = RunFolder(output / name)
     if folder.is_run and folder.status == "finished":
         return
     if folder.is_run:
         words = ["resume", str(folder.path)]
     else:
-        words = [
-            *COMMON,
-            f"dataset.root={pictures}",
-            f"student={job.student}",
-            f"loss={job.method}",
-            *METHODS[job.method],
-            f"seed={job.seed}",
-            f"output_root={output / 'shared'}",
-            f"hydra.run.dir={folder.path}",
-        ]
-        if teacher is not None:
-            words = [word for word in words if not word.startswith("teacher.recipe")]
-            words.append(f"teacher.run={teacher}")
+        places = (f"output_root={output / 'shared'}", f"hydra.run.dir={folder.path}")
+        words = [*words, *places]
     command = [sys.executable, "-m", "kdrun", *words]
-    log = output / f"{job.name}.log"
+    log = output / f"{name}.log"
     with log.open("a") as file:
         done = subprocess.run(command, stdout=file, stderr=file, env=os.environ, check=False)
-    print(f"{job.name}: {'done' if done.returncode == 0 else f'failed, see {log}'}", flush=True)
+    print(f"{name}: {'done' if done.returncode == 0 else f'failed, see {log}'}", flush=True)
 
 
 def table(output: Path, methods: Iterable[str]) -> Iterator[str]:

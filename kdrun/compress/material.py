@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.compress.calibrate import Calibrator
+from kdrun.core.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Material:
     """What a step works with.
 
     Attributes:
-        batches: images (B, C, H, W) with labels (B,), of the training split, not augmented.
+        batches: images (B, C, H, W) with labels (B,), of the training split, not augmented; -1 for
+            a label that is not known.
         calibrator: chooses ranges of quantized numbers.
         seed: what is random follows from it.
         macs: multiply-accumulate operations of a network for one image.
@@ -31,6 +33,20 @@ class Material:
     def sample(self) -> Tensor:
         """A batch of images, of which only shape and type matter."""
         return self.batches[0][0][:2]
+
+    def labeled(self, why: str) -> Sequence[tuple[Tensor, Tensor]]:
+        """The batches, for what needs their labels.
+
+        Raises:
+            UserError: there are none; `why` begins the sentence.
+        """
+        if any((labels < 0).any() for _, labels in self.batches):
+            raise UserError(
+                f"{why} needs labels, and no training sample has one.",
+                "  take one that looks at the weights alone, or leave some labels: a smaller"
+                " dataset.unlabeled",
+            )
+        return self.batches
 
     @property
     def generator(self) -> torch.Generator:

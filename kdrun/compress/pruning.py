@@ -57,7 +57,7 @@ class Pruning:
         """
         weights = prunable(network, self.layers)
         if self.score == "taylor":
-            found = scores.taylor(network, weights, material.batches)
+            found = scores.taylor(network, weights, material.labeled("score=taylor"))
         elif self.score == "random":
             found = scores.random(weights, material.generator)
         else:

@@ -105,7 +105,8 @@ def student_stage(
         reads.append("teacher")
     if stop is not None and stop.of == "alone":
         reads.append("alone")
-    place = Place("distill", "student", "distilled", False, tuple(dict.fromkeys(reads)), data)
+    compressed = bool(config.compress.steps) and config.compress.of == "student"
+    place = Place("distill", "student", "distilled", compressed, tuple(dict.fromkeys(reads)), data)
     plain = _student(config, place, loss, tuple(teachers), stop)
     if not teachers:
         return plain

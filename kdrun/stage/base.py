@@ -41,7 +41,7 @@ class Place:
         name: teacher, alone, distill, ...
         folder: its folder's name in the run folder.
         row: what its model is called in the table; empty for one that is not shown.
-        shared: whether runs may share its artefact through the store.
+        shared: whether runs share its artefact through the store: those that others start from.
         reads: names of the stages whose artefacts it takes.
         data: which of the scheme's datasets it works with.
         baseline: the row that its own is held against: that of the model it was made of.

@@ -192,14 +192,21 @@ def make_calibrator(node: Mapping[str, Any]) -> Calibrator:
 def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
     """A seeded sample of the training split as models see images after training: not augmented.
 
+    Of the samples that have labels, as some scores need them; of all where none has one.
+
     Args:
         data: the splits.
         seed: the run's.
         count: samples; whole batches of them.
+
+    Yields:
+        images (B, C, H, W), labels (B,), which are -1 where there is none.
     """
-    size = min(_BATCH, count, data.train.size)
+    labeled = data.labeled().train
+    train = labeled if labeled.size else data.train
+    size = min(_BATCH, count, train.size)
     drawn = seed_of(seed, "calibration")
-    batches = data.train.epoch(0, 0, drawn, size, augment=False, dtype=torch.float32)
+    batches = train.epoch(0, 0, drawn, size, augment=False, dtype=torch.float32)
     for batch in islice(batches, max(1, count // size)):
         assert isinstance(batch.inputs, Tensor)
-        yield batch.inputs, batch.targets
+        yield batch.inputs, batch.targets if labeled.size else torch.full_like(batch.targets, -1)

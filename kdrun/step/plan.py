@@ -66,7 +66,7 @@ def plan_steps(config: Config, stages: Sequence[Stage]) -> list[Planned]:
             name,
             name,
             f"{number} {key}",
-            shared=False,
+            shared=number < len(config.compress.nodes),
             reads=(before.place.name,),
             data=origin.place.data,
             baseline=before.place.row,

@@ -20,6 +20,7 @@ from kdrun.step.base import Before
 
 Remaining = Annotated[float, Field(gt=0, lt=1)]
 Importance = Literal["l1", "l2", "bn_scale", "fpgm", "taylor", "hessian", "random"]
+_LEARNED = ("taylor", "hessian")  # these look at gradients, and so at labels
 
 
 class PruneChannels:
@@ -64,8 +65,7 @@ class PruneChannels:
                 " given.",
                 "  set those that are not meant to null",
             )
-        learned = ("taylor", "hessian")
-        score = "l2" if self.choice.importance in learned else self.choice.importance
+        score = "l2" if self.choice.importance in _LEARNED else self.choice.importance
         choice = Choice(score, "uniform", self.choice.round_to, self.choice.skip)
         sample = torch.zeros(2, info.channels, *info.image_size)
         whole = deepcopy(network).eval()
@@ -77,7 +77,9 @@ class PruneChannels:
 
     def apply(self, network: nn.Module, material: Material) -> Changed:
         """Prune a copy."""
-        evidence, sample = Evidence(material.seed, material.batches), material.sample
+        sample, score = material.sample, self.choice.importance
+        labeled = material.labeled(f"importance={score}") if score in _LEARNED else None
+        evidence = Evidence(material.seed, labeled)
         if self.ratio is not None:
             pruned = prune_channels(network, sample, self.ratio, self.choice, evidence)
             ratio = self.ratio

@@ -26,22 +26,23 @@ COMMON = (
     "threads=1",
 )
 # Steps, the words that they need, and the folders of what is trained, up to that of the cut.
+FIRST = ("teacher", "student")
 CASES = {
-    "one_shot": ("[prune_weights,distill]", (), ("student", "compress-2-distill")),
+    "one_shot": ("[prune_weights,distill]", (), (*FIRST, "compress-2-distill")),
     "cubic": (
         "[low_rank,prune_weights,finetune]",
         ("compress.prune_weights.schedule=cubic", "compress.prune_weights.score=movement"),
-        ("student", "compress-2-prune_weights"),
+        (*FIRST, "compress-2-prune_weights"),
     ),
     "channels": (
         "[prune_channels,finetune,quantize_weights]",
         ("compress.prune_channels.importance=taylor",),
-        ("student", "compress-2-finetune"),
+        (*FIRST, "compress-2-finetune"),
     ),
     "rounded": (
         "[prune_weights,quantize_static,distill,qat]",
         ("recipe.ema=0.9",),
-        ("student", "compress-3-distill", "compress-4-qat"),
+        (*FIRST, "compress-3-distill", "compress-4-qat"),
     ),
 }
 FOUND = "compress-1-prune_weights"
@@ -64,7 +65,7 @@ def command(root: Path, monkeypatch: pytest.MonkeyPatch) -> Main:
         monkeypatch.setattr("sys.argv", ["kdrun", *words])
         with pytest.raises(SystemExit) as end:
             cli.main()
-        (folder,) = root.glob(f"outputs/20*/*-{name}")
+        (folder,) = root.glob(f"*/20*/*-{name}")
         return end.value.code, folder
 
     return run
@@ -91,13 +92,25 @@ def test_a_run_that_was_cut_off_goes_on_exactly(name: str, command: Main) -> Non
     assert json.loads((trained / "artefact.json").read_text())["steps"] > 5
 
     cut_at = f"step:{sum(done) + 5}:raise"
-    status, cut = command(f"{name}-cut", *words, f"name={name}-cut", fault=cut_at)
+    again = (*words, f"name={name}-cut", f"output_root=again-{name}")  # nothing from the store
+    status, cut = command(f"{name}-cut", *again, fault=cut_at)
     assert status == 1
     assert (cut / "student" / "artefact.json").exists()
     assert not (cut / folder / "artefact.json").exists()
     status, resumed = command(f"{name}-cut", "resume", str(cut))
     assert status == 0
     assert result(resumed) == result(whole)
+
+
+def test_runs_share_what_other_steps_start_from(command: Main) -> None:
+    found = {}
+    for name, steps in {"one": "[low_rank,finetune]", "two": "[low_rank,quantize_weights]"}.items():
+        words = (f"compress={steps}", *COMMON, "output_root=sharing", f"name={name}")
+        status, run = command(name, *words)
+        assert status == 0
+        stages = json.loads((run / "run.json").read_text())["stages"]
+        found[name] = [key for key, stage in stages.items() if stage["from_store"]]
+    assert found == {"one": [], "two": ["teacher", "distill", "compress-1-low_rank"]}
 
 
 def test_what_was_pruned_stays_so_and_the_file_is_smaller(
