@@ -71,6 +71,11 @@ def rows(output: str) -> list[str]:
                 *["weights are updated"] * 2,
             ],
         ),
+        (
+            "compression",
+            ("--seconds=0.05", "--networks=resnet8:32"),
+            ["network", *["resnet8, 32 px"] * 4],
+        ),
     ],
 )
 def test_a_benchmark_prints_all_rows(

@@ -4,43 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 
 _MIDDLE = 128  # what uint8 has for the 0 of int8
-
-
-def to_onnx(network: nn.Module, sample: Tensor) -> Any:
-    """A network, quantized or not, as an `onnx.ModelProto` for batches of any size.
-
-    Without the exporter's notes on each node, which of a small int8 network are a third of it.
-
-    Args:
-        network: in evaluation mode, on the CPU.
-        sample: a batch of at least two inputs.
-
-    Raises:
-        UserError: onnx or onnxscript is missing.
-    """
-    table = translations()
-    program = torch.onnx.export(
-        network,
-        (sample,),
-        dynamo=True,
-        dynamic_shapes=({0: "batch"},),
-        custom_translation_table=table,
-        verbose=False,
-    )
-    assert program is not None
-    proto = program.model_proto
-    for part in (proto, proto.graph, *proto.graph.node):
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-    proto.graph.ClearField("value_info")
-    for named in (*proto.graph.input, *proto.graph.output):
-        named.ClearField("metadata_props")
-    return proto
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:

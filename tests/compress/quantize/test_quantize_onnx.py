@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from kdrun.compress.calibrate import Grid, MinMax
 from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
 from kdrun.compress.quantize.dynamic import store_dynamic
-from kdrun.compress.quantize.onnx import to_onnx
+from kdrun.compress.quantize.onnx import translations
 from kdrun.compress.quantize.plan import quantizable
 from kdrun.compress.quantize.weight_only import store_weights
 from kdrun.compress.quantize.weights import WeightGrid
 from kdrun.core.errors import UserError
+from kdrun.export.program import Images, encode, trace
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -47,9 +48,16 @@ class Block(nn.Module):
         return self.fc(x.mean(1))
 
 
+def exported(network: nn.Module, size: int) -> Any:
+    """The model of the file that a network is exported as, for images of that many pixels."""
+    plain = (0.0,) * 3, (1.0,) * 3
+    program = trace(network, Images(3, (size, size), *plain, normalize=False))
+    return onnx.load_from_string(encode(program, "onnx"))
+
+
 def run(network: nn.Module, x: Tensor, folder: Path) -> tuple[np.ndarray, Counter[str], Any]:
     """What ONNX Runtime answers, the kinds of operators that it ran, and the exported model."""
-    model, path = to_onnx(network, samples(2)[:, :, :16, :16]), folder / "optimized.onnx"
+    model, path = exported(network, 16), folder / "optimized.onnx"
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     options.optimized_model_filepath = str(path)
@@ -121,7 +129,7 @@ def test_dynamic_layers_run_in_int8(tmp_path):
 @pytest.mark.parametrize("name", ["resnet8", "mobilenet_v2_x0_5", "shufflenet_v2"])
 def test_networks_run_in_int8(tmp_path, name):
     network = quantized(name).network
-    model = to_onnx(network, samples(2))
+    model = exported(network, samples(1).shape[-1])
     options = runtime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
     session = runtime.InferenceSession(model.SerializeToString(), options)
@@ -137,6 +145,6 @@ def test_networks_run_in_int8(tmp_path, name):
 def test_a_missing_extra_is_named(monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(UserError) as error:
-        to_onnx(Block(), images(2))
+        translations()
     assert error.value.lines[0] == f"export to ONNX needs {missing}, which is not installed."
     assert "pip install 'kdrun[export]'" in error.value.lines[1]
