@@ -3,7 +3,8 @@
     python -m benchmarks.recovery [FOLDER] [--output recovery] [--jobs 2] [--only int8]
 
 FOLDER holds train/CLASS/ and test/CLASS/ pictures, such as CIFAR-10 as files; the embedded digits
-without it. Runs that are finished are not run again; the chains of a seed share its student.
+without it. Runs that are finished are not run again. One teacher teaches all students of pictures,
+and the chains of a seed share its student.
 """
 
 import argparse
@@ -19,16 +20,17 @@ DIGITS = ("dataset=digits", "controls=[]", "evaluate.latency.seconds=1", "thread
 PICTURES = (
     "dataset=imagefolder",
     "dataset.image_size=16",
-    "dataset.subset=8000",
+    "dataset.subset=6000",
     "teacher=resnet56",
     "student=resnet20",
     "recipe=crd",
     "recipe.epochs=15",
-    "teacher.recipe={epochs: 20}",
     "controls=[]",
     "evaluate.latency.seconds=1",
     "threads=1",
 )
+# A run for its teacher: what it distils is of no account.
+FOR_THE_TEACHER = ("teacher.recipe={epochs: 20}", "student=mlp", "recipe.epochs=1")
 RATIO = "compress.prune_channels.ratio=0.5"
 CHAINS: Mapping[str, tuple[str, ...]] = {
     "int8": ("compress=quantize_static", "compress.calibrator=kl"),
@@ -45,11 +47,15 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(CHAINS))
     given = parser.parse_args(words)
     given.output.mkdir(parents=True, exist_ok=True)
-    common = DIGITS if given.folder is None else (*PICTURES, f"dataset.root={given.folder}")
+    common: tuple[str, ...] = DIGITS
+    if given.folder is not None:
+        common = (*PICTURES, f"dataset.root={given.folder}")
+        carry_out("teacher", (*common, *FOR_THE_TEACHER), given.output)
+        common += (f"teacher.run={given.output / 'teacher'}",)
 
     def do(seed: int) -> None:
         for chain in given.only:
-            asked = [*common, *CHAINS[chain], f"seed={seed}"]
+            asked = (*common, *CHAINS[chain], f"seed={seed}")
             carry_out(f"{chain}-{seed}", asked, given.output)
 
     with ThreadPoolExecutor(given.jobs) as pool:
