@@ -7,6 +7,17 @@ Row = Mapping[str, Any]
 EAGER = "eager PyTorch"  # the runtime of times that are not marked
 
 
+def compared(summary: Mapping[str, Any]) -> list[Row]:
+    """The rows of steps of compression; after several, the last one against what all began with."""
+    steps = [row for row in summary["rows"] if row.get("versus")]
+    whole = [
+        {**row, "model": f"all, over {row['overall']['baseline']}", "versus": row["overall"]}
+        for row in steps
+        if row.get("overall")
+    ]
+    return [*steps, *whole]
+
+
 def count(number: float) -> str:
     """A number in three digits with its thousands as a letter: 1.23 M."""
     for unit in ("", "k", "M", "G", "T"):

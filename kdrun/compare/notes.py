@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kdrun.compare.figures import EAGER, Row, epochs_of, milliseconds, percent
+from kdrun.compare.figures import EAGER, Row, compared, epochs_of, milliseconds, percent
 
 
 def notes_of(summary: Mapping[str, Any]) -> list[str]:
@@ -45,7 +45,7 @@ def notes_of(summary: Mapping[str, Any]) -> list[str]:
     ]
     if best:
         notes.append(f"Top-1 % at the best epoch by validation: {', '.join(best)}.")
-    notes += _runtimes(rows)
+    notes += _runtimes(summary)
     if summary.get("jobs", 1) > 1:
         notes.append(
             f"Times were taken while up to {summary['jobs']} jobs shared the machine; alone they"
@@ -56,16 +56,16 @@ def notes_of(summary: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _runtimes(rows: Mapping[str, Row]) -> list[str]:
+def _runtimes(summary: Mapping[str, Any]) -> list[str]:
     """How times were taken; of those that are marked, what they are held against."""
-    latency = next(row["latency"] for row in rows.values() if row["latency"])
+    latency = next(row["latency"] for row in summary["rows"] if row["latency"])
     told = (
         f"batch {latency['batch']}, {latency['dtype']}, {latency['device']},"
         f" {latency['threads']} thread{'s' if latency['threads'] > 1 else ''}"
     )
     notes = [f"Latency: {told}, {latency.get('runtime', EAGER)}."]
-    for row in rows.values():
-        before = (row.get("versus") or {}).get("latency_before")
+    for row in compared(summary):
+        before = row["versus"]["latency_before"]
         if before and before.get("runtime", EAGER) != EAGER:
             baseline = row["versus"]["baseline"]
             notes.append(

@@ -11,6 +11,7 @@ from rich.text import Text
 from kdrun.compare.figures import (
     EAGER,
     Row,
+    compared,
     count,
     epochs_of,
     milliseconds,
@@ -94,7 +95,7 @@ class Results:
         else:
             yield from self._split(quality, console, options)
             yield from self._split([_NETWORK, *_COST], console, options)
-        steps = [row for row in self.summary["rows"] if row.get("versus")]
+        steps = compared(self.summary)
         if steps:
             yield Text("each step of compression against the model before it")
             yield from self._split(_STEP, console, options, steps)

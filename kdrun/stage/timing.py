@@ -37,7 +37,7 @@ def add_latencies(
         table: the rows.
         networks: row -> network on the device.
         quantized: rows whose networks are.
-        baselines: row -> the row that it is held against.
+        baselines: row -> the row that it is held against, in the order of the steps.
     """
     bench.session.interrupt.check("evaluate")
     settings = bench.config.evaluate.latency
@@ -46,6 +46,8 @@ def add_latencies(
     seconds = settings.seconds * len(eager)
     times = latencies(eager, sample, threads=settings.threads, seconds=seconds)
     compared = [*quantized, *(baselines[row] for row in quantized if row in baselines)]
+    if baselines and list(baselines)[-1] in quantized:
+        compared.append(next(iter(baselines.values())))  # the last is held against the first too
     found = _in_onnx(bench, {row: networks[row] for row in dict.fromkeys(compared)})
     for entry in table:
         row = entry["model"]

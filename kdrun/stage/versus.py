@@ -11,20 +11,29 @@ _LEAST = 1.05  # a ratio below it is none: times of one network differ by as muc
 def add_comparisons(
     table: Sequence[dict[str, Any]], meters: Mapping[str, Meter], baselines: Mapping[str, str]
 ) -> None:
-    """Add to each row that has a baseline what was lost and what was won.
+    """Add to each row that has a baseline what was lost and what was won: `versus`.
+
+    The last of several is held against what all began with too: `overall`.
 
     Args:
         table: the rows, with their latencies.
         meters: row -> its answers on the test split.
-        baselines: row -> the row that it is held against.
+        baselines: row -> the row that it is held against, in the order of the steps.
     """
     rows = {entry["model"]: entry for entry in table}
-    for name, baseline in baselines.items():
-        rows[name]["versus"] = {
+
+    def versus(name: str, baseline: str) -> dict[str, Any]:
+        return {
             "baseline": baseline,
             **_answers(meters[name], meters[baseline]),
             **_cost(rows[name], rows[baseline]),
         }
+
+    for name, baseline in baselines.items():
+        rows[name]["versus"] = versus(name, baseline)
+    if len(baselines) > 1:
+        last = list(baselines)[-1]
+        rows[last]["overall"] = versus(last, next(iter(baselines.values())))
 
 
 def _answers(own: Meter, other: Meter) -> dict[str, Any]:

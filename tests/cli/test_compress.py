@@ -157,6 +157,9 @@ def test_from_one_command_to_a_file_that_runs(command: Main) -> None:
     assert last["latency"]["runtime"] == "onnxruntime"
     assert last["versus"]["latency_before"]["runtime"] == "onnxruntime"
     assert rows["distilled"]["latency"]["runtime"] == "eager PyTorch"
+    whole = last["overall"]
+    assert (whole["baseline"], whole["latency_before"]["runtime"]) == ("distilled", "onnxruntime")
+    assert whole["bytes"] == rows["distilled"]["bytes"] / last["bytes"] > 8
     exported = json.loads((run / "export" / "export.json").read_text())["files"]
     assert set(exported) == {"student.onnx", "compress-3-quantize_static.onnx"}
     assert exported["compress-3-quantize_static.onnx"]["quantized"]

@@ -260,3 +260,33 @@ def test_other_domains_have_a_table_of_their_own(summary) -> None:
     assert shown.count("50.00 ±11.00") == 3
     assert "On photos: distilled over alone: +2.00 points" in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def versus(baseline: str, points: float, macs: float, size: float, **own: Any) -> dict[str, Any]:
+    answers = {"accuracy": points / 100, "low": (points - 1) / 100, "high": (points + 1) / 100}
+    known = {"baseline": baseline, **answers, "f1": points / 100, "agreement": 0.9}
+    none = {"latency": None, "latency_before": None, "in_vain": False}
+    return {**known, **none, "macs": macs, "bytes": size, **own}
+
+
+def test_steps_have_a_table_that_ends_with_all_of_them(summary) -> None:
+    pruned, rounded = ({**summary["rows"][-1], "model": name} for name in ("1 prune", "2 round"))
+    place = {"runtime": "onnxruntime", "batch": 1, "threads": 1, "device": "cpu"}
+    timed = {"latency": 2.5, "latency_before": {"median_ms": 0.5, **place}}
+    pruned |= {"nonzero": 500, "versus": versus("distilled", -1.5, 4, 2)}
+    rounded |= {
+        "nonzero": 480,
+        "latency": {"median_ms": 0.2, "p95_ms": 0.3, "dtype": "int8", **place},
+        "versus": versus("1 prune", -0.5, 1, 3.9),
+        "overall": versus("distilled", -2.0, 4, 7.8, **timed),
+    }
+    summary["rows"] += [pruned, rounded]
+    text = rendered(summary, 200)
+    table = text.partition("the model before it")[2].splitlines()
+    lines = {line[1:20].strip(): line.split()[-6:] for line in table}
+    assert lines["1 prune"] == ["-1.50", "90.00", "500", "4.00x", "2.00x", "-"]
+    whole = ["-2.00", "90.00", "480", "4.00x", "7.80x", "2.50x*"]
+    assert lines["all, over distilled"] == whole
+    assert "* all, over distilled in onnxruntime on the cpu, where distilled takes 0.50 ms" in text
+    summary["rows"].pop()
+    assert "all, over" not in rendered(summary, 200)

@@ -84,3 +84,13 @@ def test_a_time_is_held_against_that_of_the_same_runtime():
     add_comparisons(table, METERS, {"b": "a"})
     assert table[1]["versus"]["latency"] == pytest.approx(2.5)
     assert table[1]["versus"]["latency_before"] == slow
+
+
+def test_the_last_of_several_steps_is_held_against_the_first_model_too():
+    table = [row("a"), row("b", macs=500), row("c", macs=250)]
+    add_comparisons(table, {**METERS, "c": METERS["b"]}, {"b": "a", "c": "b"})
+    assert "overall" not in table[1]
+    assert (table[2]["versus"]["baseline"], table[2]["versus"]["macs"]) == ("b", 2)
+    assert table[2]["overall"]["baseline"] == "a"
+    assert table[2]["overall"]["macs"] == 4
+    assert table[2]["overall"]["accuracy"] == pytest.approx(-0.2)
