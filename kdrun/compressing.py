@@ -6,16 +6,17 @@ from functools import partial
 from torch import nn
 
 from kdrun import model
+from kdrun.compress.pruning import Pruning
 from kdrun.compress.quantize.calibration import check_inputs
 from kdrun.core.config import Config
-from kdrun.core.errors import Fault, collect
+from kdrun.core.errors import Fault, UserError, collect
 from kdrun.dataset.data import Data
 from kdrun.joining import join
 from kdrun.model.table import COMPOSED
 from kdrun.stage.base import Stage
 from kdrun.stage.compress import calibration_batches
 from kdrun.stage.train import Train
-from kdrun.step.base import Step
+from kdrun.step.base import Rounds, Step
 from kdrun.step.plan import Planned, origin_of, plan_steps
 
 
@@ -35,22 +36,42 @@ def compressible(
     if network is None or origin.network.name in COMPOSED:
         network = model.build(origin.network.node, data.info)
     learner = network
-    if any(step.calibrates for _, step, _ in planned):
+    if any(step.rounds == "network" for _, step, _ in planned):
         drawn = calibration_batches(data, config.seed, config.compress.calibration)
         faults += collect(lambda: check_inputs([images for images, _ in drawn]), "dataset")
+    rounded = ""
     for key, step, own in planned:
         made: list[nn.Module] = []
-        found = collect(partial(_check_step, step, network, data, made), f"compress.{key}")
+        found = collect(partial(_refuse_twice, key, rounded, step.rounds), f"compress.{key}")
+        found += collect(partial(_check_step, step, network, data, made), f"compress.{key}")
         faults += found
         if found:
             return faults  # what comes after it would be judged by another network
-        learner = made[0] if step.calibrates or not isinstance(own[-1], Train) else learner
-        if not step.calibrates:  # a step after quantization works on what the numbers stand for
+        rounded = step.rounds or rounded
+        learner = made[0] if step.rounds or not isinstance(own[-1], Train) else learner
+        if not step.rounds:  # a step after quantization works on what the numbers stand for
             network = made[0]
         for stage in own:
             if isinstance(stage, Train):
                 faults += collect(partial(join, stage, built, data, learner), f"compress.{key}")
+            if isinstance(stage, Train) and stage.pruning is not None:
+                faults += collect(partial(_check_growth, stage.pruning, learner), f"compress.{key}")
     return faults
+
+
+def _refuse_twice(key: str, before: str, now: Rounds) -> None:
+    """Refuse to round a network where layers were, or layers where a network was: it undoes it."""
+    if before and now and before != now:
+        what = {"layers": "the weights of layers", "network": "the whole network"}
+        raise UserError(
+            f"{key} rounds {what[now]}, and a step before it rounded {what[before]} already.",
+            "  take one of them: quantize_static or qat, or else quantize_weights and"
+            " quantize_dynamic",
+        )
+
+
+def _check_growth(pruning: Pruning, learner: nn.Module) -> None:
+    pruning.growth(learner)
 
 
 def _check_step(step: Step, network: nn.Module, data: Data, made: list[nn.Module]) -> None:

@@ -120,16 +120,16 @@ class MinMax:
 
 
 class CumulativeMax:
-    """From -m to m, where m is the largest |x| of all batches."""
+    """From -m to m, where m is the largest |x| of all batches; from 0 where none is negative."""
 
     counts = False
 
     def range(self, seen: Seen, grid: Grid) -> tuple[float, float]:
-        return -seen.limit, seen.limit
+        return _even(seen, seen.limit)
 
 
 class MovingMax:
-    """From -m to m, where m is the moving average of the batches' largest |x|.
+    """As `CumulativeMax`, where m is the moving average of the batches' largest |x|.
 
     m_1 is the first batch's, then m_k = momentum m_(k-1) + (1 - momentum) max |x_k|.
 
@@ -146,7 +146,7 @@ class MovingMax:
         average = seen.maxima[0]
         for largest in seen.maxima[1:]:
             average = self.momentum * average + (1 - self.momentum) * largest
-        return _within(seen, average)
+        return _even(seen, average)
 
 
 class Percentile:
@@ -263,6 +263,11 @@ def scale_and_zero(low: float, high: float, grid: Grid) -> tuple[float, int]:
         return max(-low, high) / grid.highest or 1.0, 0
     scale = (high - low) / (grid.highest - grid.lowest) or 1.0
     return scale, round(grid.lowest - low / scale)
+
+
+def _even(seen: Seen, limit: float) -> tuple[float, float]:
+    """From -limit to limit; from 0 where no value is negative."""
+    return (-limit if seen.low < 0 else 0.0), limit
 
 
 def _within(seen: Seen, limit: float) -> tuple[float, float]:

@@ -192,7 +192,8 @@ def _worthwhile(ranks: Ranks, known: Mapping[str, Spectrum]) -> dict[str, int]:
 
 
 def _fits(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1)
+    # Exactly these: attention reads the weights of its own kind of linear layer.
+    return type(layer) is nn.Linear or (type(layer) is nn.Conv2d and layer.groups == 1)
 
 
 def _put(network: nn.Module, path: str, layer: nn.Module) -> None:

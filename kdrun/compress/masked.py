@@ -78,8 +78,14 @@ class Masked:
         self.masks = {name: mask.to(device) for name, mask in self.masks.items()}
         self.sums = {name: value.to(device) for name, value in self.sums.items()}
 
+    def watch(self, network: nn.Module, at: Progress) -> None:
+        """Take in the gradients of a step, before the optimizer makes it."""
+        growth = self.growth
+        if growth is not None and growth.score == "movement" and at.phase == MAIN.name:
+            self._add({name: network.get_parameter(name) for name in growth.names})
+
     def update(self, network: nn.Module, at: Progress) -> None:
-        """Take in a step of the optimizer, whose gradients are still there."""
+        """Follow a step of the optimizer."""
         if self.growth is not None and at.phase == MAIN.name:
             self._grow(self.growth, network, at)
         self.apply(network)
@@ -97,19 +103,18 @@ class Masked:
         self.to(device)
 
     def _grow(self, growth: Growth, network: nn.Module, at: Progress) -> None:
-        weights = {name: network.get_parameter(name) for name in growth.names}
-        if growth.score == "movement":
-            self._add(weights)
         due = growth.due(at)
         if due > self.rises:
             self.rises = due
+            weights = {name: network.get_parameter(name) for name in growth.names}
             found = self.sums if growth.score == "movement" else magnitude(weights)
             self.masks |= growth.choose(self._last(found), growth.sparsity_after(due))
 
     def _add(self, weights: Mapping[str, nn.Parameter]) -> None:
         for name, weight in weights.items():
             if weight.grad is not None:
-                moved = weight.grad * weight.detach()
+                # Of a step that fp16 leaves out, as its gradients overflowed, nothing is known.
+                moved = (weight.grad * weight.detach()).nan_to_num(0.0, 0.0, 0.0)
                 self.sums[name] = self.sums[name] - moved if name in self.sums else -moved
 
     def _last(self, found: Scores) -> Scores:

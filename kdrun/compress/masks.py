@@ -6,6 +6,7 @@ from fnmatch import fnmatch
 import torch
 from torch import Tensor, nn
 
+from kdrun.compress.quantize.layers import Trainable
 from kdrun.core.errors import UserError
 
 Scores = Mapping[str, Tensor]
@@ -34,7 +35,9 @@ def prunable(network: nn.Module, layers: str = "*") -> dict[str, nn.Parameter]:
     more = ", ..." if len(paths) > 5 else ""
     raise UserError(
         f"no linear layer or convolution has a path like {layers!r}.",
-        f"  there are {', '.join(paths[:5])}{more}" if paths else "  this network has none",
+        f"  there are {', '.join(paths[:5])}{more}"
+        if paths
+        else "  this network has none in float",
     )
 
 
@@ -139,4 +142,4 @@ def _refuse_empty(masks: Masks, sparsity: float) -> Masks:
 
 
 def _has_matrix(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
+    return isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | Trainable)

@@ -17,9 +17,10 @@ def magnitude(weights: Mapping[str, Tensor]) -> Scores:
 
 
 def random(weights: Mapping[str, Tensor], generator: torch.Generator) -> Scores:
-    """What any other score is held against: numbers that know nothing of the weights."""
+    """What any other score is held against: above 0, but for weights that are 0 by now."""
+    drawn = {name: torch.rand(one.shape, generator=generator) for name, one in weights.items()}
     return {
-        name: torch.rand(weight.shape, generator=generator).to(weight.device)
+        name: (1 - drawn[name]).to(weight.device) * (weight.detach() != 0)
         for name, weight in weights.items()
     }
 

@@ -6,9 +6,9 @@ from typing import Protocol
 
 from torch import nn
 
-from kdrun.compress.changes import Change, zeros
+from kdrun.compress.changes import Change, zeros, zeros_of
 from kdrun.compress.material import Material
-from kdrun.compress.quantize.again import QUANTIZING, again, in_float
+from kdrun.compress.quantize.again import QUANTIZING, STATIC, again, in_float
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def change(
     """Do a step to a network that was changed before; answers all changes together.
 
     Quantization stays last: a step after it works on what the numbers stand for, and what it
-    leaves is rounded again.
+    leaves is rounded again; of single layers, those that a later step doesn't round itself.
 
     Args:
         step: what is done.
@@ -68,12 +68,20 @@ def change(
     names = {name for name, _ in network.named_parameters()}
     made = step.apply(network, material)
     own, notes = list(made.changes), list(made.notes)
-    if not any(one["name"] in QUANTIZING for one in own):
+    taken = [one["name"] for one in own if one["name"] in QUANTIZING]
+    if not taken:
         names = {name for name, _ in made.network.named_parameters()}
-        for one in rounding:
-            rounded = again(made.network, one, material)
-            made, own = Changed(rounded.network), [*own, rounded.change]
-            notes += [*rounded.notes, "its weights and activations were rounded again"]
+    for one in rounding:
+        if taken and STATIC in (one["name"], *taken):
+            continue  # of a whole network, the later takes the place of the earlier
+        rounded = again(made.network, one, material)
+        if rounded is None:
+            continue
+        made, own = Changed(rounded.network), [*own, rounded.change]
+        notes += [] if taken else [*rounded.notes, "what was rounded was rounded again"]
+    gone = [name for name in zeros_of(earlier) if name not in names]
+    if gone:
+        notes.append(f"zeros of {len(gone)} pruned layers are gone: these layers are others now")
     return Changed(made.network, [_still(one, names) for one in (*earlier, *own)], notes)
 
 

@@ -83,9 +83,12 @@ class Update:
         for part, share in _parts(batch, self.recipe.accumulate):
             total = self._forward(part, share, at)
             self.scaler.scale(total).backward()
-        if self.recipe.clip_norm is not None:
+        if self.recipe.clip_norm is not None or self.masked is not None:
             self.scaler.unscale_(self.optimizer)
+        if self.recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
+        if self.masked is not None:
+            self.masked.watch(self.student, at)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.masked is not None:

@@ -28,6 +28,7 @@ from kdrun.stage.base import Bench, Place
 from kdrun.stage.timing import blank_images
 
 _HALVINGS = 7  # of the range that is searched: to a hundredth
+_ROUNDING = 1e-9  # of a share of samples
 _BATCH = 32  # calibration samples at a time: a moving average wants several batches
 
 # What the record of a compressed network says as that of the network before it does.
@@ -66,6 +67,7 @@ class Compress:
         node: the step's node of the config.
         step: what that describes.
         search: where a value of the node is found rather than given.
+        calibrated: whether it, or a step before it that is done again, chooses ranges.
     """
 
     place: Place
@@ -74,6 +76,12 @@ class Compress:
     node: Mapping[str, Any]
     step: Changing
     search: Search | None = None
+    calibrated: bool = False
+
+    @property
+    def timed(self) -> bool:
+        """Whether what it leaves depends on how fast networks are here."""
+        return self.node.get("latency") is not None
 
     def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
         return {
@@ -81,11 +89,15 @@ class Compress:
             "model": self.network.node,
             "step": dict(self.node),
             "allowed_drop": self.search and self.search.drop,
-            "calibrator": config.compress.calibrator,
+            "calibrator": config.compress.calibrator if self.calibrated else None,
             "calibration": config.compress.calibration,
+            "latency": config.evaluate.latency.model_dump() if self.timed else None,
             "data": data.digest,
             "seed": session.seed,
             "precision": session.hardware.precision,
+            "device": session.hardware.device.type,
+            "threads": session.hardware.threads,
+            "torch": torch.__version__,
         }
 
     def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
@@ -94,7 +106,7 @@ class Compress:
         made, found = self.make(before, bench)
         bench.session.interrupt.check(self.place.name)
         notes = list(made.notes)
-        if self.search is not None:
+        if self.search is not None and found is not None:
             notes.append(f"{self.search.key}={found:g} is as far as {self.search.drop:.2%} allows")
         record = {
             **{key: before.record[key] for key in _KEPT if key in before.record},
@@ -114,20 +126,24 @@ class Compress:
 
     def make(self, before: Artefact, bench: Bench) -> tuple[Changed, float | None]:
         """Do the step to a network; what became of it, and the value that was searched for."""
-        material = make_material(bench)
+        material = make_material(bench, self.place.name)
         if self.search is None:
             return _apply(self.step, before, material, bench), None
         found = find_strongest(self.search, before, material, bench)
+        if found is None:
+            return _unchanged(self.search, before, bench), None
         return _apply(self.search.step(found), before, material, bench), found
 
 
-def find_strongest(search: Search, before: Artefact, material: Material, bench: Bench) -> float:
+def find_strongest(
+    search: Search, before: Artefact, material: Material, bench: Bench
+) -> float | None:
     """The strongest value whose network loses no more than is allowed, by bisection.
 
     Of values of which each loses as much as those before it, or more; where that is not so, of
-    those that were tried. The mildest where every one loses more.
+    those that were tried. None where every one loses more.
     """
-    allowed = _score(before.network(), bench).accuracy - search.drop
+    allowed = _score(before.network(), bench).accuracy - search.drop - _ROUNDING
 
     def fits(value: float) -> bool:
         bench.session.interrupt.check(before.record["stage"])
@@ -149,7 +165,7 @@ def find_strongest(search: Search, before: Artefact, material: Material, bench: 
         if middle in (good, bad):
             break
         good, bad = (middle, bad) if fits(middle) else (good, middle)
-    return good
+    return good if good != search.mild or fits(good) else None
 
 
 def _apply(step: Changing, before: Artefact, material: Material, bench: Bench) -> Changed:
@@ -157,13 +173,19 @@ def _apply(step: Changing, before: Artefact, material: Material, bench: Bench) -
     return change(step, network, before.changes, before.build, material)
 
 
+def _unchanged(search: Search, before: Artefact, bench: Bench) -> Changed:
+    network = before.network().to(bench.session.hardware.device)
+    note = f"no {search.key} loses {search.drop:.2%} or less: the network is as it was"
+    return Changed(network, before.changes, [note])
+
+
 def _score(network: nn.Module, bench: Bench) -> Scores:
     hardware, size = bench.session.hardware, bench.config.evaluate.batch_size
     return score(network.to(hardware.device), bench.data.validation, hardware, size)
 
 
-def make_material(bench: Bench) -> Material:
-    """What a step may look at in this run."""
+def make_material(bench: Bench, stage: str) -> Material:
+    """What the step of a stage may look at in this run."""
     info, device = bench.data.info, bench.session.hardware.device
     shape = (info.channels, *info.image_size)
     return Material(
@@ -171,7 +193,7 @@ def make_material(bench: Bench) -> Material:
             calibration_batches(bench.data, bench.session.seed, bench.config.compress.calibration)
         ),
         calibrator=make_calibrator(bench.config.compress.calibrator),
-        seed=seed_of(bench.session.seed, "compress"),
+        seed=seed_of(bench.session.seed, "compress", stage),
         macs=lambda network: macs(network, shape, device),
         latency=lambda network: _milliseconds(network, bench),
     )
@@ -197,7 +219,7 @@ def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Ten
     Args:
         data: the splits.
         seed: the run's.
-        count: samples; whole batches of them.
+        count: samples; fewer where the split has fewer whole batches.
 
     Yields:
         images (B, C, H, W), labels (B,), which are -1 where there is none.
@@ -207,6 +229,8 @@ def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Ten
     size = min(_BATCH, count, train.size)
     drawn = seed_of(seed, "calibration")
     batches = train.epoch(0, 0, drawn, size, augment=False, dtype=torch.float32)
-    for batch in islice(batches, max(1, count // size)):
-        assert isinstance(batch.inputs, Tensor)
-        yield batch.inputs, batch.targets if labeled.size else torch.full_like(batch.targets, -1)
+    for number, batch in enumerate(islice(batches, -(-count // size))):
+        left = count - number * size
+        images, labels = batch.inputs, batch.targets
+        assert isinstance(images, Tensor)
+        yield images[:left], (labels if labeled.size else torch.full_like(labels, -1))[:left]

@@ -78,7 +78,9 @@ def go_on(before: Artefact, pruning: Pruning | None) -> Start:
     network, changes = before.network(), list(before.changes)
     if is_quantized(changes):
         network = trainable(network)
-    names, growth = zeros_of(changes), pruning.growth(network) if pruning is not None else None
+    learning = dict(network.named_parameters())  # rounded weights alone stay as they are
+    names = [name for name in zeros_of(changes) if name in learning]
+    growth = pruning.growth(network) if pruning is not None else None
     if growth is not None:
         changes.append(zeros(growth.names))
     masked = Masked(network, names, growth) if names or growth is not None else None

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from torch import nn
 
 from kdrun.compress.step import Changing
 from kdrun.core.config import Config, Recipe
+from kdrun.core.errors import UserError
 from kdrun.core.registry import resolve
 from kdrun.core.types import DataInfo
 from kdrun.scheme.base import teacher_recipe
@@ -15,6 +16,8 @@ from kdrun.stage.base import Place, Stage
 from kdrun.stage.compress import Compress, Search
 from kdrun.stage.train import Train
 from kdrun.step.table import STEPS, STRENGTHS
+
+Rounds = Literal["", "layers", "network"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Before:
         origin: the one that trained the network, before all steps.
         teacher: the run's teacher.
         node: the step's own node.
+        calibrated: whether it, or a step before it, chooses ranges.
     """
 
     config: Config
@@ -36,13 +40,16 @@ class Before:
     origin: Stage
     teacher: Stage | None
     node: Mapping[str, Any]
+    calibrated: bool
 
     def changed_by(self, step: Changing) -> Compress:
         """A stage in which a step changes the network, without training."""
         target = self.config.compress.target
         search = _search(self.node, target.accuracy_drop) if target is not None else None
         network = self.stage.network
-        return Compress(self.place, self.stage.role, network, self.node, step, search)
+        return Compress(
+            self.place, self.stage.role, network, self.node, step, search, self.calibrated
+        )
 
     def recipe(self, lr_share: float, changes: Mapping[str, Any] | None) -> Recipe:
         """How the network learns on: its own recipe with a share of the learning rate.
@@ -100,10 +107,21 @@ def make_step(node: Mapping[str, Any]) -> "Step":
 
 
 def _search(node: Mapping[str, Any], drop: float) -> Search | None:
-    """The search for a step's strongest value; None for a step that has nothing to vary."""
+    """The search for a step's strongest value; None for a step that has nothing to vary.
+
+    Raises:
+        UserError: the node says how far in another way.
+    """
     if node["name"] not in STRENGTHS:
         return None
-    key, mild, strong = STRENGTHS[node["name"]]
+    key, mild, strong, others = STRENGTHS[node["name"]]
+    for other in others:
+        if node[other] is not None:
+            raise UserError(
+                f"compress.target searches {key} of {node['name']}, which has"
+                f" {other}={node[other]}.",
+                f"  give one of them: {other}=null, or compress.target=null",
+            )
     whole = isinstance(mild, int)
 
     def step(value: float) -> Changing:
@@ -116,10 +134,11 @@ class Step(Protocol):
     """One step of compression. The keyword arguments of its constructor are its node's keys.
 
     Attributes:
-        calibrates: whether it chooses ranges from samples of the inputs.
+        rounds: what it rounds: the weights of layers, or a whole network, with activations whose
+            ranges are chosen from samples.
     """
 
-    calibrates: bool
+    rounds: Rounds
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """Hold the settings against the network, before anything is trained.

@@ -8,7 +8,7 @@ from torch import nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
-from kdrun.step.base import Before
+from kdrun.step.base import Before, Rounds
 
 LrShare = Annotated[float, Field(gt=0)]
 
@@ -22,7 +22,7 @@ class Distill:
         recipe: keys that differ from the run's recipe.
     """
 
-    calibrates = False
+    rounds: Rounds = ""
 
     def __init__(
         self, loss: dict[str, Any] | None, lr_share: LrShare, recipe: dict[str, Any] | None
@@ -56,7 +56,7 @@ class Finetune:
         recipe: keys that differ from the run's recipe.
     """
 
-    calibrates = False
+    rounds: Rounds = ""
 
     def __init__(self, lr_share: LrShare, recipe: dict[str, Any] | None) -> None:
         self.lr_share, self.recipe = lr_share, recipe

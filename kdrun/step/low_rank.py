@@ -1,7 +1,9 @@
 """Layers become two smaller ones in a row."""
 
+from copy import deepcopy
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import nn
 
@@ -10,6 +12,7 @@ from kdrun.compress.low_rank import (
     ranks_of_energy,
     ranks_of_macs,
     ranks_of_share,
+    reshape,
     separable,
     spectra,
 )
@@ -18,7 +21,7 @@ from kdrun.compress.step import Changed
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
-from kdrun.step.base import Before
+from kdrun.step.base import Before, Rounds
 
 AboveZero = Annotated[float, Field(gt=0, le=1)]
 
@@ -33,7 +36,7 @@ class LowRank:
         layers: a glob of module paths.
     """
 
-    calibrates = False
+    rounds: Rounds = ""
 
     def __init__(
         self,
@@ -45,10 +48,10 @@ class LowRank:
         self.energy, self.rank, self.macs, self.layers = energy, rank, macs, layers
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
-        """Look for the layers, and whether one goal is given.
+        """Look for the layers, whether one goal is given, and whether the network runs then.
 
         Raises:
-            UserError: none or several are, or no layer has such a path.
+            UserError: none or several are, no layer has such a path, or it does not.
         """
         goals = {"energy": self.energy, "rank": self.rank, "macs": self.macs}
         given = [key for key, value in goals.items() if value is not None]
@@ -57,7 +60,18 @@ class LowRank:
                 f"one of energy, rank and macs says how far, and {len(given) or 'none'} are given.",
                 "  set those that are not meant to null",
             )
-        separable(network, self.layers)
+        parts = separable(network, self.layers)
+        try:
+            smallest = reshape(deepcopy(network).eval(), dict.fromkeys(parts, 1))
+            with torch.no_grad():
+                smallest(torch.zeros(2, info.channels, *info.image_size))
+        except Exception as error:
+            reason = str(error).partition("\n")[0].rstrip(".")
+            raise UserError(
+                f"the network does not run with layers taken apart: {reason}.",
+                "  it uses the weights of a layer otherwise than by calling it; name others:"
+                " layers=GLOB",
+            ) from error
         return network
 
     def stages(self, before: Before) -> list[Stage]:

@@ -71,7 +71,8 @@ def plan_steps(config: Config, stages: Sequence[Stage]) -> list[Planned]:
             data=origin.place.data,
             baseline=before.place.row,
         )
-        own = step.stages(Before(config, place, before, origin, teacher, node))
+        calibrated = "network" in [step.rounds, *(one.rounds for _, one, _ in made)]
+        own = step.stages(Before(config, place, before, origin, teacher, node, calibrated))
         made.append((key, step, own))
         before = own[-1]
     return made

@@ -16,7 +16,7 @@ from kdrun.core.config import BelowOne
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
-from kdrun.step.base import Before
+from kdrun.step.base import Before, Rounds
 
 Remaining = Annotated[float, Field(gt=0, lt=1)]
 Importance = Literal["l1", "l2", "bn_scale", "fpgm", "taylor", "hessian", "random"]
@@ -36,7 +36,7 @@ class PruneChannels:
         skip: globs of module paths whose channels all stay.
     """
 
-    calibrates = False
+    rounds: Rounds = ""
 
     def __init__(
         self,

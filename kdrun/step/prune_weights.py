@@ -15,7 +15,7 @@ from kdrun.core.config import BelowOne
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
-from kdrun.step.base import Before
+from kdrun.step.base import Before, Rounds
 from kdrun.step.learning import LrShare
 
 Pattern = Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
@@ -38,7 +38,7 @@ class PruneWeights:
         recipe: keys that differ from the run's recipe.
     """
 
-    calibrates = False
+    rounds: Rounds = ""
 
     def __init__(
         self,
@@ -88,9 +88,19 @@ class PruneWeights:
             )
 
     def stages(self, before: Before) -> list[Stage]:
-        """One stage: in which the network is changed, or learns on."""
+        """One stage: in which the network is changed, or learns on.
+
+        Raises:
+            UserError: it is to learn on, and to be searched.
+        """
         if self.plan.schedule == "one_shot":
             return [before.changed_by(self)]
+        if before.config.compress.target is not None:
+            raise UserError(
+                f"prune_weights has schedule={self.plan.schedule}, and compress.target tries steps"
+                " that are done at once.",
+                "  take schedule=one_shot, or compress.target=null",
+            )
         recipe = before.recipe(self.lr_share, self.recipe)
         if before.teacher is None and not getattr(before.origin, "teachers", ()):
             return [replace(before.alone(recipe), pruning=self.plan)]

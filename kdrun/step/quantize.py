@@ -11,9 +11,7 @@ from kdrun.compress.fold import fold, pairs
 from kdrun.compress.material import Material
 from kdrun.compress.quantize.again import static
 from kdrun.compress.quantize.dynamic import store_dynamic
-from kdrun.compress.quantize.layers import KINDS
 from kdrun.compress.quantize.plan import quantizable
-from kdrun.compress.quantize.record import chosen
 from kdrun.compress.quantize.static import quantize
 from kdrun.compress.quantize.trainable import trainable
 from kdrun.compress.quantize.weight_only import store_weights
@@ -22,7 +20,7 @@ from kdrun.compress.step import Changed
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
-from kdrun.step.base import Before
+from kdrun.step.base import Before, Rounds
 from kdrun.step.learning import LrShare
 
 Bits = Annotated[int, Field(ge=2, le=8)]
@@ -39,7 +37,7 @@ class QuantizeStatic:
         per_channel: whether each output channel's weights have a scale of their own.
     """
 
-    calibrates = True
+    rounds: Rounds = "network"
 
     def __init__(self, bits: Bits, activations: Ranges, weights: Ranges, per_channel: bool) -> None:
         self.activations = Grid(bits, symmetric=activations == "symmetric")
@@ -82,7 +80,7 @@ class QAT:
         recipe: keys that differ from the run's recipe.
     """
 
-    calibrates = True
+    rounds: Rounds = "network"
 
     def __init__(
         self,
@@ -132,7 +130,7 @@ class QuantizeDynamic:
         layers: a glob of module paths.
     """
 
-    calibrates = False
+    rounds: Rounds = "layers"
 
     def __init__(self, layers: str) -> None:
         self.layers = layers
@@ -143,8 +141,7 @@ class QuantizeDynamic:
         Raises:
             UserError: there is none.
         """
-        chosen(network, (nn.Linear,), self.layers, "linear layer")
-        return network
+        return store_dynamic(network, self.layers).network
 
     def stages(self, before: Before) -> list[Stage]:
         """One stage, in which the network is changed."""
@@ -165,7 +162,7 @@ class QuantizeWeights:
         layers: a glob of module paths.
     """
 
-    calibrates = False
+    rounds: Rounds = "layers"
 
     def __init__(self, bits: Literal[8, 4], group: PositiveInt | None, layers: str) -> None:
         self.bits, self.group, self.layers = bits, group, layers
@@ -176,8 +173,7 @@ class QuantizeWeights:
         Raises:
             UserError: there is none.
         """
-        chosen(network, KINDS, self.layers, "linear layer or convolution")
-        return network
+        return store_weights(network, self.bits, self.group, self.layers).network
 
     def stages(self, before: Before) -> list[Stage]:
         """One stage, in which the network is changed."""

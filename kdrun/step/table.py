@@ -12,9 +12,10 @@ STEPS = {
     "quantize_weights": "kdrun.step.quantize:QuantizeWeights",
 }
 
-# What is searched where compress.target is given: a step's key, from its mildest to its strongest.
-STRENGTHS: dict[str, tuple[str, float, float]] = {
-    "low_rank": ("energy", 1.0, 0.1),
-    "prune_channels": ("ratio", 0.0, 0.95),
-    "prune_weights": ("sparsity", 0.0, 0.99),
+# What is searched where compress.target is given: a step's key, from its mildest to its strongest;
+# and the keys that say how far in another way.
+STRENGTHS: dict[str, tuple[str, float, float, tuple[str, ...]]] = {
+    "low_rank": ("energy", 1.0, 0.1, ("rank", "macs")),
+    "prune_channels": ("ratio", 0.0, 0.95, ("macs", "latency")),
+    "prune_weights": ("sparsity", 0.0, 0.99, ("pattern",)),
 }

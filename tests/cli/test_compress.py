@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from kdrun import cli
 from kdrun.compress.sensitivity import TRIALS
@@ -45,6 +46,8 @@ CASES = {
         (*FIRST, "compress-3-distill", "compress-4-qat"),
     ),
 }
+# What learns on although nothing of it, or all of it but norms and biases, is rounded.
+ROUNDED = ("[prune_weights,quantize_weights,distill]", "[prune_weights,quantize_dynamic,finetune]")
 FOUND = "compress-1-prune_weights"
 Main = Callable[..., tuple[int, Path]]
 
@@ -143,6 +146,24 @@ def test_what_was_pruned_stays_so_and_the_file_is_smaller(
     stored = np.load(run / "predictions.npz")
     same = stored["1 prune_weights/predicted"] == stored["distilled/predicted"]
     assert first["agreement"] == pytest.approx(same.mean())
+
+
+@pytest.mark.parametrize("steps", ROUNDED)
+def test_what_is_left_in_float_learns_on(steps: str, command: Main) -> None:
+    name = steps.strip("[]").replace(",", "-")
+    status, run = command(name, f"compress={steps}", *COMMON, f"name={name}")
+    assert status == 0
+    names = sorted(path.name for path in run.glob("compress-*"))
+    before, after = (read_artefact(run / one).network() for one in names[-2:])
+    same = {
+        key: torch.equal(value, before.state_dict()[key])
+        for key, value in after.state_dict().items()
+    }
+    assert not same["bn1.weight"]
+    assert all(stays for key, stays in same.items() if key.endswith(("values", "packed")))
+    assert {"3 distill", "3 finetune"} & {
+        row["model"] for row in json.loads((run / "summary.json").read_text())["rows"]
+    }
 
 
 def test_from_one_command_to_a_file_that_runs(command: Main) -> None:

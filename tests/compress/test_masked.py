@@ -40,6 +40,7 @@ def learn(network: nn.Module, masked: Masked, start: int = 0, stop: int = STEPS)
         torch.manual_seed(step)
         optimizer.zero_grad()
         network(torch.randn(8, 16)).square().mean().backward()
+        masked.watch(network, Progress("main", 0, 1, step, STEPS))
         optimizer.step()
         masked.update(network, Progress("main", 0, 1, step, STEPS))
         seen.append(sparsity_of(masked.masks))
@@ -100,10 +101,20 @@ def test_movement_sums_minus_gradient_times_weight(network):
     expected = torch.zeros(10, 20, dtype=torch.float64)
     for step in range(3):
         network(torch.randn(8, 16)).square().mean().backward()
-        masked.update(network, Progress("main", 0, 1, step, STEPS))
+        masked.watch(network, Progress("main", 0, 1, step, STEPS))
         weight = network[2].weight
         expected -= weight.grad.double() * weight.detach().double()
     torch.testing.assert_close(masked.sums["2.weight"].double(), expected, rtol=1e-5, atol=1e-9)
+
+
+def test_a_step_whose_gradients_overflowed_says_nothing_of_movement(network):
+    masked = Masked(network, [], growth(score="movement"))
+    network(torch.randn(8, 16)).square().mean().backward()
+    masked.watch(network, Progress("main", 0, 1, 0, STEPS))
+    known = masked.sums["2.weight"].clone()
+    network[2].weight.grad.fill_(torch.inf)
+    masked.watch(network, Progress("main", 0, 1, 1, STEPS))
+    assert torch.equal(masked.sums["2.weight"], known)
 
 
 @pytest.mark.parametrize("score", ["magnitude", "movement"])
@@ -117,8 +128,9 @@ def test_it_goes_on_from_its_state(network, score):
     step, copy = Progress("main", 0, 1, 14, STEPS), deepcopy(network)
     for parameter, same in zip(network.parameters(), copy.parameters(), strict=True):
         same.grad = parameter.grad.clone()
-    masked.update(network, step)
-    other.update(copy, step)
+    for one, learner in ((masked, network), (other, copy)):
+        one.watch(learner, step)
+        one.update(learner, step)
     assert masked.rises == other.rises == 3
     assert all(torch.equal(other.masks[name], mask) for name, mask in masked.masks.items())
 

@@ -12,11 +12,19 @@ def test_magnitude_is_the_absolute_value():
 
 
 def test_random_scores_follow_from_the_generator_alone():
-    weights = {"a": torch.zeros(50), "b": torch.ones(50)}
+    weights = {"a": torch.full((50,), 2.0), "b": torch.ones(50)}
     one, other, third = (random(weights, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(one["a"], other["a"])
     assert not torch.equal(one["a"], third["a"])
     assert not torch.equal(one["a"], one["b"])
+
+
+def test_what_is_zero_by_now_has_the_lowest_random_score():
+    weight = torch.ones(400)
+    weight[::2] = 0
+    found = random({"a": weight}, torch.Generator().manual_seed(0))["a"]
+    assert (found[::2] == 0).all()
+    assert (found[1::2] > 0).all()
 
 
 def test_taylor_is_the_mean_squared_gradient_times_weight_and_leaves_no_gradients():

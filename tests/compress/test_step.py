@@ -55,14 +55,20 @@ class Static:
 
 
 class Weights:
+    def __init__(self, layers: str = "*") -> None:
+        self.layers = layers
+
     def apply(self, network: nn.Module, material: Material) -> Changed:
-        made = store_weights(network, 4, 8, "*")
+        made = store_weights(network, 4, 8, self.layers)
         return Changed(made.network, [made.change])
 
 
 class Dynamic:
+    def __init__(self, layers: str = "*") -> None:
+        self.layers = layers
+
     def apply(self, network: nn.Module, material: Material) -> Changed:
-        made = store_dynamic(network, "*")
+        made = store_dynamic(network, self.layers)
         return Changed(made.network, [made.change])
 
 
@@ -84,7 +90,7 @@ def names(made: Changed) -> list[str]:
 def test_quantization_stays_last_and_is_done_again(network, material, rounding, name):
     made = done(network, material, rounding(), Factorize(), Prune())
     assert names(made) == ["low_rank", "zeros", name]
-    assert "its weights and activations were rounded again" in made.notes
+    assert "what was rounded was rounded again" in made.notes
     again = build(made.changes)
     again.load_state_dict(made.network.state_dict(), strict=True)
     images = material.batches[0][0]
@@ -115,14 +121,53 @@ def test_a_step_after_quantization_works_on_what_the_numbers_stand_for(network, 
         assert seen[f"{path}.bias"].equal(layer.bias)
 
 
-def test_quantizing_once_more_takes_the_place_of_the_first_time(network, material):
+def test_quantizing_a_network_once_more_takes_the_place_of_the_first_time(network, material):
+    assert names(done(network, material, Static(), Static())) == ["quantize"]
     assert names(done(network, material, Static(), Weights())) == ["quantize_weights"]
+
+
+def test_layers_that_a_later_step_does_not_round_stay_rounded(network, material):
+    made = done(network, material, Weights("0"), Weights("2"), Dynamic())
+    assert names(made) == ["quantize_dynamic"]
+    made = done(network, material, Weights("0"), Weights("2"), Dynamic("4"))
+    kinds = [type(made.network.get_submodule(path)).__name__ for path in ("0", "2", "4")]
+    assert kinds == ["WeightOnly", "WeightOnly", "Dynamic"]
+    again = build(made.changes)
+    again.load_state_dict(made.network.state_dict(), strict=True)
+    images = material.batches[0][0]
+    assert again.eval()(images).equal(made.network.eval()(images))
+
+
+def test_only_layers_that_were_rounded_are_rounded_again(network, material):
+    made = done(network, material, Weights("2"), Factorize(), Prune())
+    (rounded,) = (one for one in made.changes if one["name"] == "quantize_weights")
+    assert rounded["layers"] == ["2.0", "2.1"]
+    assert made.network.get_submodule("0").weight.is_floating_point()
+
+
+def test_modules_that_answer_nothing_are_left_as_they_are(material):
+    class Unused(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.unused = nn.Linear(12, 4), nn.Linear(3, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.used(x)
+
+    def own(changes=()) -> nn.Module:
+        return rebuild(Unused(), changes)
+
+    made = Changed(own().eval())
+    for step in (Static(), Prune()):
+        made = change(step, made.network, made.changes, own, material)
+    assert "quantize" in names(made)
 
 
 def test_layers_that_are_gone_are_not_asked_for_zeros(network, material):
     made = done(network, material, Prune(), Factorize())
     assert names(made) == ["zeros", "low_rank"]
     assert zeros_of(made.changes) == ["0.weight", "4.weight"]
+    assert "zeros of 1 pruned layers are gone: these layers are others now" in made.notes
 
 
 def test_zeros_are_remembered_through_quantization(network, material):

@@ -69,8 +69,22 @@ def test_a_value_that_cannot_be_does_not_fit(tried):
     assert 0.88 < strongest(0.2, 0.0, 1.0) <= 0.9
 
 
-def test_the_mildest_stays_where_nothing_fits(tried):
-    assert strongest(0.0, 0.1, 0.8) == 0.1
+def test_the_mildest_is_taken_where_it_alone_fits(tried):
+    assert strongest(0.01, 0.1, 0.8) == 0.1
+
+
+def test_nothing_is_found_where_nothing_fits(tried):
+    assert strongest(-0.1, 0.1, 0.8) is None
+    assert tried[-1] == 0.1
+
+
+def test_a_drop_of_exactly_what_is_allowed_fits(tried, monkeypatch):
+    class Scores:
+        def __init__(self, value: float) -> None:
+            self.accuracy = (13 - (value > 0)) / 100  # one sample of a hundred is lost
+
+    monkeypatch.setattr(compress, "_score", lambda value, bench: Scores(value))
+    assert strongest(0.01, 0.0, 0.8) == 0.8
 
 
 def test_whole_numbers_stay_whole(tried):

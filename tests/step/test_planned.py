@@ -85,6 +85,30 @@ def test_a_step_has_another_fingerprint_when_its_settings_or_what_it_follows_cha
     assert known["compress-2-finetune"] != later["compress-2-finetune"]
 
 
+def test_what_a_step_does_not_look_at_leaves_its_fingerprint():
+    words = (listed("prune_weights", "finetune", "quantize_static"),)
+    known, other = prints(plan(*words)), prints(plan(*words, "compress.calibrator=minmax"))
+    names = ["compress-1-prune_weights", "compress-2-finetune", "compress-3-quantize_static"]
+    assert [known[name] == other[name] for name in names] == [True, True, False]
+    batches = prints(plan(*words, "evaluate.latency.batch_size=8"))
+    assert batches == known
+
+
+def test_a_goal_of_latency_depends_on_how_it_is_taken():
+    goal = ("compress.prune_channels.ratio=null", "compress.prune_channels.latency=0.7")
+    words = ("compress=prune_channels", *goal)
+    known, other = (
+        prints(plan(*words, f"evaluate.latency.batch_size={size}", base=RESNETS)) for size in (1, 8)
+    )
+    assert known["compress-1-prune_channels"] != other["compress-1-prune_channels"]
+
+
+@pytest.mark.parametrize("rounding", ["quantize_static", "qat"])
+def test_a_rounded_network_is_pruned_while_it_learns_on(rounding):
+    words = (listed(rounding, "prune_weights"), "compress.prune_weights.schedule=cubic")
+    assert plan(*words, base=RESNETS).stages[-1].pruning.schedule == "cubic"
+
+
 def test_a_run_without_compression_has_the_fingerprints_it_had():
     assert prints(plan())["distill"] == prints(plan("compress=low_rank"))["distill"]
 
@@ -140,6 +164,42 @@ def test_an_unknown_step_of_a_list_is_told():
             "compress.calibrator: no calibrator is called 'histogram'",
         ),
         (("compress=low_rank", "compress.calibration=0"), "compress.calibration"),
+        (
+            (
+                *("compress=low_rank", "compress.target={accuracy_drop: 0.1}"),
+                *("compress.low_rank.energy=null", "compress.low_rank.rank=0.5"),
+            ),
+            "compress.target searches energy of low_rank, which has rank=0.5",
+        ),
+        (
+            (
+                *("compress=prune_weights", "compress.target={accuracy_drop: 0.1}"),
+                "compress.prune_weights.pattern=[2,4]",
+            ),
+            "compress.target searches sparsity of prune_weights, which has pattern=[2, 4]",
+        ),
+        (
+            (
+                *("compress=prune_weights", "compress.target={accuracy_drop: 0.1}"),
+                "compress.prune_weights.schedule=cubic",
+            ),
+            "prune_weights has schedule=cubic, and compress.target tries steps",
+        ),
+        (
+            (listed("quantize_static", "quantize_weights"),),
+            "quantize_weights rounds the weights of layers, and a step before it rounded the whole",
+        ),
+        (
+            (listed("quantize_dynamic", "finetune", "qat"),),
+            "qat rounds the whole network, and a step before it rounded the weights of layers",
+        ),
+        (
+            (
+                listed("quantize_weights", "prune_weights"),
+                "compress.prune_weights.schedule=cubic",
+            ),
+            "this network has none in float",
+        ),
         (
             ("compress=low_rank", "scheme=born_again", "compress.of=pupil"),
             "compress.of",

@@ -39,7 +39,8 @@ def test_a_file_has_the_parameters_in_their_order(group, name):
 
 @pytest.mark.parametrize("name", STRENGTHS)
 def test_what_is_searched_is_a_key_between_values_that_can_be(name):
-    key, mild, strong = STRENGTHS[name]
+    key, mild, strong, others = STRENGTHS[name]
+    assert set(others) <= node("step", name).keys() - {key}
     for value in (mild, strong):
         make_step({**node("step", name), key: value})
         assert (

@@ -11,14 +11,15 @@ from kdrun.compress.changes import Change
 from kdrun.compress.material import Material
 from kdrun.compress.quantize.calibration import calibrate
 from kdrun.compress.quantize.dynamic import Dynamic, store_dynamic
-from kdrun.compress.quantize.layers import Stored
+from kdrun.compress.quantize.layers import KINDS, Stored
 from kdrun.compress.quantize.plan import quantizable
-from kdrun.compress.quantize.record import Quantized
+from kdrun.compress.quantize.record import Quantized, layers_in_float
 from kdrun.compress.quantize.weight_only import WeightOnly, store_weights
 from kdrun.compress.quantize.weights import WeightGrid
 
 _KINDS = (Stored, WeightOnly, Dynamic)
-QUANTIZING = ("quantize", "quantize_dynamic", "quantize_weights")  # changes that round
+STATIC = "quantize"
+QUANTIZING = (STATIC, "quantize_dynamic", "quantize_weights")  # changes that round
 
 
 def is_quantized(changes: Sequence[Change]) -> bool:
@@ -40,12 +41,13 @@ def in_float(quantized: nn.Module, network: nn.Module) -> nn.Module:
         given[f"{path}.weight"] = layer.weight
         if layer.bias is not None:
             given[f"{path}.bias"] = layer.bias
-    network.load_state_dict({name: given[name] for name in own})
+    # A module that answers nothing is not in the graph that was quantized.
+    network.load_state_dict({name: given.get(name, value) for name, value in own.items()})
     return network
 
 
-def again(network: nn.Module, change: Change, material: Material) -> Quantized:
-    """Quantize a network in float as it was quantized before.
+def again(network: nn.Module, change: Change, material: Material) -> Quantized | None:
+    """Quantize a network as it was quantized before; None where nothing is left of that in float.
 
     Args:
         network: with weights and structure as they are now.
@@ -54,12 +56,21 @@ def again(network: nn.Module, change: Change, material: Material) -> Quantized:
     """
     # Any: a change is plain data.
     keys: dict[str, Any] = {key: value for key, value in change.items() if key != "name"}
-    if change["name"] == "quantize_weights":
-        return store_weights(network, keys["bits"], keys["group"], layers="*")
+    if change["name"] == STATIC:
+        activations, weights = Grid(**keys["activations"]), WeightGrid.of(**keys["weights"])
+        return static(network, material, activations, weights)
+    kinds = (nn.Linear,) if change["name"] == "quantize_dynamic" else KINDS
+    paths = [path for path in layers_in_float(network, kinds) if _is_of(path, keys["layers"])]
+    if not paths:
+        return None
     if change["name"] == "quantize_dynamic":
-        return store_dynamic(network, layers="*")
-    activations, weights = Grid(**keys["activations"]), WeightGrid.of(**keys["weights"])
-    return static(network, material, activations, weights)
+        return store_dynamic(network, paths)
+    return store_weights(network, keys["bits"], keys["group"], paths)
+
+
+def _is_of(path: str, layers: Sequence[str]) -> bool:
+    """Whether a module is one of these layers, or a part of what one became."""
+    return any(path == layer or path.startswith(f"{layer}.") for layer in layers)
 
 
 def static(

@@ -61,7 +61,8 @@ def calibrate(
         quantizer.scale.fill_(scale)
         quantizer.zero.fill_(zero)
     _store(network, made, plan)
-    notes = (*plan.notes, *left_in_float(network, plan.layers), *_silent(seen))
+    chosen = f"ranges are chosen from {sum(len(batch) for batch in batches)} training samples"
+    notes = (chosen, *plan.notes, *left_in_float(network, plan.layers), *_silent(seen))
     return Quantized(made, {"name": "quantize", **keys}, notes)
 
 

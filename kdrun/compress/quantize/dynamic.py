@@ -23,12 +23,12 @@ def quantize_dynamic(network: nn.Module, layers: Sequence[str]) -> nn.Module:
 
 
 @torch.no_grad()
-def store_dynamic(network: nn.Module, layers: str) -> Quantized:
+def store_dynamic(network: nn.Module, layers: str | Sequence[str]) -> Quantized:
     """Store the weights of linear layers as int8, and let these round their inputs.
 
     Args:
         network: stays as it was.
-        layers: a glob of module paths.
+        layers: a glob of module paths, or paths.
 
     Raises:
         UserError: no linear layer has such a path.

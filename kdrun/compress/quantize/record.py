@@ -1,6 +1,6 @@
 """What quantization answers, whichever way it was done."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
@@ -25,22 +25,32 @@ class Quantized:
     notes: tuple[str, ...]
 
 
-def chosen(network: nn.Module, kinds: tuple[type, ...], pattern: str, what: str) -> list[str]:
-    """Paths of modules that are of these kinds exactly, and have float weights.
-
-    Raises:
-        UserError: none has a path like the pattern; `what` says what was looked for.
-    """
-    fit = [
+def layers_in_float(network: nn.Module, kinds: tuple[type, ...]) -> list[str]:
+    """Paths of modules that are of these kinds exactly, and have float weights."""
+    return [
         path
         for path, module in network.named_modules(remove_duplicate=False)
         if type(module) in kinds and module.weight.is_floating_point()
     ]
-    found = [path for path in fit if fnmatch(path, pattern)]
+
+
+def chosen(
+    network: nn.Module, kinds: tuple[type, ...], layers: str | Sequence[str], what: str
+) -> list[str]:
+    """Those of `layers_in_float` whose paths fit a glob, or are in a list.
+
+    Raises:
+        UserError: none does; `what` says what was looked for.
+    """
+    fit = layers_in_float(network, kinds)
+    if isinstance(layers, str):
+        found = [path for path in fit if fnmatch(path, layers)]
+    else:
+        found = [path for path in fit if path in layers]
     if not found:
         some = f"there are {', '.join(fit[:5])}{', ...' if len(fit) > 5 else ''}"
         raise UserError(
-            f"no {what} has a path like {pattern!r}.",
+            f"no {what} has a path like {layers!r}.",
             f"  {some if fit else 'this network has none'}",
         )
     return found

@@ -36,7 +36,9 @@ def quantize_weights(
 
 
 @torch.no_grad()
-def store_weights(network: nn.Module, bits: int, group: int | None, layers: str) -> Quantized:
+def store_weights(
+    network: nn.Module, bits: int, group: int | None, layers: str | Sequence[str]
+) -> Quantized:
     """Store the weights of linear layers and convolutions as whole numbers, symmetric about 0.
 
     Args:
@@ -44,7 +46,7 @@ def store_weights(network: nn.Module, bits: int, group: int | None, layers: str)
         bits: 8, or 4, of which two share a byte.
         group: how many weights of an output have a scale together, in the order (input channel,
             kernel); None for all of them.
-        layers: a glob of module paths.
+        layers: a glob of module paths, or paths.
 
     Raises:
         UserError: no layer has such a path; the bits are neither 8 nor 4.
