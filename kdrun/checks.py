@@ -66,30 +66,42 @@ def network_settings(role: str, network: Network) -> list[Fault]:
     )
 
 
-def teacher_recipe_keys(config: Config) -> list[Fault]:
+def teacher_recipe(config: Config) -> list[Fault]:
     """The teacher's own recipe is the run's with some keys changed."""
-    known, own = list(Recipe.model_fields), config.teacher.recipe or {}
+    return _changed_recipe("teacher.recipe", config, config.teacher.recipe or {})
+
+
+def step_recipes(config: Config) -> list[Fault]:
+    """So is that of a step which learns on."""
+    owns = {
+        f"compress.{key}.recipe": node["recipe"]
+        for key, node in config.compress.nodes.items()
+        if node.get("recipe")
+    }
+    return [
+        fault
+        for where, own in owns.items()
+        for fault in (*bare_recipe_parts(where, own), *_changed_recipe(where, config, own))
+    ]
+
+
+def bare_recipe_parts(where: str, own: Mapping[str, Any]) -> list[Fault]:
+    """Parts of such a recipe that are given by name alone: no group completes them."""
+    named = _bare_names(own).items()
+    return [fault for key, name in named for fault in _incomplete(where, key, name)]
+
+
+def _changed_recipe(where: str, config: Config, own: Mapping[str, Any]) -> list[Fault]:
+    known = list(Recipe.model_fields)
     unknown = sorted(own.keys() - set(known))
     if unknown:
         return [
-            Fault(
-                f"teacher.recipe.{key}",
-                f"unknown key of a recipe; {_near(key, known)}",
-            )
+            Fault(f"{where}.{key}", f"unknown key of a recipe; {_near(key, known)}")
             for key in unknown
         ]
     own = {key: value for key, value in own.items() if key not in _bare_names(own)}
     merged = {**config.recipe.model_dump(), **own}
-    return [
-        *check_model("teacher.recipe", merged, Recipe, "a recipe"),
-        *_recipe_parts("teacher.recipe", own),
-    ]
-
-
-def teacher_recipe_names(teacher: Teacher) -> list[Fault]:
-    """Parts of the teacher's recipe that are given by name alone: no group completes them."""
-    named = _bare_names(teacher.recipe or {})
-    return [fault for key, name in named.items() for fault in _incomplete(key, name)]
+    return [*check_model(where, merged, Recipe, "a recipe"), *_recipe_parts(where, own)]
 
 
 def teacher_source(teacher: Teacher) -> list[Fault]:
@@ -144,12 +156,12 @@ def _bare_names(recipe: Mapping[str, Any]) -> dict[str, str]:
     return {key: value for key, value in found.items() if isinstance(value, str)}
 
 
-def _incomplete(key: str, name: str) -> list[Fault]:
-    where, (table, given) = f"teacher.recipe.{key}", _PARTS[key]
+def _incomplete(recipe: str, key: str, name: str) -> list[Fault]:
+    where, (table, given) = f"{recipe}.{key}", _PARTS[key]
     keys: list[str] = []
     faults = collect(lambda: keys.extend(keywords(resolve(key, table, name), given)), where)
     node = ", ".join([f"name: {name}", *(f"{one}: ..." for one in keys)])
-    whole = f"give it with all of its keys: teacher.recipe={{{key}: {{{node}}}}}"
+    whole = f"give it with all of its keys: {recipe}={{{key}: {{{node}}}}}"
     return faults or [Fault(where, f"{name!r} is not a mapping; {whole}")]
 
 

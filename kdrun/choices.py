@@ -15,6 +15,7 @@ from kdrun.core.registry import resolve
 
 ROLES = ("teacher", "student")
 _GENERIC = "torchvision"  # the file that stands for each torchvision name without its own
+NAMED = ("compress.calibrator", "evaluate.protocol")  # given by name, or whole with its keys
 NETWORKS = ("assistants", "peers", "others")  # keys of schemes that hold lists of models
 _GROUPS = {"MODELS": ROLES, "LOSSES": ("loss",), "SCHEMES": ("scheme",), "DATASETS": ("dataset",)}
 
@@ -103,8 +104,11 @@ def filled(tree: Mapping[str, Any]) -> dict[str, Any]:
         **tree,
         **_filled("loss", tree.get("loss"), {"terms": "loss"}),
         **_filled("scheme", tree.get("scheme"), dict.fromkeys(NETWORKS, "model")),
-        **_completed("compress", tree.get("compress"), "calibrator"),
-        **_completed("evaluate", tree.get("evaluate"), "protocol"),
+        **{
+            key: {**tree[key], **_completed(tree[key], part)}
+            for key, part in (place.split(".") for place in NAMED)
+            if isinstance(tree.get(key), dict)
+        },
     }
 
 
@@ -126,11 +130,12 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return {**below, **above, **inner}
 
 
-def _completed(key: str, node: Any, part: str) -> dict[str, Any]:
-    """A node with all keys of one of its parts, which may be a name alone, under its key."""
-    if not isinstance(node, dict) or node.get(part) is None:
+def _completed(node: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """One of a node's parts, which may be a name alone, with all of its keys, under its key."""
+    own = node.get(part)
+    if own is None or (isinstance(own, dict) and "name" not in own):
         return {}
-    return {key: {**node, part: _with_defaults(part, "", node[part])}}
+    return {part: _with_defaults(part, "", own)}
 
 
 def _filled(key: str, node: Any, groups: Mapping[str, str]) -> dict[str, Any]:

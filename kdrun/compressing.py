@@ -14,7 +14,8 @@ from kdrun.dataset.data import Data
 from kdrun.joining import join
 from kdrun.model.table import COMPOSED
 from kdrun.stage.base import Stage
-from kdrun.stage.compress import calibration_batches
+from kdrun.stage.compress import Compress, calibration_batches
+from kdrun.stage.spread import make_protocol
 from kdrun.stage.train import Train
 from kdrun.step.base import Rounds, Step
 from kdrun.step.plan import Planned, origin_of, plan_steps
@@ -29,6 +30,9 @@ def compressible(
     """Whether each step of compression can be done with the network that it is for."""
     planned: list[Planned] = []
     faults = collect(lambda: planned.extend(plan_steps(config, stages)), "compress")
+    computing = [one for _, _, own in planned for one in own if isinstance(one, Compress)]
+    if not faults and not computing:
+        faults += _in_vain(config)
     if not planned:
         return faults
     origin = origin_of(config, stages)
@@ -59,6 +63,19 @@ def compressible(
     return faults
 
 
+def split_again(config: Config, data: Data) -> None:
+    """Split the validation split as the protocol has it, to see whether that can be done.
+
+    Raises:
+        UserError: it can't.
+    """
+    if config.evaluate.protocol is not None:
+        for _ in make_protocol(config.evaluate.protocol).parts(
+            data.validation.targets.numpy(), config.seed
+        ):
+            pass
+
+
 def _refuse_twice(key: str, before: str, now: Rounds) -> None:
     """Refuse to round a network where layers were, or layers where a network was: it undoes it."""
     if before and now and before != now:
@@ -68,6 +85,16 @@ def _refuse_twice(key: str, before: str, now: Rounds) -> None:
             "  take one of them: quantize_static or qat, or else quantize_weights and"
             " quantize_dynamic",
         )
+
+
+def _in_vain(config: Config) -> list[Fault]:
+    """Settings that are about steps which change a network at once, where there is none."""
+    asked = {
+        "compress.target": config.compress.target,
+        "evaluate.protocol": config.evaluate.protocol,
+    }
+    what = "is about steps of compression, and none here chooses anything; see kdrun list steps"
+    return [Fault(key, what) for key, value in asked.items() if value is not None]
 
 
 def _check_growth(pruning: Pruning, learner: nn.Module) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from kdrun import model
 from kdrun.checks import nearest_folder, network_settings, teacher_source
-from kdrun.compressing import compressible
+from kdrun.compressing import compressible, split_again
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import Fault, collect, nearest
 from kdrun.core.taps import place_taps
@@ -240,6 +240,8 @@ def _together(
             if isinstance(stage, Invert):
                 faults += collect(partial(stage.check, built[stage.role]), "teacher")
         faults += faults or compressible(config, datasets, built, stages)
+    if "evaluate" in sound and not faults:
+        faults += collect(partial(split_again, config, datasets[MAIN]), "evaluate.protocol")
     if {"recipe", "output_root", "controls"} <= sound:
         faults += _space(config, built)
     return faults

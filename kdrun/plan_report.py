@@ -28,6 +28,7 @@ from kdrun.stage.start import build_network
 from kdrun.stage.train import Train
 
 _TIMED_STEPS = 3
+_SHOWN = 8  # letters of a fingerprint
 
 
 def report_plan(plan: Plan, screen: Screen) -> None:
@@ -39,7 +40,7 @@ def report_plan(plan: Plan, screen: Screen) -> None:
     prints = plan.fingerprints(session)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("stage", "network", "parameters", "MACs", "epochs", "fingerprint", "takes"):
-        table.add_column(title, overflow="fold", no_wrap=title != "network")
+        table.add_column(title, overflow="fold", no_wrap=title not in ("stage", "network", "takes"))
     store = Store(Path(plan.config.store))
     for stage in plan.stages:
         node = stage.network.node
@@ -54,7 +55,7 @@ def report_plan(plan: Plan, screen: Screen) -> None:
             count(parameters(network)),
             count(macs(network, (info.channels, *info.image_size), torch.device("cpu"))),
             str(_epochs(stage, plan)) if isinstance(stage, Train) else "-",
-            mark,
+            mark[:_SHOWN],
             "in the store" if made else _estimate(stage, network, plan, session),
         )
     screen.show(table)

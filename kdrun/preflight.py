@@ -199,8 +199,9 @@ def _about_settings(config: Config) -> Questions:
     return [
         ({"teacher"}, lambda: checks.network_settings("teacher", config.teacher)),
         ({"student"}, lambda: checks.network_settings("student", config.student)),
-        ({"teacher"}, lambda: checks.teacher_recipe_names(config.teacher)),
-        ({"teacher", "recipe"}, lambda: checks.teacher_recipe_keys(config)),
+        ({"teacher"}, lambda: checks.bare_recipe_parts(_RECIPE, config.teacher.recipe or {})),
+        ({"teacher", "recipe"}, lambda: checks.teacher_recipe(config)),
+        ({"compress", "recipe"}, lambda: checks.step_recipes(config)),
         ({"stop", "controls"}, lambda: checks.stop_rule(config)),
     ]
 

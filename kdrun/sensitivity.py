@@ -34,6 +34,7 @@ def show_sensitivity(words: Sequence[str], screen: Screen) -> int:
         level, losses = _measure(folder, *row)
         folder.write_sensitivity({"row": asked.row, "accuracy": level, "losses": losses})
         _tell(asked.row, level, losses, screen)
+        screen.say(f"written to {folder.sensitivity}")
         _plot(losses, folder.sensitivity_plot, screen)
     return 0
 
@@ -98,7 +99,7 @@ def _plot(losses: Losses, path: Path, screen: Screen) -> None:
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError:
-        screen.say("for a plot beside the table: pip install 'kdrun[plot]'")
+        screen.say("for a plot beside them: pip install 'kdrun[plot]'")
         return
     figure = Figure(figsize=(max(6, 0.25 * len(losses) + 2), 4), layout="constrained")
     axes: Any = figure.subplots()

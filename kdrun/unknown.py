@@ -8,7 +8,7 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
-from kdrun.choices import ROLES, offer_by_name
+from kdrun.choices import NAMED, ROLES, offer_by_name
 from kdrun.core.errors import Fault, nearest
 
 _LISTED = {
@@ -78,7 +78,8 @@ def unknown_key(base: DictConfig, override: Override) -> Fault | None:
 
 def _no_mapping(parent: str, rest: str, override: Override) -> Fault:
     value = str(override.input_line).partition("=")[2]
+    named = "name: NAME, " if parent in NAMED else ""
     return Fault(
         f"{parent}.{rest}",
-        f"{parent} holds no keys yet; give it as a whole: '{parent}={{{rest}: {value}}}'",
+        f"{parent} holds no keys yet; give it as a whole: '{parent}={{{named}{rest}: {value}}}'",
     )

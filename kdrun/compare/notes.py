@@ -5,6 +5,8 @@ from typing import Any
 
 from kdrun.compare.figures import EAGER, Row, compared, epochs_of, milliseconds, percent
 
+_CLEARLY = 1.05  # times of one network differ by as much
+
 
 def notes_of(summary: Mapping[str, Any]) -> list[str]:
     notes = [_gain(row) for row in summary["rows"] if row.get("gain")]
@@ -24,8 +26,9 @@ def notes_of(summary: Mapping[str, Any]) -> list[str]:
         )
     notes += [*_weak_teacher(rows), *_other_budget(rows)]
     notes += [
-        f"{name}, {one['group']} of validation ({one['chosen']} samples choose, {one['measured']}"
-        f" are measured): {100 * one['mean']:+.2f} ± {100 * one['deviation']:.2f} points."
+        f"{name} over {row['versus']['baseline']}, done again on {one['group']} of validation"
+        f" ({one['chosen']} samples choose, {one['measured']} are measured):"
+        f" {100 * one['mean']:+.2f} ± {100 * one['deviation']:.2f} points."
         for name, row in rows.items()
         for one in row.get("spread", ())
     ]
@@ -34,6 +37,7 @@ def notes_of(summary: Mapping[str, Any]) -> list[str]:
         for name, row in rows.items()
         if row.get("versus", {}).get("in_vain")
     ]
+    notes += _worse(summary)
     notes.append(
         f"Weights of the {summary['epoch']} epoch. Macro precision, recall and F1; agreement with"
         " the teacher; ± and intervals are 95 %, from the number of test samples alone."
@@ -73,6 +77,24 @@ def _runtimes(summary: Mapping[str, Any]) -> list[str]:
                 f" {baseline} takes {milliseconds(before['median_ms'])} ms; batch"
                 f" {before['batch']}, threads {before['threads']}."
             )
+    return notes
+
+
+def _worse(summary: Mapping[str, Any]) -> list[str]:
+    """What became larger or slower, and what could not be timed."""
+    words = {"bytes": "the file larger", "macs": "the work more", "latency": "the answer slower"}
+    notes = []
+    for row in compared(summary):
+        ratios = row["versus"]
+        found = [word for key, word in words.items() if (ratios[key] or 1) < 1 / _CLEARLY]
+        if found:
+            notes.append(f"{row['model']} made {' and '.join(found)}.")
+    untimed = [row["model"] for row in summary["rows"] if row["latency"] is None]
+    if untimed:
+        notes.append(
+            f"Not timed: {', '.join(untimed)}. Quantized models are timed in ONNX Runtime (extra"
+            " export); log.txt says why they were not."
+        )
     return notes
 
 

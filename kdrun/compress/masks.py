@@ -136,7 +136,7 @@ def _refuse_empty(masks: Masks, sparsity: float) -> Masks:
         if not mask.any():
             raise UserError(
                 f"sparsity={sparsity:g} leaves no weight of {name!r}, which has {mask.numel()}.",
-                "  take a lower sparsity, scope=layer, or leave that layer out",
+                "  take a lower sparsity, or leave that layer out; of scope=global, scope=layer",
             )
     return masks
 

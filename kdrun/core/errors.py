@@ -31,6 +31,12 @@ class DiskFull(KdrunError):
     status = 4
 
 
+class CannotChange(UserError):
+    """A step of compression that can't be done to what was trained; it would again."""
+
+    resumable = False
+
+
 class RunInUse(UserError):
     """Another process is writing this folder."""
 

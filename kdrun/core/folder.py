@@ -185,6 +185,10 @@ class RunFolder:
     def sensitivity_plot(self) -> Path:
         return self.path / f"{_SENSITIVITY}.svg"
 
+    @property
+    def sensitivity(self) -> Path:
+        return self.path / f"{_SENSITIVITY}.json"
+
     def write_sensitivity(self, found: Mapping[str, Any]) -> None:
         write_json(self.path / f"{_SENSITIVITY}.json", {"format": FORMAT, **found})
 

@@ -13,7 +13,7 @@ from kdrun.compress.calibrate import CALIBRATORS, Calibrator
 from kdrun.compress.material import Material
 from kdrun.compress.step import Changed, Changing, change
 from kdrun.core.config import Config, Network
-from kdrun.core.errors import UserError
+from kdrun.core.errors import CannotChange, UserError
 from kdrun.core.registry import resolve
 from kdrun.core.seeds import seed_of
 from kdrun.dataset.data import Data
@@ -103,7 +103,10 @@ class Compress:
     def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
         (source,) = self.place.reads
         before = bench.artefacts[source]
-        made, found = self.make(before, bench)
+        try:
+            made, found = self.make(before, bench)
+        except UserError as error:
+            raise CannotChange(f"{self.place.name}: {error.lines[0]}", *error.lines[1:]) from error
         bench.session.interrupt.check(self.place.name)
         notes = list(made.notes)
         if self.search is not None and found is not None:

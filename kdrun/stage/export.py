@@ -60,7 +60,7 @@ class Exporter:
         """
         rejected = [one for row, artefact in rows.items() for one in self._export(row, artefact)]
         if rejected:
-            raise rejected[0]
+            raise ExportRejected(*(line for one in rejected for line in one.lines))
 
     def _export(self, row: str, artefact: Artefact) -> list[ExportRejected]:
         """Files of one network, checked together: it answers the test split once."""

@@ -1,6 +1,7 @@
 """Layers become two smaller ones in a row."""
 
 from copy import deepcopy
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -20,6 +21,7 @@ from kdrun.compress.material import Material
 from kdrun.compress.step import Changed
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
+from kdrun.measure.cost import macs
 from kdrun.stage.base import Stage
 from kdrun.step.base import Before, Rounds
 
@@ -58,13 +60,17 @@ class LowRank:
         if len(given) != 1:
             raise UserError(
                 f"one of energy, rank and macs says how far, and {len(given) or 'none'} are given.",
-                "  set those that are not meant to null",
+                "  all but one are null, e.g. energy=null",
             )
         parts = separable(network, self.layers)
+        shape = (info.channels, *info.image_size)
+        if self.macs is not None:
+            cost = partial(macs, input_shape=shape, device=torch.device("cpu"))
+            ranks_of_macs(network, spectra(network, self.layers), self.macs, cost)
         try:
             smallest = reshape(deepcopy(network).eval(), dict.fromkeys(parts, 1))
             with torch.no_grad():
-                smallest(torch.zeros(2, info.channels, *info.image_size))
+                smallest(torch.zeros(2, *shape))
         except Exception as error:
             reason = str(error).partition("\n")[0].rstrip(".")
             raise UserError(

@@ -1,6 +1,7 @@
 """Whole channels go."""
 
 from copy import deepcopy
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
@@ -15,6 +16,7 @@ from kdrun.compress.step import Changed
 from kdrun.core.config import BelowOne
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
+from kdrun.measure.cost import macs
 from kdrun.stage.base import Stage
 from kdrun.step.base import Before, Rounds
 
@@ -63,12 +65,16 @@ class PruneChannels:
             raise UserError(
                 f"one of ratio, macs and latency says how far, and {len(given) or 'none'} are"
                 " given.",
-                "  set those that are not meant to null",
+                "  all but one are null, e.g. ratio=null",
             )
         score = "l2" if self.choice.importance in _LEARNED else self.choice.importance
         choice = Choice(score, "uniform", self.choice.round_to, self.choice.skip)
         sample = torch.zeros(2, info.channels, *info.image_size)
         whole = deepcopy(network).eval()
+        if self.macs is not None:
+            shape = (info.channels, *info.image_size)
+            cost = partial(macs, input_shape=shape, device=torch.device("cpu"))
+            return prune_to_cost(whole, sample, self.macs, cost, "macs", choice, Evidence(0))[0]
         return prune_channels(whole, sample, self.ratio or 0.5, choice, Evidence(0))
 
     def stages(self, before: Before) -> list[Stage]:
@@ -86,8 +92,9 @@ class PruneChannels:
         else:
             share = self.macs if self.macs is not None else self.latency
             assert share is not None
-            cost = material.macs if self.macs is not None else material.latency
-            pruned, ratio = prune_to_cost(network, sample, share, cost, self.choice, evidence)
+            of = "macs" if self.macs is not None else "latency"
+            cost = material.macs if of == "macs" else material.latency
+            pruned, ratio = prune_to_cost(network, sample, share, cost, of, self.choice, evidence)
         left = material.macs(pruned) / material.macs(network)
         notes = [f"{ratio:.1%} of the channels are gone, {left:.1%} of the MACs remain"]
         return Changed(pruned, [{"name": "channels", **plan_of(network, pruned)}], notes)

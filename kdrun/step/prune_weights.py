@@ -10,6 +10,7 @@ from kdrun.compress.changes import zeros
 from kdrun.compress.masks import prunable, sparsity_of
 from kdrun.compress.material import Material
 from kdrun.compress.pruning import Pruning
+from kdrun.compress.scores import magnitude
 from kdrun.compress.step import Changed
 from kdrun.core.config import BelowOne
 from kdrun.core.errors import UserError
@@ -66,6 +67,8 @@ class PruneWeights:
         known = prunable(network, self.plan.layers)
         if self.plan.pattern is not None:
             _check_pattern(*self.plan.pattern, [one.shape[1] for one in known.values()])
+        if self.plan.scope == "layer":
+            self.plan.masks(magnitude(known), self.plan.sparsity)
         if self.plan.schedule == "one_shot":
             self._check_at_once()
         else:

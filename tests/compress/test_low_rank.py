@@ -5,8 +5,17 @@ import torch
 from torch import nn
 from zoo import build, images
 
-from kdrun.compress.low_rank import factorize, ranks_of_energy, ranks_of_share, reshape, spectra
+from kdrun.compress.low_rank import (
+    factorize,
+    ranks_of_energy,
+    ranks_of_share,
+    reshape,
+    separable,
+    spectra,
+)
 from kdrun.core.errors import UserError
+from kdrun.core.types import DataInfo
+from kdrun.step.low_rank import LowRank
 
 
 def network() -> nn.Sequential:
@@ -101,3 +110,23 @@ def test_a_pattern_that_fits_nothing_is_refused():
     with pytest.raises(UserError) as error:
         spectra(nn.ReLU())
     assert "this network has none" in error.value.lines[1]
+
+
+def test_layers_whose_weights_are_read_from_outside_are_found_before_anything_is_trained():
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(64, 64)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.flatten(1) @ self.inner.weight
+
+    step = LowRank(energy=0.9, rank=None, macs=None, layers="*")
+    info = DataInfo(("a", "b"), 1, (8, 8), 10)
+    with pytest.raises(UserError, match=r"does not run with layers taken apart: .*'weight'"):
+        step.check(Tied(), info)
+    assert step.check(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), info)
+
+
+def test_the_projection_of_attention_is_left_alone():
+    assert list(separable(nn.TransformerEncoderLayer(16, 2))) == ["linear1", "linear2"]

@@ -247,6 +247,57 @@ def test_features_of_a_quantized_network_can_be_read():
         (("compress=quantize_weights", "compress.quantize_weights.bits=3"), "compress.quantize_"),
         (("compress=quantize_static", "compress.quantize_static.bits=9"), "less than or equal"),
         (("compress=low_rank", "evaluate.protocol=folds"), "no protocol is called 'folds'"),
+        (
+            ("compress=low_rank", "evaluate.protocol={name: kfold, folds: 1000}"),
+            "evaluate.protocol: a class has",
+        ),
+        (("compress=low_rank", "evaluate.protocol={folds: 3}"), "evaluate.protocol.name: must be"),
+        (
+            ("compress=low_rank", "compress.calibrator={percentile: 99}"),
+            "compress.calibrator.name: must be given; there is cumulative_max, kl",
+        ),
+        (("evaluate.protocol=kfold",), "evaluate.protocol: is about steps of compression"),
+        (
+            (listed("distill"), "compress.target={accuracy_drop: 0.1}"),
+            "compress.target: is about steps of compression",
+        ),
+        (
+            (
+                *("compress=prune_channels", "compress.prune_channels.ratio=null"),
+                "compress.prune_channels.macs=0.0001",
+            ),
+            "compress.prune_channels: macs=0.0001 can't be reached: with a channel left",
+        ),
+        (
+            (
+                *("compress=low_rank", "compress.low_rank.energy=null"),
+                "compress.low_rank.macs=0.001",
+            ),
+            "compress.low_rank: macs=0.001 can't be reached",
+        ),
+        (
+            (
+                *("compress=prune_weights", "compress.prune_weights.sparsity=0.9999"),
+                "compress.prune_weights.scope=layer",
+            ),
+            "sparsity=0.9999 leaves no weight of 'conv1.weight'",
+        ),
+        (
+            (listed("finetune"), "compress.finetune.recipe={optimizer: adam}"),
+            "compress.finetune.recipe.optimizer: 'adam' is not a mapping",
+        ),
+        (
+            (listed("distill"), "compress.distill.recipe={epoch: 3}"),
+            "compress.distill.recipe.epoch: unknown key of a recipe; nearest: epochs",
+        ),
+        (
+            ("compress=qat", "compress.qat.recipe={epochs: 0}"),
+            "compress.qat.recipe.epochs: 0 should be greater than 0",
+        ),
+        (
+            (listed("distill"), "compress.distill.recipe={optimizer: {name: nosuch}}"),
+            "compress.distill.recipe.optimizer: no optimizer is called 'nosuch'",
+        ),
     ],
 )
 def test_bad_settings_of_networks_with_channels_are_refused(words, said):

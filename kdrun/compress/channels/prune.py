@@ -68,6 +68,7 @@ def prune_to_cost(
     sample: Tensor,
     share: float,
     cost: Callable[[nn.Module], float],
+    of: str,
     choice: Choice,
     evidence: Evidence,
 ) -> tuple[nn.Module, float]:
@@ -78,6 +79,7 @@ def prune_to_cost(
     Args:
         share: of the whole network's cost, above 0 and below 1.
         cost: of a network, as its multiplications or its latency.
+        of: what the cost is called.
 
     Returns:
         The pruned copy, and the ratio.
@@ -91,19 +93,24 @@ def prune_to_cost(
     refuse_misled(
         network, sample, candidates.groups, [first_half(one) for one in candidates.groups]
     )
-    most, low, high = share * cost(network), 0.0, 1.0
+    whole, low, high = cost(network), 0.0, 1.0
     best: tuple[nn.Module, float] | None = None
+    least = whole
     for _ in range(_STEPS):
         ratio = (low + high) / 2
         found = _pruned_or_none(network, candidates, ratio, choice)
-        if found is not None and cost(found) > most:
+        own = None if found is None else cost(found)
+        if own is not None:
+            least = min(least, own)
+        if own is not None and own > share * whole:
             low = ratio
         else:
             high = ratio
             best = best if found is None else (found, ratio)
     if best is None:
+        left = f"{least / whole:.3f} of the {'MACs' if of == 'macs' else of}"
         raise UserError(
-            f"no ratio brings the cost down to {share:g} without a layer that is empty.",
+            f"{of}={share:g} can't be reached: with a channel left in each layer, {left} remain.",
             "  take a larger share, or skip fewer layers",
         )
     return best

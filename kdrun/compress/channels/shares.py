@@ -65,7 +65,7 @@ def _gone(
         if count >= group.positions:
             raise EmptyLayer(
                 f"ratio={ratio:g} leaves no channel of {group.path!r}, which has {group.channels}.",
-                f"  take a lower ratio, scope=uniform, or skip=[{group.path}]",
+                f"  take a lower ratio, or skip=[{group.path}]; of scope=global, scope=uniform",
             )
         count = group.positions - _rounded(group, group.positions - count, round_to)
         lowest = _by_position(group, score).argsort(stable=True)[:count]

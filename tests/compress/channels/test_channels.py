@@ -171,7 +171,7 @@ def test_another_seed_prunes_others_at_random():
 def test_a_share_of_the_cost_is_reached_within_one_step(name, scope, share):
     whole = made(name)
     how = choice(scope=scope)
-    pruned, ratio = prune_to_cost(whole, sample(), share, multiplications, how, Evidence(0))
+    pruned, ratio = prune_to_cost(whole, sample(), share, multiplications, "macs", how, Evidence(0))
     most = share * multiplications(whole)
     assert multiplications(pruned) <= most
     less = prune_channels(whole, sample(), ratio - 2 / 4096, how, Evidence(0))
@@ -282,12 +282,14 @@ def test_nothing_that_goes_is_refused():
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0, float("nan")])
 def test_a_share_of_the_cost_is_between_none_and_all(share):
     with pytest.raises(UserError, match="is no share of a cost"):
-        prune_to_cost(made("vgg8"), sample(), share, multiplications, choice(), Evidence(0))
+        prune_to_cost(made("vgg8"), sample(), share, multiplications, "macs", choice(), Evidence(0))
 
 
 def test_a_share_that_no_ratio_reaches_is_refused():
-    with pytest.raises(UserError, match="no ratio brings the cost down to"):
-        prune_to_cost(made("resnet20"), sample(), 1e-3, multiplications, choice(), Evidence(0))
+    with pytest.raises(UserError, match=r"macs=0.001 can't be reached: with a channel"):
+        prune_to_cost(
+            made("resnet20"), sample(), 1e-3, multiplications, "macs", choice(), Evidence(0)
+        )
 
 
 def swin() -> nn.Module:
