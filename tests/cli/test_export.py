@@ -118,7 +118,7 @@ def test_what_cant_be_exported_is_found_before_the_run(
     (tmp_path / "my_net.py").write_text(
         "import torch\n"
         "from torch import nn\n"
-        'MODELS = {"odd": "my_net:Odd"}\n'
+        'MODELS = {"bessel": "my_net:Odd"}\n'
         "class Odd(nn.Module):\n"
         "    def __init__(self, num_classes: int, in_channels: int, image_size: tuple):\n"
         "        super().__init__()\n"
@@ -127,7 +127,7 @@ def test_what_cant_be_exported_is_found_before_the_run(
         "        return self.head(torch.special.bessel_j0(images.flatten(1)))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    words = ("plugins=[my_net]", "teacher=mlp", "teacher.hidden=[8]", "student=odd")
+    words = ("plugins=[my_net]", "teacher=mlp", "teacher.hidden=[8]", "student=bessel")
     said = refused(*words, "export=[onnx]", before=("threads=1",))
     assert said == (
         "export: the network can't be written as ONNX: it has no form for the operator"

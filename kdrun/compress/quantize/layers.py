@@ -57,12 +57,16 @@ def form_of(layer: Any) -> Form:
 class Quantizer(nn.Module):
     """Rounds activations to a grid; its scale and zero are stored with the weights.
 
+    While the network learns, a stretch of the scale learns too, as its logarithm: so steps are as
+    large for any scale (Jain et al. 2020, arXiv:1903.08066).
+
     Args:
         grid: the whole numbers.
     """
 
     scale: Tensor
     zero: Tensor
+    stretch: nn.Parameter | None
 
     def __init__(self, grid: Grid) -> None:
         super().__init__()
@@ -70,9 +74,15 @@ class Quantizer(nn.Module):
         self.register_buffer("scale", torch.ones(()))
         # A float, as averages of weights take all buffers in.
         self.register_buffer("zero", torch.zeros(()))
+        self.register_parameter("stretch", None)
+
+    @property
+    def step(self) -> Tensor:
+        """The scale by now."""
+        return self.scale if self.stretch is None else self.scale * self.stretch.exp()
 
     def forward(self, x: Tensor) -> Tensor:
-        return quantize_dequantize(x, self.scale, self.zero, self.grid.lowest, self.grid.highest)
+        return quantize_dequantize(x, self.step, self.zero, self.grid.lowest, self.grid.highest)
 
 
 class Stored(nn.Module):
@@ -142,18 +152,22 @@ class Trainable(nn.Module):
     Args:
         form: of the layer.
         how: how its weights are quantized.
+        reads: what rounds its input.
     """
 
     bias: nn.Parameter | None
-    input_scale: Tensor
 
-    def __init__(self, form: Form, how: WeightGrid) -> None:
+    def __init__(self, form: Form, how: WeightGrid, reads: Quantizer) -> None:
         super().__init__()
         self.form, self.how = form, how
+        self._reads = (reads,)  # in a tuple, as it is no part of this layer
         self.weight = nn.Parameter(torch.zeros(form.shape))
         bias = nn.Parameter(torch.zeros(form.shape[:1])) if form.biased else None
         self.register_parameter("bias", bias)
-        self.register_buffer("input_scale", torch.ones(()))
+
+    @property
+    def input_scale(self) -> Tensor:
+        return self._reads[0].step.detach()
 
     def forward(self, x: Tensor) -> Tensor:
         least = None if self.bias is None else finest(self.bias, self.input_scale)

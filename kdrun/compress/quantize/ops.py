@@ -21,7 +21,8 @@ def _quantize_dequantize(x: Tensor, scale: Tensor, zero: Tensor, low: int, high:
     """(clip(round(x / scale) + zero, low, high) - zero) scale, of the type of x.
 
     Gradients pass straight through where nothing was clipped (Bengio et al. 2013,
-    arXiv:1308.3432); none reach the scale.
+    arXiv:1308.3432). The scale's is that of Esser et al. 2020 (arXiv:1902.08153, equation 3):
+    round(v) - v with v = x / scale, or the end that v was clipped to.
 
     Args:
         x: any shape.
@@ -83,9 +84,14 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _straight_through(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     x, scale, zero = ctx.saved_tensors
     low, high = ctx.ends
-    whole = x.float().div(scale).round_()
+    exact = x.float().div(scale)
+    whole = exact.round()
     kept = (whole >= low - zero) & (whole <= high - zero)
-    return gradient * kept, None, None, None, None
+    own = None
+    if ctx.needs_input_grad[1]:
+        slope = torch.where(kept, whole - exact, whole.clamp(low - zero, high - zero))
+        own = (slope * gradient.float()).sum()
+    return gradient * kept, own, None, None, None
 
 
 def _fake(x: Tensor, scale: Tensor, zero: Tensor, low: int, high: int) -> Tensor:

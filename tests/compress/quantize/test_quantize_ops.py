@@ -36,6 +36,20 @@ def test_gradients_pass_where_nothing_is_clipped():
     assert x.grad.tolist() == [0, 0, 3, 4, 5, 0]
 
 
+def test_the_gradient_of_a_scale_is_that_of_its_formula():
+    torch.manual_seed(0)
+    x, scale, zero = 3 * torch.randn(5, 4, 2), torch.tensor(0.02, requires_grad=True), -100.0
+    slopes = torch.randn_like(x)
+    (quantize_dequantize(x, scale, torch.tensor(zero), -128, 127) * slopes).sum().backward()
+    expected = 0.0
+    for value, slope in zip(x.flatten().tolist(), slopes.flatten().tolist(), strict=True):
+        exact = value / scale.item()
+        low, high = -128 - zero, 127 - zero
+        inside = low <= round(exact) <= high
+        expected += slope * (round(exact) - exact if inside else min(max(exact, low), high))
+    assert scale.grad.item() == pytest.approx(expected, rel=1e-4)
+
+
 def test_numbers_are_what_they_stand_for():
     values = torch.randint(-128, 128, (4, 3, 2), dtype=torch.int8)
     scale, zero = torch.rand(4), torch.tensor([0, 3, -4, 127], dtype=torch.int8)

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kdrun.compress.calibrate import Grid, MinMax
 from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
-from kdrun.compress.quantize.layers import Stored, Trainable
+from kdrun.compress.quantize.layers import Quantizer, Stored, Trainable
 from kdrun.compress.quantize.plan import quantizable
 from kdrun.compress.quantize.static import quantizers
 from kdrun.compress.quantize.trainable import settled, trainable
@@ -71,7 +71,9 @@ def test_so_it_does_on_every_grid(bits, symmetric, per_channel):
 def test_weights_learn_under_the_names_that_they_had():
     learner = trainable(quantized("resnet8").network)
     plain = folded("resnet8")
-    assert dict(learner.named_parameters()).keys() == dict(plain.named_parameters()).keys()
+    scales = {f"quantizers.{key}.stretch" for key in quantizers(learner)}
+    expected = dict(plain.named_parameters()).keys() | scales
+    assert dict(learner.named_parameters()).keys() == expected
     left = learner.load_state_dict(plain.state_dict(), strict=False)
     assert not left.unexpected_keys
     whole = quantized("resnet8").network
@@ -81,14 +83,13 @@ def test_weights_learn_under_the_names_that_they_had():
 @pytest.mark.parametrize("name", ["resnet8", "lenet5", "vit", "mobilenet_v2_x0_5"])
 def test_it_learns_and_settles_to_what_it_answers(name):
     learner = trainable(quantized(name).network)
-    ranges = {key: one.scale.clone() for key, one in quantizers(learner).items()}
     before = {key: value.clone() for key, value in learner.named_parameters()}
     losses = learn(learner, 6, rate=0.01)
     assert losses[-1] < losses[0]
     moved = [not torch.equal(value, before[key]) for key, value in learner.named_parameters()]
     assert sum(moved) > 0.9 * len(moved)
-    assert all(torch.equal(one.scale, ranges[key]) for key, one in quantizers(learner).items())
     back = settled(learner.eval())
+    assert not any(dict(one.named_parameters()) for one in quantizers(back).values())
     torch.testing.assert_close(back(samples(4)), learner(samples(4)), rtol=1e-3, atol=1e-3)
 
 
@@ -137,7 +138,35 @@ def test_an_average_of_weights_keeps_the_grids():
         expected = quantizers(learner)[name]
         assert torch.equal(one.zero, expected.zero)
         assert torch.equal(one.scale, expected.scale)
-    settled(average.module)
+    back, images = settled(average.module.eval()), samples(4)
+    torch.testing.assert_close(back(images), average.module(images), rtol=1e-3, atol=1e-3)
+
+
+def test_biases_count_in_the_scale_that_the_input_has_by_then():
+    learner = trainable(quantized("resnet8").network)
+    with torch.no_grad():
+        for one in quantizers(learner).values():
+            one.stretch.fill_(0.5)
+    back = settled(learner)
+    assert back.conv1.input_scale == quantizers(back)["images"].scale
+    known = quantizers(quantized("resnet8").network)["images"].scale
+    assert back.conv1.input_scale.item() == pytest.approx(known.item() * 1.6487213)
+    torch.testing.assert_close(back(samples(4)), learner(samples(4)), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("factor", [0.01, 100.0])
+def test_the_step_of_a_range_is_the_same_for_any_scale(factor):
+    moved = []
+    for scale in (0.02, 0.02 * factor):
+        one = Quantizer(Grid(8, symmetric=False))
+        one.scale.fill_(scale)
+        one.stretch = nn.Parameter(torch.zeros(()))
+        torch.manual_seed(0)
+        x = 4 * scale * 127 * torch.randn(8, 16)  # most of it is clipped
+        (one(x) / scale - x / scale).square().mean().backward()
+        moved.append(one.stretch.grad.item())
+    assert moved[0] < -1
+    assert moved[1] == pytest.approx(moved[0], rel=1e-4)
 
 
 def test_half_precision_trains():
