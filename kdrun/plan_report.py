@@ -50,7 +50,7 @@ def report_plan(plan: Plan, screen: Screen) -> None:
         mark = prints[stage.place.name]
         made = stage.place.shared and is_whole(store.folder(mark), mark)
         table.add_row(
-            stage.place.name,
+            stage.place.name.removeprefix("compress-"),
             model.title(node),
             count(parameters(network)),
             count(macs(network, (info.channels, *info.image_size), torch.device("cpu"))),

@@ -2,9 +2,14 @@
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 Kdrun = Callable[..., subprocess.CompletedProcess[str]]
 Refused = Callable[..., str]
+Main = Callable[..., tuple[int, Path]]
 
 # A whole run in a second or two: few samples, two epochs, networks of a few thousand weights.
 TINY = (
@@ -17,3 +22,13 @@ TINY = (
     "evaluate.latency.seconds=0.01",
     "threads=1",
 )
+
+
+def result(folder: Path) -> dict[str, Any]:
+    """All weights and measurements of a run, and what its models answered."""
+    stored = np.load(folder / "predictions.npz")
+    files = sorted([*folder.glob("*/weights.safetensors"), *folder.glob("*/metrics.jsonl")])
+    return {
+        **{str(path.relative_to(folder)): path.read_bytes() for path in files},
+        **{name: stored[name].tolist() for name in stored.files},
+    }

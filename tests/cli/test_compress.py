@@ -1,16 +1,14 @@
 """Compression through the command: rows, files and figures; cut off and gone on with exactly."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tiny import Main, result
 
-from kdrun import cli
 from kdrun.compress.sensitivity import TRIALS
-from kdrun.core import atomic
 from kdrun.stage.artefact import read_artefact
 
 COMMON = (
@@ -49,39 +47,11 @@ CASES = {
 # What learns on although nothing of it, or all of it but norms and biases, is rounded.
 ROUNDED = ("[prune_weights,quantize_weights,distill]", "[prune_weights,quantize_dynamic,finetune]")
 FOUND = "compress-1-prune_weights"
-Main = Callable[..., tuple[int, Path]]
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("compressed")
-
-
-@pytest.fixture
-def command(root: Path, monkeypatch: pytest.MonkeyPatch) -> Main:
-    """The command in this process: its status, and the folder of the run called `name`."""
-    monkeypatch.chdir(root)
-
-    def run(name: str, *words: str, fault: str = "") -> tuple[int, Path]:
-        monkeypatch.setenv("KDRUN_FAULT", fault)
-        monkeypatch.setattr(atomic, "_passages", type(atomic._passages)())
-        monkeypatch.setattr("sys.argv", ["kdrun", *words])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        (folder,) = root.glob(f"*/20*/*-{name}")
-        return end.value.code, folder
-
-    return run
-
-
-def result(folder: Path) -> dict:
-    """All weights and measurements of a run, and what its models answered."""
-    stored = np.load(folder / "predictions.npz")
-    files = sorted([*folder.glob("*/weights.safetensors"), *folder.glob("*/metrics.jsonl")])
-    return {
-        **{str(path.relative_to(folder)): path.read_bytes() for path in files},
-        **{name: stored[name].tolist() for name in stored.files},
-    }
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,15 +1,13 @@
 """Every loss and scheme in a real run: it learns, and a run that was cut off goes on exactly."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tiny import Main, result
 
-from kdrun import cli
-from kdrun.core import atomic
 from kdrun.loss.table import LOSSES
 from kdrun.scheme.table import SCHEMES
 
@@ -51,7 +49,6 @@ FOLDERS: dict[str, str] = {
 }
 
 CHOICES = [*(f"loss={name}" for name in LOSSES), *(f"scheme={name}" for name in SCHEMES)]
-Main = Callable[..., tuple[int, Path]]
 
 
 @pytest.fixture(scope="module")
@@ -64,33 +61,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pixels = random.integers(0, 256, (8, 8), dtype=np.uint8)
         Image.fromarray(pixels).save(made / "pictures" / f"{at}.png")
     return made
-
-
-@pytest.fixture
-def command(root: Path, monkeypatch: pytest.MonkeyPatch) -> Main:
-    """The command in this process: its status, and the folder of the run called `name`."""
-    monkeypatch.chdir(root)
-
-    def run(name: str, *words: str, fault: str = "") -> tuple[int, Path]:
-        monkeypatch.setenv("KDRUN_FAULT", fault)
-        monkeypatch.setattr(atomic, "_passages", type(atomic._passages)())
-        monkeypatch.setattr("sys.argv", ["kdrun", *words])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        (folder,) = root.glob(f"outputs/20*/*-{name}")
-        return end.value.code, folder
-
-    return run
-
-
-def result(folder: Path) -> dict:
-    """All weights and measurements of a run, and what its models answered."""
-    stored = np.load(folder / "predictions.npz")
-    files = sorted([*folder.glob("*/weights.safetensors"), *folder.glob("*/metrics.jsonl")])
-    return {
-        **{str(path.relative_to(folder)): path.read_bytes() for path in files},
-        **{name: stored[name].tolist() for name in stored.files},
-    }
 
 
 @pytest.mark.parametrize("choice", CHOICES)
