@@ -9,7 +9,7 @@ run: $(VENV)/.installed
 	$(BIN)/kdrun $(ARGS)
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
