@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from kdrun.compress.paths import fitting
 from kdrun.core.errors import UserError
 
 Ranks = Mapping[str, int]
@@ -56,17 +56,9 @@ def separable(network: nn.Module, layers: str = "*") -> dict[str, nn.Module]:
     Raises:
         UserError: no such layer has a path like that.
     """
-    known = {path: layer for path, layer in network.named_modules() if _fits(layer)}
-    found = {path: layer for path, layer in known.items() if fnmatch(path, layers)}
-    if not found:
-        more = ", ..." if len(known) > 5 else ""
-        raise UserError(
-            f"no linear layer or convolution of one group has a path like {layers!r}.",
-            f"  there are {', '.join(list(known)[:5])}{more}"
-            if known
-            else "  this network has none",
-        )
-    return found
+    known = [path for path, layer in network.named_modules() if _fits(layer)]
+    found = fitting(known, layers, "linear layer or convolution of one group")
+    return {path: network.get_submodule(path) for path in found}
 
 
 def spectra(network: nn.Module, layers: str = "*") -> dict[str, Spectrum]:

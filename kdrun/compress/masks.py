@@ -1,11 +1,11 @@
 """Which weights are pruned: masks from scores, to an exact share or a pattern of N in M."""
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatch
 
 import torch
 from torch import Tensor, nn
 
+from kdrun.compress.paths import fitting
 from kdrun.compress.quantize.layers import Trainable
 from kdrun.core.errors import UserError
 
@@ -23,22 +23,10 @@ def prunable(network: nn.Module, layers: str = "*") -> dict[str, nn.Parameter]:
     Raises:
         UserError: no such layer has a path like that.
     """
-    known = [(path, layer) for path, layer in network.named_modules() if _has_matrix(layer)]
-    found = {
-        f"{path}.weight" if path else "weight": layer.weight
-        for path, layer in known
-        if fnmatch(path, layers)
-    }
-    if found:
-        return found
-    paths = [path for path, _ in known]
-    more = ", ..." if len(paths) > 5 else ""
-    raise UserError(
-        f"no linear layer or convolution has a path like {layers!r}.",
-        f"  there are {', '.join(paths[:5])}{more}"
-        if paths
-        else "  this network has none in float",
-    )
+    known = [path for path, layer in network.named_modules() if _has_matrix(layer)]
+    found = fitting(known, layers, "linear layer or convolution")
+    names = (f"{path}.weight" if path else "weight" for path in found)
+    return {name: network.get_parameter(name) for name in names}
 
 
 def keep(network: nn.Module, weights: Sequence[str]) -> nn.Module:

@@ -44,7 +44,6 @@ class Search:
         key: of the step's node, which is searched.
         mild: its value that changes least.
         strong: its value that changes most.
-        whole: whether it is a whole number.
         step: the step at a value.
     """
 
@@ -52,7 +51,6 @@ class Search:
     key: str
     mild: float
     strong: float
-    whole: bool
     step: Callable[[float], Changing]
 
 
@@ -164,9 +162,6 @@ def find_strongest(
         return bad
     for _ in range(_HALVINGS):
         middle = (good + bad) / 2
-        middle = float(round(middle)) if search.whole else middle
-        if middle in (good, bad):
-            break
         good, bad = (middle, bad) if fits(middle) else (good, middle)
     return good if good != search.mild or fits(good) else None
 

@@ -122,12 +122,11 @@ def _search(node: Mapping[str, Any], drop: float) -> Search | None:
                 f" {other}={node[other]}.",
                 f"  give one of them: {other}=null, or compress.target=null",
             )
-    whole = isinstance(mild, int)
 
     def step(value: float) -> Changing:
-        return cast(Changing, make_step({**node, key: int(value) if whole else value}))
+        return cast(Changing, make_step({**node, key: value}))
 
-    return Search(drop, key, mild, strong, whole, step)
+    return Search(drop, key, mild, strong, step)
 
 
 class Step(Protocol):

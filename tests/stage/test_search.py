@@ -49,8 +49,8 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return values
 
 
-def strongest(drop: float, mild: float, strong: float, whole: bool = False) -> float:
-    search = Search(drop, "sparsity", mild, strong, whole, lambda value: value)
+def strongest(drop: float, mild: float, strong: float) -> float:
+    search = Search(drop, "sparsity", mild, strong, lambda value: value)
     return find_strongest(search, Before(), None, Silent())
 
 
@@ -85,9 +85,3 @@ def test_a_drop_of_exactly_what_is_allowed_fits(tried, monkeypatch):
 
     monkeypatch.setattr(compress, "_score", lambda value, bench: Scores(value))
     assert strongest(0.01, 0.0, 0.8) == 0.8
-
-
-def test_whole_numbers_stay_whole(tried):
-    monotone = strongest(0.0, -8, 8, whole=True)
-    assert monotone == 0
-    assert all(value == int(value) for value in tried)

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from typing import Any
 
 from torch import fx, nn
 
-from kdrun.core.errors import UserError
+from kdrun.compress.paths import fitting
 
 
 @dataclass(frozen=True)
@@ -40,20 +39,12 @@ def chosen(
     """Those of `layers_in_float` whose paths fit a glob, or are in a list.
 
     Raises:
-        UserError: none does; `what` says what was looked for.
+        UserError: none fits the glob; `what` says what was looked for.
     """
-    fit = layers_in_float(network, kinds)
+    known = layers_in_float(network, kinds)
     if isinstance(layers, str):
-        found = [path for path in fit if fnmatch(path, layers)]
-    else:
-        found = [path for path in fit if path in layers]
-    if not found:
-        some = f"there are {', '.join(fit[:5])}{', ...' if len(fit) > 5 else ''}"
-        raise UserError(
-            f"no {what} has a path like {layers!r}.",
-            f"  {some if fit else 'this network has none'}",
-        )
-    return found
+        return fitting(known, layers, what)
+    return [path for path in known if path in layers]
 
 
 def replace(network: nn.Module, new: Mapping[str, nn.Module]) -> None:
