@@ -13,6 +13,7 @@ from kdrun.checks import nearest_folder, network_settings, teacher_source
 from kdrun.compressing import compressible, split_again
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import Fault, collect, nearest
+from kdrun.core.size import size_of
 from kdrun.core.taps import place_taps
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
@@ -29,9 +30,18 @@ from kdrun.stage.invert import Invert
 from kdrun.stage.state_dict import fill, read_checkpoint
 from kdrun.stage.take import artefact_folder, load_teacher
 from kdrun.stage.train import Train
+from kdrun.storing import storable
 
 _RECIPES = {"recipe", "teacher", "teacher.recipe"}
-_STAGES = _RECIPES | {"student", "loss", "scheme", "controls", "stop", "compress"}
+_STAGES = _RECIPES | {
+    "student",
+    "loss",
+    "scheme",
+    "controls",
+    "stop",
+    "compress",
+    "teacher_outputs",
+}
 _ROLES = ("teacher", "student")
 _SPARE = 1.2  # how much more disk is asked for than is estimated
 
@@ -240,6 +250,7 @@ def _together(
             if isinstance(stage, Invert):
                 faults += collect(partial(stage.check, built[stage.role]), "teacher")
         faults += faults or compressible(config, datasets, built, stages)
+        faults += faults or storable(config, datasets, stages)
     if "evaluate" in sound and not faults:
         faults += collect(partial(split_again, config, datasets[MAIN]), "evaluate.protocol")
     if {"recipe", "output_root", "controls"} <= sound:
@@ -273,9 +284,7 @@ def _space(config: Config, built: dict[str, nn.Module]) -> list[Fault]:
     free = shutil.disk_usage(nearest_folder(Path(config.output_root))).free
     if needed <= free:
         return []
-    told = f"needs about {_size(needed)} below {config.output_root!r}, and {_size(free)} are free"
+    told = (
+        f"needs about {size_of(needed)} below {config.output_root!r}, and {size_of(free)} are free"
+    )
     return [Fault("output_root", f"the run {told}; make room, or choose another folder")]
-
-
-def _size(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -23,6 +23,7 @@ from kdrun.runner import Plan
 from kdrun.scheme import make_scheme
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.base import MAIN
+from kdrun.stage.outputs import told
 from kdrun.step.plan import all_stages
 
 _RECIPE = "teacher.recipe"
@@ -71,6 +72,7 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     }
     stages = all_stages(config)
     notes = _notes(config, datasets[MAIN], plugins)
+    notes += told(stages, datasets)
     others = [one.notes for one in datasets.values() if one.notes != datasets[MAIN].notes]
     notes += [note for own in others for note in own]
     datasets = {name: one.to(hardware.device) for name, one in datasets.items()}

@@ -18,7 +18,7 @@ ROWS = [
     ["cards", "words", "help", "plan_report", "preflight"],
     ["command", "unknown", "config_files", "concept_maps", "fitting"],
     ["choices"],
-    ["compressing"],
+    ["compressing", "storing"],
     ["checks", "joining", "runner"],
     ["step"],
     ["scheme"],

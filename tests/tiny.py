@@ -10,6 +10,7 @@ import numpy as np
 Kdrun = Callable[..., subprocess.CompletedProcess[str]]
 Refused = Callable[..., str]
 Main = Callable[..., tuple[int, Path]]
+Run = Callable[..., Path]
 
 # A whole run in a second or two: few samples, two epochs, networks of a few thousand weights.
 TINY = (

@@ -169,6 +169,16 @@ def shortened(recipe: Recipe, steps: int) -> str | None:
     )
 
 
+class TeacherOutputs(Section):
+    """Whether what the teacher answers to the training images is kept; some choices have keys."""
+
+    name: Literal["off", "live", "stored"]
+    views: PositiveInt | None = None
+    dtype: Literal["fp16", "fp32"] | None = None
+    top_k: PositiveInt | None = None
+    max_gb: PositiveFloat | None = None
+
+
 class StopWhen(Section):
     """When the student is good enough on validation: at a value, or near another model."""
 
@@ -261,6 +271,7 @@ class Config(Section):
     loss: Node
     scheme: Node
     recipe: Recipe
+    teacher_outputs: TeacherOutputs
     stop: Stop
     compress: Compress
     evaluate: Evaluate

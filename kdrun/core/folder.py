@@ -22,7 +22,9 @@ BEST_WEIGHTS = "best.safetensors"
 MODEL = "model.json"
 RECORD = "artefact.json"
 METRICS = "metrics.jsonl"
-_SHARED = (WEIGHTS, BEST_WEIGHTS, MODEL, METRICS, RECORD)  # the record last: it says "complete"
+OUTPUTS = "outputs-"  # FIELD.bin, of what a teacher answered
+# The record last: it says "complete".
+_SHARED = (WEIGHTS, BEST_WEIGHTS, MODEL, METRICS, f"{OUTPUTS}*", RECORD)
 
 # In a run's folder of exported files.
 EXPORTED = "export.json"
@@ -70,9 +72,13 @@ def is_complete(folder: Path, identity: str) -> bool:
 def share_artefact(source: Path, target: Path) -> None:
     """Put a complete artefact at a second place, without a second copy where the disk can."""
     target.mkdir(parents=True, exist_ok=True)
-    for name in _SHARED:
-        if (source / name).exists():
-            link_or_copy(source / name, target / name)
+    for path in _shared(source):
+        link_or_copy(path, target / path.name)
+
+
+def _shared(folder: Path) -> list[Path]:
+    """The files of an artefact that are there."""
+    return [path for name in _SHARED for path in sorted(folder.glob(name))]
 
 
 class Store:
@@ -102,9 +108,8 @@ class Store:
         aside = next(path for path in paths if not path.exists())
         with writing(aside):
             aside.mkdir()
-            for name in _SHARED:
-                if (folder / name).exists():
-                    (folder / name).replace(aside / name)
+            for path in _shared(folder):
+                path.replace(aside / path.name)
         return aside
 
 

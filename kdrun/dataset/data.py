@@ -111,6 +111,7 @@ class Split:
         augment: bool = True,
         dtype: torch.dtype = torch.float32,
         channels_last: bool = True,
+        whole: bool = False,
     ) -> Iterator[Batch]:
         """One training epoch; every batch follows from the arguments alone.
 
@@ -123,9 +124,11 @@ class Split:
             augment: whether images are augmented.
             dtype: of the inputs.
             channels_last: memory format of the inputs.
+            whole: keep what is left over, as a last batch that is smaller.
         """
         order = torch.randperm(self.size, generator=generator(seed, "order", epoch))
-        order = order[start_step * batch_size : self.steps(batch_size) * batch_size]
+        end = self.size if whole else self.steps(batch_size) * batch_size
+        order = order[start_step * batch_size : end]
         drawing = (seed_of(seed, "augment"), view) if augment and not self.augment.off else None
         requests = self._requests(order, batch_size, drawing)
         return self._serve(requests, view, dtype, channels_last)

@@ -12,6 +12,7 @@ from kdrun.core.device import Hardware
 from kdrun.dataset.data import Data
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
+from kdrun.engine.outputs import TeacherOutputs
 from kdrun.engine.watch import Watch
 from kdrun.loss.base import Loss
 from kdrun.measure.metrics import Scores
@@ -34,6 +35,8 @@ class Lesson:
         frozen: globs of the student's module paths that don't learn.
         good_enough: says of validation scores whether training may stop.
         masked: which of the student's weights stay 0.
+        views: of each image, which epochs show in turn; None: each epoch its own.
+        outputs: what the teacher answered to them, in its place.
     """
 
     stage: str
@@ -48,6 +51,12 @@ class Lesson:
     frozen: tuple[str, ...] = ()
     good_enough: Callable[[Scores], bool] | None = None
     masked: Masked | None = None
+    views: int | None = None
+    outputs: TeacherOutputs | None = None
+
+    def view(self, epoch: int) -> int:
+        """Which view of the images an epoch shows."""
+        return epoch if self.views is None else epoch % self.views
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class _Trainer:
     def _batches(self) -> Iterator[Batch]:
         return self.lesson.data.train.epoch(
             epoch=self.position.epoch,
-            view=self.position.epoch,
+            view=self.lesson.view(self.position.epoch),
             seed=self.session.seed,
             batch_size=self.recipe.batch_size,
             start_step=self.position.step,

@@ -29,6 +29,7 @@ class Loss(nn.Module):
         takes_weights: whether `bind` takes over weights of a teacher that must be trained by then.
         takes_classes: whether these are of its classifier, so that classes stand in one order.
         remembers: whether it keeps something of each training sample from one epoch to the next.
+        makes_images: whether `prepare` puts other images in the place of the batch's.
     """
 
     uses_teacher = True
@@ -37,6 +38,7 @@ class Loss(nn.Module):
     takes_weights: bool = False
     takes_classes: bool = False
     remembers: bool = False
+    makes_images: bool = False
 
     @property
     def needs_labels(self) -> bool:

@@ -30,6 +30,8 @@ class DataFree(Around):
         rate: learning rate of the generator's Adam.
     """
 
+    makes_images = True
+
     def __init__(self, loss: dict[str, Any], latent: int, rate: float) -> None:
         super().__init__(loss)
         self.name, self.latent, self.rate = loss["name"], latent, rate

@@ -1,8 +1,8 @@
 """What a stage leaves: weights, how to rebuild the module, and a record of how they came about."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,12 @@ def write_artefact(
     return read_artefact(folder)
 
 
+def write_record(folder: Path, record: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Make a folder an artefact of files that are there already, which hold no weights."""
+    sums = {name: _sum(folder / name) for name in names}
+    write_json(folder / RECORD, {"format": FORMAT, **record, "sums": sums})
+
+
 def read_artefact(folder: Path) -> Artefact:
     """The artefact in a folder.
 
@@ -204,4 +210,5 @@ def _info(data: Mapping[str, Any]) -> DataInfo:
 
 
 def _sum(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

@@ -19,6 +19,7 @@ from kdrun.engine import checkpoint
 from kdrun.engine.frozen import freeze
 from kdrun.engine.lesson import Lesson, Session, Trained
 from kdrun.engine.loop import train
+from kdrun.engine.outputs import TeacherOutputs
 from kdrun.loss.build import build_loss
 from kdrun.measure.metrics import Scores
 from kdrun.model.vision import load_pretrained
@@ -50,6 +51,8 @@ class Train:
         members: of a committee, each network's place in the config and its part of it.
         source: the stage whose network learns on, if it does not start anew.
         pruning: which of its weights become 0 while it learns; what is 0 at the source stays so.
+        views: of each image, which epochs show in turn; None: each epoch its own.
+        outputs: the stage that stored what the teacher answers to them.
     """
 
     place: Place
@@ -67,6 +70,8 @@ class Train:
     members: tuple[tuple[str, Network], ...] = ()
     source: str = ""
     pruning: Pruning | None = None
+    views: int | None = None
+    outputs: Stage | None = None
 
     def samples(self, data: Data) -> Data:
         """What is learned from: without a teacher, the samples that have labels.
@@ -85,8 +90,13 @@ class Train:
             )
         return labeled
 
+    def epochs_of(self, data: Data) -> int:
+        """Epochs of the longest phase."""
+        steps = self.samples(data).train.steps(self.recipe.batch_size)
+        phases = (phase.epochs or self.recipe.epochs for phase in build_loss(self.loss).phases())
+        return max(self.recipe.within(epochs, steps) for epochs in phases)
+
     def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
-        data = self.samples(data)
         return {
             "stage": "train",
             "role": self.role,
@@ -100,7 +110,14 @@ class Train:
             "fresh": list(self.fresh),
             "stop": self.stop and self.stop.model_dump(),
             **({"pruning": self.pruning and asdict(self.pruning)} if self.source else {}),
-            "data": data.digest,
+            **({"views": self.views} if self.views else {}),
+            **self.surroundings(config, data, session),
+        }
+
+    def surroundings(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+        """The part of the identity that is about images and the machine."""
+        return {
+            "data": self.samples(data).digest,
             "augment": data.augment if self.recipe.augment else None,
             "seed": session.seed,
             "precision": session.hardware.precision,
@@ -179,6 +196,7 @@ class Train:
             for sentence in weaker(self.teachers, bench.artefacts):
                 bench.screen.warn(f"{self.place.name}: {sentence}")
                 notes.append(sentence)
+        if bound.teacher is not None and other is not None and self.outputs is None:
             images = next(iter(bench.data.train.batches(self.recipe.batch_size))).inputs
             teacher, how = freeze(
                 bound.teacher, other.places.values(), bench.session.hardware, images
@@ -200,7 +218,18 @@ class Train:
             frozen=(*self.frozen, *borrowed(student)),
             good_enough=good_enough(self.stop, bench.artefacts),
             masked=start.masked,
+            views=self.views,
+            outputs=self._outputs(bench, notes),
         )
+
+    def _outputs(self, bench: Bench, notes: list[str]) -> TeacherOutputs | None:
+        if self.outputs is None:
+            return None
+        artefact = bench.artefacts[self.outputs.place.name]
+        device = bench.session.hardware.device
+        outputs = TeacherOutputs.read(artefact.folder, artefact.record, device)
+        notes.append(f"teacher answered before: {outputs.layout}")
+        return outputs
 
     def _record(
         self, bench: Bench, trained: Trained, notes: list[str], fingerprint: str

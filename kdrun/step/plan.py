@@ -6,6 +6,7 @@ from kdrun.core.config import Config
 from kdrun.core.errors import UserError
 from kdrun.scheme import make_scheme
 from kdrun.stage.base import Place, Stage
+from kdrun.stage.outputs import with_outputs
 from kdrun.step.base import Before, Step, make_step
 
 Planned = tuple[str, Step, list[Stage]]
@@ -36,7 +37,7 @@ def all_stages(config: Config) -> list[Stage]:
         UserError: a stage has nothing to work with.
     """
     stages = make_scheme(config.scheme).stages(config)
-    return [*stages, *compress_stages(config, stages)]
+    return with_outputs(config, [*stages, *compress_stages(config, stages)])
 
 
 def compress_stages(config: Config, stages: Sequence[Stage]) -> list[Stage]:

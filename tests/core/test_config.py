@@ -74,6 +74,7 @@ def tree() -> dict[str, Any]:
         "scheme": {"name": "none"},
         "recipe": node("recipe", "quick"),
         "compress": {**read("compress/_base.yaml"), "calibrator": {"name": "kl"}, "steps": []},
+        "teacher_outputs": {"name": "off"},
     }
     roles = {role: {"name": "mlp", "hidden": [32], **root[role]} for role in ("teacher", "student")}
     own = {key: value for key, value in root.items() if key not in ("defaults", "hydra")}
@@ -97,12 +98,13 @@ def test_the_groups_and_root_keys_are_these():
     assert sorted(groups) == [
         ".", "calibrator", "compress", "concepts", "dataset", "experiment/crd", "loss", "model",
         "protocol", "recipe", "recipe/optimizer", "recipe/schedule", "scheme", "step",
+        "teacher_outputs",
     ]  # fmt: skip
     assert sorted(Config.model_fields) == [
         "check", "checkpoint_seconds", "compile", "compress", "controls", "dataset", "debug",
         "deterministic", "device", "evaluate", "export", "export_options", "logger", "loss", "name",
         "output_root", "plugins", "precision", "recipe", "scheme", "seed", "stop", "student",
-        "tags", "teacher", "threads",
+        "tags", "teacher", "teacher_outputs", "threads",
     ]  # fmt: skip
 
 

@@ -1,37 +1,19 @@
 """Where teachers come from and students start, by whole runs in this process."""
 
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import TINY
+from tiny import TINY, Run
 from torch import Tensor
 
 from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen
 from kdrun.preflight import check
-from kdrun.runner import run
 from kdrun.words import read_jobs
-
-Run = Callable[..., Path]
-
-
-@pytest.fixture
-def run_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command's words in this process, into a folder that is named."""
-    monkeypatch.chdir(tmp_path)
-
-    def run_here(folder: str, *words: str, before: Sequence[str] = TINY) -> Path:
-        (job,) = read_jobs([*before, *words], multirun=False)
-        assert not job.faults
-        run(check(job.tree), Path(folder), Screen(), "test")
-        return tmp_path / folder
-
-    return run_here
 
 
 def weights(folder: Path) -> dict[str, Tensor]:

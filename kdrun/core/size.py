@@ -1,0 +1,10 @@
+"""Sizes in words."""
+
+
+def size_of(count: float) -> str:
+    """A number of bytes in words: 3.2 MB."""
+    for unit in ("kB", "MB", "GB"):
+        count /= 1000
+        if count < 999.95 or unit == "GB":
+            break
+    return f"{count:.1f} {unit}"

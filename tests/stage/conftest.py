@@ -1,0 +1,26 @@
+"""Whole runs in this process."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from tiny import TINY, Run
+
+from kdrun.core.screen import Screen
+from kdrun.preflight import check
+from kdrun.runner import run
+from kdrun.words import read_jobs
+
+
+@pytest.fixture
+def run_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command's words in this process, into a folder that is named."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_here(folder: str, *words: str, before: Sequence[str] = TINY) -> Path:
+        (job,) = read_jobs([*before, *words], multirun=False)
+        assert not job.faults
+        run(check(job.tree), Path(folder), Screen(), "test")
+        return tmp_path / folder
+
+    return run_here
