@@ -52,6 +52,11 @@ def train_with_kdrun(
     subject: Subject, tick: Callable[[], None] = lambda: None, stage: str = "distill"
 ) -> Trained:
     """Train one stage in kdrun's engine; `tick` after each step."""
+    return train_lesson(subject, make_lesson(subject, stage), tick)
+
+
+def train_lesson(subject: Subject, lesson: Lesson, tick: Callable[[], None]) -> Trained:
+    """The same of a lesson that is there."""
     plan = subject.plan
     session = Session(
         seed=plan.config.seed,
@@ -63,7 +68,7 @@ def train_with_kdrun(
         watch=lambda record: None,
     )
     with TemporaryDirectory() as folder:
-        return train(make_lesson(subject, stage), session, Path(folder))
+        return train(lesson, session, Path(folder))
 
 
 def make_lesson(subject: Subject, stage: str = "distill") -> Lesson:

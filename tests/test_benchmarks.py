@@ -42,6 +42,15 @@ def rows(output: str) -> list[str]:
             ],
         ),
         (
+            "outputs",
+            ("--rounds=1", "--steps=1", "--job-steps=1", "teacher=resnet8", "student=resnet8"),
+            [
+                *("teacher", "live teacher", "stored, each epoch its own view"),
+                *("stored, two views in turn", "loop", "plain loop, fp32"),
+                *("kdrun, live teacher", "kdrun, stored outputs"),
+            ],
+        ),
+        (
             "memory",
             ("--rounds=1", "--steps=1"),
             ["process", "plain loop, fp32", "kdrun, fp32", "kdrun, bf16"],

@@ -1,0 +1,157 @@
+"""What stored answers of the teacher save: a grid of 2 x 2 settings, and a single job.
+
+python -m benchmarks.outputs [--device cuda] [--precision bf16] [--rounds 3] [--steps 20]
+    [teacher=resnet32x4 student=resnet8x4]
+
+The grid is four whole runs that share a teacher, by the seconds of their stages on the wall; the
+single job is the loop alone beside one written by hand, in turns.
+"""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import replace
+from functools import partial
+from io import StringIO
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from benchmarks.loops import make_lesson, settle_plainly, train_by_hand, train_lesson
+from benchmarks.machine import describe_machine, has_half_units
+from benchmarks.subject import BATCH_SIZE, Subject, make_subject, read_plan
+from benchmarks.turns import Contender, compete, make_clock, ratios, spread, table
+from kdrun.core.folder import RunFolder
+from kdrun.core.screen import Screen
+from kdrun.engine.outputs import Layout, TeacherOutputs, Writer
+from kdrun.runner import run
+
+GRID = [*product((2, 4), (0.5, 0.9))]  # temperature, alpha
+EPOCHS = 4
+PLAIN, LIVE, STORED = "plain loop, fp32", "kdrun, live teacher", "kdrun, stored outputs"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Print the tables."""
+    options = _options(words)
+    settle_plainly()
+    device = torch.device(options.device)
+    print(describe_machine(device))
+    if options.precision == "bf16" and device.type == "cpu" and not has_half_units():
+        print("this processor has no units for bf16: it is slower than fp32 here")
+    print(f"\n2 x 2 settings, {EPOCHS} epochs of {options.steps} steps of {BATCH_SIZE} images\n")
+    print(_grid(options), end="\n\n")
+    print(f"one job, {options.rounds} rounds of {options.job_steps} steps\n")
+    print(_job(options))
+
+
+def _options(words: Sequence[str] | None) -> Namespace:
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=20, help="of an epoch of the grid")
+    parser.add_argument("--job-steps", type=int, default=8, help="of a turn of the single job")
+    parser.add_argument("words", nargs="*", help="of the config: other networks")
+    return parser.parse_args(words)
+
+
+def _grid(options: Namespace) -> str:
+    """Seconds of the four jobs' own stages, the outputs' among them, beside a live teacher's."""
+    ways = {
+        "live teacher": (),
+        "stored, each epoch its own view": ("teacher_outputs=stored",),
+        "stored, two views in turn": ("teacher_outputs=stored", "teacher_outputs.views=2"),
+    }
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    with redirect_stdout(StringIO()), TemporaryDirectory() as folder:
+        root = Path(folder)
+        _run(options, root / "teacher", 0, (2, 0.5), ("recipe.epochs=1",))
+        for number in range(options.rounds):
+            for way, given in ways.items():
+                place = root / f"{number}-{len(given)}"
+                taken = (f"teacher.run={root / 'teacher' / '2-0.5'}", *given)
+                times[way].append(
+                    sum(_run(options, place, number, setting, taken) for setting in GRID)
+                )
+    aim = {"stored, two views in turn": "1.35" if options.precision == "bf16" else "1.6"}
+    rows = [
+        [way, spread(found, ".1f"), spread(ratios(times, "live teacher", way)), aim.get(way, "")]
+        for way, found in times.items()
+    ]
+    return table(["teacher", "seconds", "times as fast as live", "at least"], rows)
+
+
+def _run(
+    options: Namespace, place: Path, seed: int, setting: tuple[float, float], words: Sequence[str]
+) -> float:
+    """One job; the seconds of what is not shared with the live way."""
+    temperature, alpha = setting
+    plan = read_plan(
+        f"device={options.device}",
+        f"precision={options.precision}",
+        f"recipe.epochs={EPOCHS}",
+        f"loss.temperature={temperature}",
+        f"loss.alpha={alpha}",
+        f"seed={seed}",
+        "controls=[]",
+        "evaluate.latency.seconds=0.01",
+        f"output_root={place}",
+        *options.words,
+        *words,
+        steps=options.steps,
+    )
+    folder = place / f"{temperature}-{alpha}"
+    run(plan, folder, Screen(), "benchmark")
+    stages = RunFolder(folder).manifest()["stages"]
+    return sum(own["seconds"] for name, own in stages.items() if name.endswith("distill"))
+
+
+def _job(options: Namespace) -> str:
+    """Steps of one job from stored outputs, beside the plain loop's and a live teacher's."""
+    steps = (options.rounds + 1) * options.job_steps + 1
+    words = (f"device={options.device}", f"precision={options.precision}")
+    subject = make_subject(read_plan(*words, *options.words, steps=steps))
+    with TemporaryDirectory() as folder:
+        outputs = _outputs(subject, Path(folder))
+        contenders = [
+            Contender(PLAIN, partial(train_by_hand, subject), settle_plainly),
+            Contender(LIVE, partial(_train, subject, None), subject.settle),
+            Contender(STORED, partial(_train, subject, outputs), subject.settle),
+        ]
+        clock = make_clock(subject.device)
+        times = compete(contenders, options.rounds, options.job_steps, clock)
+    aim = {STORED: "4, in bf16"}
+    rows = [
+        [
+            name,
+            spread([second * 1e3 for second in seconds], ".1f"),
+            spread(ratios(times, PLAIN, name)),
+            aim.get(name, ""),
+        ]
+        for name, seconds in times.items()
+    ]
+    return table(["loop", "ms a step", "times as fast as plain", "at least"], rows)
+
+
+def _outputs(subject: Subject, folder: Path) -> TeacherOutputs:
+    """Answers to one view; which ones makes no difference to the time that reading them takes."""
+    train = subject.plan.data.train
+    layout = Layout(1, train.size, train.num_classes, "fp16", top_k=None)
+    writer = Writer(folder, layout)
+    writer.begin()
+    writer.append(torch.randn(train.size, train.num_classes))
+    return TeacherOutputs(folder, layout, subject.device)
+
+
+def _train(subject: Subject, outputs: TeacherOutputs | None, tick: Callable[[], None]) -> None:
+    lesson = make_lesson(subject)
+    if outputs is not None:
+        lesson = replace(lesson, teacher=None, outputs=outputs)
+    train_lesson(subject, lesson, tick)
+
+
+if __name__ == "__main__":
+    main()
