@@ -144,7 +144,8 @@ def with_outputs(config: Config, stages: Sequence[Stage]) -> list[Stage]:
         found += _led(stage, how) if isinstance(stage, Train) and taught else [stage]
     if all(one is stage for one, stage in zip(found, stages, strict=False)):
         raise UserError(
-            f"scheme={config.scheme['name']} has no trained teacher whose answers stay the same.",
+            f"scheme={config.scheme['name']} with loss={config.loss['name']} asks no teacher whose"
+            " answers stay the same.",
             f"  {_LIVE}",
         )
     return found

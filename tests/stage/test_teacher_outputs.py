@@ -219,7 +219,7 @@ def test_damaged_answers_are_asked_for_again_and_that_is_told(
         (("loss=crd",), "loss 'crd' reads the teacher's features (embedding)"),
         (("recipe.mixup=0.2",), "recipe.mixup makes other images of each batch"),
         (("recipe.cutmix=1",), "recipe.cutmix makes other images of each batch"),
-        (("scheme=moving_teacher",), "has no trained teacher whose answers stay the same"),
+        (("scheme=moving_teacher",), "asks no teacher whose answers stay the same"),
         (("scheme=zskt",), "makes the images that the teacher sees"),
         (
             ("scheme=teachers", "scheme.others=[{name: mlp, hidden: [16]}]"),
