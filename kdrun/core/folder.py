@@ -32,6 +32,8 @@ _CONFIG = "config.yaml"
 _MANIFEST = "run.json"
 _SUMMARY = "summary.json"
 _PREDICTIONS = "predictions.npz"
+_EXAMPLES = "examples.npz"
+_REPORT = "report.html"
 _LOG = "log.txt"
 _EXPORT = "export"
 _SENSITIVITY = "sensitivity"  # .json and .svg
@@ -189,11 +191,38 @@ class RunFolder:
     def sensitivity(self) -> Path:
         return self.path / f"{_SENSITIVITY}.json"
 
+    def read_sensitivity(self) -> dict[str, Any] | None:
+        return _read_json(self.sensitivity)
+
     def write_sensitivity(self, found: Mapping[str, Any]) -> None:
-        write_json(self.path / f"{_SENSITIVITY}.json", {"format": FORMAT, **found})
+        write_json(self.sensitivity, {"format": FORMAT, **found})
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / METRICS
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / _PREDICTIONS
 
     def write_predictions(self, data: bytes) -> None:
-        write_bytes(self.path / _PREDICTIONS, data)
+        write_bytes(self.predictions, data)
+
+    @property
+    def examples(self) -> Path:
+        return self.path / _EXAMPLES
+
+    def write_examples(self, data: bytes) -> None:
+        write_bytes(self.examples, data)
+
+    @property
+    def report(self) -> Path:
+        return report_of(self.path)
+
+
+def report_of(folder: Path) -> Path:
+    """Where the report of a run, or of a sweep, is in its folder."""
+    return folder / _REPORT
 
 
 def find_runs(root: Path) -> list[RunFolder]:
