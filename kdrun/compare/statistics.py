@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import mean, stdev
 
 import numpy as np
@@ -98,6 +99,7 @@ def holm(chances: Sequence[float]) -> list[float]:
     return raised
 
 
+@cache
 def t_quantile(freedom: int) -> float:
     """How far from 0 a number of Student's distribution is with a chance of 5 % at most."""
     low, high = 0.0, 1e4

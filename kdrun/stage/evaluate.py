@@ -78,6 +78,7 @@ def evaluate(
         "samples": bench.data.test.size,
         "epoch": bench.config.recipe.select,
         "dataset": bench.config.dataset["name"],
+        "held_out": bench.data.origin["held_out"],
         "concepts": _concepts(bench),
         "labeled": _labeled(bench),
         "domains": {name: split.size for name, split in domains.items()},
@@ -141,6 +142,7 @@ def _row(
         **scores.as_dict(),
         "accuracy_half_width": half_width(scores.accuracy, scores.n),
         "agreement": _agreement(row, meters),
+        "validation": artefact.record.get("validation"),
         "parameters": parameters(network),
         "nonzero": nonzero_parameters(network),
         "macs": macs(network, (info.channels, *info.image_size), hardware.device),
@@ -179,6 +181,7 @@ def _add_best(
             "epoch": artefact.record["best_epoch"],
             "accuracy": meter.compute().accuracy,
             "f1": meter.compute().f1,
+            "validation": artefact.record["best_validation_accuracy"],
         }
 
 
