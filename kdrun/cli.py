@@ -14,6 +14,7 @@ _VERBS = {
     "export": "kdrun.exporting:export_run",
     "list": "kdrun.verbs:list_parts",
     "layers": "kdrun.layers:show_layers",
+    "report": "kdrun.reporting:report_runs",
     "resume": "kdrun.verbs:resume",
     "sensitivity": "kdrun.sensitivity:show_sensitivity",
     "show": "kdrun.verbs:show_run",

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kdrun.compare.report.write import write_run_report
 from kdrun.compare.table import results_table
 from kdrun.core.config import Config
 from kdrun.core.device import Hardware
@@ -114,6 +115,7 @@ def run(plan: Plan, path: Path, screen: Screen, command: str) -> dict[str, Any]:
             summary = _recorded(plan, folder, screen, interrupt, command)
         finally:
             screen.log_to(None)
+    _report(folder, screen)
     if interrupt.signal is not None:  # it came too late for this run, but not for its sweep
         raise Interrupted(interrupt.signal, f"interrupted; {path} is finished.")
     return summary
@@ -169,6 +171,14 @@ def _recorded(
         seconds = before + time.monotonic() - started
         folder.update(**ending, ended=_now(), seconds=seconds)
     return summary
+
+
+def _report(folder: RunFolder, screen: Screen) -> None:
+    """Write the run's report; the run is good without it too."""
+    try:
+        write_run_report(folder)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with a picture of the run
+        screen.warn(f"the report was not written: {type(error).__name__}: {error}")
 
 
 def _go_on(folder: RunFolder) -> str:

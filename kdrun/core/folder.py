@@ -206,10 +206,6 @@ class RunFolder:
     def metrics(self) -> Path:
         return self.path / METRICS
 
-    @property
-    def predictions(self) -> Path:
-        return self.path / _PREDICTIONS
-
     def write_predictions(self, data: bytes) -> None:
         write_bytes(self.predictions, data)
 
@@ -223,11 +219,6 @@ class RunFolder:
     @property
     def report(self) -> Path:
         return report_of(self.path)
-
-
-def report_of(folder: Path) -> Path:
-    """Where the report of a run, or of a sweep, is in its folder."""
-    return folder / _REPORT
 
     @property
     def predictions(self) -> Path:
@@ -250,6 +241,11 @@ def report_of(folder: Path) -> Path:
     def is_of_sweep(self) -> bool:
         """Whether it is a job of a sweep, whose folder is the one around it."""
         return (self.path.parent / _MULTIRUN).exists()
+
+
+def report_of(folder: Path) -> Path:
+    """Where the report of a run, or of a sweep, is in its folder."""
+    return folder / _REPORT
 
 
 def find_runs(root: Path) -> list[RunFolder]:

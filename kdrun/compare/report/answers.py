@@ -27,8 +27,9 @@ def calibration(record: Record) -> Section:
             continue
         correct = answers[f"{name}/predicted"] == answers["target"]
         title = f"{name}: ECE {percent(row['ece'])} %"
-        file = f"reliability-{name.replace(' ', '-')}"
-        blocks.append(reliability_chart(file, title, answers[f"{name}/confidence"], correct))
+        blocks.append(
+            reliability_chart(f"reliability-{name}", title, answers[f"{name}/confidence"], correct)
+        )
     told = (
         "Test samples by the probability of the class that was chosen. Dark line: the share that"
         " is right; orange: its gap to the confidence; pale, at the bottom: how many there are."

@@ -1,73 +1,88 @@
 """What accuracy costs in bytes, work and time, with the models that nothing beats at both."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from kdrun.compare.figures import EAGER, Row
+from kdrun.compare.figures import count
+from kdrun.compare.lines import COSTS, Line
+from kdrun.compare.metrics import METRICS
 from kdrun.compare.report.drawing import Figure
-from kdrun.compare.report.page import Block, Section
-from kdrun.compare.report.record import Record
-from kdrun.compare.report.scatter import Point, pareto, scatter_chart
+from kdrun.compare.report.palette import SERIES
+from kdrun.compare.report.scatter import Point, scatter_chart
 
-Cost = Callable[[Row], float | None]
-_PLACE = ("runtime", "device", "threads", "batch", "dtype")
-
-
-def _median(row: Row) -> float | None:
-    return row["latency"]["median_ms"] if row["latency"] else None
+_TITLES = {
+    "bytes": ("Accuracy and size", "bytes on disk"),
+    "macs": ("Accuracy and work", "multiply-accumulates an image"),
+    "latency": ("Accuracy and latency", "median ms a batch"),
+}
 
 
-# File, title, axis, and where the cost is in a row.
-COSTS: list[tuple[str, str, str, Cost]] = [
-    ("cost-bytes", "Accuracy and size", "bytes on disk", lambda row: row["bytes"]),
-    ("cost-macs", "Accuracy and work", "multiply-accumulates an image", lambda row: row["macs"]),
-    ("cost-latency", "Accuracy and latency", "median ms a batch", _median),
-]
+def cost_figures(
+    lines: Sequence[Line], names: Mapping[int, str], colors: Mapping[int, int], metric: str, on: str
+) -> list[Figure]:
+    """The metric against bytes, multiply-accumulates and milliseconds.
+
+    Args:
+        lines: of a table.
+        names: of the lines that have a color, by number.
+        colors: of these; the others are grey.
+        metric: of the test samples.
+        on: what the intervals are of, as the end of a sentence.
+    """
+    figures = []
+    for cost in COSTS:
+        points = _points(lines, names, colors, metric, cost)
+        if len({point.cost for point in points}) > 1 or len(points) > 2:
+            title, axis = _TITLES[cost]
+            note = f"Test split; lines: 95 % intervals {on}. Ringed: on the Pareto front."
+            others = sorted({line.runtime for line in lines if line.runtime} - {_runtime(lines)})
+            if cost == "latency" and others:
+                note += f" Hollow: timed in {', '.join(others)}, held against none of the others."
+            labels = (axis, f"{METRICS[metric].said}, %")
+            figures.append(scatter_chart(f"cost-{cost}", title, points, labels, note))
+    return figures
 
 
-def cost(record: Record) -> Section:
-    """Test accuracy against bytes, multiply-accumulates and milliseconds."""
-    blocks: list[Block] = []
-    for name, title, axis, of in COSTS:
-        rows = [(number, row) for number, row in enumerate(record.rows) if of(row)]
-        if len(rows) > 1:
-            blocks.append(_chart(name, title, axis, of, rows))
-    return Section("Accuracy and cost", blocks)
-
-
-def _chart(name: str, title: str, axis: str, of: Cost, rows: Sequence[tuple[int, Row]]) -> Figure:
-    costs = [float(of(row) or 0) for _, row in rows]
-    values = [row["accuracy"] for _, row in rows]
-    places = [place_of(row) if of is _median else None for _, row in rows]
-    same = [place == places[0] for place in places]
-    inside = [at for at, held in enumerate(same) if held]
-    best = pareto([costs[at] for at in inside], [values[at] for at in inside])
-    front = dict(zip(inside, best, strict=True))
-    points = [
-        Point(
-            row["model"],
-            costs[at],
-            100 * values[at],
-            number,
-            _interval(row),
-            front.get(at, False),
-            hollow=not same[at],
+def _points(
+    lines: Sequence[Line],
+    names: Mapping[int, str],
+    colors: Mapping[int, int],
+    metric: str,
+    cost: str,
+) -> list[Point]:
+    factor, runtime = METRICS[metric].factor, _runtime(lines)
+    points = []
+    for number, line in enumerate(lines):
+        if not {metric, cost} <= line.estimates.keys() or not line.estimates[cost].mean:
+            continue
+        value = line.estimates[metric].mean
+        hollow = cost == "latency" and line.runtime != runtime
+        points.append(
+            Point(
+                names.get(number, line.model),
+                line.estimates[cost].mean,
+                factor * value,
+                colors.get(number, SERIES),
+                _interval(line, metric),
+                front=cost in line.fronts and not hollow,
+                hollow=hollow,
+                told=count(line.estimates[cost].mean) if cost != "latency" else None,
+            )
         )
-        for at, (number, row) in enumerate(rows)
-    ]
-    note = "Test samples; lines: 95 % intervals, from the number of test samples alone."
-    others = sorted({place[0] for place in places if place and place != places[0]})
-    if others:
-        note += f" Hollow: timed in {', '.join(others)}, and held against none of the others."
-    return scatter_chart(name, title, points, (axis, "top-1 accuracy, %"), note)
+    return sorted(points, key=lambda point: point.color)
 
 
-def place_of(row: Row) -> tuple[Any, ...]:
-    """How a row's time was taken: only times of the same kind are held against each other."""
-    latency = {"runtime": EAGER, **row["latency"]}
-    return tuple(latency.get(key) for key in _PLACE)
+def _interval(line: Line, metric: str) -> tuple[float, float] | None:
+    """Over the seeds; of one seed, what the number of test samples leaves open of accuracy."""
+    found, factor = line.estimates[metric], METRICS[metric].factor
+    if found.low is not None and found.high is not None:
+        return factor * found.low, factor * found.high
+    half = next(iter(line.rows.values())).get("accuracy_half_width")
+    if metric != "accuracy" or half is None:
+        return None
+    return 100 * max(0.0, found.mean - half), 100 * min(1.0, found.mean + half)
 
 
-def _interval(row: Row) -> tuple[float, float]:
-    half = row["accuracy_half_width"]
-    return 100 * max(0.0, row["accuracy"] - half), 100 * min(1.0, row["accuracy"] + half)
+def _runtime(lines: Sequence[Line]) -> str:
+    """Most of the lines' own."""
+    runtimes = [line.runtime for line in lines if line.runtime]
+    return max(dict.fromkeys(runtimes), key=runtimes.count, default="")

@@ -52,7 +52,7 @@ def line_chart(
     heights = [y for curve in curves for _, y in curve.points]
     ends = [end for curve in curves for _, *both in curve.band for end in both]
     plot = Plot(x, Axis.around(labels[1], [*heights, *ends]), _entries(curves))
-    marks = [_band(plot, curve) for curve in curves if curve.band]
+    marks = [_band(plot, curve) for curve in curves if curve.band and curve.color < SERIES]
     marks += [mark for curve in reversed(curves) for mark in _marks(plot, curve)]
     return plot.figure(name, title, marks, note)
 
@@ -75,7 +75,7 @@ def _band(plot: Plot, curve: Curve) -> Markup:
     above = [(plot.at_x(x), plot.at_y(high)) for x, _, high in curve.band]
     below = [(plot.at_x(x), plot.at_y(low)) for x, low, _ in reversed(curve.band)]
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in [*above, *below])
-    return tag("polygon", points=points, fill=series_color(curve.color), fill_opacity=0.15)
+    return tag("polygon", points=points, fill=series_color(curve.color), fill_opacity="0.1")
 
 
 def _marks(plot: Plot, curve: Curve) -> list[Markup]:

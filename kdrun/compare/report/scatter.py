@@ -21,6 +21,7 @@ class Point:
         interval: the ends of what `value` may be.
         front: whether no other is as good at both and better at one.
         hollow: whether its cost can't be held against the others'.
+        told: its cost in words.
     """
 
     name: str
@@ -30,20 +31,7 @@ class Point:
     interval: tuple[float, float] | None = None
     front: bool = False
     hollow: bool = False
-
-
-def pareto(costs: Sequence[float], values: Sequence[float]) -> list[bool]:
-    """Which of these no other beats: is as cheap and as good, and better at one of both."""
-    pairs = list(zip(costs, values, strict=True))
-    return [
-        not any(
-            other_cost <= cost
-            and other_value >= value
-            and (other_cost, other_value) != (cost, value)
-            for other_cost, other_value in pairs
-        )
-        for cost, value in pairs
-    ]
+    told: str | None = None
 
 
 def scatter_chart(
@@ -105,8 +93,10 @@ def _marks(plot: Plot, point: Point) -> list[Markup]:
     if point.interval and point.color < SERIES:
         low, high = (plot.at_y(end) for end in point.interval)
         marks.append(line(x, low, x, high, ink, stroke_opacity=0.45, stroke_width=2))
-    told = f"{point.name}: {point.value:.2f} at {point.cost:.4g}"
+    told = f"{point.name}: {point.value:.2f} at {point.told or f'{point.cost:.3g}'}"
     fill = color("card") if point.hollow else ink
     size = 5.5 if point.color < SERIES else 3.5
+    if point.front:
+        marks.append(shape(0, x, y, 9.5, fill="none", stroke=color("quiet"), stroke_width=1.5))
     marks.append(shape(point.color, x, y, size, told, fill=fill, stroke=ink, stroke_width=2))
     return marks

@@ -1,0 +1,89 @@
+"""Reports as files: of a run, of a sweep, of whatever paths name; and their figures."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from kdrun.compare.gather import gather
+from kdrun.compare.report.page import Page
+from kdrun.compare.report.run_page import run_page
+from kdrun.compare.report.sweep_page import sweep_page
+from kdrun.core.atomic import write_bytes, write_text
+from kdrun.core.errors import UserError
+from kdrun.core.folder import RunFolder, report_of
+
+_SHARP = 2.0  # pixels of a PNG file for each unit of a drawing
+
+
+def write_run_report(folder: RunFolder) -> Path:
+    """The report of a run, in its folder.
+
+    Raises:
+        DamagedFile: one of its files is not what a run writes.
+        DiskFull: it can't be written.
+    """
+    write_text(folder.report, run_page(folder).html())
+    return folder.report
+
+
+def write_sweep_report(folder: Path) -> Path:
+    """The report of all runs of a sweep, in its folder; raises as `write_run_report`."""
+    path = report_of(folder)
+    write_text(path, page_of([str(folder)]).html())
+    return path
+
+
+def page_of(words: Sequence[str]) -> Page:
+    """One run in full, or several held against each other.
+
+    Raises:
+        UserError: a word names nothing, or no run is below it.
+        DamagedFile: a run that is alone has a file that is not what a run writes.
+    """
+    found = gather(words)
+    paths = [run.path for run in found.runs] + [one.path for one in found.left_out]
+    if len(paths) == 1:
+        return run_page(RunFolder(paths[0]))
+    named = Path(words[0]).resolve()
+    title = " ".join(named.parts[-2:]) if len(words) == 1 else f"{len(paths)} runs"
+    return sweep_page(title, found)
+
+
+def write_figures(page: Page, folder: Path, kind: str) -> list[Path]:
+    """Each figure of a page as a file of its own.
+
+    Args:
+        page: the report.
+        folder: is made if it isn't there.
+        kind: svg or png.
+
+    Raises:
+        UserError: PNG needs an extra that is not installed.
+        DiskFull: they can't be written.
+    """
+    render = _png if kind == "png" else str.encode
+    folder.mkdir(parents=True, exist_ok=True)
+    written: dict[Path, None] = {}
+    for figure in page.figures():
+        path, number = folder / f"{_file(figure.name)}.{kind}", 2
+        while path in written:
+            path, number = folder / f"{_file(figure.name)}-{number}.{kind}", number + 1
+        write_bytes(path, render(figure.standalone()))
+        written[path] = None
+    return list(written)
+
+
+def _file(name: str) -> str:
+    """In letters that every file system takes."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+
+
+def _png(svg: str) -> bytes:
+    try:
+        from resvg_py import svg_to_bytes
+    except ImportError as error:
+        raise UserError(
+            "PNG files need an extra that is not installed.",
+            "  pip install 'kdrun[plot]'; or take SVG files: --format svg",
+        ) from error
+    return bytes(svg_to_bytes(svg_string=svg, zoom=_SHARP))
