@@ -8,9 +8,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from kdrun.compare.columns import COST, F1, MODEL, NETWORK, STEP, Column, of_domain, quality
 from kdrun.compare.figures import Row, compared
 from kdrun.compare.notes import notes_of
+from kdrun.compare.run_columns import COST, F1, MODEL, NETWORK, STEP, Column, of_domain, quality
 
 _ANY = 10_000  # columns: wider than any table
 _WORDS = 20  # columns of a name; longer ones are folded

@@ -10,7 +10,7 @@ from kdrun.compare.report.markup import Markup, join, tag
 from kdrun.compare.report.palette import LIGHT, color
 
 WIDTH = 400  # of a figure, in the units of its drawing: pixels where there is room
-LETTER = 6.2  # about the width of one, at the size of the labels
+LETTER = 6.8  # about the width of one, at the size of the labels
 _LEFT, _RIGHT, _BELOW, _LINE = 54, 14, 46, 18
 _FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 DASHES = (None, "6 3", None, "6 3", None, "2 3", None, "6 3")  # of the series
@@ -158,18 +158,18 @@ def shortened(words: str, letters: int) -> str:
 def _legend(entries: Sequence[Entry]) -> tuple[Markup, int]:
     """The entries from left to right, on as many lines as they need; and how many those are."""
     parts: list[Markup] = []
-    x, row = float(_LEFT), 0
+    start, x, row = 12.0, 12.0, 0
     for entry in entries:
         name = shortened(entry.name, 44)
-        needed = 24 + LETTER * len(name) + 12
-        if x > _LEFT and x + needed > WIDTH - 4:
-            x, row = float(_LEFT), row + 1
+        needed = 22 + LETTER * len(name) + 8
+        if x > start and x + needed > WIDTH:
+            x, row = start, row + 1
         y = 12 + _LINE * row
         if entry.shape is None:
             dashes = {"stroke_width": 2.5, "stroke_dasharray": entry.dash}
-            parts.append(line(x, y, x + 18, y, entry.color, **dashes))
+            parts.append(line(x, y, x + 17, y, entry.color, **dashes))
         else:
             parts.append(shape(entry.shape, x + 9, y, 4.5, fill=entry.color))
-        parts.append(label(x + 24, y + 4, name, fill=color("ink")))
+        parts.append(label(x + 22, y + 4, name, fill=color("ink")))
         x += needed
     return tag("g", join(parts)), row + 1 if entries else 0

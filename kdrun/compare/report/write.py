@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from kdrun.compare.gather import gather
@@ -12,7 +13,11 @@ from kdrun.core.atomic import write_bytes, write_text
 from kdrun.core.errors import UserError
 from kdrun.core.folder import RunFolder, report_of
 
-_SHARP = 2.0  # pixels of a PNG file for each unit of a drawing
+_SHARP = 2  # pixels of a PNG file for each unit of a drawing
+_NEEDS_EXTRA = (
+    "PNG files need an extra that is not installed.",
+    "  pip install 'kdrun[plot]'; or take SVG files: --format svg",
+)
 
 
 def write_run_report(folder: RunFolder) -> Path:
@@ -79,11 +84,22 @@ def _file(name: str) -> str:
 
 
 def _png(svg: str) -> bytes:
+    """As pixels; its text in the letters that come with matplotlib, so that no system needs any."""
+    fonts = find_spec("matplotlib")
     try:
         from resvg_py import svg_to_bytes
     except ImportError as error:
-        raise UserError(
-            "PNG files need an extra that is not installed.",
-            "  pip install 'kdrun[plot]'; or take SVG files: --format svg",
-        ) from error
-    return bytes(svg_to_bytes(svg_string=svg, zoom=_SHARP))
+        raise UserError(*_NEEDS_EXTRA) from error
+    if fonts is None or fonts.origin is None:
+        raise UserError(*_NEEDS_EXTRA)
+    letters = Path(fonts.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return bytes(
+        svg_to_bytes(
+            svg_string=svg,
+            zoom=_SHARP,
+            skip_system_fonts=True,
+            font_files=[str(letters)],
+            font_family="DejaVu Sans",
+            sans_serif_family="DejaVu Sans",
+        )
+    )
