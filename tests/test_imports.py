@@ -14,7 +14,7 @@ PACKAGE = ROOT / "kdrun"
 ROWS = [
     ["__main__"],
     ["cli"],
-    ["verbs", "layers", "launch", "exporting", "sensitivity"],
+    ["verbs", "layers", "launch", "exporting", "sensitivity", "comparing"],
     ["cards", "words", "help", "plan_report", "preflight"],
     ["command", "unknown", "config_files", "concept_maps", "fitting"],
     ["choices"],
@@ -38,6 +38,7 @@ LIGHT = [
     "layers",
     "launch",
     "exporting",
+    "comparing",
     "sensitivity",
     "compare.runs",
     "compare.table",

@@ -49,7 +49,9 @@ def settle(asked: Asked, runs: Sequence[Run]) -> tuple[Asked, list[Run]]:
         UserError: no run has such a key, value, row, or metric.
     """
     _known("metric", [asked.metric], METRICS)
-    _known("row", [asked.model], dict.fromkeys(row for run in runs for row in run.rows))
+    _known(
+        "row", [asked.model, asked.versus], dict.fromkeys(row for run in runs for row in run.rows)
+    )
     wanted = [*asked.where, *asked.baseline, asked.by]
     if asked.sort not in METRICS:
         wanted.append(asked.sort)

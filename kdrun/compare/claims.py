@@ -53,20 +53,33 @@ class Claim:
         return self.p_of_all is not None and self.p_of_all < LEVEL
 
     @property
+    def amount(self) -> str:
+        """The difference in the metric's unit, with its sign."""
+        return "-" if self.difference is None else self._text(self.difference)
+
+    def between(self, ends: Interval | None) -> str:
+        """An interval in the metric's unit."""
+        return "-" if ends is None else f"{self._text(ends[0])} to {self._text(ends[1])}"
+
+    @property
     def sentence(self) -> str:
         """All of this in words."""
         if not self.test or self.difference is None:
             return f"No test of {self.left} against {self.right}: {self.why_none}."
         if self.found:
-            said = f"{self.left} is {self._verdict} {self.right} by {self._amount(+1)}"
+            said = f"{self.left} is {self._verdict} {self.right} by {self._size}"
         else:
+            once = f", once {self.together} tests are corrected for," if self._lost else ""
             said = (
-                f"No evidence that {self.left} differs from {self.right}: {self._signed}"
-                if self.p is None or self.p >= LEVEL
-                else f"No evidence, once {self.together} comparisons are corrected for, that"
-                f" {self.left} differs from {self.right}: {self._signed}"
+                f"No evidence{once} that {self.left} differs from {self.right}:"
+                f" {self.amount} {METRICS[self.metric].unit}"
             )
-        return f"{said}, {self._rests_on}."
+        return f"{said}, {self._ends}, {self._rests_on}."
+
+    @property
+    def _lost(self) -> bool:
+        """Whether it would be evidence if it had been the only test."""
+        return self.p is not None and self.p < LEVEL
 
     @property
     def _verdict(self) -> str:
@@ -76,46 +89,44 @@ class Claim:
             return "above" if more else "below"
         return "better than" if more == (better == "more") else "worse than"
 
-    def _amount(self, sign: int) -> str:
-        """The difference without its sign, and its interval turned accordingly."""
-        down = (self.difference or 0) < 0
-        return self._shown(-1 if down else sign, "")
+    @property
+    def _size(self) -> str:
+        return f"{self.amount.lstrip('+-')} {METRICS[self.metric].unit}"
 
     @property
-    def _signed(self) -> str:
-        return self._shown(1, "+")
+    def _ends(self) -> str:
+        """The interval; of a difference that is told without its sign, both ends turned alike."""
+        turned = self if not self.found or (self.difference or 0) > 0 else self._turned
+        plain = (lambda text: text.replace("+", "")) if self.found else str
+        drawn = turned.between(turned.drawn)
+        if turned.interval is None:
+            return plain(f"95 % interval {drawn} by the bootstrap")
+        return plain(f"95 % interval {turned.between(turned.interval)} (bootstrap {drawn})")
 
-    def _shown(self, sign: int, plus: str) -> str:
-        one = METRICS[self.metric]
-
-        def text(value: float) -> str:
-            return f"{sign * value * one.factor:{plus}.{2 if one.factor > 1 else 3}f}"
-
-        ends = self.interval or self.drawn
-        low, high = sorted(ends, key=lambda end: sign * end) if ends else (None, None)
-        told = f"{text(self.difference or 0)} {one.unit}"
-        if low is not None and high is not None:
-            told += f", 95 % interval {text(low)} to {text(high)}"
-        if self.interval and self.drawn:
-            low, high = sorted(self.drawn, key=lambda end: sign * end)
-            told += f" (bootstrap {text(low)} to {text(high)})"
-        elif self.drawn:
-            told += " by the bootstrap"
-        return told
+    @property
+    def _turned(self) -> "Claim":
+        interval, drawn = (
+            None if ends is None else (-ends[1], -ends[0]) for ends in (self.interval, self.drawn)
+        )
+        return replace(self, interval=interval, drawn=drawn)
 
     @property
     def _rests_on(self) -> str:
         own, other = self.counts
-        if self.pairs:
-            what = {"samples": "test samples of one run each"}.get(self.pairs, self.pairs)
-            size = f"{own} {what}"
-        else:
-            size = f"{own} and {other} seeds, not paired"
+        size = f"{own} {self.pairs}" if self.pairs else f"{own} and {other} seeds, not paired"
         p = f"p {chance(self.p)}"
         if self.together > 1:
             p += f" ({chance(self.p_of_all)} after Holm's correction for {self.together})"
-        end = "; no claim about the method beyond these two runs" if self.pairs == "samples" else ""
-        return f"{size}, {self.test}, {p}{end}"
+        if self.pairs != "samples":
+            return f"{size}, {self.test}, {p}"
+        return (
+            f"{own} test samples, {self.test}, {p}; one run each: no claim about the method beyond"
+            " these two runs"
+        )
+
+    def _text(self, value: float) -> str:
+        one = METRICS[self.metric]
+        return f"{value * one.factor:+.{2 if one.factor > 1 else 3}f}"
 
 
 def corrected(claims: Sequence[Claim]) -> list[Claim]:

@@ -1,13 +1,14 @@
 """One run's results as a table: a row a model."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from kdrun.compare.columns import Column, fits, table_of, tables_that_fit
 from kdrun.compare.figures import (
     EAGER,
     Row,
@@ -22,50 +23,45 @@ from kdrun.compare.figures import (
 )
 from kdrun.compare.notes import notes_of
 
-_ANY = 10_000  # columns: wider than any table
-_WORDS = 20  # columns of a name; longer ones are folded
-
-Column = tuple[str, Callable[[Row], str]]
-
-_MODEL: Column = ("model", lambda row: row["model"])
-_TOP1: Column = (
+_MODEL = Column("model", lambda row: row["model"], words=True)
+_TOP1 = Column(
     "top-1\n%",
     lambda row: f"{percent(row['accuracy'])} ±{percent(row['accuracy_half_width'])}",
 )
-_F1: Column = ("F1\n%", lambda row: percent(row["f1"]))
-_NETWORK: Column = ("network", lambda row: row["name"])
+_F1 = Column("F1\n%", lambda row: percent(row["f1"]))
+_NETWORK = Column("network", lambda row: row["name"], words=True)
 _QUALITY: list[Column] = [
     _TOP1,
-    ("top-5\n%", lambda row: percent(row["top5"])),
-    ("precision\n%", lambda row: percent(row["precision"])),
-    ("recall\n%", lambda row: percent(row["recall"])),
+    Column("top-5\n%", lambda row: percent(row["top5"])),
+    Column("precision\n%", lambda row: percent(row["precision"])),
+    Column("recall\n%", lambda row: percent(row["recall"])),
     _F1,
-    ("NLL\n", lambda row: nats(row["nll"])),
-    ("ECE\n%", lambda row: percent(row["ece"])),
-    ("agrees\n%", lambda row: share_or_none(row["agreement"])),
+    Column("NLL\n", lambda row: nats(row["nll"])),
+    Column("ECE\n%", lambda row: percent(row["ece"])),
+    Column("agrees\n%", lambda row: share_or_none(row["agreement"])),
 ]
 _COST: list[Column] = [
-    ("para-\nmeters", lambda row: count(row["parameters"])),
-    ("MACs\n", lambda row: count(row["macs"])),
-    ("disk\nbytes", lambda row: count(row["bytes"])),
-    ("median\nms", lambda row: _time(row, "median_ms")),
-    ("p95\nms", lambda row: _time(row, "p95_ms")),
-    ("epochs\n", lambda row: epochs_of(row) or "-"),
-    ("trained\ns", lambda row: "-" if row["seconds"] is None else seconds(row["seconds"])),
+    Column("para-\nmeters", lambda row: count(row["parameters"])),
+    Column("MACs\n", lambda row: count(row["macs"])),
+    Column("disk\nbytes", lambda row: count(row["bytes"])),
+    Column("median\nms", lambda row: _time(row, "median_ms")),
+    Column("p95\nms", lambda row: _time(row, "p95_ms")),
+    Column("epochs\n", lambda row: epochs_of(row) or "-"),
+    Column("trained\ns", lambda row: "-" if row["seconds"] is None else seconds(row["seconds"])),
 ]
 _STEP: list[Column] = [
-    (
+    Column(
         "top-1\npoints",
         lambda row: "{:+.2f} ({:+.2f} to {:+.2f})".format(
             *(100 * row["versus"][key] for key in ("accuracy", "low", "high"))
         ),
     ),
-    ("F1\npoints", lambda row: f"{100 * row['versus']['f1']:+.2f}"),
-    ("agrees\n%", lambda row: percent(row["versus"]["agreement"])),
-    ("non-zero\nparameters", lambda row: count(row["nonzero"])),
-    ("MACs\nfewer", lambda row: f"{row['versus']['macs']:.2f}x"),
-    ("bytes\nfewer", lambda row: f"{row['versus']['bytes']:.2f}x"),
-    ("faster\n", lambda row: _faster(row)),
+    Column("F1\npoints", lambda row: f"{100 * row['versus']['f1']:+.2f}"),
+    Column("agrees\n%", lambda row: percent(row["versus"]["agreement"])),
+    Column("non-zero\nparameters", lambda row: count(row["nonzero"])),
+    Column("MACs\nfewer", lambda row: f"{row['versus']['macs']:.2f}x"),
+    Column("bytes\nfewer", lambda row: f"{row['versus']['bytes']:.2f}x"),
+    Column("faster\n", lambda row: _faster(row)),
 ]
 
 
@@ -89,8 +85,8 @@ class Results:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(f"test split of {self.summary['dataset']}, {self.summary['samples']} samples")
         quality = _quality(self.summary)
-        whole = self._table([_NETWORK, *quality, *_COST])
-        if _fits(whole, console, options):
+        whole = table_of([_MODEL, _NETWORK, *quality, *_COST], self.summary["rows"])
+        if fits(whole, console, options):
             yield whole
         else:
             yield from self._split(quality, console, options)
@@ -111,36 +107,15 @@ class Results:
         options: ConsoleOptions,
         rows: Sequence[Row] | None = None,
     ) -> list[Table]:
-        table = self._table(columns, rows)
-        if len(columns) == 1 or _fits(table, console, options):
-            return [table]
-        middle = len(columns) // 2
-        return [
-            *self._split(columns[:middle], console, options, rows),
-            *self._split(columns[middle:], console, options, rows),
-        ]
-
-    def _table(self, columns: Sequence[Column], rows: Sequence[Row] | None = None) -> Table:
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for column in (_MODEL, *columns):
-            words = column in (_MODEL, _NETWORK)
-            table.add_column(
-                Text(column[0]),
-                justify="left" if words else "right",
-                max_width=_WORDS if words else None,
-                overflow="fold",
-                style="bold" if column is _F1 and self.summary.get("concepts") else None,
-            )
-        for row in self.summary["rows"] if rows is None else rows:
-            table.add_row(*(Text(render(row)) for _, render in (_MODEL, *columns)))
-        return table
+        shown = self.summary["rows"] if rows is None else rows
+        return tables_that_fit([_MODEL], columns, shown, console, options)
 
 
 def _quality(summary: Mapping[str, Any]) -> list[Column]:
     """The figures of the answers; macro F1 leads where classes were merged into concepts."""
     if not summary.get("concepts"):
         return _QUALITY
-    return [_F1, *(column for column in _QUALITY if column is not _F1)]
+    return [replace(_F1, bold=True), *(column for column in _QUALITY if column is not _F1)]
 
 
 def _of_domain(name: str) -> list[Column]:
@@ -149,12 +124,7 @@ def _of_domain(name: str) -> list[Column]:
     def of(render: Callable[[Row], str]) -> Callable[[Row], str]:
         return lambda row: render(row["domains"][name])
 
-    return [(title, of(render)) for title, render in _QUALITY]
-
-
-def _fits(table: Table, console: Console, options: ConsoleOptions) -> bool:
-    widest = console.measure(table, options=options.update(width=_ANY)).maximum
-    return widest <= options.max_width
+    return [replace(column, text=of(column.text)) for column in _QUALITY]
 
 
 def _time(row: Row, key: str) -> str:
