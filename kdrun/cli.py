@@ -11,6 +11,7 @@ from kdrun import __version__
 from kdrun.core.screen import Screen, report
 
 _VERBS = {
+    "compare": "kdrun.comparing:compare_runs",
     "export": "kdrun.exporting:export_run",
     "list": "kdrun.verbs:list_parts",
     "layers": "kdrun.layers:show_layers",

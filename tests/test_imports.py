@@ -14,7 +14,7 @@ PACKAGE = ROOT / "kdrun"
 ROWS = [
     ["__main__"],
     ["cli"],
-    ["verbs", "layers", "launch", "exporting", "sensitivity", "reporting"],
+    ["verbs", "layers", "launch", "exporting", "sensitivity", "comparing", "reporting"],
     ["cards", "words", "help", "plan_report", "preflight"],
     ["command", "unknown", "config_files", "concept_maps", "fitting"],
     ["choices"],
@@ -38,6 +38,7 @@ LIGHT = [
     "layers",
     "launch",
     "exporting",
+    "comparing",
     "sensitivity",
     "reporting",
     "compare.runs",

@@ -47,23 +47,27 @@ def said(value: Any) -> str:
         return value
     if isinstance(value, list):
         return f"[{','.join(map(said, value))}]"
-    return json.dumps(value)
+    return json.dumps(int(value) if _whole(value) else value)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, float) and value.is_integer() and abs(value) < 1e15
 
 
 def same(value: Any, text: str) -> bool:
     """Whether a text of the command line means a value: 4, 4.0 and 4e0 are one number."""
     if said(value) == text:
         return True
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
     try:
-        return isinstance(value, int | float) and float(text) == float(value)
+        return float(text) == value
     except ValueError:
         return False
 
 
 def mark(value: Any) -> str:
-    """A text that is the same for what one types alike, whether a number is written 4 or 4.0."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+    """A text that is the same for equal values alone, whether a number is written 4 or 4.0."""
     return value if isinstance(value, str) else said(value)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 _SHARE = 0.95  # of repetitions whose interval holds the true value
 _HALVINGS = 200  # of the range of a quantile: to the last bit
+_TERMS = 1000  # of a continued fraction; a few dozen are enough
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,26 @@ def paired_p(differences: Sequence[float]) -> float:
     if not deviation:
         return 1.0 if not mean(differences) else 0.0
     t = abs(mean(differences)) / (deviation / math.sqrt(len(differences)))
-    return 1 - _within(t, len(differences) - 1)
+    return _beyond(t, len(differences) - 1)
+
+
+def welch(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float]:
+    """Welch's t test (1947) of means whose values are not paired, nor spread alike.
+
+    Args:
+        first: two or more values, not all the same on both sides.
+        second: the same.
+
+    Returns:
+        The 95 % interval of the difference of means, and the two-sided p.
+    """
+    shares = [stdev(values) ** 2 / len(values) for values in (first, second)]
+    error = math.sqrt(sum(shares))
+    parts = zip(shares, (first, second), strict=True)
+    freedom = error**4 / sum(share**2 / (len(values) - 1) for share, values in parts)
+    difference = mean(first) - mean(second)
+    half = t_quantile(freedom) * error
+    return difference - half, difference + half, _beyond(abs(difference) / error, freedom)
 
 
 def mcnemar_p(won: int, lost: int) -> float:
@@ -76,15 +96,30 @@ def bootstrap(differences: np.ndarray, seed: int, draws: int = 2000) -> tuple[fl
     """The 95 % interval of the mean by Efron's percentiles (1979): of samples drawn anew.
 
     Args:
-        differences: (n,) of two models, sample by sample.
+        differences: (n,) of two models, sample by sample or seed by seed.
         seed: the same draws for the same seed.
         draws: how often n are drawn with replacement.
     """
+    return _percentiles(_means(differences, np.random.default_rng(seed), draws))
+
+
+def bootstrap_of_two(
+    first: np.ndarray, second: np.ndarray, seed: int, draws: int = 2000
+) -> tuple[float, float]:
+    """The same of the difference of means of values that are not paired."""
     generator = np.random.default_rng(seed)
-    # Of few values that differ: how often each is drawn says all.
-    values, counts = np.unique(differences, return_counts=True)
-    drawn = generator.multinomial(len(differences), counts / len(differences), size=draws)
-    means = drawn @ values / len(differences)
+    return _percentiles(_means(first, generator, draws) - _means(second, generator, draws))
+
+
+def _means(values: np.ndarray, generator: np.random.Generator, draws: int) -> np.ndarray:
+    """(draws,) means of the values drawn anew; how often each is drawn says all."""
+    different, counts = np.unique(values, return_counts=True)
+    drawn = generator.multinomial(len(values), counts / len(values), size=draws)
+    means: np.ndarray = drawn @ different / len(values)
+    return means
+
+
+def _percentiles(means: np.ndarray) -> tuple[float, float]:
     low, high = np.quantile(means, [(1 - _SHARE) / 2, (1 + _SHARE) / 2])
     return float(low), float(high)
 
@@ -100,27 +135,55 @@ def holm(chances: Sequence[float]) -> list[float]:
 
 
 @cache
-def t_quantile(freedom: int) -> float:
+def t_quantile(freedom: float) -> float:
     """How far from 0 a number of Student's distribution is with a chance of 5 % at most."""
     low, high = 0.0, 1e4
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if _within(middle, freedom) < _SHARE else (low, middle)
+        low, high = (middle, high) if _beyond(middle, freedom) > 1 - _SHARE else (low, middle)
     return high
 
 
-def _within(t: float, freedom: int) -> float:
-    """The share of Student's distribution between -t and t, in closed form.
+def _beyond(t: float, freedom: float) -> float:
+    """The chance that a number of Student's distribution is farther from 0 than t.
 
-    Abramowitz and Stegun 1964, 26.7.3 and 26.7.4: importing a library for it takes longer than all
-    else that a comparison does.
+    Abramowitz and Stegun 1964, 26.7.1: by the incomplete beta function. Importing a library for it
+    takes longer than all else that a comparison does.
     """
-    angle = math.atan(t / math.sqrt(freedom))
-    cosine, odd = math.cos(angle), freedom % 2
-    term = cosine if odd else 1.0
-    total = 0.0 if freedom == 1 else term
-    for k in range(2 if odd else 1, freedom - 1, 2):
-        term *= k / (k + 1) * cosine**2
-        total += term
-    share = math.sin(angle) * total
-    return 2 / math.pi * (angle + share) if odd else share
+    if t == 0:
+        return 1.0
+    share = freedom / (freedom + t * t)
+    a, b = freedom / 2, 0.5
+    front = math.exp(
+        math.lgamma(a + b)
+        - math.lgamma(a)
+        - math.lgamma(b)
+        + a * math.log(share)
+        + b * math.log1p(-share)
+    )
+    if share < (a + 1) / (a + b + 2):
+        return front * _fraction(share, a, b) / a
+    return 1 - front * _fraction(1 - share, b, a) / b
+
+
+def _fraction(x: float, a: float, b: float) -> float:
+    """The continued fraction of the incomplete beta function, 26.5.8 of the same, from its front.
+
+    Numerators and denominators by their recurrence, scaled to the last denominator.
+    """
+    above, below, value = 1.0, 1.0, 1.0
+    before_above, before_below = 1.0, 0.0
+    for k in range(1, _TERMS):
+        m = k // 2
+        if k % 2:
+            term = -(a + m) * (a + b + m) / ((a + 2 * m) * (a + 2 * m + 1)) * x
+        else:
+            term = m * (b - m) / ((a + 2 * m - 1) * (a + 2 * m)) * x
+        above, before_above = above + term * before_above, above
+        below, before_below = below + term * before_below, below
+        above, before_above = above / below, before_above / below
+        below, before_below = 1.0, before_below / below
+        if abs(above - value) < 1e-15 * abs(above):
+            break
+        value = above
+    return 1 / above

@@ -8,17 +8,19 @@ from scipy import stats
 
 from kdrun.compare.statistics import (
     bootstrap,
+    bootstrap_of_two,
     estimate,
     holm,
     mcnemar_p,
     paired_p,
     t_quantile,
+    welch,
 )
 
 RANDOM = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 10, 30, 101])
+@pytest.mark.parametrize("freedom", [1, 1.5, 2, 3, 4, 5, 7.3, 9, 10, 30, 101, 5000])
 def test_quantiles_are_scipys(freedom):
     assert t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-9)
 
@@ -32,6 +34,20 @@ def test_means_and_paired_tests_are_scipys(count):
     assert found.deviation == pytest.approx(first.std(ddof=1))
     p = stats.ttest_rel(first, second).pvalue
     assert paired_p(list(first - second)) == pytest.approx(p, rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize(("first", "second"), [(2, 2), (2, 9), (3, 5), (20, 4)])
+def test_unpaired_tests_are_scipys(first, second):
+    own, other = RANDOM.normal(0.7, 0.01, first), RANDOM.normal(0.705, 0.03, second)
+    found = stats.ttest_ind(own, other, equal_var=False)
+    interval = found.confidence_interval(0.95)
+    expected = (interval.low, interval.high, found.pvalue)
+    assert welch(list(own), list(other)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_chances_are_exact_far_from_the_mean():
+    values = [0.1, 0.1001, 0.1002, 0.0999, 0.1]
+    assert paired_p(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, rel=1e-9, abs=0)
 
 
 def test_one_value_has_no_interval_and_none_no_mean():
@@ -64,6 +80,13 @@ def test_the_bootstrap_is_that_of_drawing_samples_one_by_one():
     expected = np.quantile(draws, [0.025, 0.975])
     assert bootstrap(differences, 1, draws=20000) == pytest.approx(expected, abs=0.003)
     assert bootstrap(differences, 1) == bootstrap(differences, 1)
+
+
+def test_the_bootstrap_of_two_draws_from_each_by_itself():
+    own, other = RANDOM.normal(0.7, 0.01, 8), RANDOM.normal(0.71, 0.02, 5)
+    draws = RANDOM.choice(own, (20000, 8)).mean(1) - RANDOM.choice(other, (20000, 5)).mean(1)
+    expected = np.quantile(draws, [0.025, 0.975])
+    assert bootstrap_of_two(own, other, 1, draws=20000) == pytest.approx(expected, abs=5e-4)
 
 
 def test_intervals_over_seeds_hold_the_truth_as_often_as_they_say():

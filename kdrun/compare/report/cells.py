@@ -1,27 +1,31 @@
 """Cells of tables, with the numbers that they are sorted by; and small parts of a page."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from kdrun.compare.columns import Column
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import table
-from kdrun.compare.run_columns import Column
 
 _NUMBER = re.compile(r"^([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?: ([kMGT])(?!\w))?")
 _THOUSANDS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 
 def figures_table(
-    columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], words: Sequence[Column]
+    columns: Sequence[Column], rows: Iterable[Any], marked: Callable[[Any], bool] = lambda _: False
 ) -> Markup:
-    """A row for each of the rows, as the columns show it."""
-    wordy = [number for number, column in enumerate(columns) if column in words]
+    """A row for each of the rows, as the columns show it; marked ones stand out."""
+    wordy = [number for number, column in enumerate(columns) if column.words]
     body = [
-        tag("tr", *(cell(show(row), number in wordy) for number, (_, show) in enumerate(columns)))
+        tag(
+            "tr",
+            *(cell(column.text(row), column.words) for column in columns),
+            class_="chosen" if marked(row) else None,
+        )
         for row in rows
     ]
-    return table([_one_line(title) for title, _ in columns], body, wordy)
+    return table([one_line(column.title) for column in columns], body, wordy)
 
 
 def cell(text: Any, words: bool = False) -> Markup:
@@ -70,6 +74,6 @@ def tile(value: str, told: str) -> Markup:
     return tag("div", tag("b", value), tag("span", told), class_="tile")
 
 
-def _one_line(title: str) -> str:
+def one_line(title: str) -> str:
     """A column's name, which a terminal breaks, in one line."""
     return title.replace("-\n", "").replace("\n", " ").strip()

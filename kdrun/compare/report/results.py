@@ -12,8 +12,6 @@ from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.record import Record
 from kdrun.compare.run_columns import COST, MODEL, NETWORK, STEP, of_domain, quality
 
-_WORDS = (MODEL, NETWORK)
-
 
 def results(record: Record) -> Section:
     """All tables that `kdrun show` prints, with their notes."""
@@ -24,16 +22,16 @@ def results(record: Record) -> Section:
     answers = [MODEL, NETWORK, *quality(summary)]
     blocks: list[Block] = [
         quiet(told),
-        figures_table(answers, summary["rows"], _WORDS),
-        figures_table([MODEL, *COST], summary["rows"], _WORDS),
+        figures_table(answers, summary["rows"]),
+        figures_table([MODEL, *COST], summary["rows"]),
     ]
     steps = compared(summary)
     if steps:
         blocks.append(tag("h3", "Each step of compression against the model before it"))
-        blocks.append(figures_table([MODEL, *STEP], steps, _WORDS))
+        blocks.append(figures_table([MODEL, *STEP], steps))
     for name, samples in (summary.get("domains") or {}).items():
         blocks.append(tag("h3", f"Test images of {name}, {samples} samples"))
-        blocks.append(figures_table([MODEL, *of_domain(name)], summary["rows"], _WORDS))
+        blocks.append(figures_table([MODEL, *of_domain(name)], summary["rows"]))
     blocks.append(listed(notes_of(summary)))
     return Section("Results", blocks)
 

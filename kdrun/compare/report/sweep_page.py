@@ -6,7 +6,6 @@ from pathlib import Path
 
 from kdrun.compare.comparison import Comparison, Family, compare
 from kdrun.compare.gather import Gathered, LeftOut, Run
-from kdrun.compare.lines import Line
 from kdrun.compare.metrics import METRICS
 from kdrun.compare.report.cells import cell, facts, folded, listed, quiet, tile
 from kdrun.compare.report.cost import cost_figures
@@ -63,7 +62,7 @@ def _lead(comparison: Comparison) -> list[Markup]:
 
 
 def _tables(comparison: Comparison) -> list[Block]:
-    blocks: list[Block] = [listed(comparison.notes)] if comparison.notes else []
+    blocks: list[Block] = []
     for family in comparison.families:
         if len(comparison.families) > 1:
             blocks.append(tag("h3", f"Table {family.number}"))
@@ -76,24 +75,14 @@ def _charts(family: Family) -> list[tuple[str, list[Block]]]:
     """Validation and cost of a table, the same color for the same setting."""
     validated = Validated(family)
     colors = [len(_FIRST) + validated.ranks[at] for at in range(len(family.settings))]
-    names = [label or family.model for label in labels(family)]
+    names = [label or validated.model for label in labels(family)]
     heat = heat_map(validated) if len(family.settings) > 1 else None
     curves = curves_figure(validated, names, colors)
-    places = {id(setting): at for at, setting in enumerate(family.settings)}
-    shown: dict[int, int] = {}
-    for number, line in enumerate(family.lines):
-        color = _color(line, family, [colors[places[id(one)]] for one in line.settings])
-        if color < SERIES:
-            shown[number] = color
-    named = {
-        at: line.model if line.model in _FIRST else names[places[id(line.settings[0])]]
-        for at, line in enumerate(family.lines)
-        if at in shown
-    }
+    shown, named = _colored(family, names, colors)
     seeds = max(len(line.rows) for line in family.lines)
     on = "over the seeds" if seeds > 1 else "from the number of test samples alone"
     cost = cost_figures(family.lines, named, shown, family.metric, on)
-    best = [quiet(_colored(family))] if len(names) + len(_FIRST) > SERIES else []
+    best = [quiet(_best(family))] if len(names) + len(_FIRST) > SERIES else []
     return [
         ("Validation", [*best, *(figure for figure in (heat, curves) if figure)]),
         ("Accuracy and cost", list(cost)),
@@ -104,13 +93,22 @@ def _titled(title: str, family: Family, comparison: Comparison) -> str:
     return f"{title}, table {family.number}" if len(comparison.families) > 1 else title
 
 
-def _color(line: Line, family: Family, settings: Sequence[int]) -> int:
-    if line.model in _FIRST:
-        return _FIRST.index(line.model) if line.settings[0] is family.settings[0] else SERIES
-    return settings[0] if line.model == family.model else SERIES
+def _colored(
+    family: Family, names: Sequence[str], colors: Sequence[int]
+) -> tuple[dict[int, int], dict[int, str]]:
+    """The colors and names of the lines that have one, by their numbers."""
+    shown: dict[int, int] = {}
+    named: dict[int, str] = {}
+    for number, line in enumerate(family.lines):
+        own = [at for at, judged in enumerate(family.judged) if judged is line]
+        if line.model in _FIRST and _FIRST.index(line.model) not in shown.values():
+            shown[number], named[number] = _FIRST.index(line.model), line.model
+        elif own and colors[own[0]] < SERIES:
+            shown[number], named[number] = colors[own[0]], names[own[0]]
+    return shown, named
 
 
-def _colored(family: Family) -> str:
+def _best(family: Family) -> str:
     count = SERIES - len(_FIRST)
     return f"Colored: the {count} settings of {len(family.settings)} that are best on validation."
 

@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from statistics import fmean
-from typing import Any
 
+from kdrun.compare.choice import chooser
 from kdrun.compare.comparison import Family
 from kdrun.compare.keys import mark, rank, said, short
+from kdrun.compare.lines import Line
 from kdrun.compare.report.drawing import Figure
 from kdrun.compare.report.learning import points_of
 from kdrun.compare.report.line import Curve, line_chart
 from kdrun.compare.report.matrix import Cell, Side, matrix_chart
 from kdrun.compare.report.record import Record
-from kdrun.compare.settings import Setting
 from kdrun.compare.statistics import estimate
+from kdrun.core.folder import RunFolder
 
 Points = list[tuple[float, float]]
 
@@ -33,8 +34,8 @@ class Validated:
     def curves(self) -> list[dict[int, Points]]:
         """Of each setting: seed -> (epoch, %) of the model that settings are judged by."""
         return [
-            {seed: self._curve(run.folder) for seed, run in setting.runs.items()}
-            for setting in self.family.settings
+            {seed: _curve(run.folder, line.model) for seed, run in setting.runs.items()}
+            for setting, line in zip(self.family.settings, self.family.judged, strict=True)
         ]
 
     @cached_property
@@ -43,7 +44,7 @@ class Validated:
 
         Runs of an older kdrun don't say; theirs is what was measured after the last epoch.
         """
-        return [self._accuracy(at, setting) for at, setting in enumerate(self.family.settings)]
+        return [self._accuracy(at, line) for at, line in enumerate(self.family.judged)]
 
     @cached_property
     def ranks(self) -> dict[int, int]:
@@ -52,21 +53,25 @@ class Validated:
         order = sorted(range(len(known)), key=lambda at: -known[at])
         return {at: place for place, at in enumerate(order)}
 
-    def _accuracy(self, at: int, setting: Setting) -> float | None:
-        line = self.family.line_of(setting, self.family.model)
-        for name in ("validation", "best_validation"):
-            if line and name in line.estimates:
-                return 100 * line.estimates[name].mean
+    @property
+    def model(self) -> str:
+        """What the settings are judged by."""
+        return ", ".join(dict.fromkeys(line.model for line in self.family.judged))
+
+    def _accuracy(self, at: int, line: Line) -> float | None:
+        by = chooser(self.family.metric, self.family.judged)
+        if by in line.estimates:
+            return 100 * line.estimates[by].mean
         ends = [points[-1][1] for points in self.curves[at].values() if points]
         return fmean(ends) if ends else None
 
-    def _curve(self, folder: Any) -> Points:
-        record = Record(folder)
-        stages = record.stages
-        own = [stage for stage, model in stages.items() if model == self.family.model]
-        if not (own or stages):
-            return []
-        return points_of(record.lines, (own or list(stages))[-1], "validation", "accuracy", 100)
+
+def _curve(folder: RunFolder, model: str) -> Points:
+    """Of the stage that trained a model; of the last one where it was changed without training."""
+    record = Record(folder)
+    stages = record.stages
+    own = [stage for stage, row in stages.items() if row == model] or list(stages)
+    return points_of(record.lines, own[-1], "validation", "accuracy", 100) if own else []
 
 
 def heat_map(validated: Validated) -> Figure | None:
@@ -93,7 +98,9 @@ def heat_map(validated: Validated) -> Figure | None:
         Side(short(down) if down else "", rows),
         Side(short(across), choices[across]),
     )
-    note = f"Mean validation accuracy of {family.model}, %; nothing here comes from the test split."
+    note = (
+        f"Mean validation accuracy of {validated.model}, %; nothing here comes from the test split."
+    )
     if len(family.differing) > len(keys):
         others = ", ".join(short(key) for key in family.differing if key not in keys)
         note += f" Averaged over {others}."
@@ -118,7 +125,7 @@ def curves_figure(
     several = any(curve.band for curve in curves)
     note = "Mean over the seeds; bands: from the least to the greatest." if several else ""
     labels = ("epoch", "validation accuracy, %")
-    title = f"{validated.family.model} on validation"
+    title = f"{validated.model} on validation"
     return line_chart("settings-curves", title, curves, labels, note)
 
 

@@ -1,0 +1,136 @@
+"""A comparison on the terminal: tables that fit it, and sentences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from kdrun.compare.cells import NONE, measured, of_marginal, telling
+from kdrun.compare.claims import Claim
+from kdrun.compare.columns import Column, fits, table_of, tables_that_fit
+from kdrun.compare.comparison import Comparison, Family
+from kdrun.compare.gather import LeftOut
+from kdrun.compare.keys import said, short
+from kdrun.compare.lines import Line
+from kdrun.compare.settings import Setting
+
+_MOST = 8  # tests of a kind that are told one by one
+_NAMED = 20  # runs that are left out and named
+_LEAST = 8  # columns of figures that have room beside the keys
+_LINES = 100  # of a table on the terminal
+
+
+@dataclass(frozen=True)
+class Told:
+    """A comparison as rich shows it.
+
+    Args:
+        comparison: of which all families are shown.
+    """
+
+    comparison: Comparison
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for family in self.comparison.families:
+            yield Text(heading(family), style="bold")
+            yield from (Text(f"Not comparable with table 1. {one}") for one in family.reasons)
+            yield from _tables(family, console, options)
+            if family.marginal:
+                columns, rows = of_marginal(family.marginal, family.metric)
+                yield from tables_that_fit(columns[:1], columns[1:], rows, console, options)
+            yield from (Text(sentence) for sentence in sentences(family))
+            yield Text()
+        yield from (Text(line) for line in told_of(self.comparison.left_out))
+
+
+def heading(family: Family) -> str:
+    """What a table is of."""
+    run = next(iter(family.settings[0].runs.values()))
+    runs = sum(len(setting.runs) for setting in family.settings)
+    return (
+        f"Table {family.number}: {run.summary.get('dataset', '')}, test split of"
+        f" {run.summary.get('samples', '?')} samples; {many(len(family.settings), 'setting')},"
+        f" {many(runs, 'run')}"
+    )
+
+
+def sentences(family: Family) -> list[str]:
+    """What a family's choice and tests say, each in a sentence; then its notes."""
+    told = [family.choice.sentence] if family.choice else []
+    told += in_short(family.claims)
+    if family.marginal:
+        told += [family.marginal.sentence, *in_short(family.marginal.claims)]
+    return [*told, *family.notes]
+
+
+def in_short(claims: Sequence[Claim]) -> list[str]:
+    """The sentences of claims; of many of a kind those alone that found something."""
+    told = []
+    for about in dict.fromkeys(claim.about for claim in claims):
+        own = [claim for claim in claims if claim.about == about]
+        found = [claim for claim in own if claim.found]
+        shown = own if len(own) <= _MOST else found[:_MOST]
+        told += [claim.sentence for claim in shown]
+        if len(shown) < len(own):
+            told.append(_rest(own, len(found), len(shown)))
+    return told
+
+
+def _rest(claims: Sequence[Claim], found: int, shown: int) -> str:
+    against = {claim.right for claim in claims}
+    what = f"against {against.pop()}" if len(against) == 1 else "between settings"
+    untold = f"{found - shown} more of a difference, " if found > shown else ""
+    return (
+        f"Of {len(claims)} tests {what} {found} found evidence of a difference: {untold}none in"
+        f" {len(claims) - found}. All of them: --markdown or --json."
+    )
+
+
+def told_of(left_out: Sequence[LeftOut]) -> list[str]:
+    """The runs that don't count, by name."""
+    if not left_out:
+        return []
+    lines = [f"  {one.path}: {one.reason}" for one in left_out[:_NAMED]]
+    more = len(left_out) - _NAMED
+    return [
+        f"{many(len(left_out), 'run')} left out:",
+        *lines,
+        *([f"  and {more} more: --json names them"] if more > 0 else []),
+    ]
+
+
+def many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _tables(family: Family, console: Console, options: ConsoleOptions) -> RenderResult:
+    """The table of lines; where the keys leave too little room, settings have numbers instead."""
+    first, columns, lines = telling(family), measured(family), family.lines[:_LINES]
+    if not fits(table_of([*first, *columns[:_LEAST]], lines), console, options):
+        settings = [one for one in family.settings if _is_in(one, lines)]
+        number = {id(one): str(at) for at, one in enumerate(settings, 1)}
+        keys = [_of_setting(key) for key in family.differing]
+        mark = Column("#", lambda setting: number[id(setting)])
+        yield from tables_that_fit([mark], keys, settings, console, options)
+        first = [Column("#", lambda line: _number(line, number)), first[0]]
+    yield from tables_that_fit(first, columns, lines, console, options)
+    if len(family.lines) > _LINES:
+        more = len(family.lines) - _LINES
+        yield Text(f"and {more:,} more lines: --csv has all, --where and --sort other ones first")
+
+
+def _of_setting(key: str) -> Column:
+    def text(setting: Setting) -> str:
+        return said(setting.values[key]) if key in setting.values else NONE
+
+    return Column(short(key), text, words=True)
+
+
+def _is_in(setting: Setting, lines: Sequence[Line]) -> bool:
+    return any(setting is one for line in lines for one in line.settings)
+
+
+def _number(line: Line, number: Mapping[int, str]) -> str:
+    """Of the only setting that a line is of."""
+    return number[id(line.settings[0])] if len(line.settings) == 1 else ""
