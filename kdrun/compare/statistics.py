@@ -150,9 +150,9 @@ def _beyond(t: float, freedom: float) -> float:
     Abramowitz and Stegun 1964, 26.7.1: by the incomplete beta function. Importing a library for it
     takes longer than all else that a comparison does.
     """
-    if t == 0:
-        return 1.0
     share = freedom / (freedom + t * t)
+    if share == 1:  # of t = 0, or of what rounding made of it
+        return 1.0
     a, b = freedom / 2, 0.5
     front = math.exp(
         math.lgamma(a + b)

@@ -105,3 +105,9 @@ def test_intervals_of_samples_hold_the_truth_as_often_as_they_say():
         held += low <= 0.04 <= high
     assert 0.93 <= held / 2000 <= 0.97
     assert not math.isnan(low)
+
+
+def test_differences_that_cancel_but_for_rounding_are_no_evidence():
+    differences = [0.1, 0.2, -0.3]
+    assert sum(differences) != 0
+    assert paired_p(differences) == pytest.approx(1)
