@@ -113,9 +113,9 @@ def run(plan: Plan, path: Path, screen: Screen, command: str) -> dict[str, Any]:
         screen.log_to(folder.log)
         try:
             summary = _recorded(plan, folder, screen, interrupt, command)
+            write_run_report(folder, screen)
         finally:
             screen.log_to(None)
-    _report(folder, screen)
     if interrupt.signal is not None:  # it came too late for this run, but not for its sweep
         raise Interrupted(interrupt.signal, f"interrupted; {path} is finished.")
     return summary
@@ -171,14 +171,6 @@ def _recorded(
         seconds = before + time.monotonic() - started
         folder.update(**ending, ended=_now(), seconds=seconds)
     return summary
-
-
-def _report(folder: RunFolder, screen: Screen) -> None:
-    """Write the run's report; the run is good without it too."""
-    try:
-        write_run_report(folder)
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with a picture of the run
-        screen.warn(f"the report was not written: {type(error).__name__}: {error}")
 
 
 def _go_on(folder: RunFolder) -> str:

@@ -72,6 +72,11 @@ def rows(output: str) -> list[str]:
             ],
         ),
         (
+            "reporting",
+            ("--rounds=1", "--runs=6"),
+            ["report of", "one run", "6 runs"],
+        ),
+        (
             "compression",
             ("--seconds=0.05", "--networks=resnet8:32"),
             ["network", *["resnet8, 32 px"] * 4],

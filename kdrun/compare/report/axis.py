@@ -39,7 +39,8 @@ class Axis:
         if log:
             room = max((high / low) ** 0.12, 1.15)
             return cls(label, low / room, high * room, log, whole)
-        room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+        alike = high - low <= 1e-9 * abs(high)
+        room = (0.05 * abs(high) or 1.0) if alike else 0.06 * (high - low)
         return cls(label, low - room, high + room, log, whole)
 
     def place(self, value: float) -> float:
@@ -70,9 +71,9 @@ class Axis:
             inside = [value for value in found if self.low <= value <= self.high]
             if len(inside) <= _TICKS + 1:
                 break
-        inside = inside[:: -(-len(inside) // (_TICKS + 1))]
         if len(inside) < 2:  # within one step: as if it were even
             return Axis(self.label, self.low, self.high)._even_ticks()
+        inside = inside[:: -(-len(inside) // (_TICKS + 1))]
         return [(value, count(value) if value >= 1 else f"{value:g}") for value in inside]
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+_VOID = ("img", "link", "meta")  # elements of HTML that hold nothing and are not closed
+
 
 class Markup(str):
     """Text that is HTML or SVG already, and goes into a page as it is."""
@@ -21,6 +23,8 @@ def tag(name: str, *children: Any, **attributes: Any) -> Markup:
             tenth; None is left out, True is an attribute without a value.
     """
     words = "".join(_attribute(key, value) for key, value in attributes.items())
+    if name in _VOID:
+        return Markup(f"<{name}{words}>")
     return Markup(f"<{name}{words}>{join(children)}</{name}>")
 
 

@@ -66,8 +66,10 @@ def matrix_chart(
     height = bottom + (turned or 18) + _BELOW
     parts = _names(rows, columns, left, wide, tall, bottom, bool(turned))
     parts.append(label((left + WIDTH - 8) / 2, height - 8, columns.label, "middle"))
-    middle = (_TOP + bottom) / 2
-    parts.append(label(12, middle, rows.label, "middle", transform=f"rotate(-90 12 {middle:.1f})"))
+    if rows.label:
+        middle = (_TOP + bottom) / 2
+        turn = f"rotate(-90 12 {middle:.1f})"
+        parts.append(label(12, middle, rows.label, "middle", transform=turn))
     marks = [
         _cell(cell, left + wide * column, _TOP + tall * row, wide, tall)
         for row, line in enumerate(cells)

@@ -59,10 +59,10 @@ class Page:
             tag("footer", f"Written by kdrun {__version__}."),
         ]
         head = [
-            Markup('<meta charset="utf-8">'),
-            Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-            Markup(f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">'),
-            Markup('<link rel="icon" href="data:,">'),
+            tag("meta", charset="utf-8"),
+            tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+            tag("meta", http_equiv="Content-Security-Policy", content=_policy(script)),
+            tag("link", rel="icon", href="data:,"),
             tag("title", f"{self.title} · kdrun"),
             tag("style", style),
         ]

@@ -1,7 +1,7 @@
 """Reports as files: of a run, of a sweep, of whatever paths name; and their figures."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from kdrun.compare.report.sweep_page import sweep_page
 from kdrun.core.atomic import write_bytes, write_text
 from kdrun.core.errors import UserError
 from kdrun.core.folder import RunFolder, report_of
+from kdrun.core.screen import Screen
 
 _SHARP = 2  # pixels of a PNG file for each unit of a drawing
 _NEEDS_EXTRA = (
@@ -20,22 +21,22 @@ _NEEDS_EXTRA = (
 )
 
 
-def write_run_report(folder: RunFolder) -> Path:
-    """The report of a run, in its folder.
-
-    Raises:
-        DamagedFile: one of its files is not what a run writes.
-        DiskFull: it can't be written.
-    """
-    write_text(folder.report, run_page(folder).html())
-    return folder.report
+def write_run_report(folder: RunFolder, screen: Screen) -> None:
+    """The report of a run that has ended, in its folder; a fault is told, and stops nothing."""
+    _write_anyway(folder.report, lambda: run_page(folder), screen)
 
 
-def write_sweep_report(folder: Path) -> Path:
-    """The report of all runs of a sweep, in its folder; raises as `write_run_report`."""
-    path = report_of(folder)
-    write_text(path, page_of([str(folder)]).html())
-    return path
+def write_sweep_report(folder: Path, screen: Screen) -> None:
+    """The report of all runs of a sweep, in its folder; a fault is told, and stops nothing."""
+    _write_anyway(report_of(folder), lambda: page_of([str(folder)]), screen)
+
+
+def _write_anyway(path: Path, page: Callable[[], Page], screen: Screen) -> None:
+    try:
+        write_text(path, page().html())
+    except Exception as error:  # noqa: BLE001 - a run is good without its report
+        told = str(error).splitlines() or [""]
+        screen.warn(f"no report was written: {type(error).__name__}: {told[0]}")
 
 
 def page_of(words: Sequence[str]) -> Page:
