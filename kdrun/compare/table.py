@@ -85,30 +85,29 @@ class Results:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(f"test split of {self.summary['dataset']}, {self.summary['samples']} samples")
         quality = _quality(self.summary)
-        whole = table_of([_MODEL, _NETWORK, *quality, *_COST], self.summary["rows"])
-        if fits(whole, console, options):
-            yield whole
+        whole = [_MODEL, _NETWORK, *quality, *_COST]
+        if fits(whole, self.summary["rows"], options.max_width):
+            yield table_of(whole, self.summary["rows"])
         else:
-            yield from self._split(quality, console, options)
-            yield from self._split([_NETWORK, *_COST], console, options)
+            yield from self._split(quality, options)
+            yield from self._split([_NETWORK, *_COST], options)
         steps = compared(self.summary)
         if steps:
             yield Text("each step of compression against the model before it")
-            yield from self._split(_STEP, console, options, steps)
+            yield from self._split(_STEP, options, steps)
         for name, samples in (self.summary.get("domains") or {}).items():
             yield Text(f"test images of {name}, {samples} samples")
-            yield from self._split(_of_domain(name), console, options)
+            yield from self._split(_of_domain(name), options)
         yield from (Text(note) for note in notes_of(self.summary))
 
     def _split(
         self,
         columns: Sequence[Column],
-        console: Console,
         options: ConsoleOptions,
         rows: Sequence[Row] | None = None,
     ) -> list[Table]:
         shown = self.summary["rows"] if rows is None else rows
-        return tables_that_fit([_MODEL], columns, shown, console, options)
+        return tables_that_fit([_MODEL], columns, shown, options.max_width)
 
 
 def _quality(summary: Mapping[str, Any]) -> list[Column]:
