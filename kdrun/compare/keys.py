@@ -5,8 +5,8 @@ from typing import Any
 
 # Keys that no figure depends on, each with those below it.
 _IDLE = (
-    "seed", "name", "tags", "threads", "controls", "plugins", "output_root", "logger",
-    "checkpoint_seconds", "check", "debug", "export", "export_options", "evaluate",
+    "seed", "name", "tags", "threads", "controls", "plugins", "output_root", "launcher",
+    "logger", "checkpoint_seconds", "check", "debug", "export", "export_options", "evaluate",
     "dataset.root", "dataset.download", "dataset.memory_limit", "dataset.workers",
 )  # fmt: skip
 _WORDS = {None: "null", True: "true", False: "false"}
