@@ -1,5 +1,6 @@
 """What two runs' models answered to the same test samples."""
 
+import zlib
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,12 +22,12 @@ def right_or_wrong(run: Run, model: str) -> tuple[np.ndarray, np.ndarray, np.nda
     Raises:
         NoAnswers: they are not there, or can't be read.
     """
-    path = run.folder.predictions
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # Opened here: numpy leaves a file open that it can't read.
+        with run.folder.predictions.open("rb") as file, np.load(file) as stored:
             index, target = stored["index"], stored["target"]
             predicted = stored[f"{model}/predicted"]
-    except (OSError, ValueError, KeyError, BadZipFile, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         raise NoAnswers(f"the answers of {str(run.path)!r} can't be read") from error
     if not index.shape == target.shape == predicted.shape:
         raise NoAnswers(f"the answers of {str(run.path)!r} are not one a sample")

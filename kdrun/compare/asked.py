@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kdrun.compare.gather import Run
-from kdrun.compare.keys import mark, rank, said, same, short
+from kdrun.compare.keys import rank, said, same, short
 from kdrun.compare.metrics import METRICS
 from kdrun.core.errors import UserError, nearest
 
@@ -117,7 +117,7 @@ def _there(wanted: Wanted, runs: Sequence[Run]) -> list[str]:
     """The values that there are of each key."""
     lines = []
     for key in wanted:
-        values = {mark(run.config[key]): run.config[key] for run in runs if key in run.config}
+        values = {said(run.config[key]): run.config[key] for run in runs if key in run.config}
         texts = [said(value) for value in sorted(values.values(), key=rank)]
         lines.append(f"  {short(key)} is {', '.join(texts)}")
     return lines

@@ -6,11 +6,10 @@ from itertools import pairwise
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, ConsoleOptions
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-_ANY = 10_000  # columns: wider than any table
 _WORDS = 20  # columns of a name; longer ones are folded
 
 
@@ -32,38 +31,29 @@ class Column:
 
 
 def table_of(columns: Iterable[Column], rows: Iterable[Any]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     shown = list(columns)
-    for column in shown:
-        table.add_column(
-            Text(column.title),
-            justify="left" if column.words else "right",
-            max_width=_WORDS if column.words else None,
-            overflow="fold",
-            style="bold" if column.bold else None,
-        )
-    for row in rows:
-        table.add_row(*(Text(column.text(row)) for column in shown))
-    return table
+    return _table(shown, [[column.text(row) for row in rows] for column in shown])
 
 
 def tables_that_fit(
-    first: Sequence[Column],
-    columns: Sequence[Column],
-    rows: Sequence[Any],
-    console: Console,
-    options: ConsoleOptions,
+    first: Sequence[Column], columns: Sequence[Column], rows: Sequence[Any], width: int
 ) -> list[Table]:
     """One table, or several below each other that all begin with the same columns.
 
     Each has about as many columns as the others; there are as few as the width allows.
     """
+    cells = {id(one): [one.text(row) for row in rows] for one in (*first, *columns)}
+    widths = {id(one): _width(one, cells[id(one)]) for one in (*first, *columns)}
     for count in range(1, len(columns) + 1):
-        parts = _parts(columns, count)
-        tables = [table_of([*first, *part], rows) for part in parts]
-        if count == len(columns) or all(fits(table, console, options) for table in tables):
-            return tables
-    return []
+        parts = [[*first, *part] for part in _parts(columns, count)]
+        if all(_fits([widths[id(one)] for one in part], width) for part in parts):
+            break
+    return [_table(part, [cells[id(one)] for one in part]) for part in parts]
+
+
+def fits(columns: Sequence[Column], rows: Sequence[Any], width: int) -> bool:
+    """Whether a table of these columns does without a second one."""
+    return _fits([_width(one, [one.text(row) for row in rows]) for one in columns], width)
 
 
 def _parts(columns: Sequence[Column], count: int) -> list[Sequence[Column]]:
@@ -71,6 +61,26 @@ def _parts(columns: Sequence[Column], count: int) -> list[Sequence[Column]]:
     return [columns[low:high] for low, high in pairwise(ends)]
 
 
-def fits(table: Table, console: Console, options: ConsoleOptions) -> bool:
-    widest = console.measure(table, options=options.update(width=_ANY)).maximum
-    return widest <= options.max_width
+def _fits(widths: Sequence[int], width: int) -> bool:
+    """Rich puts a space before and after each column; asking it takes ten times as long."""
+    return sum(widths) + 2 * len(widths) <= width
+
+
+def _width(column: Column, cells: Sequence[str]) -> int:
+    widest = max(map(cell_len, [*column.title.split("\n"), *cells]))
+    return min(widest, _WORDS) if column.words else widest
+
+
+def _table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(
+            Text(column.title),
+            justify="left" if column.words else "right",
+            max_width=_WORDS if column.words else None,
+            overflow="fold",
+            style="bold" if column.bold else None,
+        )
+    for row in zip(*cells, strict=True):
+        table.add_row(*map(Text, row))
+    return table

@@ -4,13 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from kdrun.compare.gather import Run
-from kdrun.compare.keys import mark, said, short
+from kdrun.compare.keys import said, short
 
 Conditions = Mapping[str, Mapping[str, Any]]  # criterion -> key -> value
 
 _IMAGES = ("dataset.name", "dataset.classes", "dataset.class_map")
 _SPLIT = ("dataset.validation", "dataset.test", "dataset.split_seed")
 _TIMING = ("runtime", "device", "threads", "batch", "dtype")
+ABSENT = "(absent)"
 _SHOWN = 3  # keys that a reason names
 
 # Criterion -> what a group is told to be that differs in it.
@@ -42,20 +43,17 @@ def reasons(first: Conditions, other: Conditions) -> list[str]:
     found = []
     for criterion, told in _CRITERIA.items():
         ours, theirs = first[criterion], other[criterion]
-        keys = [
-            key
-            for key in {**theirs, **ours}
-            if mark(ours.get(key, "-")) != mark(theirs.get(key, "-"))
-        ]
+        keys = [key for key in {**theirs, **ours} if _value(ours, key) != _value(theirs, key)]
         if keys and not (criterion == "split" and first["dataset"] != other["dataset"]):
             words = [f"{short(key)}={_value(theirs, key)}, not {_value(ours, key)}" for key in keys]
-            more = f", and {len(words) - _SHOWN} more keys" if len(words) > _SHOWN else ""
+            left = len(words) - _SHOWN
+            more = f", and {left} more key{'s' if left > 1 else ''}" if left > 0 else ""
             found.append(f"{told} than table 1: {'; '.join(words[:_SHOWN])}{more}")
     return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in found]
 
 
 def _value(values: Mapping[str, Any], key: str) -> str:
-    return said(values[key]) if key in values else "(absent)"
+    return said(values[key]) if key in values else ABSENT
 
 
 def _varied(runs: Sequence[Run]) -> set[str]:
@@ -65,22 +63,23 @@ def _varied(runs: Sequence[Run]) -> set[str]:
     for run in runs:
         if run.sweep is not None:
             first = found.setdefault(run.sweep, {})
-            for key, value in run.config.items():
-                if first.setdefault(key, mark(value)) != mark(value):
-                    varied.add(key)
+            varied.update(
+                key for key, mark in run.marks.items() if first.setdefault(key, mark) != mark
+            )
     return varied
 
 
 def _data(run: Run) -> Any:
-    return tuple(sorted((key, mark(run.config.get(key))) for key in (*_IMAGES, *_SPLIT)))
+    return tuple(run.marks.get(key) for key in (*_IMAGES, *_SPLIT))
 
 
 def _of(run: Run, free: Collection[str], held_out: Collection[str]) -> Conditions:
-    config = run.config
+    config = run.marks
     images = _below(config, _IMAGES)
     split = _below(config, _SPLIT)
     whole = next(iter(held_out)) if len(held_out) == 1 else "unknown"
-    rest = [key for key in config if key not in images and key not in split and key not in free]
+    held = {*images, *split, *_below(config, tuple(free))}
+    rest = [key for key in config if key not in held]
     timed = [row["latency"] for row in run.rows.values() if row.get("latency")]
     latency = timed[0] if timed else {}
     return {

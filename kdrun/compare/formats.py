@@ -20,7 +20,8 @@ from kdrun.core.atomic import finite
 _FORMAT = 1  # of the JSON; raised when its meaning changes
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "[": "{[}", "]": "{]}",  # at the front of a row it would be an option of the one before
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }  # fmt: skip
 

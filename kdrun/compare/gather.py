@@ -4,11 +4,12 @@ import glob
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from kdrun.compare.figures import Row
-from kdrun.compare.keys import flat
+from kdrun.compare.keys import flat, said
 from kdrun.core.errors import DamagedFile, KdrunError, UserError, nearest
 from kdrun.core.folder import FORMAT, RunFolder, find_runs
 
@@ -48,6 +49,11 @@ class Run:
     @property
     def path(self) -> Path:
         return self.folder.path
+
+    @cached_property
+    def marks(self) -> dict[str, str]:
+        """The config with its values as texts, which are the same for equal values alone."""
+        return {key: said(value) for key, value in self.config.items()}
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,10 @@ def _hint(path: Path) -> str:
 
 
 def _once(folders: Iterable[RunFolder]) -> Iterable[RunFolder]:
-    return {os.path.realpath(folder.path): folder for folder in folders}.values()
+    found: dict[str, RunFolder] = {}
+    for folder in folders:
+        found.setdefault(os.path.realpath(folder.path), folder)
+    return found.values()
 
 
 def _read(folder: RunFolder) -> Run | LeftOut:
@@ -133,8 +142,8 @@ def _read(folder: RunFolder) -> Run | LeftOut:
         told = f"a newer kdrun wrote it: format {known}, this one reads up to {FORMAT}"
         return LeftOut(folder.path, "newer", told)
     if manifest.get("status") != "finished":
-        error = manifest.get("error")
-        return LeftOut(folder.path, folder.status, f"{folder.status}: {error}".rstrip(": None"))
+        status, error = folder.status, manifest.get("error")
+        return LeftOut(folder.path, status, f"{status}: {error}" if error else status)
     summary = folder.summary()
     if summary is None:
         return LeftOut(folder.path, "missing", "finished, and its summary.json is not there")

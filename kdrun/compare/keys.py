@@ -1,15 +1,16 @@
 """Keys and values of configs, as one writes them on the command line."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 # Keys that no figure depends on, each with those below it.
 _IDLE = (
-    "seed", "name", "tags", "threads", "controls", "plugins", "output_root", "logger",
-    "checkpoint_seconds", "check", "debug", "export", "export_options", "evaluate",
+    "seed", "name", "tags", "threads", "controls", "plugins", "output_root", "launcher",
+    "logger", "checkpoint_seconds", "check", "debug", "export", "export_options", "evaluate",
     "dataset.root", "dataset.download", "dataset.memory_limit", "dataset.workers",
 )  # fmt: skip
+_WORDS = {None: "null", True: "true", False: "false"}
+_LARGE = 1e15  # whole numbers below it are exact
 
 
 def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,16 +43,16 @@ def short(key: str) -> str:
 
 
 def said(value: Any) -> str:
-    """A value as one types it."""
+    """A value as one types it; whether a number is written 4 or 4.0 makes no difference."""
     if isinstance(value, str):
         return value
+    if isinstance(value, bool) or value is None:
+        return _WORDS[value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGE:
+        return str(int(value))
     if isinstance(value, list):
         return f"[{','.join(map(said, value))}]"
-    return json.dumps(int(value) if _whole(value) else value)
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, float) and value.is_integer() and abs(value) < 1e15
+    return str(value)
 
 
 def same(value: Any, text: str) -> bool:
@@ -64,11 +65,6 @@ def same(value: Any, text: str) -> bool:
         return float(text) == value
     except ValueError:
         return False
-
-
-def mark(value: Any) -> str:
-    """A text that is the same for equal values alone, whether a number is written 4 or 4.0."""
-    return value if isinstance(value, str) else said(value)
 
 
 def rank(value: Any) -> tuple[int, float, str]:

@@ -7,14 +7,13 @@ from typing import Any
 
 from kdrun.compare.choice import chooser
 from kdrun.compare.claims import Claim, corrected
-from kdrun.compare.keys import mark, rank, said, short
+from kdrun.compare.comparable import ABSENT
+from kdrun.compare.keys import rank, said, short
 from kdrun.compare.lines import Line
 from kdrun.compare.metrics import METRICS
 from kdrun.compare.settings import Setting
 from kdrun.compare.significance import over_pairs
 from kdrun.compare.statistics import Estimate, estimate
-
-_ABSENT = "(absent)"
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def marginal(
     blocks = _blocks(key, settings, lines)
     if not blocks:
         return None
-    named = {mark(value): value for value in (_value(key, setting) for setting in settings)}
+    named = {said(value): value for value in (_value(key, setting) for setting in settings)}
     order = sorted(named, key=lambda value: rank(named[value]))
     seeds = sorted(
         set.intersection(*(set(line.rows) for block in blocks for line in block.values()))
@@ -95,15 +94,15 @@ def _units(seeds: Sequence[int]) -> str:
 
 
 def _value(key: str, setting: Setting) -> Any:
-    return setting.values.get(key, _ABSENT)
+    return setting.values.get(key, ABSENT)
 
 
 def _blocks(key: str, settings: Sequence[Setting], lines: Sequence[Line]) -> list[dict[str, Line]]:
     """The combinations of the other keys that have all values: value -> line."""
     found: dict[Any, dict[str, Line]] = {}
     for setting, line in zip(settings, lines, strict=True):
-        others = frozenset((k, mark(v)) for k, v in setting.values.items() if k != key)
-        found.setdefault(others, {})[mark(_value(key, setting))] = line
+        others = frozenset((k, said(v)) for k, v in setting.values.items() if k != key)
+        found.setdefault(others, {})[said(_value(key, setting))] = line
     values = {value for block in found.values() for value in block}
     return [block for block in found.values() if len(block) == len(values)]
 

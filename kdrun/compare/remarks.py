@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from kdrun.compare.asked import Asked
+from kdrun.compare.figures import EAGER
 from kdrun.compare.gather import Run
 from kdrun.compare.keys import short
 from kdrun.compare.lines import Line
@@ -36,8 +37,9 @@ def _epochs(runs: Sequence[Run]) -> list[str]:
         return []
     of = f"the {kept[0]} epoch" if len(kept) == 1 else "the epoch that recipe.select names"
     return [
-        f"F1, NLL, ECE and agreement are of the weights of {of}. Test figures are of the test"
-        " split; intervals are 95 %, from seeds alone."
+        f"Standard deviations over seeds in brackets. F1, NLL, ECE and agreement are of the weights"
+        f" of {of}. All figures are of the test split but those of validation; intervals are 95 %,"
+        " from seeds alone."
     ]
 
 
@@ -105,7 +107,7 @@ def _timing(runs: Sequence[Run], lines: Sequence[Line]) -> list[str]:
     notes = [
         f"Latency: batch {latency.get('batch', '?')}, {latency.get('dtype', '?')},"
         f" {latency.get('device', '?')}, {threads} thread{'s' if threads != 1 else ''},"
-        f" {' or '.join(_counts(line.runtime for line in lines if line.runtime))}."
+        f" {_runtimes(lines)}."
     ]
     jobs = max(int(run.summary.get("jobs") or 1) for run in runs) if runs else 1
     if jobs > 1:
@@ -113,6 +115,12 @@ def _timing(runs: Sequence[Run], lines: Sequence[Line]) -> list[str]:
             f"Times were taken while up to {jobs} jobs shared the machine; alone they are shorter."
         )
     return notes
+
+
+def _runtimes(lines: Sequence[Line]) -> str:
+    """What times were taken in; those of others than PyTorch are marked."""
+    found = _counts(line.runtime for line in lines if line.runtime)
+    return " or ".join(name if name == EAGER else f"{name} (*)" for name in found)
 
 
 def _fronts(lines: Sequence[Line], metric: str) -> list[str]:

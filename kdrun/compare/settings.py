@@ -6,7 +6,7 @@ from typing import Any
 
 from kdrun.compare.comparable import Conditions, conditions, reasons
 from kdrun.compare.gather import LeftOut, Run
-from kdrun.compare.keys import mark, rank, said, short
+from kdrun.compare.keys import rank, said, short
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,9 @@ def group(runs: Sequence[Run], asked: Collection[str]) -> tuple[list[Group], lis
     """
     found: dict[Any, list[tuple[Run, Conditions]]] = {}
     for run, held in zip(runs, conditions(runs, asked), strict=True):
-        key = tuple((name, frozenset(_marks(values))) for name, values in held.items())
+        key = tuple(
+            frozenset((key, said(value)) for key, value in one.items()) for one in held.values()
+        )
         found.setdefault(key, []).append((run, held))
     members = sorted(found.values(), key=len, reverse=True)
     groups, repeated = [], []
@@ -67,16 +69,12 @@ def group(runs: Sequence[Run], asked: Collection[str]) -> tuple[list[Group], lis
     return groups, repeated
 
 
-def _marks(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    return ((key, mark(value)) for key, value in values.items())
-
-
 def _settings(runs: Iterable[Run]) -> tuple[list[dict[int, Run]], list[LeftOut]]:
     """Runs by seed, of each setting; of a seed that was run again, the run that began last."""
     found: dict[Any, dict[int, Run]] = {}
     repeated = []
     for run in sorted(runs, key=lambda run: run.started, reverse=True):
-        seeds = found.setdefault(frozenset(_marks(run.config)), {})
+        seeds = found.setdefault(frozenset(run.marks.items()), {})
         taken = seeds.setdefault(run.seed, run)
         if taken is not run:
             why = f"the same setting and seed as {taken.path}, which began later and counts"
@@ -85,8 +83,8 @@ def _settings(runs: Iterable[Run]) -> tuple[list[dict[int, Run]], list[LeftOut]]
 
 
 def _group(settings: Sequence[Mapping[int, Run]], why: Sequence[str]) -> Group:
-    configs = [next(iter(runs.values())).config for runs in settings]
-    keys = _differing(configs)
+    firsts = [next(iter(runs.values())) for runs in settings]
+    configs, keys = [run.config for run in firsts], _differing([run.marks for run in firsts])
     made = [
         Setting({key: config[key] for key in keys if key in config}, runs)
         for config, runs in zip(configs, settings, strict=True)
@@ -95,14 +93,14 @@ def _group(settings: Sequence[Mapping[int, Run]], why: Sequence[str]) -> Group:
     return Group(keys, made, why)
 
 
-def _differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _differing(configs: Sequence[Mapping[str, str]]) -> list[str]:
     """The fewest keys that tell configs apart, in their order.
 
     Keys that only some have, and those that follow from the name of their part, are needed only
     where nothing else does.
     """
     values = {
-        key: [mark(config[key]) if key in config else None for config in configs]
+        key: [config.get(key) for config in configs]
         for key in dict.fromkeys(key for config in configs for key in config)
     }
     varied = {key: found for key, found in values.items() if len({*found} - {None}) > 1}
@@ -114,7 +112,8 @@ def _differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _follows(key: str, values: Sequence[Any], varied: Mapping[str, Sequence[Any]]) -> bool:
     """Whether the name of a key's part tells the key's value too."""
-    name = f"{key.partition('.')[0]}.name"
-    if key == name or name not in varied:
-        return False
-    return len(set(zip(varied[name], values, strict=True))) == len(set(varied[name]))
+    part = key.partition(".")[0]
+    names = [name for name in (part, f"{part}.name") if name in varied and name != key]
+    return any(
+        len(set(zip(varied[name], values, strict=True))) == len(set(varied[name])) for name in names
+    )

@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from kdrun.compare.answers import NoAnswers, differences
 from kdrun.compare.claims import Claim
 from kdrun.compare.gather import Run
 from kdrun.compare.lines import figures
@@ -19,6 +16,7 @@ from kdrun.compare.statistics import (
 )
 
 _SEED = 0  # of the bootstrap's draws: the same runs give the same interval
+_DIGITS = 12
 _ANSWERS = {"accuracy": "last", "best_accuracy": "best"}  # metric -> epoch that answers are of
 PAIRED, WELCH, MCNEMAR = "Student's paired t test", "Welch's t test", "McNemar's exact test"
 
@@ -73,6 +71,7 @@ def claim_of(left: Side, right: Side, metric: str, about: str) -> Claim:
 
 def over_pairs(claim: Claim, values: list[float], what: str) -> Claim:
     """The differences of two or more pairs by Student's test and the bootstrap."""
+    values = [round(value, _DIGITS) for value in values]  # equal ones may differ in the last bit
     found = estimate(values)
     told = replace(claim, pairs=what, counts=(found.n, found.n), difference=found.mean)
     if not found.deviation and found.mean:
@@ -83,7 +82,7 @@ def over_pairs(claim: Claim, values: list[float], what: str) -> Claim:
         told,
         test=PAIRED,
         interval=(found.low, found.high),
-        drawn=bootstrap(np.array(values), _SEED),
+        drawn=bootstrap(values, _SEED),
         p=paired_p(values),
     )
 
@@ -94,11 +93,13 @@ def _unpaired(claim: Claim, own: list[float], other: list[float]) -> Claim:
     if len({*own}) == len({*other}) == 1:
         return replace(told, why_none="neither side's figures vary")
     low, high, p = welch(own, other)
-    drawn = bootstrap_of_two(np.array(own), np.array(other), _SEED)
+    drawn = bootstrap_of_two(own, other, _SEED)
     return replace(told, test=WELCH, interval=(low, high), drawn=drawn, p=p)
 
 
 def _over_samples(claim: Claim, left: Side, right: Side, seeds: tuple[int, int]) -> Claim:
+    from kdrun.compare.answers import NoAnswers, differences  # needs numpy
+
     sides = zip((left, right), seeds, strict=True)
     if {_ANSWERS.get(claim.metric)} != {one.epoch(seed) for one, seed in sides}:
         return replace(claim, why_none="single runs are tested by the answers that they kept alone")

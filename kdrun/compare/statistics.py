@@ -4,12 +4,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from statistics import mean, stdev
+from itertools import accumulate, combinations_with_replacement
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 _SHARE = 0.95  # of repetitions whose interval holds the true value
 _HALVINGS = 200  # of the range of a quantile: to the last bit
+_COUNTED = 6  # values whose samples are counted, all 462 of them
 _TERMS = 1000  # of a continued fraction; a few dozen are enough
 
 
@@ -46,6 +49,18 @@ def estimate(values: Sequence[float]) -> Estimate:
     deviation = stdev(values)
     half = t_quantile(len(values) - 1) * deviation / math.sqrt(len(values))
     return Estimate(len(values), center, deviation, center - half, center + half)
+
+
+def mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def stdev(values: Sequence[float]) -> float:
+    """The deviation of a sample of two or more, with n - 1; exactly 0 of equal values."""
+    if min(values) == max(values):
+        return 0.0
+    center = mean(values)
+    return math.sqrt(math.fsum((value - center) ** 2 for value in values) / (len(values) - 1))
 
 
 def paired_p(differences: Sequence[float]) -> float:
@@ -87,39 +102,79 @@ def mcnemar_p(won: int, lost: int) -> float:
         won: samples that only the one model has right.
         lost: samples that only the other has right.
     """
-    n, least = won + lost, min(won, lost)
-    tail = sum(math.comb(n, k) for k in range(least + 1))
+    n, ways, tail = won + lost, 1, 0
+    for k in range(min(won, lost) + 1):
+        tail += ways
+        ways = ways * (n - k) // (k + 1)  # for the next k
     return min(1.0, 2 * tail / 2**n)
 
 
-def bootstrap(differences: np.ndarray, seed: int, draws: int = 2000) -> tuple[float, float]:
+def bootstrap(
+    differences: "Sequence[float] | np.ndarray", seed: int, draws: int = 2000
+) -> tuple[float, float]:
     """The 95 % interval of the mean by Efron's percentiles (1979): of samples drawn anew.
+
+    Of few values all samples that can be drawn are counted, rather than some drawn.
 
     Args:
         differences: (n,) of two models, sample by sample or seed by seed.
         seed: the same draws for the same seed.
         draws: how often n are drawn with replacement.
     """
+    if len(differences) <= _COUNTED:
+        return _counted([float(value) for value in differences])
+    import numpy as np  # which takes longer to load than all else
+
     return _percentiles(_means(differences, np.random.default_rng(seed), draws))
 
 
 def bootstrap_of_two(
-    first: np.ndarray, second: np.ndarray, seed: int, draws: int = 2000
+    first: Sequence[float], second: Sequence[float], seed: int, draws: int = 2000
 ) -> tuple[float, float]:
     """The same of the difference of means of values that are not paired."""
+    import numpy as np
+
     generator = np.random.default_rng(seed)
     return _percentiles(_means(first, generator, draws) - _means(second, generator, draws))
 
 
-def _means(values: np.ndarray, generator: np.random.Generator, draws: int) -> np.ndarray:
+def _counted(values: Sequence[float]) -> tuple[float, float]:
+    """The percentiles of the means of all samples: where 2.5 % of them are below, and above."""
+    means = sorted(
+        (mean([values[at] for at in sample]), share) for sample, share in _samples(len(values))
+    )
+    ends = []
+    for ordered in (means, means[::-1]):
+        below = accumulate(share for _, share in ordered)
+        ends.append(next(at for at, share in enumerate(below) if share > (1 - _SHARE) / 2))
+    return means[ends[0]][0], means[::-1][ends[1]][0]
+
+
+@cache
+def _samples(size: int) -> list[tuple[tuple[int, ...], float]]:
+    """Which of so many values can be drawn together, in any order, and the chance of each."""
+    ways = math.factorial(size) / size**size
+    return [
+        (drawn, ways / math.prod(math.factorial(drawn.count(at)) for at in set(drawn)))
+        for drawn in combinations_with_replacement(range(size), size)
+    ]
+
+
+def _means(
+    values: "Sequence[float] | np.ndarray", generator: "np.random.Generator", draws: int
+) -> "np.ndarray":
     """(draws,) means of the values drawn anew; how often each is drawn says all."""
+    import numpy as np
+
     different, counts = np.unique(values, return_counts=True)
     drawn = generator.multinomial(len(values), counts / len(values), size=draws)
     means: np.ndarray = drawn @ different / len(values)
     return means
 
 
-def _percentiles(means: np.ndarray) -> tuple[float, float]:
+def _percentiles(means: "np.ndarray") -> tuple[float, float]:
+    import numpy as np
+
     low, high = np.quantile(means, [(1 - _SHARE) / 2, (1 + _SHARE) / 2])
     return float(low), float(high)
 
@@ -150,8 +205,8 @@ def _beyond(t: float, freedom: float) -> float:
     Abramowitz and Stegun 1964, 26.7.1: by the incomplete beta function. Importing a library for it
     takes longer than all else that a comparison does.
     """
-    share = freedom / (freedom + t * t)
-    if share == 1:  # of t = 0, or of what rounding made of it
+    share, rest = freedom / (freedom + t * t), t * t / (freedom + t * t)
+    if not rest:
         return 1.0
     a, b = freedom / 2, 0.5
     front = math.exp(
@@ -159,11 +214,11 @@ def _beyond(t: float, freedom: float) -> float:
         - math.lgamma(a)
         - math.lgamma(b)
         + a * math.log(share)
-        + b * math.log1p(-share)
+        + b * math.log(rest)
     )
     if share < (a + 1) / (a + b + 2):
         return front * _fraction(share, a, b) / a
-    return 1 - front * _fraction(1 - share, b, a) / b
+    return 1 - front * _fraction(rest, b, a) / b
 
 
 def _fraction(x: float, a: float, b: float) -> float:

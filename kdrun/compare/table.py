@@ -33,27 +33,26 @@ class Results:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(f"test split of {self.summary['dataset']}, {self.summary['samples']} samples")
         answers = quality(self.summary)
-        whole = table_of([MODEL, NETWORK, *answers, *COST], self.summary["rows"])
-        if fits(whole, console, options):
-            yield whole
+        whole = [MODEL, NETWORK, *answers, *COST]
+        if fits(whole, self.summary["rows"], options.max_width):
+            yield table_of(whole, self.summary["rows"])
         else:
-            yield from self._split(answers, console, options)
-            yield from self._split([NETWORK, *COST], console, options)
+            yield from self._split(answers, options)
+            yield from self._split([NETWORK, *COST], options)
         steps = compared(self.summary)
         if steps:
             yield Text("each step of compression against the model before it")
-            yield from self._split(STEP, console, options, steps)
+            yield from self._split(STEP, options, steps)
         for name, samples in (self.summary.get("domains") or {}).items():
             yield Text(f"test images of {name}, {samples} samples")
-            yield from self._split(of_domain(name), console, options)
+            yield from self._split(of_domain(name), options)
         yield from (Text(note) for note in notes_of(self.summary))
 
     def _split(
         self,
         columns: Sequence[Column],
-        console: Console,
         options: ConsoleOptions,
         rows: Sequence[Row] | None = None,
     ) -> list[Table]:
         shown = self.summary["rows"] if rows is None else rows
-        return tables_that_fit([MODEL], columns, shown, console, options)
+        return tables_that_fit([MODEL], columns, shown, options.max_width)

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from kdrun.compare.cells import NONE, measured, of_marginal, telling
 from kdrun.compare.claims import Claim
-from kdrun.compare.columns import Column, fits, table_of, tables_that_fit
+from kdrun.compare.columns import Column, fits, tables_that_fit
 from kdrun.compare.comparison import Comparison, Family
 from kdrun.compare.gather import LeftOut
 from kdrun.compare.keys import said, short
@@ -18,7 +18,8 @@ from kdrun.compare.settings import Setting
 _MOST = 8  # tests of a kind that are told one by one
 _NAMED = 20  # runs that are left out and named
 _LEAST = 8  # columns of figures that have room beside the keys
-_LINES = 100  # of a table on the terminal
+_LISTED = 4  # settings of a line
+_LINES = 60  # of a table on the terminal
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ class Told:
         for family in self.comparison.families:
             yield Text(heading(family), style="bold")
             yield from (Text(f"Not comparable with table 1. {one}") for one in family.reasons)
-            yield from _tables(family, console, options)
+            yield from _tables(family, options.max_width)
             if family.marginal:
                 columns, rows = of_marginal(family.marginal, family.metric)
-                yield from tables_that_fit(columns[:1], columns[1:], rows, console, options)
+                yield from tables_that_fit(columns[:1], columns[1:], rows, options.max_width)
             yield from (Text(sentence) for sentence in sentences(family))
             yield Text()
         yield from (Text(line) for line in told_of(self.comparison.left_out))
@@ -104,17 +105,17 @@ def many(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _tables(family: Family, console: Console, options: ConsoleOptions) -> RenderResult:
+def _tables(family: Family, width: int) -> RenderResult:
     """The table of lines; where the keys leave too little room, settings have numbers instead."""
     first, columns, lines = telling(family), measured(family), family.lines[:_LINES]
-    if not fits(table_of([*first, *columns[:_LEAST]], lines), console, options):
+    if not fits([*first, *columns[:_LEAST]], lines, width):
         settings = [one for one in family.settings if _is_in(one, lines)]
         number = {id(one): str(at) for at, one in enumerate(settings, 1)}
         keys = [_of_setting(key) for key in family.differing]
         mark = Column("#", lambda setting: number[id(setting)])
-        yield from tables_that_fit([mark], keys, settings, console, options)
+        yield from tables_that_fit([mark], keys, settings, width)
         first = [Column("#", lambda line: _number(line, number)), first[0]]
-    yield from tables_that_fit(first, columns, lines, console, options)
+    yield from tables_that_fit(first, columns, lines, width)
     if len(family.lines) > _LINES:
         more = len(family.lines) - _LINES
         yield Text(f"and {more:,} more lines: --csv has all, --where and --sort other ones first")
@@ -132,5 +133,8 @@ def _is_in(setting: Setting, lines: Sequence[Line]) -> bool:
 
 
 def _number(line: Line, number: Mapping[int, str]) -> str:
-    """Of the only setting that a line is of."""
-    return number[id(line.settings[0])] if len(line.settings) == 1 else ""
+    """Of the settings that a line is of; nothing where it is of all."""
+    own = [number[id(one)] for one in line.settings if id(one) in number]
+    if len(own) == len(number) > 1:
+        return ""
+    return ",".join(own) if len(own) <= _LISTED else f"{own[0]}..{own[-1]}"

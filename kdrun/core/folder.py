@@ -41,7 +41,7 @@ _EXPORT = "export"
 _SENSITIVITY = "sensitivity"  # .json and .svg
 _STORE = ".store"  # below an output root
 _HYDRA = ".hydra/hydra.yaml"
-_MULTIRUN = "multirun.yaml"  # in the folder of a sweep
+_OF_SWEEP = ("sweep.json", "multirun.yaml")  # in the folder of a sweep: either tells it
 
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
@@ -237,10 +237,27 @@ class RunFolder:
         _, _, after = text.partition("\n    choices:\n")
         return dict(re.findall(r"^      ([\w/@.]+): (.+)$", after, re.MULTILINE))
 
+    def contents(self) -> dict[str, Path]:
+        """What there is to read, by what it is: files, then the folders of models."""
+        told = {
+            "config": _CONFIG,
+            "manifest": _MANIFEST,
+            "measurements": METRICS,
+            "table": _SUMMARY,
+            "answers to the test split": _PREDICTIONS,
+            "examples of test images": _EXAMPLES,
+            "report": _REPORT,
+            "log": _LOG,
+            "exported": f"{_EXPORT}/{EXPORTED}",
+        }
+        files = {name: self.path / file for name, file in told.items()}
+        models = {path.parent.name: path.parent for path in sorted(self.path.glob(f"*/{RECORD}"))}
+        return {name: path for name, path in {**files, **models}.items() if path.exists()}
+
     @property
     def is_of_sweep(self) -> bool:
         """Whether it is a job of a sweep, whose folder is the one around it."""
-        return (self.path.parent / _MULTIRUN).exists()
+        return any((self.path.parent / name).exists() for name in _OF_SWEEP)
 
 
 def report_of(folder: Path) -> Path:

@@ -58,10 +58,13 @@ def test_one_value_has_no_interval_and_none_no_mean():
 
 def test_differences_that_are_all_the_same_are_certain_or_none():
     assert paired_p([0.0, 0.0, 0.0]) == 1
+    assert paired_p([0.1, -0.1, 1e-17]) == pytest.approx(1)
     assert paired_p([0.01, 0.01, 0.01]) == 0
 
 
-@pytest.mark.parametrize(("won", "lost"), [(0, 0), (1, 0), (5, 5), (12, 3), (3, 12), (400, 350)])
+@pytest.mark.parametrize(
+    ("won", "lost"), [(0, 0), (1, 0), (5, 5), (12, 3), (3, 12), (400, 350), (9000, 8800)]
+)
 def test_mcnemar_is_the_binomial_test(won, lost):
     expected = stats.binomtest(won, won + lost).pvalue if won + lost else 1.0
     assert mcnemar_p(won, lost) == pytest.approx(expected, rel=1e-9)
@@ -80,6 +83,15 @@ def test_the_bootstrap_is_that_of_drawing_samples_one_by_one():
     expected = np.quantile(draws, [0.025, 0.975])
     assert bootstrap(differences, 1, draws=20000) == pytest.approx(expected, abs=0.003)
     assert bootstrap(differences, 1) == bootstrap(differences, 1)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 6])
+def test_the_bootstrap_of_few_values_counts_what_drawing_finds(count):
+    differences = RANDOM.normal(0.01, 0.02, count)
+    draws = np.sort(RANDOM.choice(differences, size=(40000, count)).mean(axis=1))
+    low, high = bootstrap(differences, 1)
+    assert (draws < low - 1e-12).mean() <= 0.025 < (draws < low + 1e-12).mean() + 0.002
+    assert (draws > high + 1e-12).mean() <= 0.025 < (draws > high - 1e-12).mean() + 0.002
 
 
 def test_the_bootstrap_of_two_draws_from_each_by_itself():

@@ -11,6 +11,7 @@ from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.record import Record
 from kdrun.compare.run_columns import COST, MODEL, NETWORK, STEP, of_domain, quality
+from kdrun.compare.whole import BOTH_EPOCHS, epoch_columns
 
 
 def results(record: Record) -> Section:
@@ -25,6 +26,9 @@ def results(record: Record) -> Section:
         figures_table(answers, summary["rows"]),
         figures_table([MODEL, *COST], summary["rows"]),
     ]
+    if any(row.get("best") for row in summary["rows"]):
+        epochs = epoch_columns(str(summary.get("epoch", "last")))
+        blocks += [tag("h3", BOTH_EPOCHS.capitalize()), figures_table(epochs, summary["rows"])]
     steps = compared(summary)
     if steps:
         blocks.append(tag("h3", "Each step of compression against the model before it"))
