@@ -7,7 +7,7 @@ from statistics import fmean
 
 from kdrun.compare.choice import chooser
 from kdrun.compare.comparison import Family
-from kdrun.compare.keys import mark, rank, said, short
+from kdrun.compare.keys import rank, said, short
 from kdrun.compare.lines import Line
 from kdrun.compare.report.drawing import Figure
 from kdrun.compare.report.learning import points_of
@@ -142,8 +142,8 @@ def _mean_curve(name: str, seeds: Sequence[Points], color: int) -> Curve:
 
 
 def _choices(family: Family, key: str) -> list[str]:
-    values = {mark(one.values.get(key, "-")): one.values.get(key, "-") for one in family.settings}
-    return [said(value) for value in sorted(values.values(), key=rank)]
+    values = [one.values.get(key, "-") for one in family.settings]
+    return list(dict.fromkeys(said(value) for value in sorted(values, key=rank)))
 
 
 def _of(validated: Validated, wanted: Mapping[str | None, str]) -> tuple[float | None, int, bool]:
