@@ -13,6 +13,7 @@ from kdrun.compare.report.drawing import Figure, shortened
 from kdrun.compare.report.line import Curve, line_chart
 from kdrun.compare.report.matrix import Cell, Side, matrix_chart
 from kdrun.compare.report.palette import DARK, LIGHT, SERIES
+from kdrun.compare.report.ranges import ranges_chart
 from kdrun.compare.report.reliability import reliability_chart
 from kdrun.compare.report.scatter import Point, scatter_chart
 from kdrun.compare.report.soft_labels import png
@@ -68,6 +69,10 @@ def test_an_axis_is_there_for_any_values(values: list[float]) -> None:
     assert axis.low < axis.high
     assert all(0 < axis.place(value) < 1 for value in values)
     assert axis.ticks()
+
+
+def test_an_axis_leaves_out_what_is_no_number() -> None:
+    assert Axis.around("x", [1.0, float("nan"), 2.0, float("inf")]) == Axis.around("x", [1.0, 2.0])
 
 
 def test_steps_are_one_two_five() -> None:
@@ -149,16 +154,39 @@ def test_cells_are_shaded_by_their_strength_and_gaps_stay_empty() -> None:
 
 
 def test_reliability_bins_are_those_of_the_calibration_error() -> None:
-    confidence = np.array([0.05, 0.5, 0.55, 0.99, 0.99, 0.99])
-    correct = np.array([False, True, False, True, True, False])
+    confidence = np.array([0.05, 0.19, 0.2, 0.5, 0.55, 0.99, 0.99, 0.99])
+    correct = np.array([False, False, True, True, False, True, True, False])
     text = reliability_chart("f", "t", confidence, correct).standalone()
     told = set(re.findall(r"<title>(\d+ samples: [^<]*)</title>", text))
     assert told == {
         "1 samples: confidence 5.0 %, accuracy 0.0 %",
+        "2 samples: confidence 19.5 %, accuracy 50.0 %",  # 20 % ends its bin
         "1 samples: confidence 50.0 %, accuracy 100.0 %",
         "1 samples: confidence 55.0 %, accuracy 0.0 %",
         "3 samples: confidence 99.0 %, accuracy 66.7 %",
     }
+
+
+def test_ranges_show_what_is_kept_over_what_was_seen() -> None:
+    ranges = {
+        "relu": {"seen": [0.0, 10.0], "kept": [0.0, 5.0]},
+        "conv": {"seen": [-2.0, 1.0], "kept": [-2.0, 1.0]},
+    }
+    figure = ranges_chart("f", "t", ranges)
+    half, whole = marks(figure, "rect")
+    half_seen, whole_seen = marks(figure, "line")
+    length = float(half_seen["x2"]) - float(half_seen["x1"])
+    assert float(half["width"]) == pytest.approx(length / 2, abs=0.2)
+    assert float(whole["x"]) == float(whole_seen["x1"])
+    assert float(whole["width"]) == pytest.approx(1.5 * length, abs=0.2)
+
+
+def test_of_many_ranges_those_are_shown_of_which_least_is_kept() -> None:
+    ranges = {f"a{at}": {"seen": [0, 1], "kept": [0, 1 - at / 100]} for at in range(50)}
+    figure = ranges_chart("f", "t", ranges)
+    assert "The 30 of 50 activations" in figure.note
+    assert ">a49<" in figure.body
+    assert ">a5<" not in figure.body
 
 
 def test_a_file_of_its_own_has_plain_colors_and_escaped_words() -> None:

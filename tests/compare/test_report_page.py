@@ -217,7 +217,7 @@ def test_the_heat_map_averages_what_is_neither_row_nor_column(tmp_path: Path) ->
     for temperature in (1.0, 2.0, 4.0):
         for alpha in (0.1, 0.5, 0.9):
             for gamma, accuracy in ((0.1, 0.5), (0.2, 0.7)):
-                loss = {"alpha": alpha, "gamma": gamma}
+                loss = {"gamma": gamma, "alpha": alpha}
                 told = {"temperature": temperature, "accuracy": accuracy, "loss": loss}
                 write_run(tmp_path / str(number), **told)
                 number += 1

@@ -7,6 +7,7 @@ from kdrun.compare.report.cells import listed
 from kdrun.compare.report.drawing import Figure
 from kdrun.compare.report.matrix import Cell, Side, matrix_chart
 from kdrun.compare.report.page import Block, Section
+from kdrun.compare.report.ranges import ranges_chart
 from kdrun.compare.report.record import Record
 
 
@@ -21,6 +22,11 @@ def compression(record: Record) -> Section:
     ]
     if notes:
         blocks.append(listed(notes))
+    for artefact in record.artefacts:
+        if artefact.get("ranges"):
+            step = artefact["stage"]
+            title = f"Ranges of activations: {step}"
+            blocks.append(ranges_chart(f"ranges-{step}", title, artefact["ranges"]))
     if record.sensitivity:
         blocks.append(_sensitivity(record.sensitivity))
     return Section("Compression", blocks)
