@@ -202,6 +202,7 @@ def test_gains_over_the_control_are_paired_by_seed(here):
     assert (claim.left, claim.right, claim.pairs) == ("distilled", "alone", "seeds")
     low, high = claim.drawn
     assert claim.interval[0] < low < claim.difference < high < claim.interval[1]
+    assert any("bootstrap of few seeds is too narrow" in note for note in family.notes)
 
 
 def test_the_chosen_setting_is_held_against_each_other_one_with_holms_correction(here):
@@ -337,6 +338,7 @@ def test_two_single_runs_are_compared_by_their_answers(here):
     low, high = claim.drawn
     assert low < claim.difference < high
     assert claim.interval is None
+    assert not any("bootstrap" in note for note in family.notes)
     assert "by the bootstrap, 360 test samples, McNemar's exact test" in claim.sentence
     assert claim.sentence.endswith("no claim about the method beyond these two runs.")
 
