@@ -56,6 +56,7 @@ def rows(output: str) -> list[str]:
             ("--rounds=1",),
             ["command", "python alone", "kdrun --version", "kdrun --help"],
         ),
+        ("comparing", ("--runs", "4", "--rounds=1"), ["folders", "4 runs"]),
         (
             "stages",
             ("--epochs=1", "--steps=1"),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kdrun.compare.figures import many
 from kdrun.compare.lines import Line
 from kdrun.compare.metrics import METRICS
 from kdrun.compare.settings import Setting
@@ -65,7 +66,7 @@ def choose(settings: Sequence[Setting], lines: Sequence[Line], metric: str) -> C
     sentence = f"Validation chooses {setting.label}: {_told(by, line.estimates[by])}"
     if len(tied) > 1:
         more = len(tied) - 1
-        sentence += f", as much as {more} other{'s' if more > 1 else ''}, of which it is the first"
+        sentence += f", as much as {many(more, 'other')}, of which it is the first"
     if tested is not None:
         sentence += f". Its {_told(metric, tested)}; the test split chose nothing"
     return Choice(setting, by, scores[tied[0]], tested, f"{sentence}.")
@@ -78,8 +79,4 @@ def _told(metric: str, found: Estimate) -> str:
     told = f"{one.said} is {one.shown(found.mean)}{unit}"
     if found.low is not None and found.high is not None:
         told += f", 95 % interval {one.shown(found.low)} to {one.shown(found.high)}"
-    return f"{told}, {seeds(found.n)}"
-
-
-def seeds(count: int) -> str:
-    return f"{count} seed{'' if count == 1 else 's'}"
+    return f"{told}, {many(found.n, 'seed')}"

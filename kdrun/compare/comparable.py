@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from kdrun.compare.figures import EAGER
 from kdrun.compare.gather import Run
 from kdrun.compare.keys import said, short
 
@@ -81,7 +82,7 @@ def _of(run: Run, free: Collection[str], held_out: Collection[str]) -> Condition
     held = {*images, *split, *_below(config, tuple(free))}
     rest = [key for key in config if key not in held]
     timed = [row["latency"] for row in run.rows.values() if row.get("latency")]
-    latency = timed[0] if timed else {}
+    latency = {"runtime": EAGER, **timed[0]} if timed else {}
     return {
         "format": {"format": run.format},
         "dataset": images,

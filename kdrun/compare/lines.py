@@ -154,7 +154,7 @@ def _points(
 
 def _shape(line: Line) -> tuple[Any, ...]:
     row = next(iter(line.rows.values()))
-    return (line.runtime, row["name"], *(row.get(key) for key in ("parameters", "macs", "bytes")))
+    return (line.runtime, *(row.get(key) for key in ("name", "parameters", "macs", "bytes")))
 
 
 def _front(points: Iterable[tuple[float, float, int]]) -> Iterable[int]:

@@ -14,17 +14,20 @@ class Setting:
     """Runs that differ in nothing but the seed.
 
     Attributes:
-        values: what tells it from the group's others, key -> value; absent keys are not there.
+        values: what tells it from the group's others, key -> value.
         runs: seed -> the run.
+        absent: keys that tell the others apart, and that it doesn't have.
     """
 
     values: Mapping[str, Any]
     runs: Mapping[int, Run]
+    absent: Sequence[str] = ()
 
     @property
     def label(self) -> str:
         """The words that tell it from the others: loss.temperature=4 loss.alpha=0.5."""
-        return " ".join(f"{short(key)}={said(value)}" for key, value in self.values.items())
+        words = [f"{short(key)}={said(value)}" for key, value in self.values.items()]
+        return " ".join(words or [f"no {short(key)}" for key in self.absent])
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -86,7 +89,11 @@ def _group(settings: Sequence[Mapping[int, Run]], why: Sequence[str]) -> Group:
     firsts = [next(iter(runs.values())) for runs in settings]
     configs, keys = [run.config for run in firsts], _differing([run.marks for run in firsts])
     made = [
-        Setting({key: config[key] for key in keys if key in config}, runs)
+        Setting(
+            {key: config[key] for key in keys if key in config},
+            runs,
+            [key for key in keys if key not in config],
+        )
         for config, runs in zip(configs, settings, strict=True)
     ]
     made.sort(key=lambda setting: [rank(setting.values.get(key)) for key in keys])

@@ -6,14 +6,8 @@ from dataclasses import dataclass, replace
 from kdrun.compare.claims import Claim
 from kdrun.compare.gather import Run
 from kdrun.compare.lines import figures
-from kdrun.compare.statistics import (
-    bootstrap,
-    bootstrap_of_two,
-    estimate,
-    mcnemar_p,
-    paired_p,
-    welch,
-)
+from kdrun.compare.resampling import bootstrap, bootstrap_of_two
+from kdrun.compare.statistics import estimate, mcnemar_p, paired_p, welch
 
 _SEED = 0  # of the bootstrap's draws: the same runs give the same interval
 _DIGITS = 12

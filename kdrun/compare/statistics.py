@@ -3,17 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import accumulate, combinations_with_replacement
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-
-_SHARE = 0.95  # of repetitions whose interval holds the true value
-_HALVINGS = 200  # of the range of a quantile: to the last bit
-_COUNTED = 6  # values whose samples are counted, all 462 of them
-_TERMS = 1000  # of a continued fraction; a few dozen are enough
+from kdrun.compare.student import beyond, t_quantile
 
 
 @dataclass(frozen=True)
@@ -73,7 +64,7 @@ def paired_p(differences: Sequence[float]) -> float:
     if not deviation:
         return 1.0 if not mean(differences) else 0.0
     t = abs(mean(differences)) / (deviation / math.sqrt(len(differences)))
-    return _beyond(t, len(differences) - 1)
+    return beyond(t, len(differences) - 1)
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float]:
@@ -92,7 +83,7 @@ def welch(first: Sequence[float], second: Sequence[float]) -> tuple[float, float
     freedom = error**4 / sum(share**2 / (len(values) - 1) for share, values in parts)
     difference = mean(first) - mean(second)
     half = t_quantile(freedom) * error
-    return difference - half, difference + half, _beyond(abs(difference) / error, freedom)
+    return difference - half, difference + half, beyond(abs(difference) / error, freedom)
 
 
 def mcnemar_p(won: int, lost: int) -> float:
@@ -109,76 +100,6 @@ def mcnemar_p(won: int, lost: int) -> float:
     return min(1.0, 2 * tail / 2**n)
 
 
-def bootstrap(
-    differences: "Sequence[float] | np.ndarray", seed: int, draws: int = 2000
-) -> tuple[float, float]:
-    """The 95 % interval of the mean by Efron's percentiles (1979): of samples drawn anew.
-
-    Of few values all samples that can be drawn are counted, rather than some drawn.
-
-    Args:
-        differences: (n,) of two models, sample by sample or seed by seed.
-        seed: the same draws for the same seed.
-        draws: how often n are drawn with replacement.
-    """
-    if len(differences) <= _COUNTED:
-        return _counted([float(value) for value in differences])
-    import numpy as np  # which takes longer to load than all else
-
-    return _percentiles(_means(differences, np.random.default_rng(seed), draws))
-
-
-def bootstrap_of_two(
-    first: Sequence[float], second: Sequence[float], seed: int, draws: int = 2000
-) -> tuple[float, float]:
-    """The same of the difference of means of values that are not paired."""
-    import numpy as np
-
-    generator = np.random.default_rng(seed)
-    return _percentiles(_means(first, generator, draws) - _means(second, generator, draws))
-
-
-def _counted(values: Sequence[float]) -> tuple[float, float]:
-    """The percentiles of the means of all samples: where 2.5 % of them are below, and above."""
-    means = sorted(
-        (mean([values[at] for at in sample]), share) for sample, share in _samples(len(values))
-    )
-    ends = []
-    for ordered in (means, means[::-1]):
-        below = accumulate(share for _, share in ordered)
-        ends.append(next(at for at, share in enumerate(below) if share > (1 - _SHARE) / 2))
-    return means[ends[0]][0], means[::-1][ends[1]][0]
-
-
-@cache
-def _samples(size: int) -> list[tuple[tuple[int, ...], float]]:
-    """Which of so many values can be drawn together, in any order, and the chance of each."""
-    ways = math.factorial(size) / size**size
-    return [
-        (drawn, ways / math.prod(math.factorial(drawn.count(at)) for at in set(drawn)))
-        for drawn in combinations_with_replacement(range(size), size)
-    ]
-
-
-def _means(
-    values: "Sequence[float] | np.ndarray", generator: "np.random.Generator", draws: int
-) -> "np.ndarray":
-    """(draws,) means of the values drawn anew; how often each is drawn says all."""
-    import numpy as np
-
-    different, counts = np.unique(values, return_counts=True)
-    drawn = generator.multinomial(len(values), counts / len(values), size=draws)
-    means: np.ndarray = drawn @ different / len(values)
-    return means
-
-
-def _percentiles(means: "np.ndarray") -> tuple[float, float]:
-    import numpy as np
-
-    low, high = np.quantile(means, [(1 - _SHARE) / 2, (1 + _SHARE) / 2])
-    return float(low), float(high)
-
-
 def holm(chances: Sequence[float]) -> list[float]:
     """The p values of several comparisons, raised so that all may be looked at: Holm 1979."""
     order = sorted(range(len(chances)), key=lambda at: chances[at])
@@ -187,58 +108,3 @@ def holm(chances: Sequence[float]) -> list[float]:
         least = max(least, min(1.0, (len(chances) - rank) * chances[at]))
         raised[at] = least
     return raised
-
-
-@cache
-def t_quantile(freedom: float) -> float:
-    """How far from 0 a number of Student's distribution is with a chance of 5 % at most."""
-    low, high = 0.0, 1e4
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _beyond(middle, freedom) > 1 - _SHARE else (low, middle)
-    return high
-
-
-def _beyond(t: float, freedom: float) -> float:
-    """The chance that a number of Student's distribution is farther from 0 than t.
-
-    Abramowitz and Stegun 1964, 26.7.1: by the incomplete beta function. Importing a library for it
-    takes longer than all else that a comparison does.
-    """
-    share, rest = freedom / (freedom + t * t), t * t / (freedom + t * t)
-    if not rest:
-        return 1.0
-    a, b = freedom / 2, 0.5
-    front = math.exp(
-        math.lgamma(a + b)
-        - math.lgamma(a)
-        - math.lgamma(b)
-        + a * math.log(share)
-        + b * math.log(rest)
-    )
-    if share < (a + 1) / (a + b + 2):
-        return front * _fraction(share, a, b) / a
-    return 1 - front * _fraction(rest, b, a) / b
-
-
-def _fraction(x: float, a: float, b: float) -> float:
-    """The continued fraction of the incomplete beta function, 26.5.8 of the same, from its front.
-
-    Numerators and denominators by their recurrence, scaled to the last denominator.
-    """
-    above, below, value = 1.0, 1.0, 1.0
-    before_above, before_below = 1.0, 0.0
-    for k in range(1, _TERMS):
-        m = k // 2
-        if k % 2:
-            term = -(a + m) * (a + b + m) / ((a + 2 * m) * (a + 2 * m + 1)) * x
-        else:
-            term = m * (b - m) / ((a + 2 * m - 1) * (a + 2 * m)) * x
-        above, before_above = above + term * before_above, above
-        below, before_below = below + term * before_below, below
-        above, before_above = above / below, before_above / below
-        below, before_below = 1.0, before_below / below
-        if abs(above - value) < 1e-15 * abs(above):
-            break
-        value = above
-    return 1 / above

@@ -10,6 +10,7 @@ from kdrun.compare.cells import NONE, measured, of_marginal, telling
 from kdrun.compare.claims import Claim
 from kdrun.compare.columns import Column, fits, tables_that_fit
 from kdrun.compare.comparison import Comparison, Family
+from kdrun.compare.figures import many
 from kdrun.compare.gather import LeftOut
 from kdrun.compare.keys import said, short
 from kdrun.compare.lines import Line
@@ -47,12 +48,13 @@ class Told:
 
 def heading(family: Family) -> str:
     """What a table is of."""
-    run = next(iter(family.settings[0].runs.values()))
-    runs = sum(len(setting.runs) for setting in family.settings)
+    settings = {id(one): one for line in family.lines for one in line.settings}.values()
+    runs = [run for setting in settings for run in setting.runs.values()]
+    summary = runs[0].summary
     return (
-        f"Table {family.number}: {run.summary.get('dataset', '')}, test split of"
-        f" {run.summary.get('samples', '?')} samples; {many(len(family.settings), 'setting')},"
-        f" {many(runs, 'run')}"
+        f"Table {family.number}: {summary.get('dataset', '')}, test split of"
+        f" {summary.get('samples', '?')} samples; {many(len(settings), 'setting')},"
+        f" {many(len(runs), 'run')}"
     )
 
 
@@ -65,8 +67,13 @@ def sentences(family: Family) -> list[str]:
     return [*told, *family.notes]
 
 
-def in_short(claims: Sequence[Claim]) -> list[str]:
-    """The sentences of claims; of many of a kind those alone that found something."""
+def in_short(claims: Sequence[Claim], where: str = ": --markdown or --json") -> list[str]:
+    """The sentences of claims; of many of a kind those alone that found something.
+
+    Args:
+        claims: of a table.
+        where: all of them are, as the end of a sentence.
+    """
     told = []
     for about in dict.fromkeys(claim.about for claim in claims):
         own = [claim for claim in claims if claim.about == about]
@@ -74,18 +81,22 @@ def in_short(claims: Sequence[Claim]) -> list[str]:
         shown = own if len(own) <= _MOST else found[:_MOST]
         told += [claim.sentence for claim in shown]
         if len(shown) < len(own):
-            told.append(_rest(own, len(found), len(shown)))
+            told.append(_rest(own, len(found), len(shown), where))
     return told
 
 
-def _rest(claims: Sequence[Claim], found: int, shown: int) -> str:
+def _rest(claims: Sequence[Claim], found: int, shown: int, where: str) -> str:
     against = {claim.right for claim in claims}
-    what = f"against {against.pop()}" if len(against) == 1 else "between settings"
-    untold = f"{found - shown} more of a difference, " if found > shown else ""
-    return (
-        f"Of {len(claims)} tests {what} {found} found evidence of a difference: {untold}none in"
-        f" {len(claims) - found}. All of them: --markdown or --json."
+    tests = (
+        f"{len(claims)} tests {f'against {against.pop()}' if len(against) == 1 else 'of settings'}"
     )
+    if not found:
+        told = f"None of {tests} found evidence of a difference"
+    elif found > shown:
+        told = f"{found - shown} more of {tests} found a difference, {len(claims) - found} did not"
+    else:
+        told = f"The other {len(claims) - found} of {tests} found no evidence of a difference"
+    return f"{told}; all of them{where}."
 
 
 def told_of(left_out: Sequence[LeftOut]) -> list[str]:
@@ -99,10 +110,6 @@ def told_of(left_out: Sequence[LeftOut]) -> list[str]:
         *lines,
         *([f"  and {more} more: --json names them"] if more > 0 else []),
     ]
-
-
-def many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _tables(family: Family, width: int) -> RenderResult:

@@ -143,9 +143,22 @@ def test_of_many_tests_only_what_they_found_is_told(said, tmp_path):
     plain = " ".join(out.split())
     assert "loss.temperature=7 is worse than alone by" in plain
     assert "is better than loss.temperature=7 by" in plain
-    assert "Of 11 tests against alone 1 found evidence of a difference" in plain
-    assert "Of 10 tests between settings 1 found evidence of a difference" in plain
-    assert plain.count("No evidence") == 0
+    assert "The other 10 of 11 tests against alone found no evidence of a difference" in plain
+    assert "The other 9 of 10 tests of settings found no evidence of a difference" in plain
+    assert "No evidence" not in plain
+    _, out, _ = said("compare", "s", "--where", "loss.temperature=1,2,3,4,5,6,8,9,10,11")
+    assert "None of 10 tests against alone found evidence" in " ".join(out.split())
+
+
+def test_of_many_findings_a_few_are_told(said, tmp_path):
+    for temperature in range(1, 12):
+        for seed in range(3):
+            values = {"loss.temperature": temperature, "seed": seed}
+            write_run(tmp_path / "s" / f"{temperature}-{seed}", values, merits={"distilled": 0.1})
+    _, out, _ = said("compare", "s")
+    plain = " ".join(out.split())
+    assert plain.count("is worse than alone by") == 8
+    assert "3 more of 11 tests against alone found a difference, 0 did not" in plain
 
 
 def test_long_tables_end_with_how_many_lines_are_not_shown(said, tmp_path):
@@ -341,5 +354,5 @@ def test_a_real_sweep_is_compared_chosen_from_and_shown(kdrun: Kdrun, tmp_path: 
     assert "recipe=quick" not in out
     assert "4 runs" in kdrun("compare", "outputs", "--where", "recipe=quick").stdout
     shown = kdrun("show", str(run), COLUMNS="200").stdout
-    for text in ("given: loss.temperature=", "seed=0", "from the store", "predictions.npz", "best"):
+    for text in ("given: loss.temperature=8, seed=1", "from the store", "predictions.npz", "best"):
         assert text in shown

@@ -202,6 +202,7 @@ def test_gains_over_the_control_are_paired_by_seed(here):
     assert (claim.left, claim.right, claim.pairs) == ("distilled", "alone", "seeds")
     low, high = claim.drawn
     assert claim.interval[0] < low < claim.difference < high < claim.interval[1]
+    assert any("bootstrap of few seeds is too narrow" in note for note in family.notes)
 
 
 def test_the_chosen_setting_is_held_against_each_other_one_with_holms_correction(here):
@@ -337,6 +338,7 @@ def test_two_single_runs_are_compared_by_their_answers(here):
     low, high = claim.drawn
     assert low < claim.difference < high
     assert claim.interval is None
+    assert not any("bootstrap" in note for note in family.notes)
     assert "by the bootstrap, 360 test samples, McNemar's exact test" in claim.sentence
     assert claim.sentence.endswith("no claim about the method beyond these two runs.")
 
@@ -488,6 +490,8 @@ def test_settings_are_judged_by_the_last_step_of_compression(here):
     family = only(model="distilled")
     assert [line.model for line in family.judged] == ["distilled", "distilled"]
     assert [len(setting.runs) for setting in only(model="1 prune").settings] == [4]
+    write(here / "b", dataset__name="mnist")
+    assert [len(one.judged) for one in compared(model="1 prune").families] == [1, 0]
 
 
 def test_fronts_are_of_what_nothing_else_beats(here):
@@ -552,10 +556,20 @@ def test_versions_that_differ_are_said(here):
     other = {"environment": {"kdrun": "0.1.0", "packages": {"torch": "2.11.0"}, "device": "cpu"}}
     write(here / "a", (3,), told={"manifest": other, "summary": {"jobs": 4, "inexact": ["x"]}})
     notes = " ".join(only().notes)
-    assert "Not all were made with one torch: 2.15.0 (3 runs), 2.11.0 (1 runs)." in notes
+    assert "Not all were made with one torch: 2.15.0 (3 runs), 2.11.0 (1 run)." in notes
     assert "one kdrun" not in notes
     assert "1 of 4 runs were resumed elsewhere" in notes
     assert "while up to 4 jobs shared the machine" in notes
+
+
+def test_students_that_were_not_trained_equally_long_are_told_of(here):
+    write(here / "a")
+    assert not any("budget" in note for note in only().notes)
+    rewrite(
+        here / "a",
+        lambda row, seed: row.update(steps=9) if (row["model"], seed) == ("alone", 1) else None,
+    )
+    assert any("Not the same budget: in 1 of 4 runs" in note for note in only().notes)
 
 
 def test_a_group_without_a_name_is_taken_from_what_was_chosen(here):

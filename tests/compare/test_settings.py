@@ -76,7 +76,7 @@ def test_a_key_that_only_some_have_tells_where_nothing_else_does(here):
     write(here / "a", {}, {"loss.decay": 0.1})
     (one,) = groups()
     assert one.differing == ["loss.decay"]
-    assert sorted(labels(one)) == ["", "loss.decay=0.1"]
+    assert sorted(labels(one)) == ["loss.decay=0.1", "no loss.decay"]
 
 
 CONDITIONS = [
@@ -148,6 +148,14 @@ def test_test_images_are_never_compared_with_others_even_in_one_sweep(here, key)
     write(here / "a", *[{key: value} for value in (1, 2)])
     (here / "a" / "multirun.yaml").touch()
     assert len(groups(asked=(key,))) == 2
+
+
+def test_older_latencies_that_do_not_say_their_runtime_are_of_pytorch(here):
+    write(here / "a", {"loss.alpha": 0.1})
+    write(here / "a", {"loss.alpha": 0.5})
+    path = here / "a" / "3" / "summary.json"
+    path.write_text(path.read_text().replace('"runtime": "eager PyTorch"', '"x": 0'))
+    assert len(groups()) == 1
 
 
 def test_older_runs_that_do_not_say_their_images_compare_with_the_only_ones_there_are(here):

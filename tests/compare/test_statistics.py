@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kdrun.compare.statistics import (
-    bootstrap,
-    bootstrap_of_two,
-    estimate,
-    holm,
-    mcnemar_p,
-    paired_p,
-    t_quantile,
-    welch,
-)
+from kdrun.compare.resampling import bootstrap, bootstrap_of_two
+from kdrun.compare.statistics import estimate, holm, mcnemar_p, paired_p, welch
+from kdrun.compare.student import t_quantile
 
 RANDOM = np.random.default_rng(0)
 
@@ -107,6 +100,28 @@ def test_intervals_over_seeds_hold_the_truth_as_often_as_they_say():
         found = estimate(list(RANDOM.normal(0.6, 0.02, 4)))
         held += found.low <= 0.6 <= found.high
     assert 0.93 <= held / 2000 <= 0.97
+
+
+def test_intervals_of_unpaired_seeds_hold_the_truth_as_often_as_they_say():
+    held = 0
+    for _ in range(2000):
+        low, high, _ = welch(list(RANDOM.normal(0.6, 0.01, 4)), list(RANDOM.normal(0.6, 0.03, 5)))
+        held += low <= 0 <= high
+    assert 0.93 <= held / 2000 <= 0.97
+
+
+def test_paired_tests_find_what_is_not_there_as_rarely_as_they_say():
+    found = sum(paired_p(list(RANDOM.normal(0, 0.01, 5))) < 0.05 for _ in range(2000))
+    assert 0.03 <= found / 2000 <= 0.07
+
+
+@pytest.mark.parametrize(("count", "share"), [(3, 0.75), (5, 0.83), (10, 0.91)])
+def test_the_bootstrap_of_few_seeds_is_as_narrow_as_is_said(count, share):
+    held = 0
+    for _ in range(2000):
+        low, high = bootstrap(RANDOM.normal(0, 0.01, count), 0)
+        held += low <= 0 <= high
+    assert held / 2000 == pytest.approx(share, abs=0.03)
 
 
 def test_intervals_of_samples_hold_the_truth_as_often_as_they_say():

@@ -4,7 +4,6 @@ from kdrun.compare.cells import (
     ON_FRONT,
     OTHER_RUNTIME,
     measured,
-    of_marginal,
     telling,
     tested,
 )
@@ -14,8 +13,9 @@ from kdrun.compare.lines import Line
 from kdrun.compare.report.cells import figures_table, folded, listed, quiet
 from kdrun.compare.report.markup import tag
 from kdrun.compare.report.page import Block, table
-from kdrun.compare.told import sentences
+from kdrun.compare.told import in_short
 
+_BELOW = " are below"
 _LEGEND = (
     "Means over the seeds; sd, and figures in brackets: standard deviation over the seeds."
     f" {ON_FRONT} on the Pareto front; {OTHER_RUNTIME} timed in another runtime."
@@ -25,8 +25,10 @@ _LEGEND = (
 def settings_blocks(family: Family) -> list[Block]:
     """What may be said of a table's settings, the table, and the tests behind the sentences."""
     blocks: list[Block] = []
-    if sentences(family):
-        blocks.append(listed(sentences(family), "said"))
+    told = [family.choice.sentence] if family.choice else []
+    told += in_short(family.claims, _BELOW)
+    if told:
+        blocks.append(listed(told, "said"))
     first, figures = telling(family), measured(family)
     halves = (figures[: len(figures) // 2 + 1], figures[len(figures) // 2 + 1 :])
     for columns in halves:
@@ -34,9 +36,8 @@ def settings_blocks(family: Family) -> list[Block]:
             figures_table([*first, *columns], family.lines, lambda line: chosen(family, line))
         )
     blocks.append(quiet(_LEGEND))
-    if family.marginal:
-        columns, rows = of_marginal(family.marginal, family.metric)
-        blocks.append(figures_table(columns, rows))
+    if family.notes:
+        blocks.append(listed(family.notes))
     if family.claims:
         blocks.append(folded("All tests", figures_table(tested(), family.claims)))
     return blocks
