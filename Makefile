@@ -17,7 +17,8 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed
-	for name in training parts stages losses memory augmentation startup compression; do \
+	for name in training parts stages losses memory augmentation startup compression comparing \
+		reporting; do \
 		$(BIN)/python -m benchmarks.$$name || exit; echo; done
 
 $(VENV)/.installed: pyproject.toml

@@ -11,9 +11,11 @@ from kdrun import __version__
 from kdrun.core.screen import Screen, report
 
 _VERBS = {
+    "compare": "kdrun.comparing:compare_runs",
     "export": "kdrun.exporting:export_run",
     "list": "kdrun.verbs:list_parts",
     "layers": "kdrun.layers:show_layers",
+    "report": "kdrun.reporting:report_runs",
     "resume": "kdrun.verbs:resume",
     "sensitivity": "kdrun.sensitivity:show_sensitivity",
     "show": "kdrun.verbs:show_run",

@@ -14,11 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from kdrun.choices import conf_folder, offer_models, offer_plugins, offer_steps
 from kdrun.command import Command, read_command
+from kdrun.compare.report.write import write_sweep_report
 from kdrun.compare.runs import run_lines
 from kdrun.core.config import slug_of
 from kdrun.core.cores import cores
 from kdrun.core.errors import ConfigError, Fault, UserError
-from kdrun.core.folder import find_runs
+from kdrun.core.folder import find_runs, report_of
 from kdrun.core.plugins import install_plugins
 from kdrun.core.screen import Screen, report
 from kdrun.words import Job, read_jobs, with_listed_steps
@@ -93,6 +94,9 @@ def _run_sweep(jobs: int, folder: Path, screen: Screen) -> int:
     screen.say(f"sweep in {_shown(folder)}: {finished} of {jobs} jobs finished")
     for line in run_lines(_shown(folder)):
         screen.say(f"  {line}")
+    if ended:
+        write_sweep_report(_shown(folder), screen)
+        screen.say(f"report: {report_of(_shown(folder))}")
     return status or int(finished < jobs)
 
 

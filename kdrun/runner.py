@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kdrun.compare.report.write import write_run_report
 from kdrun.compare.table import results_table
 from kdrun.core.config import Config
 from kdrun.core.device import Hardware
@@ -112,6 +113,7 @@ def run(plan: Plan, path: Path, screen: Screen, command: str) -> dict[str, Any]:
         screen.log_to(folder.log)
         try:
             summary = _recorded(plan, folder, screen, interrupt, command)
+            write_run_report(folder, screen)
         finally:
             screen.log_to(None)
     if interrupt.signal is not None:  # it came too late for this run, but not for its sweep

@@ -52,7 +52,7 @@ def list_parts(words: Sequence[str], screen: Screen) -> int:
 def show_run(words: Sequence[str], screen: Screen) -> int:
     """`kdrun show RUN`: its table and how it came about; `kdrun show loss=NAME`: its card."""
     from kdrun.cards import is_part, show_part
-    from kdrun.compare.table import results_table
+    from kdrun.compare.whole import whole_run
 
     if len(words) == 1 and is_part(words[0]):
         show_part(words[0], screen)
@@ -61,21 +61,8 @@ def show_run(words: Sequence[str], screen: Screen) -> int:
         _list_runs(screen, Path(words[0]))
         return 0
     folder = named_run(words, "show")
-    manifest, summary = folder.manifest(), folder.summary()
-    screen.say(f"{manifest['name']}: {folder.status}, started {manifest['started']}")
-    screen.say(f"command: {manifest['command']}")
-    screen.say(f"{manifest['hardware']}; seed {manifest['seed']}")
-    for name, stage in manifest.get("stages", {}).items():
-        source = ", from the store" if stage["from_store"] else ""
-        screen.say(f"  {name}: {stage['seconds']:.1f} s{source}")
-    if summary is not None:
-        screen.show(results_table(summary))
-    else:
-        if manifest["error"]:
-            screen.say(manifest["error"])
-        going = folder.status == "running"
-        then = "it is running" if going else f"go on with it: kdrun resume {folder.path}"
-        screen.say(f"not finished; {then}")
+    for part in whole_run(folder):
+        screen.say(part) if isinstance(part, str) else screen.show(part)
     return 0
 
 

@@ -65,6 +65,7 @@ def rows(output: str) -> list[str]:
             ("--rounds=1",),
             ["command", "python alone", "kdrun --version", "kdrun --help"],
         ),
+        ("comparing", ("--runs", "4", "--rounds=1"), ["folders", "4 runs"]),
         (
             "stages",
             ("--epochs=1", "--steps=1"),
@@ -79,6 +80,11 @@ def rows(output: str) -> list[str]:
                 *["student learns"] * 3,
                 *["weights are updated"] * 2,
             ],
+        ),
+        (
+            "reporting",
+            ("--rounds=1", "--runs=6"),
+            ["report of", "one run", "6 runs"],
         ),
         (
             "compression",

@@ -28,6 +28,11 @@ def count(number: float) -> str:
     return f"{digits} {unit}".strip()
 
 
+def many(number: int, what: str) -> str:
+    """So many of something: 1 run, 1,000 runs."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def milliseconds(time: float) -> str:
     return f"{time:.{3 if time < 0.1 else 2 if time < 10 else 1 if time < 100 else 0}f}"
 

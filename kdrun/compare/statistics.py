@@ -3,12 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
 
-import numpy as np
-
-_SHARE = 0.95  # of repetitions whose interval holds the true value
-_HALVINGS = 200  # of the range of a quantile: to the last bit
+from kdrun.compare.student import beyond, t_quantile
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,18 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(len(values), center, deviation, center - half, center + half)
 
 
+def mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def stdev(values: Sequence[float]) -> float:
+    """The deviation of a sample of two or more, with n - 1; exactly 0 of equal values."""
+    if min(values) == max(values):
+        return 0.0
+    center = mean(values)
+    return math.sqrt(math.fsum((value - center) ** 2 for value in values) / (len(values) - 1))
+
+
 def paired_p(differences: Sequence[float]) -> float:
     """The two-sided p of Student's paired t test: that differences as large come by chance.
 
@@ -56,7 +64,26 @@ def paired_p(differences: Sequence[float]) -> float:
     if not deviation:
         return 1.0 if not mean(differences) else 0.0
     t = abs(mean(differences)) / (deviation / math.sqrt(len(differences)))
-    return 1 - _within(t, len(differences) - 1)
+    return beyond(t, len(differences) - 1)
+
+
+def welch(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float]:
+    """Welch's t test (1947) of means whose values are not paired, nor spread alike.
+
+    Args:
+        first: two or more values, not all the same on both sides.
+        second: the same.
+
+    Returns:
+        The 95 % interval of the difference of means, and the two-sided p.
+    """
+    shares = [stdev(values) ** 2 / len(values) for values in (first, second)]
+    error = math.sqrt(sum(shares))
+    parts = zip(shares, (first, second), strict=True)
+    freedom = error**4 / sum(share**2 / (len(values) - 1) for share, values in parts)
+    difference = mean(first) - mean(second)
+    half = t_quantile(freedom) * error
+    return difference - half, difference + half, beyond(abs(difference) / error, freedom)
 
 
 def mcnemar_p(won: int, lost: int) -> float:
@@ -66,26 +93,11 @@ def mcnemar_p(won: int, lost: int) -> float:
         won: samples that only the one model has right.
         lost: samples that only the other has right.
     """
-    n, least = won + lost, min(won, lost)
-    tail = sum(math.comb(n, k) for k in range(least + 1))
+    n, ways, tail = won + lost, 1, 0
+    for k in range(min(won, lost) + 1):
+        tail += ways
+        ways = ways * (n - k) // (k + 1)  # for the next k
     return min(1.0, 2 * tail / 2**n)
-
-
-def bootstrap(differences: np.ndarray, seed: int, draws: int = 2000) -> tuple[float, float]:
-    """The 95 % interval of the mean by Efron's percentiles (1979): of samples drawn anew.
-
-    Args:
-        differences: (n,) of two models, sample by sample.
-        seed: the same draws for the same seed.
-        draws: how often n are drawn with replacement.
-    """
-    generator = np.random.default_rng(seed)
-    # Of few values that differ: how often each is drawn says all.
-    values, counts = np.unique(differences, return_counts=True)
-    drawn = generator.multinomial(len(differences), counts / len(differences), size=draws)
-    means = drawn @ values / len(differences)
-    low, high = np.quantile(means, [(1 - _SHARE) / 2, (1 + _SHARE) / 2])
-    return float(low), float(high)
 
 
 def holm(chances: Sequence[float]) -> list[float]:
@@ -96,29 +108,3 @@ def holm(chances: Sequence[float]) -> list[float]:
         least = max(least, min(1.0, (len(chances) - rank) * chances[at]))
         raised[at] = least
     return raised
-
-
-def t_quantile(freedom: int) -> float:
-    """How far from 0 a number of Student's distribution is with a chance of 5 % at most."""
-    low, high = 0.0, 1e4
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _within(middle, freedom) < _SHARE else (low, middle)
-    return high
-
-
-def _within(t: float, freedom: int) -> float:
-    """The share of Student's distribution between -t and t, in closed form.
-
-    Abramowitz and Stegun 1964, 26.7.3 and 26.7.4: importing a library for it takes longer than all
-    else that a comparison does.
-    """
-    angle = math.atan(t / math.sqrt(freedom))
-    cosine, odd = math.cos(angle), freedom % 2
-    term = cosine if odd else 1.0
-    total = 0.0 if freedom == 1 else term
-    for k in range(2 if odd else 1, freedom - 1, 2):
-        term *= k / (k + 1) * cosine**2
-        total += term
-    share = math.sin(angle) * total
-    return 2 / math.pi * (angle + share) if odd else share

@@ -11,6 +11,9 @@ from torch import nn
 from kdrun.core.registry import resolve
 
 Change = Mapping[str, Any]  # {"name": ..., and what its function takes}
+Ranges = dict[
+    str, dict[str, list[float]]
+]  # activation -> what was seen and what is kept: low, high
 
 CHANGES = {
     "channels": "kdrun.compress.channels.plan:channels",

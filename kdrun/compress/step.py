@@ -1,12 +1,12 @@
 """What a compression step promises, and how one is done to a network that has steps behind it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import nn
 
-from kdrun.compress.changes import Change, zeros, zeros_of
+from kdrun.compress.changes import Change, Ranges, zeros, zeros_of
 from kdrun.compress.material import Material
 from kdrun.compress.quantize.again import QUANTIZING, STATIC, again, in_float
 
@@ -19,11 +19,13 @@ class Changed:
         network: as it is now.
         changes: what rebuilds its structure, in order.
         notes: what the user should know, in sentences.
+        ranges: of each activation that was calibrated, what was seen and what is kept of it.
     """
 
     network: nn.Module
     changes: Sequence[Change] = ()
     notes: Sequence[str] = ()
+    ranges: Ranges = field(default_factory=dict)
 
 
 class Changing(Protocol):
@@ -77,12 +79,13 @@ def change(
         rounded = again(made.network, one, material)
         if rounded is None:
             continue
-        made, own = Changed(rounded.network), [*own, rounded.change]
+        made, own = Changed(rounded.network, ranges=rounded.ranges), [*own, rounded.change]
         notes += [] if taken else [*rounded.notes, "what was rounded was rounded again"]
     gone = [name for name in zeros_of(earlier) if name not in names]
     if gone:
         notes.append(f"zeros of {len(gone)} pruned layers are gone: these layers are others now")
-    return Changed(made.network, [_still(one, names) for one in (*earlier, *own)], notes)
+    kept = [_still(one, names) for one in (*earlier, *own)]
+    return Changed(made.network, kept, notes, made.ranges)
 
 
 def _still(one: Change, names: set[str]) -> Change:

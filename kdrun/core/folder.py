@@ -1,6 +1,8 @@
 """The run folder and the store: every file name that kdrun writes stands here and nowhere else."""
 
 import json
+import os
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from itertools import count
@@ -34,9 +36,14 @@ _CONFIG = "config.yaml"
 _MANIFEST = "run.json"
 _SUMMARY = "summary.json"
 _PREDICTIONS = "predictions.npz"
+_EXAMPLES = "examples.npz"
+_REPORT = "report.html"
 _LOG = "log.txt"
 _EXPORT = "export"
 _SENSITIVITY = "sensitivity"  # .json and .svg
+_STORE = ".store"  # below an output root
+_HYDRA = ".hydra/hydra.yaml"
+_OF_SWEEP = ("sweep.json", "multirun.yaml")  # in the folder of a sweep: either tells it
 
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
@@ -194,16 +201,102 @@ class RunFolder:
     def sensitivity(self) -> Path:
         return self.path / f"{_SENSITIVITY}.json"
 
+    def read_sensitivity(self) -> dict[str, Any] | None:
+        return _read_json(self.sensitivity)
+
     def write_sensitivity(self, found: Mapping[str, Any]) -> None:
-        write_json(self.path / f"{_SENSITIVITY}.json", {"format": FORMAT, **found})
+        write_json(self.sensitivity, {"format": FORMAT, **found})
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / METRICS
 
     def write_predictions(self, data: bytes) -> None:
-        write_bytes(self.path / _PREDICTIONS, data)
+        write_bytes(self.predictions, data)
+
+    @property
+    def examples(self) -> Path:
+        return self.path / _EXAMPLES
+
+    def write_examples(self, data: bytes) -> None:
+        write_bytes(self.examples, data)
+
+    @property
+    def report(self) -> Path:
+        return report_of(self.path)
+
+    @property
+    def predictions(self) -> Path:
+        """The test samples, and what each row answered; the file of a finished run."""
+        return self.path / _PREDICTIONS
+
+    def choices(self) -> dict[str, str]:
+        """What was chosen of each config group, such as `recipe: quick`; empty where unknown.
+
+        Hydra's file is of a form of its own and is read as text: a parser takes 100 times as long.
+        """
+        try:
+            text = (self.path / _HYDRA).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return {}
+        _, _, after = text.partition("\n    choices:\n")
+        return dict(re.findall(r"^      ([\w/@.]+): (.+)$", after, re.MULTILINE))
+
+    def contents(self) -> dict[str, Path]:
+        """What there is to read, by what it is: files, then the folders of models."""
+        told = {
+            "config": _CONFIG,
+            "manifest": _MANIFEST,
+            "measurements": METRICS,
+            "table": _SUMMARY,
+            "answers to the test split": _PREDICTIONS,
+            "examples of test images": _EXAMPLES,
+            "report": _REPORT,
+            "log": _LOG,
+            "exported": f"{_EXPORT}/{EXPORTED}",
+        }
+        files = {name: self.path / file for name, file in told.items()}
+        models = {path.parent.name: path.parent for path in sorted(self.path.glob(f"*/{RECORD}"))}
+        return {name: path for name, path in {**files, **models}.items() if path.exists()}
+
+    @property
+    def is_of_sweep(self) -> bool:
+        """Whether it is a job of a sweep, whose folder is the one around it."""
+        return any((self.path.parent / name).exists() for name in _OF_SWEEP)
+
+
+def report_of(folder: Path) -> Path:
+    """Where the report of a run, or of a sweep, is in its folder."""
+    return folder / _REPORT
 
 
 def find_runs(root: Path) -> list[RunFolder]:
-    """All run folders below a folder, in the order of their names."""
-    return [RunFolder(path.parent) for path in sorted(root.rglob(_MANIFEST))]
+    """A folder, if it is a run's, or all run folders below it but the store's, by their names.
+
+    Numbers in names count as numbers: job 2 stands before job 10.
+    """
+    paths: list[Path] = []
+    waiting = [str(root)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                found = list(entries)
+        except OSError:  # no folder, or none that we may look into
+            continue
+        if any(entry.name == _MANIFEST for entry in found):
+            paths.append(Path(found[0].path).parent)
+            continue
+        waiting += [
+            entry.path
+            for entry in found
+            if entry.name != _STORE and entry.is_dir(follow_symlinks=False)
+        ]
+    return [RunFolder(path) for path in sorted(paths, key=_in_order)]
+
+
+def _in_order(path: Path) -> list[tuple[int, str]]:
+    parts = re.split(r"([0-9]+)", str(path))
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

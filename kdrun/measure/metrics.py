@@ -64,11 +64,13 @@ class Predictions:
         target: (n,) int64 labels.
         predicted: (n,) int64, the most probable class; the lower one of equals.
         probability: (n,) float64, of the target.
+        confidence: (n,) float64, probability of the predicted class.
     """
 
     target: np.ndarray
     predicted: np.ndarray
     probability: np.ndarray
+    confidence: np.ndarray
 
     @property
     def correct(self) -> np.ndarray:
@@ -105,8 +107,9 @@ class Meter:
 
     def predictions(self) -> Predictions:
         """The answers so far."""
-        target, predicted, _, nll, _ = self._columns()
-        return Predictions(target.astype(np.int64), predicted.astype(np.int64), np.exp(-nll))
+        target, predicted, _, nll, confidence = self._columns()
+        classes = (target.astype(np.int64), predicted.astype(np.int64))
+        return Predictions(*classes, np.exp(-nll), confidence)
 
     def compute(self) -> Scores:
         """The scores of all answers so far.

@@ -120,6 +120,7 @@ class Compress:
             "validation": _score(made.network, bench).as_dict(),
             "seconds": None,
             "notes": notes,
+            "ranges": made.ranges,
         }
         write_artefact(folder, record, copy_weights(made.network))
         for note in notes:

@@ -21,6 +21,7 @@ from kdrun.model.merged import Merged
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import Bench, Stage
 from kdrun.stage.compress import Compress
+from kdrun.stage.examples import examples
 from kdrun.stage.spread import spread
 from kdrun.stage.timing import add_latencies
 from kdrun.stage.versus import add_comparisons
@@ -34,7 +35,7 @@ def evaluate(
     domains: Mapping[str, Split],
     steps: Sequence[Stage] = (),
 ) -> dict[str, Any]:
-    """Measure every model, write `summary.json` and `predictions.npz`, return the summary.
+    """Measure every model, write summary, predictions and examples; return the summary.
 
     Answers are computed in float32, whatever a network was trained in, so that rows compare.
 
@@ -70,14 +71,14 @@ def evaluate(
         others = {row: _meter(bench, network, hardware, split) for row, network in networks.items()}
         _add_domain(table, name, others)
         arrays |= _arrays(split, others, f"domains/{name}/")
-    predictions = io.BytesIO()
-    np.savez_compressed(predictions, allow_pickle=False, **arrays)
-    folder.write_predictions(predictions.getvalue())
+    folder.write_predictions(_packed(arrays))
+    folder.write_examples(_packed(examples(networks, meters, bench.data.test, hardware)))
     summary = {
         "split": "test",
         "samples": bench.data.test.size,
         "epoch": bench.config.recipe.select,
         "dataset": bench.config.dataset["name"],
+        "held_out": bench.data.origin["held_out"],
         "concepts": _concepts(bench),
         "labeled": _labeled(bench),
         "domains": {name: split.size for name, split in domains.items()},
@@ -87,6 +88,13 @@ def evaluate(
     }
     folder.write_summary(summary)
     return summary
+
+
+def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays by name as the bytes of an .npz file."""
+    packed = io.BytesIO()
+    np.savez_compressed(packed, allow_pickle=False, **arrays)
+    return packed.getvalue()
 
 
 def network_of(artefact: Artefact, info: DataInfo, best: bool = False) -> nn.Module:
@@ -134,6 +142,7 @@ def _row(
         **scores.as_dict(),
         "accuracy_half_width": half_width(scores.accuracy, scores.n),
         "agreement": _agreement(row, meters),
+        "validation": artefact.record.get("validation"),
         "parameters": parameters(network),
         "nonzero": nonzero_parameters(network),
         "macs": macs(network, (info.channels, *info.image_size), hardware.device),
@@ -172,6 +181,7 @@ def _add_best(
             "epoch": artefact.record["best_epoch"],
             "accuracy": meter.compute().accuracy,
             "f1": meter.compute().f1,
+            "validation": artefact.record["best_validation_accuracy"],
         }
 
 
@@ -214,11 +224,12 @@ def _add_domain(table: list[dict[str, Any]], name: str, meters: Mapping[str, Met
 
 
 def _arrays(split: Split, meters: Mapping[str, Meter], start: str = "") -> dict[str, np.ndarray]:
-    """Index and target once, then each row's predicted class and probability of the target."""
+    """Index and target once; each row's predicted class, its and the target's probability."""
     first = next(iter(meters.values())).predictions()
     arrays = {f"{start}index": split.ids.numpy(), f"{start}target": first.target}
     for row, meter in meters.items():
         found = meter.predictions()
         arrays[f"{start}{row}/predicted"] = found.predicted
         arrays[f"{start}{row}/probability"] = found.probability
+        arrays[f"{start}{row}/confidence"] = found.confidence
     return arrays

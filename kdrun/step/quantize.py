@@ -63,7 +63,7 @@ class QuantizeStatic:
         """Fold norms, look at samples, round."""
         folded = [{"name": "fold"}] if pairs(network) else []
         made = static(fold(network), material, self.activations, self.weights)
-        return Changed(made.network, [*folded, made.change], made.notes)
+        return Changed(made.network, [*folded, made.change], made.notes, made.ranges)
 
 
 class QAT:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from kdrun.compress.calibrate import Calibrator, Grid, Seen, scale_and_zero
+from kdrun.compress.changes import Ranges
 from kdrun.compress.quantize.layers import Stored
 from kdrun.compress.quantize.plan import Plan, source
 from kdrun.compress.quantize.record import Quantized, left_in_float
@@ -55,15 +56,17 @@ def calibrate(
         "weights": {**asdict(weights.grid), "per_channel": weights.per_channel},
     }
     made = quantize(network, **keys)
+    ranges: Ranges = {}
     for name, quantizer in quantizers(made).items():
         low, high = calibrator.range(seen[name], activations)
+        ranges[name] = {"seen": [seen[name].low, seen[name].high], "kept": [low, high]}
         scale, zero = scale_and_zero(low, high, activations)
         quantizer.scale.fill_(scale)
         quantizer.zero.fill_(zero)
     _store(network, made, plan)
     chosen = f"ranges are chosen from {sum(len(batch) for batch in batches)} training samples"
     notes = (chosen, *plan.notes, *left_in_float(network, plan.layers), *_silent(seen))
-    return Quantized(made, {"name": "quantize", **keys}, notes)
+    return Quantized(made, {"name": "quantize", **keys}, notes, ranges)
 
 
 def _store(network: nn.Module, made: nn.Module, plan: Plan) -> None:

@@ -1,11 +1,12 @@
 """What quantization answers, whichever way it was done."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import fx, nn
 
+from kdrun.compress.changes import Ranges
 from kdrun.compress.paths import fitting
 
 
@@ -17,11 +18,13 @@ class Quantized:
         network: with weights as whole numbers.
         change: the plain record that gives the unquantized network this structure.
         notes: what was left in float and what looked odd, in sentences.
+        ranges: of each activation that was calibrated, what was seen and what is kept of it.
     """
 
     network: nn.Module
     change: dict[str, Any]
     notes: tuple[str, ...]
+    ranges: Ranges = field(default_factory=dict)
 
 
 def layers_in_float(network: nn.Module, kinds: tuple[type, ...]) -> list[str]:

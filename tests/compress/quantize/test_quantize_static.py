@@ -9,7 +9,7 @@ from nets import NAMES, differ, folded, make, quantized, samples
 from safetensors.torch import load, save
 from torch import nn
 
-from kdrun.compress.calibrate import Grid, KLDivergence, MinMax, Seen, scale_and_zero
+from kdrun.compress.calibrate import Grid, KLDivergence, MinMax, Percentile, Seen, scale_and_zero
 from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
 from kdrun.compress.quantize.layers import Stored
 from kdrun.compress.quantize.plan import quantizable
@@ -254,3 +254,18 @@ def test_a_layer_takes_tokens_and_edges_that_mirror():
         made = calibrate(network, plan, [batch], MinMax(), ACTIVATIONS, WEIGHTS).network
         assert made(batch).shape == network(batch).shape
         assert differ(made(batch), network(batch)) < 0.03
+
+
+def test_what_was_seen_and_what_is_kept_of_it_is_answered():
+    network, batches = folded("resnet20"), [samples(16)]
+    made = calibrate(network, quantizable(network), batches, Percentile(90), ACTIVATIONS, WEIGHTS)
+    known = quantizers(made.network)
+    assert list(made.ranges) == list(known)
+    images = made.ranges["images"]["seen"]
+    assert images == [batches[0].min().item(), batches[0].max().item()]
+    for name, ends in made.ranges.items():
+        (seen_low, seen_high), (low, high) = ends["seen"], ends["kept"]
+        assert seen_low <= low < high <= seen_high
+        scale, zero = scale_and_zero(low, high, ACTIVATIONS)
+        assert (known[name].scale.item(), known[name].zero.item()) == (pytest.approx(scale), zero)
+    assert any(ends["kept"][1] < ends["seen"][1] for ends in made.ranges.values())

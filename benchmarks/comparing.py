@@ -1,0 +1,68 @@
+"""How long `kdrun compare` takes as a whole process, and how much memory, for many run folders.
+
+python -m benchmarks.comparing [--runs 100 1000] [--rounds 3]
+"""
+
+import subprocess
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.machine import describe_machine
+from benchmarks.turns import spread, table
+from benchmarks.written_runs import write_run
+
+_SEEDS = 5
+_AT_MOST = {1000: ("3", "300")}
+# A small process between: a child's peak counts that of the process that it was forked from.
+_MEASURED = """
+import resource, subprocess, sys, time
+started = time.perf_counter()
+subprocess.run([sys.executable, "-m", "kdrun", "compare", sys.argv[1]], check=True)
+seconds = time.perf_counter() - started
+print(seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+"""
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, nargs="+", default=[100, 1000])
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args(words)
+    rows = []
+    for runs in options.runs:
+        with TemporaryDirectory() as folder:
+            _write(Path(folder), runs)
+            times = [_compare(folder) for _ in range(options.rounds + 1)][1:]  # once for the disk
+        seconds, memory = zip(*times, strict=True)
+        rows.append(
+            [f"{runs} runs", spread(seconds), f"{max(memory):.0f}", *_AT_MOST.get(runs, ("", ""))]
+        )
+    print(describe_machine())
+    print(f"{options.rounds} rounds; time on the wall of a whole process\n")
+    print(table(["folders", "seconds", "MB", "at most s", "at most MB"], rows))
+
+
+def _write(folder: Path, runs: int) -> None:
+    """A sweep of temperatures and shares, each with a few seeds."""
+    (folder / "multirun.yaml").touch()
+    for number in range(runs):
+        setting, seed = divmod(number, _SEEDS)
+        temperature, share = setting % 10 + 1, setting // 10
+        values = {"loss.temperature": temperature, "loss.alpha": share / 100, "seed": seed}
+        write_run(folder / str(number), values)
+
+
+def _compare(folder: str) -> tuple[float, float]:
+    """Seconds, and the peak in MB."""
+    command = [sys.executable, "-c", _MEASURED, folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    seconds, kilobytes = done.stderr.split()
+    return float(seconds), int(kilobytes) * 1024 / 1e6
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""The columns of a comparison's tables, as the terminal, Markdown and LaTeX have them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from kdrun.compare.claims import Claim, chance
+from kdrun.compare.columns import Column
+from kdrun.compare.comparison import Family
+from kdrun.compare.figures import EAGER
+from kdrun.compare.keys import said, short
+from kdrun.compare.lines import COSTS, Line
+from kdrun.compare.marginal import Marginal
+from kdrun.compare.metrics import METRICS
+from kdrun.compare.statistics import Estimate
+
+ON_FRONT, OTHER_RUNTIME, NONE = "^", "*", "-"
+
+_Estimates = Callable[[Any], Any]  # of a row: metric -> estimate
+
+
+def telling(family: Family) -> list[Column]:
+    """The columns that tell a line from others: its model, and the keys that differ."""
+    model = Column("model", lambda line: line.model, words=True)
+    return [model, *(_of_key(key) for key in family.differing)]
+
+
+def _of_key(key: str) -> Column:
+    def text(line: Line) -> str:
+        if key in line.values:
+            return said(line.values[key])
+        return "" if len(line.settings) > 1 else NONE
+
+    return Column(short(key), text, words=True)
+
+
+def measured(family: Family) -> list[Column]:
+    """The figures of lines: that which is compared first, with all that is known of its mean."""
+    known = {name for line in family.lines for name in line.estimates}
+    others = [name for name in METRICS if name in known and name != family.metric]
+    return [
+        Column("n\nseeds", lambda line: str(len(line.rows))),
+        *_whole(family.metric, lambda line: line.estimates),
+        *(_short(name) for name in others),
+    ]
+
+
+def of_marginal(found: Marginal, metric: str) -> tuple[list[Column], list[int]]:
+    """The columns of a table by one key, and its rows: the numbers of the values."""
+    known = [name for name in METRICS if all(name in one for one in found.estimates)]
+    others = [name for name in known if name != metric]
+    columns = [
+        Column(short(found.key), lambda at: said(found.values[at]), words=True),
+        *_whole(metric, lambda at: found.estimates[at]),
+        *(_mean(name, lambda at: found.estimates[at]) for name in others),
+    ]
+    return columns, list(range(len(found.values)))
+
+
+def tested() -> list[Column]:
+    """The columns of a table of tests."""
+    return [
+        Column("this", lambda claim: claim.left, words=True),
+        Column("against", lambda claim: claim.right, words=True),
+        Column("difference\n", lambda claim: claim.amount),
+        Column("95 %\ninterval", lambda claim: claim.between(claim.interval)),
+        Column("bootstrap\n95 %", lambda claim: claim.between(claim.drawn)),
+        Column("pairs\n", _pairs),
+        Column("p\n", lambda claim: chance(claim.p)),
+        Column("p\nHolm", lambda claim: chance(claim.p_of_all)),
+    ]
+
+
+def _pairs(claim: Claim) -> str:
+    if not claim.test:
+        return NONE
+    own, other = claim.counts
+    return f"{own} {claim.pairs}" if claim.pairs else f"{own}, {other}"
+
+
+def _whole(metric: str, estimates: _Estimates) -> list[Column]:
+    """The mean, the deviation and the interval of a metric."""
+    one = METRICS[metric]
+
+    def deviation(found: Estimate) -> str:
+        return NONE if found.deviation is None else one.shown(found.deviation)
+
+    def interval(found: Estimate) -> str:
+        if found.low is None or found.high is None:
+            return NONE
+        return f"{one.shown(found.low)} to {one.shown(found.high)}"
+
+    return [
+        _mean(metric, estimates),
+        Column("sd\n", _over(metric, estimates, deviation)),
+        Column("95 %\ninterval", _over(metric, estimates, interval)),
+    ]
+
+
+def _mean(metric: str, estimates: _Estimates) -> Column:
+    one = METRICS[metric]
+    return Column(one.title, _over(metric, estimates, lambda found: one.shown(found.mean)))
+
+
+def _short(metric: str) -> Column:
+    """The mean of a metric and its deviation; of what is not drawn from samples the mean alone."""
+    one = METRICS[metric]
+
+    def text(line: Line) -> str:
+        found = line.estimates.get(metric)
+        if found is None:
+            return NONE
+        told = one.shown(found.mean)
+        if one.split and found.deviation is not None:
+            told += f" ({one.shown(found.deviation)})"
+        if metric == "latency" and line.runtime not in ("", EAGER):
+            told += OTHER_RUNTIME
+        return told + (ON_FRONT if metric in COSTS and metric in line.fronts else "")
+
+    return Column(one.title, text)
+
+
+def _over(
+    metric: str, estimates: _Estimates, text: Callable[[Estimate], str]
+) -> Callable[[Any], str]:
+    def of(row: Any) -> str:
+        found = estimates(row).get(metric)
+        return NONE if found is None else text(found)
+
+    return of

@@ -1,0 +1,82 @@
+"""Which setting validation chooses; the test split never does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kdrun.compare.figures import many
+from kdrun.compare.lines import Line
+from kdrun.compare.metrics import METRICS
+from kdrun.compare.settings import Setting
+from kdrun.compare.statistics import Estimate
+
+# The test figure that is compared -> the validation figure that chooses.
+_BY = {"accuracy": "validation", "best_accuracy": "best_validation"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The setting that validation chose; its test figure is only reported.
+
+    Attributes:
+        setting: the chosen one; None where none could be.
+        by: the validation metric that chose.
+        chosen: that metric's estimate.
+        tested: the compared metric's estimate.
+        sentence: all of this in words, or why nothing was chosen.
+    """
+
+    setting: Setting | None
+    by: str
+    chosen: Estimate | None
+    tested: Estimate | None
+    sentence: str
+
+
+def chooser(metric: str, lines: Sequence[Line]) -> str:
+    """The validation figure that chooses where a metric is compared: of the same epoch."""
+    if metric in _BY:
+        return _BY[metric]
+    last, best = _BY.values()
+    lasts = all(last in line.estimates for line in lines)
+    return best if not lasts and all(best in line.estimates for line in lines) else last
+
+
+def choose(settings: Sequence[Setting], lines: Sequence[Line], metric: str) -> Choice:
+    """The setting whose model is the best on validation, in the mean over its seeds.
+
+    Args:
+        settings: two or more.
+        lines: of each the model that it is judged by.
+        metric: the test figure that is reported.
+    """
+    by = chooser(metric, lines)
+    without = [line for line in lines if len(line.figures(by)) < len(line.rows)]
+    if without:
+        return Choice(
+            None, by, None, None,
+            f"Nothing is chosen: {len(without)} of {len(settings)} settings have no"
+            f" {METRICS[by].said} in their summary.json, as older runs, and a choice by the test"
+            " split would not be honest. Name what to compare with: --baseline KEY=VALUE.",
+        )  # fmt: skip
+    scores = [line.estimates[by] for line in lines]
+    best = max(score.mean for score in scores)
+    tied = [at for at, score in enumerate(scores) if score.mean == best]
+    setting, line = settings[tied[0]], lines[tied[0]]
+    tested = line.estimates.get(metric)
+    sentence = f"Validation chooses {setting.label}: {_told(by, line.estimates[by])}"
+    if len(tied) > 1:
+        more = len(tied) - 1
+        sentence += f", as much as {many(more, 'other')}, of which it is the first"
+    if tested is not None:
+        sentence += f". Its {_told(metric, tested)}; the test split chose nothing"
+    return Choice(setting, by, scores[tied[0]], tested, f"{sentence}.")
+
+
+def _told(metric: str, found: Estimate) -> str:
+    """A metric's estimate in words: NAME 93.20 %, 95 % interval 91.10 to 95.30, 3 seeds."""
+    one = METRICS[metric]
+    unit = " %" if one.factor > 1 else ""
+    told = f"{one.said} is {one.shown(found.mean)}{unit}"
+    if found.low is not None and found.high is not None:
+        told += f", 95 % interval {one.shown(found.low)} to {one.shown(found.high)}"
+    return f"{told}, {many(found.n, 'seed')}"

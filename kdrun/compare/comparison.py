@@ -1,0 +1,154 @@
+"""All that a comparison of runs shows, on the terminal, in files and in the report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kdrun.compare.asked import Asked, settle
+from kdrun.compare.choice import Choice, choose
+from kdrun.compare.claims import Claim
+from kdrun.compare.contests import claims_of
+from kdrun.compare.gather import Gathered, LeftOut, Run
+from kdrun.compare.keys import rank
+from kdrun.compare.lines import Line, make_lines
+from kdrun.compare.marginal import Marginal, marginal
+from kdrun.compare.metrics import METRICS
+from kdrun.compare.remarks import remarks
+from kdrun.compare.settings import Group, Setting, group
+
+_STUDENT = "distilled"
+_TOP1 = ("accuracy", "best_accuracy")
+
+
+@dataclass(frozen=True)
+class Family:
+    """Settings that may be held against each other, as one table.
+
+    Attributes:
+        number: of the table, from 1.
+        reasons: why it can't be held against table 1, in sentences.
+        differing: the keys that tell its settings apart.
+        settings: by their values, or as they were asked to be sorted.
+        judged: of each setting, the line of the model that it is judged by.
+        lines: of the table.
+        metric: the figure that is compared.
+        choice: of a setting, on validation; None where there is only one.
+        claims: tests of differences.
+        marginal: by one key, if that was asked for.
+        notes: what a reader should know of this table, in sentences.
+    """
+
+    number: int
+    reasons: Sequence[str]
+    differing: Sequence[str]
+    settings: Sequence[Setting]
+    judged: Sequence[Line]
+    lines: Sequence[Line]
+    metric: str
+    choice: Choice | None
+    claims: Sequence[Claim]
+    marginal: Marginal | None
+    notes: Sequence[str]
+
+    def line_of(self, setting: Setting, model: str) -> Line | None:
+        """The line of a model of a setting."""
+        found = (line for line in self.lines if line.model == model)
+        return next((line for line in found if any(one is setting for one in line.settings)), None)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs held against each other.
+
+    Attributes:
+        runs: those that count.
+        families: tables of comparable settings, the largest first.
+        left_out: runs that don't count, and why.
+    """
+
+    runs: Sequence[Run]
+    families: Sequence[Family]
+    left_out: Sequence[LeftOut]
+
+
+def compare(gathered: Gathered, asked: Asked = Asked()) -> Comparison:  # noqa: B008 - frozen
+    """Hold runs against each other.
+
+    Raises:
+        UserError: the runs have no such key, value, row or metric.
+    """
+    asked, runs = settle(asked, gathered.runs)
+    groups, repeated = group(runs, asked.keys)
+    families = [_family(number, one, asked) for number, one in enumerate(groups, 1)]
+    counted = [run for one in groups for setting in one.settings for run in setting.runs.values()]
+    return Comparison(counted, families, [*gathered.left_out, *repeated])
+
+
+def _family(number: int, one: Group, asked: Asked) -> Family:
+    metric = asked.metric or _top1(one.settings)
+    settings = [setting for setting in one.settings if judged_row(setting, asked.model)]
+    lines, judged = _lines(one.settings, settings, metric, asked.model)
+    if asked.sort:
+        settings = _sorted(settings, judged, asked.sort)
+        lines, judged = _lines(settings, settings, metric, asked.model)
+    choice = choose(settings, judged, metric) if len(settings) > 1 else None
+    tested = METRICS[metric].split  # what is counted needs no test
+    claims = claims_of(settings, judged, metric, choice, asked) if tested else []
+    return Family(
+        number=number,
+        reasons=one.reasons,
+        differing=one.differing,
+        settings=settings,
+        judged=judged,
+        lines=lines,
+        metric=metric,
+        choice=choice,
+        claims=claims,
+        marginal=marginal(asked.by, settings, judged, metric) if asked.by else None,
+        notes=remarks(settings, lines, metric, claims, asked),
+    )
+
+
+def _top1(settings: Sequence[Setting]) -> str:
+    """Top-1 of the last epoch where every run kept it, else of the best by validation."""
+    runs = [run for setting in settings for run in setting.runs.values()]
+    last, best = _TOP1
+    return last if all(run.summary.get("epoch", "last") == "last" for run in runs) else best
+
+
+def judged_row(setting: Setting, asked: str) -> str:
+    """The model that a setting is judged by: the last step of compression, else the distilled.
+
+    Args:
+        setting: whose runs have it.
+        asked: the row to take; empty for that rule.
+
+    Returns:
+        An empty text where no run has the row.
+    """
+    rows = {model: row for run in setting.runs.values() for model, row in run.rows.items()}
+    if asked:
+        return asked if asked in rows else ""
+    steps = [model for model, row in rows.items() if row.get("versus")]
+    return steps[-1] if steps else _STUDENT if _STUDENT in rows else list(rows)[-1]
+
+
+def _lines(
+    shown: Sequence[Setting], settings: Sequence[Setting], metric: str, asked: str
+) -> tuple[list[Line], list[Line]]:
+    """The table's lines, and of each setting the one that it is judged by."""
+    lines = make_lines(shown, metric if METRICS[metric].split else _top1(shown))
+    place = {(id(one), line.model): line for line in lines for one in line.settings}
+    return lines, [place[id(one), judged_row(one, asked)] for one in settings]
+
+
+def _sorted(settings: Sequence[Setting], judged: Sequence[Line], by: str) -> list[Setting]:
+    """Settings by a key's values, or by a metric, the best first; those without it last."""
+    if by not in METRICS:
+        return sorted(settings, key=lambda one: rank(one.config.get(by)))
+    sign = -1 if METRICS[by].better == "more" else 1
+
+    def merit(at: int) -> float:
+        found = judged[at].estimates.get(by)
+        return float("inf") if found is None else sign * found.mean
+
+    return [settings[at] for at in sorted(range(len(settings)), key=merit)]

@@ -1,0 +1,14 @@
+"""The formats that a comparison can be written in, by the names of their options."""
+
+from collections.abc import Callable, Mapping
+
+from kdrun.compare.comparison import Comparison
+from kdrun.compare.documents import as_latex, as_markdown
+from kdrun.compare.records import as_csv, as_json
+
+FORMATS: Mapping[str, Callable[[Comparison], str]] = {
+    "csv": as_csv,
+    "json": as_json,
+    "markdown": as_markdown,
+    "latex": as_latex,
+}

@@ -1,0 +1,178 @@
+"""The runs that words name: folders of runs and sweeps, and globs; what is left out, and why."""
+
+import glob
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kdrun.compare.figures import Row
+from kdrun.compare.keys import flat, said
+from kdrun.core.errors import DamagedFile, KdrunError, UserError, nearest
+from kdrun.core.folder import FORMAT, RunFolder, find_runs
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: where it is.
+        name: what it is called.
+        seed: everything random follows from it.
+        config: dotted key -> value, of all keys that results may depend on, but the seed.
+        summary: as in `summary.json`.
+        rows: of that, what each is called -> the row.
+        stages: name -> fingerprint; None of one that leaves no artefact.
+        format: of the manifest.
+        environment: versions and device that it ran with.
+        started: when, as ISO 8601 has it.
+        command: the words that started it.
+        sweep: the folder of the sweep that it is a job of, if it is.
+    """
+
+    folder: RunFolder
+    name: str
+    seed: int
+    config: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    rows: Mapping[str, Row]
+    stages: Mapping[str, str | None]
+    format: int
+    environment: Mapping[str, Any]
+    started: str
+    command: str
+    sweep: Path | None
+
+    @property
+    def path(self) -> Path:
+        return self.folder.path
+
+    @cached_property
+    def marks(self) -> dict[str, str]:
+        """The config with its values as texts, which are the same for equal values alone."""
+        return {key: said(value) for key, value in self.config.items()}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run that can't be compared.
+
+    Attributes:
+        path: its folder.
+        kind: a status that is not `finished` (running, failed, interrupted, crashed, pruned),
+            or damaged, newer, missing, repeated.
+        reason: why, as the end of a sentence.
+    """
+
+    path: Path
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The runs that were named, each once."""
+
+    runs: Sequence[Run]
+    left_out: Sequence[LeftOut]
+
+
+def gather(words: Sequence[str]) -> Gathered:
+    """Read all runs that paths and globs name, in their order.
+
+    Raises:
+        UserError: a word names nothing, or no run is below it.
+    """
+    runs: list[Run] = []
+    left_out: list[LeftOut] = []
+    for folder in _once(folder for word in words for folder in _named(word)):
+        try:
+            found = _read(folder)
+        except DamagedFile as error:
+            found = LeftOut(folder.path, "damaged", error.lines[0].rstrip("."))
+        (left_out if isinstance(found, LeftOut) else runs).append(found)  # type: ignore[arg-type]
+    return Gathered(runs, left_out)
+
+
+def _named(word: str) -> Iterable[RunFolder]:
+    path = Path(word)
+    # glob, as Path's own takes no absolute patterns; a path may hold [ and ] itself.
+    paths = [path] if path.exists() else [Path(one) for one in sorted(glob.glob(word))]  # noqa: PTH207
+    if not paths:
+        raise UserError(f"there is no {word!r}.", _hint(path))
+    found = [folder for one in paths for folder in find_runs(one)]
+    if not found and path.is_file():
+        raise UserError(f"{word!r} is a file.", f"  name its run's folder: {path.parent}")
+    if not found:
+        raise UserError(
+            f"no run is in {word!r}, nor below it.", "  the runs that are there: kdrun list runs"
+        )
+    return found
+
+
+def _hint(path: Path) -> str:
+    """What there is instead of a path, where its folder has something like it."""
+    around = path.parent
+    names = [one.name for one in around.iterdir()] if around.is_dir() else []
+    close = [str(around / name) for name in nearest(path.name, names).split(", ") if name]
+    return f"  nearest: {', '.join(close)}" if close else "  the runs: kdrun list runs"
+
+
+def _once(folders: Iterable[RunFolder]) -> Iterable[RunFolder]:
+    found: dict[str, RunFolder] = {}
+    for folder in folders:
+        found.setdefault(os.path.realpath(folder.path), folder)
+    return found.values()
+
+
+def _read(folder: RunFolder) -> Run | LeftOut:
+    """A run as its folder tells it.
+
+    Raises:
+        DamagedFile: one of its files is not what a run writes.
+    """
+    manifest = folder.manifest()
+    known = manifest.get("format")
+    if not isinstance(known, int):
+        raise DamagedFile("its run.json has no 'format'")
+    if known > FORMAT:
+        told = f"a newer kdrun wrote it: format {known}, this one reads up to {FORMAT}"
+        return LeftOut(folder.path, "newer", told)
+    if manifest.get("status") != "finished":
+        status, error = folder.status, manifest.get("error")
+        return LeftOut(folder.path, status, f"{status}: {error}" if error else status)
+    summary = folder.summary()
+    if summary is None:
+        return LeftOut(folder.path, "missing", "finished, and its summary.json is not there")
+    return _run(folder, manifest, summary)
+
+
+def _run(folder: RunFolder, manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> Run:
+    try:
+        rows = {str(row["model"]): row for row in summary["rows"]}
+        stages = {name: stage["fingerprint"] for name, stage in manifest.get("stages", {}).items()}
+        config, seed = manifest.get("config") or folder.config(), int(manifest["seed"])
+        if not rows or not all(isinstance(row["accuracy"], float | int) for row in rows.values()):
+            raise DamagedFile("its summary.json has no figures")
+        return Run(
+            folder=folder,
+            name=str(manifest.get("name") or folder.path.name),
+            seed=seed,
+            config=flat(config),
+            summary=summary,
+            rows=rows,
+            stages=stages,
+            format=manifest["format"],
+            environment=manifest.get("environment") or {},
+            started=str(manifest.get("started", "")),
+            command=str(manifest.get("command", "")),
+            sweep=folder.path.parent if folder.is_of_sweep else None,
+        )
+    except KeyError as error:
+        raise DamagedFile(f"its files lack {error.args[0]!r}") from error
+    except (TypeError, ValueError, AttributeError, UserError) as error:
+        lines = error.lines if isinstance(error, KdrunError) else [str(error)]
+        raise DamagedFile(f"its files are not what a run writes: {lines[0]}") from error

@@ -1,0 +1,74 @@
+"""Keys and values of configs, as one writes them on the command line."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# Keys that no figure depends on, each with those below it.
+_IDLE = (
+    "seed", "name", "tags", "threads", "controls", "plugins", "output_root", "launcher",
+    "logger", "checkpoint_seconds", "check", "debug", "export", "export_options", "evaluate",
+    "dataset.root", "dataset.download", "dataset.memory_limit", "dataset.workers",
+)  # fmt: skip
+_WORDS = {None: "null", True: "true", False: "false"}
+_LARGE = 1e15  # whole numbers below it are exact
+
+
+def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted key -> value, of all keys that figures may depend on; the seed is left out.
+
+    How long latencies were timed, and with what, stands with the figures themselves.
+    """
+    return {
+        key: str(value).partition(":")[0] if key == "device" else value
+        for top, node in tree.items()
+        if top not in _IDLE
+        for key, value in _leaves(str(top), node)
+        if key not in _IDLE
+    }
+
+
+def _leaves(key: str, node: Any) -> Iterator[tuple[str, Any]]:
+    inner: Mapping[Any, Any] = node if isinstance(node, dict) else {}
+    if isinstance(node, list) and any(isinstance(item, dict) for item in node):
+        inner = dict(enumerate(node))
+    if not inner:
+        yield key, node
+    for name, value in inner.items():
+        yield from _leaves(f"{key}.{name}", value)
+
+
+def short(key: str) -> str:
+    """A key as one types it: what a group's part is called is given by the group alone."""
+    return key.removesuffix(".name")
+
+
+def said(value: Any) -> str:
+    """A value as one types it; whether a number is written 4 or 4.0 makes no difference."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or value is None:
+        return _WORDS[value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGE:
+        return str(int(value))
+    if isinstance(value, list):
+        return f"[{','.join(map(said, value))}]"
+    return str(value)
+
+
+def same(value: Any, text: str) -> bool:
+    """Whether a text of the command line means a value: 4, 4.0 and 4e0 are one number."""
+    if said(value) == text:
+        return True
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
+
+
+def rank(value: Any) -> tuple[int, float, str]:
+    """Where a value stands among others: numbers by size, before texts, before what is absent."""
+    if isinstance(value, int | float):
+        return (0, float(value), "")
+    return (1, 0.0, said(value))

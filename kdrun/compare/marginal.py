@@ -1,0 +1,157 @@
+"""What the values of one key come to, averaged over the other keys."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+from kdrun.compare.choice import chooser
+from kdrun.compare.claims import Claim, corrected
+from kdrun.compare.comparable import ABSENT
+from kdrun.compare.keys import rank, said, short
+from kdrun.compare.lines import Line
+from kdrun.compare.metrics import METRICS
+from kdrun.compare.settings import Setting
+from kdrun.compare.significance import over_pairs
+from kdrun.compare.statistics import Estimate, estimate
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """What a key's values come to.
+
+    Attributes:
+        key: of the config.
+        values: its values, in order.
+        estimates: for each value, metric -> estimate over `units`.
+        blocks: how many combinations of the other keys have all values, and are averaged.
+        units: seeds, whose figures are averages over the blocks; or settings, which are the
+            blocks themselves, where all have only one seed.
+        count: how many units there are.
+        claims: the value that validation chose against each other one.
+        sentence: what was averaged, and what validation chose.
+    """
+
+    key: str
+    values: Sequence[Any]
+    estimates: Sequence[Mapping[str, Estimate]]
+    blocks: int
+    units: str
+    count: int
+    claims: Sequence[Claim]
+    sentence: str
+
+
+def marginal(
+    key: str, settings: Sequence[Setting], lines: Sequence[Line], metric: str
+) -> Marginal | None:
+    """Average the settings over all keys but one.
+
+    Only combinations of the other keys count that have every value of the key, and only seeds
+    that all of these have: so that values differ in nothing else.
+
+    Args:
+        key: of the config, that differs.
+        settings: comparable ones.
+        lines: of each the model that it is judged by.
+        metric: the test figure that is compared.
+
+    Returns:
+        None where no combination has all values.
+    """
+    blocks = _blocks(key, settings, lines)
+    if not blocks:
+        return None
+    named = {said(value): value for value in (_value(key, setting) for setting in settings)}
+    order = sorted(named, key=lambda value: rank(named[value]))
+    seeds = sorted(
+        set.intersection(*(set(line.rows) for block in blocks for line in block.values()))
+    )
+    figures = [_figures([block[value] for block in blocks], seeds) for value in order]
+    estimates = [{name: estimate(own) for name, own in one.items()} for one in figures]
+    by = chooser(metric, lines)
+    best = _best(estimates, by)
+    labels = [f"{short(key)}={said(named[value])}" for value in order]
+    claims = [
+        _claim(labels[best], labels[at], figures[best], one, metric, _units(seeds))
+        for at, one in enumerate(figures)
+        if best is not None and at != best
+    ]
+    return Marginal(
+        key=key,
+        values=[named[value] for value in order],
+        estimates=estimates,
+        blocks=len(blocks),
+        units=_units(seeds),
+        count=len(seeds) if len(seeds) > 1 else len(blocks),
+        claims=corrected(claims),
+        sentence=_sentence(key, blocks, seeds, by, None if best is None else labels[best]),
+    )
+
+
+def _units(seeds: Sequence[int]) -> str:
+    return "seeds" if len(seeds) > 1 else "settings"
+
+
+def _value(key: str, setting: Setting) -> Any:
+    return setting.values.get(key, ABSENT)
+
+
+def _blocks(key: str, settings: Sequence[Setting], lines: Sequence[Line]) -> list[dict[str, Line]]:
+    """The combinations of the other keys that have all values: value -> line."""
+    found: dict[Any, dict[str, Line]] = {}
+    for setting, line in zip(settings, lines, strict=True):
+        others = frozenset((k, said(v)) for k, v in setting.values.items() if k != key)
+        found.setdefault(others, {})[said(_value(key, setting))] = line
+    values = {value for block in found.values() for value in block}
+    return [block for block in found.values() if len(block) == len(values)]
+
+
+def _figures(lines: Sequence[Line], seeds: Sequence[int]) -> dict[str, list[float]]:
+    """Metric -> a figure a seed, averaged over the lines; a figure a line of a single seed."""
+    found = {}
+    for metric in METRICS:
+        own = [line.figures(metric) for line in lines]
+        if len(seeds) > 1 and all(seed in figures for figures in own for seed in seeds):
+            found[metric] = [fmean(figures[seed] for figures in own) for seed in seeds]
+        elif len(seeds) < 2 and all(own):
+            found[metric] = [fmean(figures.values()) for figures in own]
+    return found
+
+
+def _best(estimates: Sequence[Mapping[str, Estimate]], by: str) -> int | None:
+    """Which value validation chooses, if it can."""
+    if not all(by in one for one in estimates):
+        return None
+    return max(range(len(estimates)), key=lambda at: estimates[at][by].mean)
+
+
+def _claim(
+    left: str,
+    right: str,
+    own: Mapping[str, list[float]],
+    other: Mapping[str, list[float]],
+    metric: str,
+    units: str,
+) -> Claim:
+    claim = Claim("by", left, right, metric)
+    if metric not in own or metric not in other:
+        return replace(claim, why_none="they lack that figure")
+    pairs = [one - two for one, two in zip(own[metric], other[metric], strict=True)]
+    if len(pairs) < 2:
+        return replace(claim, why_none="there is a single pair")
+    return over_pairs(claim, pairs, units)
+
+
+def _sentence(
+    key: str,
+    blocks: Sequence[Mapping[str, Line]],
+    seeds: Sequence[int],
+    by: str,
+    best: str | None,
+) -> str:
+    others = f"{len(blocks)} setting{'s' if len(blocks) > 1 else ''} of the other keys"
+    over = f"averages over {others}, by seed" if len(seeds) > 1 else f"means over {others}"
+    if best is None:
+        return f"{short(key)}: {over}. Without {METRICS[by].said} nothing is chosen."
+    return f"{short(key)}: {over}. Validation chooses {best}."

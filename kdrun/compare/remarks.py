@@ -1,0 +1,178 @@
+"""What a reader of a comparison's table should know, in sentences below it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from kdrun.compare.asked import Asked
+from kdrun.compare.claims import Claim
+from kdrun.compare.figures import EAGER, many
+from kdrun.compare.gather import Run
+from kdrun.compare.keys import short
+from kdrun.compare.lines import Line
+from kdrun.compare.metrics import METRICS
+from kdrun.compare.settings import Setting
+
+_STUDENTS = ("alone", "distilled")
+
+# Where a run was made -> what that is called.
+_PLACES = {"torch": ("packages", "torch"), "kdrun": ("kdrun",), "device": ("device",)}
+
+
+def remarks(
+    settings: Sequence[Setting],
+    lines: Sequence[Line],
+    metric: str,
+    claims: Sequence[Claim],
+    asked: Asked,
+) -> list[str]:
+    """The sentences of one table."""
+    runs = [run for setting in settings for run in setting.runs.values()]
+    return [
+        *_epochs(runs),
+        *_seeds(settings),
+        *_not_finite(lines),
+        *_budgets(runs),
+        *_surroundings(runs),
+        *_timing(runs, lines),
+        *_fronts(lines, metric),
+        *_drawn(claims),
+        *_counted(metric),
+        *_sorting(asked.sort),
+    ]
+
+
+def _epochs(runs: Sequence[Run]) -> list[str]:
+    kept = sorted({str(run.summary.get("epoch", "last")) for run in runs})
+    if not kept:
+        return []
+    of = f"the {kept[0]} epoch" if len(kept) == 1 else "the epoch that recipe.select names"
+    return [
+        f"Standard deviations over seeds in brackets. F1, NLL, ECE and agreement are of the weights"
+        f" of {of}. All figures are of the test split but those of validation; intervals are 95 %,"
+        " from seeds alone."
+    ]
+
+
+def _seeds(settings: Sequence[Setting]) -> list[str]:
+    counts = sorted({len(setting.runs) for setting in settings})
+    if counts == [1]:
+        return ["One seed each: what differs may be chance, and no interval can be given."]
+    if len({tuple(setting.runs) for setting in settings}) > 1:
+        return [
+            "Settings have different seeds: means are over those that each has, tests pair those"
+            " that both have."
+        ]
+    return []
+
+
+def _not_finite(lines: Sequence[Line]) -> list[str]:
+    """Figures that runs have and that are no numbers: they are in no mean."""
+    found = []
+    for line in lines:
+        for name, one in METRICS.items():
+            lost = len(line.rows) - len(line.figures(name))
+            if lost and name in line.estimates:
+                found.append(
+                    f"{one.said} of {line.model} is missing or not a number in {lost} of"
+                    f" {len(line.rows)} runs, which are left out of its mean."
+                )
+    return list(dict.fromkeys(found))
+
+
+def _budgets(runs: Sequence[Run]) -> list[str]:
+    """Runs whose two students, that are compared, were not trained for equally long."""
+    steps = [[run.rows.get(row, {}).get("steps") for row in _STUDENTS] for run in runs]
+    uneven = sum(None not in pair and len(set(pair)) > 1 for pair in steps)
+    if not uneven:
+        return []
+    return [
+        f"Not the same budget: in {uneven} of {many(len(runs), 'run')} the distilled student and"
+        " alone made other numbers of steps."
+    ]
+
+
+def _surroundings(runs: Sequence[Run]) -> list[str]:
+    """Versions and devices that are not the same in all runs, and runs that are not exact."""
+    notes = []
+    for name, path in _PLACES.items():
+        counts = _counts(_at(run.environment, path) for run in runs)
+        if len(counts) > 1:
+            told = ", ".join(f"{value} ({many(count, 'run')})" for value, count in counts.items())
+            notes.append(f"Not all were made with one {name}: {told}.")
+    inexact = sum(bool(run.summary.get("inexact")) for run in runs)
+    if inexact:
+        notes.append(f"{inexact} of {len(runs)} runs were resumed elsewhere, and are not exact.")
+    return notes
+
+
+def _at(environment: Mapping[str, object], path: Sequence[str]) -> str:
+    node: object = environment
+    for key in path:
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return "unknown" if node is None else str(node)
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for value in values:
+        found[value] = found.get(value, 0) + 1
+    return found
+
+
+def _timing(runs: Sequence[Run], lines: Sequence[Line]) -> list[str]:
+    latency = next(
+        (row["latency"] for line in lines for row in line.rows.values() if row.get("latency")), None
+    )
+    if latency is None:
+        return []
+    threads = latency.get("threads", 1)
+    notes = [
+        f"Latency: batch {latency.get('batch', '?')}, {latency.get('dtype', '?')},"
+        f" {latency.get('device', '?')}, {threads} thread{'s' if threads != 1 else ''},"
+        f" {_runtimes(lines)}."
+    ]
+    jobs = max(int(run.summary.get("jobs") or 1) for run in runs) if runs else 1
+    if jobs > 1:
+        notes.append(
+            f"Times were taken while up to {jobs} jobs shared the machine; alone they are shorter."
+        )
+    return notes
+
+
+def _runtimes(lines: Sequence[Line]) -> str:
+    """What times were taken in; those of others than PyTorch are marked."""
+    found = _counts(line.runtime for line in lines if line.runtime)
+    return " or ".join(name if name == EAGER else f"{name} (*)" for name in found)
+
+
+def _fronts(lines: Sequence[Line], metric: str) -> list[str]:
+    if not any(line.fronts for line in lines):
+        return []
+    merit = METRICS[metric].said if METRICS[metric].split else METRICS["accuracy"].said
+    return [
+        f"^ on the Pareto front: no other line is better in {merit} and as cheap, or cheaper and"
+        " as good; it describes, and chooses nothing."
+    ]
+
+
+def _drawn(claims: Sequence[Claim]) -> list[str]:
+    """How far an interval by the bootstrap can be relied on."""
+    if not any(claim.drawn and claim.pairs != "samples" for claim in claims):
+        return []
+    return [
+        "The bootstrap of few seeds is too narrow: of 3, 5 and 10 its interval holds the truth in"
+        " 75, 83 and 91 % of repetitions, Student's in 95 %, which alone decides here."
+    ]
+
+
+def _counted(metric: str) -> list[str]:
+    if METRICS[metric].split:
+        return []
+    return [f"{METRICS[metric].said} is counted or timed, not estimated from samples: no test."]
+
+
+def _sorting(by: str) -> list[str]:
+    if not by:
+        return []
+    if by in METRICS and METRICS[by].split == "test":
+        return [f"Sorted by {METRICS[by].said} on test, for reading: nothing was chosen by it."]
+    return [f"Sorted by {METRICS[by].said if by in METRICS else short(by)}."]

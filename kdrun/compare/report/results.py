@@ -1,0 +1,84 @@
+"""What a run's table says: the figures that lead, the tables, and the notes below them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kdrun.compare.figures import Row, compared, count, percent
+from kdrun.compare.notes import notes_of
+from kdrun.compare.report.answers import student_of
+from kdrun.compare.report.cells import figures_table, listed, quiet, tile
+from kdrun.compare.report.markup import Markup, tag
+from kdrun.compare.report.page import Block, Section
+from kdrun.compare.report.record import Record
+from kdrun.compare.run_columns import COST, MODEL, NETWORK, STEP, of_domain, quality
+from kdrun.compare.whole import BOTH_EPOCHS, epoch_columns
+
+
+def results(record: Record) -> Section:
+    """All tables that `kdrun show` prints, with their notes."""
+    summary = record.summary
+    if summary is None:
+        return Section("Results", [_unfinished(record)])
+    told = f"test split of {summary['dataset']}, {summary['samples']} samples"
+    answers = [MODEL, NETWORK, *quality(summary)]
+    blocks: list[Block] = [
+        quiet(told),
+        figures_table(answers, summary["rows"]),
+        figures_table([MODEL, *COST], summary["rows"]),
+    ]
+    if any(row.get("best") for row in summary["rows"]):
+        epochs = epoch_columns(str(summary.get("epoch", "last")))
+        blocks += [tag("h3", BOTH_EPOCHS.capitalize()), figures_table(epochs, summary["rows"])]
+    steps = compared(summary)
+    if steps:
+        blocks.append(tag("h3", "Each step of compression against the model before it"))
+        blocks.append(figures_table([MODEL, *STEP], steps))
+    for name, samples in (summary.get("domains") or {}).items():
+        blocks.append(tag("h3", f"Test images of {name}, {samples} samples"))
+        blocks.append(figures_table([MODEL, *of_domain(name)], summary["rows"]))
+    blocks.append(listed(notes_of(summary)))
+    return Section("Results", blocks)
+
+
+def lead(record: Record) -> list[Markup]:
+    """What the run is, and the figures that a reader looks for first."""
+    manifest = record.manifest
+    told = [
+        tag("span", record.status, class_=f"status {record.status}"),
+        f" started {manifest.get('started', 'at an unknown time')}",
+        f" · seed {manifest.get('seed')}",
+    ]
+    if record.summary:
+        told.append(f" · {record.summary['dataset']}")
+    return [tag("p", *told, class_="quiet"), *_tiles(record)]
+
+
+def _tiles(record: Record) -> list[Markup]:
+    rows = {row["model"]: row for row in record.rows}
+    student = student_of(record)
+    if student is None:
+        return []
+    last = record.rows[-1]
+    tiles = [tile(f"{percent(row['accuracy'])} %", f"top-1, {row['model']}") for row in _told(rows)]
+    gain = rows[student].get("gain")
+    if gain:
+        ends = f"{100 * gain['low']:+.2f} to {100 * gain['high']:+.2f}"
+        words = f"points over {gain['over']}, 95 % interval {ends}"
+        tiles.insert(1, tile(f"{100 * gain['accuracy']:+.2f}", words))
+    if "teacher" in rows and last["bytes"]:
+        ratio = rows["teacher"]["bytes"] / last["bytes"]
+        size = f"{count(last['bytes'])}B".replace(" B", " bytes")
+        tiles.append(tile(f"{ratio:.1f}x", f"fewer bytes than the teacher ({size} on disk)"))
+    return [tag("div", *tiles, class_="tiles")]
+
+
+def _told(rows: Mapping[str, Row]) -> list[Row]:
+    """The student, what compression made of it, its control and its teacher."""
+    names = ["distilled", list(rows)[-1], "alone", "teacher"]
+    return [rows[name] for name in dict.fromkeys(names) if name in rows]
+
+
+def _unfinished(record: Record) -> Markup:
+    error: Any = record.manifest.get("error")
+    why = f": {error}" if error else "."
+    return tag("p", f"There is no table: the run is {record.status}{why}", class_="bad")

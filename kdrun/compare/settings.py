@@ -1,0 +1,126 @@
+"""Runs that differ in the seed alone make a setting; settings that compare make a group."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kdrun.compare.comparable import Conditions, conditions, reasons
+from kdrun.compare.gather import LeftOut, Run
+from kdrun.compare.keys import rank, said, short
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Runs that differ in nothing but the seed.
+
+    Attributes:
+        values: what tells it from the group's others, key -> value.
+        runs: seed -> the run.
+        absent: keys that tell the others apart, and that it doesn't have.
+    """
+
+    values: Mapping[str, Any]
+    runs: Mapping[int, Run]
+    absent: Sequence[str] = ()
+
+    @property
+    def label(self) -> str:
+        """The words that tell it from the others: loss.temperature=4 loss.alpha=0.5."""
+        words = [f"{short(key)}={said(value)}" for key, value in self.values.items()]
+        return " ".join(words or [f"no {short(key)}" for key in self.absent])
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        return next(iter(self.runs.values())).config
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs whose figures may be held against each other.
+
+    Attributes:
+        differing: the keys that differ, in the config's order.
+        settings: by their values.
+        reasons: why they can't be held against the first group's, in sentences.
+    """
+
+    differing: Sequence[str]
+    settings: Sequence[Setting]
+    reasons: Sequence[str]
+
+
+def group(runs: Sequence[Run], asked: Collection[str]) -> tuple[list[Group], list[LeftOut]]:
+    """Runs in groups, the largest first; and those whose seed is there already.
+
+    Args:
+        runs: finished ones.
+        asked: keys that the user compares by, which therefore don't tell runs apart.
+    """
+    found: dict[Any, list[tuple[Run, Conditions]]] = {}
+    for run, held in zip(runs, conditions(runs, asked), strict=True):
+        key = tuple(
+            frozenset((key, said(value)) for key, value in one.items()) for one in held.values()
+        )
+        found.setdefault(key, []).append((run, held))
+    members = sorted(found.values(), key=len, reverse=True)
+    groups, repeated = [], []
+    for one in members:
+        settings, again = _settings([run for run, _ in one])
+        why = reasons(members[0][0][1], one[0][1])
+        groups.append(_group(settings, why))
+        repeated += again
+    return groups, repeated
+
+
+def _settings(runs: Iterable[Run]) -> tuple[list[dict[int, Run]], list[LeftOut]]:
+    """Runs by seed, of each setting; of a seed that was run again, the run that began last."""
+    found: dict[Any, dict[int, Run]] = {}
+    repeated = []
+    for run in sorted(runs, key=lambda run: run.started, reverse=True):
+        seeds = found.setdefault(frozenset(run.marks.items()), {})
+        taken = seeds.setdefault(run.seed, run)
+        if taken is not run:
+            why = f"the same setting and seed as {taken.path}, which began later and counts"
+            repeated.append(LeftOut(run.path, "repeated", why))
+    return [dict(sorted(seeds.items())) for seeds in found.values()], repeated
+
+
+def _group(settings: Sequence[Mapping[int, Run]], why: Sequence[str]) -> Group:
+    firsts = [next(iter(runs.values())) for runs in settings]
+    configs, keys = [run.config for run in firsts], _differing([run.marks for run in firsts])
+    made = [
+        Setting(
+            {key: config[key] for key in keys if key in config},
+            runs,
+            [key for key in keys if key not in config],
+        )
+        for config, runs in zip(configs, settings, strict=True)
+    ]
+    made.sort(key=lambda setting: [rank(setting.values.get(key)) for key in keys])
+    return Group(keys, made, why)
+
+
+def _differing(configs: Sequence[Mapping[str, str]]) -> list[str]:
+    """The fewest keys that tell configs apart, in their order.
+
+    Keys that only some have, and those that follow from the name of their part, are needed only
+    where nothing else does.
+    """
+    values = {
+        key: [config.get(key) for config in configs]
+        for key in dict.fromkeys(key for config in configs for key in config)
+    }
+    varied = {key: found for key, found in values.items() if len({*found} - {None}) > 1}
+    kept = [key for key, found in varied.items() if not _follows(key, found, varied)]
+    if len(set(zip(*(values[key] for key in kept), strict=True))) < len(configs) > 1:
+        kept = [key for key, found in values.items() if len(set(found)) > 1]
+    return kept
+
+
+def _follows(key: str, values: Sequence[Any], varied: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether the name of a key's part tells the key's value too."""
+    part = key.partition(".")[0]
+    names = [name for name in (part, f"{part}.name") if name in varied and name != key]
+    return any(
+        len(set(zip(varied[name], values, strict=True))) == len(set(varied[name])) for name in names
+    )

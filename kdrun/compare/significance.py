@@ -1,0 +1,112 @@
+"""The right test for two sides: over seeds where there are some, else over the test samples."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from kdrun.compare.claims import Claim
+from kdrun.compare.gather import Run
+from kdrun.compare.lines import figures
+from kdrun.compare.resampling import bootstrap, bootstrap_of_two
+from kdrun.compare.statistics import estimate, mcnemar_p, paired_p, welch
+
+_SEED = 0  # of the bootstrap's draws: the same runs give the same interval
+_DIGITS = 12
+_ANSWERS = {"accuracy": "last", "best_accuracy": "best"}  # metric -> epoch that answers are of
+PAIRED, WELCH, MCNEMAR = "Student's paired t test", "Welch's t test", "McNemar's exact test"
+
+
+@dataclass(frozen=True)
+class Side:
+    """A model of runs that differ in the seed alone.
+
+    Attributes:
+        label: the words that tell it.
+        model: the row.
+        runs: seed -> run; those that have the row.
+    """
+
+    label: str
+    model: str
+    runs: Mapping[int, Run]
+
+    def epoch(self, seed: int) -> str:
+        return str(self.runs[seed].summary.get("epoch", "last"))
+
+    def figures(self, metric: str) -> dict[int, float]:
+        rows = {seed: run.rows[self.model] for seed, run in self.runs.items()}
+        return figures(rows, {seed: self.epoch(seed) for seed in rows}, metric)
+
+
+def side(label: str, model: str, runs: Mapping[int, Run]) -> Side:
+    return Side(label, model, {seed: run for seed, run in runs.items() if model in run.rows})
+
+
+def claim_of(left: Side, right: Side, metric: str, about: str) -> Claim:
+    """Hold two sides against each other.
+
+    Seeds that both have are paired; where they share fewer than two, means are compared unpaired;
+    single runs are compared by their answers to the test samples.
+    """
+    own, other = left.figures(metric), right.figures(metric)
+    claim = Claim(about, left.label, right.label, metric)
+    seeds = sorted(own.keys() & other.keys())
+    if len(seeds) > 1:
+        return over_pairs(claim, [own[seed] - other[seed] for seed in seeds], "seeds")
+    if len(own) > 1 and len(other) > 1:
+        return _unpaired(claim, list(own.values()), list(other.values()))
+    if not own or not other:
+        missing = right.label if own else left.label
+        return replace(claim, why_none=f"{missing} has no such figure")
+    if not seeds and len(own) + len(other) > 2:
+        return replace(claim, why_none="one side has a single run, of a seed that the other lacks")
+    pair = (seeds[0], seeds[0]) if seeds else (next(iter(own)), next(iter(other)))
+    return _over_samples(claim, left, right, pair)
+
+
+def over_pairs(claim: Claim, values: list[float], what: str) -> Claim:
+    """The differences of two or more pairs by Student's test and the bootstrap."""
+    values = [round(value, _DIGITS) for value in values]  # equal ones may differ in the last bit
+    found = estimate(values)
+    told = replace(claim, pairs=what, counts=(found.n, found.n), difference=found.mean)
+    if not found.deviation and found.mean:
+        return replace(told, why_none=f"they differ by the same amount in each of {found.n} {what}")
+    assert found.low is not None
+    assert found.high is not None
+    return replace(
+        told,
+        test=PAIRED,
+        interval=(found.low, found.high),
+        drawn=bootstrap(values, _SEED),
+        p=paired_p(values),
+    )
+
+
+def _unpaired(claim: Claim, own: list[float], other: list[float]) -> Claim:
+    difference = estimate(own).mean - estimate(other).mean
+    told = replace(claim, counts=(len(own), len(other)), difference=difference)
+    if len({*own}) == len({*other}) == 1:
+        return replace(told, why_none="neither side's figures vary")
+    low, high, p = welch(own, other)
+    drawn = bootstrap_of_two(own, other, _SEED)
+    return replace(told, test=WELCH, interval=(low, high), drawn=drawn, p=p)
+
+
+def _over_samples(claim: Claim, left: Side, right: Side, seeds: tuple[int, int]) -> Claim:
+    from kdrun.compare.answers import NoAnswers, differences  # needs numpy
+
+    sides = zip((left, right), seeds, strict=True)
+    if {_ANSWERS.get(claim.metric)} != {one.epoch(seed) for one, seed in sides}:
+        return replace(claim, why_none="single runs are tested by the answers that they kept alone")
+    try:
+        found = differences((left.runs[seeds[0]], left.model), (right.runs[seeds[1]], right.model))
+    except NoAnswers as error:
+        return replace(claim, why_none=str(error))
+    return replace(
+        claim,
+        test=MCNEMAR,
+        pairs="samples",
+        counts=(len(found), len(found)),
+        difference=float(found.mean()),
+        drawn=bootstrap(found, _SEED),
+        p=mcnemar_p(int((found > 0).sum()), int((found < 0).sum())),
+    )

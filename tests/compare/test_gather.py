@@ -1,0 +1,172 @@
+"""Which runs words name, what is read of each, and why others are left out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.written_runs import write_run
+from kdrun.compare.gather import gather
+from kdrun.core.errors import UserError
+from kdrun.core.lock import FolderLock
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def sweep(folder: Path, jobs: int = 3) -> Path:
+    for seed in range(jobs):
+        write_run(folder / str(seed), {"seed": seed})
+    (folder / "multirun.yaml").touch()
+    return folder
+
+
+def names(*words: str) -> list[str]:
+    return [str(run.path) for run in gather(words).runs]
+
+
+def left_out(*words: str) -> dict[str, tuple[str, str]]:
+    return {one.path.name: (one.kind, one.reason) for one in gather(words).left_out}
+
+
+def edit(path: Path, **fields: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def test_runs_sweeps_and_globs_are_found_in_the_order_of_numbers(here):
+    sweep(here / "s", 11)
+    write_run(here / "one")
+    assert names("one", "s")[:4] == ["one", "s/0", "s/1", "s/2"]
+    assert names("s")[-2:] == ["s/9", "s/10"]
+    assert names("s/1*") == ["s/1", "s/10"]
+    assert names(str(here / "o*")) == [str(here / "one")]
+
+
+def test_a_run_that_is_named_twice_counts_once(here):
+    sweep(here / "s")
+    (here / "again").symlink_to(here / "s" / "1")
+    assert names("s", "s/1", str(here / "s/0"), "again") == ["s/0", "s/1", "s/2"]
+
+
+def test_a_name_with_brackets_is_no_pattern(here):
+    write_run(here / "student.hidden=[8]")
+    assert names("student.hidden=[8]") == ["student.hidden=[8]"]
+
+
+def test_the_store_is_no_run(here):
+    write_run(here / "outputs" / "a")
+    write_run(here / "outputs" / ".store" / "abc")
+    assert names("outputs") == ["outputs/a"]
+
+
+def test_a_run_is_read_without_the_keys_that_change_no_figure(here):
+    write_run(here / "a", {"seed": 7, "loss.temperature": 2.0, "student.hidden": [8, 4]})
+    (run,) = gather(["a"]).runs
+    assert run.seed == 7
+    assert run.config["loss.temperature"] == 2.0
+    assert run.config["student.hidden"] == [8, 4]
+    assert run.config["recipe.optimizer.betas"] == [0.9, 0.999]
+    idle = {"seed", "name", "tags", "threads", "output_root", "dataset.root", "dataset.workers"}
+    assert not idle & run.config.keys()
+    assert not [key for key in run.config if key.startswith("evaluate")]
+    assert list(run.rows) == ["teacher", "alone", "distilled"]
+    assert run.stages["teacher"] == run.rows["teacher"]["fingerprint"]
+    assert run.sweep is None
+
+
+def test_lists_of_parts_are_keys_of_their_own(here):
+    write_run(here / "a", {"scheme.peers": [{"name": "mlp", "hidden": [4]}, {"name": "mlp"}]})
+    (run,) = gather(["a"]).runs
+    assert run.config["scheme.peers.0.hidden"] == [4]
+    assert run.config["scheme.peers.1.name"] == "mlp"
+
+
+def test_a_job_knows_its_sweep(here):
+    sweep(here / "s", 1)
+    (run,) = gather(["s"]).runs
+    assert run.sweep == Path("s")
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted", "pruned"])
+def test_what_did_not_finish_is_left_out_with_its_error(here, status):
+    write_run(here / "a", manifest={"status": status, "error": "loss became NaN"})
+    assert left_out("a") == {"a": (status, f"{status}: loss became NaN")}
+
+
+def test_what_did_not_finish_without_an_error_says_its_status_alone(here):
+    write_run(here / "a", manifest={"status": "pruned", "error": None})
+    assert left_out("a") == {"a": ("pruned", "pruned")}
+
+
+def test_a_run_that_goes_on_is_told_from_one_that_crashed(here):
+    write_run(here / "a", manifest={"status": "running"})
+    assert left_out("a")["a"][0] == "crashed"
+    with FolderLock(here / "a").acquire(wait=False):
+        assert left_out("a")["a"][0] == "running"
+
+
+def test_a_newer_format_is_left_out(here):
+    write_run(here / "a", manifest={"format": 99})
+    kind, reason = left_out("a")["a"]
+    assert kind == "newer"
+    assert "format 99, this one reads up to 1" in reason
+
+
+def test_a_finished_run_without_its_table_is_missing_it(here):
+    (write_run(here / "a") / "summary.json").unlink()
+    assert left_out("a")["a"][0] == "missing"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("run.json", "{", "no JSON"),
+        ("run.json", "[]", "no mapping"),
+        ("run.json", "{}", "no 'format'"),
+        ("summary.json", "{", "no JSON"),
+        ("summary.json", "{}", "'rows'"),
+        ("summary.json", '{"rows": []}', "no figures"),
+        ("summary.json", '{"rows": [1]}', "not what a run writes"),
+        ("summary.json", '{"rows": [{"model": "a"}]}', "'accuracy'"),
+        ("summary.json", '{"rows": [{"model": "a", "accuracy": null}]}', "no figures"),
+    ],
+)
+def test_damaged_files_are_left_out_and_said(here, file, content, said):
+    write_run(here / "a")
+    write_run(here / "b")
+    (here / "a" / file).write_text(content)
+    kind, reason = left_out("a", "b")["a"]
+    assert kind == "damaged"
+    assert said in reason
+    assert names("a", "b") == ["b"]
+
+
+def test_a_manifest_without_a_config_takes_it_from_its_file(here):
+    write_run(here / "a", manifest={"config": None})
+    assert left_out("a")["a"][0] == "damaged"
+    (here / "a" / "config.yaml").write_text("seed: 0\nloss: {name: kd}\n")
+    (run,) = gather(["a"]).runs
+    assert run.config == {"loss.name": "kd"}
+
+
+def test_a_path_that_is_not_there_names_the_nearest(here):
+    write_run(here / "outputs" / "first")
+    with pytest.raises(UserError, match="there is no 'outputs/frist'") as error:
+        gather(["outputs/frist"])
+    assert error.value.lines[1] == "  nearest: outputs/first"
+    with pytest.raises(UserError, match=r"there is no 'x[*]y'"):
+        gather(["x*y"])
+
+
+def test_folders_without_runs_and_files_are_mistakes(here):
+    (here / "empty").mkdir()
+    with pytest.raises(UserError, match="no run is in 'empty', nor below it"):
+        gather(["empty"])
+    write_run(here / "a")
+    with pytest.raises(UserError, match=r"'a/run.json' is a file") as error:
+        gather(["a/run.json"])
+    assert "name its run's folder: a" in error.value.lines[1]
