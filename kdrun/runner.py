@@ -160,6 +160,9 @@ def _recorded(
         if error.resumable:
             error.add_note(_go_on(folder))
         raise
+    except SystemExit as error:
+        ending["error"] = f"a part of the run ended the program: sys.exit({error.code!r})"
+        raise KdrunError(ending["error"], _go_on(folder)) from error
     except Exception as error:
         ending["error"] = f"{type(error).__name__}: {error}"
         error.add_note(_go_on(folder))

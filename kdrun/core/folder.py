@@ -49,7 +49,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     Raises:
         DamagedFile: the record can't be read.
     """
-    return _read_json(folder / RECORD)
+    return read_json(folder / RECORD)
 
 
 def read_exported(folder: Path) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def read_exported(folder: Path) -> dict[str, Any]:
     Raises:
         DamagedFile: the record can't be read.
     """
-    return _read_json(folder / EXPORTED) or {}
+    return read_json(folder / EXPORTED) or {}
 
 
 def is_complete(folder: Path, identity: str) -> bool:
@@ -124,7 +124,7 @@ class RunFolder:
 
     @property
     def status(self) -> str:
-        """running, finished, failed, interrupted; crashed where nobody is left who runs it."""
+        """running, finished, failed, interrupted, pruned; crashed where no process is left."""
         status = str(self.manifest().get("status", "unknown"))
         return "crashed" if status == "running" and not FolderLock(self.path).is_held() else status
 
@@ -164,7 +164,7 @@ class RunFolder:
         return tree
 
     def manifest(self) -> dict[str, Any]:
-        return _read_json(self.path / _MANIFEST) or {}
+        return read_json(self.path / _MANIFEST) or {}
 
     def update(self, **fields: Any) -> None:
         """Set fields of the manifest; the others stay."""
@@ -179,7 +179,7 @@ class RunFolder:
         write_json(self.path / _SUMMARY, {"format": FORMAT, **summary})
 
     def summary(self) -> dict[str, Any] | None:
-        return _read_json(self.path / _SUMMARY)
+        return read_json(self.path / _SUMMARY)
 
     @property
     def sensitivity_plot(self) -> Path:
@@ -201,7 +201,12 @@ def find_runs(root: Path) -> list[RunFolder]:
     return [RunFolder(path.parent) for path in sorted(root.rglob(_MANIFEST))]
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The mapping in a file; None where there is no file.
+
+    Raises:
+        DamagedFile: it is no JSON, or holds none.
+    """
     if not path.exists():
         return None
     try:
