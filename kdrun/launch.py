@@ -17,7 +17,7 @@ from kdrun.composing import named_plugins, quoted
 from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen, report
 from kdrun.core.sweep import SweepFolder
-from kdrun.launchers import at_once
+from kdrun.launchers import choose, faults_of_jobs
 from kdrun.places import faults_of_folder, new_folder, shown
 from kdrun.sweep import run_sweep
 from kdrun.sweep_jobs import named_jobs
@@ -40,7 +40,8 @@ def launch(words: Sequence[str], screen: Screen) -> int:
             raise ConfigError(broken)
         return _look(command)
     jobs = read_jobs(command.settings, command.multirun, command.folders)
-    parallel = at_once(jobs[0].launcher, len(jobs)) if command.multirun else 1
+    asked = jobs[0].tree["launcher"]["jobs"]
+    launcher, parallel = choose(asked, jobs[0].launcher, len(jobs)) if command.multirun else ([], 1)
     plans = _check(jobs, parallel)
     if jobs[0].tree["check"]:
         from kdrun.plan_report import report_plan
@@ -51,12 +52,15 @@ def launch(words: Sequence[str], screen: Screen) -> int:
     folder = shown(new_folder(jobs[0], command.multirun))
     if not command.multirun:
         return _run_one(plans[0], folder, command, screen, shlex.join(["kdrun", *words]))
+    measures = asked == "auto" and plans[0].hardware.device.type == "cuda"
+    plans.clear()  # the data that they hold would be there beside the jobs' own
     sweep = SweepFolder(folder)
     sweep.write(
         command=shlex.join(["kdrun", *words]),
         words=list(words),
-        launcher=[],
+        launcher=launcher,
         at_once=parallel,
+        measures=measures,
         path=str(folder.resolve()),
         working_folder=str(Path.cwd()),
         jobs=named_jobs([job.words for job in jobs]),
@@ -108,6 +112,7 @@ def _check(jobs: Sequence[Job], parallel: int) -> "list[Plan]":
 
     plans: list[Plan] = []
     faults = faults_of_folder(jobs[0].folder) if jobs[0].folder is not None else []
+    faults += faults_of_jobs(jobs[0].tree["launcher"]["jobs"], jobs[0].launcher)
     for job in jobs:
         faults += job.faults
         try:

@@ -170,7 +170,8 @@ def _recorded(
         raise
     finally:
         seconds = before + time.monotonic() - started
-        folder.update(**ending, ended=_now(), seconds=seconds)
+        peak = plan.hardware.peak_memory()
+        folder.update(**ending, ended=_now(), seconds=seconds, peak_memory=peak)
     return summary
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kdrun import launchers
-from kdrun.launchers import at_once
+from kdrun.launchers import at_once, choose, faults_of_jobs, jobs_that_fit
 from kdrun.words import read_jobs
 
 
@@ -60,3 +60,47 @@ def test_a_launcher_of_a_config_file_is_seen(tmp_path) -> None:
     jobs = read_jobs(words, multirun=True, folders=[str(tmp_path)])
     assert [job.faults for job in jobs] == [()] * 4
     assert at_once(jobs[0].launcher, len(jobs)) == 3
+
+
+BASIC = {"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("asked", "jobs", "expected"),
+    [
+        (1, 9, ([], 1)),
+        (4, 9, (["hydra/launcher=joblib", "hydra.launcher.n_jobs=4"], 4)),
+        (4, 3, (["hydra/launcher=joblib", "hydra.launcher.n_jobs=3"], 3)),
+        ("auto", 99, (["hydra/launcher=joblib", "hydra.launcher.n_jobs=8"], 8)),
+        ("auto", 2, (["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], 2)),
+    ],
+)
+def test_a_number_of_jobs_is_joblib_in_few_words(asked, jobs, expected) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    assert choose(asked, BASIC, jobs) == expected
+
+
+def test_a_number_of_jobs_beside_another_launcher_is_refused() -> None:
+    (fault,) = faults_of_jobs(4, {"_target_": "x.SlurmLauncher"})
+    assert str(fault) == "launcher.jobs: chooses a launcher, and SlurmLauncher was chosen; keep one"
+
+
+def test_a_number_of_jobs_without_joblib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launchers, "find_spec", lambda name: None)
+    (fault,) = faults_of_jobs("auto", BASIC)
+    assert str(fault) == "launcher.jobs: needs an extra: pip install 'kdrun[sweep]'"
+
+
+@pytest.mark.parametrize(
+    ("free", "peak", "jobs", "expected"),
+    [
+        (80, 2, 99, 8),  # of 72 GiB, 24 jobs of 2 + 1; there are eight cores
+        (20, 2, 99, 6),
+        (20, 2, 4, 4),
+        (20, 7, 99, 2),
+        (20, 40, 99, 1),
+    ],
+)
+def test_as_many_jobs_as_the_memory_holds(free, peak, jobs, expected) -> None:
+    assert jobs_that_fit(free * GIB, peak * GIB, jobs) == expected

@@ -237,6 +237,12 @@ class ExportOptions(Section):
     tolerance: ExportTolerance
 
 
+class Launcher(Section):
+    """How many jobs of a sweep run at the same time; Hydra's own launchers say it their way."""
+
+    jobs: PositiveInt | Literal["auto"]
+
+
 class Config(Section):
     """One run, resolved."""
 
@@ -251,6 +257,7 @@ class Config(Section):
     controls: list[str]
     plugins: list[str]
     output_root: str
+    launcher: Launcher
     logger: Literal["none", "tensorboard"]
     checkpoint_seconds: PositiveFloat
     check: bool

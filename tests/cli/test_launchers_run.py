@@ -58,7 +58,7 @@ def test_a_killed_worker_of_joblib_takes_no_other_job_along(kdrun: Kdrun, tmp_pa
 
 def test_an_interrupted_sweep_of_joblib_goes_on_with_joblib(kdrun: Kdrun, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    words = ("loss.temperature=1,2,4", *JOBLIB, *QUICK)
+    words = ("loss.temperature=1,2,4", "launcher.jobs=2", *QUICK)
     kdrun("-m", *words, status=130, KDRUN_FAULT="step:6:int")
     sweep = only_sweep(tmp_path)
     assert statuses(sweep).count("finished") < 3
@@ -75,7 +75,9 @@ def test_submitit_on_this_machine(kdrun: Kdrun, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra 'ray'")
 def test_ray(kdrun: Kdrun, tmp_path: Path) -> None:
-    ray = ("hydra/launcher=ray", "hydra.launcher.ray.init.num_cpus=2")
-    quiet = {"RAY_DISABLE_IMPORT_WARNING": "1", "PATH": os.environ["PATH"]}
-    kdrun("-m", "loss.temperature=1,2,4,8", *ray, *QUICK, **quiet)
+    init = (
+        "+hydra.launcher.ray.init.num_cpus=2",
+        "+hydra.launcher.ray.init.include_dashboard=false",
+    )
+    kdrun("-m", "loss.temperature=1,2,4,8", "hydra/launcher=ray", *init, *QUICK)
     holds(only_sweep(tmp_path), 2)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tiny import TINY, Kdrun
 
 from kdrun import cli
 from kdrun.core import atomic
+from kdrun.core.device import Hardware
 from kdrun.core.lock import FolderLock
 from kdrun.core.sweep import SweepFolder
 
@@ -261,3 +263,31 @@ def test_a_job_waits_for_the_teacher_and_takes_it_over_from_a_killed_one(
     assert "written to" in rest
     (run,) = tmp_path.glob("outputs/20*/*-second/run.json")
     assert not json.loads(run.read_text())["stages"]["teacher"]["from_store"]
+
+
+def test_the_memory_of_the_first_job_says_how_many_run_together(
+    swept: Swept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    swept("-m", "seed=0,1,2", *QUICK, fault="step:1:int")
+    sweep = only_sweep(tmp_path)
+    sweep.write(measures=True)  # as with launcher.jobs=auto on a GPU
+    monkeypatch.setattr(Hardware, "peak_memory", lambda self: 3 * 2**30)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (7 * 2**30, 8 * 2**30))
+    status, said = swept("resume", str(sweep.path))
+    assert (status, statuses(sweep)) == (0, ["finished"] * 3)
+    told = "1 at a time: the first took 3.0 GiB of the GPU's memory, 7.0 GiB are free"
+    assert told in said.splitlines()
+    assert said.index("0-seed=0\n") < said.index(told) < said.index("1-seed=1\n")
+    assert sweep.index()["launcher"] == ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"]
+    assert not sweep.index()["measures"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_jobs_share_a_gpu(kdrun: Kdrun, tmp_path: Path) -> None:
+    kdrun("-m", "seed=0,1,2", "launcher.jobs=auto", "device=cuda", *QUICK)
+    sweep = only_sweep(tmp_path)
+    assert statuses(sweep) == ["finished"] * 3
+    assert sweep.index()["at_once"] == 2
+    assert all(manifest["peak_memory"] > 0 for manifest in manifests(sweep))
