@@ -15,6 +15,7 @@ _VERBS = {
     "list": "kdrun.verbs:list_parts",
     "layers": "kdrun.layers:show_layers",
     "resume": "kdrun.verbs:resume",
+    "search": "kdrun.search:search",
     "sensitivity": "kdrun.sensitivity:show_sensitivity",
     "show": "kdrun.verbs:show_run",
 }

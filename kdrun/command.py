@@ -9,7 +9,7 @@ from hydra._internal.utils import get_args_parser
 from kdrun.core.errors import UserError, nearest
 
 _MODES = ("run", "multirun", "cfg", "info", "shell_completion")
-VERBS = ("list", "layers", "resume", "show", "export", "sensitivity")
+VERBS = ("list", "layers", "resume", "search", "show", "export", "sensitivity")
 
 # Options of Hydra that have no place here -> what to do instead.
 _REFUSED = {

@@ -2,12 +2,14 @@
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from kdrun.core.errors import Pruned
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen, report
 from kdrun.core.sweep import DONE, SweepFolder
@@ -34,8 +36,10 @@ def run_job(config: DictConfig) -> None:
         return
     screen = Screen()
     try:
-        plan = _plan(folder, tree, sweep.index()["at_once"])
+        plan = replace(_plan(folder, tree, sweep.index()["at_once"]), bars=sweep.bars(folder.path))
         run(plan, folder.path, screen, shlex.join(["kdrun", *settings.overrides.task]))
+    except Pruned as error:
+        screen.say(error.lines[0])
     except Exception as error:  # noqa: BLE001 - Hydra would print its own trace
         status = report(error, screen, bool(tree["debug"]))
         if status >= 128:

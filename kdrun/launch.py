@@ -17,11 +17,11 @@ from kdrun.composing import named_plugins, quoted
 from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen, report
 from kdrun.core.sweep import SweepFolder
-from kdrun.launchers import choose, faults_of_jobs
-from kdrun.places import faults_of_folder, new_folder, shown
+from kdrun.launchers import choose
+from kdrun.places import new_folder, shown
 from kdrun.sweep import run_sweep
-from kdrun.sweep_jobs import named_jobs
-from kdrun.words import Job, read_jobs, with_choices
+from kdrun.sweep_jobs import check_jobs, named_jobs
+from kdrun.words import read_jobs, with_choices
 
 if TYPE_CHECKING:
     from kdrun.runner import Plan
@@ -42,7 +42,7 @@ def launch(words: Sequence[str], screen: Screen) -> int:
     jobs = read_jobs(command.settings, command.multirun, command.folders)
     asked = jobs[0].tree["launcher"]["jobs"]
     launcher, parallel = choose(asked, jobs[0].launcher, len(jobs)) if command.multirun else ([], 1)
-    plans = _check(jobs, parallel)
+    plans = check_jobs(jobs, parallel)
     if jobs[0].tree["check"]:
         from kdrun.plan_report import report_plan
 
@@ -104,21 +104,3 @@ def _run_one(plan: "Plan", folder: Path, command: Command, screen: Screen, told:
     place = f"hydra.run.dir={quoted(str(folder))}"
     _start_hydra(replace(command, settings=(*command.settings, place)), job)
     return statuses[0]
-
-
-def _check(jobs: Sequence[Job], parallel: int) -> "list[Plan]":
-    """The plan of every job; all faults of all jobs together."""
-    from kdrun.preflight import check
-
-    plans: list[Plan] = []
-    faults = faults_of_folder(jobs[0].folder) if jobs[0].folder is not None else []
-    faults += faults_of_jobs(jobs[0].tree["launcher"]["jobs"], jobs[0].launcher)
-    for job in jobs:
-        faults += job.faults
-        try:
-            plans.append(check(job.tree, parallel, job.unknown))
-        except ConfigError as error:
-            faults += error.faults
-    if faults:
-        raise ConfigError(faults)
-    return plans

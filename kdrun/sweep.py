@@ -1,14 +1,16 @@
 """Running the jobs of a sweep folder, when it is new and when it is gone on with."""
 
 import time
+from collections.abc import Sequence
 
 from kdrun.command import Command, read_command
 from kdrun.compare.runs import run_lines, started_in, sweep_line
 from kdrun.composing import named_plugins
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
-from kdrun.core.sweep import DONE, SweepFolder, SweepJob
+from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
 from kdrun.launching import Launch, ending_on_sigterm, launching, measure, survives
+from kdrun.trials import add_trials, winner
 from kdrun.words import with_choices
 
 _POLL = 0.2  # seconds between two looks at jobs that run in other processes
@@ -27,17 +29,14 @@ def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
                 FolderLock(sweep.run(job).path).acquire(wait=False).release()
         try:
             with ending_on_sigterm():
-                if sweep.index().get("measures"):
-                    measure(sweep, command, screen)
-                with launching(sweep, command) as launch:
-                    _run_all(sweep, launch, screen)
+                _run_all(sweep, command, screen)
         except SystemExit as end:
             status = int(end.code or 0)
         except KeyboardInterrupt:
             status = 130
         _wait_for_jobs(sweep)
-    undone = _tell(sweep, screen)
-    return status or int(undone)
+    _tell(sweep, screen)
+    return status or int(not sweep.is_complete)
 
 
 def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
@@ -46,7 +45,7 @@ def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
     Raises:
         RunInUse: the sweep, or one of its jobs, is running already.
     """
-    if all(sweep.status(job) in DONE for job in sweep.jobs()):
+    if sweep.is_complete:
         screen.say(f"{sweep.path} is finished; its jobs: kdrun show {sweep.path}")
         return 0
     index = sweep.index()
@@ -56,13 +55,26 @@ def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
     return run_sweep(sweep, command, screen)
 
 
-def _run_all(sweep: SweepFolder, launch: Launch, screen: Screen) -> None:
-    """Launch the jobs that are not done, and those again that another one's death has cut.
+def _run_all(sweep: SweepFolder, command: Command, screen: Screen) -> None:
+    """Run the jobs that are not done; of a search also those that it finds then."""
+    if not sweep.jobs():
+        add_trials(sweep)
+    if sweep.index().get("measures"):
+        measure(sweep, command, screen)
+    todo = [job for job in sweep.jobs() if sweep.status(job) not in DONE]
+    with launching(sweep, command) as launch:
+        _run_jobs(todo, sweep, launch, screen)
+        while add_trials(sweep):
+            new = [job for job in sweep.jobs() if sweep.status(job) == NOT_STARTED]
+            _run_jobs(new, sweep, launch, screen)
+
+
+def _run_jobs(todo: Sequence[SweepJob], sweep: SweepFolder, launch: Launch, screen: Screen) -> None:
+    """Launch jobs, and those again that another one's death has cut.
 
     joblib ends all of its workers when one dies. So what had not begun is launched again, and what
     was cut is launched by itself: whatever kills its worker then takes nothing else along.
     """
-    todo = [job for job in sweep.jobs() if sweep.status(job) not in DONE]
     cut: list[SweepJob] = []
     while todo:
         before = {job.number: sweep.run(job).manifest() for job in todo}
@@ -82,12 +94,12 @@ def _wait_for_jobs(sweep: SweepFolder) -> None:
         time.sleep(_POLL)
 
 
-def _tell(sweep: SweepFolder, screen: Screen) -> bool:
-    """Say what became of each job; whether any is not done."""
+def _tell(sweep: SweepFolder, screen: Screen) -> None:
+    """Say what became of each job, and which trial of a search is the best."""
     screen.say(sweep_line(sweep))
     for line in run_lines(sweep.path):
         screen.say(f"  {line}")
-    undone = [job for job in sweep.jobs() if sweep.status(job) not in DONE]
-    if undone:
+    if not sweep.is_complete:
         screen.say(f"run what is not finished: kdrun resume {sweep.path}")
-    return bool(undone)
+    elif "search" in sweep.index():
+        screen.say(winner(sweep))

@@ -1,11 +1,18 @@
-"""Which jobs a sweep has, and what each is called."""
+"""Which jobs a sweep has: what each is called, and whether it can be run."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.types import Override
 
+from kdrun.core.errors import ConfigError
 from kdrun.core.sweep import SweepJob, job_folder
-from kdrun.words import parse
+from kdrun.launchers import faults_of_jobs
+from kdrun.places import faults_of_folder
+from kdrun.words import Job, parse
+
+if TYPE_CHECKING:
+    from kdrun.runner import Plan
 
 
 def named_jobs(words: Sequence[Sequence[str]]) -> list[SweepJob]:
@@ -37,3 +44,29 @@ def name_job(
 
 def _key(word: Override) -> str:
     return str(word.key_or_group)
+
+
+def check_jobs(jobs: Sequence[Job], parallel: int) -> "list[Plan]":
+    """The plan of every run that the words ask for.
+
+    Args:
+        jobs: as they were read.
+        parallel: how many of them run on this machine at the same time.
+
+    Raises:
+        ConfigError: with all faults of all of them.
+    """
+    from kdrun.preflight import check
+
+    plans: list[Plan] = []
+    faults = faults_of_folder(jobs[0].folder) if jobs[0].folder is not None else []
+    faults += faults_of_jobs(jobs[0].tree["launcher"]["jobs"], jobs[0].launcher)
+    for job in jobs:
+        faults += job.faults
+        try:
+            plans.append(check(job.tree, parallel, job.unknown))
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(faults)
+    return plans

@@ -30,9 +30,9 @@ def run_lines(root: Path) -> list[str]:
 def sweep_line(sweep: SweepFolder) -> str:
     """How many of a sweep's jobs there are of each status."""
     counts = Counter(map(sweep.status, sweep.jobs()))
-    finished, jobs = counts.pop("finished", 0), len(sweep.jobs())
+    finished = counts.pop("finished", 0)
     others = "".join(f", {count} {status}" for status, count in sorted(counts.items()))
-    return f"sweep in {sweep.path}: {finished} of {jobs} jobs finished{others}"
+    return f"sweep in {sweep.path}: {finished} of {sweep.size} jobs finished{others}"
 
 
 def _told(folder: RunFolder) -> tuple[str, str]:

@@ -243,6 +243,15 @@ class Launcher(Section):
     jobs: PositiveInt | Literal["auto"]
 
 
+class Search(Section):
+    """How settings are searched."""
+
+    trials: PositiveInt
+    prune: bool
+    ranges: dict[str, str]
+    lr_factor: Annotated[float, Field(ge=1)]
+
+
 class Config(Section):
     """One run, resolved."""
 
@@ -258,6 +267,7 @@ class Config(Section):
     plugins: list[str]
     output_root: str
     launcher: Launcher
+    search: Search
     logger: Literal["none", "tensorboard"]
     checkpoint_seconds: PositiveFloat
     check: bool

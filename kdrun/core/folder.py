@@ -24,6 +24,8 @@ RECORD = "artefact.json"
 METRICS = "metrics.jsonl"
 _SHARED = (WEIGHTS, BEST_WEIGHTS, MODEL, METRICS, RECORD)  # the record last: it says "complete"
 
+STUDENT_FOLDER = "student"  # of a run: the stage that leaves the distilled student
+
 # In a run's folder of exported files.
 EXPORTED = "export.json"
 HOW_TO_RUN = "how_to_run.md"

@@ -47,6 +47,18 @@ class SweepFolder:
         self.path = path
 
     @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to run."""
+        done = [self.status(job) in DONE for job in self.jobs()]
+        return all(done) and len(done) >= self.size
+
+    @property
+    def size(self) -> int:
+        """How many jobs there will be: a search finds them on its way."""
+        index = self.index()
+        return max(len(index["jobs"]), index.get("search", {}).get("trials", 0))
+
+    @property
     def is_sweep(self) -> bool:
         return (self.path / _INDEX).exists()
 
@@ -95,6 +107,10 @@ class SweepFolder:
 
     def run(self, job: SweepJob) -> RunFolder:
         return RunFolder(self.path / job.folder)
+
+    def bars(self, path: Path) -> tuple[float | None, ...]:
+        """Those of the job whose folder this is."""
+        return next((job.bars for job in self.jobs() if job.folder == path.name), ())
 
     def status(self, job: SweepJob) -> str:
         """As a run's; `not started` where there is none yet."""

@@ -101,8 +101,8 @@ def test_the_groups_and_root_keys_are_these():
     assert sorted(Config.model_fields) == [
         "check", "checkpoint_seconds", "compile", "compress", "controls", "dataset", "debug",
         "deterministic", "device", "evaluate", "export", "export_options", "launcher", "logger",
-        "loss", "name", "output_root", "plugins", "precision", "recipe", "scheme", "seed", "stop",
-        "student", "tags", "teacher", "threads",
+        "loss", "name", "output_root", "plugins", "precision", "recipe", "scheme", "search", "seed",
+        "stop", "student", "tags", "teacher", "threads",
     ]  # fmt: skip
 
 
