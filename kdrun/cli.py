@@ -17,6 +17,7 @@ _VERBS = {
     "layers": "kdrun.layers:show_layers",
     "report": "kdrun.reporting:report_runs",
     "resume": "kdrun.verbs:resume",
+    "search": "kdrun.search:search",
     "sensitivity": "kdrun.sensitivity:show_sensitivity",
     "show": "kdrun.verbs:show_run",
 }

@@ -9,7 +9,17 @@ from hydra._internal.utils import get_args_parser
 from kdrun.core.errors import UserError, nearest
 
 _MODES = ("run", "multirun", "cfg", "info", "shell_completion")
-VERBS = ("compare", "list", "layers", "resume", "show", "export", "sensitivity", "report")
+VERBS = (
+    "list",
+    "layers",
+    "resume",
+    "search",
+    "show",
+    "compare",
+    "report",
+    "export",
+    "sensitivity",
+)
 
 # Options of Hydra that have no place here -> what to do instead.
 _REFUSED = {

@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,18 +12,15 @@ from kdrun.compare.report.write import write_run_report
 from kdrun.compare.table import results_table
 from kdrun.core.config import Config
 from kdrun.core.device import Hardware
-from kdrun.core.errors import Interrupted, KdrunError, UserError
-from kdrun.core.folder import (
-    RunFolder,
-    Store,
-    fingerprint,
-)
+from kdrun.core.errors import Interrupted, KdrunError, Pruned, UserError
+from kdrun.core.folder import STUDENT_FOLDER, RunFolder, Store, fingerprint
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 from kdrun.dataset.data import Data, Split
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.lesson import Session
+from kdrun.engine.prune import pruning
 from kdrun.engine.watch import Watch, make_watch
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import MAIN, Bench, Stage
@@ -45,6 +42,7 @@ class Plan:
         hardware: device, precision, threads.
         stages: what leaves models, in order.
         notes: what the user should know before it starts: plugins, fewer epochs than asked.
+        bars: of a search's trial, the validation accuracy to have reached after each epoch.
     """
 
     config: Config
@@ -53,6 +51,7 @@ class Plan:
     hardware: Hardware
     stages: list[Stage]
     notes: list[str]
+    bars: Sequence[float | None] = ()
 
     @property
     def data(self) -> Data:
@@ -106,6 +105,7 @@ def run(plan: Plan, path: Path, screen: Screen, command: str) -> dict[str, Any]:
         RunInUse: another process is writing the folder.
         KdrunError: a stage failed; the manifest says so and the run can be resumed.
         Interrupted: a signal came.
+        Pruned: a bar was not reached.
     """
     path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)
@@ -159,9 +159,14 @@ def _recorded(
         ending["error"] = error.lines[0]
         if isinstance(error, Interrupted):
             ending["status"] = "interrupted"
+        if isinstance(error, Pruned):
+            ending["status"] = "pruned"
         if error.resumable:
             error.add_note(_go_on(folder))
         raise
+    except SystemExit as error:
+        ending["error"] = f"a part of the run ended the program: sys.exit({error.code!r})"
+        raise KdrunError(ending["error"], _go_on(folder)) from error
     except Exception as error:
         ending["error"] = f"{type(error).__name__}: {error}"
         error.add_note(_go_on(folder))
@@ -169,7 +174,8 @@ def _recorded(
         raise
     finally:
         seconds = before + time.monotonic() - started
-        folder.update(**ending, ended=_now(), seconds=seconds)
+        peak = plan.hardware.peak_memory()
+        folder.update(**ending, ended=_now(), seconds=seconds, peak_memory=peak)
     return summary
 
 
@@ -196,7 +202,10 @@ def _stages(
     plan: Plan, folder: RunFolder, screen: Screen, interrupt: Interrupt, inexact: list[str]
 ) -> dict[str, Any]:
     plan.hardware.prepare(plan.config.deterministic)
-    session = plan.session(screen, interrupt, make_watch(plan.config.logger, folder.path))
+    watch = make_watch(plan.config.logger, folder.path)
+    if plan.bars:
+        watch = pruning(watch, plan.bars, folder.stage(STUDENT_FOLDER))
+    session = plan.session(screen, interrupt, watch)
     bench = Bench(plan.config, plan.data, session, screen, {})
     prints = plan.fingerprints(session)
     screen.say(f"{plan.config.slug} in {folder.path}")

@@ -8,11 +8,12 @@ from itertools import takewhile
 from pathlib import Path
 
 from kdrun.choices import conf_folder
-from kdrun.compare.runs import back_to_start, named_run, run_lines
+from kdrun.compare.runs import back_to_start, named_run, run_lines, sweep_line
 from kdrun.core.errors import UserError, nearest
-from kdrun.core.folder import RunFolder, find_runs
+from kdrun.core.folder import RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
+from kdrun.core.sweep import SweepFolder, find_sweeps
 
 _GROUPS = {
     "datasets": "dataset",
@@ -57,7 +58,9 @@ def show_run(words: Sequence[str], screen: Screen) -> int:
     if len(words) == 1 and is_part(words[0]):
         show_part(words[0], screen)
         return 0
-    if len(words) == 1 and not RunFolder(Path(words[0])).is_run and find_runs(Path(words[0])):
+    if len(words) == 1 and not RunFolder(Path(words[0])).is_run and run_lines(Path(words[0])):
+        for sweep in find_sweeps(Path(words[0])):
+            screen.say(f"{sweep_line(sweep)}\ncommand: {sweep.index()['command']}")
         _list_runs(screen, Path(words[0]))
         return 0
     folder = named_run(words, "show")
@@ -67,7 +70,11 @@ def show_run(words: Sequence[str], screen: Screen) -> int:
 
 
 def resume(words: Sequence[str], screen: Screen) -> int:
-    """`kdrun resume RUN`: what is not done yet, exactly as if nothing had happened."""
+    """`kdrun resume RUN`: what is not done yet, exactly as if nothing had happened; or SWEEP."""
+    if len(words) == 1 and SweepFolder(Path(words[0])).is_sweep:
+        from kdrun.sweep import resume_sweep
+
+        return resume_sweep(SweepFolder(Path(words[0])), screen)
     folder = named_run(words, "resume")
     if folder.status == "finished":
         screen.say(f"{folder.path} is finished; its table: kdrun show {folder.path}")

@@ -4,14 +4,15 @@ Hydra's own complaints about an unknown choice or key show search paths and no n
 """
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -19,9 +20,10 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kdrun.choices import conf_folder, offer_listed, offer_models, offer_steps
+from kdrun.choices import offer_listed
 from kdrun.command import Command
-from kdrun.config_files import add_folders, foreign_code
+from kdrun.composing import composing, quoted
+from kdrun.config_files import foreign_code
 from kdrun.core.config import plain
 from kdrun.core.errors import Fault, UserError
 from kdrun.unknown import options_of, unknown_choice, unknown_key
@@ -39,6 +41,7 @@ class Job:
         faults: unknown names and keys.
         unknown: the groups whose choice is unknown, so that the default stands in the tree.
         folder: of the run or sweep, where the words name one.
+        launcher: Hydra's node of what starts jobs.
     """
 
     words: tuple[str, ...]
@@ -46,19 +49,25 @@ class Job:
     faults: tuple[Fault, ...]
     unknown: frozenset[str]
     folder: str | None
+    launcher: dict[str, Any]
 
 
-def with_listed_steps(command: Command) -> Command:
-    """The same with `compress=[a,b]` as the name of a choice that these steps in a row are made.
+def with_choices(command: Command) -> Command:
+    """The same in words that Hydra understands.
+
+    `compress=[a,b]` becomes the name of a choice that these steps in a row are made, and a path
+    that holds `=`, as those of a sweep's jobs do, a quoted text.
 
     Raises:
         UserError: a step is not known.
     """
-    return replace(command, settings=tuple(map(_named, command.settings)))
+    return replace(command, settings=tuple(map(_understood, command.settings)))
 
 
-def _named(word: str) -> str:
+def _understood(word: str) -> str:
     key, _, value = word.partition("=")
+    if "=" in value and Path(value).exists():
+        return f"{key}={quoted(value)}"
     if key != "compress":
         return word
 
@@ -80,24 +89,19 @@ def read_jobs(words: Sequence[str], multirun: bool, folders: Sequence[str] = ())
     Raises:
         UserError: the words are no settings at all, or the config can't be composed.
     """
-    offer_models(folders)
-    offer_steps()
-    parsed = _parse(words)
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        add_folders(_loader(), folders)
+    parsed = parse(words)
+    with composing(folders) as loader:
         _check_sweeps(parsed, multirun)
-        jobs = _expand(words) if multirun else [tuple(words)]
-        return [_read_job(job, "sweep" if multirun else "run") for job in jobs]
+        jobs = _expand(words, loader) if multirun else [tuple(words)]
+        return [_read_job(job, "sweep" if multirun else "run", loader) for job in jobs]
 
 
-def _loader() -> ConfigLoaderImpl:
-    loader = GlobalHydra.instance().config_loader()
-    if not isinstance(loader, ConfigLoaderImpl):
-        raise TypeError(f"Hydra has another loader: {loader}")
-    return loader
+def parse(words: Sequence[str]) -> list[Override]:
+    """Hydra's reading of settings.
 
-
-def _parse(words: Sequence[str]) -> list[Override]:
+    Raises:
+        UserError: one is no setting.
+    """
     try:
         parsed = OverridesParser.create().parse_overrides(list(words))
     except OverrideParseException as error:
@@ -114,6 +118,12 @@ def _parse(words: Sequence[str]) -> list[Override]:
 
 def _check_sweeps(parsed: Sequence[Override], multirun: bool) -> None:
     several = [str(one.input_line) for one in parsed if one.is_sweep_override()]
+    ranges = [str(one.input_line) for one in parsed if one.is_interval_sweep()]
+    if ranges:
+        raise UserError(
+            f"{ranges[0]!r} is a range, which has no end of values.",
+            f"  to search it: kdrun search {shlex.join(ranges)}",
+        )
     if several and not multirun:
         raise UserError(
             f"{several[0]!r} holds several values.",
@@ -121,16 +131,16 @@ def _check_sweeps(parsed: Sequence[Override], multirun: bool) -> None:
         )
 
 
-def _read_job(words: tuple[str, ...], kind: str) -> Job:
+def _read_job(words: tuple[str, ...], kind: str, loader: ConfigLoaderImpl) -> Job:
     """Compose one run's config without the words that are faulty, and say which these are."""
     faults: list[Fault] = []
     choices: list[Override] = []
     settings: list[Override] = []
     unknown: set[str] = set()
-    parsed = _parse(words)
+    parsed = parse(words)
     for override in parsed:
         group = str(override.key_or_group).partition("@")[0]
-        options = options_of(_loader().repository, group)
+        options = options_of(loader.repository, group)
         fault = unknown_choice(group, override, options)
         if fault is not None:
             faults.append(fault)
@@ -147,11 +157,25 @@ def _read_job(words: tuple[str, ...], kind: str) -> Job:
         faults += [fault for fault in found.values() if fault is not None]
         settings = [one for one in settings if found[id(one)] is None]
         config = _compose([*choices, *settings])
-    faults += foreign_code(config.hydra)
+    faults += [*foreign_code(config.hydra), *_own_sweeps(config)]
     key = f"hydra.{kind}.dir"
     named = any(one.key_or_group == key for one in parsed)
     folder = _resolve(lambda: str(OmegaConf.select(config, key))) if named else None
-    return Job(words, _tree(config), tuple(faults), frozenset(unknown), folder)
+    tree = _tree(config)
+    launcher = _resolve(lambda: OmegaConf.to_container(config.hydra.launcher, resolve=True))
+    return Job(words, tree, tuple(faults), frozenset(unknown), folder, launcher)
+
+
+def _own_sweeps(config: DictConfig) -> list[Fault]:
+    """What Hydra's sweepers would do and kdrun does itself."""
+    sweeper, told = config.hydra.sweeper, "kdrun sweeps and searches itself; "
+    if not str(sweeper._target_).endswith(".BasicSweeper"):
+        return [Fault("hydra/sweeper", f"{told}for a search: kdrun search")]
+    if sweeper.get("params"):
+        return [
+            Fault("hydra.sweeper.params", f"{told}values go on the command line: kdrun -m k=1,2")
+        ]
+    return []
 
 
 def _belongs(override: Override, groups: Iterable[str]) -> bool:
@@ -160,9 +184,10 @@ def _belongs(override: Override, groups: Iterable[str]) -> bool:
     return any(f"{key}.".startswith(f"{group.replace('/', '.')}.") for group in groups)
 
 
-def _expand(words: Sequence[str]) -> list[tuple[str, ...]]:
+def _expand(words: Sequence[str], loader: ConfigLoaderImpl) -> list[tuple[str, ...]]:
     """Every combination that Hydra's basic sweeper would run."""
-    batches = BasicSweeper.split_arguments(_parse(words), max_batch_size=None)
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+    batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     return [tuple(job) for batch in batches for job in batch]
 
 

@@ -1,25 +1,49 @@
 """Runs that are there: the one that a command names, and each in a line."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from kdrun.core.errors import DamagedFile, UserError, nearest
 from kdrun.core.folder import FORMAT, RunFolder, find_runs
+from kdrun.core.sweep import NOT_STARTED, SweepFolder, find_sweeps
 
 _NEEDED = ("format", "name", "status", "started", "command", "hardware", "seed")
 
 
-def run_lines(root: Path) -> Iterator[str]:
-    """A line for each run below a folder but the store's; a damaged one says so."""
-    for folder in find_runs(root):
-        if ".store" in folder.path.parts:
-            continue
-        try:
-            told = f"{folder.status}  {_figures(folder) or folder.manifest().get('error') or ''}"
-        except DamagedFile as error:
-            told = error.lines[0]
-        yield f"{folder.path}  {told}".rstrip()
+def run_lines(root: Path) -> list[str]:
+    """A line for each run below a folder but the store's, and for each job of a sweep there."""
+    runs = {folder.path: folder for folder in find_runs(root) if ".store" not in folder.path.parts}
+    for sweep in find_sweeps(root):
+        with suppress(DamagedFile):  # its runs are there all the same
+            runs |= {(folder := sweep.run(job)).path: folder for job in sweep.jobs()}
+    rows = [(str(path), *_told(runs[path])) for path in sorted(runs)]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    return [
+        f"{path:{widths[0]}}  {status:{widths[1]}}  {told}".rstrip() for path, status, told in rows
+    ]
+
+
+def sweep_line(sweep: SweepFolder) -> str:
+    """How many of a sweep's jobs there are of each status."""
+    counts = Counter(map(sweep.status, sweep.jobs()))
+    finished = counts.pop("finished", 0)
+    others = "".join(f", {count} {status}" for status, count in sorted(counts.items()))
+    return f"sweep in {sweep.path}: {finished} of {sweep.size} jobs finished{others}"
+
+
+def _told(folder: RunFolder) -> tuple[str, str]:
+    """A run's status, and its figures or why it has none."""
+    if not folder.is_run:
+        return NOT_STARTED, ""
+    try:
+        manifest = folder.manifest()
+        return folder.status, _figures(folder) or str(manifest.get("error") or "").split("\n")[0]
+    except DamagedFile as error:
+        return "damaged", error.lines[0]
 
 
 def named_run(words: Sequence[str], verb: str) -> RunFolder:
@@ -74,19 +98,37 @@ def named_row(folder: RunFolder, asked: str) -> tuple[str, str]:
 
 
 def back_to_start(folder: RunFolder) -> RunFolder:
-    """Go to where the run was started from: its config's paths, and the store, count from there.
+    """Go to where the run was started from, as `started_in` has it."""
+    return RunFolder(started_in(folder.manifest(), folder.path))
 
-    A run that was moved since is gone on with from here.
+
+def started_in(record: Mapping[str, Any], path: Path) -> Path:
+    """Go to where a run or sweep was started from: its paths, and the store, count from there.
+
+    One that was moved since is gone on with from here.
+
+    Args:
+        record: what it wrote of itself.
+        path: its folder, as it is called here.
+
+    Returns:
+        The folder, as it is called there.
     """
-    manifest, path = folder.manifest(), folder.path.resolve()
-    start = Path(manifest.get("working_folder", "."))
-    if Path(manifest.get("path", "")) != path or not start.is_dir() or start.samefile("."):
-        return folder
+    start, whole = Path(record.get("working_folder", ".")), path.resolve()
+    if Path(record.get("path", "")) != whole or not start.is_dir() or start.samefile("."):
+        return path
     os.chdir(start)
-    return RunFolder(path)
+    return whole
 
 
 def _figures(folder: RunFolder) -> str:
+    """The accuracy of each model on the test split, and what distillation gained."""
     summary = folder.summary()
     rows = summary["rows"] if summary else []
-    return ", ".join(f"{row['model']} {100 * row['accuracy']:.2f} %" for row in rows)
+    return ", ".join(f"{row['model']} {100 * row['accuracy']:.2f} %{_gain(row)}" for row in rows)
+
+
+def _gain(row: Mapping[str, Any]) -> str:
+    """Of distillation over the student alone, in percentage points."""
+    told = row["model"] == "distilled" and "gain" in row
+    return f" ({100 * row['gain']['accuracy']:+.2f})" if told else ""

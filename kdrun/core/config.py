@@ -247,6 +247,21 @@ class ExportOptions(Section):
     tolerance: ExportTolerance
 
 
+class Launcher(Section):
+    """How many jobs of a sweep run at the same time; Hydra's own launchers say it their way."""
+
+    jobs: PositiveInt | Literal["auto"]
+
+
+class Search(Section):
+    """How settings are searched."""
+
+    trials: PositiveInt
+    prune: bool
+    ranges: dict[str, str]
+    lr_factor: Annotated[float, Field(ge=1)]
+
+
 class Config(Section):
     """One run, resolved."""
 
@@ -261,6 +276,8 @@ class Config(Section):
     controls: list[str]
     plugins: list[str]
     output_root: str
+    launcher: Launcher
+    search: Search
     logger: Literal["none", "tensorboard"]
     checkpoint_seconds: PositiveFloat
     check: bool

@@ -44,8 +44,11 @@ class Hardware:
         return torch.autocast(self.device.type, dtype=self.dtype)
 
     def prepare(self, deterministic: bool) -> None:
-        """Set the process's threads and its choice of kernels."""
+        """Set the process's threads and its choice of kernels; count its memory from here."""
         torch.set_num_threads(self.threads)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self.device)
         torch.backends.cudnn.benchmark = not deterministic
         if deterministic:
             # cuBLAS repeats its sums only with a fixed workspace.
@@ -54,6 +57,10 @@ class Hardware:
         # Else every new tensor is filled with NaN first: a tenth of a step's time on a CPU.
         # (A property of the module, which the type checker does not see.)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+    def peak_memory(self) -> int | None:
+        """The most bytes of a GPU that this process has held since `prepare`; None elsewhere."""
+        return torch.cuda.max_memory_reserved(self.device) if self.device.type == "cuda" else None
 
     def seed(self, value: int) -> None:
         """Start the generators that dropout and its like draw from.

@@ -70,6 +70,12 @@ class ExportRejected(KdrunError):
     resumable = False
 
 
+class Pruned(KdrunError):
+    """A search has no hope for this run; it is no failure."""
+
+    resumable = False
+
+
 class Interrupted(KdrunError):
     """The user or the system asked the run to stop; it can be resumed.
 

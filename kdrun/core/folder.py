@@ -28,6 +28,8 @@ OUTPUTS = "outputs-"  # FIELD.bin, of what a teacher answered
 # The record last: it says "complete".
 _SHARED = (WEIGHTS, BEST_WEIGHTS, MODEL, METRICS, f"{OUTPUTS}*", RECORD)
 
+STUDENT_FOLDER = "student"  # of a run: the stage that leaves the distilled student
+
 # In a run's folder of exported files.
 EXPORTED = "export.json"
 HOW_TO_RUN = "how_to_run.md"
@@ -58,7 +60,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     Raises:
         DamagedFile: the record can't be read.
     """
-    return _read_json(folder / RECORD)
+    return read_json(folder / RECORD)
 
 
 def read_exported(folder: Path) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def read_exported(folder: Path) -> dict[str, Any]:
     Raises:
         DamagedFile: the record can't be read.
     """
-    return _read_json(folder / EXPORTED) or {}
+    return read_json(folder / EXPORTED) or {}
 
 
 def is_complete(folder: Path, identity: str) -> bool:
@@ -136,7 +138,7 @@ class RunFolder:
 
     @property
     def status(self) -> str:
-        """running, finished, failed, interrupted; crashed where nobody is left who runs it."""
+        """running, finished, failed, interrupted, pruned; crashed where no process is left."""
         status = str(self.manifest().get("status", "unknown"))
         return "crashed" if status == "running" and not FolderLock(self.path).is_held() else status
 
@@ -176,7 +178,7 @@ class RunFolder:
         return tree
 
     def manifest(self) -> dict[str, Any]:
-        return _read_json(self.path / _MANIFEST) or {}
+        return read_json(self.path / _MANIFEST) or {}
 
     def update(self, **fields: Any) -> None:
         """Set fields of the manifest; the others stay."""
@@ -191,7 +193,7 @@ class RunFolder:
         write_json(self.path / _SUMMARY, {"format": FORMAT, **summary})
 
     def summary(self) -> dict[str, Any] | None:
-        return _read_json(self.path / _SUMMARY)
+        return read_json(self.path / _SUMMARY)
 
     @property
     def sensitivity_plot(self) -> Path:
@@ -202,7 +204,7 @@ class RunFolder:
         return self.path / f"{_SENSITIVITY}.json"
 
     def read_sensitivity(self) -> dict[str, Any] | None:
-        return _read_json(self.sensitivity)
+        return read_json(self.sensitivity)
 
     def write_sensitivity(self, found: Mapping[str, Any]) -> None:
         write_json(self.sensitivity, {"format": FORMAT, **found})
@@ -299,7 +301,12 @@ def _in_order(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The mapping in a file; None where there is no file.
+
+    Raises:
+        DamagedFile: it is no JSON, or holds none.
+    """
     if not path.exists():
         return None
     try:

@@ -24,10 +24,11 @@ class FolderLock:
 
     Args:
         folder: one that exists.
+        what: it is, for the message that it is in use.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, what: str = "run folder") -> None:
+        self.folder, self.what = folder, what
         self._path = folder / ".lock"
         self._descriptor: int | None = None
 
@@ -98,7 +99,7 @@ class FolderLock:
         if not self._try_lock(descriptor):
             if not wait:
                 raise RunInUse(
-                    f"run folder {str(self.folder)!r} is in use by {self._holder()}.",
+                    f"{self.what} {str(self.folder)!r} is in use by {self._holder()}.",
                     "  wait until it ends, or stop it first",
                 )
             if on_wait is not None:

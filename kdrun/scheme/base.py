@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kdrun.core.config import Config, Network, Recipe, StopWhen
+from kdrun.core.folder import STUDENT_FOLDER
 from kdrun.dataset.data import Data
 from kdrun.loss.build import build_loss
 from kdrun.stage.base import MAIN, Place, Stage
@@ -106,7 +107,9 @@ def student_stage(
     if stop is not None and stop.of == "alone":
         reads.append("alone")
     compressed = bool(config.compress.steps) and config.compress.of == "student"
-    place = Place("distill", "student", "distilled", compressed, tuple(dict.fromkeys(reads)), data)
+    place = Place(
+        "distill", STUDENT_FOLDER, "distilled", compressed, tuple(dict.fromkeys(reads)), data
+    )
     plain = _student(config, place, loss, tuple(teachers), stop)
     if not teachers:
         return plain

@@ -91,45 +91,6 @@ def test_another_seed_gives_other_weights(kdrun: Kdrun, tmp_path: Path) -> None:
     assert (first / weights).read_bytes() != (second / weights).read_bytes()
 
 
-def test_a_sweep_trains_teacher_and_control_once(kdrun: Kdrun, tmp_path: Path) -> None:
-    kdrun("-m", "loss.temperature=2,4,8", "loss.alpha=0.5,0.9", *TINY)
-    manifests = [
-        json.loads(path.read_text()) for path in tmp_path.glob("outputs/sweeps/**/run.json")
-    ]
-    assert len(manifests) == 6
-    assert {manifest["status"] for manifest in manifests} == {"finished"}
-    for stage in ("teacher", "alone"):
-        trained = [not manifest["stages"][stage]["from_store"] for manifest in manifests]
-        assert sum(trained) == 1
-        assert len({manifest["stages"][stage]["fingerprint"] for manifest in manifests}) == 1
-    distilled = {manifest["stages"]["distill"]["fingerprint"] for manifest in manifests}
-    assert len(distilled) == 6
-
-
-def test_jobs_at_the_same_time_share_the_teacher(kdrun: Kdrun, tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    two = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    kdrun("-m", "loss.temperature=2,4", *two, *TINY)
-    manifests = [
-        json.loads(path.read_text()) for path in tmp_path.glob("outputs/sweeps/**/run.json")
-    ]
-    assert [manifest["status"] for manifest in manifests] == ["finished", "finished"]
-    assert sum(not manifest["stages"]["teacher"]["from_store"] for manifest in manifests) == 1
-
-
-def test_a_failed_job_does_not_stop_the_others_and_is_told_of_at_the_end(kdrun: Kdrun) -> None:
-    words = ("recipe/optimizer=sgd", "recipe.lr=1e30,0.01", "controls=[]", "output_root=out")
-    done = kdrun("-m", *words, *TINY, status=1)
-    first, bad, good = done.stdout.splitlines()[-3:]
-    assert first.endswith(": 1 of 2 jobs finished")
-    assert "/0  failed  the loss term" in bad
-    assert "/1  finished  teacher " in good
-    assert "kdrun resume" not in done.stderr  # it would fail again at the same step
-    sweep = first.split()[2].rstrip(":")
-    assert kdrun("show", sweep).stdout.splitlines() == [bad, good]
-    assert kdrun("list", "runs", "out").stdout.splitlines() == [bad, good]
-
-
 def test_a_crash_is_one_sentence_and_says_how_to_go_on(kdrun: Kdrun, tmp_path: Path) -> None:
     said = kdrun(*TINY, status=1, KDRUN_FAULT="step:2:raise").stderr
     (run,) = tmp_path.glob("outputs/*/*/run.json")

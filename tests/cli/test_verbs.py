@@ -133,9 +133,9 @@ def test_list_runs_tells_figures_and_survives_a_damaged_run(shown: Shown, tmp_pa
     rows = {"rows": [{"model": "teacher", "accuracy": 0.98}, {"model": "alone", "accuracy": 0.9}]}
     (tmp_path / "outputs" / "a" / "summary.json").write_text(json.dumps(rows))
     assert shown("list", "runs").splitlines()[1:] == [
-        "  outputs/a  finished  teacher 98.00 %, alone 90.00 %",
-        "  outputs/b  'outputs/b/run.json' is no JSON: Expecting property name enclosed in double"
-        " quotes: line 1 column 2 (char 1).",
+        "  outputs/a  finished     teacher 98.00 %, alone 90.00 %",
+        "  outputs/b  damaged      'outputs/b/run.json' is no JSON: Expecting property name"
+        " enclosed in double quotes: line 1 column 2 (char 1).",
         "  outputs/c  interrupted",
     ]
 

@@ -102,9 +102,9 @@ def test_the_groups_and_root_keys_are_these():
     ]  # fmt: skip
     assert sorted(Config.model_fields) == [
         "check", "checkpoint_seconds", "compile", "compress", "controls", "dataset", "debug",
-        "deterministic", "device", "evaluate", "export", "export_options", "logger", "loss", "name",
-        "output_root", "plugins", "precision", "recipe", "scheme", "seed", "stop", "student",
-        "tags", "teacher", "teacher_outputs", "threads",
+        "deterministic", "device", "evaluate", "export", "export_options", "launcher", "logger",
+        "loss", "name", "output_root", "plugins", "precision", "recipe", "scheme", "search", "seed",
+        "stop", "student", "tags", "teacher", "teacher_outputs", "threads",
     ]  # fmt: skip
 
 

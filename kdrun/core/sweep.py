@@ -1,0 +1,137 @@
+"""The sweep folder: an index of its jobs, each of which is a run folder named by what differs."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kdrun.core.atomic import write_json
+from kdrun.core.errors import DamagedFile, UserError
+from kdrun.core.folder import RunFolder, read_json
+from kdrun.core.lock import FolderLock
+
+FORMAT = 1  # of sweep.json; raised when its meaning changes
+NOT_STARTED = "not started"
+DONE = ("finished", "pruned")  # what a resumed sweep leaves alone
+
+_INDEX = "sweep.json"
+_LONGEST = 80  # letters of a job's folder that say what differs
+_NEEDED = ("format", "command", "words", "working_folder", "at_once", "jobs")
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """One run of a sweep.
+
+    Attributes:
+        number: from 0, in the order of the words.
+        folder: its name below the sweep folder.
+        words: what it is started with, beside Hydra's own.
+        differs: the keys that not all jobs have the same value of.
+        bars: of a search's trial, the validation accuracy below which it is pruned after each
+            epoch; null where none is set.
+    """
+
+    number: int
+    folder: str
+    words: tuple[str, ...]
+    differs: Mapping[str, Any]
+    bars: tuple[float | None, ...] = ()
+
+
+class SweepFolder:
+    """Where a sweep's jobs are, and how it was started."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to run."""
+        done = [self.status(job) in DONE for job in self.jobs()]
+        return all(done) and len(done) >= self.size
+
+    @property
+    def size(self) -> int:
+        """How many jobs there will be: a search finds them on its way."""
+        index = self.index()
+        return max(len(index["jobs"]), index.get("search", {}).get("trials", 0))
+
+    @property
+    def is_sweep(self) -> bool:
+        return (self.path / _INDEX).exists()
+
+    def lock(self) -> FolderLock:
+        """The right to run its jobs."""
+        return FolderLock(self.path, "sweep")
+
+    def index(self) -> dict[str, Any]:
+        """How the sweep was started.
+
+        Raises:
+            DamagedFile: it can't be read, or lacks what every sweep writes of itself.
+            UserError: a newer kdrun wrote it.
+        """
+        found = read_json(self.path / _INDEX) or {}
+        missing = [key for key in _NEEDED if key not in found]
+        if missing:
+            raise DamagedFile(f"{str(self.path / _INDEX)!r} has no {missing[0]!r}.")
+        if found["format"] > FORMAT:
+            raise UserError(
+                f"sweep {str(self.path)!r} has format {found['format']}; this kdrun reads up to"
+                f" {FORMAT}.",
+                "  a newer kdrun wrote it: pip install --upgrade kdrun",
+            )
+        return found
+
+    def jobs(self) -> list[SweepJob]:
+        """All jobs in their order, whether they were started or not; raises as `index`."""
+        return [
+            SweepJob(
+                job["number"],
+                job["folder"],
+                tuple(job["words"]),
+                job["differs"],
+                tuple(job.get("bars", ())),
+            )
+            for job in self.index()["jobs"]
+        ]
+
+    def write(self, **fields: Any) -> None:
+        """Set fields of the index; the others stay."""
+        before = read_json(self.path / _INDEX) or {}
+        if "jobs" in fields:
+            fields["jobs"] = [asdict(job) for job in fields["jobs"]]
+        write_json(self.path / _INDEX, {"format": FORMAT, **before, **fields})
+
+    def run(self, job: SweepJob) -> RunFolder:
+        return RunFolder(self.path / job.folder)
+
+    def bars(self, path: Path) -> tuple[float | None, ...]:
+        """Those of the job whose folder this is."""
+        return next((job.bars for job in self.jobs() if job.folder == path.name), ())
+
+    def status(self, job: SweepJob) -> str:
+        """As a run's; `not started` where there is none yet."""
+        folder = self.run(job)
+        return folder.status if folder.is_run else NOT_STARTED
+
+
+def find_sweeps(root: Path) -> list[SweepFolder]:
+    """All sweep folders below a folder, itself among them, in the order of their names."""
+    return [SweepFolder(path.parent) for path in sorted(root.rglob(_INDEX))]
+
+
+def job_folder(number: int, count: int, settings: Mapping[str, str]) -> str:
+    """A job's folder: its number, then what differs, in letters that every file system takes.
+
+    Args:
+        number: of the job.
+        count: of all jobs: numbers get as many digits as the last one.
+        settings: the keys that differ, with their values as they are typed.
+    """
+    told = ",".join(f"{key}={value}" for key, value in settings.items())
+    safe = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", told)[:_LONGEST].rstrip("._=,+-")
+    name = f"{number:0{len(str(max(0, count - 1)))}}"
+    return f"{name}-{safe}" if safe else name

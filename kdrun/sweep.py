@@ -1,0 +1,110 @@
+"""Running the jobs of a sweep folder, when it is new and when it is gone on with."""
+
+import time
+from collections.abc import Sequence
+
+from kdrun.command import Command, read_command
+from kdrun.compare.report.write import write_sweep_report
+from kdrun.compare.runs import run_lines, started_in, sweep_line
+from kdrun.composing import named_plugins
+from kdrun.core.folder import report_of
+from kdrun.core.lock import FolderLock
+from kdrun.core.screen import Screen
+from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
+from kdrun.launching import Launch, ending_on_sigterm, launching, measure, survives
+from kdrun.trials import add_trials, winner
+from kdrun.words import with_choices
+
+_POLL = 0.2  # seconds between two looks at jobs that run in other processes
+
+
+def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
+    """Run every job that is not done yet, then say what became of each; the exit status.
+
+    Raises:
+        RunInUse: the sweep, or one of its jobs, is running already.
+    """
+    status = 0
+    with sweep.lock().acquire(wait=False):
+        for job in sweep.jobs():
+            if sweep.run(job).is_run:
+                FolderLock(sweep.run(job).path).acquire(wait=False).release()
+        try:
+            with ending_on_sigterm():
+                _run_all(sweep, command, screen)
+        except SystemExit as end:
+            status = int(end.code or 0)
+        except KeyboardInterrupt:
+            status = 130
+        _wait_for_jobs(sweep)
+    _tell(sweep, screen)
+    return status or int(not sweep.is_complete)
+
+
+def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
+    """`kdrun resume SWEEP`: as it was started, but for what is done; the exit status.
+
+    Raises:
+        RunInUse: the sweep, or one of its jobs, is running already.
+    """
+    if sweep.is_complete:
+        screen.say(f"{sweep.path} is finished; its jobs: kdrun show {sweep.path}")
+        return 0
+    index = sweep.index()
+    sweep = SweepFolder(started_in(index, sweep.path))
+    command = with_choices(read_command(index["words"]))
+    named_plugins(command.settings)
+    return run_sweep(sweep, command, screen)
+
+
+def _run_all(sweep: SweepFolder, command: Command, screen: Screen) -> None:
+    """Run the jobs that are not done; of a search also those that it finds then."""
+    if not sweep.jobs():
+        add_trials(sweep)
+    if sweep.index().get("measures"):
+        measure(sweep, command, screen)
+    todo = [job for job in sweep.jobs() if sweep.status(job) not in DONE]
+    with launching(sweep, command) as launch:
+        _run_jobs(todo, sweep, launch, screen)
+        while add_trials(sweep):
+            new = [job for job in sweep.jobs() if sweep.status(job) == NOT_STARTED]
+            _run_jobs(new, sweep, launch, screen)
+
+
+def _run_jobs(todo: Sequence[SweepJob], sweep: SweepFolder, launch: Launch, screen: Screen) -> None:
+    """Launch jobs, and those again that another one's death has cut.
+
+    joblib ends all of its workers when one dies. So what had not begun is launched again, and what
+    was cut is launched by itself: whatever kills its worker then takes nothing else along.
+    """
+    cut: list[SweepJob] = []
+    while todo:
+        before = {job.number: sweep.run(job).manifest() for job in todo}
+        if survives(launch, todo, screen):
+            break
+        _wait_for_jobs(sweep)
+        cut += [job for job in todo if sweep.status(job) == "crashed"]
+        left = [job for job in todo if sweep.run(job).manifest() == before[job.number]]
+        todo = [] if left == todo else left
+    for job in cut:
+        survives(launch, [job], screen)
+
+
+def _wait_for_jobs(sweep: SweepFolder) -> None:
+    """Until no process is left that runs one of them: some launchers leave the others alone."""
+    while any(sweep.status(job) == "running" for job in sweep.jobs()):
+        time.sleep(_POLL)
+
+
+def _tell(sweep: SweepFolder, screen: Screen) -> None:
+    """Say what became of each job, and which trial of a search is the best."""
+    screen.say(sweep_line(sweep))
+    for line in run_lines(sweep.path):
+        screen.say(f"  {line}")
+    if not sweep.is_complete:
+        screen.say(f"run what is not finished: kdrun resume {sweep.path}")
+    elif "search" in sweep.index():
+        screen.say(winner(sweep))
+    if any(sweep.run(job).is_run for job in sweep.jobs()):
+        write_sweep_report(sweep.path, screen)
+        screen.say(f"report: {report_of(sweep.path)}")

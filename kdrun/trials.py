@@ -1,0 +1,192 @@
+"""The trials of a search: which settings come next, and which trial is the best.
+
+The sweep folder is all that a search remembers: the sampler is asked anew each time, from what is
+written there. So a search that was killed goes on as if nothing had happened.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.types import IntervalSweep, Override
+
+from kdrun.core.folder import STUDENT_FOLDER, read_record
+from kdrun.core.sweep import DONE, SweepFolder, SweepJob
+from kdrun.engine.prune import student_curve
+from kdrun.sweep_jobs import name_job, own_words
+from kdrun.words import parse
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+
+_AT_RANDOM = 6  # trials before the sampler learns from what it has seen
+_TO_COMPARE = 4  # trials that finished before another is held against them
+_NOT_ITS_OWN = ("controls=[]", "search.", "launcher.", "check=")  # words of the search
+_DIGITS = 4  # of a number that is tried
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search looks for.
+
+    Attributes:
+        ranges: key -> Hydra's word for its values: `interval(1,16)`, `choice(kd,dkd)`.
+        words: what all trials have in common.
+        trials: how many there are.
+        prune: whether hopeless ones end early.
+        seed: of the sampler.
+    """
+
+    ranges: Mapping[str, str]
+    words: Sequence[str]
+    trials: int
+    prune: bool
+    seed: int
+
+
+def add_trials(sweep: SweepFolder) -> bool:
+    """Write the next trials into the index, as many as run at the same time; whether there are any.
+
+    A search whose every trial has failed is not gone on with.
+    """
+    index, jobs = sweep.index(), sweep.jobs()
+    if "search" not in index:
+        return False
+    search = Search(**index["search"])
+    done = [job for job in jobs if sweep.status(job) in DONE]
+    count = min(index["at_once"], search.trials - len(jobs))
+    if count < 1 or (jobs and not done):
+        return False
+    study, spaces = _study(search, sweep, done), _spaces(search.ranges)
+    bars = _bars(sweep, done) if search.prune else ()
+    for number in range(len(jobs), len(jobs) + count):
+        study.sampler = _sampler(search.seed, number)
+        found = study.ask(spaces).params
+        values = [f"{key}={_shortened(value)}" for key, value in found.items()]
+        words = own_words([*search.words, *values])
+        jobs.append(replace(name_job(number, search.trials, words, list(found)), bars=bars))
+    sweep.write(jobs=jobs)
+    return True
+
+
+def objective(sweep: SweepFolder, job: SweepJob) -> float | None:
+    """The distilled student's validation accuracy in 0..1; None where it was not trained."""
+    record = read_record(sweep.run(job).path / STUDENT_FOLDER)
+    return None if record is None else float(record["validation"]["accuracy"])
+
+
+def best_trial(sweep: SweepFolder) -> SweepJob | None:
+    """The finished trial that is best on validation, the first of equals."""
+    finished = [job for job in sweep.jobs() if sweep.status(job) == "finished"]
+    return max(finished, key=lambda job: objective(sweep, job) or 0.0, default=None)
+
+
+def winner(sweep: SweepFolder) -> str:
+    """Which trial is best, how to run it again, and what its figures are good for."""
+    best = best_trial(sweep)
+    if best is None:
+        return "no trial has finished"
+    accuracy, rows = objective(sweep, best) or 0.0, (sweep.run(best).summary() or {})["rows"]
+    test = next(row["accuracy"] for row in rows if row["model"] == "distilled")
+    words = [word for word in best.words if not word.startswith(_NOT_ITS_OWN)]
+    return (
+        f"best on validation: {sweep.run(best).path}, {accuracy:.2%} (test {test:.2%})\n"
+        f"  kdrun {shlex.join(words)}\n"
+        "Its test figure was not used to choose it. The validation accuracy of the best of many"
+        " flatters: run it with other seeds, beside what it is to replace."
+    )
+
+
+def ends(word: str) -> list[str]:
+    """The values between which, or of which, a key is searched, as they are typed."""
+    (parsed,) = parse([f"k={word}"])
+    value = parsed.value()
+    if isinstance(value, IntervalSweep):
+        return [str(value.start), str(value.end)]
+    return list(parsed.sweep_string_iterator())
+
+
+def _study(search: Search, sweep: SweepFolder, done: Sequence[SweepJob]) -> "Study":
+    """What optuna would know of these trials had it seen them."""
+    import optuna
+    from optuna.trial import TrialState, create_trial
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize")
+    spaces = _spaces(search.ranges)
+    for job in done:
+        own = {str(one.key_or_group): one for one in own_words(job.words)}
+        curve = student_curve(sweep.run(job).path / STUDENT_FOLDER)
+        pruned = sweep.status(job) == "pruned"
+        study.add_trial(
+            create_trial(
+                params={key: _param(own[key], space) for key, space in spaces.items()},
+                distributions=spaces,
+                state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
+                value=None if pruned else objective(sweep, job),
+                intermediate_values=dict(enumerate(curve, start=1)),
+            )
+        )
+    return study
+
+
+def _sampler(seed: int, number: int) -> Any:
+    """What chooses a trial's settings; of each number always the same at the same knowledge."""
+    from optuna.samplers import TPESampler
+
+    from kdrun.core.seeds import seed_of
+
+    own = seed_of(seed, "search", number) % 2**32
+    return TPESampler(seed=own, n_startup_trials=_AT_RANDOM)
+
+
+def _spaces(ranges: Mapping[str, str]) -> "dict[str, BaseDistribution]":
+    from optuna import distributions
+
+    spaces: dict[str, BaseDistribution] = {}
+    for key, word in ranges.items():
+        (parsed,) = parse([f"k={word}"])
+        value = parsed.value()
+        if isinstance(value, IntervalSweep):
+            low, high, log = value.start or 0, value.end or 0, "log" in value.tags
+            if isinstance(low, int) and isinstance(high, int):
+                spaces[key] = distributions.IntDistribution(low, high, log=log)
+            else:
+                spaces[key] = distributions.FloatDistribution(low, high, log=log)
+        else:
+            spaces[key] = distributions.CategoricalDistribution(ends(word))
+    return spaces
+
+
+def _param(word: Override, space: "BaseDistribution") -> Any:
+    """What stands in a trial's word, as its space has it."""
+    from optuna.distributions import CategoricalDistribution
+
+    typed = str(word.input_line).partition("=")[2]
+    return typed if isinstance(space, CategoricalDistribution) else word.value()
+
+
+def _shortened(value: Any) -> str:
+    return f"{value:.{_DIGITS}g}" if isinstance(value, float) else str(value)
+
+
+def _bars(sweep: SweepFolder, done: Sequence[SweepJob]) -> tuple[float | None, ...]:
+    """The median accuracy of the finished trials after each epoch, if all have as many.
+
+    Nothing is asked for in the first third of the epochs, nor after the last.
+    """
+    curves = [
+        student_curve(sweep.run(job).path / STUDENT_FOLDER)
+        for job in done
+        if sweep.status(job) == "finished"
+    ]
+    if len(curves) < _TO_COMPARE or len({len(curve) for curve in curves}) > 1:
+        return ()
+    medians = [median(after) for after in zip(*curves, strict=True)]
+    return tuple(
+        value if len(medians) / 3 <= epoch < len(medians) else None
+        for epoch, value in enumerate(medians, start=1)
+    )

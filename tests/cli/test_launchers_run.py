@@ -1,0 +1,83 @@
+"""Sweeps through each launcher, for real."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from tiny import TINY, Kdrun
+
+from kdrun.core.cores import cores
+from kdrun.core.sweep import SweepFolder
+
+QUICK = (*(word for word in TINY if word != "threads=1"), "controls=[]", "recipe.epochs=1")
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+
+
+def only_sweep(root: Path) -> SweepFolder:
+    (found,) = root.glob("outputs/sweeps/*/*")
+    return SweepFolder(found)
+
+
+def statuses(sweep: SweepFolder) -> list[str]:
+    return [sweep.status(job) for job in sweep.jobs()]
+
+
+def holds(sweep: SweepFolder, jobs: int) -> None:
+    """All jobs are finished, one has trained the teacher, threads were divided."""
+    found = [sweep.run(job).manifest() for job in sweep.jobs()]
+    assert [one["status"] for one in found] == ["finished"] * len(found)
+    assert sum(not one["stages"]["teacher"]["from_store"] for one in found) == 1
+    assert sweep.index()["at_once"] == jobs
+    assert {one["config"]["threads"] for one in found} == {max(1, cores() // jobs)}
+
+
+DEADLY = """
+import os
+from kdrun.loss.logits import KD
+LOSSES = {"deadly": "killing:Deadly"}
+class Deadly(KD):
+    def forward(self, *given):
+        if self.alpha == 0.25:
+            os.kill(os.getpid(), 9)
+        return super().forward(*given)
+"""
+
+
+def test_a_killed_worker_of_joblib_takes_no_other_job_along(kdrun: Kdrun, tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    (tmp_path / "killing.py").write_text(DEADLY)
+    path = os.pathsep.join([str(Path(__file__).parents[2]), str(tmp_path)])
+    words = ("plugins=[killing]", "loss=deadly", "loss.temperature=2", "loss.alpha=0.25,0.5,0.75")
+    done = kdrun("-m", *words, *JOBLIB, *QUICK, status=1, PYTHONPATH=path)
+    sweep = only_sweep(tmp_path)
+    assert statuses(sweep) == ["crashed", "finished", "finished"]
+    assert "kdrun: a job's process died: TerminatedWorkerError" in done.stderr
+    assert ": 2 of 3 jobs finished, 1 crashed" in done.stdout
+
+
+def test_an_interrupted_sweep_of_joblib_goes_on_with_joblib(kdrun: Kdrun, tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = ("loss.temperature=1,2,4", "launcher.jobs=2", *QUICK)
+    kdrun("-m", *words, status=130, KDRUN_FAULT="step:6:int")
+    sweep = only_sweep(tmp_path)
+    assert statuses(sweep).count("finished") < 3
+    kdrun("resume", str(sweep.path))
+    holds(sweep, 2)
+
+
+def test_submitit_on_this_machine(kdrun: Kdrun, tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    kdrun("-m", "loss.temperature=2,4", "hydra/launcher=submitit_local", *QUICK)
+    holds(only_sweep(tmp_path), 2)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra 'ray'")
+def test_ray(kdrun: Kdrun, tmp_path: Path) -> None:
+    init = (
+        "+hydra.launcher.ray.init.num_cpus=2",
+        "+hydra.launcher.ray.init.include_dashboard=false",
+    )
+    kdrun("-m", "loss.temperature=1,2,4,8", "hydra/launcher=ray", *init, *QUICK)
+    holds(only_sweep(tmp_path), 2)
