@@ -85,6 +85,15 @@ def test_a_shared_control_has_the_seeds_of_all(here):
     assert any("different seeds" in note for note in family.notes)
 
 
+def test_a_row_that_only_some_runs_of_a_seed_have_is_taken_from_those(here):
+    write(here / "a", 2, told={"rows": ("teacher", "distilled")}, loss__temperature=1)
+    write(here / "a", 2, loss__temperature=4)
+    write(here / "a", (2,), told={"rows": ("teacher", "distilled")}, loss__temperature=4)
+    write(here / "a", (2,), loss__temperature=8)
+    lines = [line for line in only().lines if line.model == "alone"]
+    assert [(len(line.settings), list(line.rows)) for line in lines] == [(1, [0, 1]), (1, [2])]
+
+
 def test_a_teacher_that_is_another_one_for_a_single_seed_is_not_shared(here):
     write(here / "a", (0,), loss__temperature=1)
     write(here / "a", (0, 1), loss__temperature=2)
@@ -453,7 +462,17 @@ def test_a_key_is_averaged_over_the_others_by_seed(here):
     (claim,) = found.claims
     assert claim.p == pytest.approx(stats.ttest_rel(first, second).pvalue)
     assert "averages over 2 settings of the other keys, by seed" in found.sentence
+    first, second = (one["validation"].mean for one in found.estimates)
+    assert claim.left == f"loss.temperature={1 if first > second else 4}"
     assert f"Validation chooses {claim.left}" in found.sentence
+
+
+def test_only_seeds_that_all_settings_have_are_averaged(here):
+    write(here / "a", (0, 1, 2), loss__temperature=1)
+    write(here / "a", (1, 2, 3), loss__temperature=4)
+    found = only(by=KEY).marginal
+    assert (found.units, found.count) == ("seeds", 2)
+    assert found.estimates[0]["accuracy"].n == 2
 
 
 def test_of_one_seed_the_other_settings_are_the_pairs(here):
