@@ -85,13 +85,12 @@ def test_a_shared_control_has_the_seeds_of_all(here):
     assert any("different seeds" in note for note in family.notes)
 
 
-def test_a_row_that_only_some_runs_of_a_seed_have_is_taken_from_those(here):
-    write(here / "a", 2, told={"rows": ("teacher", "distilled")}, loss__temperature=1)
-    write(here / "a", 2, loss__temperature=4)
-    write(here / "a", (2,), told={"rows": ("teacher", "distilled")}, loss__temperature=4)
-    write(here / "a", (2,), loss__temperature=8)
-    lines = [line for line in only().lines if line.model == "alone"]
-    assert [(len(line.settings), list(line.rows)) for line in lines] == [(1, [0, 1]), (1, [2])]
+def test_a_shared_row_is_taken_from_the_runs_that_have_it(here):
+    write(here / "a", (0,), loss__temperature=1)
+    write(here / "a", (1,), told={"rows": ("teacher", "distilled")}, loss__temperature=1)
+    write(here / "a", (0, 1), loss__temperature=4)
+    (line,) = (line for line in only().lines if line.model == "alone")
+    assert (len(line.settings), list(line.rows)) == (2, [0, 1])
 
 
 def test_a_teacher_that_is_another_one_for_a_single_seed_is_not_shared(here):
@@ -496,6 +495,16 @@ def test_where_keeps_the_runs_that_have_a_value(here):
     assert len(only(where={KEY: ["4", "1"], "loss.alpha": ["0.5"]}).settings) == 2
 
 
+@pytest.mark.parametrize(("text", "is_there"), [("true", True), ("1", False), ("True", False)])
+def test_a_truth_is_no_number(here, text, is_there):
+    write(here / "a", 1, loss__flag=True)
+    if is_there:
+        assert only(where={"loss.flag": [text]}).settings
+    else:
+        with pytest.raises(UserError, match=r"no run has loss\.flag"):
+            only(where={"loss.flag": [text]})
+
+
 def test_sorting_changes_the_order_and_chooses_nothing(here):
     for temperature in (1, 2, 4):
         write(here / "a", loss__temperature=temperature)
@@ -512,15 +521,15 @@ def test_sorting_changes_the_order_and_chooses_nothing(here):
 
 def test_settings_are_judged_by_the_last_step_of_compression(here):
     def step(row: dict[str, Any], seed: int) -> None:
-        if row["model"].startswith("1"):
+        if row["model"][0] in "12":
             row["versus"] = {"baseline": "distilled"}
 
-    told = {"rows": ("teacher", "alone", "distilled", "1 prune")}
+    told = {"rows": ("teacher", "alone", "distilled", "1 prune", "2 round")}
     write(here / "a", told=told, compress__steps=["prune"])
     write(here / "a", compress__steps=[])
     rewrite(here / "a", step)
     family = only()
-    assert [line.model for line in family.judged] == ["distilled", "1 prune"]
+    assert [line.model for line in family.judged] == ["distilled", "2 round"]
     family = only(model="distilled")
     assert [line.model for line in family.judged] == ["distilled", "distilled"]
     assert [len(setting.runs) for setting in only(model="1 prune").settings] == [4]
