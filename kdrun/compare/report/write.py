@@ -50,8 +50,8 @@ def page_of(words: Sequence[str]) -> Page:
     paths = [run.path for run in found.runs] + [one.path for one in found.left_out]
     if len(paths) == 1:
         return run_page(RunFolder(paths[0]))
-    named = Path(words[0]).resolve()
-    title = " ".join(named.parts[-2:]) if len(words) == 1 else f"{len(paths)} runs"
+    named = "/".join(Path(words[0]).resolve().parts[-2:])
+    title = f"Runs in {named}" if len(words) == 1 else f"{len(paths)} runs"
     return sweep_page(title, found)
 
 
