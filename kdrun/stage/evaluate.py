@@ -181,7 +181,7 @@ def _add_best(
             "epoch": artefact.record["best_epoch"],
             "accuracy": meter.compute().accuracy,
             "f1": meter.compute().f1,
-            "validation": artefact.record["best_validation_accuracy"],
+            "validation": artefact.record.get("best_validation_accuracy"),
         }
 
 
