@@ -106,8 +106,8 @@ def _models(setting: Setting) -> list[str]:
 
 
 def _line(model: str, settings: Sequence[Setting]) -> Line:
-    runs = {seed: run for one in reversed(settings) for seed, run in one.runs.items()}
-    runs = {seed: runs[seed] for seed in sorted(runs) if model in runs[seed].rows}
+    found_in = (pair for one in reversed(settings) for pair in one.runs.items())
+    runs = dict(sorted({seed: run for seed, run in found_in if model in run.rows}.items()))
     rows = {seed: run.rows[model] for seed, run in runs.items()}
     epochs = {seed: str(run.summary.get("epoch", "last")) for seed, run in runs.items()}
     found = {name: list(figures(rows, epochs, name).values()) for name in METRICS}

@@ -55,7 +55,7 @@ def _epochs(runs: Sequence[Run]) -> list[str]:
 def _seeds(settings: Sequence[Setting]) -> list[str]:
     counts = sorted({len(setting.runs) for setting in settings})
     if counts == [1]:
-        return ["One seed each: what differs may be chance, and no interval can be given."]
+        return ["One seed each: what differs may be chance, and there is no interval over seeds."]
     if len({tuple(setting.runs) for setting in settings}) > 1:
         return [
             "Settings have different seeds: means are over those that each has, tests pair those"

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +235,9 @@ class RunFolder:
         except (OSError, UnicodeDecodeError):
             return {}
         _, _, after = text.partition("\n    choices:\n")
-        return dict(re.findall(r"^      ([\w/@.]+): (.+)$", after, re.MULTILINE))
+        lines = takewhile(lambda line: line.startswith("      "), after.splitlines())
+        pairs = (line.strip().partition(": ") for line in lines)
+        return {group: choice for group, _, choice in pairs}
 
     def contents(self) -> dict[str, Path]:
         """What there is to read, by what it is: files, then the folders of models."""

@@ -85,6 +85,23 @@ def test_a_shared_control_has_the_seeds_of_all(here):
     assert any("different seeds" in note for note in family.notes)
 
 
+def test_a_shared_row_is_taken_from_the_runs_that_have_it(here):
+    write(here / "a", (0,), loss__temperature=1)
+    write(here / "a", (1,), told={"rows": ("teacher", "distilled")}, loss__temperature=1)
+    write(here / "a", (0, 1), loss__temperature=4)
+    (line,) = (line for line in only().lines if line.model == "alone")
+    assert (len(line.settings), list(line.rows)) == (2, [0, 1])
+
+
+def test_a_teacher_that_is_another_one_for_a_single_seed_is_not_shared(here):
+    write(here / "a", (0,), loss__temperature=1)
+    write(here / "a", (0, 1), loss__temperature=2)
+    write(here / "b", (0, 1), loss__temperature=4)
+    rewrite(here / "b", lambda row, seed: row.update(fingerprint=f"x{seed}") if seed else None)
+    lines = [line for line in only().lines if line.model == "teacher"]
+    assert [len(line.settings) for line in lines] == [2, 1]
+
+
 def test_teachers_that_are_not_the_same_stand_apart(here):
     write(here / "a", 1, recipe__lr=1.0)
     write(here / "a", 1, recipe__lr=2.0)
@@ -174,6 +191,14 @@ def test_older_runs_without_validation_choose_nothing(here):
     assert only(baseline={KEY: ["1"]}).claims
 
 
+def test_the_best_epoch_on_test_is_chosen_for_by_the_best_on_validation(here):
+    write(here / "a", 2, loss__temperature=1)
+    write(here / "a", 2, loss__temperature=4)
+    choice = only(metric="best_accuracy").choice
+    assert choice.by == "best_validation"
+    assert "validation top-1 of the best epoch is" in choice.sentence
+
+
 @pytest.mark.parametrize("metric", ["f1", "nll", "agreement", "bytes"])
 def test_other_metrics_are_chosen_for_by_validation_accuracy(here, metric):
     write(here / "a", 2, loss__temperature=1)
@@ -213,8 +238,6 @@ def test_the_chosen_setting_is_held_against_each_other_one_with_holms_correction
     assert {claim.left for claim in chosen} == {family.choice.setting.label}
     assert len(chosen) == 3
     chances = [claim.p for claim in chosen]
-    expected = stats.false_discovery_control  # scipy has no Holm: by its definition instead
-    assert callable(expected)
     order = np.argsort(chances)
     raised = np.maximum.accumulate([min(1, (3 - at) * chances[i]) for at, i in enumerate(order)])
     found = [chosen[i].p_of_all for i in order]
@@ -438,7 +461,17 @@ def test_a_key_is_averaged_over_the_others_by_seed(here):
     (claim,) = found.claims
     assert claim.p == pytest.approx(stats.ttest_rel(first, second).pvalue)
     assert "averages over 2 settings of the other keys, by seed" in found.sentence
+    first, second = (one["validation"].mean for one in found.estimates)
+    assert claim.left == f"loss.temperature={1 if first > second else 4}"
     assert f"Validation chooses {claim.left}" in found.sentence
+
+
+def test_only_seeds_that_all_settings_have_are_averaged(here):
+    write(here / "a", (0, 1, 2), loss__temperature=1)
+    write(here / "a", (1, 2, 3), loss__temperature=4)
+    found = only(by=KEY).marginal
+    assert (found.units, found.count) == ("seeds", 2)
+    assert found.estimates[0]["accuracy"].n == 2
 
 
 def test_of_one_seed_the_other_settings_are_the_pairs(here):
@@ -462,6 +495,16 @@ def test_where_keeps_the_runs_that_have_a_value(here):
     assert len(only(where={KEY: ["4", "1"], "loss.alpha": ["0.5"]}).settings) == 2
 
 
+@pytest.mark.parametrize(("text", "is_there"), [("true", True), ("1", False), ("True", False)])
+def test_a_truth_is_no_number(here, text, is_there):
+    write(here / "a", 1, loss__flag=True)
+    if is_there:
+        assert only(where={"loss.flag": [text]}).settings
+    else:
+        with pytest.raises(UserError, match=r"no run has loss\.flag"):
+            only(where={"loss.flag": [text]})
+
+
 def test_sorting_changes_the_order_and_chooses_nothing(here):
     for temperature in (1, 2, 4):
         write(here / "a", loss__temperature=temperature)
@@ -478,15 +521,15 @@ def test_sorting_changes_the_order_and_chooses_nothing(here):
 
 def test_settings_are_judged_by_the_last_step_of_compression(here):
     def step(row: dict[str, Any], seed: int) -> None:
-        if row["model"].startswith("1"):
+        if row["model"][0] in "12":
             row["versus"] = {"baseline": "distilled"}
 
-    told = {"rows": ("teacher", "alone", "distilled", "1 prune")}
+    told = {"rows": ("teacher", "alone", "distilled", "1 prune", "2 round")}
     write(here / "a", told=told, compress__steps=["prune"])
     write(here / "a", compress__steps=[])
     rewrite(here / "a", step)
     family = only()
-    assert [line.model for line in family.judged] == ["distilled", "1 prune"]
+    assert [line.model for line in family.judged] == ["distilled", "2 round"]
     family = only(model="distilled")
     assert [line.model for line in family.judged] == ["distilled", "distilled"]
     assert [len(setting.runs) for setting in only(model="1 prune").settings] == [4]
@@ -498,7 +541,7 @@ def test_fronts_are_of_what_nothing_else_beats(here):
     write(here / "a", 2, loss__temperature=1)
     write(here / "a", 2, loss__temperature=4)
     # Row -> (top-1, bytes) of both seeds.
-    points = {"teacher": (0.9, 900), "alone": (0.7, 100), 1: (0.8, 100), 4: (0.85, 950)}
+    points = {"teacher": (0.9, 900), "alone": (0.7, 100), 1: (0.8, 100), 4: (0.9, 950)}
 
     for path in here.rglob("summary.json"):
         temperature = json.loads((path.parent / "run.json").read_text())["config"]["loss"]

@@ -201,3 +201,34 @@ def test_runs_are_found_at_any_depth_in_the_order_of_their_names(tmp_path):
     found = [str(run.path.relative_to(tmp_path)) for run in find_runs(tmp_path)]
     assert found == ["2026-01-02/a", "2026-01-02/b", "sweeps/2026-01-01/0"]
     assert find_runs(tmp_path / "nothing") == []
+
+
+def test_runs_are_found_in_the_order_of_their_numbers_and_never_in_the_store(tmp_path):
+    for name in ("a/10", "a/2", "a/2/inner", "b", ".store/x", "c/.store/y"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "run.json").touch()
+    found = [str(folder.path.relative_to(tmp_path)) for folder in find_runs(tmp_path)]
+    assert found == ["a/2", "a/10", "b"]
+    assert [folder.path for folder in find_runs(tmp_path / "b")] == [tmp_path / "b"]
+    assert find_runs(tmp_path / "nowhere") == []
+
+
+def test_what_was_chosen_of_each_group_is_known_without_a_parser(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    text = "hydra:\n  runtime:\n    cwd: /x\n    choices:\n      recipe: quick\n"
+    text += "      recipe/schedule: cosine\n  verbose: false\n      loss: no\n"
+    (tmp_path / ".hydra" / "hydra.yaml").write_text(text)
+    choices = RunFolder(tmp_path).choices()
+    assert choices == {"recipe": "quick", "recipe/schedule": "cosine"}
+    assert RunFolder(tmp_path / "nowhere").choices() == {}
+
+
+def test_the_contents_of_a_run_are_what_is_there(tmp_path):
+    (tmp_path / "run.json").touch()
+    (tmp_path / "student").mkdir()
+    (tmp_path / "student" / "artefact.json").touch()
+    (tmp_path / "empty").mkdir()
+    assert RunFolder(tmp_path).contents() == {
+        "manifest": tmp_path / "run.json",
+        "student": tmp_path / "student",
+    }
