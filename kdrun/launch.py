@@ -19,7 +19,7 @@ from kdrun.compare.runs import run_lines
 from kdrun.core.config import slug_of
 from kdrun.core.cores import cores
 from kdrun.core.errors import ConfigError, Fault, UserError
-from kdrun.core.folder import find_runs, report_of
+from kdrun.core.folder import find_runs
 from kdrun.core.plugins import install_plugins
 from kdrun.core.screen import Screen, report
 from kdrun.words import Job, read_jobs, with_listed_steps
@@ -90,13 +90,12 @@ def _run_sweep(jobs: int, folder: Path, screen: Screen) -> int:
         screen.fail(f"the launcher gave up: {type(error).__name__}: {str(error).splitlines()[0]}")
         status = 1
     ended = [run.status for run in find_runs(folder)]
+    if ended:
+        write_sweep_report(_shown(folder), screen)
     finished = ended.count("finished")
     screen.say(f"sweep in {_shown(folder)}: {finished} of {jobs} jobs finished")
     for line in run_lines(_shown(folder)):
         screen.say(f"  {line}")
-    if ended:
-        write_sweep_report(_shown(folder), screen)
-        screen.say(f"report: {report_of(_shown(folder))}")
     return status or int(finished < jobs)
 
 

@@ -28,15 +28,19 @@ def write_run_report(folder: RunFolder, screen: Screen) -> None:
 
 def write_sweep_report(folder: Path, screen: Screen) -> None:
     """The report of all runs of a sweep, in its folder; a fault is told, and stops nothing."""
-    _write_anyway(report_of(folder), lambda: page_of([str(folder)]), screen)
+    if _write_anyway(report_of(folder), lambda: page_of([str(folder)]), screen):
+        screen.say(f"report: {report_of(folder)}")
 
 
-def _write_anyway(path: Path, page: Callable[[], Page], screen: Screen) -> None:
+def _write_anyway(path: Path, page: Callable[[], Page], screen: Screen) -> bool:
+    """Whether it could be written."""
     try:
         write_text(path, page().html())
     except Exception as error:  # noqa: BLE001 - a run is good without its report
         told = str(error).splitlines() or [""]
         screen.warn(f"no report was written: {type(error).__name__}: {told[0]}")
+        return False
+    return True
 
 
 def page_of(words: Sequence[str]) -> Page:
