@@ -18,7 +18,6 @@ from kdrun.compare.settings import Setting
 
 _MOST = 8  # tests of a kind that are told one by one
 _NAMED = 20  # runs that are left out and named
-_LEAST = 8  # columns of figures that have room beside the keys
 _LISTED = 4  # settings of a line
 _LINES = 60  # of a table on the terminal
 
@@ -115,7 +114,7 @@ def told_of(left_out: Sequence[LeftOut]) -> list[str]:
 def _tables(family: Family, width: int) -> RenderResult:
     """The table of lines; where the keys leave too little room, settings have numbers instead."""
     first, columns, lines = telling(family), measured(family), family.lines[:_LINES]
-    if not fits([*first, *columns[:_LEAST]], lines, width):
+    if not fits(first, lines, width // 2):
         settings = [one for one in family.settings if _is_in(one, lines)]
         number = {id(one): str(at) for at, one in enumerate(settings, 1)}
         keys = [_of_setting(key) for key in family.differing]

@@ -252,6 +252,20 @@ def test_json_is_strict_and_complete(said, tmp_path):
     assert table["marginal"]["tests"]
 
 
+def test_values_that_json_has_not_are_null(said, tmp_path):
+    for number, limit in enumerate((float("inf"), 1.0)):
+        write_run(tmp_path / "s" / str(number), {"loss.limit": limit})
+    (table,) = strict(said("compare", "s", "--json")[1])["tables"]
+    assert [one["values"]["loss.limit"] for one in table["settings"]] == [1.0, None]
+
+
+def test_what_all_settings_share_has_no_values_of_keys(said, tmp_path):
+    grid(tmp_path / "s", seeds=1)
+    _, out, _ = said("compare", "s", "--markdown")
+    assert "| teacher |  |  | 1 |" in out
+    assert "| distilled | 0.1 | 1 | 1 |" in out
+
+
 def test_csv_has_a_row_a_line_with_every_figure(said, tmp_path):
     grid(tmp_path / "s")
     _, out, _ = said("compare", "s", "--csv")
