@@ -28,7 +28,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A run with hostile names, and a sweep with a failed job, as files."""
+    """A run with hostile names, a sweep with a failed job, runs of several tables, as files."""
     root = tmp_path_factory.mktemp("pages")
     run = write_run(root / "run", name=HOSTILE, tags=[HOSTILE])
     for temperature, accuracy in ((1.0, 0.8), (2.0, 0.95), (10.0, 0.9)):
@@ -36,8 +36,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             told = {"temperature": temperature, "accuracy": accuracy + seed / 100}
             write_run(root / "sweep" / f"{temperature:g}-{seed}", seed, **told)
     write_run(root / "sweep" / "failed", status="failed", temperature=3.0)
+    for number in range(4):  # long names, in tables that don't compare
+        loss = {
+            "a_key_without_any_end": f"a_value_that_is_longer_than_a_phone_is_wide_{number % 2}"
+        }
+        told = {"recipe": {"name": f"recipe{number // 2}"}, "accuracy": 0.8 + number / 20}
+        write_run(root / "several" / str(number), loss=loss, **told)
     found = {}
-    for name, path in (("run", run), ("sweep", root / "sweep")):
+    for name, path in (("run", run), ("sweep", root / "sweep"), ("several", root / "several")):
         found[name] = root / f"{name}.html"
         found[name].write_text(write.page_of([str(path)]).html(), encoding="utf-8")
     return found
@@ -62,7 +68,7 @@ class Opened:
         return found
 
 
-@pytest.fixture(params=["run", "sweep"])
+@pytest.fixture(params=["run", "sweep", "several"])
 def path(request: pytest.FixtureRequest, pages: dict[str, Path]) -> Path:
     return pages[request.param]
 

@@ -21,7 +21,7 @@ from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&<b>"
-_EMPTY = {"meta", "link", "img", "br"}
+_EMPTY = {"meta", "link", "img", "wbr"}
 
 
 class Outline(HTMLParser):
@@ -309,3 +309,14 @@ def test_png_files_without_the_extra_name_it(
     page = write.page_of(sweep(tmp_path / "s"))
     with pytest.raises(UserError, match=re.escape("pip install 'kdrun[plot]'")):
         write.write_figures(page, tmp_path / "figures", "png")
+
+
+def test_tables_that_do_not_compare_are_told_apart_with_the_reason(tmp_path: Path) -> None:
+    for number in range(8):
+        write_run(tmp_path / str(number), recipe={"name": f"recipe{number}"}, seed=number)
+    page = write.page_of([str(tmp_path)])
+    text = outline(page.html()).text
+    assert "Table 8" in text
+    assert text.count("recipe") >= 8
+    assert len(page.html()) < 1_000_000
+    assert names(page).count("cost-bytes") == 6  # charts of the largest tables alone

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from kdrun.compare.columns import Column
-from kdrun.compare.report.markup import Markup, tag
+from kdrun.compare.report.markup import Markup, join, tag
 from kdrun.compare.report.page import table
 
 _NUMBER = re.compile(r"^([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?: ([kMGT])(?!\w))?")
@@ -74,6 +74,8 @@ def tile(value: str, told: str) -> Markup:
     return tag("div", tag("b", value), tag("span", told), class_="tile")
 
 
-def one_line(title: str) -> str:
-    """A column's name, which a terminal breaks, in one line."""
-    return title.replace("-\n", "").replace("\n", " ").strip()
+def one_line(title: str) -> Markup:
+    """A column's name, which a terminal breaks, in one line; a key may be broken at its dots."""
+    words = title.replace("-\n", "").replace("\n", " ").strip()
+    first, *others = words.split(".")
+    return join([first, *(part for other in others for part in (".", Markup("<wbr>"), other))])

@@ -1,8 +1,6 @@
 """The settings of a sweep: their table, what tests allow to say, and where they differ."""
 
 from kdrun.compare.cells import (
-    ON_FRONT,
-    OTHER_RUNTIME,
     measured,
     telling,
     tested,
@@ -16,10 +14,6 @@ from kdrun.compare.report.page import Block, table
 from kdrun.compare.told import in_short
 
 _BELOW = " are below"
-_LEGEND = (
-    "Means over the seeds; sd, and figures in brackets: standard deviation over the seeds."
-    f" {ON_FRONT} on the Pareto front; {OTHER_RUNTIME} timed in another runtime."
-)
 
 
 def settings_blocks(family: Family) -> list[Block]:
@@ -35,7 +29,6 @@ def settings_blocks(family: Family) -> list[Block]:
         blocks.append(
             figures_table([*first, *columns], family.lines, lambda line: chosen(family, line))
         )
-    blocks.append(quiet(_LEGEND))
     if family.notes:
         blocks.append(listed(family.notes))
     if family.claims:

@@ -1,21 +1,22 @@
 """The page of a sweep, or of several runs together."""
 
-import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from kdrun.compare.comparison import Comparison, Family, compare
-from kdrun.compare.gather import Gathered, LeftOut, Run
+from kdrun.compare.gather import Gathered, Run
 from kdrun.compare.metrics import METRICS
-from kdrun.compare.report.cells import cell, facts, folded, listed, quiet, tile
+from kdrun.compare.report.cells import facts, folded, listed, quiet, tile
 from kdrun.compare.report.cost import cost_figures
+from kdrun.compare.report.heat import heat_map
+from kdrun.compare.report.jobs import jobs_table
 from kdrun.compare.report.markup import Markup, tag
-from kdrun.compare.report.page import Block, Page, Section, table
+from kdrun.compare.report.page import Block, Page, Section
 from kdrun.compare.report.palette import SERIES
 from kdrun.compare.report.reproduce import surroundings, written
 from kdrun.compare.report.settings import difference_blocks, labels, settings_blocks
-from kdrun.compare.report.validation import Validated, curves_figure, heat_map
+from kdrun.compare.report.validation import Validated, curves_figure
 
+_CHARTED = 6  # tables that have charts, the largest ones
 _FIRST = ("teacher", "alone")  # the colors that these have; settings have those after them
 
 
@@ -27,14 +28,16 @@ def sweep_page(title: str, gathered: Gathered) -> Page:
         gathered: the runs, and those that are left out.
     """
     comparison = compare(gathered)
-    sections = [Section("Settings", _tables(comparison))]
-    sections += [
-        Section(_titled(title, family, comparison), blocks)
-        for family in comparison.families
-        for title, blocks in _charts(family)
+    charts = [_charts(family, comparison) for family in comparison.families[:_CHARTED]]
+    more = len(comparison.families) > _CHARTED
+    few = [quiet(f"Charts of the {_CHARTED} largest tables.")] if more else []
+    sections = [
+        Section("Settings", _tables(comparison)),
+        Section("Validation", [*few, *(block for validation, _ in charts for block in validation)]),
+        Section("Accuracy and cost", [block for _, cost in charts for block in cost]),
     ]
     sections.append(Section("What differs", difference_blocks(comparison)))
-    sections.append(Section("Jobs", [_jobs(comparison)]))
+    sections.append(Section("Jobs", [jobs_table(comparison)]))
     sections.append(Section("How to reproduce", _reproduce(comparison.runs)))
     return Page(title, _lead(comparison), sections)
 
@@ -50,10 +53,12 @@ def _lead(comparison: Comparison) -> list[Markup]:
     choice = families[0].choice if families else None
     if choice and choice.setting and choice.chosen:
         said = METRICS[choice.by].shown(choice.chosen.mean)
-        tiles.append(tile(f"{said} %", f"{choice.by} of the chosen {choice.setting.label}"))
+        tiles.append(tile(f"{said} %", f"{METRICS[choice.by].said}: {choice.setting.label}"))
     if choice and choice.setting and choice.tested:
         said = METRICS[families[0].metric].shown(choice.tested.mean)
-        tiles.append(tile(f"{said} %", "on the test split, of the chosen one"))
+        tiles.append(
+            tile(f"{said} %", f"{METRICS[families[0].metric].said} of that, on the test split")
+        )
     if comparison.left_out:
         tiles.append(tile(str(len(comparison.left_out)), "runs that don't count"))
     names = list(dict.fromkeys(str(run.summary.get("dataset")) for run in runs))
@@ -71,7 +76,7 @@ def _tables(comparison: Comparison) -> list[Block]:
     return blocks or [tag("p", "No run is finished.", class_="bad")]
 
 
-def _charts(family: Family) -> list[tuple[str, list[Block]]]:
+def _charts(family: Family, comparison: Comparison) -> tuple[list[Block], list[Block]]:
     """Validation and cost of a table, the same color for the same setting."""
     validated = Validated(family)
     colors = [len(_FIRST) + validated.ranks[at] for at in range(len(family.settings))]
@@ -82,15 +87,11 @@ def _charts(family: Family) -> list[tuple[str, list[Block]]]:
     seeds = max(len(line.rows) for line in family.lines)
     on = "over the seeds" if seeds > 1 else "from the number of test samples alone"
     cost = cost_figures(family.lines, named, shown, family.metric, on)
+    several = len(comparison.families) > 1
+    head = [tag("h3", f"Table {family.number}")] if several else []
     best = [quiet(_best(family))] if len(names) + len(_FIRST) > SERIES else []
-    return [
-        ("Validation", [*best, *(figure for figure in (heat, curves) if figure)]),
-        ("Accuracy and cost", list(cost)),
-    ]
-
-
-def _titled(title: str, family: Family, comparison: Comparison) -> str:
-    return f"{title}, table {family.number}" if len(comparison.families) > 1 else title
+    validation = [figure for figure in (heat, curves) if figure]
+    return [*head, *best, *validation] if validation else [], [*head, *cost] if cost else []
 
 
 def _colored(
@@ -113,44 +114,6 @@ def _best(family: Family) -> str:
     return f"Colored: the {count} settings of {len(family.settings)} that are best on validation."
 
 
-def _jobs(comparison: Comparison) -> Markup:
-    """Every run with its status and main figure; those that failed say why."""
-    jobs = [(run.path, _finished(run)) for run in comparison.runs]
-    jobs += [(one.path, _left(one)) for one in comparison.left_out]
-    rows = [row for _, row in sorted(jobs, key=lambda job: _natural(job[0]))]
-    heads = ("run", "status", "seed", "top-1 %", "seconds", "command or error")
-    return table(heads, rows, words=(0, 1, 5))
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Where a path stands: 2 before 10."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(int(part) if part.isdigit() else -1, part) for part in parts]
-
-
-def _finished(run: Run) -> Markup:
-    last = list(run.rows.values())[-1]
-    return tag(
-        "tr",
-        cell(run.path.name, words=True),
-        cell("finished", words=True),
-        cell(run.seed),
-        cell(METRICS["accuracy"].shown(last["accuracy"])),
-        cell(f"{sum(row.get('seconds') or 0 for row in run.rows.values()):.1f}"),
-        tag("td", tag("code", run.command), class_="words long"),
-    )
-
-
-def _left(one: LeftOut) -> Markup:
-    return tag(
-        "tr",
-        cell(one.path.name, words=True),
-        tag("td", one.kind, class_="words bad"),
-        *(cell("-") for _ in range(3)),
-        tag("td", one.reason, class_="words long"),
-    )
-
-
 def _reproduce(runs: Sequence[Run]) -> list[Block]:
     if not runs:
         return []
@@ -161,19 +124,13 @@ def _reproduce(runs: Sequence[Run]) -> list[Block]:
         " in the store by their fingerprints."
     )
     unlike = "Not all runs had the same surroundings; these are the first's."
-    prints = {
-        name: mark
-        for run in runs
-        for name, mark in run.stages.items()
-        if mark and all(other.stages.get(name, mark) == mark for other in runs)
-    }
     return [
         quiet(told if len(kinds) == 1 else f"{told} {unlike}"),
         facts(
             {
                 "seeds": ", ".join(map(str, sorted({run.seed for run in runs}))),
                 **surroundings(first.environment),
-                **{f"{name}, of all runs": tag("code", mark) for name, mark in prints.items()},
+                **_prints(runs),
             }
         ),
         folded(
@@ -181,3 +138,19 @@ def _reproduce(runs: Sequence[Run]) -> list[Block]:
             tag("pre", written(first.folder.manifest().get("config") or first.folder.config())),
         ),
     ]
+
+
+def _prints(runs: Sequence[Run]) -> dict[str, str]:
+    """The fingerprint of each stage that all runs of a seed share, by seed."""
+    found: dict[str, dict[int, set[str]]] = {}
+    for run in runs:
+        for stage, mark in run.stages.items():
+            if mark:
+                found.setdefault(stage, {}).setdefault(run.seed, set()).add(mark)
+    return {
+        f"{stage} in the store": ", ".join(
+            f"{'/'.join(marks)} (seed {seed})" for seed, marks in sorted(seeds.items())
+        )
+        for stage, seeds in found.items()
+        if all(len(marks) == 1 for marks in seeds.values())
+    }

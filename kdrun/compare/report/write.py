@@ -28,15 +28,19 @@ def write_run_report(folder: RunFolder, screen: Screen) -> None:
 
 def write_sweep_report(folder: Path, screen: Screen) -> None:
     """The report of all runs of a sweep, in its folder; a fault is told, and stops nothing."""
-    _write_anyway(report_of(folder), lambda: page_of([str(folder)]), screen)
+    if _write_anyway(report_of(folder), lambda: page_of([str(folder)]), screen):
+        screen.say(f"report: {report_of(folder)}")
 
 
-def _write_anyway(path: Path, page: Callable[[], Page], screen: Screen) -> None:
+def _write_anyway(path: Path, page: Callable[[], Page], screen: Screen) -> bool:
+    """Whether it could be written."""
     try:
         write_text(path, page().html())
     except Exception as error:  # noqa: BLE001 - a run is good without its report
         told = str(error).splitlines() or [""]
         screen.warn(f"no report was written: {type(error).__name__}: {told[0]}")
+        return False
+    return True
 
 
 def page_of(words: Sequence[str]) -> Page:
@@ -50,8 +54,8 @@ def page_of(words: Sequence[str]) -> Page:
     paths = [run.path for run in found.runs] + [one.path for one in found.left_out]
     if len(paths) == 1:
         return run_page(RunFolder(paths[0]))
-    named = Path(words[0]).resolve()
-    title = " ".join(named.parts[-2:]) if len(words) == 1 else f"{len(paths)} runs"
+    named = "/".join(Path(words[0]).resolve().parts[-2:])
+    title = f"Runs in {named}" if len(words) == 1 else f"{len(paths)} runs"
     return sweep_page(title, found)
 
 

@@ -1,0 +1,49 @@
+"""Every run of a sweep with its status and main figure, and why some don't count."""
+
+import re
+from pathlib import Path
+
+from kdrun.compare.comparison import Comparison
+from kdrun.compare.gather import LeftOut, Run
+from kdrun.compare.metrics import METRICS
+from kdrun.compare.report.cells import cell
+from kdrun.compare.report.markup import Markup, tag
+from kdrun.compare.report.page import table
+
+
+def jobs_table(comparison: Comparison) -> Markup:
+    """Every run with its status and main figure; those that failed say why."""
+    jobs = [(run.path, _finished(run)) for run in comparison.runs]
+    jobs += [(one.path, _left(one)) for one in comparison.left_out]
+    rows = [row for _, row in sorted(jobs, key=lambda job: _natural(job[0]))]
+    heads = ("run", "status", "seed", "top-1 %", "seconds", "command or error")
+    return table(heads, rows, words=(0, 1, 5))
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Where a path stands: 2 before 10."""
+    parts = re.split(r"(\d+)", str(path))
+    return [(int(part) if part.isdigit() else -1, part) for part in parts]
+
+
+def _finished(run: Run) -> Markup:
+    last = list(run.rows.values())[-1]
+    return tag(
+        "tr",
+        cell(run.path.name, words=True),
+        cell("finished", words=True),
+        cell(run.seed),
+        cell(METRICS["accuracy"].shown(last["accuracy"])),
+        cell(f"{sum(row.get('seconds') or 0 for row in run.rows.values()):.1f}"),
+        tag("td", tag("code", run.command), class_="words long"),
+    )
+
+
+def _left(one: LeftOut) -> Markup:
+    return tag(
+        "tr",
+        cell(one.path.name, words=True),
+        tag("td", one.kind, class_="words bad"),
+        *(cell("-") for _ in range(3)),
+        tag("td", one.reason, class_="words long"),
+    )
