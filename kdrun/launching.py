@@ -50,7 +50,7 @@ def survives(launch: Launch, jobs: Sequence[SweepJob], screen: Screen) -> bool:
         launch(jobs)
     except Exception as error:  # noqa: BLE001 - whatever a launcher raises when a worker dies
         reason = str(error).strip().splitlines()
-        screen.fail(f"a job's process died: {type(error).__name__}: {''.join(reason[:1])}")
+        screen.fail(f"the launcher gave up: {type(error).__name__}: {''.join(reason[:1])}")
         return False
     return True
 
