@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from kdrun.choices import as_of_today
 from kdrun.core.errors import Pruned
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen, report
@@ -52,7 +53,7 @@ def _plan(folder: RunFolder, tree: Mapping[str, Any], jobs: int) -> "Plan":
 
     begun = "config" in folder.manifest()
     try:
-        return check(folder.config() if begun else tree, jobs)
+        return check(as_of_today(folder.config()) if begun else tree, jobs)
     except Exception as error:
         if not begun:
             folder.update(status="failed", error=str(error).splitlines()[0])

@@ -50,34 +50,41 @@ def survives(launch: Launch, jobs: Sequence[SweepJob], screen: Screen) -> bool:
         launch(jobs)
     except Exception as error:  # noqa: BLE001 - whatever a launcher raises when a worker dies
         reason = str(error).strip().splitlines()
-        screen.fail(f"a job's process died: {type(error).__name__}: {''.join(reason[:1])}")
+        screen.fail(f"the launcher gave up: {type(error).__name__}: {''.join(reason[:1])}")
         return False
     return True
 
 
-def measure(sweep: SweepFolder, command: Command, screen: Screen) -> None:
-    """Run jobs alone until one has finished, and let as many run together as its memory allows."""
+def measure(
+    jobs: Sequence[SweepJob], sweep: SweepFolder, command: Command, screen: Screen
+) -> list[SweepJob]:
+    """Run jobs alone until one has finished, and let as many run together as its memory allows.
+
+    Returns:
+        Those that are left.
+    """
     import torch
 
-    todo = [job for job in sweep.jobs() if sweep.status(job) not in DONE]
+    left = list(jobs)
     sweep.write(launcher=joblib_words(1), at_once=1)
     with launching(sweep, command) as launch:
-        while todo:
-            job = todo.pop(0)
+        while left:
+            job = left.pop(0)
             survives(launch, [job], screen)
             if sweep.status(job) in DONE:
                 break
         else:
-            return
+            return []
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(torch.device(sweep.run(job).config()["device"]))
     peak = sweep.run(job).manifest()["peak_memory"]
-    jobs = jobs_that_fit(free, peak, len(todo))
-    sweep.write(launcher=joblib_words(jobs), at_once=jobs, measures=False)
+    fit = jobs_that_fit(free, peak, len(left))
+    sweep.write(launcher=joblib_words(fit), at_once=fit, measures=False)
     screen.say(
-        f"{jobs} at a time: the first took {peak / 2**30:.1f} GiB of the GPU's memory,"
+        f"{fit} at a time: the first took {peak / 2**30:.1f} GiB of the GPU's memory,"
         f" {free / 2**30:.1f} GiB are free"
     )
+    return left
 
 
 @contextmanager

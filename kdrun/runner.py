@@ -184,12 +184,12 @@ def _go_on(folder: RunFolder) -> str:
 
 
 def _refuse_changes(folder: RunFolder, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """A run is gone on with as it began.
+    """A run is gone on with as it began; what an older kdrun had no key of is no change.
 
     Raises:
         UserError: its config file was changed since.
     """
-    changed = differences(before, now)
+    changed = differences(before, {key: now[key] for key in now if key in before})
     if changed:
         raise UserError(
             f"the config of {str(folder.path)!r} is not the one that its run began with.",

@@ -1,5 +1,6 @@
 """Running the jobs of a sweep folder, when it is new and when it is gone on with."""
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ from kdrun.trials import add_trials, winner
 from kdrun.words import with_choices
 
 _POLL = 0.2  # seconds between two looks at jobs that run in other processes
+_PATIENCE = 10.0  # seconds for a launcher's workers to end after Ctrl-C; SLURM's go on
 
 
 def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
@@ -36,7 +38,7 @@ def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
             status = int(end.code or 0)
         except KeyboardInterrupt:
             status = 130
-        _wait_for_jobs(sweep)
+        _wait_for_jobs(sweep, _PATIENCE)
     _tell(sweep, screen)
     return status or int(not sweep.is_complete)
 
@@ -61,9 +63,9 @@ def _run_all(sweep: SweepFolder, command: Command, screen: Screen) -> None:
     """Run the jobs that are not done; of a search also those that it finds then."""
     if not sweep.jobs():
         add_trials(sweep)
-    if sweep.index().get("measures"):
-        measure(sweep, command, screen)
     todo = [job for job in sweep.jobs() if sweep.status(job) not in DONE]
+    if sweep.index().get("measures"):
+        todo = measure(todo, sweep, command, screen)
     with launching(sweep, command) as launch:
         _run_jobs(todo, sweep, launch, screen)
         while add_trials(sweep):
@@ -82,7 +84,7 @@ def _run_jobs(todo: Sequence[SweepJob], sweep: SweepFolder, launch: Launch, scre
         before = {job.number: sweep.run(job).manifest() for job in todo}
         if survives(launch, todo, screen):
             break
-        _wait_for_jobs(sweep)
+        _wait_for_jobs(sweep)  # some launchers leave the others alone
         cut += [job for job in todo if sweep.status(job) == "crashed"]
         left = [job for job in todo if sweep.run(job).manifest() == before[job.number]]
         todo = [] if left == todo else left
@@ -90,21 +92,22 @@ def _run_jobs(todo: Sequence[SweepJob], sweep: SweepFolder, launch: Launch, scre
         survives(launch, [job], screen)
 
 
-def _wait_for_jobs(sweep: SweepFolder) -> None:
-    """Until no process is left that runs one of them: some launchers leave the others alone."""
-    while any(sweep.status(job) == "running" for job in sweep.jobs()):
+def _wait_for_jobs(sweep: SweepFolder, patience: float = math.inf) -> None:
+    """Until no process runs one of them any more, or for so many seconds."""
+    end = time.monotonic() + patience
+    while any(sweep.status(job) == "running" for job in sweep.jobs()) and time.monotonic() < end:
         time.sleep(_POLL)
 
 
 def _tell(sweep: SweepFolder, screen: Screen) -> None:
     """Say what became of each job, and which trial of a search is the best."""
-    screen.say(sweep_line(sweep))
-    for line in run_lines(sweep.path):
-        screen.say(f"  {line}")
-    if not sweep.is_complete:
-        screen.say(f"run what is not finished: kdrun resume {sweep.path}")
-    elif "search" in sweep.index():
-        screen.say(winner(sweep))
     if any(sweep.run(job).is_run for job in sweep.jobs()):
         write_sweep_report(sweep.path, screen)
         screen.say(f"report: {report_of(sweep.path)}")
+    screen.say(sweep_line(sweep))
+    for line in run_lines(sweep.path):
+        screen.say(f"  {line}")
+    if "search" in sweep.index() and len(sweep.jobs()) == sweep.size:
+        screen.say(winner(sweep))
+    if not sweep.is_complete:
+        screen.say(f"run what is not finished: kdrun resume {sweep.path}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from kdrun.choices import conf_folder
+from kdrun.choices import as_of_today, conf_folder
 from kdrun.compare.runs import back_to_start, named_run, run_lines, sweep_line
 from kdrun.core.errors import UserError, nearest
 from kdrun.core.folder import RunFolder
@@ -84,7 +84,8 @@ def resume(words: Sequence[str], screen: Screen) -> int:
     from kdrun.runner import run
 
     folder = back_to_start(folder)
-    run(check(folder.config()), folder.path, screen, shlex.join(["kdrun", *sys.argv[1:]]))
+    tree = as_of_today(folder.config())
+    run(check(tree), folder.path, screen, shlex.join(["kdrun", *sys.argv[1:]]))
     return 0
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder
+from kdrun.sweep import _tell
 from kdrun.trials import Search, add_trials, best_trial, ends, winner
 
 pytest.importorskip("optuna", reason="needs the extra 'search'")
@@ -178,6 +180,18 @@ def test_a_search_whose_trials_all_fail_ends(tmp_path: Path) -> None:
     add_trials(sweep)
     finish(sweep, near_four, status="failed")
     assert not add_trials(sweep)
+
+
+def test_the_best_is_told_also_where_a_trial_has_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = searched(tmp_path / "a", replace(SEARCH, trials=3))
+    sweep.run(sweep.jobs()[1]).update(status="failed", error="no luck")
+    _tell(sweep, Screen())
+    said = capsys.readouterr().out
+    assert ": 2 of 3 jobs finished, 1 failed" in said
+    assert "best on validation: " in said
+    assert f"kdrun resume {sweep.path}" in said
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from kdrun.compare.figures import Row
 from kdrun.compare.keys import flat, said
 from kdrun.core.errors import DamagedFile, KdrunError, UserError, nearest
 from kdrun.core.folder import FORMAT, RunFolder, find_runs
+from kdrun.core.sweep import NOT_STARTED, SweepFolder
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class LeftOut:
     Attributes:
         path: its folder.
         kind: a status that is not `finished` (running, failed, interrupted, crashed, pruned),
-            or damaged, newer, missing, repeated.
+            or damaged, newer, missing, repeated, not started.
         reason: why, as the end of a sentence.
     """
 
@@ -88,13 +89,26 @@ def gather(words: Sequence[str]) -> Gathered:
     """
     runs: list[Run] = []
     left_out: list[LeftOut] = []
-    for folder in _once(folder for word in words for folder in _named(word)):
+    folders = list(_once(folder for word in words for folder in _named(word)))
+    for folder in folders:
         try:
             found = _read(folder)
         except DamagedFile as error:
             found = LeftOut(folder.path, "damaged", error.lines[0].rstrip("."))
         (left_out if isinstance(found, LeftOut) else runs).append(found)  # type: ignore[arg-type]
-    return Gathered(runs, left_out)
+    around = dict.fromkeys(one.path.parent for one in folders if str(one.path) not in words)
+    return Gathered(runs, [*left_out, *(job for path in around for job in _not_started(path))])
+
+
+def _not_started(path: Path) -> Iterable[LeftOut]:
+    """The jobs of a sweep folder that there is nothing of yet."""
+    sweep = SweepFolder(path)
+    try:
+        jobs = sweep.jobs() if sweep.is_sweep else []
+    except KdrunError as error:
+        return [LeftOut(path, "damaged", error.lines[0].rstrip("."))]
+    left = (sweep.run(job).path for job in jobs if sweep.status(job) == NOT_STARTED)
+    return [LeftOut(one, NOT_STARTED, NOT_STARTED) for one in left]
 
 
 def _named(word: str) -> Iterable[RunFolder]:

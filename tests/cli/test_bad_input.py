@@ -16,7 +16,7 @@ NAMES = {
     "recipe/schedule=cosin": "no recipe/schedule is called 'cosin'.\n  nearest: cosine",
     "experiment=crd/resnet32": "no experiment is called 'crd/resnet32'.\n"
     "  nearest: crd/resnet32x4_resnet8x4",
-    "hydra/launcher=slurm": "no hydra/launcher is called 'slurm'.\n  there is basic",
+    "hydra/launcher=basics": "no hydra/launcher is called 'basics'.\n  nearest: basic",
     "controls=[alon]": "controls: no control is called 'alon'; there is alone",
     "controls=[alone,alone]": "controls: 'alone' is named twice",
     "loss.name=kdd": "loss: no loss is called 'kdd'.\n  nearest: kd",

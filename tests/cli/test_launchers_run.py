@@ -52,7 +52,7 @@ def test_a_killed_worker_of_joblib_takes_no_other_job_along(kdrun: Kdrun, tmp_pa
     done = kdrun("-m", *words, *JOBLIB, *QUICK, status=1, PYTHONPATH=path)
     sweep = only_sweep(tmp_path)
     assert statuses(sweep) == ["crashed", "finished", "finished"]
-    assert "kdrun: a job's process died: TerminatedWorkerError" in done.stderr
+    assert "kdrun: the launcher gave up: TerminatedWorkerError" in done.stderr
     assert ": 2 of 3 jobs finished, 1 crashed" in done.stdout
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from tiny import TINY, Kdrun
 
 
@@ -167,3 +168,13 @@ def test_a_config_that_was_changed_is_not_gone_on_with(kdrun: Kdrun, finished: P
     assert "is not the one that its run began with" in refused
     assert "  loss.temperature: 2.0, was 4.0\n" in refused
     assert "Traceback" not in refused
+
+
+def test_a_run_of_an_older_kdrun_is_gone_on_with(kdrun: Kdrun, finished: Path) -> None:
+    manifest, config = finished / "run.json", finished / "config.yaml"
+    tree = yaml.safe_load(config.read_text())
+    del tree["launcher"], tree["search"]
+    config.write_text(yaml.safe_dump(tree))
+    before = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**before, "status": "interrupted", "config": tree}))
+    assert "written to" in kdrun("resume", str(finished)).stdout

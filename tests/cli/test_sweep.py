@@ -167,6 +167,7 @@ def test_an_interrupted_sweep_says_what_is_left_and_is_gone_on_with(
     assert statuses(sweep) == ["finished", "interrupted", "not started"]
     path = sweep.path.relative_to(tmp_path)
     assert f"{path}: 1 of 3 jobs finished, 1 interrupted, 1 not started" in said
+    assert f"  {path}/2-seed=2  not started\n" in said
     assert f"kdrun resume {path}" in said
     before = (sweep.run(sweep.jobs()[0]).path / "run.json").read_bytes()
     status, said = swept("resume", str(path))
@@ -187,6 +188,17 @@ def test_a_failed_job_is_run_again(swept: Swept, tmp_path: Path) -> None:
     again = sweep.run(sweep.jobs()[1]).path
     weights = "student/weights.safetensors"
     assert (once / weights).read_bytes() == (again / weights).read_bytes()
+
+
+def test_a_job_is_gone_on_with_as_it_began(swept: Swept, tmp_path: Path) -> None:
+    words = [word for word in QUICK if word != "threads=1"]
+    swept("-m", "seed=0", *words, fault="step:6:int")
+    sweep = only_sweep(tmp_path)
+    (job,) = sweep.jobs()
+    threads = sweep.run(job).config()["threads"]
+    sweep.write(at_once=10 * threads)
+    assert swept("resume", str(sweep.path))[0] == 0
+    assert sweep.run(job).config()["threads"] == threads
 
 
 def test_a_sweep_that_is_running_is_not_run_twice(swept: Swept, tmp_path: Path) -> None:

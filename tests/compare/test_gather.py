@@ -10,6 +10,7 @@ from benchmarks.written_runs import write_run
 from kdrun.compare.gather import gather
 from kdrun.core.errors import UserError
 from kdrun.core.lock import FolderLock
+from kdrun.core.sweep import SweepFolder
 
 
 @pytest.fixture
@@ -170,3 +171,15 @@ def test_folders_without_runs_and_files_are_mistakes(here):
     with pytest.raises(UserError, match=r"'a/run.json' is a file") as error:
         gather(["a/run.json"])
     assert "name its run's folder: a" in error.value.lines[1]
+
+
+def test_jobs_of_a_sweep_that_never_began_are_left_out_by_name(here):
+    sweep(here / "s", 1)
+    job = {"number": 0, "folder": "0", "words": [], "differs": {}}
+    SweepFolder(here / "s").write(command="kdrun", words=[], working_folder=".", at_once=1, jobs=[])
+    index = here / "s" / "sweep.json"
+    edit(index, jobs=[job, {**job, "number": 1, "folder": "1-seed=1"}])
+    assert left_out("s") == {"1-seed=1": ("not started", "not started")}
+    assert left_out("s/0") == {}
+    index.write_text("{}")
+    assert left_out("s")["s"][0] == "damaged"
