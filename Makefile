@@ -18,7 +18,7 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	for name in training parts stages losses memory augmentation startup compression comparing \
-		reporting; do \
+		reporting outputs; do \
 		$(BIN)/python -m benchmarks.$$name || exit; echo; done
 
 $(VENV)/.installed: pyproject.toml

@@ -11,6 +11,7 @@ Kdrun = Callable[..., subprocess.CompletedProcess[str]]
 Refused = Callable[..., str]
 Main = Callable[..., tuple[int, Path]]
 Run = Callable[..., Path]
+Told = Callable[..., tuple[int, str]]
 
 # A whole run in a second or two: few samples, two epochs, networks of a few thousand weights.
 TINY = (

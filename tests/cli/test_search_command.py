@@ -1,38 +1,15 @@
 """`kdrun search` for real: trials are runs, hopeless ones end early, the winner is told."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny import TINY
+from tiny import TINY, Told
 
-from kdrun import cli
-from kdrun.core import atomic
 from kdrun.core.sweep import SweepFolder
 
 pytest.importorskip("optuna", reason="needs the extra 'search'")
 
-Told = Callable[..., tuple[int, str]]
 RUN = (*TINY, "recipe.epochs=6")
-
-
-@pytest.fixture
-def told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Told:
-    """The command in this process, in an empty folder: its status and all that it said."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str, fault: str = "") -> tuple[int, str]:
-        monkeypatch.setenv("KDRUN_FAULT", fault)
-        monkeypatch.setattr(atomic, "_passages", type(atomic._passages)())
-        monkeypatch.setattr("sys.argv", ["kdrun", *words])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        said = capsys.readouterr()
-        return end.value.code, said.out + said.err
-
-    return run
 
 
 def only_sweep(root: Path) -> SweepFolder:

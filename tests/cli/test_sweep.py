@@ -5,41 +5,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny import TINY, Kdrun
+from tiny import TINY, Kdrun, Told
 
-from kdrun import cli
-from kdrun.core import atomic
 from kdrun.core.device import Hardware
 from kdrun.core.lock import FolderLock
 from kdrun.core.sweep import SweepFolder
 
-Swept = Callable[..., tuple[int, str]]
 QUICK = (*TINY, "controls=[]", "recipe.epochs=1")
-
-
-@pytest.fixture
-def swept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Swept:
-    """The command in this process, in an empty folder: its status and all that it said."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str, fault: str = "") -> tuple[int, str]:
-        monkeypatch.setenv("KDRUN_FAULT", fault)
-        monkeypatch.setattr(atomic, "_passages", type(atomic._passages)())
-        monkeypatch.setattr("sys.argv", ["kdrun", *words])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        said = capsys.readouterr()
-        return end.value.code, said.out + said.err
-
-    return run
 
 
 def only_sweep(root: Path) -> SweepFolder:
@@ -55,8 +32,8 @@ def statuses(sweep: SweepFolder) -> list[str]:
     return [sweep.status(job) for job in sweep.jobs()]
 
 
-def test_a_sweep_trains_teacher_and_control_once(swept: Swept, tmp_path: Path) -> None:
-    assert swept("-m", "loss.temperature=2,4,8", "loss.alpha=0.5,0.9", *TINY)[0] == 0
+def test_a_sweep_trains_teacher_and_control_once(told: Told, tmp_path: Path) -> None:
+    assert told("-m", "loss.temperature=2,4,8", "loss.alpha=0.5,0.9", *TINY)[0] == 0
     sweep = only_sweep(tmp_path)
     found = manifests(sweep)
     assert statuses(sweep) == ["finished"] * 6
@@ -67,9 +44,9 @@ def test_a_sweep_trains_teacher_and_control_once(swept: Swept, tmp_path: Path) -
     assert len({manifest["stages"]["distill"]["fingerprint"] for manifest in found}) == 6
 
 
-def test_the_index_says_what_was_typed_and_how_jobs_differ(swept: Swept, tmp_path: Path) -> None:
+def test_the_index_says_what_was_typed_and_how_jobs_differ(told: Told, tmp_path: Path) -> None:
     words = ("-m", "loss.temperature=2,4", "student.hidden=[4],[8]", "loss.alpha=0.5", *QUICK[:3])
-    swept(*words, *QUICK[4:])
+    told(*words, *QUICK[4:])
     sweep = only_sweep(tmp_path)
     index = sweep.index()
     assert index["words"] == [*words, *QUICK[4:]]
@@ -88,8 +65,8 @@ def test_the_index_says_what_was_typed_and_how_jobs_differ(swept: Swept, tmp_pat
     assert "loss.alpha=0.5" in sweep.jobs()[0].words
 
 
-def test_the_table_has_every_job_with_its_figures(swept: Swept, tmp_path: Path) -> None:
-    status, said = swept("-m", "seed=0,1", *TINY)
+def test_the_table_has_every_job_with_its_figures(told: Told, tmp_path: Path) -> None:
+    status, said = told("-m", "seed=0,1", *TINY)
     sweep = only_sweep(tmp_path)
     head, *lines = said.splitlines()[-3:]
     assert status == 0
@@ -100,17 +77,15 @@ def test_the_table_has_every_job_with_its_figures(swept: Swept, tmp_path: Path) 
         gain = 100 * rows[2]["gain"]["accuracy"]
         path = (sweep.path / job.folder).relative_to(tmp_path)
         assert line == f"  {path}  finished  {figures} ({gain:+.2f})"
-    shown = swept("show", str(sweep.path.relative_to(tmp_path)))[1].splitlines()
+    shown = told("show", str(sweep.path.relative_to(tmp_path)))[1].splitlines()
     assert (shown[0], shown[2:]) == (head, lines)
     assert shown[1].startswith("command: kdrun -m seed=0,1 ")
-    assert swept("list", "runs", "outputs")[1].splitlines() == lines
+    assert told("list", "runs", "outputs")[1].splitlines() == lines
 
 
-def test_failed_jobs_do_not_stop_the_others_and_are_all_told_of(
-    swept: Swept, tmp_path: Path
-) -> None:
+def test_failed_jobs_do_not_stop_the_others_and_are_all_told_of(told: Told, tmp_path: Path) -> None:
     words = ("recipe/optimizer=sgd", "recipe.lr=1e+30,0.01,1e+29,0.02")
-    status, said = swept("-m", *words, *QUICK)
+    status, said = told("-m", *words, *QUICK)
     assert status == 1
     head, *lines = said[said.index("sweep in") :].splitlines()[:5]
     assert head.endswith(": 2 of 4 jobs finished, 2 failed")
@@ -140,7 +115,7 @@ def test_a_part_that_ends_the_program_ends_its_job_alone(kdrun: Kdrun, tmp_path:
 
 
 def test_two_sweeps_of_the_same_second_have_folders_of_their_own(
-    swept: Swept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from datetime import datetime
 
@@ -153,15 +128,15 @@ def test_two_sweeps_of_the_same_second_have_folders_of_their_own(
 
     monkeypatch.setattr(places, "datetime", Stopped)
     for _ in range(2):
-        assert swept("-m", "seed=0", *QUICK)[0] == 0
+        assert told("-m", "seed=0", *QUICK)[0] == 0
     found = sorted(path.name for path in tmp_path.glob("outputs/sweeps/2026-01-02/*"))
     assert found == ["03-04-05", "03-04-05-2"]
 
 
 def test_an_interrupted_sweep_says_what_is_left_and_is_gone_on_with(
-    swept: Swept, tmp_path: Path
+    told: Told, tmp_path: Path
 ) -> None:
-    status, said = swept("-m", "seed=0,1,2", *QUICK, fault="step:12:int")
+    status, said = told("-m", "seed=0,1,2", *QUICK, fault="step:12:int")
     sweep = only_sweep(tmp_path)
     assert status == 130
     assert statuses(sweep) == ["finished", "interrupted", "not started"]
@@ -170,19 +145,19 @@ def test_an_interrupted_sweep_says_what_is_left_and_is_gone_on_with(
     assert f"  {path}/2-seed=2  not started\n" in said
     assert f"kdrun resume {path}" in said
     before = (sweep.run(sweep.jobs()[0]).path / "run.json").read_bytes()
-    status, said = swept("resume", str(path))
+    status, said = told("resume", str(path))
     assert (status, statuses(sweep)) == (0, ["finished"] * 3)
     assert (sweep.run(sweep.jobs()[0]).path / "run.json").read_bytes() == before
-    assert "is finished" in swept("resume", str(path))[1]
+    assert "is finished" in told("resume", str(path))[1]
 
 
-def test_a_failed_job_is_run_again(swept: Swept, tmp_path: Path) -> None:
-    assert swept("-m", "seed=0,1", *QUICK, fault="step:12:raise")[0] == 1
+def test_a_failed_job_is_run_again(told: Told, tmp_path: Path) -> None:
+    assert told("-m", "seed=0,1", *QUICK, fault="step:12:raise")[0] == 1
     sweep = only_sweep(tmp_path)
     assert statuses(sweep) == ["finished", "failed"]
-    assert swept("resume", str(sweep.path))[0] == 0
+    assert told("resume", str(sweep.path))[0] == 0
     assert statuses(sweep) == ["finished", "finished"]
-    whole = swept("-m", "seed=1", "output_root=whole", *QUICK)
+    whole = told("-m", "seed=1", "output_root=whole", *QUICK)
     assert whole[0] == 0
     (once,) = tmp_path.glob("whole/sweeps/*/*/0")
     again = sweep.run(sweep.jobs()[1]).path
@@ -190,48 +165,48 @@ def test_a_failed_job_is_run_again(swept: Swept, tmp_path: Path) -> None:
     assert (once / weights).read_bytes() == (again / weights).read_bytes()
 
 
-def test_a_job_is_gone_on_with_as_it_began(swept: Swept, tmp_path: Path) -> None:
+def test_a_job_is_gone_on_with_as_it_began(told: Told, tmp_path: Path) -> None:
     words = [word for word in QUICK if word != "threads=1"]
-    swept("-m", "seed=0", *words, fault="step:6:int")
+    told("-m", "seed=0", *words, fault="step:6:int")
     sweep = only_sweep(tmp_path)
     (job,) = sweep.jobs()
     threads = sweep.run(job).config()["threads"]
     sweep.write(at_once=10 * threads)
-    assert swept("resume", str(sweep.path))[0] == 0
+    assert told("resume", str(sweep.path))[0] == 0
     assert sweep.run(job).config()["threads"] == threads
 
 
-def test_a_sweep_that_is_running_is_not_run_twice(swept: Swept, tmp_path: Path) -> None:
-    swept("-m", "seed=0,1", *QUICK, fault="step:12:raise")
+def test_a_sweep_that_is_running_is_not_run_twice(told: Told, tmp_path: Path) -> None:
+    told("-m", "seed=0,1", *QUICK, fault="step:12:raise")
     sweep = only_sweep(tmp_path)
     with sweep.lock().acquire(wait=False):
-        status, said = swept("resume", str(sweep.path))
+        status, said = told("resume", str(sweep.path))
     assert status == 2
     assert said.startswith(f"kdrun: sweep '{sweep.path}' is in use by process {os.getpid()}.")
     job = sweep.run(sweep.jobs()[1]).path
     with FolderLock(job).acquire(wait=False):  # of a worker that outlived its sweep
-        assert swept("resume", str(sweep.path))[0] == 2
+        assert told("resume", str(sweep.path))[0] == 2
     assert statuses(sweep) == ["finished", "failed"]
 
 
-def test_what_only_a_search_knows_is_refused(swept: Swept, tmp_path: Path) -> None:
-    status, said = swept("-m", "loss.temperature=interval(1,16)", *QUICK)
+def test_what_only_a_search_knows_is_refused(told: Told, tmp_path: Path) -> None:
+    status, said = told("-m", "loss.temperature=interval(1,16)", *QUICK)
     assert status == 2
     assert "to search it: kdrun search 'loss.temperature=interval(1,16)'" in said
     (tmp_path / "mine/experiment").mkdir(parents=True)
     (tmp_path / "mine/experiment/grid.yaml").write_text(
         "# @package _global_\nhydra: {sweeper: {params: {seed: '1,2'}}}\n"
     )
-    status, said = swept("-m", "--config-dir", "mine", "experiment=grid", *QUICK)
+    status, said = told("-m", "--config-dir", "mine", "experiment=grid", *QUICK)
     assert status == 2
     assert "hydra.sweeper.params: kdrun sweeps and searches itself" in said
     assert not Path("outputs").exists()
 
 
-def test_the_teacher_of_a_job_is_taken_by_its_path(swept: Swept, tmp_path: Path) -> None:
-    swept("-m", "loss.temperature=2,4", *QUICK)
+def test_the_teacher_of_a_job_is_taken_by_its_path(told: Told, tmp_path: Path) -> None:
+    told("-m", "loss.temperature=2,4", *QUICK)
     job = only_sweep(tmp_path).path / "1-loss.temperature=4"
-    assert swept(f"teacher.run={job}", "name=after", *QUICK)[0] == 0
+    assert told(f"teacher.run={job}", "name=after", *QUICK)[0] == 0
     (run,) = tmp_path.glob("outputs/20*/*-after")
     assert json.loads((run / "run.json").read_text())["config"]["teacher"]["run"] == str(job)
 
@@ -278,15 +253,15 @@ def test_a_job_waits_for_the_teacher_and_takes_it_over_from_a_killed_one(
 
 
 def test_the_memory_of_the_first_job_says_how_many_run_together(
-    swept: Swept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    swept("-m", "seed=0,1,2", *QUICK, fault="step:1:int")
+    told("-m", "seed=0,1,2", *QUICK, fault="step:1:int")
     sweep = only_sweep(tmp_path)
     sweep.write(measures=True)  # as with launcher.jobs=auto on a GPU
     monkeypatch.setattr(Hardware, "peak_memory", lambda self: 3 * 2**30)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (7 * 2**30, 8 * 2**30))
-    status, said = swept("resume", str(sweep.path))
+    status, said = told("resume", str(sweep.path))
     assert (status, statuses(sweep)) == (0, ["finished"] * 3)
     told = "1 at a time: the first took 3.0 GiB of the GPU's memory, 7.0 GiB are free"
     assert told in said.splitlines()
