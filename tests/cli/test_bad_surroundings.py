@@ -110,9 +110,9 @@ def test_an_output_folder_that_is_read_only(
 def test_a_disk_without_room(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     said = refused()
-    assert said.startswith("output_root: the run needs about 0.")
+    assert said.startswith("output_root: the run needs about 1")
     assert said.endswith(
-        " MB below 'outputs', and 0.0 MB are free; make room, or choose another folder"
+        " kB below 'outputs', and 1.0 kB are free; make room, or choose another folder"
     )
 
 
