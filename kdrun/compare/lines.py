@@ -67,7 +67,7 @@ def make_lines(settings: Sequence[Setting], metric: str) -> list[Line]:
 
     Args:
         settings: comparable ones.
-        metric: that the fronts of cost are drawn with.
+        metric: that the fronts of cost are drawn with; one without a better side has none.
     """
     drafts = _shared(settings)
     first = [draft for model in _FIRST for draft in drafts if draft[0] == model]
@@ -122,7 +122,7 @@ def _line(model: str, settings: Sequence[Setting]) -> Line:
 
 def _with_fronts(lines: Sequence[Line], metric: str) -> list[Line]:
     on: dict[int, set[str]] = {at: set() for at in range(len(lines))}
-    for cost in COSTS:
+    for cost in COSTS if METRICS[metric].better else ():
         for points in _points(lines, metric, cost).values():
             for at in _front(points):
                 on[at].add(cost)
@@ -145,9 +145,10 @@ def _points(
     for _, line, shape in known:
         alike.setdefault(shape, []).append(line.estimates[cost].mean)
     points: dict[str, list[tuple[float, float, int]]] = {}
+    sign = -1 if METRICS[metric].better == "less" else 1
     for at, line, shape in known:
         runtime = line.runtime if cost == "latency" else ""
-        point = (fmean(alike[shape]), line.estimates[metric].mean, at)
+        point = (fmean(alike[shape]), sign * line.estimates[metric].mean, at)
         points.setdefault(runtime, []).append(point)
     return points
 

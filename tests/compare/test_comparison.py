@@ -554,6 +554,19 @@ def test_fronts_are_of_what_nothing_else_beats(here):
     assert ["bytes" in line.fronts for line in lines] == [True, False, True, False]
 
 
+@pytest.mark.parametrize(("metric", "on"), [("nll", [1]), ("ece", [1]), ("agreement", [])])
+def test_fronts_know_which_side_of_a_metric_is_better(here, metric, on):
+    write(here / "a", 2, loss__temperature=1)
+    write(here / "a", 2, loss__temperature=4)
+    rewrite(here / "a", lambda row, seed: row.update(nll=0.9, ece=0.9, agreement=0.9, bytes=100))
+    for run in gather(["."]).runs:
+        if run.config[KEY] == 1:
+            run.summary["rows"][2].update(nll=0.5, ece=0.5, agreement=0.5)
+            run.folder.path.joinpath("summary.json").write_text(json.dumps(run.summary))
+    lines = only(metric=metric).lines
+    assert [line.values[KEY] for line in lines if "bytes" in line.fronts] == on
+
+
 def test_networks_of_one_shape_are_equally_fast(here):
     write(here / "a", 2, told={"merits": {"distilled": 0.9}}, loss__temperature=1)
     write(here / "a", 2, told={"merits": {"distilled": 0.5}}, loss__temperature=4)
