@@ -46,7 +46,7 @@ def settle(asked: Asked, runs: Sequence[Run]) -> tuple[Asked, list[Run]]:
     A config group without a name of its own, such as recipe, becomes a key of these runs.
 
     Raises:
-        UserError: no run has such a key, value, row, or metric.
+        UserError: no run has such a key, value, row, or metric; or all are alike in `by`.
     """
     _known("metric", [asked.metric], METRICS)
     _known(
@@ -73,7 +73,19 @@ def settle(asked: Asked, runs: Sequence[Run]) -> tuple[Asked, list[Run]]:
             f"no run that is compared has the baseline's {told(found.baseline)}.",
             *_there(found.baseline, kept),
         )
+    _differs(found.by, kept)
     return found, kept
+
+
+def _differs(by: str, runs: Sequence[Run]) -> None:
+    values = {run.marks.get(by) for run in runs}
+    if by and len(values) == 1:
+        keys = dict.fromkeys(key for run in runs for key in run.config)
+        differing = [short(key) for key in keys if len({run.marks.get(key) for run in runs}) > 1]
+        raise UserError(
+            f"--by {short(by)}: it is {values.pop()} in all of these runs.",
+            f"  keys that differ: {', '.join(differing) or 'none'}",
+        )
 
 
 def fits(values: Mapping[str, Any], wanted: Wanted) -> bool:

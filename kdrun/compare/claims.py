@@ -21,7 +21,7 @@ class Claim:
         right: with what.
         metric: by which figure.
         test: the test's name; empty where none could be made.
-        pairs: what is paired: seeds, samples or settings; empty where nothing is.
+        pairs: what is paired: seeds or samples; empty where nothing is.
         counts: how many values there are on each side; pairs have the same on both.
         difference: left minus right, as the metric's figures are: a share of 1 for top-1.
         interval: the difference's at 95 %, by Student's distribution; None without one.

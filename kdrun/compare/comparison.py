@@ -93,6 +93,7 @@ def _family(number: int, one: Group, asked: Asked) -> Family:
     choice = choose(settings, judged, metric) if len(settings) > 1 else None
     tested = METRICS[metric].split  # what is counted needs no test
     claims = claims_of(settings, judged, metric, choice, asked) if tested else []
+    averages = marginal(asked.by, settings, judged, metric) if asked.by else None
     return Family(
         number=number,
         reasons=one.reasons,
@@ -103,8 +104,8 @@ def _family(number: int, one: Group, asked: Asked) -> Family:
         metric=metric,
         choice=choice,
         claims=claims,
-        marginal=marginal(asked.by, settings, judged, metric) if asked.by else None,
-        notes=remarks(settings, lines, metric, claims, asked),
+        marginal=averages,
+        notes=remarks(settings, lines, metric, claims, asked, averages is not None),
     )
 
 

@@ -23,8 +23,18 @@ def remarks(
     metric: str,
     claims: Sequence[Claim],
     asked: Asked,
+    averaged: bool,
 ) -> list[str]:
-    """The sentences of one table."""
+    """The sentences of one table.
+
+    Args:
+        settings: of the table.
+        lines: theirs.
+        metric: that is compared.
+        claims: the tests that were made.
+        asked: what the user asked.
+        averaged: whether there is the table by one key, if that was asked.
+    """
     runs = [run for setting in settings for run in setting.runs.values()]
     return [
         *_epochs(runs),
@@ -37,6 +47,7 @@ def remarks(
         *_drawn(claims),
         *_counted(metric),
         *_sorting(asked.sort),
+        *_averages(asked.by, averaged),
     ]
 
 
@@ -176,3 +187,12 @@ def _sorting(by: str) -> list[str]:
     if by in METRICS and METRICS[by].split == "test":
         return [f"Sorted by {METRICS[by].said} on test, for reading: nothing was chosen by it."]
     return [f"Sorted by {METRICS[by].said if by in METRICS else short(by)}."]
+
+
+def _averages(by: str, averaged: bool) -> list[str]:
+    if not by or averaged:
+        return []
+    return [
+        f"No table by {short(by)}: no settings that are alike in the other keys have all its values"
+        " and a seed in common."
+    ]

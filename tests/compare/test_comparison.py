@@ -448,7 +448,7 @@ def test_a_key_is_averaged_over_the_others_by_seed(here):
     grid(here)
     family = only(by="loss.temperature")
     found = family.marginal
-    assert (found.values, found.blocks, found.units, found.count) == ([1, 4], 2, "seeds", 3)
+    assert (found.values, found.blocks, found.seeds) == ([1, 4], 2, [0, 1, 2])
     figures = {
         (setting.values[KEY], setting.values["loss.alpha"]): own
         for setting, own in zip(family.settings, accuracies(family), strict=True)
@@ -470,16 +470,48 @@ def test_only_seeds_that_all_settings_have_are_averaged(here):
     write(here / "a", (0, 1, 2), loss__temperature=1)
     write(here / "a", (1, 2, 3), loss__temperature=4)
     found = only(by=KEY).marginal
-    assert (found.units, found.count) == ("seeds", 2)
+    assert found.seeds == [1, 2]
     assert found.estimates[0]["accuracy"].n == 2
 
 
-def test_of_one_seed_the_other_settings_are_the_pairs(here):
-    grid(here, seeds=1)
+def test_of_one_seed_there_are_averages_and_no_test(here):
+    for share in (0.1, 0.5):
+        write(here / "a", (0, 1), loss__temperature=1, loss__alpha=share)
+        write(here / "a", (1, 2), loss__temperature=4, loss__alpha=share)
+    family = only(by=KEY)
+    found = family.marginal
+    own = [
+        setting.runs[1].rows["distilled"]["accuracy"]
+        for setting in family.settings
+        if setting.values[KEY] == 1
+    ]
+    assert found.estimates[0]["accuracy"].mean == pytest.approx(np.mean(own))
+    assert found.estimates[0]["accuracy"].low is None
+    (claim,) = found.claims
+    assert (claim.p, claim.interval) == (None, None)
+    assert claim.sentence.endswith(": of one seed there is no claim about the method.")
+    assert "averages over 2 settings of the other keys, of seed 1 alone" in found.sentence
+
+
+def test_values_without_a_common_seed_are_not_averaged_and_it_is_said(here):
+    write(here / "a", (0, 1), loss__temperature=1)
+    write(here / "a", (2, 3), loss__temperature=4)
+    family = only(by=KEY)
+    assert family.marginal is None
+    assert "No table by loss.temperature: " in " ".join(family.notes)
+
+
+def test_a_key_that_the_name_of_its_part_tells_is_no_absent_one(here):
+    write(here / "a", 2, loss__name="kd", loss__alpha=0.5)
+    write(here / "a", 2, loss__name="dkd", loss__alpha=0.7)
     family = only(by="loss.alpha")
-    assert (family.marginal.units, family.marginal.count) == ("settings", 2)
-    (claim,) = family.marginal.claims
-    assert (claim.pairs, claim.counts) == ("settings", (2, 2))
+    assert family.marginal is None
+    assert "No table by loss.alpha: " in " ".join(family.notes)
+
+
+def test_what_is_counted_is_averaged_and_not_tested(here):
+    grid(here)
+    assert only(by=KEY, metric="bytes").marginal.claims == []
 
 
 def test_settings_that_lack_a_value_are_not_averaged(here):
@@ -597,6 +629,11 @@ def test_latencies_of_two_runtimes_are_on_fronts_of_their_own(here):
         ({"versus": "alon"}, "no row is called 'alon'", "nearest: alone"),
         ({"model": "xyz"}, "no row is called 'xyz'", "teacher, alone, distilled"),
         ({"sort": "byte"}, "no key is called 'byte'", ""),
+        (
+            {"by": "loss"},
+            "--by loss: it is kd in all of these runs",
+            "loss.alpha, loss.temperature",
+        ),
     ],
 )
 def test_wrong_words_name_the_nearest(here, asked, said, nearest):
