@@ -87,7 +87,7 @@ def _whole(metric: str, estimates: _Estimates) -> list[Column]:
     def interval(found: Estimate) -> str:
         if found.low is None or found.high is None:
             return NONE
-        return f"{one.shown(found.low)} to {one.shown(found.high)}"
+        return one.between(found.low, found.high)
 
     return [
         _mean(metric, estimates),

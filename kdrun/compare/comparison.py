@@ -91,7 +91,7 @@ def _family(number: int, one: Group, asked: Asked) -> Family:
         settings = _sorted(settings, judged, asked.sort)
         lines, judged = _lines(settings, settings, metric, asked.model)
     choice = choose(settings, judged, metric) if len(settings) > 1 else None
-    tested = METRICS[metric].split  # what is counted needs no test
+    tested = METRICS[metric].split == "test"  # not what is counted, nor what chose
     claims = claims_of(settings, judged, metric, choice, asked) if tested else []
     averages = marginal(asked.by, settings, judged, metric) if asked.by else None
     return Family(

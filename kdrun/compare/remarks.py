@@ -45,7 +45,7 @@ def remarks(
         *_timing(runs, lines),
         *_fronts(lines, metric),
         *_drawn(claims),
-        *_counted(metric),
+        *_untested(metric),
         *_sorting(asked.sort),
         *_averages(asked.by, averaged),
     ]
@@ -64,15 +64,15 @@ def _epochs(runs: Sequence[Run]) -> list[str]:
 
 
 def _seeds(settings: Sequence[Setting]) -> list[str]:
-    counts = sorted({len(setting.runs) for setting in settings})
-    if counts == [1]:
-        return ["One seed each: what differs may be chance, and there is no interval over seeds."]
+    notes = []
+    if all(len(setting.runs) == 1 for setting in settings):
+        notes = ["One seed each: what differs may be chance, and there is no interval over seeds."]
     if len({tuple(setting.runs) for setting in settings}) > 1:
-        return [
+        notes.append(
             "Settings have different seeds: means are over those that each has, tests pair those"
-            " that both have."
-        ]
-    return []
+            " that both have. Another seed trains another teacher too, and starts elsewhere."
+        )
+    return notes
 
 
 def _not_finite(lines: Sequence[Line]) -> list[str]:
@@ -175,9 +175,14 @@ def _drawn(claims: Sequence[Claim]) -> list[str]:
     ]
 
 
-def _counted(metric: str) -> list[str]:
-    if METRICS[metric].split:
+def _untested(metric: str) -> list[str]:
+    if METRICS[metric].split == "test":
         return []
+    if METRICS[metric].split == "validation":
+        return [
+            "Validation chooses, and its figures flatter what they chose: no test. Hold settings"
+            " against each other on the test split: --metric accuracy."
+        ]
     return [f"{METRICS[metric].said} is counted or timed, not estimated from samples: no test."]
 
 
