@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from kdrun.compare.figures import EAGER, Row
+from kdrun.compare.gather import Run
 from kdrun.compare.metrics import METRICS
 from kdrun.compare.settings import Setting
 from kdrun.compare.statistics import Estimate, estimate
@@ -105,9 +106,14 @@ def _models(setting: Setting) -> list[str]:
     return list(dict.fromkeys(model for run in setting.runs.values() for model in run.rows))
 
 
-def _line(model: str, settings: Sequence[Setting]) -> Line:
+def runs_of(model: str, settings: Sequence[Setting]) -> dict[int, Run]:
+    """Seed -> a run that has a model which settings share."""
     found_in = (pair for one in reversed(settings) for pair in one.runs.items())
-    runs = dict(sorted({seed: run for seed, run in found_in if model in run.rows}.items()))
+    return dict(sorted({seed: run for seed, run in found_in if model in run.rows}.items()))
+
+
+def _line(model: str, settings: Sequence[Setting]) -> Line:
+    runs = runs_of(model, settings)
     rows = {seed: run.rows[model] for seed, run in runs.items()}
     epochs = {seed: str(run.summary.get("epoch", "last")) for seed, run in runs.items()}
     found = {name: list(figures(rows, epochs, name).values()) for name in METRICS}

@@ -37,10 +37,6 @@ class Side:
         return figures(rows, {seed: self.epoch(seed) for seed in rows}, metric)
 
 
-def side(label: str, model: str, runs: Mapping[int, Run]) -> Side:
-    return Side(label, model, {seed: run for seed, run in runs.items() if model in run.rows})
-
-
 def claim_of(left: Side, right: Side, metric: str, about: str) -> Claim:
     """Hold two sides against each other.
 

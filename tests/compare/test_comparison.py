@@ -546,6 +546,38 @@ def test_a_row_can_be_the_baseline(here):
     assert len(found) == 4
 
 
+def test_a_row_that_settings_share_is_tested_once_and_named(here):
+    grid(here)
+    family = only(model="teacher")
+    assert family.choice is None
+    assert [(claim.left, claim.right) for claim in family.claims] == [("teacher", "alone")]
+    family = only(model="teacher", baseline={KEY: ["1"]})
+    assert family.claims == []
+
+
+def test_a_row_that_is_asked_for_is_named_beside_its_setting(here):
+    grid(here)
+    found = claims(only(model="distilled"), "control")
+    assert found[0].left == "distilled of loss.alpha=0.1 loss.temperature=1"
+
+
+def test_a_shared_row_against_several_is_told_by_their_settings(here):
+    for hidden in (8, 16):
+        write(here / "a", 2, student__hidden=[hidden])
+
+    def share(row: dict[str, Any], seed: int) -> None:
+        if row["model"] == "teacher":
+            row["fingerprint"] = f"t{seed}"
+
+    rewrite(here / "a", share)
+    family = only(model="teacher")
+    assert len([line for line in family.lines if line.model == "teacher"]) == 1
+    assert [claim.left for claim in family.claims] == [
+        "teacher of student.hidden=[16]",
+        "teacher of student.hidden=[8]",
+    ]
+
+
 def test_a_key_is_averaged_over_the_others_by_seed(here):
     grid(here)
     family = only(by="loss.temperature")
