@@ -180,7 +180,7 @@ def _untested(metric: str) -> list[str]:
         return []
     if METRICS[metric].split == "validation":
         return [
-            "Validation chooses, and its figures flatter what they chose: no test. Hold settings"
+            "Figures of validation choose, and flatter what they chose: no test. Hold settings"
             " against each other on the test split: --metric accuracy."
         ]
     return [f"{METRICS[metric].said} is counted or timed, not estimated from samples: no test."]

@@ -91,6 +91,11 @@ def test_the_table_at_80_columns(said, tmp_path):
     assert " 3  0.5         1" in out
 
 
+def test_what_is_counted_has_no_interval(said, tmp_path):
+    grid(tmp_path / "s")
+    assert "2.74 k to 2.74 k" not in said("compare", "s", "--metric", "bytes", width=300)[1]
+
+
 def test_only_the_keys_that_differ_are_columns_where_there_is_room(said, tmp_path):
     grid(tmp_path / "s", temperatures=(4,))
     _, out, _ = said("compare", "s", width=200)
