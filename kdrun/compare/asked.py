@@ -9,6 +9,7 @@ from kdrun.compare.keys import rank, said, same, short
 from kdrun.compare.metrics import METRICS
 from kdrun.core.errors import UserError, nearest
 
+_SEED = "seed"
 Wanted = Mapping[str, Sequence[str]]  # key -> the texts of its values
 
 
@@ -46,26 +47,28 @@ def settle(asked: Asked, runs: Sequence[Run]) -> tuple[Asked, list[Run]]:
     A config group without a name of its own, such as recipe, becomes a key of these runs.
 
     Raises:
-        UserError: no run has such a key, value, row, or metric.
+        UserError: no run has such a key, value, row, or metric; or all are alike in `by`.
     """
     _known("metric", [asked.metric], METRICS)
     _known(
         "row", [asked.model, asked.versus], dict.fromkeys(row for run in runs for row in run.rows)
     )
-    wanted = [*asked.where, *asked.baseline, asked.by]
+    wanted = [*asked.baseline, asked.by]
     if asked.sort not in METRICS:
         wanted.append(asked.sort)
-    runs = _with_choices(runs, [short(word) for word in wanted])
+    runs = _with_choices(runs, [short(word) for word in (*asked.where, *wanted)])
     keys = {short(key): key for key in dict.fromkeys(key for run in runs for key in run.config)}
+    keys_or_seed = {**keys, _SEED: _SEED}
+    _known("key", map(short, asked.where), keys_or_seed)
     _known("key", map(short, wanted), keys)
     found = replace(
         asked,
         by=keys.get(short(asked.by), ""),
-        where={keys[short(key)]: values for key, values in asked.where.items()},
+        where={keys_or_seed[short(key)]: values for key, values in asked.where.items()},
         baseline={keys[short(key)]: values for key, values in asked.baseline.items()},
         sort=asked.sort if asked.sort in METRICS else keys.get(short(asked.sort), ""),
     )
-    kept = [run for run in runs if fits(run.config, found.where)]
+    kept = [run for run in runs if fits(_with_seed(run), found.where)]
     if not kept:
         raise UserError(f"no run has {told(found.where)}.", *_there(found.where, runs))
     if not any(fits(run.config, found.baseline) for run in kept):
@@ -73,7 +76,24 @@ def settle(asked: Asked, runs: Sequence[Run]) -> tuple[Asked, list[Run]]:
             f"no run that is compared has the baseline's {told(found.baseline)}.",
             *_there(found.baseline, kept),
         )
+    _differs(found.by, kept)
     return found, kept
+
+
+def _differs(by: str, runs: Sequence[Run]) -> None:
+    values = {run.marks.get(by) for run in runs}
+    if by and len(values) == 1:
+        keys = dict.fromkeys(key for run in runs for key in run.config)
+        differing = [short(key) for key in keys if len({run.marks.get(key) for run in runs}) > 1]
+        raise UserError(
+            f"--by {short(by)}: it is {values.pop()} in all of these runs.",
+            f"  keys that differ: {', '.join(differing) or 'none'}",
+        )
+
+
+def _with_seed(run: Run) -> Mapping[str, Any]:
+    """A run's config with its seed, by which runs are kept and never told apart."""
+    return {**run.config, _SEED: run.seed}
 
 
 def fits(values: Mapping[str, Any], wanted: Wanted) -> bool:
@@ -101,7 +121,7 @@ def _known(what: str, words: Iterable[str], known: Iterable[str]) -> None:
 
 def _with_choices(runs: Sequence[Run], words: Iterable[str]) -> list[Run]:
     """Runs whose configs have the choices of groups that are asked for, such as recipe=quick."""
-    known = {short(key) for run in runs for key in run.config}
+    known = {_SEED, *(short(key) for run in runs for key in run.config)}
     groups = [word for word in words if word and word not in known]
     if not groups:
         return list(runs)
@@ -117,7 +137,8 @@ def _there(wanted: Wanted, runs: Sequence[Run]) -> list[str]:
     """The values that there are of each key."""
     lines = []
     for key in wanted:
-        values = {said(run.config[key]): run.config[key] for run in runs if key in run.config}
+        own = [_with_seed(run) for run in runs]
+        values = {said(one[key]): one[key] for one in own if key in one}
         texts = [said(value) for value in sorted(values.values(), key=rank)]
         lines.append(f"  {short(key)} is {', '.join(texts)}")
     return lines

@@ -78,8 +78,10 @@ def _pairs(claim: Claim) -> str:
 
 
 def _whole(metric: str, estimates: _Estimates) -> list[Column]:
-    """The mean, the deviation and the interval of a metric."""
+    """The mean, the deviation and the interval of a metric; of what is counted the mean alone."""
     one = METRICS[metric]
+    if not one.split:
+        return [_mean(metric, estimates)]
 
     def deviation(found: Estimate) -> str:
         return NONE if found.deviation is None else one.shown(found.deviation)
@@ -87,7 +89,7 @@ def _whole(metric: str, estimates: _Estimates) -> list[Column]:
     def interval(found: Estimate) -> str:
         if found.low is None or found.high is None:
             return NONE
-        return f"{one.shown(found.low)} to {one.shown(found.high)}"
+        return one.between(found.low, found.high)
 
     return [
         _mean(metric, estimates),

@@ -7,10 +7,15 @@ from kdrun.compare.figures import many
 from kdrun.compare.lines import Line
 from kdrun.compare.metrics import METRICS
 from kdrun.compare.settings import Setting
-from kdrun.compare.statistics import Estimate
+from kdrun.compare.statistics import Estimate, estimate
 
-# The test figure that is compared -> the validation figure that chooses.
-_BY = {"accuracy": "validation", "best_accuracy": "best_validation"}
+# The figure that is compared -> the validation figure that chooses.
+_BY = {
+    "accuracy": "validation",
+    "best_accuracy": "best_validation",
+    "validation": "validation",
+    "best_validation": "best_validation",
+}
 
 
 @dataclass(frozen=True)
@@ -36,18 +41,18 @@ def chooser(metric: str, lines: Sequence[Line]) -> str:
     """The validation figure that chooses where a metric is compared: of the same epoch."""
     if metric in _BY:
         return _BY[metric]
-    last, best = _BY.values()
+    last, best = "validation", "best_validation"
     lasts = all(last in line.estimates for line in lines)
     return best if not lasts and all(best in line.estimates for line in lines) else last
 
 
 def choose(settings: Sequence[Setting], lines: Sequence[Line], metric: str) -> Choice:
-    """The setting whose model is the best on validation, in the mean over its seeds.
+    """The setting whose model is the best on validation, in the mean over the seeds that all have.
 
     Args:
         settings: two or more.
         lines: of each the model that it is judged by.
-        metric: the test figure that is reported.
+        metric: the figure that is reported.
     """
     by = chooser(metric, lines)
     without = [line for line in lines if len(line.figures(by)) < len(line.rows)]
@@ -58,16 +63,24 @@ def choose(settings: Sequence[Setting], lines: Sequence[Line], metric: str) -> C
             f" {METRICS[by].said} in their summary.json, as older runs, and a choice by the test"
             " split would not be honest. Name what to compare with: --baseline KEY=VALUE.",
         )  # fmt: skip
-    scores = [line.estimates[by] for line in lines]
+    seeds = sorted(set.intersection(*(set(line.rows) for line in lines)))
+    if not seeds:
+        return Choice(
+            None, by, None, None,
+            "Nothing is chosen: no seed is in all settings, and means over other seeds choose the"
+            " luckier ones.",
+        )  # fmt: skip
+    scores = [estimate([line.figures(by)[seed] for seed in seeds]) for line in lines]
     best = max(score.mean for score in scores)
     tied = [at for at, score in enumerate(scores) if score.mean == best]
     setting, line = settings[tied[0]], lines[tied[0]]
     tested = line.estimates.get(metric)
-    sentence = f"Validation chooses {setting.label}: {_told(by, line.estimates[by])}"
+    some = " on the seeds that all have" if any(len(one.rows) > len(seeds) for one in lines) else ""
+    sentence = f"Validation chooses {setting.label}{some}: {_told(by, scores[tied[0]])}"
     if len(tied) > 1:
         more = len(tied) - 1
         sentence += f", as much as {many(more, 'other')}, of which it is the first"
-    if tested is not None:
+    if tested is not None and metric != by:
         sentence += f". Its {_told(metric, tested)}; the test split chose nothing"
     return Choice(setting, by, scores[tied[0]], tested, f"{sentence}.")
 
@@ -75,8 +88,10 @@ def choose(settings: Sequence[Setting], lines: Sequence[Line], metric: str) -> C
 def _told(metric: str, found: Estimate) -> str:
     """A metric's estimate in words: NAME 93.20 %, 95 % interval 91.10 to 95.30, 3 seeds."""
     one = METRICS[metric]
-    unit = " %" if one.factor > 1 else ""
+    unit = " %" if one.factor > 1 else f" {one.unit}" if one.unit != one.said else ""
+    if not one.split:
+        return f"{one.said}: {one.shown(found.mean)}{unit}"
     told = f"{one.said} is {one.shown(found.mean)}{unit}"
     if found.low is not None and found.high is not None:
-        told += f", 95 % interval {one.shown(found.low)} to {one.shown(found.high)}"
+        told += f", 95 % interval {one.between(found.low, found.high)}"
     return f"{told}, {many(found.n, 'seed')}"

@@ -21,7 +21,7 @@ class Claim:
         right: with what.
         metric: by which figure.
         test: the test's name; empty where none could be made.
-        pairs: what is paired: seeds, samples or settings; empty where nothing is.
+        pairs: what is paired: seeds or samples; empty where nothing is.
         counts: how many values there are on each side; pairs have the same on both.
         difference: left minus right, as the metric's figures are: a share of 1 for top-1.
         interval: the difference's at 95 %, by Student's distribution; None without one.
@@ -29,6 +29,7 @@ class Claim:
         p: of the test by itself.
         p_of_all: the same after Holm's correction for all comparisons made together.
         together: how many these are.
+        seed: of the two runs whose samples are paired.
         why_none: why no test could be made, as the end of a sentence.
     """
 
@@ -45,6 +46,7 @@ class Claim:
     p: float | None = None
     p_of_all: float | None = None
     together: int = 1
+    seed: int | None = None
     why_none: str = ""
 
     @property
@@ -120,13 +122,14 @@ class Claim:
         if self.pairs != "samples":
             return f"{size}, {self.test}, {p}"
         return (
-            f"{own} test samples, {self.test}, {p}; one run each: no claim about the method beyond"
-            " these two runs"
+            f"{own} test samples, {self.test}, {p}; one run each, of seed {self.seed}: no"
+            " claim about the method beyond these two runs"
         )
 
     def _text(self, value: float) -> str:
         one = METRICS[self.metric]
-        return f"{value * one.factor:+.{2 if one.factor > 1 else 3}f}"
+        digits = 2 if one.factor > 1 else 3
+        return f"{round(value * one.factor, digits) + 0.0:+.{digits}f}"  # 0.0 turns -0.0 about
 
 
 def corrected(claims: Sequence[Claim]) -> list[Claim]:

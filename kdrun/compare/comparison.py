@@ -31,7 +31,7 @@ class Family:
         judged: of each setting, the line of the model that it is judged by.
         lines: of the table.
         metric: the figure that is compared.
-        choice: of a setting, on validation; None where there is only one.
+        choice: of a setting, on validation; None where there is only one, or all share one model.
         claims: tests of differences.
         marginal: by one key, if that was asked for.
         notes: what a reader should know of this table, in sentences.
@@ -90,9 +90,10 @@ def _family(number: int, one: Group, asked: Asked) -> Family:
     if asked.sort:
         settings = _sorted(settings, judged, asked.sort)
         lines, judged = _lines(settings, settings, metric, asked.model)
-    choice = choose(settings, judged, metric) if len(settings) > 1 else None
-    tested = METRICS[metric].split  # what is counted needs no test
-    claims = claims_of(settings, judged, metric, choice, asked) if tested else []
+    choice = choose(settings, judged, metric) if len({*map(id, judged)}) > 1 else None
+    tested = METRICS[metric].split == "test"  # not what is counted, nor what chose
+    claims = claims_of(settings, judged, lines, metric, choice, asked) if tested else []
+    averages = marginal(asked.by, settings, judged, metric) if asked.by else None
     return Family(
         number=number,
         reasons=one.reasons,
@@ -103,8 +104,8 @@ def _family(number: int, one: Group, asked: Asked) -> Family:
         metric=metric,
         choice=choice,
         claims=claims,
-        marginal=marginal(asked.by, settings, judged, metric) if asked.by else None,
-        notes=remarks(settings, lines, metric, claims, asked),
+        marginal=averages,
+        notes=remarks(settings, lines, metric, claims, asked, averages is not None),
     )
 
 

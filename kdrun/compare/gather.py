@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kdrun.compare.figures import Row
-from kdrun.compare.keys import flat, said
+from kdrun.compare.keys import flat, said, with_teacher
 from kdrun.core.errors import DamagedFile, KdrunError, UserError, nearest
 from kdrun.core.folder import FORMAT, RunFolder, find_runs
 from kdrun.core.sweep import NOT_STARTED, SweepFolder
@@ -23,7 +23,8 @@ class Run:
         folder: where it is.
         name: what it is called.
         seed: everything random follows from it.
-        config: dotted key -> value, of all keys that results may depend on, but the seed.
+        config: dotted key -> value, of all keys that results may depend on, but the seed;
+            and the fingerprint of a teacher that was given.
         summary: as in `summary.json`.
         rows: of that, what each is called -> the row.
         stages: name -> fingerprint; None of one that leaves no artefact.
@@ -175,7 +176,7 @@ def _run(folder: RunFolder, manifest: Mapping[str, Any], summary: Mapping[str, A
             folder=folder,
             name=str(manifest.get("name") or folder.path.name),
             seed=seed,
-            config=flat(config),
+            config=with_teacher(flat(config), stages.get("teacher")),
             summary=summary,
             rows=rows,
             stages=stages,

@@ -9,6 +9,8 @@ _IDLE = (
     "logger", "checkpoint_seconds", "check", "debug", "export", "export_options", "evaluate",
     "dataset.root", "dataset.download", "dataset.memory_limit", "dataset.workers",
 )  # fmt: skip
+TEACHER = "teacher.fingerprint"  # which one was given, whatever its path says
+_GIVEN = ("teacher.run", "teacher.checkpoint")
 _WORDS = {None: "null", True: "true", False: "false"}
 _LARGE = 1e15  # whole numbers below it are exact
 
@@ -25,6 +27,12 @@ def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in _leaves(str(top), node)
         if key not in _IDLE
     }
+
+
+def with_teacher(config: dict[str, Any], fingerprint: str | None) -> dict[str, Any]:
+    """The same with which teacher it was, where config and seed don't tell: one from a path."""
+    given = fingerprint and any(config.get(key) for key in _GIVEN)
+    return {**config, TEACHER: fingerprint} if given else config
 
 
 def _leaves(key: str, node: Any) -> Iterator[tuple[str, Any]]:

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from kdrun.compare.figures import EAGER, Row
+from kdrun.compare.gather import Run
 from kdrun.compare.metrics import METRICS
 from kdrun.compare.settings import Setting
 from kdrun.compare.statistics import Estimate, estimate
@@ -67,7 +68,7 @@ def make_lines(settings: Sequence[Setting], metric: str) -> list[Line]:
 
     Args:
         settings: comparable ones.
-        metric: that the fronts of cost are drawn with.
+        metric: that the fronts of cost are drawn with; one without a better side has none.
     """
     drafts = _shared(settings)
     first = [draft for model in _FIRST for draft in drafts if draft[0] == model]
@@ -105,9 +106,14 @@ def _models(setting: Setting) -> list[str]:
     return list(dict.fromkeys(model for run in setting.runs.values() for model in run.rows))
 
 
-def _line(model: str, settings: Sequence[Setting]) -> Line:
+def runs_of(model: str, settings: Sequence[Setting]) -> dict[int, Run]:
+    """Seed -> a run that has a model which settings share."""
     found_in = (pair for one in reversed(settings) for pair in one.runs.items())
-    runs = dict(sorted({seed: run for seed, run in found_in if model in run.rows}.items()))
+    return dict(sorted({seed: run for seed, run in found_in if model in run.rows}.items()))
+
+
+def _line(model: str, settings: Sequence[Setting]) -> Line:
+    runs = runs_of(model, settings)
     rows = {seed: run.rows[model] for seed, run in runs.items()}
     epochs = {seed: str(run.summary.get("epoch", "last")) for seed, run in runs.items()}
     found = {name: list(figures(rows, epochs, name).values()) for name in METRICS}
@@ -122,7 +128,7 @@ def _line(model: str, settings: Sequence[Setting]) -> Line:
 
 def _with_fronts(lines: Sequence[Line], metric: str) -> list[Line]:
     on: dict[int, set[str]] = {at: set() for at in range(len(lines))}
-    for cost in COSTS:
+    for cost in COSTS if METRICS[metric].better else ():
         for points in _points(lines, metric, cost).values():
             for at in _front(points):
                 on[at].add(cost)
@@ -145,9 +151,10 @@ def _points(
     for _, line, shape in known:
         alike.setdefault(shape, []).append(line.estimates[cost].mean)
     points: dict[str, list[tuple[float, float, int]]] = {}
+    sign = -1 if METRICS[metric].better == "less" else 1
     for at, line, shape in known:
         runtime = line.runtime if cost == "latency" else ""
-        point = (fmean(alike[shape]), line.estimates[metric].mean, at)
+        point = (fmean(alike[shape]), sign * line.estimates[metric].mean, at)
         points.setdefault(runtime, []).append(point)
     return points
 

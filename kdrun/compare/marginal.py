@@ -23,11 +23,9 @@ class Marginal:
     Attributes:
         key: of the config.
         values: its values, in order.
-        estimates: for each value, metric -> estimate over `units`.
+        estimates: for each value, metric -> estimate over the seeds, of averages over the blocks.
         blocks: how many combinations of the other keys have all values, and are averaged.
-        units: seeds, whose figures are averages over the blocks; or settings, which are the
-            blocks themselves, where all have only one seed.
-        count: how many units there are.
+        seeds: those that all of these have.
         claims: the value that validation chose against each other one.
         sentence: what was averaged, and what validation chose.
     """
@@ -36,8 +34,7 @@ class Marginal:
     values: Sequence[Any]
     estimates: Sequence[Mapping[str, Estimate]]
     blocks: int
-    units: str
-    count: int
+    seeds: Sequence[int]
     claims: Sequence[Claim]
     sentence: str
 
@@ -57,44 +54,38 @@ def marginal(
         metric: the test figure that is compared.
 
     Returns:
-        None where no combination has all values.
+        None where no combination has all values, or where these have no seed in common.
     """
     blocks = _blocks(key, settings, lines)
-    if not blocks:
+    every = [set(line.rows) for block in blocks for line in block.values()]
+    seeds = sorted(set.intersection(*every)) if every else []
+    if not seeds:
         return None
     named = {said(value): value for value in (_value(key, setting) for setting in settings)}
     order = sorted(named, key=lambda value: rank(named[value]))
-    seeds = sorted(
-        set.intersection(*(set(line.rows) for block in blocks for line in block.values()))
-    )
     figures = [_figures([block[value] for block in blocks], seeds) for value in order]
     estimates = [{name: estimate(own) for name, own in one.items()} for one in figures]
     by = chooser(metric, lines)
     best = _best(estimates, by)
     labels = [f"{short(key)}={said(named[value])}" for value in order]
-    claims = [
-        _claim(labels[best], labels[at], figures[best], one, metric, _units(seeds))
+    claims = [  # what is counted, and the figures that choose, are not tested
+        _claim(labels[best], labels[at], figures[best], one, metric)
         for at, one in enumerate(figures)
-        if best is not None and at != best
+        if METRICS[metric].split == "test" and best is not None and at != best
     ]
     return Marginal(
         key=key,
         values=[named[value] for value in order],
         estimates=estimates,
         blocks=len(blocks),
-        units=_units(seeds),
-        count=len(seeds) if len(seeds) > 1 else len(blocks),
+        seeds=seeds,
         claims=corrected(claims),
         sentence=_sentence(key, blocks, seeds, by, None if best is None else labels[best]),
     )
 
 
-def _units(seeds: Sequence[int]) -> str:
-    return "seeds" if len(seeds) > 1 else "settings"
-
-
 def _value(key: str, setting: Setting) -> Any:
-    return setting.values.get(key, ABSENT)
+    return setting.config.get(key, ABSENT)
 
 
 def _blocks(key: str, settings: Sequence[Setting], lines: Sequence[Line]) -> list[dict[str, Line]]:
@@ -108,14 +99,12 @@ def _blocks(key: str, settings: Sequence[Setting], lines: Sequence[Line]) -> lis
 
 
 def _figures(lines: Sequence[Line], seeds: Sequence[int]) -> dict[str, list[float]]:
-    """Metric -> a figure a seed, averaged over the lines; a figure a line of a single seed."""
+    """Metric -> a figure a seed, averaged over the lines; of those that all runs have."""
     found = {}
     for metric in METRICS:
         own = [line.figures(metric) for line in lines]
-        if len(seeds) > 1 and all(seed in figures for figures in own for seed in seeds):
+        if all(seed in figures for figures in own for seed in seeds):
             found[metric] = [fmean(figures[seed] for figures in own) for seed in seeds]
-        elif len(seeds) < 2 and all(own):
-            found[metric] = [fmean(figures.values()) for figures in own]
     return found
 
 
@@ -132,15 +121,14 @@ def _claim(
     own: Mapping[str, list[float]],
     other: Mapping[str, list[float]],
     metric: str,
-    units: str,
 ) -> Claim:
     claim = Claim("by", left, right, metric)
     if metric not in own or metric not in other:
         return replace(claim, why_none="they lack that figure")
     pairs = [one - two for one, two in zip(own[metric], other[metric], strict=True)]
     if len(pairs) < 2:
-        return replace(claim, why_none="there is a single pair")
-    return over_pairs(claim, pairs, units)
+        return replace(claim, why_none="of one seed there is no claim about the method")
+    return over_pairs(claim, pairs, "seeds")
 
 
 def _sentence(
@@ -151,7 +139,8 @@ def _sentence(
     best: str | None,
 ) -> str:
     others = f"{len(blocks)} setting{'s' if len(blocks) > 1 else ''} of the other keys"
-    over = f"averages over {others}, by seed" if len(seeds) > 1 else f"means over {others}"
+    by_seed = "by seed" if len(seeds) > 1 else f"of seed {seeds[0]} alone, which all have"
+    over = f"averages over {others}, {by_seed}"
     if best is None:
         return f"{short(key)}: {over}. Without {METRICS[by].said} nothing is chosen."
     return f"{short(key)}: {over}. Validation chooses {best}."

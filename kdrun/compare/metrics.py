@@ -33,6 +33,15 @@ class Metric:
     unit: str = "points"
     factor: float = 100
 
+    def clipped(self, low: float, high: float) -> tuple[float, float]:
+        """An interval of the figure; a share has none beyond 0 and 1."""
+        return (max(low, 0.0), min(high, 1.0)) if self.factor > 1 else (low, high)
+
+    def between(self, low: float, high: float) -> str:
+        """The same as text."""
+        low, high = self.clipped(low, high)
+        return f"{self.shown(low)} to {self.shown(high)}"
+
 
 def metric(name: str) -> Metric:
     """The metric of a name.

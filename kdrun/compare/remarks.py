@@ -1,20 +1,15 @@
 """What a reader of a comparison's table should know, in sentences below it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from kdrun.compare.asked import Asked
 from kdrun.compare.claims import Claim
-from kdrun.compare.figures import EAGER, many
 from kdrun.compare.gather import Run
 from kdrun.compare.keys import short
 from kdrun.compare.lines import Line
 from kdrun.compare.metrics import METRICS
 from kdrun.compare.settings import Setting
-
-_STUDENTS = ("alone", "distilled")
-
-# Where a run was made -> what that is called.
-_PLACES = {"torch": ("packages", "torch"), "kdrun": ("kdrun",), "device": ("device",)}
+from kdrun.compare.surroundings import budgets, surroundings, timing
 
 
 def remarks(
@@ -23,20 +18,31 @@ def remarks(
     metric: str,
     claims: Sequence[Claim],
     asked: Asked,
+    averaged: bool,
 ) -> list[str]:
-    """The sentences of one table."""
+    """The sentences of one table.
+
+    Args:
+        settings: of the table.
+        lines: theirs.
+        metric: that is compared.
+        claims: the tests that were made.
+        asked: what the user asked.
+        averaged: whether there is the table by one key, if that was asked.
+    """
     runs = [run for setting in settings for run in setting.runs.values()]
     return [
         *_epochs(runs),
         *_seeds(settings),
         *_not_finite(lines),
-        *_budgets(runs),
-        *_surroundings(runs),
-        *_timing(runs, lines),
+        *budgets(runs),
+        *surroundings(runs),
+        *timing(runs, lines),
         *_fronts(lines, metric),
         *_drawn(claims),
-        *_counted(metric),
+        *_untested(metric),
         *_sorting(asked.sort),
+        *_averages(asked.by, averaged),
     ]
 
 
@@ -53,15 +59,15 @@ def _epochs(runs: Sequence[Run]) -> list[str]:
 
 
 def _seeds(settings: Sequence[Setting]) -> list[str]:
-    counts = sorted({len(setting.runs) for setting in settings})
-    if counts == [1]:
-        return ["One seed each: what differs may be chance, and there is no interval over seeds."]
+    notes = []
+    if all(len(setting.runs) == 1 for setting in settings):
+        notes = ["One seed each: what differs may be chance, and there is no interval over seeds."]
     if len({tuple(setting.runs) for setting in settings}) > 1:
-        return [
+        notes.append(
             "Settings have different seeds: means are over those that each has, tests pair those"
-            " that both have."
-        ]
-    return []
+            " that both have. Another seed trains another teacher too, and starts elsewhere."
+        )
+    return notes
 
 
 def _not_finite(lines: Sequence[Line]) -> list[str]:
@@ -76,72 +82,6 @@ def _not_finite(lines: Sequence[Line]) -> list[str]:
                     f" {len(line.rows)} runs, which are left out of its mean."
                 )
     return list(dict.fromkeys(found))
-
-
-def _budgets(runs: Sequence[Run]) -> list[str]:
-    """Runs whose two students, that are compared, were not trained for equally long."""
-    steps = [[run.rows.get(row, {}).get("steps") for row in _STUDENTS] for run in runs]
-    uneven = sum(None not in pair and len(set(pair)) > 1 for pair in steps)
-    if not uneven:
-        return []
-    return [
-        f"Not the same budget: in {uneven} of {many(len(runs), 'run')} the distilled student and"
-        " alone made other numbers of steps."
-    ]
-
-
-def _surroundings(runs: Sequence[Run]) -> list[str]:
-    """Versions and devices that are not the same in all runs, and runs that are not exact."""
-    notes = []
-    for name, path in _PLACES.items():
-        counts = _counts(_at(run.environment, path) for run in runs)
-        if len(counts) > 1:
-            told = ", ".join(f"{value} ({many(count, 'run')})" for value, count in counts.items())
-            notes.append(f"Not all were made with one {name}: {told}.")
-    inexact = sum(bool(run.summary.get("inexact")) for run in runs)
-    if inexact:
-        notes.append(f"{inexact} of {len(runs)} runs were resumed elsewhere, and are not exact.")
-    return notes
-
-
-def _at(environment: Mapping[str, object], path: Sequence[str]) -> str:
-    node: object = environment
-    for key in path:
-        node = node.get(key) if isinstance(node, Mapping) else None
-    return "unknown" if node is None else str(node)
-
-
-def _counts(values: Iterable[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for value in values:
-        found[value] = found.get(value, 0) + 1
-    return found
-
-
-def _timing(runs: Sequence[Run], lines: Sequence[Line]) -> list[str]:
-    latency = next(
-        (row["latency"] for line in lines for row in line.rows.values() if row.get("latency")), None
-    )
-    if latency is None:
-        return []
-    threads = latency.get("threads", 1)
-    notes = [
-        f"Latency: batch {latency.get('batch', '?')}, {latency.get('dtype', '?')},"
-        f" {latency.get('device', '?')}, {threads} thread{'s' if threads != 1 else ''},"
-        f" {_runtimes(lines)}."
-    ]
-    jobs = max(int(run.summary.get("jobs") or 1) for run in runs) if runs else 1
-    if jobs > 1:
-        notes.append(
-            f"Times were taken while up to {jobs} jobs shared the machine; alone they are shorter."
-        )
-    return notes
-
-
-def _runtimes(lines: Sequence[Line]) -> str:
-    """What times were taken in; those of others than PyTorch are marked."""
-    found = _counts(line.runtime for line in lines if line.runtime)
-    return " or ".join(name if name == EAGER else f"{name} (*)" for name in found)
 
 
 def _fronts(lines: Sequence[Line], metric: str) -> list[str]:
@@ -164,9 +104,14 @@ def _drawn(claims: Sequence[Claim]) -> list[str]:
     ]
 
 
-def _counted(metric: str) -> list[str]:
-    if METRICS[metric].split:
+def _untested(metric: str) -> list[str]:
+    if METRICS[metric].split == "test":
         return []
+    if METRICS[metric].split == "validation":
+        return [
+            "Figures of validation choose, and flatter what they chose: no test. Hold settings"
+            " against each other on the test split: --metric accuracy."
+        ]
     return [f"{METRICS[metric].said} is counted or timed, not estimated from samples: no test."]
 
 
@@ -176,3 +121,12 @@ def _sorting(by: str) -> list[str]:
     if by in METRICS and METRICS[by].split == "test":
         return [f"Sorted by {METRICS[by].said} on test, for reading: nothing was chosen by it."]
     return [f"Sorted by {METRICS[by].said if by in METRICS else short(by)}."]
+
+
+def _averages(by: str, averaged: bool) -> list[str]:
+    if not by or averaged:
+        return []
+    return [
+        f"No table by {short(by)}: no settings that are alike in the other keys have all its values"
+        " and a seed in common."
+    ]

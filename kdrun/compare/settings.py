@@ -6,7 +6,7 @@ from typing import Any
 
 from kdrun.compare.comparable import Conditions, conditions, reasons
 from kdrun.compare.gather import LeftOut, Run
-from kdrun.compare.keys import rank, said, short
+from kdrun.compare.keys import TEACHER, rank, said, short
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ def _group(settings: Sequence[Mapping[int, Run]], why: Sequence[str]) -> Group:
 def _differing(configs: Sequence[Mapping[str, str]]) -> list[str]:
     """The fewest keys that tell configs apart, in their order.
 
-    Keys that only some have, and those that follow from the name of their part, are needed only
-    where nothing else does.
+    Keys that only some have, those that follow from the name of their part, and the fingerprint
+    of the teacher are needed only where nothing else does.
     """
     values = {
         key: [config.get(key) for config in configs]
@@ -112,9 +112,11 @@ def _differing(configs: Sequence[Mapping[str, str]]) -> list[str]:
     }
     varied = {key: found for key, found in values.items() if len({*found} - {None}) > 1}
     kept = [key for key, found in varied.items() if not _follows(key, found, varied)]
-    if len(set(zip(*(values[key] for key in kept), strict=True))) < len(configs) > 1:
-        kept = [key for key, found in values.items() if len(set(found)) > 1]
-    return kept
+    plain = [key for key in kept if key != TEACHER]
+    for keys in (plain, kept):
+        if len(set(zip(*(values[key] for key in keys), strict=True))) == len(configs):
+            return keys
+    return [key for key, found in values.items() if len(set(found)) > 1]
 
 
 def _follows(key: str, values: Sequence[Any], varied: Mapping[str, Sequence[Any]]) -> bool:

@@ -37,30 +37,31 @@ class Side:
         return figures(rows, {seed: self.epoch(seed) for seed in rows}, metric)
 
 
-def side(label: str, model: str, runs: Mapping[int, Run]) -> Side:
-    return Side(label, model, {seed: run for seed, run in runs.items() if model in run.rows})
-
-
 def claim_of(left: Side, right: Side, metric: str, about: str) -> Claim:
     """Hold two sides against each other.
 
-    Seeds that both have are paired; where they share fewer than two, means are compared unpaired;
-    single runs are compared by their answers to the test samples.
+    Two or more seeds that both have are paired. Of one, its two runs are compared by their answers
+    to the test samples. Where they share none, means are compared unpaired: of two or more each.
     """
     own, other = left.figures(metric), right.figures(metric)
     claim = Claim(about, left.label, right.label, metric)
     seeds = sorted(own.keys() & other.keys())
     if len(seeds) > 1:
         return over_pairs(claim, [own[seed] - other[seed] for seed in seeds], "seeds")
+    if seeds:
+        return _over_samples(claim, left, right, seeds[0])
     if len(own) > 1 and len(other) > 1:
         return _unpaired(claim, list(own.values()), list(other.values()))
     if not own or not other:
         missing = right.label if own else left.label
         return replace(claim, why_none=f"{missing} has no such figure")
-    if not seeds and len(own) + len(other) > 2:
-        return replace(claim, why_none="one side has a single run, of a seed that the other lacks")
-    pair = (seeds[0], seeds[0]) if seeds else (next(iter(own)), next(iter(other)))
-    return _over_samples(claim, left, right, pair)
+    told = " and ".join(_seeds(one) for one in (own, other))
+    why = f"they have {told}, none in common, and another seed trains another teacher too"
+    return replace(claim, why_none=why)
+
+
+def _seeds(figures: Mapping[int, float]) -> str:
+    return f"seed{'s' if len(figures) > 1 else ''} {', '.join(map(str, sorted(figures)))}"
 
 
 def over_pairs(claim: Claim, values: list[float], what: str) -> Claim:
@@ -68,8 +69,9 @@ def over_pairs(claim: Claim, values: list[float], what: str) -> Claim:
     values = [round(value, _DIGITS) for value in values]  # equal ones may differ in the last bit
     found = estimate(values)
     told = replace(claim, pairs=what, counts=(found.n, found.n), difference=found.mean)
-    if not found.deviation and found.mean:
-        return replace(told, why_none=f"they differ by the same amount in each of {found.n} {what}")
+    if not found.deviation:
+        how = "differ by the same amount in each" if found.mean else "do not differ in any"
+        return replace(told, why_none=f"they {how} of {found.n} {what}")
     assert found.low is not None
     assert found.high is not None
     return replace(
@@ -91,22 +93,28 @@ def _unpaired(claim: Claim, own: list[float], other: list[float]) -> Claim:
     return replace(told, test=WELCH, interval=(low, high), drawn=drawn, p=p)
 
 
-def _over_samples(claim: Claim, left: Side, right: Side, seeds: tuple[int, int]) -> Claim:
+def _over_samples(claim: Claim, left: Side, right: Side, seed: int) -> Claim:
     from kdrun.compare.answers import NoAnswers, differences  # needs numpy
 
-    sides = zip((left, right), seeds, strict=True)
-    if {_ANSWERS.get(claim.metric)} != {one.epoch(seed) for one, seed in sides}:
+    if {_ANSWERS.get(claim.metric)} != {one.epoch(seed) for one in (left, right)}:
         return replace(claim, why_none="single runs are tested by the answers that they kept alone")
     try:
-        found = differences((left.runs[seeds[0]], left.model), (right.runs[seeds[1]], right.model))
+        found = differences((left.runs[seed], left.model), (right.runs[seed], right.model))
     except NoAnswers as error:
         return replace(claim, why_none=str(error))
-    return replace(
+    told = replace(
         claim,
-        test=MCNEMAR,
         pairs="samples",
         counts=(len(found), len(found)),
+        seed=seed,
         difference=float(found.mean()),
+    )
+    if not found.any():
+        why = f"of seed {seed}, both know the very same of {len(found)} test samples"
+        return replace(told, why_none=why)
+    return replace(
+        told,
+        test=MCNEMAR,
         drawn=bootstrap(found, _SEED),
         p=mcnemar_p(int((found > 0).sum()), int((found < 0).sum())),
     )

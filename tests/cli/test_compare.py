@@ -91,6 +91,11 @@ def test_the_table_at_80_columns(said, tmp_path):
     assert " 3  0.5         1" in out
 
 
+def test_what_is_counted_has_no_interval(said, tmp_path):
+    grid(tmp_path / "s")
+    assert "2.74 k to 2.74 k" not in said("compare", "s", "--metric", "bytes", width=300)[1]
+
+
 def test_only_the_keys_that_differ_are_columns_where_there_is_room(said, tmp_path):
     grid(tmp_path / "s", temperatures=(4,))
     _, out, _ = said("compare", "s", width=200)
@@ -174,6 +179,7 @@ def test_long_tables_end_with_how_many_lines_are_not_shown(said, tmp_path):
         (("--where", "loss.alpha=0.5"), "2 settings, 6 runs"),
         (("--where", "loss.alpha=0.5", "--where", "loss.temperature=4"), "1 setting, 3 runs"),
         (("--where", "loss.temperature=1,4.0"), "4 settings, 12 runs"),
+        (("--where", "seed=0,2"), "4 settings, 8 runs"),
         (("--where", "teacher.hidden=[64]"), "4 settings, 12 runs"),
         (("--where=loss=kd",), "4 settings, 12 runs"),
         (("--by", "loss.temperature"), "averages over 2 settings of the other keys, by seed"),
@@ -203,6 +209,8 @@ def test_options_do_what_they_say(said, tmp_path, words, expected):
         (("s", "--by", "loss.temp"), "no key is called 'loss.temp' in these runs."),
         (("s", "--where", "loss.alpha"), "--where loss.alpha: it takes KEY=VALUE"),
         (("s", "--where", "loss.alpha=7"), "no run has loss.alpha=7.\n  loss.alpha is 0.1, 0.5"),
+        (("s", "--where", "seed=7"), "no run has seed=7.\n  seed is 0"),
+        (("s", "--by", "seed", "--where", "seed=0"), "no key is called 'seed'"),
         (("s", "--baseline", "alone", "--baseline", "loss.alpha=1"), "--baseline is values"),
         (("s", "--baseline", "alon"), "no row is called 'alon'"),
         (("s", "--sort", "bites"), "no key is called 'bites'"),

@@ -287,11 +287,114 @@ def test_of_a_metric_that_should_be_small_less_is_better(here):
 def test_no_evidence_is_no_claim(here):
     write(here / "a", loss__temperature=1)
     write(here / "a", loss__temperature=4)
-    rewrite(here / "a", lambda row, seed: row.update(accuracy=0.8 + (seed % 2) / 100))
+    rewrite(here / "a", lambda row, seed: row.update(accuracy=0.8))
+    tilt_first(here)
     (claim,) = claims(only(), "chosen")
     assert not claim.found
     assert claim.sentence.startswith("No evidence that loss.temperature=")
     assert "+0.00 points" in claim.sentence
+
+
+def tilt_first(here: Path) -> None:
+    """Of temperature 1, the distilled model is by turns better and worse: in the mean as good."""
+    for run in gather(["."]).runs:
+        if run.config[KEY] == 1:
+            run.summary["rows"][2]["accuracy"] += 0.01 * (-1) ** run.seed - 1e-9
+            (run.path / "summary.json").write_text(json.dumps(run.summary))
+
+
+def test_what_does_not_differ_in_any_seed_is_said_so(here):
+    write(here / "a", loss__temperature=1)
+    write(here / "a", loss__temperature=4)
+    rewrite(here / "a", lambda row, seed: row.update(accuracy=0.8 + (seed % 2) / 100))
+    (claim,) = claims(only(), "chosen")
+    assert claim.p is None
+    assert claim.sentence.endswith(": they do not differ in any of 4 seeds.")
+
+
+def test_a_metric_that_should_be_small_is_chosen_for_and_counted_ones_have_no_interval(here):
+    write(here / "a", 3, loss__temperature=1)
+    write(here / "a", 3, loss__temperature=4)
+    assert ". Its bytes: 2.74 k; the test split chose" in only(metric="bytes").choice.sentence
+    assert ". Its latency: 0.050 ms; " in only(metric="latency").choice.sentence
+    assert " nats, 95 % interval 0." in only(metric="nll").choice.sentence
+
+
+def test_shares_have_no_interval_beyond_0_and_100(here):
+    write(here / "a", (0, 1), loss__temperature=1)
+    write(here / "a", (0, 1), loss__temperature=4)
+    rewrite(here / "a", lambda row, seed: row.update(accuracy=0.9 if seed else 0.5))
+    assert "95 % interval 0.00 to 100.00" in only().choice.sentence
+
+
+def test_settings_are_chosen_on_the_seeds_that_all_have(here):
+    write(here / "a", (0, 1, 2), loss__temperature=1)
+    write(here / "a", (0,), loss__temperature=8)
+
+    def lucky(row: dict[str, Any], seed: int) -> None:
+        row["validation"]["accuracy"] = 0.5 if seed else 0.9
+
+    rewrite(here / "a", lucky)
+    for run in gather(["."]).runs:
+        if run.config[KEY] == 8:
+            run.summary["rows"][2]["validation"]["accuracy"] = 0.8
+            (run.path / "summary.json").write_text(json.dumps(run.summary))
+    choice = only().choice
+    assert choice.setting.values == {KEY: 1}
+    assert (choice.chosen.n, choice.chosen.mean) == (1, 0.9)
+    assert "chooses loss.temperature=1 on the seeds that all have: valid" in choice.sentence
+
+
+def test_without_a_common_seed_nothing_is_chosen(here):
+    write(here / "a", (0, 1), loss__temperature=1)
+    write(here / "a", (2, 3), loss__temperature=4)
+    choice = only().choice
+    assert choice.setting is None
+    assert "Nothing is chosen: no seed is in all settings" in choice.sentence
+
+
+def test_single_runs_of_two_seeds_are_not_tested(here):
+    write(here / "a", (0,), loss__temperature=1)
+    write(here / "a", (1,), loss__temperature=8)
+    family = only()
+    (claim,) = claims(family, "pair")
+    assert claim.p is None
+    assert "they have seed 0 and seed 1, none in common, and another seed" in claim.sentence
+    assert "Settings have different seeds" in " ".join(family.notes)
+
+
+def test_of_one_common_seed_its_two_runs_are_compared(here):
+    write(here / "a", (0, 1, 2), told={"merits": {"distilled": 0.9}}, loss__temperature=1)
+    write(here / "a", (2, 3, 4), told={"merits": {"distilled": 0.7}}, loss__temperature=4)
+    (claim,) = claims(only(), "chosen")
+    assert (claim.test, claim.pairs, claim.seed) == ("McNemar's exact test", "samples", 2)
+    assert "one run each, of seed 2: no claim about the method" in claim.sentence
+
+
+def test_runs_that_know_the_same_samples_are_said_to(here):
+    two_runs(here)
+    path = here / "a" / "0" / "predictions.npz"
+    (here / "a" / "1" / "predictions.npz").write_bytes(path.read_bytes())
+    (claim,) = claims(only(), "chosen")
+    assert (claim.p, claim.interval) == (None, None)
+    assert "of seed 0, both know the very same of 360 test samples" in claim.sentence
+
+
+@pytest.mark.parametrize("metric", ["validation", "best_validation"])
+def test_the_figure_that_chose_is_not_tested_on(here, metric):
+    write(here / "a", loss__temperature=1)
+    write(here / "a", loss__temperature=4)
+    family = only(metric=metric, by=KEY)
+    assert family.choice.by == metric
+    assert (family.claims, family.marginal.claims) == ([], [])
+    assert "flatter what they chose: no test" in " ".join(family.notes)
+    assert family.choice.sentence.count("validation top-1") == 1
+    assert "chose nothing" not in family.choice.sentence
+
+
+def test_a_difference_of_nothing_has_no_minus():
+    claim = Claim("chosen", "a", "b", "accuracy", difference=-1e-6)
+    assert claim.amount == "+0.00"
 
 
 def test_what_the_correction_takes_away_is_said_so():
@@ -310,9 +413,8 @@ def test_seeds_that_are_not_shared_are_compared_unpaired_and_said_so(here):
     write(here / "a", (0, 1, 2), loss__temperature=1)
     write(here / "a", (3, 4, 5, 6), loss__temperature=4)
     family = only()
-    (claim,) = claims(family, "chosen")
-    first, second = accuracies(family)
-    own, other = (first, second) if family.choice.setting.values[KEY] == 1 else (second, first)
+    (claim,) = claims(family, "pair")
+    own, other = accuracies(family)
     assert claim.p == pytest.approx(stats.ttest_ind(own, other, equal_var=False).pvalue)
     assert claim.test == "Welch's t test"
     assert f"{len(own)} and {len(other)} seeds, not paired" in claim.sentence
@@ -406,8 +508,8 @@ def test_single_runs_have_no_test_of_what_they_kept_no_answers_for(here, metric)
 def test_a_single_run_against_seeds_that_it_lacks_is_not_tested(here):
     write(here / "a", (0, 1), loss__temperature=1)
     write(here / "a", (7,), loss__temperature=4)
-    (claim,) = claims(only(), "chosen")
-    assert "a single run, of a seed that the other lacks" in claim.sentence
+    (claim,) = claims(only(), "pair")
+    assert "they have seeds 0, 1 and seed 7, none in common" in claim.sentence
 
 
 def test_a_control_that_some_lack_is_compared_where_it_is(here):
@@ -444,11 +546,43 @@ def test_a_row_can_be_the_baseline(here):
     assert len(found) == 4
 
 
+def test_a_row_that_settings_share_is_tested_once_and_named(here):
+    grid(here)
+    family = only(model="teacher")
+    assert family.choice is None
+    assert [(claim.left, claim.right) for claim in family.claims] == [("teacher", "alone")]
+    family = only(model="teacher", baseline={KEY: ["1"]})
+    assert family.claims == []
+
+
+def test_a_row_that_is_asked_for_is_named_beside_its_setting(here):
+    grid(here)
+    found = claims(only(model="distilled"), "control")
+    assert found[0].left == "distilled of loss.alpha=0.1 loss.temperature=1"
+
+
+def test_a_shared_row_against_several_is_told_by_their_settings(here):
+    for hidden in (8, 16):
+        write(here / "a", 2, student__hidden=[hidden])
+
+    def share(row: dict[str, Any], seed: int) -> None:
+        if row["model"] == "teacher":
+            row["fingerprint"] = f"t{seed}"
+
+    rewrite(here / "a", share)
+    family = only(model="teacher")
+    assert len([line for line in family.lines if line.model == "teacher"]) == 1
+    assert [claim.left for claim in family.claims] == [
+        "teacher of student.hidden=[16]",
+        "teacher of student.hidden=[8]",
+    ]
+
+
 def test_a_key_is_averaged_over_the_others_by_seed(here):
     grid(here)
     family = only(by="loss.temperature")
     found = family.marginal
-    assert (found.values, found.blocks, found.units, found.count) == ([1, 4], 2, "seeds", 3)
+    assert (found.values, found.blocks, found.seeds) == ([1, 4], 2, [0, 1, 2])
     figures = {
         (setting.values[KEY], setting.values["loss.alpha"]): own
         for setting, own in zip(family.settings, accuracies(family), strict=True)
@@ -470,16 +604,48 @@ def test_only_seeds_that_all_settings_have_are_averaged(here):
     write(here / "a", (0, 1, 2), loss__temperature=1)
     write(here / "a", (1, 2, 3), loss__temperature=4)
     found = only(by=KEY).marginal
-    assert (found.units, found.count) == ("seeds", 2)
+    assert found.seeds == [1, 2]
     assert found.estimates[0]["accuracy"].n == 2
 
 
-def test_of_one_seed_the_other_settings_are_the_pairs(here):
-    grid(here, seeds=1)
+def test_of_one_seed_there_are_averages_and_no_test(here):
+    for share in (0.1, 0.5):
+        write(here / "a", (0, 1), loss__temperature=1, loss__alpha=share)
+        write(here / "a", (1, 2), loss__temperature=4, loss__alpha=share)
+    family = only(by=KEY)
+    found = family.marginal
+    own = [
+        setting.runs[1].rows["distilled"]["accuracy"]
+        for setting in family.settings
+        if setting.values[KEY] == 1
+    ]
+    assert found.estimates[0]["accuracy"].mean == pytest.approx(np.mean(own))
+    assert found.estimates[0]["accuracy"].low is None
+    (claim,) = found.claims
+    assert (claim.p, claim.interval) == (None, None)
+    assert claim.sentence.endswith(": of one seed there is no claim about the method.")
+    assert "averages over 2 settings of the other keys, of seed 1 alone" in found.sentence
+
+
+def test_values_without_a_common_seed_are_not_averaged_and_it_is_said(here):
+    write(here / "a", (0, 1), loss__temperature=1)
+    write(here / "a", (2, 3), loss__temperature=4)
+    family = only(by=KEY)
+    assert family.marginal is None
+    assert "No table by loss.temperature: " in " ".join(family.notes)
+
+
+def test_a_key_that_the_name_of_its_part_tells_is_no_absent_one(here):
+    write(here / "a", 2, loss__name="kd", loss__alpha=0.5)
+    write(here / "a", 2, loss__name="dkd", loss__alpha=0.7)
     family = only(by="loss.alpha")
-    assert (family.marginal.units, family.marginal.count) == ("settings", 2)
-    (claim,) = family.marginal.claims
-    assert (claim.pairs, claim.counts) == ("settings", (2, 2))
+    assert family.marginal is None
+    assert "No table by loss.alpha: " in " ".join(family.notes)
+
+
+def test_what_is_counted_is_averaged_and_not_tested(here):
+    grid(here)
+    assert only(by=KEY, metric="bytes").marginal.claims == []
 
 
 def test_settings_that_lack_a_value_are_not_averaged(here):
@@ -554,6 +720,19 @@ def test_fronts_are_of_what_nothing_else_beats(here):
     assert ["bytes" in line.fronts for line in lines] == [True, False, True, False]
 
 
+@pytest.mark.parametrize(("metric", "on"), [("nll", [1]), ("ece", [1]), ("agreement", [])])
+def test_fronts_know_which_side_of_a_metric_is_better(here, metric, on):
+    write(here / "a", 2, loss__temperature=1)
+    write(here / "a", 2, loss__temperature=4)
+    rewrite(here / "a", lambda row, seed: row.update(nll=0.9, ece=0.9, agreement=0.9, bytes=100))
+    for run in gather(["."]).runs:
+        if run.config[KEY] == 1:
+            run.summary["rows"][2].update(nll=0.5, ece=0.5, agreement=0.5)
+            run.folder.path.joinpath("summary.json").write_text(json.dumps(run.summary))
+    lines = only(metric=metric).lines
+    assert [line.values[KEY] for line in lines if "bytes" in line.fronts] == on
+
+
 def test_networks_of_one_shape_are_equally_fast(here):
     write(here / "a", 2, told={"merits": {"distilled": 0.9}}, loss__temperature=1)
     write(here / "a", 2, told={"merits": {"distilled": 0.5}}, loss__temperature=4)
@@ -584,6 +763,11 @@ def test_latencies_of_two_runtimes_are_on_fronts_of_their_own(here):
         ({"versus": "alon"}, "no row is called 'alon'", "nearest: alone"),
         ({"model": "xyz"}, "no row is called 'xyz'", "teacher, alone, distilled"),
         ({"sort": "byte"}, "no key is called 'byte'", ""),
+        (
+            {"by": "loss"},
+            "--by loss: it is kd in all of these runs",
+            "loss.alpha, loss.temperature",
+        ),
     ],
 )
 def test_wrong_words_name_the_nearest(here, asked, said, nearest):

@@ -75,6 +75,19 @@ def sweep(root: Path, **changes: float) -> list[str]:
     return [str(root)]
 
 
+def test_jobs_have_the_top_1_that_they_are_judged_by(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "s" / "0", accuracy=0.875) / "summary.json"
+    tree = json.loads(path.read_text())
+    tree["rows"].append({**tree["rows"][2], "model": "peer1", "accuracy": 0.625})
+    path.write_text(json.dumps(tree))
+    (jobs,) = (
+        one for one in sweep_page("s", gather([str(tmp_path)])).sections if one.title == "Jobs"
+    )
+    told = "".join(map(str, jobs.blocks))
+    assert "87.50" in told
+    assert "62.50" not in told
+
+
 def test_a_run_has_all_its_parts(tmp_path: Path) -> None:
     page = page_of_run(write_run(tmp_path / "run"))
     assert titles(page) == [

@@ -176,3 +176,35 @@ def test_gpus_of_one_kind_are_one_device(here):
     write_run(here / "a", {"device": "cuda:0", "seed": 0})
     write_run(here / "b", {"device": "cuda:1", "seed": 1})
     assert [len(one.settings) for one in groups()] == [1]
+
+
+def given(fingerprint: str) -> dict[str, Any]:
+    """A teacher from a path, where there was this one when the run began."""
+    stages = {"teacher": {"fingerprint": fingerprint, "seconds": 0.1, "from_store": False}}
+    return {"values": {"teacher.run": "t", "seed": 0}, "manifest": {"stages": stages}}
+
+
+def test_another_teacher_at_the_same_path_is_told_apart(here):
+    write_run(here / "a", **given("x"))
+    write_run(here / "b", **given("y"))
+    found, repeated = group(gather(["."]).runs, ())
+    assert repeated == []
+    assert [len(one.settings) for one in found] == [1, 1]
+    assert found[1].reasons == ["Another teacher than table 1: teacher.fingerprint=y, not x."]
+
+
+def test_teachers_that_are_trained_differ_by_seed_and_are_one_setting(here):
+    write(here / "a", {})
+    ((one,), _) = group(gather(["."]).runs, ())
+    assert [len(setting.runs) for setting in one.settings] == [2]
+
+
+def test_the_fingerprint_is_shown_only_where_no_key_tells_which_teacher(here):
+    for mark in ("x", "y"):
+        told = given(mark)
+        told["values"]["teacher.run"] = f"runs/{mark}"
+        write_run(here / "a" / mark, **told)
+    (here / "a" / "multirun.yaml").touch()
+    assert groups()[0].differing == ["teacher.run"]
+    write_run(here / "a" / "z", **given("z") | {"values": {"teacher.run": "runs/x", "seed": 0}})
+    assert groups()[0].differing == ["teacher.run", "teacher.fingerprint"]

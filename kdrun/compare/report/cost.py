@@ -75,7 +75,8 @@ def _interval(line: Line, metric: str) -> tuple[float, float] | None:
     """Over the seeds; of one seed, what the number of test samples leaves open of accuracy."""
     found, factor = line.estimates[metric], METRICS[metric].factor
     if found.low is not None and found.high is not None:
-        return factor * found.low, factor * found.high
+        low, high = METRICS[metric].clipped(found.low, found.high)
+        return factor * low, factor * high
     half = next(iter(line.rows.values())).get("accuracy_half_width")
     if metric != "accuracy" or half is None:
         return None

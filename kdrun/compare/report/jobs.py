@@ -4,16 +4,22 @@ import re
 from pathlib import Path
 
 from kdrun.compare.comparison import Comparison
+from kdrun.compare.figures import share_or_none
 from kdrun.compare.gather import LeftOut, Run
-from kdrun.compare.metrics import METRICS
 from kdrun.compare.report.cells import cell
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import table
 
 
 def jobs_table(comparison: Comparison) -> Markup:
-    """Every run with its status and main figure; those that failed say why."""
-    jobs = [(run.path, _finished(run)) for run in comparison.runs]
+    """Every run with its status and the top-1 that it is judged by; those that failed say why."""
+    judged = {
+        run.path: line.model
+        for family in comparison.families
+        for setting, line in zip(family.settings, family.judged, strict=True)
+        for run in setting.runs.values()
+    }
+    jobs = [(run.path, _finished(run, judged.get(run.path, ""))) for run in comparison.runs]
     jobs += [(one.path, _left(one)) for one in comparison.left_out]
     rows = [row for _, row in sorted(jobs, key=lambda job: _natural(job[0]))]
     heads = ("run", "status", "seed", "top-1 %", "seconds", "command or error")
@@ -26,14 +32,14 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part) if part.isdigit() else -1, part) for part in parts]
 
 
-def _finished(run: Run) -> Markup:
-    last = list(run.rows.values())[-1]
+def _finished(run: Run, judged: str) -> Markup:
+    accuracy = run.rows.get(judged, {}).get("accuracy")
     return tag(
         "tr",
         cell(run.path.name, words=True),
         cell("finished", words=True),
         cell(run.seed),
-        cell(METRICS["accuracy"].shown(last["accuracy"])),
+        cell(share_or_none(accuracy)),
         cell(f"{sum(row.get('seconds') or 0 for row in run.rows.values()):.1f}"),
         tag("td", tag("code", run.command), class_="words long"),
     )
