@@ -133,6 +133,16 @@ def test_two_sweeps_of_the_same_second_have_folders_of_their_own(
     assert found == ["03-04-05", "03-04-05-2"]
 
 
+def test_a_sweep_goes_where_the_words_say(told: Told, tmp_path: Path) -> None:
+    assert told("-m", "seed=0", "hydra.sweep.dir=new/mine", *QUICK)[0] == 0
+    assert statuses(SweepFolder(tmp_path / "new/mine")) == ["finished"]
+    status, said = told("-m", "seed=0", "hydra.sweep.dir=new/mine", *QUICK)
+    assert (status, "'new/mine' holds a sweep already" in said) == (2, True)
+    (tmp_path / "file").write_text("")
+    status, said = told("-m", "seed=0", "hydra.sweep.dir=file/sweep", *QUICK)
+    assert (status, "hydra.sweep.dir: 'file/sweep' can't be made" in said) == (2, True)
+
+
 def test_an_interrupted_sweep_says_what_is_left_and_is_gone_on_with(
     told: Told, tmp_path: Path
 ) -> None:
