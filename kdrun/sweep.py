@@ -13,7 +13,7 @@ from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
 from kdrun.launching import Launch, ending_on_sigterm, launching, measure, survives
-from kdrun.trials import add_trials, winner
+from kdrun.trials import add_trials, is_hopeless, winner
 from kdrun.words import with_choices
 
 _POLL = 0.2  # seconds between two looks at jobs that run in other processes
@@ -77,19 +77,24 @@ def _run_jobs(todo: Sequence[SweepJob], sweep: SweepFolder, launch: Launch, scre
     """Launch jobs, and those again that another one's death has cut.
 
     joblib ends all of its workers when one dies. So what had not begun is launched again, and what
-    was cut is launched by itself: whatever kills its worker then takes nothing else along.
+    was cut is launched by itself: whatever kills its worker then takes nothing else along. The
+    same goes for all of them where a worker died before any had begun.
     """
-    cut: list[SweepJob] = []
+    alone: dict[int, SweepJob] = {}
     while todo:
         before = {job.number: sweep.run(job).manifest() for job in todo}
         if survives(launch, todo, screen):
             break
         _wait_for_jobs(sweep)  # some launchers leave the others alone
-        cut += [job for job in todo if sweep.status(job) == "crashed"]
         left = [job for job in todo if sweep.run(job).manifest() == before[job.number]]
+        again = todo if left == todo else [job for job in todo if sweep.status(job) == "crashed"]
+        alone |= {job.number: job for job in again}
         todo = [] if left == todo else left
-    for job in cut:
-        survives(launch, [job], screen)
+    for job in alone.values():
+        before_it = sweep.run(job).manifest()
+        if not survives(launch, [job], screen) and sweep.run(job).manifest() == before_it:
+            screen.fail(f"the launcher can't start {job.folder} by itself either; it ends here")
+            break
 
 
 def _wait_for_jobs(sweep: SweepFolder, patience: float = math.inf) -> None:
@@ -107,7 +112,7 @@ def _tell(sweep: SweepFolder, screen: Screen) -> None:
     screen.say(sweep_line(sweep))
     for line in run_lines(sweep.path):
         screen.say(f"  {line}")
-    if "search" in sweep.index() and len(sweep.jobs()) == sweep.size:
+    if "search" in sweep.index() and (len(sweep.jobs()) == sweep.size or is_hopeless(sweep)):
         screen.say(winner(sweep))
     if not sweep.is_complete:
         screen.say(f"run what is not finished: kdrun resume {sweep.path}")

@@ -58,6 +58,13 @@ def test_own_ranges_take_the_place_of_the_ready_ones(told: Told, tmp_path: Path)
     ] * 2
 
 
+def test_a_failed_trial_ends_no_search(told: Told, tmp_path: Path) -> None:
+    status, said = told("search", "search.trials=3", *TINY, fault="step:1:raise")
+    found = [status for *_, status in outcome(only_sweep(tmp_path / "outputs"))]
+    assert (status, found) == (1, ["failed", "finished", "finished"])
+    assert "best on validation: " in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
