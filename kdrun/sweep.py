@@ -8,7 +8,6 @@ from kdrun.command import Command, read_command
 from kdrun.compare.report.write import write_sweep_report
 from kdrun.compare.runs import run_lines, started_in, sweep_line
 from kdrun.composing import named_plugins
-from kdrun.core.folder import report_of
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
@@ -108,7 +107,6 @@ def _tell(sweep: SweepFolder, screen: Screen) -> None:
     """Say what became of each job, and which trial of a search is the best."""
     if any(sweep.run(job).is_run for job in sweep.jobs()):
         write_sweep_report(sweep.path, screen)
-        screen.say(f"report: {report_of(sweep.path)}")
     screen.say(sweep_line(sweep))
     for line in run_lines(sweep.path):
         screen.say(f"  {line}")

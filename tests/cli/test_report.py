@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny import TINY, Kdrun, Refused
+from tiny import TINY, Kdrun, Refused, Told
 
 from kdrun.compare.report.write import write_run_report
 from kdrun.core.folder import RunFolder
@@ -28,11 +28,25 @@ def test_a_run_leaves_its_report_quickly(kdrun: Kdrun, tmp_path: Path) -> None:
 def test_a_sweep_leaves_its_report(kdrun: Kdrun, tmp_path: Path) -> None:
     done = kdrun("-m", *TINY, "loss.temperature=1,4", "seed=0,1")
     (path,) = tmp_path.glob("outputs/sweeps/*/*/report.html")
-    assert f"report: {path.relative_to(tmp_path)}" in done.stdout
+    assert done.stdout.count(f"report: {path.relative_to(tmp_path)}\n") == 1
     html = path.read_text()
     assert "validation-heat" not in html  # a file's name, which is of no use in a page
     assert "Validation accuracy by loss.temperature" in html
     assert len(re.findall(r"kdrun loss\.temperature=|loss\.temperature=4 seed=1", html)) >= 1
+
+
+@pytest.mark.parametrize("seeds", ["0", "0,1"])
+def test_the_report_of_a_sweep_that_failed_says_why(seeds: str, told: Told, tmp_path: Path) -> None:
+    words = ("-m", *TINY, "recipe/optimizer=sgd", "recipe.lr=1e30", f"seed={seeds}")
+    status, said = told(*words)
+    (path,) = tmp_path.glob("outputs/sweeps/*/*/report.html")
+    assert (status, "no report was written" in said) == (1, False)
+    assert said.count("report: ") == 1
+    html = path.read_text()
+    assert "the loss term" in html
+    path.unlink()
+    assert told("report", str(path.parent)) == (0, f"written to {path}\n")
+    assert path.exists()
 
 
 def test_reports_of_runs_and_figures_as_files(kdrun: Kdrun, tmp_path: Path) -> None:
