@@ -1,5 +1,6 @@
 """`kdrun report` and the reports that runs and sweeps leave by themselves."""
 
+import os
 import re
 import time
 from pathlib import Path
@@ -76,6 +77,26 @@ def test_mistakes_are_said_and_nothing_is_written(
     words: tuple[str, ...], said: str, refused: Refused
 ) -> None:
     assert refused("report", *words, before=()).startswith(said)
+
+
+def test_files_that_a_user_names_take_the_place_of_plain_files_alone(
+    told: Told, tmp_path: Path
+) -> None:
+    told(*TINY)
+    (folder,) = tmp_path.glob("outputs/20*/*")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_text("kept")
+    for words, said in {
+        ("report", "-o", "pipe"): "'pipe' is no plain file, and would be replaced.",
+        ("report", "-o", "file/page.html"): "folder 'file' can't be made: File exists.",
+        ("report", "-o", "page.html", "--figures", "file"): "folder 'file' can't be made",
+        ("compare", "--csv", "pipe"): "'pipe' is no plain file, and would be replaced.",
+        ("compare", "--json", "file/all.json"): "folder 'file' can't be made: File exists.",
+    }.items():
+        status, found = told(words[0], str(folder), *words[1:])
+        assert (status, found.startswith(f"kdrun: {said}")) == (2, True), found
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "file").read_text() == "kept"
 
 
 def test_several_paths_need_a_place(kdrun: Kdrun, tmp_path: Path) -> None:
