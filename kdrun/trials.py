@@ -7,11 +7,13 @@ written there. So a search that was killed goes on as if nothing had happened.
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 
+from kdrun.core.errors import Fault
 from kdrun.core.folder import STUDENT_FOLDER, read_record
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
 from kdrun.engine.prune import student_curve
@@ -117,6 +119,27 @@ def ends(word: str) -> list[str]:
     if isinstance(value, IntervalSweep):
         return [str(value.start), str(value.end)]
     return list(parsed.sweep_string_iterator())
+
+
+def faults_of_ranges(ranges: Mapping[str, str]) -> list[Fault]:
+    """What of the ranges can't be searched, by their ends alone."""
+    found = {key: _fault_of_range(word) for key, word in ranges.items()}
+    return [Fault(key, f"{ranges[key]} {told}") for key, told in found.items() if told]
+
+
+def _fault_of_range(word: str) -> str:
+    (parsed,) = parse([f"k={word}"])
+    value = parsed.value()
+    if not isinstance(value, IntervalSweep):
+        return "" if ends(word) else "holds no value"
+    low, high = value.start or 0, value.end or 0
+    if not (isfinite(low) and isfinite(high)):
+        return "has an end that is no number"
+    if low > high:
+        return f"has its ends the wrong way round: {high:g} comes first"
+    if "log" in value.tags and low <= 0:
+        return f"is logarithmic and must start above 0, not at {low:g}"
+    return ""
 
 
 def _study(search: Search, sweep: SweepFolder, jobs: Sequence[SweepJob]) -> "Study":
