@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from kdrun.core.config import slug_of
-from kdrun.core.errors import Fault, UserError
+from kdrun.core.errors import Fault, UserError, typed
 from kdrun.core.folder import find_runs
 from kdrun.core.sweep import find_sweeps
 from kdrun.words import Job
@@ -37,7 +37,7 @@ def faults_of_folder(job: Job) -> list[Fault]:
         return []
     held = "sweep" if find_sweeps(Path(folder)) else "run" if find_runs(Path(folder)) else ""
     if held:
-        mend = f"go on with it: kdrun resume {folder}"
+        mend = f"go on with it: {typed('resume', folder)}"
         return [Fault("", f"{folder!r} holds a {held} already.\n  {mend}, or name another folder")]
     return writable(_where(job), folder)
 

@@ -2,12 +2,14 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from kdrun.command import Command, read_command
 from kdrun.compare.report.write import write_sweep_report
 from kdrun.compare.runs import run_lines, started_in, sweep_line
 from kdrun.composing import named_plugins
+from kdrun.core.errors import typed
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
@@ -27,6 +29,7 @@ def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
     """
     status = 0
     with sweep.lock().acquire(wait=False):
+        before = {job.number: sweep.run(job).manifest() for job in sweep.jobs()}
         for job in sweep.jobs():
             if sweep.run(job).is_run:
                 FolderLock(sweep.run(job).path).acquire(wait=False).release()
@@ -38,8 +41,19 @@ def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
         except KeyboardInterrupt:
             status = 130
         _wait_for_jobs(sweep, _PATIENCE)
+        if status:
+            _record_interrupted(sweep, before)
     _tell(sweep, screen)
     return status or int(not sweep.is_complete)
+
+
+def _record_interrupted(sweep: SweepFolder, before: Mapping[int, Mapping[str, Any]]) -> None:
+    """Jobs that were cut with the sweep did not crash: joblib kills its workers on Ctrl-C."""
+    for job in sweep.jobs():
+        run = sweep.run(job)
+        if sweep.status(job) == "crashed" and run.manifest() != before.get(job.number):
+            with FolderLock(run.path).acquire(wait=False):
+                run.update(status="interrupted", error="interrupted with its sweep")
 
 
 def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
@@ -49,7 +63,7 @@ def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
         RunInUse: the sweep, or one of its jobs, is running already.
     """
     if sweep.is_complete:
-        screen.say(f"{sweep.path} is finished; its jobs: kdrun show {sweep.path}")
+        screen.say(f"{sweep.path} is finished; its jobs: {typed('show', sweep.path)}")
         return 0
     index = sweep.index()
     sweep = SweepFolder(started_in(index, sweep.path))
@@ -113,4 +127,4 @@ def _tell(sweep: SweepFolder, screen: Screen) -> None:
     if "search" in sweep.index() and (len(sweep.jobs()) == sweep.size or is_hopeless(sweep)):
         screen.say(winner(sweep))
     if not sweep.is_complete:
-        screen.say(f"run what is not finished: kdrun resume {sweep.path}")
+        screen.say(f"run what is not finished: {typed('resume', sweep.path)}")

@@ -40,6 +40,7 @@ def begun(root: Path, search: Search = SEARCH, at_once: int = 1) -> SweepFolder:
         command="kdrun search",
         words=[],
         working_folder="",
+        launcher=[],
         at_once=at_once,
         search=asdict(search),
         jobs=[],

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -75,7 +75,9 @@ class Slow(KD):
 """
 
 
-def test_workers_of_joblib_end_with_a_sweep_that_is_killed(tmp_path: Path) -> None:
+@pytest.fixture
+def sleeping(tmp_path: Path) -> Iterator[subprocess.Popen]:
+    """A sweep whose two jobs of joblib are in the middle of a step."""
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     (tmp_path / "sleeping.py").write_text(SLOW)
     path = os.pathsep.join([str(Path(__file__).parents[2]), str(tmp_path)])
@@ -85,14 +87,27 @@ def test_workers_of_joblib_end_with_a_sweep_that_is_killed(tmp_path: Path) -> No
     with subprocess.Popen(command, cwd=tmp_path, env=environment) as sweep:
         try:
             soon(lambda: len(list(tmp_path.glob("*.pid"))) == 2, 100)
+            yield sweep
         finally:
             sweep.kill()
-    try:
-        soon(lambda: statuses(only_sweep(tmp_path)) == ["crashed", "crashed"], 10)
-    finally:
-        for file in tmp_path.glob("*.pid"):
-            with suppress(ProcessLookupError):
-                os.kill(int(file.stem), signal.SIGKILL)
+            for file in tmp_path.glob("*.pid"):
+                with suppress(ProcessLookupError):
+                    os.kill(int(file.stem), signal.SIGKILL)
+
+
+def test_workers_of_joblib_end_with_a_sweep_that_is_killed(
+    sleeping: subprocess.Popen, tmp_path: Path
+) -> None:
+    sleeping.kill()
+    soon(lambda: statuses(only_sweep(tmp_path)) == ["crashed", "crashed"], 10)
+
+
+def test_jobs_of_joblib_that_ctrl_c_cuts_are_interrupted(
+    sleeping: subprocess.Popen, tmp_path: Path
+) -> None:
+    sleeping.send_signal(signal.SIGINT)
+    assert sleeping.wait(60) == 130
+    assert statuses(only_sweep(tmp_path)) == ["interrupted", "interrupted"]
 
 
 def soon(holds: Callable[[], bool], seconds: float) -> None:
@@ -109,6 +124,7 @@ def test_an_interrupted_sweep_of_joblib_goes_on_with_joblib(kdrun: Kdrun, tmp_pa
     kdrun("-m", *words, status=130, KDRUN_FAULT="step:6:int")
     sweep = only_sweep(tmp_path)
     assert statuses(sweep).count("finished") < 3
+    assert set(statuses(sweep)) <= {"finished", "interrupted", "not started"}
     kdrun("resume", str(sweep.path))
     holds(sweep, 2)
 

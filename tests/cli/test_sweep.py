@@ -161,6 +161,15 @@ def test_an_interrupted_sweep_says_what_is_left_and_is_gone_on_with(
     assert "is finished" in told("resume", str(path))[1]
 
 
+def test_commands_that_are_told_of_can_be_typed(told: Told, tmp_path: Path) -> None:
+    words = ("-m", "seed=0,1", "hydra.sweep.dir='a place [1]'", *QUICK)
+    said = told(*words, fault="step:12:raise")[1]
+    assert "kdrun resume 'a place [1]/1-seed=1'" in said
+    assert "run what is not finished: kdrun resume 'a place [1]'\n" in said
+    assert told("resume", "a place [1]")[0] == 0
+    assert "its jobs: kdrun show 'a place [1]'\n" in told("resume", "a place [1]")[1]
+
+
 def test_a_failed_job_is_run_again(told: Told, tmp_path: Path) -> None:
     assert told("-m", "seed=0,1", *QUICK, fault="step:12:raise")[0] == 1
     sweep = only_sweep(tmp_path)
