@@ -13,6 +13,7 @@ from kdrun.compare.metrics import metric
 from kdrun.compare.told import Told, told_of
 from kdrun.core.atomic import write_text
 from kdrun.core.errors import UserError
+from kdrun.core.named_file import make_way
 from kdrun.core.screen import Screen
 
 _USAGE = (
@@ -26,7 +27,8 @@ def compare_runs(words: Sequence[str], screen: Screen) -> int:
     """`kdrun compare PATH...`: see `_USAGE`; PATH is a run, a folder of runs, or a glob.
 
     Raises:
-        UserError: no runs, or none with such a key, value, row or metric.
+        UserError: no runs, or none with such a key, value, row or metric; or a file can't go
+            where it should.
     """
     given = _Words(add_help=False, allow_abbrev=False).read(words)
     asked = _asked(given)
@@ -35,6 +37,9 @@ def compare_runs(words: Sequence[str], screen: Screen) -> int:
         raise UserError("none of these runs can be compared.", *told_of(gathered.left_out))
     comparison = compare(gathered, asked)
     texts = {name: getattr(given, name) for name in FORMATS if getattr(given, name)}
+    for file in texts.values():
+        if file != _STDOUT:
+            make_way(Path(file))
     if _STDOUT not in texts.values():
         screen.show(Told(comparison))
     for name, file in texts.items():

@@ -1,9 +1,14 @@
 """One job of a sweep, in whichever process a launcher runs it."""
 
+import os
 import shlex
+import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
+from multiprocessing import current_process
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -19,6 +24,8 @@ from kdrun.places import shown
 if TYPE_CHECKING:
     from kdrun.runner import Plan
 
+_POLL = 1.0  # seconds between two looks at whether the sweep's process is there
+
 
 def run_job(config: DictConfig) -> None:
     """Run what is not done yet of the job that Hydra composed; launchers find this by its name.
@@ -33,6 +40,10 @@ def run_job(config: DictConfig) -> None:
     settings = HydraConfig.get()
     sweep = SweepFolder(shown(Path(settings.sweep.dir)))
     folder = RunFolder(shown(Path(settings.runtime.output_dir)))
+    if current_process().name != "MainProcess":  # a worker of joblib; others are not our children
+        if not sweep.lock().is_held():
+            return
+        _end_with_parent()
     if folder.is_run and folder.status in DONE:  # by a worker that outlived its sweep
         return
     screen = Screen()
@@ -58,3 +69,19 @@ def _plan(folder: RunFolder, tree: Mapping[str, Any], jobs: int) -> "Plan":
         if not begun:
             folder.update(status="failed", error=str(error).splitlines()[0])
         raise
+
+
+@cache
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, as nobody else would; for all of its jobs.
+
+    A worker whose sweep was killed would wait for ever to tell it that its job is done.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_POLL)
+        os._exit(1)
+
+    Thread(target=watch, name="parent", daemon=True).start()

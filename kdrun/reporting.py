@@ -10,6 +10,7 @@ from kdrun.compare.report.write import page_of, write_figures
 from kdrun.core.atomic import write_text
 from kdrun.core.errors import UserError
 from kdrun.core.folder import report_of
+from kdrun.core.named_file import make_way
 from kdrun.core.screen import Screen
 
 _USAGE = "  kdrun report PATH... [-o report.html] [--figures FOLDER] [--format svg|png]"
@@ -21,13 +22,13 @@ def report_runs(words: Sequence[str], screen: Screen) -> int:
     Without -o the report goes into the folder that is named.
 
     Raises:
-        UserError: no run is named, or PNG files need an extra that is missing.
+        UserError: no run is named, a file can't go where it should, or PNG files need an extra
+            that is missing.
         DiskFull: the report can't be written.
     """
     asked = _Words(add_help=False, allow_abbrev=False).read(words)
     page = _page(asked.paths)
     path = _target(asked)
-    path.parent.mkdir(parents=True, exist_ok=True)
     figures = write_figures(page, Path(asked.figures), asked.format) if asked.figures else []
     write_text(path, page.html())
     screen.say(f"written to {path}")
@@ -60,15 +61,15 @@ def _target(asked: Namespace) -> Path:
     """Where the report goes.
 
     Raises:
-        UserError: that is unknown, or a folder.
+        UserError: that is unknown, a folder, or can't be written.
     """
     if asked.output is None:
         if len(asked.paths) > 1 or not Path(asked.paths[0]).is_dir():
             raise UserError("report of several paths: say where it goes: -o report.html", _USAGE)
-        return report_of(Path(asked.paths[0]))
+        return make_way(report_of(Path(asked.paths[0])))
     path = Path(asked.output)
     if path.is_dir():
         raise UserError(
             f"{asked.output!r} is a folder.", f"  name a file: -o {path / 'report.html'}"
         )
-    return path
+    return make_way(path)

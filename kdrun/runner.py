@@ -12,7 +12,7 @@ from kdrun.compare.report.write import write_run_report
 from kdrun.compare.table import results_table
 from kdrun.core.config import Config
 from kdrun.core.device import Hardware
-from kdrun.core.errors import Interrupted, KdrunError, Pruned, UserError
+from kdrun.core.errors import Interrupted, KdrunError, Pruned, UserError, typed
 from kdrun.core.folder import STUDENT_FOLDER, RunFolder, Store, fingerprint
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
@@ -180,7 +180,7 @@ def _recorded(
 
 
 def _go_on(folder: RunFolder) -> str:
-    return f"  go on with it: kdrun resume {folder.path}"
+    return f"  go on with it: {typed('resume', folder.path)}"
 
 
 def _refuse_changes(folder: RunFolder, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -253,5 +253,5 @@ def refuse_used(path: Path) -> None:
     """
     if RunFolder(path).is_run:
         raise UserError(
-            f"{str(path)!r} holds a run already.", f"  go on with it: kdrun resume {path}"
+            f"{str(path)!r} holds a run already.", f"  go on with it: {typed('resume', path)}"
         )

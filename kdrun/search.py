@@ -11,14 +11,14 @@ from hydra.core.override_parser.types import Override, ValueType
 
 from kdrun.command import Command, read_command
 from kdrun.composing import named_plugins
-from kdrun.core.errors import UserError
+from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder
 from kdrun.launchers import choose
 from kdrun.places import new_folder, shown
 from kdrun.sweep import run_sweep
 from kdrun.sweep_jobs import check_jobs, own_words
-from kdrun.trials import Search, ends
+from kdrun.trials import Search, ends, faults_of_ranges
 from kdrun.words import Job, parse, read_jobs, with_choices
 
 
@@ -52,6 +52,9 @@ def search(words: Sequence[str], screen: Screen) -> int:
 
 
 def _run(found: Search, base: Job, command: Command, told: str, screen: Screen) -> int:
+    faults = faults_of_ranges(found.ranges)
+    if faults:
+        raise ConfigError(faults)
     asked = base.tree["launcher"]["jobs"]
     launcher, parallel = choose(asked, base.launcher, found.trials)
     ends_of_all = [

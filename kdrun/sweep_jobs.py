@@ -59,7 +59,7 @@ def check_jobs(jobs: Sequence[Job], parallel: int) -> "list[Plan]":
     from kdrun.preflight import check
 
     plans: list[Plan] = []
-    faults = faults_of_folder(jobs[0].folder) if jobs[0].folder is not None else []
+    faults = faults_of_folder(jobs[0])
     faults += faults_of_jobs(jobs[0].tree["launcher"]["jobs"], jobs[0].launcher)
     for job in jobs:
         faults += job.faults

@@ -7,13 +7,15 @@ written there. So a search that was killed goes on as if nothing had happened.
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 
+from kdrun.core.errors import Fault
 from kdrun.core.folder import STUDENT_FOLDER, read_record
-from kdrun.core.sweep import DONE, SweepFolder, SweepJob
+from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
 from kdrun.engine.prune import student_curve
 from kdrun.sweep_jobs import name_job, own_words
 from kdrun.words import parse
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 _AT_RANDOM = 6  # trials before the sampler learns from what it has seen
+_HOPELESS = 5  # trials that fail before any other has ended well: it is not their settings
 _TO_COMPARE = 4  # trials that finished before another is held against them
 _NOT_ITS_OWN = ("controls=[]", "search.", "launcher.", "check=")  # words of the search
 _DIGITS = 4  # of a number that is tried
@@ -50,18 +53,19 @@ class Search:
 def add_trials(sweep: SweepFolder) -> bool:
     """Write the next trials into the index, as many as run at the same time; whether there are any.
 
-    A search whose every trial has failed is not gone on with.
+    A trial that failed counts as tried. None is added while one waits that could not be started,
+    nor to a hopeless search.
     """
     index, jobs = sweep.index(), sweep.jobs()
     if "search" not in index:
         return False
     search = Search(**index["search"])
-    done = [job for job in jobs if sweep.status(job) in DONE]
     count = min(index["at_once"], search.trials - len(jobs))
-    if count < 1 or (jobs and not done):
+    waits = any(sweep.status(job) == NOT_STARTED for job in jobs)
+    if count < 1 or waits or is_hopeless(sweep):
         return False
-    study, spaces = _study(search, sweep, done), _spaces(search.ranges)
-    bars = _bars(sweep, done) if search.prune else ()
+    study, spaces = _study(search, sweep, jobs), _spaces(search.ranges)
+    bars = _bars(sweep, jobs) if search.prune else ()
     for number in range(len(jobs), len(jobs) + count):
         study.sampler = _sampler(search.seed, number)
         found = study.ask(spaces).params
@@ -70,6 +74,12 @@ def add_trials(sweep: SweepFolder) -> bool:
         jobs.append(replace(name_job(number, search.trials, words, list(found)), bars=bars))
     sweep.write(jobs=jobs)
     return True
+
+
+def is_hopeless(sweep: SweepFolder) -> bool:
+    """Whether the first trials of a search all failed, so that others would too."""
+    jobs = sweep.jobs()
+    return len(jobs) >= _HOPELESS and not any(sweep.status(job) in DONE for job in jobs)
 
 
 def objective(sweep: SweepFolder, job: SweepJob) -> float | None:
@@ -87,6 +97,8 @@ def best_trial(sweep: SweepFolder) -> SweepJob | None:
 def winner(sweep: SweepFolder) -> str:
     """Which trial is best, how to run it again, and what its figures are good for."""
     best = best_trial(sweep)
+    if best is None and is_hopeless(sweep):
+        return f"the search has ended, as all of its first {len(sweep.jobs())} trials failed"
     if best is None:
         return "no trial has finished"
     accuracy, rows = objective(sweep, best) or 0.0, (sweep.run(best).summary() or {})["rows"]
@@ -109,7 +121,28 @@ def ends(word: str) -> list[str]:
     return list(parsed.sweep_string_iterator())
 
 
-def _study(search: Search, sweep: SweepFolder, done: Sequence[SweepJob]) -> "Study":
+def faults_of_ranges(ranges: Mapping[str, str]) -> list[Fault]:
+    """What of the ranges can't be searched, by their ends alone."""
+    found = {key: _fault_of_range(word) for key, word in ranges.items()}
+    return [Fault(key, f"{ranges[key]} {told}") for key, told in found.items() if told]
+
+
+def _fault_of_range(word: str) -> str:
+    (parsed,) = parse([f"k={word}"])
+    value = parsed.value()
+    if not isinstance(value, IntervalSweep):
+        return "" if ends(word) else "holds no value"
+    low, high = value.start or 0, value.end or 0
+    if not (isfinite(low) and isfinite(high)):
+        return "has an end that is no number"
+    if low > high:
+        return f"has its ends the wrong way round: {high:g} comes first"
+    if "log" in value.tags and low <= 0:
+        return f"is logarithmic and must start above 0, not at {low:g}"
+    return ""
+
+
+def _study(search: Search, sweep: SweepFolder, jobs: Sequence[SweepJob]) -> "Study":
     """What optuna would know of these trials had it seen them."""
     import optuna
     from optuna.trial import TrialState, create_trial
@@ -117,16 +150,18 @@ def _study(search: Search, sweep: SweepFolder, done: Sequence[SweepJob]) -> "Stu
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     spaces = _spaces(search.ranges)
-    for job in done:
+    states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
+    for job in jobs:
         own = {str(one.key_or_group): one for one in own_words(job.words)}
-        curve = student_curve(sweep.run(job).path / STUDENT_FOLDER)
-        pruned = sweep.status(job) == "pruned"
+        state = states.get(sweep.status(job), TrialState.FAIL)
+        failed = state is TrialState.FAIL
+        curve = [] if failed else student_curve(sweep.run(job).path / STUDENT_FOLDER)
         study.add_trial(
             create_trial(
                 params={key: _param(own[key], space) for key, space in spaces.items()},
                 distributions=spaces,
-                state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
-                value=None if pruned else objective(sweep, job),
+                state=state,
+                value=objective(sweep, job) if state is TrialState.COMPLETE else None,
                 intermediate_values=dict(enumerate(curve, start=1)),
             )
         )
@@ -173,14 +208,14 @@ def _shortened(value: Any) -> str:
     return f"{value:.{_DIGITS}g}" if isinstance(value, float) else str(value)
 
 
-def _bars(sweep: SweepFolder, done: Sequence[SweepJob]) -> tuple[float | None, ...]:
+def _bars(sweep: SweepFolder, jobs: Sequence[SweepJob]) -> tuple[float | None, ...]:
     """The median accuracy of the finished trials after each epoch, if all have as many.
 
     Nothing is asked for in the first third of the epochs, nor after the last.
     """
     curves = [
         student_curve(sweep.run(job).path / STUDENT_FOLDER)
-        for job in done
+        for job in jobs
         if sweep.status(job) == "finished"
     ]
     if len(curves) < _TO_COMPARE or len({len(curve) for curve in curves}) > 1:

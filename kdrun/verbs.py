@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kdrun.choices import as_of_today, conf_folder
 from kdrun.compare.runs import back_to_start, named_run, run_lines, sweep_line
-from kdrun.core.errors import UserError, nearest
+from kdrun.core.errors import UserError, nearest, typed
 from kdrun.core.folder import RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
@@ -77,7 +77,7 @@ def resume(words: Sequence[str], screen: Screen) -> int:
         return resume_sweep(SweepFolder(Path(words[0])), screen)
     folder = named_run(words, "resume")
     if folder.status == "finished":
-        screen.say(f"{folder.path} is finished; its table: kdrun show {folder.path}")
+        screen.say(f"{folder.path} is finished; its table: {typed('show', folder.path)}")
         return 0
     FolderLock(folder.path).acquire(wait=False).release()  # in use? say so before torch loads
     from kdrun.preflight import check

@@ -40,6 +40,7 @@ def begun(root: Path, search: Search = SEARCH, at_once: int = 1) -> SweepFolder:
         command="kdrun search",
         words=[],
         working_folder="",
+        launcher=[],
         at_once=at_once,
         search=asdict(search),
         jobs=[],
@@ -175,10 +176,29 @@ def test_the_best_is_chosen_on_validation_never_on_test(tmp_path: Path) -> None:
     assert told[2].startswith("Its test figure was not used to choose it.")
 
 
-def test_a_search_whose_trials_all_fail_ends(tmp_path: Path) -> None:
+def test_a_search_whose_first_trials_all_fail_ends_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     sweep = begun(tmp_path / "a")
-    add_trials(sweep)
-    finish(sweep, near_four, status="failed")
+    while add_trials(sweep):
+        finish(sweep, near_four, status="failed")
+    assert len(sweep.jobs()) == 5
+    _tell(sweep, Screen())
+    assert "the search has ended, as all of its first 5 trials failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("failed", [1, 4])
+def test_a_failed_trial_counts_as_tried_and_others_follow(failed: int, tmp_path: Path) -> None:
+    sweep = begun(tmp_path / "a")
+    while add_trials(sweep):
+        finish(sweep, near_four, status="failed" if len(sweep.jobs()) <= failed else "finished")
+    assert [sweep.status(job) for job in sweep.jobs()].count("failed") == failed
+    assert len(sweep.jobs()) == 12
+
+
+def test_no_trial_is_added_while_one_waits_that_was_not_started(tmp_path: Path) -> None:
+    sweep = begun(tmp_path / "a")
+    assert add_trials(sweep)
     assert not add_trials(sweep)
 
 

@@ -42,7 +42,7 @@ class Asked:
 
 
 def settle(asked: Asked, runs: Sequence[Run]) -> tuple[Asked, list[Run]]:
-    """The same in keys that the runs have, and the runs that it is about.
+    """The same in keys that the runs have, and the runs that it is about, if there are any.
 
     A config group without a name of its own, such as recipe, becomes a key of these runs.
 
@@ -69,9 +69,9 @@ def settle(asked: Asked, runs: Sequence[Run]) -> tuple[Asked, list[Run]]:
         sort=asked.sort if asked.sort in METRICS else keys.get(short(asked.sort), ""),
     )
     kept = [run for run in runs if fits(_with_seed(run), found.where)]
-    if not kept:
+    if runs and not kept:
         raise UserError(f"no run has {told(found.where)}.", *_there(found.where, runs))
-    if not any(fits(run.config, found.baseline) for run in kept):
+    if kept and not any(fits(run.config, found.baseline) for run in kept):
         raise UserError(
             f"no run that is compared has the baseline's {told(found.baseline)}.",
             *_there(found.baseline, kept),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kdrun.core.errors import DamagedFile, UserError, nearest
+from kdrun.core.errors import DamagedFile, UserError, nearest, typed
 from kdrun.core.folder import FORMAT, RunFolder, find_runs
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, find_sweeps
 
@@ -58,6 +58,8 @@ def named_run(words: Sequence[str], verb: str) -> RunFolder:
             f"{verb} takes one run folder: kdrun {verb} RUN.", "  the runs: kdrun list runs"
         )
     folder = RunFolder(Path(words[0]))
+    if not folder.path.exists():
+        raise UserError(f"there is no {words[0]!r}.", "  the runs that are there: kdrun list runs")
     if not folder.is_run:
         raise UserError(
             f"{words[0]!r} is no run folder: it has no run.json.",
@@ -85,7 +87,7 @@ def named_row(folder: RunFolder, asked: str) -> tuple[str, str]:
     if summary is None:
         raise UserError(
             f"{str(folder.path)!r} is not finished, and has no models to take yet.",
-            f"  go on with it: kdrun resume {folder.path}",
+            f"  go on with it: {typed('resume', folder.path)}",
         )
     rows = {row["model"]: row["fingerprint"] for row in summary["rows"]}
     if asked not in rows:

@@ -10,6 +10,7 @@ from kdrun.compare.columns import Column, table_of
 from kdrun.compare.figures import Row, seconds
 from kdrun.compare.metrics import METRICS
 from kdrun.compare.table import results_table
+from kdrun.core.errors import typed
 from kdrun.core.folder import RunFolder
 
 BOTH_EPOCHS = "both epochs on validation and on test, in %; validation chose the best one"
@@ -48,7 +49,7 @@ def _unfinished(folder: RunFolder, manifest: Mapping[str, Any]) -> Iterator[str]
     if manifest["error"]:
         yield manifest["error"]
     going = folder.status == "running"
-    then = "it is running" if going else f"go on with it: kdrun resume {folder.path}"
+    then = "it is running" if going else f"go on with it: {typed('resume', folder.path)}"
     yield f"not finished; {then}"
 
 

@@ -1,5 +1,6 @@
 """What can go wrong, as sentences for the user and exit statuses for the shell."""
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -120,6 +121,11 @@ def collect(find: Callable[[], list[Fault] | None], where: str = "") -> list[Fau
         return list(error.faults)
     except KdrunError as error:
         return [Fault(where, str(error))]
+
+
+def typed(verb: str, path: object) -> str:
+    """The command of a verb and a path as it is typed: `kdrun resume 'a place/run'`."""
+    return shlex.join(["kdrun", verb, str(path)])
 
 
 def nearest(word: str, words: Iterable[str], most: int = 3) -> str:

@@ -17,7 +17,7 @@ DONE = ("finished", "pruned")  # what a resumed sweep leaves alone
 
 _INDEX = "sweep.json"
 _LONGEST = 80  # letters of a job's folder that say what differs
-_NEEDED = ("format", "command", "words", "working_folder", "at_once", "jobs")
+_NEEDED = ("format", "command", "words", "working_folder", "launcher", "at_once", "jobs")
 
 
 @dataclass(frozen=True)

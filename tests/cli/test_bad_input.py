@@ -133,9 +133,8 @@ WORDS = {
     ("--config-dir", "nowhere"): "--config-dir: there is no folder 'nowhere'.",
     ("list", "modles"): "nothing to list is called 'modles'.\n  nearest: models",
     ("resume",): "resume takes one run folder: kdrun resume RUN.\n",
-    ("resume", "nowhere"): "'nowhere' is no run folder: it has no run.json.\n"
-    "  the runs that are there: kdrun list runs",
-    ("show", "nowhere"): "'nowhere' is no run folder: it has no run.json.\n",
+    ("resume", "nowhere"): "there is no 'nowhere'.\n  the runs that are there: kdrun list runs",
+    ("show", "nowhere"): "there is no 'nowhere'.\n",
     ("export",): "export: the following arguments are required: --to.\n  kdrun export RUN --to",
     ("layers", "resnet20"): "which network?\n  kdrun layers model=resnet20 dataset=cifar10",
     ("layers", "model=resnet999"): "no model is called 'resnet999'.\n  nearest: resnet8,",

@@ -72,7 +72,7 @@ MISTAKES = {
     ("run", "--to", "onnx", "--rows", "x"): "export: unrecognized arguments: --rows x." + USAGE,
     ("--to", "onnx"): "export takes one run folder: kdrun export RUN.\n",
     ("run", "other", "--to", "onnx"): "export takes one run folder: kdrun export RUN.\n",
-    ("nowhere", "--to", "onnx"): "'nowhere' is no run folder: it has no run.json.\n",
+    ("nowhere", "--to", "onnx"): "there is no 'nowhere'.\n",
     ("run", "--to", "onx"): "--to: no format is called 'onx'; nearest: onnx",
     ("run", "--to", ""): "--to: no format is called ''; there is onnx, pt2",
     ("run", "--to", "pt2,tflite"): "--to: no format is called 'tflite'; there is onnx, pt2",

@@ -1,6 +1,12 @@
 """Sweeps through each launcher, for real."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -56,12 +62,69 @@ def test_a_killed_worker_of_joblib_takes_no_other_job_along(kdrun: Kdrun, tmp_pa
     assert ": 2 of 3 jobs finished, 1 crashed" in done.stdout
 
 
+SLOW = """
+import os
+import time
+from pathlib import Path
+from kdrun.loss.logits import KD
+LOSSES = {"slow": "sleeping:Slow"}
+class Slow(KD):
+    def forward(self, *given):
+        Path(f"{os.getpid()}.pid").touch()
+        time.sleep(60)
+"""
+
+
+@pytest.fixture
+def sleeping(tmp_path: Path) -> Iterator[subprocess.Popen]:
+    """A sweep whose two jobs of joblib are in the middle of a step."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    (tmp_path / "sleeping.py").write_text(SLOW)
+    path = os.pathsep.join([str(Path(__file__).parents[2]), str(tmp_path)])
+    words = ("plugins=[sleeping]", "loss=slow", "loss.temperature=2", "loss.alpha=0.5", "seed=0,1")
+    command = [sys.executable, "-m", "kdrun", "-m", *words, *JOBLIB, *QUICK]
+    environment = {**os.environ, "PYTHONPATH": path}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment) as sweep:
+        try:
+            soon(lambda: len(list(tmp_path.glob("*.pid"))) == 2, 100)
+            yield sweep
+        finally:
+            sweep.kill()
+            for file in tmp_path.glob("*.pid"):
+                with suppress(ProcessLookupError):
+                    os.kill(int(file.stem), signal.SIGKILL)
+
+
+def test_workers_of_joblib_end_with_a_sweep_that_is_killed(
+    sleeping: subprocess.Popen, tmp_path: Path
+) -> None:
+    sleeping.kill()
+    soon(lambda: statuses(only_sweep(tmp_path)) == ["crashed", "crashed"], 10)
+
+
+def test_jobs_of_joblib_that_ctrl_c_cuts_are_interrupted(
+    sleeping: subprocess.Popen, tmp_path: Path
+) -> None:
+    sleeping.send_signal(signal.SIGINT)
+    assert sleeping.wait(60) == 130
+    assert statuses(only_sweep(tmp_path)) == ["interrupted", "interrupted"]
+
+
+def soon(holds: Callable[[], bool], seconds: float) -> None:
+    """Wait until something holds; an assertion fails where it does not in time."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 def test_an_interrupted_sweep_of_joblib_goes_on_with_joblib(kdrun: Kdrun, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = ("loss.temperature=1,2,4", "launcher.jobs=2", *QUICK)
     kdrun("-m", *words, status=130, KDRUN_FAULT="step:6:int")
     sweep = only_sweep(tmp_path)
     assert statuses(sweep).count("finished") < 3
+    assert set(statuses(sweep)) <= {"finished", "interrupted", "not started"}
     kdrun("resume", str(sweep.path))
     holds(sweep, 2)
 

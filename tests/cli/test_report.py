@@ -1,11 +1,12 @@
 """`kdrun report` and the reports that runs and sweeps leave by themselves."""
 
+import os
 import re
 import time
 from pathlib import Path
 
 import pytest
-from tiny import TINY, Kdrun, Refused
+from tiny import TINY, Kdrun, Refused, Told
 
 from kdrun.compare.report.write import write_run_report
 from kdrun.core.folder import RunFolder
@@ -28,11 +29,25 @@ def test_a_run_leaves_its_report_quickly(kdrun: Kdrun, tmp_path: Path) -> None:
 def test_a_sweep_leaves_its_report(kdrun: Kdrun, tmp_path: Path) -> None:
     done = kdrun("-m", *TINY, "loss.temperature=1,4", "seed=0,1")
     (path,) = tmp_path.glob("outputs/sweeps/*/*/report.html")
-    assert f"report: {path.relative_to(tmp_path)}" in done.stdout
+    assert done.stdout.count(f"report: {path.relative_to(tmp_path)}\n") == 1
     html = path.read_text()
     assert "validation-heat" not in html  # a file's name, which is of no use in a page
     assert "Validation accuracy by loss.temperature" in html
     assert len(re.findall(r"kdrun loss\.temperature=|loss\.temperature=4 seed=1", html)) >= 1
+
+
+@pytest.mark.parametrize("seeds", ["0", "0,1"])
+def test_the_report_of_a_sweep_that_failed_says_why(seeds: str, told: Told, tmp_path: Path) -> None:
+    words = ("-m", *TINY, "recipe/optimizer=sgd", "recipe.lr=1e30", f"seed={seeds}")
+    status, said = told(*words)
+    (path,) = tmp_path.glob("outputs/sweeps/*/*/report.html")
+    assert (status, "no report was written" in said) == (1, False)
+    assert said.count("report: ") == 1
+    html = path.read_text()
+    assert "the loss term" in html
+    path.unlink()
+    assert told("report", str(path.parent)) == (0, f"written to {path}\n")
+    assert path.exists()
 
 
 def test_reports_of_runs_and_figures_as_files(kdrun: Kdrun, tmp_path: Path) -> None:
@@ -62,6 +77,26 @@ def test_mistakes_are_said_and_nothing_is_written(
     words: tuple[str, ...], said: str, refused: Refused
 ) -> None:
     assert refused("report", *words, before=()).startswith(said)
+
+
+def test_files_that_a_user_names_take_the_place_of_plain_files_alone(
+    told: Told, tmp_path: Path
+) -> None:
+    told(*TINY)
+    (folder,) = tmp_path.glob("outputs/20*/*")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_text("kept")
+    for words, said in {
+        ("report", "-o", "pipe"): "'pipe' is no plain file, and would be replaced.",
+        ("report", "-o", "file/page.html"): "folder 'file' can't be made: File exists.",
+        ("report", "-o", "page.html", "--figures", "file"): "folder 'file' can't be made",
+        ("compare", "--csv", "pipe"): "'pipe' is no plain file, and would be replaced.",
+        ("compare", "--json", "file/all.json"): "folder 'file' can't be made: File exists.",
+    }.items():
+        status, found = told(words[0], str(folder), *words[1:])
+        assert (status, found.startswith(f"kdrun: {said}")) == (2, True), found
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "file").read_text() == "kept"
 
 
 def test_several_paths_need_a_place(kdrun: Kdrun, tmp_path: Path) -> None:

@@ -58,12 +58,29 @@ def test_own_ranges_take_the_place_of_the_ready_ones(told: Told, tmp_path: Path)
     ] * 2
 
 
+def test_a_failed_trial_ends_no_search(told: Told, tmp_path: Path) -> None:
+    status, said = told("search", "search.trials=3", *TINY, fault="step:1:raise")
+    found = [status for *_, status in outcome(only_sweep(tmp_path / "outputs"))]
+    assert (status, found) == (1, ["failed", "finished", "finished"])
+    assert "best on validation: " in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("loss.temprature=interval(1,16)",), "loss.temprature: unknown key"),
         (("loss.temperature=interval(0,16)",), "loss.temperature: 0"),
         (("search.trials=0",), "search.trials: 0 should be greater than 0"),
+        (
+            ("loss.temperature=interval(16,1)",),
+            "loss.temperature: interval(16,1) has its ends the wrong way round: 1 comes first",
+        ),
+        (
+            ("loss.alpha=tag(log, interval(0, 0.5))", "check=true"),
+            "loss.alpha: tag(log, interval(0, 0.5)) is logarithmic and must start above 0",
+        ),
+        (("loss.temperature=range(4,1)", "check=true"), "range(4,1) holds no value"),
+        (("loss.temperature=interval(1,inf)",), "interval(1,inf) has an end that is no number"),
         (("seed=0,1",), "seed: the best of several seeds is luck"),
         (("student=glob(resnet*)",), "student: a search takes names"),
         (("loss=ce", "search.lr_factor=1"), "nothing is there to search: loss 'ce'"),

@@ -133,6 +133,16 @@ def test_two_sweeps_of_the_same_second_have_folders_of_their_own(
     assert found == ["03-04-05", "03-04-05-2"]
 
 
+def test_a_sweep_goes_where_the_words_say(told: Told, tmp_path: Path) -> None:
+    assert told("-m", "seed=0", "hydra.sweep.dir=new/mine", *QUICK)[0] == 0
+    assert statuses(SweepFolder(tmp_path / "new/mine")) == ["finished"]
+    status, said = told("-m", "seed=0", "hydra.sweep.dir=new/mine", *QUICK)
+    assert (status, "'new/mine' holds a sweep already" in said) == (2, True)
+    (tmp_path / "file").write_text("")
+    status, said = told("-m", "seed=0", "hydra.sweep.dir=file/sweep", *QUICK)
+    assert (status, "hydra.sweep.dir: 'file/sweep' can't be made" in said) == (2, True)
+
+
 def test_an_interrupted_sweep_says_what_is_left_and_is_gone_on_with(
     told: Told, tmp_path: Path
 ) -> None:
@@ -149,6 +159,15 @@ def test_an_interrupted_sweep_says_what_is_left_and_is_gone_on_with(
     assert (status, statuses(sweep)) == (0, ["finished"] * 3)
     assert (sweep.run(sweep.jobs()[0]).path / "run.json").read_bytes() == before
     assert "is finished" in told("resume", str(path))[1]
+
+
+def test_commands_that_are_told_of_can_be_typed(told: Told, tmp_path: Path) -> None:
+    words = ("-m", "seed=0,1", "hydra.sweep.dir='a place [1]'", *QUICK)
+    said = told(*words, fault="step:12:raise")[1]
+    assert "kdrun resume 'a place [1]/1-seed=1'" in said
+    assert "run what is not finished: kdrun resume 'a place [1]'\n" in said
+    assert told("resume", "a place [1]")[0] == 0
+    assert "its jobs: kdrun show 'a place [1]'\n" in told("resume", "a place [1]")[1]
 
 
 def test_a_failed_job_is_run_again(told: Told, tmp_path: Path) -> None:

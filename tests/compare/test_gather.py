@@ -176,7 +176,9 @@ def test_folders_without_runs_and_files_are_mistakes(here):
 def test_jobs_of_a_sweep_that_never_began_are_left_out_by_name(here):
     sweep(here / "s", 1)
     job = {"number": 0, "folder": "0", "words": [], "differs": {}}
-    SweepFolder(here / "s").write(command="kdrun", words=[], working_folder=".", at_once=1, jobs=[])
+    SweepFolder(here / "s").write(
+        command="kdrun", words=[], working_folder=".", launcher=[], at_once=1, jobs=[]
+    )
     index = here / "s" / "sweep.json"
     edit(index, jobs=[job, {**job, "number": 1, "folder": "1-seed=1"}])
     assert left_out("s") == {"1-seed=1": ("not started", "not started")}

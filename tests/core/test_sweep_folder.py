@@ -8,7 +8,7 @@ import pytest
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, SweepJob, find_sweeps, job_folder
 
-WHOLE = {"command": "kdrun -m", "words": [], "working_folder": "", "at_once": 1}
+WHOLE = {"command": "kdrun -m", "words": [], "working_folder": "", "launcher": [], "at_once": 1}
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,10 @@ def test_a_damaged_or_newer_index_is_refused(tmp_path: Path) -> None:
         sweep.index()
     (tmp_path / "sweep.json").write_text(json.dumps({"format": 1, **WHOLE}))
     with pytest.raises(DamagedFile, match="has no 'jobs'"):
+        sweep.index()
+    old = {key: value for key, value in WHOLE.items() if key != "launcher"}
+    (tmp_path / "sweep.json").write_text(json.dumps({"format": 1, **old, "jobs": []}))
+    with pytest.raises(DamagedFile, match="has no 'launcher'"):
         sweep.index()
     (tmp_path / "sweep.json").write_text(json.dumps({"format": 2, **WHOLE, "jobs": []}))
     with pytest.raises(UserError, match="format 2; this kdrun reads up to 1"):

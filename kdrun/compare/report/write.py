@@ -12,6 +12,7 @@ from kdrun.compare.report.sweep_page import sweep_page
 from kdrun.core.atomic import write_bytes, write_text
 from kdrun.core.errors import UserError
 from kdrun.core.folder import RunFolder, report_of
+from kdrun.core.named_file import make_folder, make_way
 from kdrun.core.screen import Screen
 
 _SHARP = 2  # pixels of a PNG file for each unit of a drawing
@@ -68,17 +69,17 @@ def write_figures(page: Page, folder: Path, kind: str) -> list[Path]:
         kind: svg or png.
 
     Raises:
-        UserError: PNG needs an extra that is not installed.
+        UserError: PNG needs an extra that is not installed, or they can't go there.
         DiskFull: they can't be written.
     """
     render = _png if kind == "png" else str.encode
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     written: dict[Path, None] = {}
     for figure in page.figures():
         path, number = folder / f"{_file(figure.name)}.{kind}", 2
         while path in written:
             path, number = folder / f"{_file(figure.name)}-{number}.{kind}", number + 1
-        write_bytes(path, render(figure.standalone()))
+        write_bytes(make_way(path), render(figure.standalone()))
         written[path] = None
     return list(written)
 
