@@ -6,7 +6,8 @@ from typing import Any
 # Keys that no figure depends on, each with those below it.
 _IDLE = (
     "seed", "name", "tags", "threads", "controls", "plugins", "output_root", "launcher",
-    "logger", "checkpoint_seconds", "check", "debug", "export", "export_options", "evaluate",
+    "logger", "search", "checkpoint_seconds", "check", "debug", "export", "export_options",
+    "evaluate",
     "dataset.root", "dataset.download", "dataset.memory_limit", "dataset.workers",
 )  # fmt: skip
 TEACHER = "teacher.fingerprint"  # which one was given, whatever its path says

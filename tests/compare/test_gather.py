@@ -65,7 +65,8 @@ def test_the_store_is_no_run(here):
 
 
 def test_a_run_is_read_without_the_keys_that_change_no_figure(here):
-    write_run(here / "a", {"seed": 7, "loss.temperature": 2.0, "student.hidden": [8, 4]})
+    values = {"seed": 7, "loss.temperature": 2.0, "student.hidden": [8, 4]}
+    write_run(here / "a", {**values, "search.trials": 3, "launcher.jobs": 2})
     (run,) = gather(["a"]).runs
     assert run.seed == 7
     assert run.config["loss.temperature"] == 2.0
@@ -73,7 +74,7 @@ def test_a_run_is_read_without_the_keys_that_change_no_figure(here):
     assert run.config["recipe.optimizer.betas"] == [0.9, 0.999]
     idle = {"seed", "name", "tags", "threads", "output_root", "dataset.root", "dataset.workers"}
     assert not idle & run.config.keys()
-    assert not [key for key in run.config if key.startswith("evaluate")]
+    assert not [key for key in run.config if key.startswith(("evaluate", "search", "launcher"))]
     assert list(run.rows) == ["teacher", "alone", "distilled"]
     assert run.stages["teacher"] == run.rows["teacher"]["fingerprint"]
     assert run.sweep is None
