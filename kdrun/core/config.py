@@ -178,6 +178,12 @@ class TeacherOutputs(Section):
     top_k: PositiveInt | None = None
     max_gb: PositiveFloat | None = None
 
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.name == "stored" and (self.dtype is None or self.max_gb is None):
+            raise ValueError("needs dtype and max_gb where outputs are stored")
+        return self
+
 
 class StopWhen(Section):
     """When the student is good enough on validation: at a value, or near another model."""

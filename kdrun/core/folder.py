@@ -295,10 +295,11 @@ def find_runs(root: Path) -> list[RunFolder]:
             for entry in found
             if entry.name != _STORE and entry.is_dir(follow_symlinks=False)
         ]
-    return [RunFolder(path) for path in sorted(paths, key=_in_order)]
+    return [RunFolder(path) for path in sorted(paths, key=in_order)]
 
 
-def _in_order(path: Path) -> list[tuple[int, str]]:
+def in_order(path: Path) -> list[tuple[int, str]]:
+    """Where a path stands among others, numbers counted as numbers."""
     parts = re.split(r"([0-9]+)", str(path))
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 

@@ -72,19 +72,20 @@ class Layout:
         size = size_of(self.bytes)
         return f"{views} of {self.samples:,} images, {kept} logits in {self.dtype}: {size}"
 
-    def pack(self, logits: Tensor) -> dict[str, Tensor]:
+    def pack(self, logits: Tensor) -> dict[str, np.ndarray]:
         """The fields of a view's answers (N, C) in float32.
 
         `rest` is the logarithm of the sum of exp(logit) over all that is left out: its mass at a
         temperature of 1.
         """
-        number = getattr(torch, {"fp16": "float16", "fp32": "float32"}[self.dtype])
-        if self.top_k is None:
-            return {"logits": logits.to(number)}
-        kept, classes = logits.topk(self.top_k, dim=1)
-        rest = logits.scatter(1, classes, -torch.inf).logsumexp(dim=1)
-        label = torch.int16 if self.classes < 1 << 15 else torch.int32
-        return {"logits": kept.to(number), "classes": classes.to(label), "rest": rest.to(number)}
+        found = {"logits": logits}
+        if self.top_k is not None:
+            kept, classes = logits.topk(self.top_k, dim=1)
+            rest = logits.scatter(1, classes, -torch.inf).logsumexp(dim=1)
+            found = {"logits": kept, "classes": classes, "rest": rest}
+        return {
+            field: found[field].numpy().astype(kind) for field, (kind, _) in self.fields.items()
+        }
 
     def unpack(self, fields: Mapping[str, Tensor]) -> Tensor:
         """Logits (B, C) in float32 of some rows; those left out share the rest's mass evenly."""
@@ -138,7 +139,7 @@ class Writer:
         for field, values in self.layout.pack(logits).items():
             path = self._paths[field]
             with writing(path, self.layout.view_bytes(field)), path.open("ab") as file:
-                file.write(values.numpy().tobytes())
+                file.write(values.tobytes())
                 file.flush()
                 os.fsync(file.fileno())
             fault("outputs")

@@ -55,7 +55,7 @@ class AskTeacher:
         """How what the teacher answers will lie on the disk."""
         train = self.learner.samples(data).train
         views = self.learner.epochs_of(data)
-        assert self.how.dtype is not None
+        assert self.how.dtype is not None  # the config has one wherever outputs are stored
         return Layout(
             views=min(views, self.how.views or views),
             samples=train.size,

@@ -108,6 +108,12 @@ def test_the_groups_and_root_keys_are_these():
     ]  # fmt: skip
 
 
+def test_stored_outputs_say_how_they_are_kept(tree):
+    told = "needs dtype and max_gb where outputs are stored"
+    assert told in faults(tree, teacher_outputs__name="stored")[0]
+    assert not faults(tree, teacher_outputs={"name": "stored", "dtype": "fp16", "max_gb": 1})
+
+
 def test_the_primary_config_has_the_keys_of_the_typed_root():
     root = read("config.yaml")
     chosen = {

@@ -247,12 +247,30 @@ def test_a_plan_says_how_much_it_will_store() -> None:
 def test_the_top_logits_keep_their_probabilities_and_the_rest_its_mass() -> None:
     logits = torch.randn(50, 20, generator=torch.Generator().manual_seed(0)) * 3
     layout = Layout(views=1, samples=50, classes=20, dtype="fp32", top_k=4)
-    found = layout.unpack(layout.pack(logits)).softmax(1).double()
+    packed = {field: torch.from_numpy(values) for field, values in layout.pack(logits).items()}
+    found = layout.unpack(packed).softmax(1).double()
     wanted = logits.double().softmax(1)
     best = wanted.topk(4).indices
     torch.testing.assert_close(found.gather(1, best), wanted.gather(1, best), rtol=1e-5, atol=1e-7)
     others = found.scatter(1, best, torch.nan)
     assert all(row[~row.isnan()].std() < 1e-7 for row in others)
+
+
+def test_a_view_that_lacks_one_of_its_fields_is_written_again(tmp_path: Path) -> None:
+    logits = torch.randn(3, 30, 8, generator=torch.Generator().manual_seed(0))
+    layout = Layout(views=3, samples=30, classes=8, dtype="fp16", top_k=2)
+    writer = Writer(tmp_path, layout)
+    writer.begin()
+    for view in logits:
+        writer.append(view)
+    whole = {name: (tmp_path / name).read_bytes() for name in writer.names}
+    assert len(whole) == 3
+    for name in writer.names[1:]:  # as a kill between two fields of the second view leaves them
+        (tmp_path / name).write_bytes(whole[name][: len(whole[name]) // 3 + 1])
+    assert writer.begin() == 1
+    for view in logits[1:]:
+        writer.append(view)
+    assert {name: (tmp_path / name).read_bytes() for name in writer.names} == whole
 
 
 def test_answers_too_large_for_the_device_are_read_by_rows(

@@ -1,6 +1,6 @@
 """What the models answered: how sure, what they confuse, and which classes gain."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -101,38 +101,36 @@ def _matrices(
 
 def _matrix(student: str, own: np.ndarray, names: Sequence[str]) -> Figure:
     shares = own / np.maximum(own.sum(1, keepdims=True), 1)
-    cells = [
-        [
-            Cell(
-                float(shares[row, column]),
-                str(own[row, column]) if own[row, column] else "",
-                f"{own[row, column]} of {own[row].sum()} {names[row]} taken for {names[column]}",
-            )
-            for column in range(len(names))
-        ]
-        for row in range(len(names))
-    ]
+
+    def cell(row: int, column: int) -> Cell:
+        count = own[row, column]
+        told = f"{count} of {own[row].sum()} {names[row]} taken for {names[column]}"
+        return Cell(float(shares[row, column]), str(count) if count else "", told)
+
     note = "Test samples; shaded by their share of the class."
-    sides = (Side("class", names), Side("answer", names))
-    return matrix_chart("confusion", f"Confusion matrix: {student}", *sides, cells, note)
+    return _chart("confusion", f"Confusion matrix: {student}", names, cell, note)
 
 
 def _difference(student: str, change: np.ndarray, names: Sequence[str]) -> Figure:
     most = max(1, int(np.abs(change).max()))
-    cells = [
-        [
-            Cell(
-                int(change[row, column]) / most,
-                f"{change[row, column]:+d}" if change[row, column] else "",
-                f"{names[row]} taken for {names[column]}: {change[row, column]:+d}",
-            )
-            for column in range(len(names))
-        ]
-        for row in range(len(names))
-    ]
+
+    def cell(row: int, column: int) -> Cell:
+        count = int(change[row, column])
+        told = f"{names[row]} taken for {names[column]}: {count:+d}"
+        return Cell(count / most, f"{count:+d}" if count else "", told)
+
     note = "Test samples more (blue) or fewer (orange) than the teacher has there."
+    return _chart("confusion-difference", f"{student} minus teacher", names, cell, note)
+
+
+def _chart(
+    name: str, title: str, names: Sequence[str], cell: Callable[[int, int], Cell], note: str
+) -> Figure:
+    """A square of classes by answers, each cell by its row and column."""
+    places = range(len(names))
+    cells = [[cell(row, column) for column in places] for row in places]
     sides = (Side("class", names), Side("answer", names))
-    return matrix_chart("confusion-difference", f"{student} minus teacher", *sides, cells, note)
+    return matrix_chart(name, title, *sides, cells, note)
 
 
 def _pairs(

@@ -1,14 +1,12 @@
 """Every run of a sweep with its status and main figure, and why some don't count."""
 
-import re
-from pathlib import Path
-
 from kdrun.compare.comparison import Comparison
 from kdrun.compare.figures import share_or_none
 from kdrun.compare.gather import LeftOut, Run
 from kdrun.compare.report.cells import cell
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import table
+from kdrun.core.folder import in_order
 
 
 def jobs_table(comparison: Comparison) -> Markup:
@@ -21,15 +19,9 @@ def jobs_table(comparison: Comparison) -> Markup:
     }
     jobs = [(run.path, _finished(run, judged.get(run.path, ""))) for run in comparison.runs]
     jobs += [(one.path, _left(one)) for one in comparison.left_out]
-    rows = [row for _, row in sorted(jobs, key=lambda job: _natural(job[0]))]
+    rows = [row for _, row in sorted(jobs, key=lambda job: in_order(job[0]))]
     heads = ("run", "status", "seed", "top-1 %", "seconds", "command or error")
     return table(heads, rows, words=(0, 1, 5))
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Where a path stands: 2 before 10."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(int(part) if part.isdigit() else -1, part) for part in parts]
 
 
 def _finished(run: Run, judged: str) -> Markup:
