@@ -243,15 +243,3 @@ def _export(bench: Bench, rows: Mapping[str, Artefact], folder: RunFolder) -> No
 
 def _now() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-def refuse_used(path: Path) -> None:
-    """A new run does not go into a folder that holds one.
-
-    Raises:
-        UserError: there is a run in it.
-    """
-    if RunFolder(path).is_run:
-        raise UserError(
-            f"{str(path)!r} holds a run already.", f"  go on with it: {typed('resume', path)}"
-        )

@@ -49,11 +49,6 @@ class Family:
     marginal: Marginal | None
     notes: Sequence[str]
 
-    def line_of(self, setting: Setting, model: str) -> Line | None:
-        """The line of a model of a setting."""
-        found = (line for line in self.lines if line.model == model)
-        return next((line for line in found if any(one is setting for one in line.settings)), None)
-
 
 @dataclass(frozen=True)
 class Comparison:
