@@ -13,17 +13,17 @@ from pathlib import Path
 import torch
 
 from benchmarks.machine import describe_machine
-from kdrun.choices import filled
+from kdrun.check.preflight import read_run
 from kdrun.compare.runs import named_row
 from kdrun.compress.calibrate import CALIBRATORS, Grid
 from kdrun.compress.fold import fold
 from kdrun.compress.material import Material
 from kdrun.compress.quantize.again import static
 from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.config.choices import filled
 from kdrun.core.device import choose_hardware
 from kdrun.core.folder import RunFolder
 from kdrun.engine.evaluate import score
-from kdrun.preflight import read_run
 from kdrun.stage.artefact import artefact_of
 from kdrun.stage.compress import calibration_batches, make_calibrator
 

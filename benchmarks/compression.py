@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from benchmarks.machine import describe_machine
+from kdrun.check.preflight import check_network
 from kdrun.compress.calibrate import Grid, MinMax
 from kdrun.compress.channels.prune import Choice, prune_channels
 from kdrun.compress.channels.scores import Evidence
@@ -21,12 +22,11 @@ from kdrun.compress.fold import fold
 from kdrun.compress.material import Material
 from kdrun.compress.quantize.again import static
 from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.config.overrides import read_jobs
 from kdrun.export.program import Images, encode, trace
 from kdrun.measure.cost import macs
 from kdrun.measure.latency import Latency, latencies
 from kdrun.measure.onnx_latency import onnx_latencies
-from kdrun.preflight import check_network
-from kdrun.words import read_jobs
 
 CLASSES = {224: 1000, 32: 100}
 

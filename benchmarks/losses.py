@@ -24,7 +24,7 @@ from benchmarks.machine import describe_machine, name_processor
 from benchmarks.seated import Seated, seat_losses
 from benchmarks.subject import read_plan
 from benchmarks.turns import ratios, spread, table
-from kdrun.choices import conf_folder, filled
+from kdrun.config.choices import conf_folder, filled
 from kdrun.loss.table import LOSSES
 
 FIRST, AS_WRITTEN = ", first phase", ", literal"

@@ -15,7 +15,7 @@ from kdrun.loss.base import Loss
 from kdrun.loss.build import build_loss
 from kdrun.loss.method import Method
 from kdrun.loss.staged import FIRST
-from kdrun.runner import Plan
+from kdrun.run.runner import Plan
 from kdrun.stage.seats import Seat, seat
 from kdrun.stage.start import build_network
 

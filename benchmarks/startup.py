@@ -20,7 +20,7 @@ COMMANDS = {
 _LOADED = """
 import sys
 sys.argv = ["kdrun", "--help"]
-from kdrun.cli import main
+from kdrun.cli.main import main
 try:
     main()
 finally:

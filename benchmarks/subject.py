@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from kdrun.check.preflight import check
+from kdrun.config.overrides import read_jobs
 from kdrun.dataset.data import Data
 from kdrun.engine.frozen import freeze
-from kdrun.preflight import check
-from kdrun.runner import Plan
+from kdrun.run.runner import Plan
 from kdrun.stage.start import build_network
-from kdrun.words import read_jobs
 
 BATCH_SIZE = 64
 WORDS = (

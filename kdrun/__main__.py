@@ -1,6 +1,6 @@
 """`python -m kdrun` is the `kdrun` command; torchrun starts it this way."""
 
-from kdrun.cli import main
+from kdrun.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -51,7 +51,7 @@ def refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Refused:
     """What the command says of bad input, in this process: status 2, no trace, nothing written."""
-    from kdrun.cli import main
+    from kdrun.cli.main import main
 
     monkeypatch.chdir(tmp_path)
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from tiny import TINY
 
+from kdrun.check.preflight import check
+from kdrun.config.overrides import read_jobs
 from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.screen import Screen
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.watch import make_watch
-from kdrun.preflight import check
-from kdrun.runner import Plan
-from kdrun.words import read_jobs
+from kdrun.run.runner import Plan
 
 # The same with networks that have stages.
 RESNETS = (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny import Main, Told
 
-from kdrun import cli
+from kdrun.cli import main as cli
 from kdrun.core import atomic
 
 

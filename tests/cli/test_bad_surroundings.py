@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import pytest
 from tiny import TINY, Refused
 
+from kdrun.check.preflight import check
+from kdrun.config.overrides import read_jobs
 from kdrun.core.screen import Screen
-from kdrun.preflight import check
-from kdrun.runner import run as run_stages
-from kdrun.words import read_jobs
+from kdrun.run.runner import run as run_stages
 
 Lacking = Callable[..., None]
 
@@ -29,7 +29,7 @@ def lacking(monkeypatch: pytest.MonkeyPatch) -> Lacking:
         def find(name: str, package: str | None = None) -> object:
             return None if name in names else find_spec(name, package)
 
-        for module in ("kdrun.checks", "kdrun.model.from_timm"):
+        for module in ("kdrun.check.settings", "kdrun.model.from_timm"):
             monkeypatch.setattr(f"{module}.find_spec", find)
 
     return hide
@@ -63,7 +63,9 @@ def test_a_missing_extra_is_named(refused: Refused, lacking: Lacking) -> None:
 
 
 def test_a_missing_launcher_is_named(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kdrun.words.options_of", lambda files, group: ["basic"] * ("/" in group))
+    monkeypatch.setattr(
+        "kdrun.config.overrides.options_of", lambda files, group: ["basic"] * ("/" in group)
+    )
     assert refused("hydra/launcher=joblib") == (
         "hydra/launcher=joblib needs an extra: pip install 'kdrun[sweep]'"
     )

@@ -14,7 +14,7 @@ import pytest
 from tiny import TINY, Kdrun
 
 from benchmarks.written_runs import write_run
-from kdrun import cli
+from kdrun.cli import main as cli
 
 Said = Callable[..., tuple[int, str, str]]
 
@@ -344,7 +344,7 @@ def test_files_are_written_beside_the_tables(said, tmp_path):
 def test_nothing_heavy_is_loaded(tmp_path):
     grid(tmp_path / "s")
     code = (
-        "import sys; sys.argv = ['kdrun', 'compare', 's']; from kdrun.cli import main\n"
+        "import sys; sys.argv = ['kdrun', 'compare', 's']; from kdrun.cli.main import main\n"
         "try: main()\n"
         "finally: print(sorted({'torch', 'hydra', 'pydantic', 'scipy', 'omegaconf', 'sklearn'}"
         " & set(sys.modules)), file=sys.stderr)"

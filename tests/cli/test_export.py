@@ -8,11 +8,11 @@ import pytest
 import yaml
 from tiny import TINY, Kdrun, Refused
 
+from kdrun.check.preflight import check
+from kdrun.config.overrides import read_jobs
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
-from kdrun.preflight import check
-from kdrun.runner import run as run_stages
-from kdrun.words import read_jobs
+from kdrun.run.runner import run as run_stages
 
 USAGE = "\n  kdrun export RUN --to onnx[,pt2] [--normalize] [--row NAME]"
 

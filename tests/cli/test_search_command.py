@@ -103,7 +103,7 @@ def test_check_says_what_would_be_searched(told: Told, tmp_path: Path) -> None:
 
 
 def test_without_optuna_the_extra_is_named(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kdrun.search.find_spec", lambda name: None)
+    monkeypatch.setattr("kdrun.cli.search.find_spec", lambda name: None)
     status, said = told("search")
     assert status == 2
     assert "pip install 'kdrun[search]'" in said

@@ -119,7 +119,7 @@ def test_two_sweeps_of_the_same_second_have_folders_of_their_own(
 ) -> None:
     from datetime import datetime
 
-    from kdrun import places
+    from kdrun.run import new_folder as places
 
     class Stopped(datetime):
         @classmethod

@@ -10,7 +10,7 @@ import pytest
 from tiny import Kdrun
 
 from kdrun import __version__
-from kdrun.cli import main
+from kdrun.cli.main import main
 from kdrun.dataset.table import DATASETS
 from kdrun.loss.table import LOSSES
 from kdrun.model.table import MODELS
@@ -44,7 +44,7 @@ def loaded_by(*words: str, **environment: str) -> list[str]:
     """Which large packages a command loads, in a process of its own."""
     code = (
         "import sys\n"
-        "from kdrun.cli import main\n"
+        "from kdrun.cli.main import main\n"
         f"sys.argv = ['kdrun', *{list(words)!r}]\n"
         "try:\n    main()\n"
         "except SystemExit as ended:\n    assert not ended.code, ended.code\n"

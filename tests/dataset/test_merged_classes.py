@@ -5,7 +5,7 @@ import torch
 import yaml
 
 from kdrun import dataset
-from kdrun.choices import conf_folder
+from kdrun.config.choices import conf_folder
 from kdrun.core.errors import ConfigError
 from kdrun.dataset.concepts import merge_classes
 from kdrun.dataset.data import Data

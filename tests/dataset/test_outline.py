@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from kdrun import dataset
+from kdrun.config.overrides import read_jobs
 from kdrun.core.types import DataInfo
 from kdrun.dataset.outline import OUTLINES
 from kdrun.dataset.table import DATASETS
-from kdrun.words import read_jobs
 
 
 def node(*words: str) -> dict[str, Any]:

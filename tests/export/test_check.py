@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from kdrun.check.preflight import load_data
+from kdrun.config.overrides import read_jobs
 from kdrun.core.config import ExportTolerance
 from kdrun.dataset.data import Data
 from kdrun.export.check import Comparison, Loaded, as_pixels, compare, fault_of
 from kdrun.export.program import Images
-from kdrun.preflight import load_data
-from kdrun.words import read_jobs
 
 TOLERANCE = ExportTolerance(logits=1e-3, accuracy=0.1)
 

@@ -6,7 +6,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from kdrun.choices import conf_folder
+from kdrun.config.choices import conf_folder
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.base import Loss
 from kdrun.loss.build import build_loss

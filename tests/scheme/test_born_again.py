@@ -6,7 +6,7 @@ import torch
 from plans import plan, prints, reads, refusal, rows
 
 from kdrun.core.screen import Screen
-from kdrun.runner import run
+from kdrun.run.runner import run
 from kdrun.stage.artefact import read_artefact
 
 THREE = ("scheme=born_again", "scheme.generations=3")

@@ -8,15 +8,15 @@ import pytest
 import torch
 from tiny import TINY, Kdrun, Refused
 
+from kdrun.check.preflight import check
+from kdrun.config.overrides import read_jobs
 from kdrun.core.screen import Screen
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.watch import make_watch
 from kdrun.measure.metrics import Meter
 from kdrun.model.merged import Merged
-from kdrun.preflight import check
-from kdrun.runner import Plan
+from kdrun.run.runner import Plan
 from kdrun.stage.artefact import read_artefact
-from kdrun.words import read_jobs
 
 EVEN_ODD = ("scheme=concepts", "scheme.map=digits_even_odd")
 

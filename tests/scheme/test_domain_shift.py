@@ -10,14 +10,14 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from tiny import TINY, Kdrun, Refused
 
+from kdrun.check.preflight import check
+from kdrun.config.overrides import read_jobs
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.build import build_loss
 from kdrun.loss.unlabeled import decided
 from kdrun.measure.metrics import Meter
-from kdrun.preflight import check
-from kdrun.runner import Plan
+from kdrun.run.runner import Plan
 from kdrun.stage.artefact import read_artefact
-from kdrun.words import read_jobs
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import torch
 from plans import RESNETS, plan, reads, refusal, rows
 
 from kdrun.core.screen import Screen
-from kdrun.runner import run
+from kdrun.run.runner import run
 from kdrun.stage.artefact import read_artefact
 from kdrun.stage.seats import bind_loss
 from kdrun.stage.start import build_network

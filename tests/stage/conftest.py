@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from tiny import TINY, Run
 
+from kdrun.check.preflight import check
+from kdrun.config.overrides import read_jobs
 from kdrun.core.screen import Screen
-from kdrun.preflight import check
-from kdrun.runner import run
-from kdrun.words import read_jobs
+from kdrun.run.runner import run
 
 
 @pytest.fixture

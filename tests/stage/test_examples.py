@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from tiny import TINY, Kdrun
 
+from kdrun.check.preflight import check
+from kdrun.config.overrides import read_jobs
 from kdrun.core.screen import Screen
-from kdrun.preflight import check
-from kdrun.runner import run
-from kdrun.words import read_jobs
+from kdrun.run.runner import run
 
 ROWS = ("teacher", "alone", "distilled")
 

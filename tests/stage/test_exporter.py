@@ -14,15 +14,15 @@ import torch
 from tiny import TINY
 from torch.export import ExportedProgram
 
+from kdrun.check.preflight import check
+from kdrun.config.overrides import read_jobs
 from kdrun.core.errors import ExportRejected, Interrupted
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
 from kdrun.export import onnx_file
 from kdrun.export.table import WRITERS
-from kdrun.preflight import check
-from kdrun.runner import run as run_stages
+from kdrun.run.runner import run as run_stages
 from kdrun.stage.artefact import read_artefact
-from kdrun.words import read_jobs
 
 BOTH = "export=[onnx,pt2]"
 
@@ -221,7 +221,7 @@ def test_a_file_that_its_runtime_cant_load_is_rejected(
 ) -> None:
     (run / "export/student.onnx").unlink()
     monkeypatch.setitem(WRITERS, "onnx", f"{__name__}:unreadable")
-    monkeypatch.setattr("kdrun.fitting.try_formats", lambda *given: None)
+    monkeypatch.setattr("kdrun.check.networks.try_formats", lambda *given: None)
     with pytest.raises(ExportRejected, match=r"^student\.onnx can't be loaded in its runtime: "):
         go(run, BOTH)
     assert (run / "export/student.rejected.onnx").read_bytes() == b"no model"

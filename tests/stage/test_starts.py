@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 from tiny import TINY, Run
 from torch import Tensor
 
+from kdrun.check.preflight import check
+from kdrun.config.overrides import read_jobs
 from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen
-from kdrun.preflight import check
-from kdrun.words import read_jobs
 
 
 def weights(folder: Path) -> dict[str, Tensor]:

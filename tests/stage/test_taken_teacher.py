@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 from tiny import TINY
 
+from kdrun.check.preflight import check
+from kdrun.config.overrides import read_jobs
 from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen
-from kdrun.preflight import check
-from kdrun.runner import run
-from kdrun.words import read_jobs
+from kdrun.run.runner import run
 
 Run = Callable[..., Path]
 

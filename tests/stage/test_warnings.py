@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from tiny import TINY
 
+from kdrun.check.preflight import check
+from kdrun.config.overrides import read_jobs
 from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen
-from kdrun.preflight import check
-from kdrun.runner import run
-from kdrun.words import read_jobs
+from kdrun.run.runner import run
 
 Notes = Callable[..., list[str]]
 

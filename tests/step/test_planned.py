@@ -3,7 +3,7 @@
 import pytest
 from plans import RESNETS, plan, prints, reads, refusal, rows
 
-from kdrun.choices import offer_listed
+from kdrun.config.choices import offer_listed
 from kdrun.core.errors import UserError
 from kdrun.stage.compress import Compress
 from kdrun.stage.train import Train

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kdrun.choices import conf_folder
 from kdrun.compress.calibrate import CALIBRATORS
+from kdrun.config.choices import conf_folder
 from kdrun.core.registry import check_node, keywords, resolve
 from kdrun.measure.protocols import PROTOCOLS
 from kdrun.step.base import make_step

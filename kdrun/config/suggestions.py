@@ -1,0 +1,85 @@
+"""Words that name nothing: a choice or a key that isn't there, and which ones are near."""
+
+from importlib import import_module
+from typing import Any
+
+from hydra._internal.config_repository import IConfigRepository
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
+
+from kdrun.config.choices import NAMED, ROLES, offer_by_name
+from kdrun.core.errors import Fault, nearest
+
+_LISTED = {
+    "teacher": "models",
+    "student": "models",
+    "dataset": "datasets",
+    "loss": "losses",
+    "scheme": "schemes",
+    "recipe": "recipes",
+    "compress": "compress",
+}
+_EXTRAS = {("hydra/launcher", "joblib"): "sweep"}
+
+
+def options_of(files: IConfigRepository, group: str) -> list[str]:
+    """The choices of a group: its files, or those of its folders where it has no files."""
+    names = [name for name in files.get_group_options(group) if not name.startswith("_")]
+    folders = [] if names else files.get_group_options(group, ObjectType.GROUP)
+    return names + [
+        f"{folder}/{name}" for folder in folders for name in options_of(files, f"{group}/{folder}")
+    ]
+
+
+def unknown_choice(group: str, override: Override, options: list[str]) -> Fault | None:
+    """A choice that its group doesn't have; a model that has no file is offered instead."""
+    name = override.value()
+    if not options or override.is_delete() or isinstance(name, list | dict) or name in options:
+        return None
+    if group in ROLES and offer_by_name(group, str(name)):
+        return None
+    return _unknown(group, str(name), options)
+
+
+def _unknown(group: str, name: str, options: list[str]) -> Fault:
+    if (group, name) in _EXTRAS:
+        what = f"{group}={name} needs an extra: pip install 'kdrun[{_EXTRAS[group, name]}]'"
+        return Fault("", what)
+    known = {*options, *import_module("kdrun.model").names()} if group in ROLES else options
+    close = nearest(name, sorted(known))
+    hints = [f"nearest: {close}" if close else f"there is {', '.join(options[:12])}"]
+    if group in _LISTED:
+        hints.append(f"all: kdrun list {_LISTED[group]}")
+    return Fault("", f"no {group} is called {name!r}.\n  {'        '.join(hints)}")
+
+
+def unknown_key(base: DictConfig, override: Override) -> Fault | None:
+    """A key that is nowhere in the config, with the nearest of its siblings."""
+    key = str(override.key_or_group)
+    if override.is_add() or override.is_force_add() or override.is_delete():
+        return None
+    node: Any = base
+    names = key.split("/")[0].split(".") if "/" not in key else []
+    for depth, name in enumerate(names):
+        if not isinstance(node, DictConfig):
+            return _no_mapping(".".join(names[:depth]), ".".join(names[depth:]), override)
+        if name not in node.keys():  # noqa: SIM118 - `in` denies keys whose value is ???
+            siblings = [str(sibling) for sibling in node]
+            owner = repr(node.get("name") or names[depth - 1]) if depth else "the config"
+            close = nearest(name, siblings)
+            hint = f"nearest: {close}" if close else f"its keys: {', '.join(siblings)}"
+            return Fault(key, f"unknown key of {owner}; {hint}")
+        node = node._get_node(name)
+        if isinstance(node, DictConfig) and node._is_none():
+            return None
+    return None
+
+
+def _no_mapping(parent: str, rest: str, override: Override) -> Fault:
+    value = str(override.input_line).partition("=")[2]
+    named = "name: NAME, " if parent in NAMED else ""
+    return Fault(
+        f"{parent}.{rest}",
+        f"{parent} holds no keys yet; give it as a whole: '{parent}={{{named}{rest}: {value}}}'",
+    )

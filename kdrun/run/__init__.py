@@ -1,0 +1,1 @@
+"""One run: from a checked plan to a finished run folder."""

@@ -1,0 +1,79 @@
+"""Where a new run or sweep goes."""
+
+from datetime import datetime
+from pathlib import Path
+
+from kdrun.config.overrides import Job
+from kdrun.core.config import slug_of
+from kdrun.core.disk import writable
+from kdrun.core.errors import Fault, UserError, typed
+from kdrun.core.folder import find_runs
+from kdrun.core.sweep import find_sweeps
+
+
+def new_folder(job: Job, multirun: bool) -> Path:
+    """A folder for the run or sweep that was not there before, unless the words name one.
+
+    Names made by the clock would collide when two are started in the same second.
+    """
+    if job.folder is not None:
+        _make(Path(job.folder), _where(job))
+        return Path(job.folder)
+    tree = job.tree
+    now = datetime.now()
+    root = Path(tree["output_root"])
+    if multirun:
+        return _reserve(root / "sweeps" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}")
+    parts = [tree[part]["name"] for part in ("teacher", "student", "loss", "scheme")]
+    slug = tree["name"] or slug_of(parts, tree["compress"]["steps"])
+    return _reserve(root / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{slug}")
+
+
+def faults_of_folder(job: Job) -> list[Fault]:
+    """What is wrong with the folder that the words name for a run or a sweep, if they do."""
+    folder = job.folder
+    if folder is None:
+        return []
+    held = "sweep" if find_sweeps(Path(folder)) else "run" if find_runs(Path(folder)) else ""
+    if held:
+        mend = f"go on with it: {typed('resume', folder)}"
+        return [Fault("", f"{folder!r} holds a {held} already.\n  {mend}, or name another folder")]
+    return writable(_where(job), folder)
+
+
+def shown(path: Path) -> Path:
+    """As the user would write it: relative where it is below the current folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _where(job: Job) -> str:
+    """The key that names the folder."""
+    sweep = any(word.startswith("hydra.sweep.dir=") for word in job.words)
+    return "hydra.sweep.dir" if sweep else "hydra.run.dir"
+
+
+def _reserve(base: Path) -> Path:
+    """Make a folder that was not there before."""
+    for number in range(1, 1000):
+        path = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        if _make(path, "output_root"):
+            return path
+    raise UserError(f"{str(base)!r} is taken a thousand times.")
+
+
+def _make(path: Path, where: str) -> bool:
+    """Make a folder; whether it was not there before.
+
+    Raises:
+        UserError: it can't be made; `where` is the key that names another one.
+    """
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise UserError(
+            f"{where}: {str(path)!r} can't be made: {error.strerror}.",
+            f"  choose another folder: {where}=FOLDER",
+        ) from error
+    return True

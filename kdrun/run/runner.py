@@ -1,0 +1,245 @@
+"""From a checked config to a finished run folder: the stages in their order."""
+
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kdrun.compare.report.write import write_run_report
+from kdrun.compare.table import results_table
+from kdrun.core.config import Config
+from kdrun.core.device import Hardware
+from kdrun.core.errors import Interrupted, KdrunError, Pruned, UserError, typed
+from kdrun.core.folder import STUDENT_FOLDER, RunFolder, Store, fingerprint
+from kdrun.core.lock import FolderLock
+from kdrun.core.screen import Screen
+from kdrun.dataset.data import Data, Split
+from kdrun.engine.display import Display
+from kdrun.engine.interrupt import Interrupt
+from kdrun.engine.lesson import Session
+from kdrun.engine.prune import pruning
+from kdrun.engine.watch import Watch, make_watch
+from kdrun.run.environment import differences, surroundings
+from kdrun.stage.artefact import Artefact
+from kdrun.stage.base import MAIN, Bench, Stage
+from kdrun.stage.evaluate import evaluate
+from kdrun.stage.export import STUDENT, Exporter
+from kdrun.stage.obtain import obtain, record_stage
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A config whose every part was checked, and what it resolved to.
+
+    Attributes:
+        config: typed.
+        tree: the same as a plain tree, as it is written to the run folder, with the device,
+            precision and threads that were chosen: a resumed run takes no others.
+        datasets: the splits, read; those that the student is tested on are `main`.
+        hardware: device, precision, threads.
+        stages: what leaves models, in order.
+        notes: what the user should know before it starts: plugins, fewer epochs than asked.
+        bars: of a search's trial, the validation accuracy to have reached after each epoch.
+    """
+
+    config: Config
+    tree: Mapping[str, Any]
+    datasets: Mapping[str, Data]
+    hardware: Hardware
+    stages: list[Stage]
+    notes: list[str]
+    bars: Sequence[float | None] = ()
+
+    @property
+    def data(self) -> Data:
+        """What the student is tested on."""
+        return self.datasets[MAIN]
+
+    @property
+    def domains(self) -> dict[str, Split]:
+        """What else models are tested on, by name."""
+        return {data.domain: data.test for data in self.datasets.values() if data.domain}
+
+    def data_of(self, stage: Stage) -> Data:
+        """What a stage works with."""
+        return self.datasets[stage.place.data]
+
+    def session(self, screen: Screen, interrupt: Interrupt, watch: Watch) -> Session:
+        return Session(
+            seed=self.config.seed,
+            hardware=self.hardware,
+            compile=self.config.compile,
+            checkpoint_seconds=self.config.checkpoint_seconds,
+            display=Display(screen),
+            interrupt=interrupt,
+            watch=watch,
+        )
+
+    def fingerprints(self, session: Session) -> dict[str, str]:
+        """Each stage's fingerprint; it covers those of the stages it reads."""
+        found: dict[str, str] = {}
+        for stage in self.stages:
+            identity = stage.identity(self.config, self.data_of(stage), session)
+            found[stage.place.name] = fingerprint(
+                {**identity, "reads": {name: found[name] for name in stage.place.reads}}
+            )
+        return found
+
+
+def run(plan: Plan, path: Path, screen: Screen, command: str) -> dict[str, Any]:
+    """Run what is not done yet in a run folder, and print the table.
+
+    Args:
+        plan: the checked config.
+        path: the run folder; one that was interrupted is gone on with.
+        screen: where the user reads.
+        command: the words that started this, for the record.
+
+    Returns:
+        The summary, as in `summary.json`.
+
+    Raises:
+        RunInUse: another process is writing the folder.
+        KdrunError: a stage failed; the manifest says so and the run can be resumed.
+        Interrupted: a signal came.
+        Pruned: a bar was not reached.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    folder = RunFolder(path)
+    with FolderLock(path).acquire(wait=False), Interrupt() as interrupt:
+        screen.log_to(folder.log)
+        try:
+            summary = _recorded(plan, folder, screen, interrupt, command)
+            write_run_report(folder, screen)
+        finally:
+            screen.log_to(None)
+    if interrupt.signal is not None:  # it came too late for this run, but not for its sweep
+        raise Interrupted(interrupt.signal, f"interrupted; {path} is finished.")
+    return summary
+
+
+def _recorded(
+    plan: Plan, folder: RunFolder, screen: Screen, interrupt: Interrupt, command: str
+) -> dict[str, Any]:
+    """Run the stages and keep the manifest's status true, whatever happens."""
+    started = time.monotonic()
+    manifest, environment = folder.manifest(), surroundings(plan.hardware)
+    _refuse_changes(folder, manifest.get("config", plan.tree), plan.tree)
+    inexact = manifest.get("inexact", [])
+    inexact += differences(manifest.get("environment", environment), environment)
+    before = manifest.get("seconds", 0.0)
+    folder.write_config(plan.tree)
+    folder.update(
+        status="running",
+        config=plan.tree,
+        started=manifest.get("started", _now()),
+        command=manifest.get("command", command),
+        path=str(folder.path.resolve()),
+        working_folder=str(Path.cwd()),
+        error=None,
+        seed=plan.config.seed,
+        tags=plan.config.tags,
+        name=plan.config.slug,
+        hardware=manifest.get("hardware", plan.hardware.reason),
+        environment=environment,
+        inexact=inexact,
+    )
+    ending: dict[str, Any] = {"status": "failed", "error": None}
+    try:
+        summary = _stages(plan, folder, screen, interrupt, inexact)
+        ending = {"status": "finished", "error": None}
+    except KeyboardInterrupt as error:
+        ending = {"status": "interrupted", "error": "interrupted at once"}
+        error.add_note(_go_on(folder))
+        raise
+    except KdrunError as error:
+        ending["error"] = error.lines[0]
+        if isinstance(error, Interrupted):
+            ending["status"] = "interrupted"
+        if isinstance(error, Pruned):
+            ending["status"] = "pruned"
+        if error.resumable:
+            error.add_note(_go_on(folder))
+        raise
+    except SystemExit as error:
+        ending["error"] = f"a part of the run ended the program: sys.exit({error.code!r})"
+        raise KdrunError(ending["error"], _go_on(folder)) from error
+    except Exception as error:
+        ending["error"] = f"{type(error).__name__}: {error}"
+        error.add_note(_go_on(folder))
+        screen.note(traceback.format_exc())
+        raise
+    finally:
+        seconds = before + time.monotonic() - started
+        peak = plan.hardware.peak_memory()
+        folder.update(**ending, ended=_now(), seconds=seconds, peak_memory=peak)
+    return summary
+
+
+def _go_on(folder: RunFolder) -> str:
+    return f"  go on with it: {typed('resume', folder.path)}"
+
+
+def _refuse_changes(folder: RunFolder, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """A run is gone on with as it began; what an older kdrun had no key of is no change.
+
+    Raises:
+        UserError: its config file was changed since.
+    """
+    changed = differences(before, {key: now[key] for key in now if key in before})
+    if changed:
+        raise UserError(
+            f"the config of {str(folder.path)!r} is not the one that its run began with.",
+            *(f"  {line}" for line in changed[:5]),
+            "  undo the change, or start a new run with it",
+        )
+
+
+def _stages(
+    plan: Plan, folder: RunFolder, screen: Screen, interrupt: Interrupt, inexact: list[str]
+) -> dict[str, Any]:
+    plan.hardware.prepare(plan.config.deterministic)
+    watch = make_watch(plan.config.logger, folder.path)
+    if plan.bars:
+        watch = pruning(watch, plan.bars, folder.stage(STUDENT_FOLDER))
+    session = plan.session(screen, interrupt, watch)
+    bench = Bench(plan.config, plan.data, session, screen, {})
+    prints = plan.fingerprints(session)
+    screen.say(f"{plan.config.slug} in {folder.path}")
+    screen.say("\n".join([plan.hardware.reason, *plan.notes]))
+    if inexact:
+        screen.warn(f"not exact: resumed with {'; '.join(inexact)}")
+    for stage in plan.stages:
+        own, mark = replace(bench, data=plan.data_of(stage)), prints[stage.place.name]
+        artefact = obtain(stage, own, folder, Store(plan.config.store), mark)
+        bench = replace(bench, artefacts={**bench.artefacts, stage.place.name: artefact})
+        folder.gather_metrics(folder.stage(done.place.folder) for done in plan.stages)
+    shown = [stage for stage in plan.stages if stage.place.row]
+    rows = {stage.place.row: bench.artefacts[stage.place.name] for stage in shown}
+    steps = [stage for stage in shown if stage.place.baseline]
+    started = time.monotonic()
+    summary = evaluate(bench, rows, folder, inexact, plan.domains, steps)
+    record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
+    screen.show(results_table(summary))
+    if plan.config.export:
+        exported = [STUDENT, *(step.place.row for step in steps[-1:])]
+        _export(bench, {row: rows[row] for row in exported if row in rows}, folder)
+    screen.say(f"written to {folder.path}")
+    return summary
+
+
+def _export(bench: Bench, rows: Mapping[str, Artefact], folder: RunFolder) -> None:
+    started, interrupt = time.monotonic(), bench.session.interrupt
+
+    def meanwhile() -> None:
+        interrupt.check("export")
+
+    Exporter(folder.export, bench.config, bench.data, bench.screen, meanwhile).export(rows)
+    record_stage(folder, "export", None, time.monotonic() - started, shared=False)
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,204 @@
+"""Cards of losses and schemes, published figures, and `kdrun show loss=NAME`."""
+
+import re
+import sys
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kdrun.cli.cards import KINDS, cost_line, is_part, published, read_card
+from kdrun.cli.main import main
+from kdrun.config.choices import conf_folder
+from kdrun.core.errors import UserError
+from kdrun.loss.table import LOSSES
+from kdrun.model.table import MODELS
+
+PACKAGE = Path(__file__).parents[2] / "kdrun"
+PARTS = [(kind, name) for kind, (table, _) in KINDS.items() for name in table]
+ABROAD = {"mobilenet_v1", "shufflenet_v2 x1.5"}  # networks of published tables alone
+Said = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Said:
+    """Exit status, output and complaints of a command, in this process, 80 columns wide."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["kdrun", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        assert not list(tmp_path.iterdir())
+        return int(ended.value.code or 0), told.out, told.err
+
+    return run
+
+
+@pytest.mark.parametrize(("kind", "name"), PARTS)
+def test_every_part_has_a_whole_card(kind, name):
+    card = read_card(kind, name)
+    assert list(card) == ["formula", "paper", "needs", "notes"]
+    for text in (card["formula"], card["paper"], *card["needs"], *card["notes"]):
+        assert isinstance(text, str) and text == text.strip(" ") and text.strip()
+        assert text.isascii()
+    assert card["needs"] and card["notes"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_card_is_of_a_part(kind):
+    cards = {path.stem for path in (PACKAGE / kind / "cards").iterdir()}
+    assert cards == set(KINDS[kind][0])
+
+
+@pytest.mark.parametrize(("kind", "name"), PARTS)
+def test_a_card_names_the_same_paper_as_the_defaults(kind, name):
+    opening = (conf_folder() / kind / f"{name}.yaml").read_text().partition("\nname:")[0]
+    numbers = re.findall(r"arXiv:([0-9.]*[0-9])", read_card(kind, name)["paper"])
+    assert [number for number in numbers if number not in opening] == []
+
+
+@pytest.mark.parametrize("kind", ["losses", "schemes"])
+def test_a_line_of_the_list_fits_100_columns(said, kind):
+    status, out, _ = said("list", kind)
+    assert status == 0
+    assert [line for line in out.splitlines() if len(line) > 100] == []
+
+
+@pytest.mark.parametrize("table", published(), ids=lambda table: table["title"])
+def test_published_tables_are_whole(table):
+    assert set(table) - {"teacher", "remarks"} == {
+        "title",
+        "source",
+        "recipe",
+        "notes",
+        "pairs",
+        "losses",
+    }
+    assert set(chain(*table["pairs"])) <= MODELS.keys() | ABROAD
+    assert "kd" in table["losses"]
+    for row in (*table["losses"], *table.get("remarks", {})):
+        assert row.partition(" ")[0] in LOSSES
+    for values in (*table["losses"].values(), table.get("teacher", [])):
+        assert len(values) in (0, len(table["pairs"]))
+        assert all(value is None or 0 < value < 100 for value in values)
+
+
+def test_a_published_setting_is_a_key_of_its_loss():
+    for row in chain(*(table["losses"] for table in published())):
+        name, _, setting = row.partition(" ")
+        node = yaml.safe_load((conf_folder() / "loss" / f"{name}.yaml").read_text())
+        assert not setting or setting.partition("=")[0] in node
+
+
+def test_figures_are_those_of_the_sources():
+    same, other = published()[:2]
+    at = same["pairs"].index(["resnet32x4", "resnet8x4"])
+    found = {name: same["losses"][name][at] for name in ("ce", "kd", "crd", "dkd", "mlld")}
+    assert found == {"ce": 72.50, "kd": 73.33, "crd": 75.51, "dkd": 76.32, "mlld": 77.08}
+    at = other["pairs"].index(["resnet50", "mobilenet_v2_x0_5"])
+    found = {name: other["losses"][name][at] for name in ("ce", "kd", "attention", "lskd")}
+    assert found == {"ce": 64.60, "kd": 67.35, "attention": 58.58, "lskd": 69.02}
+
+
+def test_show_dkd_tells_formula_paper_defaults_and_figures(said):
+    status, out, err = said("show", "loss=dkd")
+    assert (status, err) == (0, "")
+    assert out.startswith("loss=dkd\n  alpha TCKD + beta NCKD, averaged over the batch\n")
+    assert "\npaper\n  Zhao, Cui, Song, Qiu and Liang, Decoupled Knowledge Distillation" in out
+    assert "\n  beta: 8.0                         # weight of the other classes, 0 or more\n" in out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "teacher -> student teacher alone kd dkd" in lines
+    assert "resnet32x4 -> resnet8x4 79.42 72.50 73.33 76.32" in lines
+    assert "resnet50 -> vgg8 79.34 70.36 73.81 -" in lines
+    assert "resnet34 -> resnet18 73.31 69.76 71.03 71.70" in lines
+
+
+def test_show_keeps_to_80_columns_but_for_the_defaults_as_they_stand(said):
+    _, out, _ = said("show", "loss=lskd")
+    defaults = (conf_folder() / "loss" / "lskd.yaml").read_text()
+    assert all(line in out for line in defaults.splitlines())
+    long = [line for line in out.splitlines() if len(line.rstrip()) > 80]
+    assert all(line.strip() in defaults for line in long)
+
+
+def test_show_crd_warns_of_its_memory(said):
+    status, out, _ = said("show", "loss=crd")
+    assert status == 0
+    assert "- a memory bank of 2 N d floats" in out
+    assert "RepDistiller README" in out
+
+
+def test_show_ce_is_the_student_alone_and_stands_in_one_column(said):
+    status, out, _ = said("show", "loss=ce")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert status == 0
+    assert "teacher -> student teacher alone kd" in lines
+    assert "vgg13 -> vgg8 74.64 70.36 72.98" in lines
+
+
+def test_a_loss_without_published_figures_says_so(said):
+    _, out, _ = said("show", "loss=parameters")
+    assert "published figures, top-1 %\n  none are kept here\n" in out
+
+
+def test_a_row_with_settings_has_a_column_of_its_own(said):
+    _, out, _ = said("show", "loss=lskd")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "teacher -> student teacher alone kd lskd base=dkd" in lines
+    assert "vgg13 -> vgg8 74.64 70.36 72.98 74.36 74.81" in lines
+
+
+@pytest.mark.parametrize("name", ["dafl", "zskt", "deep_inversion"])
+def test_a_scheme_without_data_says_what_still_sees_images(said, name):
+    status, out, _ = said("show", f"scheme={name}")
+    told = " ".join(out.split())
+    assert status == 0
+    assert "The control still sees the real training images" in told
+    assert "Validation and test are on real images" in told
+    assert "size and normalization" in told
+    assert "published" not in told.partition("defaults")[0]
+    assert "cost per step" not in told
+
+
+@pytest.mark.parametrize(
+    ("word", "complaint"),
+    [
+        ("loss=dkdd", "kdrun: no loss is called 'dkdd'; nearest: dkd, kdsvd, kd.\n"),
+        ("loss=zzzzz", "kdrun: no loss is called 'zzzzz'; all: kdrun list losses.\n"),
+        ("loss=", "kdrun: no loss is called ''; all: kdrun list losses.\n"),
+        ("scheme=dalf", "kdrun: no scheme is called 'dalf'; nearest: dafl.\n"),
+    ],
+)
+def test_an_unknown_name_is_answered_in_a_sentence(said, word, complaint):
+    assert said("show", word) == (2, "", complaint)
+
+
+def test_a_plugin_s_loss_has_no_card(monkeypatch):
+    monkeypatch.setitem(LOSSES, "mine", "my_module:Mine")
+    with pytest.raises(UserError, match="the loss 'mine' has no card; it is my_module:Mine"):
+        read_card("loss", "mine")
+
+
+def test_folders_are_no_parts():
+    assert not any(is_part(word) for word in ("outputs/run", "loss", "./loss=kd", "seed=1"))
+
+
+def test_cost_is_told_beside_kd(tmp_path):
+    path = tmp_path / "cost.yaml"
+    path.write_text("measured: On two threads.\nmilliseconds: {kd: 0.3, sp: 51, ce: 0.15}\n")
+    assert cost_line("sp", path) == (
+        "170 times kd's, of the loss alone: 51 ms against 0.3 ms. On two threads."
+    )
+    assert cost_line("ce", path) == (
+        "0.5 times kd's, of the loss alone: 0.15 ms against 0.3 ms. On two threads."
+    )
+    missing = "not measured; measure it: python -m benchmarks.losses"
+    assert cost_line("crd", path) == missing
+    assert cost_line("kd", tmp_path / "none.yaml") == missing

@@ -1,0 +1,94 @@
+"""The words after `kdrun` are held against conf/, and each mistake is one sentence."""
+
+import pytest
+
+from kdrun.config.choices import filled
+from kdrun.config.overrides import read_jobs
+from kdrun.core.config import Config
+from kdrun.core.errors import UserError
+from kdrun.core.registry import check_model
+from kdrun.loss.table import LOSSES
+
+
+def faults(*words: str) -> list[str]:
+    (job,) = read_jobs(words, multirun=False)
+    return [str(fault) for fault in job.faults]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["teacher=resnet50", "student=resnet18", "dataset=cifar10", "recipe=crd", "loss=ce"],
+        ["experiment=crd/resnet32x4_resnet8x4", "recipe.epochs=60", "recipe/schedule=cosine"],
+        [
+            "teacher=mlp", "teacher.hidden=[1000]", "student=mlp", "student.hidden=[]",
+            "loss.temperature=2", "seed=3", "name=mine", "recipe.lr_by_model={resnet20: 0.01}",
+            "teacher.recipe={epochs: 3}", "stop.when={within: 0.01, of: teacher}",
+            "student.freeze=[layer1,'layer2.*']", "student.taps.stages=[layer1,layer2]",
+        ],
+    ],
+)  # fmt: skip
+def test_good_words_compose_a_config_that_binds(words):
+    (job,) = read_jobs(words, multirun=False)
+    assert job.faults == ()
+    assert check_model("", filled(job.tree), Config, "the config") == []
+
+
+def test_each_unknown_name_is_one_sentence():
+    found = {
+        "teacher=resent50": "no teacher is called 'resent50'.\n"
+        "  nearest: resnet50, resnet56, resnet20        all: kdrun list models",
+        "loss=zzz": "no loss is called 'zzz'.\n"
+        f"  there is {', '.join(sorted(LOSSES)[:12])}        all: kdrun list losses",
+        "recipe/optimizer=adm": "no recipe/optimizer is called 'adm'.\n  nearest: adam, adamw",
+        "experiment=crd/resnet32x4": "no experiment is called 'crd/resnet32x4'.\n"
+        "  nearest: crd/resnet32x4_resnet8x4",
+    }
+    assert faults(*found) == list(found.values())
+
+
+def test_each_unknown_key_is_one_sentence():
+    found = {
+        "sede=1": "sede: unknown key of the config; nearest: seed, scheme, student",
+        "stop.whn=1": "stop.whn: unknown key of 'stop'; nearest: when",
+        "loss.temprature=2": "loss.temprature: unknown key of 'kd'; nearest: temperature",
+        "recipe.optimizer.momentum=0.9": "recipe.optimizer.momentum: unknown key of 'adamw';"
+        " its keys: name, betas, eps",
+        "stop.when.reaches=0.9": "stop.when.reaches: stop.when holds no keys yet; give it as a"
+        " whole: 'stop.when={reaches: 0.9}'",
+        "seed.x=1": "seed.x: seed holds no keys yet; give it as a whole: 'seed={x: 1}'",
+    }
+    assert faults(*found) == list(found.values())
+
+
+def test_faulty_words_are_left_out_and_the_others_stand():
+    (job,) = read_jobs(
+        ["teacher=nope", "teacher.hidden=[3]", "loss.temprature=2", "sede=1", "recipe.epochs=3"],
+        multirun=False,
+    )
+    assert [fault.where for fault in job.faults] == ["", "loss.temprature", "sede"]
+    assert job.unknown == {"teacher"}
+    assert job.tree["recipe"]["epochs"] == 3
+
+
+def test_a_sweep_is_every_combination():
+    jobs = read_jobs(["loss.temperature=2,4", "loss.alpha=0.5,0.9", "seed=1"], multirun=True)
+    found = [(job.tree["loss"]["temperature"], job.tree["loss"]["alpha"]) for job in jobs]
+    assert found == [(t, a) for t in (2, 4) for a in (0.5, 0.9)]
+    assert {job.tree["seed"] for job in jobs} == {1}
+
+
+def test_several_values_without_m_say_how_to_run_each():
+    with pytest.raises(UserError) as error:
+        read_jobs(["loss.temperature=2,4"], multirun=False)
+    assert error.value.lines == (
+        "'loss.temperature=2,4' holds several values.",
+        "  to run each of them: kdrun -m loss.temperature=2,4",
+    )
+
+
+def test_a_word_that_is_no_setting_says_what_one_is():
+    with pytest.raises(UserError) as error:
+        read_jobs(["loss"], multirun=False)
+    assert error.value.lines[0].startswith("'loss' is no setting")

@@ -1,0 +1,78 @@
+"""A run keeps what it began with, and its status stays true whatever comes."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import TINY
+
+from kdrun.check.preflight import check
+from kdrun.config.overrides import read_jobs
+from kdrun.core.cores import cores
+from kdrun.core.errors import Interrupted
+from kdrun.core.folder import RunFolder
+from kdrun.core.screen import Screen
+from kdrun.run import runner
+from kdrun.run.environment import differences
+
+
+def tree(root: Path, *words: str) -> dict[str, Any]:
+    (job,) = read_jobs([*TINY, f"output_root={root}", "recipe.epochs=1", *words], multirun=False)
+    assert not job.faults
+    return job.tree
+
+
+def test_a_resumed_job_takes_the_threads_that_it_began_with(tmp_path: Path) -> None:
+    plan = check(tree(tmp_path, "threads=auto"), jobs=cores())
+    assert plan.hardware.threads == 1
+    again = check(plan.tree, jobs=1)
+    assert again.hardware.threads == 1
+    assert again.tree == plan.tree
+
+
+def test_a_signal_in_the_evaluation_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = runner.evaluate
+
+    def evaluate(*given: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return original(*given)
+
+    monkeypatch.setattr(runner, "evaluate", evaluate)
+    plan, path = check(tree(tmp_path)), tmp_path / "run"
+    with pytest.raises(Interrupted, match="evaluate") as found:
+        runner.run(plan, path, Screen(), "kdrun")
+    assert found.value.status == 130
+    assert RunFolder(path).status == "interrupted"
+
+
+def test_a_signal_after_the_last_figure_ends_the_command_but_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = runner.evaluate
+
+    def evaluate(*given: Any) -> Any:
+        summary = original(*given)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return summary
+
+    monkeypatch.setattr(runner, "evaluate", evaluate)
+    plan, path = check(tree(tmp_path)), tmp_path / "run"
+    with pytest.raises(Interrupted, match="is finished") as found:
+        runner.run(plan, path, Screen(), "kdrun")
+    assert found.value.status == 143
+    assert RunFolder(path).status == "finished"
+
+
+def test_differences_name_the_keys_that_were_changed_added_and_lost() -> None:
+    before = {"recipe": {"lr": 0.05, "epochs": 3}, "seed": 0, "old": 1}
+    now = {"recipe": {"lr": 0.1, "epochs": 3}, "seed": 0, "new": [2]}
+    assert differences(before, now) == [
+        "recipe.lr: 0.1, was 0.05",
+        "new: [2], was None",
+        "old: None, was 1",
+    ]
+    assert differences(now, now) == []

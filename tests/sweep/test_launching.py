@@ -1,0 +1,16 @@
+"""What a launcher does when it is asked to stop."""
+
+import os
+import signal
+
+import pytest
+
+from kdrun.sweep.launching import ending_on_sigterm
+
+
+def test_sigterm_ends_a_launcher_and_its_old_meaning_comes_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end, ending_on_sigterm():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert end.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) == before

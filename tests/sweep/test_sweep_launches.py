@@ -1,0 +1,55 @@
+"""Which jobs of a sweep are launched again, and how, where the launcher gives up."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from kdrun.core.screen import Screen
+from kdrun.core.sweep import NOT_STARTED, SweepFolder, SweepJob
+from kdrun.sweep.sweep import _run_jobs
+
+JOBS = [SweepJob(number, str(number), (), {}) for number in range(3)]
+
+
+class Launcher:
+    """Gives up before any job has begun, so many times or for ever; else jobs finish."""
+
+    def __init__(self, sweep: SweepFolder, failures: float) -> None:
+        self.sweep, self.failures = sweep, failures
+        self.launched: list[list[int]] = []
+
+    def __call__(self, jobs: Sequence[SweepJob]) -> None:
+        self.launched.append([job.number for job in jobs])
+        if len(self.launched) <= self.failures:
+            raise RuntimeError("a worker died")
+        for job in jobs:
+            folder = self.sweep.run(job)
+            folder.path.mkdir(parents=True)
+            folder.update(status="finished")
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> SweepFolder:
+    made = SweepFolder(tmp_path)
+    made.write(command="", words=[], working_folder="", at_once=3, launcher=[], jobs=JOBS)
+    return made
+
+
+def test_where_a_worker_died_before_any_job_began_each_is_launched_by_itself(
+    sweep: SweepFolder,
+) -> None:
+    launcher = Launcher(sweep, failures=1)
+    _run_jobs(JOBS, sweep, launcher, Screen())
+    assert launcher.launched == [[0, 1, 2], [0], [1], [2]]
+    assert [sweep.status(job) for job in JOBS] == ["finished"] * 3
+
+
+def test_a_launcher_that_can_not_start_one_job_either_is_left_with_a_sentence(
+    sweep: SweepFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    launcher = Launcher(sweep, failures=99)
+    _run_jobs(JOBS, sweep, launcher, Screen())
+    assert launcher.launched == [[0, 1, 2], [0]]
+    assert [sweep.status(job) for job in JOBS] == [NOT_STARTED] * 3
+    assert "the launcher can't start 0 by itself either" in capsys.readouterr().err
