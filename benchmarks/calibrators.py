@@ -17,9 +17,9 @@ from kdrun.check.preflight import read_run
 from kdrun.compare.runs import named_row
 from kdrun.compress.calibrate import CALIBRATORS, Grid
 from kdrun.compress.fold import fold
-from kdrun.compress.material import Material
 from kdrun.compress.quantize.again import static
 from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.compress.step_inputs import Material
 from kdrun.config.choices import filled
 from kdrun.core.device import choose_hardware
 from kdrun.core.folder import RunFolder

@@ -19,9 +19,9 @@ from kdrun.compress.calibrate import Grid, MinMax
 from kdrun.compress.channels.prune import Choice, prune_channels
 from kdrun.compress.channels.scores import Evidence
 from kdrun.compress.fold import fold
-from kdrun.compress.material import Material
 from kdrun.compress.quantize.again import static
 from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.compress.step_inputs import Material
 from kdrun.config.overrides import read_jobs
 from kdrun.export.program import Images, encode, trace
 from kdrun.measure.cost import macs

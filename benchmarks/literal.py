@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kdrun.loss.base import Loss
-from kdrun.loss.information import VID
+from kdrun.loss.vid import VID
 
 Maps = Sequence[tuple[Tensor, Tensor]]
 

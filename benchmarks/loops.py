@@ -16,9 +16,9 @@ from kdrun.core.types import TapShapes
 from kdrun.dataset.data import Data
 from kdrun.dataset.feed import MemoryFeed
 from kdrun.engine.interrupt import Interrupt
-from kdrun.engine.lesson import Lesson, Session, Trained
 from kdrun.engine.loop import train
 from kdrun.engine.optimizers import learning_rate, make_optimizer
+from kdrun.engine.training_spec import Lesson, Session, Trained
 from kdrun.stage.train import build_loss
 
 STAGES: Mapping[str, Mapping[str, object]] = {

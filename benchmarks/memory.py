@@ -85,7 +85,7 @@ def _prepare_plain(steps: int) -> Callable[[], object]:
     import torch
 
     from benchmarks.plain import Pictures, train_plainly
-    from kdrun.model.resnet import CifarResNet
+    from kdrun.model.image.resnet import CifarResNet
 
     torch.set_num_threads(1)
     random, count = np.random.default_rng(0), 64 * steps + TEST_SIZE

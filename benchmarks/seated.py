@@ -13,11 +13,11 @@ from kdrun.core.taps import Tapped
 from kdrun.core.types import Batch, Output, Phase, Progress
 from kdrun.loss.base import Loss
 from kdrun.loss.build import build_loss
-from kdrun.loss.method import Method
 from kdrun.loss.staged import FIRST
+from kdrun.loss.weighted_loss import Method
 from kdrun.run.runner import Plan
-from kdrun.stage.seats import Seat, seat
 from kdrun.stage.start import build_network
+from kdrun.stage.tap_binding import Seat, seat
 
 BANK = 50_000  # samples in the memory of the losses that have one, as in CIFAR
 _EPOCHS, _STEPS = 240, 781  # of the run whose last step is timed: every weight has risen

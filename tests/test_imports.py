@@ -59,7 +59,7 @@ LIGHT = [
     "core.registry",
     "core.screen",
     "core.plugins",
-    "core.sentences",
+    "core.validation_messages",
     "core.sweep",
     "core.metrics_log",
     "dataset.table",

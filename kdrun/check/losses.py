@@ -12,8 +12,8 @@ from kdrun.dataset.data import Data
 from kdrun.engine.learners import Learners
 from kdrun.loss.base import Loss, parts_of
 from kdrun.model.table import COMPOSED
-from kdrun.stage.seats import Bound, bind_loss
 from kdrun.stage.start import borrowed
+from kdrun.stage.tap_binding import Bound, bind_loss
 from kdrun.stage.train import Train
 
 

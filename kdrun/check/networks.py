@@ -23,14 +23,14 @@ from kdrun.dataset.data import Data
 from kdrun.engine.learners import Learners, covers
 from kdrun.export.program import try_formats
 from kdrun.loss.build import build_loss
+from kdrun.model.image.vision import load_pretrained
 from kdrun.model.table import COMPOSED
-from kdrun.model.vision import load_pretrained
 from kdrun.scheme import make_scheme
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.base import MAIN
+from kdrun.stage.given_teacher import artefact_folder, load_teacher
 from kdrun.stage.invert import Invert
 from kdrun.stage.state_dict import fill, read_checkpoint
-from kdrun.stage.take import artefact_folder, load_teacher
 from kdrun.stage.train import Train
 
 _RECIPES = {"recipe", "teacher", "teacher.recipe"}

@@ -18,7 +18,7 @@ from kdrun.loss.table import LOSSES
 from kdrun.measure.protocols import PROTOCOLS
 from kdrun.scheme.base import CONTROLS
 from kdrun.scheme.table import SCHEMES
-from kdrun.stage.take import artefact_folder
+from kdrun.stage.given_teacher import artefact_folder
 from kdrun.step.table import STEPS
 
 # What a recipe is made of: its key -> the table of what there is, and what kdrun passes itself.

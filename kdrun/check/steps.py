@@ -15,7 +15,7 @@ from kdrun.dataset.data import Data
 from kdrun.model.table import COMPOSED
 from kdrun.stage.base import Stage
 from kdrun.stage.compress import Compress, calibration_batches
-from kdrun.stage.spread import make_protocol
+from kdrun.stage.repeated import make_protocol
 from kdrun.stage.train import Train
 from kdrun.step.base import Rounds, Step
 from kdrun.step.plan import Planned, origin_of, plan_steps

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from kdrun.compare.asked import Asked, Wanted
 from kdrun.compare.comparison import Comparison, compare
 from kdrun.compare.formats import FORMATS
 from kdrun.compare.gather import gather
 from kdrun.compare.metrics import metric
-from kdrun.compare.told import Told, told_of
+from kdrun.compare.query import Asked, Wanted
+from kdrun.compare.terminal import Told, told_of
 from kdrun.core.atomic import write_text
 from kdrun.core.errors import UserError
 from kdrun.core.named_file import make_way

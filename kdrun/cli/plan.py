@@ -10,21 +10,21 @@ from torch import nn
 
 from kdrun import model
 from kdrun.check.networks import as_trained
-from kdrun.compare.figures import count
+from kdrun.compare.number_format import count
 from kdrun.core.folder import Store
 from kdrun.core.screen import Screen
 from kdrun.core.types import Inputs
 from kdrun.dataset.data import Data
 from kdrun.engine.interrupt import Interrupt
-from kdrun.engine.lesson import Session
+from kdrun.engine.training_spec import Session
 from kdrun.engine.watch import make_watch
 from kdrun.loss.base import Loss
 from kdrun.measure.cost import macs, parameters
 from kdrun.run.runner import Plan
 from kdrun.stage.artefact import is_whole
 from kdrun.stage.base import Stage
-from kdrun.stage.seats import bind_loss
 from kdrun.stage.start import build_network
+from kdrun.stage.tap_binding import bind_loss
 from kdrun.stage.train import Train
 
 _TIMED_STEPS = 3

@@ -53,7 +53,7 @@ def list_parts(words: Sequence[str], screen: Screen) -> int:
 def show_run(words: Sequence[str], screen: Screen) -> int:
     """`kdrun show RUN`: its table and how it came about; `kdrun show loss=NAME`: its card."""
     from kdrun.cli.cards import is_part, show_part
-    from kdrun.compare.whole import whole_run
+    from kdrun.compare.run_details import whole_run
 
     if len(words) == 1 and is_part(words[0]):
         show_part(words[0], screen)

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from kdrun.compare.claims import Claim, chance
 from kdrun.compare.columns import Column
 from kdrun.compare.comparison import Family
-from kdrun.compare.figures import EAGER
 from kdrun.compare.keys import said, short
-from kdrun.compare.lines import COSTS, Line
 from kdrun.compare.marginal import Marginal
 from kdrun.compare.metrics import METRICS
+from kdrun.compare.number_format import EAGER
+from kdrun.compare.seed_means import COSTS, Line
 from kdrun.compare.statistics import Estimate
+from kdrun.compare.test_results import Claim, chance
 
 ON_FRONT, OTHER_RUNTIME, NONE = "^", "*", "-"
 

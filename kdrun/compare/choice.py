@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kdrun.compare.figures import many
-from kdrun.compare.lines import Line
 from kdrun.compare.metrics import METRICS
+from kdrun.compare.number_format import many
+from kdrun.compare.seed_means import Line
 from kdrun.compare.settings import Setting
 from kdrun.compare.statistics import Estimate, estimate
 

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from kdrun.compare.figures import EAGER
 from kdrun.compare.gather import Run
 from kdrun.compare.keys import said, short
+from kdrun.compare.number_format import EAGER
 
 Conditions = Mapping[str, Mapping[str, Any]]  # criterion -> key -> value
 

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kdrun.compare.asked import Asked, settle
 from kdrun.compare.choice import Choice, choose
-from kdrun.compare.claims import Claim
-from kdrun.compare.contests import claims_of
+from kdrun.compare.comparison_notes import remarks
 from kdrun.compare.gather import Gathered, LeftOut, Run
 from kdrun.compare.keys import rank
-from kdrun.compare.lines import Line, make_lines
 from kdrun.compare.marginal import Marginal, marginal
 from kdrun.compare.metrics import METRICS
-from kdrun.compare.remarks import remarks
+from kdrun.compare.pairings import claims_of
+from kdrun.compare.query import Asked, settle
+from kdrun.compare.seed_means import Line, make_lines
 from kdrun.compare.settings import Group, Setting, group
+from kdrun.compare.test_results import Claim
 
 _STUDENT = "distilled"
 _TOP1 = ("accuracy", "best_accuracy")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from kdrun.compare.comparison import Comparison
-from kdrun.compare.documents import as_latex, as_markdown
+from kdrun.compare.markdown_latex import as_latex, as_markdown
 from kdrun.compare.records import as_csv, as_json
 
 FORMATS: Mapping[str, Callable[[Comparison], str]] = {

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kdrun.compare.figures import Row
 from kdrun.compare.keys import flat, said, with_teacher
+from kdrun.compare.number_format import Row
 from kdrun.core.errors import DamagedFile, KdrunError, UserError, nearest
 from kdrun.core.folder import FORMAT, RunFolder, find_runs
 from kdrun.core.sweep import NOT_STARTED, SweepFolder

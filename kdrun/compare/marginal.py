@@ -6,14 +6,14 @@ from statistics import fmean
 from typing import Any
 
 from kdrun.compare.choice import chooser
-from kdrun.compare.claims import Claim, corrected
 from kdrun.compare.comparable import ABSENT
 from kdrun.compare.keys import rank, said, short
-from kdrun.compare.lines import Line
 from kdrun.compare.metrics import METRICS
+from kdrun.compare.seed_means import Line
 from kdrun.compare.settings import Setting
 from kdrun.compare.significance import over_pairs
 from kdrun.compare.statistics import Estimate, estimate
+from kdrun.compare.test_results import Claim, corrected
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kdrun.compare.figures import Row, count, milliseconds, nats, percent
+from kdrun.compare.number_format import Row, count, milliseconds, nats, percent
 from kdrun.core.errors import UserError, nearest
 
 

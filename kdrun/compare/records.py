@@ -8,8 +8,8 @@ from typing import Any
 
 from kdrun.compare.comparison import Comparison, Family
 from kdrun.compare.keys import said
-from kdrun.compare.lines import Line
 from kdrun.compare.metrics import METRICS
+from kdrun.compare.seed_means import Line
 from kdrun.core.atomic import finite
 
 _FORMAT = 1  # of the JSON; raised when its meaning changes

@@ -6,7 +6,7 @@ from functools import cache
 from itertools import accumulate, combinations_with_replacement
 from typing import TYPE_CHECKING
 
-from kdrun.compare.student import SHARE
+from kdrun.compare.t_distribution import SHARE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from kdrun.compare.columns import Column
-from kdrun.compare.figures import (
+from kdrun.compare.number_format import (
     EAGER,
     Row,
     count,

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from kdrun.compare.claims import Claim
 from kdrun.compare.gather import Run
-from kdrun.compare.lines import figures
 from kdrun.compare.resampling import bootstrap, bootstrap_of_two
+from kdrun.compare.seed_means import figures
 from kdrun.compare.statistics import estimate, mcnemar_p, paired_p, welch
+from kdrun.compare.test_results import Claim
 
 _SEED = 0  # of the bootstrap's draws: the same runs give the same interval
 _DIGITS = 12

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kdrun.compare.student import beyond, t_quantile
+from kdrun.compare.t_distribution import beyond, t_quantile
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from kdrun.compare.columns import Column, fits, table_of, tables_that_fit
-from kdrun.compare.figures import Row, compared
-from kdrun.compare.notes import notes_of
+from kdrun.compare.number_format import Row, compared
 from kdrun.compare.run_columns import COST, MODEL, NETWORK, STEP, of_domain, quality
+from kdrun.compare.run_notes import notes_of
 
 
 def results_table(summary: Mapping[str, Any]) -> "Results":

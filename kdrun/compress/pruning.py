@@ -6,7 +6,7 @@ from typing import Literal
 from torch import nn
 
 from kdrun.compress import scores
-from kdrun.compress.masked import Growth
+from kdrun.compress.frozen_zeros import Growth
 from kdrun.compress.masks import (
     Masks,
     Scores,
@@ -16,7 +16,7 @@ from kdrun.compress.masks import (
     pattern_masks,
     prunable,
 )
-from kdrun.compress.material import Material
+from kdrun.compress.step_inputs import Material
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Protocol
 from torch import nn
 
 from kdrun.compress.changes import Change, Ranges, zeros, zeros_of
-from kdrun.compress.material import Material
 from kdrun.compress.quantize.again import QUANTIZING, STATIC, again, in_float
+from kdrun.compress.step_inputs import Material
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from kdrun.core.config import MISSING
 from kdrun.core.errors import Fault, UserError, nearest
-from kdrun.core.sentences import faults_of
+from kdrun.core.validation_messages import faults_of
 
 _OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)

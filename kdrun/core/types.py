@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from kdrun.core.merge import Merge
+from kdrun.core.class_merge import Merge
 
 Inputs = Tensor | Mapping[str, Tensor]  # images (B, C, H, W), or named tensors
 

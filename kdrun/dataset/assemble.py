@@ -13,20 +13,20 @@ from kdrun.core.registry import resolve
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data, Normalizer, Split
 from kdrun.dataset.feed import Feed, MemoryFeed, StreamFeed
-from kdrun.dataset.image import Unreadable
-from kdrun.dataset.pictures import Files, Pictures, Raw, Tensors
-from kdrun.dataset.record import describe, digest, origin
-from kdrun.dataset.reshape import (
+from kdrun.dataset.image.frames import Unreadable
+from kdrun.dataset.image.pictures import Files, Pictures, Raw, Tensors
+from kdrun.dataset.image.reshape import (
     check_headers,
     frame_files,
     into_memory,
     nbytes,
     reshape_images,
 )
+from kdrun.dataset.image.statistics import channel_statistics
+from kdrun.dataset.record import describe, digest, origin
 from kdrun.dataset.select import choose_classes
 from kdrun.dataset.settings import Common, check_settings, read_settings
 from kdrun.dataset.splits import Parts, carve, number, require_every_class, take_subset
-from kdrun.dataset.statistics import channel_statistics
 from kdrun.dataset.table import DATASETS
 from kdrun.dataset.unlabeled import with_unlabeled
 

@@ -7,8 +7,8 @@ from hashlib import blake2b
 import torch
 from torch import Tensor
 
+from kdrun.core.class_merge import Merge
 from kdrun.core.errors import ConfigError, Fault, collect
-from kdrun.core.merge import Merge
 from kdrun.dataset.data import Data
 from kdrun.dataset.select import Reference, choose_classes
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from kdrun.core.seeds import generator, seed_of, uniform
 from kdrun.core.types import Batch, DataInfo
-from kdrun.dataset.augment import draw_columns
 from kdrun.dataset.feed import Feed, Request
+from kdrun.dataset.image.augment import draw_columns
 from kdrun.dataset.settings import Augment
 
 _BLOCK = 256  # batches whose random numbers are drawn at once: small draws cost as much as large

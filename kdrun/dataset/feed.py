@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from kdrun.core.errors import BadSample, KdrunError, UserError
-from kdrun.dataset.augment import crop_and_flip
-from kdrun.dataset.pictures import Files, Pictures
+from kdrun.dataset.image.augment import crop_and_flip
+from kdrun.dataset.image.pictures import Files, Pictures
 from kdrun.dataset.settings import Augment
 
 

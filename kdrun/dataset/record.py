@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from kdrun.dataset.pictures import Files, Pictures, Raw
-from kdrun.dataset.reshape import nbytes
+from kdrun.dataset.image.pictures import Files, Pictures, Raw
+from kdrun.dataset.image.reshape import nbytes
 from kdrun.dataset.splits import Parts
 
 _READ = 64  # files whose content is looked at

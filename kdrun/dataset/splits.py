@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kdrun.core.errors import ConfigError, Fault, UserError
 from kdrun.core.seeds import generator
-from kdrun.dataset.pictures import Pictures
+from kdrun.dataset.image.pictures import Pictures
 
 
 @dataclass(frozen=True)

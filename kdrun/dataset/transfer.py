@@ -11,9 +11,9 @@ import torch
 from kdrun.core.errors import UserError, nearest
 from kdrun.dataset.assemble import make_splits, settle
 from kdrun.dataset.data import Data
-from kdrun.dataset.folder import class_folders, list_pictures, loose_pictures
-from kdrun.dataset.image import Frame
-from kdrun.dataset.pictures import Files
+from kdrun.dataset.image.folder import class_folders, list_pictures, loose_pictures
+from kdrun.dataset.image.frames import Frame
+from kdrun.dataset.image.pictures import Files
 from kdrun.dataset.record import digest
 from kdrun.dataset.settings import read_settings
 from kdrun.dataset.splits import Part, Parts, carve, number

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from kdrun.core.errors import UserError
-from kdrun.dataset.folder import loose_pictures
-from kdrun.dataset.image import Frame
-from kdrun.dataset.pictures import Files, Pictures, Tensors
-from kdrun.dataset.reshape import into_memory
+from kdrun.dataset.image.folder import loose_pictures
+from kdrun.dataset.image.frames import Frame
+from kdrun.dataset.image.pictures import Files, Pictures, Tensors
+from kdrun.dataset.image.reshape import into_memory
 from kdrun.dataset.splits import Part, stratify
 
 WHERE = "dataset.unlabeled"

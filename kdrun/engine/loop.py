@@ -15,9 +15,9 @@ from kdrun.core.registry import resolve
 from kdrun.core.types import Batch, Phase, Progress
 from kdrun.engine.checkpoint import load, save
 from kdrun.engine.evaluate import score
-from kdrun.engine.lesson import Best, Lesson, Position, Session, Trained
 from kdrun.engine.optimizers import learning_rate
 from kdrun.engine.schedules import SCHEDULES, Schedule, warm_up
+from kdrun.engine.training_spec import Best, Lesson, Position, Session, Trained
 from kdrun.engine.update import Update
 from kdrun.engine.weights import copy_weights, read_best, write_best
 from kdrun.measure.metrics import Scores

@@ -15,9 +15,9 @@ from kdrun.core.seeds import seed_of
 from kdrun.core.taps import Tapped
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.engine.learners import Learners
-from kdrun.engine.lesson import Lesson, Session
 from kdrun.engine.mixing import mix_batch
 from kdrun.engine.optimizers import make_optimizer
+from kdrun.engine.training_spec import Lesson, Session
 from kdrun.loss.unlabeled import decided
 
 _LEAST = 0.01  # of the label term, for a term to have a say

@@ -10,9 +10,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import flat
-from kdrun.loss.method import Shares
 from kdrun.loss.paired import Paired
 from kdrun.loss.pairs import Pairs
+from kdrun.loss.weighted_loss import Shares
 
 
 class Adversarial(Paired):

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import aligned
-from kdrun.loss.method import Shares
 from kdrun.loss.paired import Paired
 from kdrun.loss.pairs import Pairs
+from kdrun.loss.weighted_loss import Shares
 
 
 class Attention(Paired):

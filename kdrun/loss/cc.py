@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from kdrun.core.types import DataInfo, TapShapes
 from kdrun.loss.adapters import grid_shape
-from kdrun.loss.method import Shares
 from kdrun.loss.pairs import Pair, Pairs
 from kdrun.loss.relation import Relation
+from kdrun.loss.weighted_loss import Shares
 
 
 class CC(Relation):

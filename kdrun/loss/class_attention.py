@@ -10,7 +10,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import as_grid, grid_shape, meets_in_one_pixel
 from kdrun.loss.base import unmixed, widen
-from kdrun.loss.method import Method, Shares
+from kdrun.loss.weighted_loss import Method, Shares
 
 _MAPS, _HEAD = "maps", "head"
 

@@ -20,7 +20,7 @@ from kdrun.core.types import (
 )
 from kdrun.loss.base import Loss, label_loss, nested
 from kdrun.loss.build import build_loss
-from kdrun.loss.method import Method, Shares
+from kdrun.loss.weighted_loss import Method, Shares
 
 _PART = "of {}"  # a part's name among the modules, where no method of theirs has it
 _BETWEEN = "/"  # a part's key and its own name for a tap, a phase, a term

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.base import Temperature, soft_loss, teacher_logits, unmixed, widen
-from kdrun.loss.method import Method, Shares
+from kdrun.loss.weighted_loss import Method, Shares
 
 _LEAST = 1e-6  # squared length of a row; less is one of equal numbers, without a direction
 Temperatures = Annotated[list[Temperature], Field(min_length=1)]

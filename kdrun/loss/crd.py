@@ -12,8 +12,8 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import flat, grid_shape
 from kdrun.loss.base import unmixed
-from kdrun.loss.method import Method, Shares
 from kdrun.loss.pairs import Pairs, join, request, told
+from kdrun.loss.weighted_loss import Method, Shares
 
 _SMALL = 1e-7  # beside the noise in a denominator, as in the published code
 _UNSEEN = -1  # the label of a sample that no batch has brought yet

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.base import teacher_logits, widen
-from kdrun.loss.method import Method, Shares
+from kdrun.loss.weighted_loss import Method, Shares
 
 Span = Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)]
 

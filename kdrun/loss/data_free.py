@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.taps import Tapped
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.around import Around, begun, picked, seen
 from kdrun.loss.base import parts_of, widen
 from kdrun.loss.generator import Generator, Training
+from kdrun.loss.wrapper import Around, begun, picked, seen
 
 _OWN, _ACTIVE = "own/", "active"  # the inner loss's taps of the teacher, and DAFL's
 

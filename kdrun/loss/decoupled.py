@@ -10,7 +10,7 @@ from torch import Tensor
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.base import teacher_logits, widen
-from kdrun.loss.method import Method, Shares
+from kdrun.loss.weighted_loss import Method, Shares
 
 
 class DKD(Method):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.base import Share, soft_loss, teacher_logits, widen
-from kdrun.loss.method import Method, Shares
+from kdrun.loss.weighted_loss import Method, Shares
 
 
 class ReverseKL(Method):

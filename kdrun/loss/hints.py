@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import aligned, channel_adapter, flat
-from kdrun.loss.method import Shares
 from kdrun.loss.paired import Paired
 from kdrun.loss.pairs import Pairs
 from kdrun.loss.staged import Staged
+from kdrun.loss.weighted_loss import Shares
 
 
 class FitNet(Staged):

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import as_grid, grid_shape
 from kdrun.loss.base import unmixed, widen
-from kdrun.loss.method import Method, Shares
 from kdrun.loss.pairs import Places, known, several
+from kdrun.loss.weighted_loss import Method, Shares
 
 _TAP = "tap"
 _SMALL = 1e-5  # beside a variance, as in batch norms

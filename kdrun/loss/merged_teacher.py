@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kdrun.core.class_merge import Groups, merge_logits
 from kdrun.core.errors import UserError
-from kdrun.core.merge import Groups, merge_logits
 from kdrun.core.taps import ask_once
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
-from kdrun.loss.around import Around
 from kdrun.loss.base import Loss, parts_of, widen
+from kdrun.loss.wrapper import Around
 
 
 @dataclass

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.taps import Tapped
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.around import Around, begun, picked, seen
 from kdrun.loss.base import label_loss
 from kdrun.loss.parts import require_moving
 from kdrun.loss.unlabeled import decided
+from kdrun.loss.wrapper import Around, begun, picked, seen
 
 Kind = Literal["ema", "snapshot"]
 Decay = Annotated[float, Field(ge=0, lt=1)]

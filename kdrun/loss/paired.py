@@ -5,8 +5,8 @@ from typing import Unpack
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo, TapRequest, TapShapes
 from kdrun.loss.adapters import grid_shape, meets_in_one_pixel
-from kdrun.loss.method import Method, Shares
 from kdrun.loss.pairs import Pair, Pairs, join, request, told
+from kdrun.loss.weighted_loss import Method, Shares
 
 
 class Paired(Method):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError, nearest
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.base import unmixed, widen
-from kdrun.loss.method import Method, Shares
+from kdrun.loss.weighted_loss import Method, Shares
 
 Weights = dict[str, nn.Parameter]
 WeightPair = Annotated[list[str], Field(min_length=2, max_length=2)]

@@ -5,9 +5,9 @@ from typing import Unpack
 import torch.nn.functional as F
 from torch import Tensor
 
-from kdrun.loss.method import Shares
 from kdrun.loss.pairs import Pair, Pairs
 from kdrun.loss.relation import Relation
+from kdrun.loss.weighted_loss import Shares
 
 _SMALL = 1e-7  # the published code's, beside norms and probabilities
 

@@ -8,9 +8,9 @@ from torch import Tensor
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import flat
 from kdrun.loss.base import unmixed
-from kdrun.loss.method import Shares
 from kdrun.loss.paired import Paired
 from kdrun.loss.pairs import Pair, Pairs
+from kdrun.loss.weighted_loss import Shares
 
 
 class Relation(Paired):

@@ -8,9 +8,9 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from kdrun.loss.method import Shares
 from kdrun.loss.pairs import Pair, Pairs
 from kdrun.loss.relation import Relation
+from kdrun.loss.weighted_loss import Shares
 
 _AT_ONCE = 2**24  # numbers: differences (b, B, C) and angles (b, B, B) of b of the anchors
 _NEAR = 1e-12  # samples nearer than this have no direction from each other

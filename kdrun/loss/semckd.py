@@ -12,8 +12,8 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import aligned, as_grid, grid_shape
 from kdrun.loss.base import unmixed, widen
-from kdrun.loss.method import Method, Shares
 from kdrun.loss.pairs import Places, Shape, known, several
+from kdrun.loss.weighted_loss import Method, Shares
 
 _MOST = 2**30  # parameters in all adapters: 4 GiB, three times over while they are trained
 

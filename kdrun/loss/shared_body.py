@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.taps import module_path
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.around import Around, begun, picked, seen
+from kdrun.loss.wrapper import Around, begun, picked, seen
 
 _OWN, _LEARN = "own/", "learn/"  # the inner loss's taps of the student, and the places that learn
 

@@ -10,7 +10,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import aligned
 from kdrun.loss.base import widen
-from kdrun.loss.method import Method, Shares
+from kdrun.loss.weighted_loss import Method, Shares
 
 
 class SimKD(Method):

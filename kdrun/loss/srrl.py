@@ -9,8 +9,8 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import flat, grid_shape
 from kdrun.loss.base import unmixed, widen
-from kdrun.loss.method import Method, Shares
 from kdrun.loss.pairs import Pair, told
+from kdrun.loss.weighted_loss import Method, Shares
 
 _TAP, _HEAD = "tap", "head"
 

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.loss.base import label_loss
-from kdrun.loss.method import Shares
 from kdrun.loss.paired import Paired
 from kdrun.loss.pairs import Pairs
+from kdrun.loss.weighted_loss import Shares
 
 FIRST = "first"
 

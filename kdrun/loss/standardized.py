@@ -9,7 +9,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.base import soft_loss, teacher_logits, widen
 from kdrun.loss.decoupled import decoupled
-from kdrun.loss.method import Method, Shares
+from kdrun.loss.weighted_loss import Method, Shares
 
 _LEAST = 1e-4  # variance; less is that of logits which say nothing, and have no direction
 

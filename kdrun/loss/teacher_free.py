@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.base import label_loss, soft_loss, teacher_logits, widen
-from kdrun.loss.method import Method, Shares
+from kdrun.loss.weighted_loss import Method, Shares
 
 Smoothing = Annotated[float, Field(ge=0, lt=1)]
 Certainty = Annotated[float, Field(gt=0, lt=1)]

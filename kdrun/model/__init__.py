@@ -21,7 +21,7 @@ GIVEN = ("num_classes", "in_channels", "image_size")
 
 def names() -> list[str]:
     """Every name that `builder` knows; loads torchvision."""
-    from kdrun.model.vision import classifiers
+    from kdrun.model.image.vision import classifiers
 
     return sorted({*MODELS, *classifiers()})
 
@@ -35,7 +35,7 @@ def builder(name: str) -> Callable[..., "nn.Module"]:
     table = {**MODELS, **COMPOSED}
     if name in table:
         return resolve("model", table, name)
-    from kdrun.model.vision import build_torchvision, classifiers
+    from kdrun.model.image.vision import build_torchvision, classifiers
 
     if name in classifiers():
         return build_torchvision
@@ -91,7 +91,7 @@ def main_part(node: Mapping[str, Any]) -> str:
 
 def roles(network: "nn.Module") -> dict[str, list[str]]:
     """Module paths by role: `stages` in order of depth, `embedding`, `logits`."""
-    from kdrun.model.places import find_roles
+    from kdrun.model.roles import find_roles
 
     return find_roles(network)
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from kdrun.core.merge import Groups, merge_logits
+from kdrun.core.class_merge import Groups, merge_logits
 
 
 class Merged(nn.Module):

@@ -3,15 +3,15 @@
 torchvision's classifiers need no line here: each is found under its own name.
 """
 
-_RESNET = "kdrun.model.resnet:CifarResNet"
-_WIDE = "kdrun.model.wide_resnet:WideResNet"
-_VGG = "kdrun.model.vgg:build_vgg"
-_TORCHVISION = "kdrun.model.vision:build_torchvision"
+_RESNET = "kdrun.model.image.resnet:CifarResNet"
+_WIDE = "kdrun.model.image.wide_resnet:WideResNet"
+_VGG = "kdrun.model.image.vgg:build_vgg"
+_TORCHVISION = "kdrun.model.image.vision:build_torchvision"
 
 MODELS = {
-    "mlp": "kdrun.model.mlp:MLP",
-    "lenet5": "kdrun.model.lenet:LeNet5",
-    "alexnet": "kdrun.model.alexnet:build_alexnet",
+    "mlp": "kdrun.model.image.mlp:MLP",
+    "lenet5": "kdrun.model.image.lenet:LeNet5",
+    "alexnet": "kdrun.model.image.alexnet:build_alexnet",
     "vgg8": _VGG,
     "vgg11": _VGG,
     "vgg13": _VGG,
@@ -30,15 +30,15 @@ MODELS = {
     "wrn_16_2": _WIDE,
     "wrn_40_1": _WIDE,
     "wrn_40_2": _WIDE,
-    "mobilenet_v2_x0_5": "kdrun.model.mobilenet:SmallMobileNetV2",
-    "shufflenet_v1": "kdrun.model.shufflenet:ShuffleNetV1",
-    "shufflenet_v2": "kdrun.model.shufflenet:SmallShuffleNetV2",
+    "mobilenet_v2_x0_5": "kdrun.model.image.mobilenet:SmallMobileNetV2",
+    "shufflenet_v1": "kdrun.model.image.shufflenet:ShuffleNetV1",
+    "shufflenet_v2": "kdrun.model.image.shufflenet:SmallShuffleNetV2",
     "resnet18": _TORCHVISION,
     "resnet34": _TORCHVISION,
     "resnet50": _TORCHVISION,
     "resnet101": _TORCHVISION,
     "resnet152": _TORCHVISION,
-    "timm": "kdrun.model.from_timm:build_timm",
+    "timm": "kdrun.model.image.from_timm:build_timm",
 }
 
 # Networks made of others, which a scheme or a loss asks for; nobody chooses them by name.

@@ -19,8 +19,8 @@ from kdrun.core.screen import Screen
 from kdrun.dataset.data import Data, Split
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
-from kdrun.engine.lesson import Session
-from kdrun.engine.prune import pruning
+from kdrun.engine.stop_trial import pruning
+from kdrun.engine.training_spec import Session
 from kdrun.engine.watch import Watch, make_watch
 from kdrun.run.environment import differences, surroundings
 from kdrun.stage.artefact import Artefact

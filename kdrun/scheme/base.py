@@ -10,7 +10,7 @@ from kdrun.core.folder import STUDENT_FOLDER
 from kdrun.dataset.data import Data
 from kdrun.loss.build import build_loss
 from kdrun.stage.base import MAIN, Place, Stage
-from kdrun.stage.take import Take, artefact_folder
+from kdrun.stage.given_teacher import Take, artefact_folder
 from kdrun.stage.train import Train
 
 # A control is the student trained by the same recipe and seed, with a loss that has no teacher.

@@ -12,6 +12,7 @@ from kdrun import model
 from kdrun.compress.changes import Change, rebuild
 from kdrun.compress.sparse import pack, unpack
 from kdrun.core.atomic import write_json
+from kdrun.core.class_merge import Merge
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.folder import (
     BEST_WEIGHTS,
@@ -23,7 +24,6 @@ from kdrun.core.folder import (
     is_complete,
     read_record,
 )
-from kdrun.core.merge import Merge
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.engine.weights import read_weights, write_weights

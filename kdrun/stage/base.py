@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from kdrun.core.config import Config, Network
 from kdrun.core.screen import Screen
 from kdrun.dataset.data import Data
-from kdrun.engine.lesson import Session
+from kdrun.engine.training_spec import Session
 from kdrun.stage.artefact import Artefact
 
 MAIN = "main"  # the dataset that the student is tested on

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.compress.calibrate import CALIBRATORS, Calibrator
-from kdrun.compress.material import Material
 from kdrun.compress.step import Changed, Changing, change
+from kdrun.compress.step_inputs import Material
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import CannotChange, UserError
 from kdrun.core.registry import resolve
 from kdrun.core.seeds import seed_of
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
-from kdrun.engine.lesson import Session
+from kdrun.engine.training_spec import Session
 from kdrun.engine.weights import copy_weights
 from kdrun.measure.cost import macs
 from kdrun.measure.latency import latencies

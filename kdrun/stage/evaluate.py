@@ -20,11 +20,11 @@ from kdrun.measure.metrics import Meter, agreement, gain_interval, half_width
 from kdrun.model.merged import Merged
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import Bench, Stage
+from kdrun.stage.baseline import add_comparisons
 from kdrun.stage.compress import Compress
 from kdrun.stage.examples import examples
-from kdrun.stage.spread import spread
+from kdrun.stage.repeated import spread
 from kdrun.stage.timing import add_latencies
-from kdrun.stage.versus import add_comparisons
 
 
 def evaluate(

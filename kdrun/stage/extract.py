@@ -11,7 +11,7 @@ from kdrun import model
 from kdrun.core.config import Config, Network
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
-from kdrun.engine.lesson import Session
+from kdrun.engine.training_spec import Session
 from kdrun.model.committee import Committee
 from kdrun.stage.artefact import write_artefact
 from kdrun.stage.base import Bench, Place

@@ -7,7 +7,7 @@ from typing import Any
 from kdrun.core.config import Config, Network
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
-from kdrun.engine.lesson import Session
+from kdrun.engine.training_spec import Session
 from kdrun.engine.weights import copy_weights
 from kdrun.model.committee import Committee
 from kdrun.stage.artefact import describe_data, write_artefact

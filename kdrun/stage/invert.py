@@ -15,7 +15,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.seeds import generator
 from kdrun.dataset.data import Data, Split
 from kdrun.dataset.feed import MemoryFeed
-from kdrun.engine.lesson import Session
+from kdrun.engine.training_spec import Session
 from kdrun.engine.weights import read_weights, write_weights
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
 from kdrun.stage.base import Bench, Place, Stage

@@ -14,8 +14,8 @@ from kdrun.core.errors import UserError
 from kdrun.core.taps import Tapped
 from kdrun.dataset.data import Data
 from kdrun.engine.frozen import freeze
-from kdrun.engine.lesson import Session
 from kdrun.engine.outputs import Layout, Writer, record_of
+from kdrun.engine.training_spec import Session
 from kdrun.loss.base import parts_of
 from kdrun.loss.build import build_loss
 from kdrun.stage.artefact import describe_data, write_record

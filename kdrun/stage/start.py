@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kdrun import model
 from kdrun.compress.changes import Change, zeros, zeros_of
-from kdrun.compress.masked import Masked
+from kdrun.compress.frozen_zeros import Masked
 from kdrun.compress.pruning import Pruning
 from kdrun.compress.quantize.again import is_quantized
 from kdrun.compress.quantize.trainable import settled, trainable

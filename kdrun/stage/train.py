@@ -17,18 +17,18 @@ from kdrun.core.taps import module_path
 from kdrun.dataset.data import Data
 from kdrun.engine import checkpoint
 from kdrun.engine.frozen import freeze
-from kdrun.engine.lesson import Lesson, Session, Trained
 from kdrun.engine.loop import train
 from kdrun.engine.outputs import TeacherOutputs
+from kdrun.engine.training_spec import Lesson, Session, Trained
 from kdrun.loss.build import build_loss
 from kdrun.measure.metrics import Scores
-from kdrun.model.vision import load_pretrained
+from kdrun.model.image.vision import load_pretrained
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
 from kdrun.stage.base import Bench, Place, Stage
+from kdrun.stage.given_teacher import Source, leave_as_is
 from kdrun.stage.invert import train_on
-from kdrun.stage.seats import bind_loss, seat
 from kdrun.stage.start import Start, borrow, borrowed, build_network, go_on, take_weights
-from kdrun.stage.take import Source, leave_as_is
+from kdrun.stage.tap_binding import bind_loss, seat
 
 
 @dataclass(frozen=True)

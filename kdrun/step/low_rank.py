@@ -17,8 +17,8 @@ from kdrun.compress.low_rank import (
     separable,
     spectra,
 )
-from kdrun.compress.material import Material
 from kdrun.compress.step import Changed
+from kdrun.compress.step_inputs import Material
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.measure.cost import macs

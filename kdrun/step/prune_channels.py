@@ -11,8 +11,8 @@ from torch import nn
 from kdrun.compress.channels.plan import plan_of
 from kdrun.compress.channels.prune import Choice, prune_channels, prune_to_cost
 from kdrun.compress.channels.scores import Evidence
-from kdrun.compress.material import Material
 from kdrun.compress.step import Changed
+from kdrun.compress.step_inputs import Material
 from kdrun.core.config import BelowOne
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo

@@ -8,10 +8,10 @@ from torch import nn
 
 from kdrun.compress.changes import zeros
 from kdrun.compress.masks import prunable, sparsity_of
-from kdrun.compress.material import Material
 from kdrun.compress.pruning import Pruning
 from kdrun.compress.scores import magnitude
 from kdrun.compress.step import Changed
+from kdrun.compress.step_inputs import Material
 from kdrun.core.config import BelowOne
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo

@@ -8,7 +8,6 @@ from torch import nn
 
 from kdrun.compress.calibrate import Grid
 from kdrun.compress.fold import fold, pairs
-from kdrun.compress.material import Material
 from kdrun.compress.quantize.again import static
 from kdrun.compress.quantize.dynamic import store_dynamic
 from kdrun.compress.quantize.plan import quantizable
@@ -17,6 +16,7 @@ from kdrun.compress.quantize.trainable import trainable
 from kdrun.compress.quantize.weight_only import store_weights
 from kdrun.compress.quantize.weights import WeightGrid
 from kdrun.compress.step import Changed
+from kdrun.compress.step_inputs import Material
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage

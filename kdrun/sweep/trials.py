@@ -17,7 +17,7 @@ from kdrun.config.overrides import parse
 from kdrun.core.errors import Fault
 from kdrun.core.folder import STUDENT_FOLDER, read_record
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
-from kdrun.engine.prune import student_curve
+from kdrun.engine.stop_trial import student_curve
 from kdrun.sweep.jobs import name_job, own_words
 
 if TYPE_CHECKING:

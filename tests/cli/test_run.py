@@ -107,7 +107,7 @@ def test_a_plugin_is_used_and_named_when_started_and_when_resumed(
 ) -> None:
     (tmp_path / "my_parts.py").write_text(
         "import torch\n"
-        "from kdrun.dataset.pictures import Raw, Tensors\n"
+        "from kdrun.dataset.image.pictures import Raw, Tensors\n"
         "from kdrun.loss.logits import KD\n"
         'LOSSES = {"soft": "my_parts:Soft"}\n'
         'DATASETS = {"stripes": "my_parts:read_stripes"}\n'

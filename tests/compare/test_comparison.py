@@ -10,10 +10,10 @@ import pytest
 from scipy import stats
 
 from benchmarks.written_runs import write_run
-from kdrun.compare.asked import Asked
-from kdrun.compare.claims import Claim
 from kdrun.compare.comparison import Comparison, Family, compare
 from kdrun.compare.gather import gather
+from kdrun.compare.query import Asked
+from kdrun.compare.test_results import Claim
 from kdrun.core.errors import UserError
 
 KEY = "loss.temperature"

@@ -8,7 +8,7 @@ from scipy import stats
 
 from kdrun.compare.resampling import bootstrap, bootstrap_of_two
 from kdrun.compare.statistics import estimate, holm, mcnemar_p, paired_p, welch
-from kdrun.compare.student import t_quantile
+from kdrun.compare.t_distribution import t_quantile
 
 RANDOM = np.random.default_rng(0)
 

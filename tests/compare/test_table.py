@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from kdrun.compare.figures import count
+from kdrun.compare.number_format import count
 from kdrun.compare.table import results_table
 
 AT_80 = """\

@@ -13,7 +13,7 @@ from kdrun.core.errors import BadSample, UserError
 from kdrun.core.types import Batch
 from kdrun.dataset.data import Data, Normalizer, Split
 from kdrun.dataset.feed import MemoryFeed, StreamFeed, WorkerDied
-from kdrun.dataset.pictures import Tensors
+from kdrun.dataset.image.pictures import Tensors
 
 EPOCH = {"epoch": 3, "view": 3, "seed": 5}
 

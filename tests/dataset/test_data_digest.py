@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from kdrun import dataset
-from kdrun.dataset.pictures import Tensors
+from kdrun.dataset.image.pictures import Tensors
 from kdrun.dataset.record import digest
 from kdrun.dataset.splits import number
 

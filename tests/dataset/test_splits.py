@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kdrun import dataset
 from kdrun.core.errors import ConfigError, UserError
-from kdrun.dataset.pictures import Tensors
+from kdrun.dataset.image.pictures import Tensors
 from kdrun.dataset.splits import carve, number, stratify, take_subset
 
 SIZES = st.lists(st.integers(1, 40), min_size=2, max_size=6)

@@ -21,8 +21,8 @@ from kdrun.dataset.data import Data
 from kdrun.engine.checkpoint import load
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
-from kdrun.engine.lesson import Lesson, Session, Trained
 from kdrun.engine.loop import train
+from kdrun.engine.training_spec import Lesson, Session, Trained
 from kdrun.engine.watch import make_watch
 from kdrun.loss.base import Loss, label_loss
 from kdrun.loss.logits import KD, CrossEntropy

@@ -11,7 +11,7 @@ from kdrun.core.types import MAIN, TapShapes
 from kdrun.engine.learners import Learners
 from kdrun.loss.build import build_loss
 from kdrun.loss.progressive import between
-from kdrun.model.resnet import CifarResNet
+from kdrun.model.image.resnet import CifarResNet
 
 STUDENT = {"match/tap[0]": (4, 8, 8), "match/tap[1]": (6, 4, 4)}
 TEACHER = {"match/tap[0]": (5, 4, 4), "match/tap[1]": (8, 4, 4)}

@@ -7,8 +7,8 @@ import torch
 from given import AT, INFO, B, C, batch, node, output
 from torch import nn
 
+from kdrun.core.class_merge import Merge, merge_logits
 from kdrun.core.errors import UserError
-from kdrun.core.merge import Merge, merge_logits
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.base import Loss
 from kdrun.loss.build import build_loss
@@ -120,7 +120,7 @@ class Nosy(Loss):
 def test_a_loss_that_reads_the_teachers_classifier_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kdrun.loss.around.build_loss", lambda node: Nosy())
+    monkeypatch.setattr("kdrun.loss.wrapper.build_loss", lambda node: Nosy())
     with pytest.raises(UserError, match="reads the teacher's 10 classes where the student has 3"):
         around({"name": "nosy"})
 
@@ -129,7 +129,7 @@ def test_trying_a_loss_leaves_it_and_the_random_numbers_as_they_were(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Nosy, "forward", lambda self, *given: self.count.add_(1) and {})
-    monkeypatch.setattr("kdrun.loss.around.build_loss", lambda node: Nosy())
+    monkeypatch.setattr("kdrun.loss.wrapper.build_loss", lambda node: Nosy())
     loss = build_loss({"name": "merged_teacher", "loss": {"name": "nosy"}})
     before = seen(3), seen(C), torch.get_rng_state()
     loss.bind(*before[:2], FEW)

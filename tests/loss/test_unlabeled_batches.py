@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import torch
 import torch.nn.functional as F
 
-from kdrun.core.merge import Merge
+from kdrun.core.class_merge import Merge
 from kdrun.core.types import Batch, DataInfo, Output, TapShapes
 from kdrun.engine.mixing import mix_batch
 from kdrun.engine.update import _parts

@@ -7,8 +7,8 @@ from plans import RESNETS, plan, reads, refusal, rows
 from kdrun.core.screen import Screen
 from kdrun.run.runner import run
 from kdrun.stage.artefact import read_artefact
-from kdrun.stage.seats import bind_loss
 from kdrun.stage.start import build_network
+from kdrun.stage.tap_binding import bind_loss
 
 TWO = ("scheme=mutual", "scheme.peers=[{name: mlp, hidden: [16]}, {name: mlp, hidden: [12]}]")
 

@@ -5,7 +5,7 @@ import torch
 from plans import plan
 
 from kdrun.compress.calibrate import MinMax
-from kdrun.compress.material import Material
+from kdrun.compress.step_inputs import Material
 from kdrun.core.errors import UserError
 from kdrun.stage.base import MAIN
 from kdrun.stage.compress import calibration_batches

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from kdrun.measure.metrics import Meter
-from kdrun.stage.versus import add_comparisons
+from kdrun.stage.baseline import add_comparisons
 
 
 def meter(predicted: list[int]) -> Meter:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kdrun.compare.figures import percent
+from kdrun.compare.number_format import percent
 from kdrun.compare.report.bars import Bar, bar_chart
 from kdrun.compare.report.cells import quiet
 from kdrun.compare.report.drawing import Figure

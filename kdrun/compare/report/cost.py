@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from kdrun.compare.figures import count
-from kdrun.compare.lines import COSTS, Line
 from kdrun.compare.metrics import METRICS
+from kdrun.compare.number_format import count
 from kdrun.compare.report.drawing import Figure
 from kdrun.compare.report.palette import SERIES
 from kdrun.compare.report.scatter import Point, scatter_chart
+from kdrun.compare.seed_means import COSTS, Line
 
 _TITLES = {
     "bytes": ("Accuracy and size", "bytes on disk"),

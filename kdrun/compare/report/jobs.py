@@ -1,8 +1,8 @@
 """Every run of a sweep with its status and main figure, and why some don't count."""
 
 from kdrun.compare.comparison import Comparison
-from kdrun.compare.figures import share_or_none
 from kdrun.compare.gather import LeftOut, Run
+from kdrun.compare.number_format import share_or_none
 from kdrun.compare.report.cells import cell
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import table

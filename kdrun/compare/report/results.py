@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kdrun.compare.figures import Row, compared, count, percent
-from kdrun.compare.notes import notes_of
+from kdrun.compare.number_format import Row, compared, count, percent
 from kdrun.compare.report.answers import student_of
 from kdrun.compare.report.cells import figures_table, listed, quiet, tile
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.record import Record
 from kdrun.compare.run_columns import COST, MODEL, NETWORK, STEP, of_domain, quality
-from kdrun.compare.whole import BOTH_EPOCHS, epoch_columns
+from kdrun.compare.run_details import BOTH_EPOCHS, epoch_columns
+from kdrun.compare.run_notes import notes_of
 
 
 def results(record: Record) -> Section:

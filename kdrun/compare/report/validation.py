@@ -6,11 +6,11 @@ from statistics import fmean
 
 from kdrun.compare.choice import chooser
 from kdrun.compare.comparison import Family
-from kdrun.compare.lines import Line
 from kdrun.compare.report.drawing import Figure
 from kdrun.compare.report.learning import points_of
 from kdrun.compare.report.line import Curve, line_chart
 from kdrun.compare.report.record import Record
+from kdrun.compare.seed_means import Line
 from kdrun.core.folder import RunFolder
 
 Points = list[tuple[float, float]]

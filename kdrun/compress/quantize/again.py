@@ -8,7 +8,6 @@ from torch import nn
 
 from kdrun.compress.calibrate import Grid
 from kdrun.compress.changes import Change
-from kdrun.compress.material import Material
 from kdrun.compress.quantize.calibration import calibrate
 from kdrun.compress.quantize.dynamic import Dynamic, store_dynamic
 from kdrun.compress.quantize.layers import KINDS, Stored
@@ -16,6 +15,7 @@ from kdrun.compress.quantize.plan import quantizable
 from kdrun.compress.quantize.record import Quantized, layers_in_float
 from kdrun.compress.quantize.weight_only import WeightOnly, store_weights
 from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.compress.step_inputs import Material
 
 _KINDS = (Stored, WeightOnly, Dynamic)
 STATIC = "quantize"

@@ -1,0 +1,132 @@
+"""What a reader of a comparison's table should know, in sentences below it."""
+
+from collections.abc import Sequence
+
+from kdrun.compare.gather import Run
+from kdrun.compare.keys import short
+from kdrun.compare.metrics import METRICS
+from kdrun.compare.provenance import budgets, surroundings, timing
+from kdrun.compare.query import Asked
+from kdrun.compare.seed_means import Line
+from kdrun.compare.settings import Setting
+from kdrun.compare.test_results import Claim
+
+
+def remarks(
+    settings: Sequence[Setting],
+    lines: Sequence[Line],
+    metric: str,
+    claims: Sequence[Claim],
+    asked: Asked,
+    averaged: bool,
+) -> list[str]:
+    """The sentences of one table.
+
+    Args:
+        settings: of the table.
+        lines: theirs.
+        metric: that is compared.
+        claims: the tests that were made.
+        asked: what the user asked.
+        averaged: whether there is the table by one key, if that was asked.
+    """
+    runs = [run for setting in settings for run in setting.runs.values()]
+    return [
+        *_epochs(runs),
+        *_seeds(settings),
+        *_not_finite(lines),
+        *budgets(runs),
+        *surroundings(runs),
+        *timing(runs, lines),
+        *_fronts(lines, metric),
+        *_drawn(claims),
+        *_untested(metric),
+        *_sorting(asked.sort),
+        *_averages(asked.by, averaged),
+    ]
+
+
+def _epochs(runs: Sequence[Run]) -> list[str]:
+    kept = sorted({str(run.summary.get("epoch", "last")) for run in runs})
+    if not kept:
+        return []
+    of = f"the {kept[0]} epoch" if len(kept) == 1 else "the epoch that recipe.select names"
+    return [
+        f"Standard deviations over seeds in brackets. F1, NLL, ECE and agreement are of the weights"
+        f" of {of}. All figures are of the test split but those of validation; intervals are 95 %,"
+        " from seeds alone."
+    ]
+
+
+def _seeds(settings: Sequence[Setting]) -> list[str]:
+    notes = []
+    if all(len(setting.runs) == 1 for setting in settings):
+        notes = ["One seed each: what differs may be chance, and there is no interval over seeds."]
+    if len({tuple(setting.runs) for setting in settings}) > 1:
+        notes.append(
+            "Settings have different seeds: means are over those that each has, tests pair those"
+            " that both have. Another seed trains another teacher too, and starts elsewhere."
+        )
+    return notes
+
+
+def _not_finite(lines: Sequence[Line]) -> list[str]:
+    """Figures that runs have and that are no numbers: they are in no mean."""
+    found = []
+    for line in lines:
+        for name, one in METRICS.items():
+            lost = len(line.rows) - len(line.figures(name))
+            if lost and name in line.estimates:
+                found.append(
+                    f"{one.said} of {line.model} is missing or not a number in {lost} of"
+                    f" {len(line.rows)} runs, which are left out of its mean."
+                )
+    return list(dict.fromkeys(found))
+
+
+def _fronts(lines: Sequence[Line], metric: str) -> list[str]:
+    if not any(line.fronts for line in lines):
+        return []
+    merit = METRICS[metric].said if METRICS[metric].split else METRICS["accuracy"].said
+    return [
+        f"^ on the Pareto front: no other line is better in {merit} and as cheap, or cheaper and"
+        " as good; it describes, and chooses nothing."
+    ]
+
+
+def _drawn(claims: Sequence[Claim]) -> list[str]:
+    """How far an interval by the bootstrap can be relied on."""
+    if not any(claim.drawn and claim.pairs != "samples" for claim in claims):
+        return []
+    return [
+        "The bootstrap of few seeds is too narrow: of 3, 5 and 10 its interval holds the truth in"
+        " 75, 83 and 91 % of repetitions, Student's in 95 %, which alone decides here."
+    ]
+
+
+def _untested(metric: str) -> list[str]:
+    if METRICS[metric].split == "test":
+        return []
+    if METRICS[metric].split == "validation":
+        return [
+            "Figures of validation choose, and flatter what they chose: no test. Hold settings"
+            " against each other on the test split: --metric accuracy."
+        ]
+    return [f"{METRICS[metric].said} is counted or timed, not estimated from samples: no test."]
+
+
+def _sorting(by: str) -> list[str]:
+    if not by:
+        return []
+    if by in METRICS and METRICS[by].split == "test":
+        return [f"Sorted by {METRICS[by].said} on test, for reading: nothing was chosen by it."]
+    return [f"Sorted by {METRICS[by].said if by in METRICS else short(by)}."]
+
+
+def _averages(by: str, averaged: bool) -> list[str]:
+    if not by or averaged:
+        return []
+    return [
+        f"No table by {short(by)}: no settings that are alike in the other keys have all its values"
+        " and a seed in common."
+    ]

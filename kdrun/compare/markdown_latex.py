@@ -1,0 +1,86 @@
+"""A comparison as a part of a document: Markdown and LaTeX."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kdrun.compare.cells import measured, of_marginal, telling, tested
+from kdrun.compare.columns import Column
+from kdrun.compare.comparison import Comparison
+from kdrun.compare.terminal import heading, sentences, told_of
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "[": "{[}", "]": "{]}",  # at the front of a row it would be an option of the one before
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}  # fmt: skip
+
+
+def as_markdown(comparison: Comparison) -> str:
+    return _document(comparison, "## {}", "- {}", _markdown_table, _in_markdown)
+
+
+def as_latex(comparison: Comparison) -> str:
+    """Tables that need no package; sentences as paragraphs."""
+    return _document(comparison, "\\subsection*{{{}}}", "{}\n", _latex_table, _in_latex)
+
+
+_Table = Callable[[Sequence[Column], Sequence[Any]], list[str]]
+
+
+def _document(
+    comparison: Comparison, head: str, item: str, table: _Table, escape: Callable[[str], str]
+) -> str:
+    lines: list[str] = []
+    for family in comparison.families:
+        lines += [head.format(escape(heading(family))), ""]
+        reasons = [f"Not comparable with table 1. {reason}" for reason in family.reasons]
+        lines += [*(item.format(escape(reason)) for reason in reasons), ""] if reasons else []
+        lines += [*table([*telling(family), *measured(family)], family.lines), ""]
+        if family.marginal:
+            lines += [*table(*of_marginal(family.marginal, family.metric)), ""]
+        tests = [*family.claims, *(family.marginal.claims if family.marginal else [])]
+        if tests:
+            lines += [*table(tested(), tests), ""]
+        lines += [*(item.format(escape(one)) for one in sentences(family)), ""]
+    lines += [item.format(escape(line.strip())) for line in told_of(comparison.left_out)]
+    return "\n".join(lines).rstrip("\n")
+
+
+def _markdown_table(columns: Sequence[Column], rows: Sequence[Any]) -> list[str]:
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cells)} |"
+
+    return [
+        line([_in_markdown(_title(column)) for column in columns]),
+        line(["---" if column.words else "---:" for column in columns]),
+        *(line([_in_markdown(column.text(row)) for column in columns]) for row in rows),
+    ]
+
+
+def _latex_table(columns: Sequence[Column], rows: Sequence[Any]) -> list[str]:
+    def line(cells: Sequence[str]) -> str:
+        return f"{' & '.join(cells)} \\\\"
+
+    return [
+        f"\\begin{{tabular}}{{{''.join('l' if column.words else 'r' for column in columns)}}}",
+        "\\hline",
+        line([_in_latex(_title(column)) for column in columns]),
+        "\\hline",
+        *(line([_in_latex(column.text(row)) for column in columns]) for row in rows),
+        "\\hline",
+        "\\end{tabular}",
+    ]
+
+
+def _title(column: Column) -> str:
+    return column.title.replace("-\n", "").replace("\n", " ").strip()
+
+
+def _in_markdown(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>#|~$&!^])", r"\\\1", " ".join(text.split()))
+
+
+def _in_latex(text: str) -> str:
+    return "".join(_SPECIAL.get(sign, sign) for sign in " ".join(text.split()))

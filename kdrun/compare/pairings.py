@@ -1,0 +1,110 @@
+"""Which settings are held against which: the control, the chosen one, or a baseline."""
+
+from collections.abc import Iterable, Sequence
+
+from kdrun.compare.choice import Choice
+from kdrun.compare.number_format import many
+from kdrun.compare.query import Asked, Wanted, fits
+from kdrun.compare.seed_means import Line, runs_of
+from kdrun.compare.settings import Setting
+from kdrun.compare.significance import Side, claim_of
+from kdrun.compare.test_results import Claim, corrected
+
+CONTROL = "alone"
+
+_Judged = Sequence[tuple[Setting, Line]]  # with the line of the model that it is judged by
+
+
+def claims_of(
+    settings: Sequence[Setting],
+    judged: Sequence[Line],
+    lines: Sequence[Line],
+    metric: str,
+    choice: Choice | None,
+    asked: Asked,
+) -> list[Claim]:
+    """The tests that are asked for, each kind corrected for how many there are.
+
+    Models that settings share are held against each other once.
+    """
+    pairs = list(zip(settings, judged, strict=True))
+    row = asked.versus or CONTROL
+    about = "baseline" if asked.versus else "control"
+    over = [] if asked.baseline else _over(row, pairs, lines, asked.model)
+    found = [claim_of(own, other, metric, about) for own, other in over]
+    return [*corrected(found), *corrected(_between(pairs, metric, choice, asked))]
+
+
+def _over(
+    row: str, pairs: _Judged, lines: Sequence[Line], named: str
+) -> Iterable[tuple[Side, Side]]:
+    """Models with the row of the same settings; those that share both are one pair."""
+    place = {id(one): line for line in lines if line.model == row for one in line.settings}
+    found: dict[tuple[int, int], list[Setting]] = {}
+    models = {id(line): line.model for _, line in pairs}
+    for setting, line in pairs:
+        if line.model != row and id(setting) in place:
+            found.setdefault((id(line), id(place[id(setting)])), []).append(setting)
+    for (own, _), owners in found.items():
+        label = _label(models[own], owners, len(pairs), named)
+        yield _side(label, models[own], owners), _side(row, row, owners)
+
+
+def _between(pairs: _Judged, metric: str, choice: Choice | None, asked: Asked) -> list[Claim]:
+    """Settings against the baseline that was named, else the chosen one against each other."""
+    judged = {id(line): line for _, line in pairs}
+    sides = {
+        at: _side(
+            _label(line.model, line.settings, len(pairs), asked.model), line.model, line.settings
+        )
+        for at, line in judged.items()
+    }
+    if asked.baseline:
+        found = {
+            (id(line), id(other)): None
+            for setting, line in pairs
+            if (other := _baseline(setting, pairs, asked.baseline)) and other is not line
+        }
+        return [claim_of(sides[own], sides[other], metric, "baseline") for own, other in found]
+    if asked.versus or choice is None:
+        return []
+    if choice.setting is not None:
+        at = next(id(line) for one, line in pairs if one is choice.setting)
+        others = [one for one in sides if one != at]
+        return [claim_of(sides[at], sides[other], metric, "chosen") for other in others]
+    if len(sides) != 2:
+        return []
+    left, right = sides.values()
+    return [claim_of(left, right, metric, "pair")]
+
+
+def _side(label: str, model: str, settings: Sequence[Setting]) -> Side:
+    return Side(label, model, runs_of(model, settings))
+
+
+def _label(model: str, settings: Sequence[Setting], among: int, named: str) -> str:
+    """The words that tell a model: its settings', and its row where one was asked for."""
+    more = len(settings) - 1
+    if not settings[0].label or (more and len(settings) == among):
+        return model
+    whose = settings[0].label + (f" and {many(more, 'other')}" if more else "")
+    return f"{named} of {whose}" if named else whose
+
+
+def _baseline(setting: Setting, pairs: _Judged, wanted: Wanted) -> Line | None:
+    """What a setting is held against: the baseline that agrees with it in all other keys.
+
+    The only baseline is held against all; a baseline itself against none.
+    """
+    if fits(setting.config, wanted):
+        return None
+    found = [(one, line) for one, line in pairs if fits(one.config, wanted)]
+    if len(found) == 1:
+        return found[0][1]
+    rest = [key for key in setting.values if key not in wanted]
+    alike = [
+        line
+        for one, line in found
+        if all(one.values.get(key) == setting.values[key] for key in rest)
+    ]
+    return alike[0] if len(alike) == 1 else None

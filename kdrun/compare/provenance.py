@@ -1,0 +1,79 @@
+"""How the runs of a comparison's table came about, where that is not the same: in sentences."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from kdrun.compare.gather import Run
+from kdrun.compare.number_format import EAGER, many
+from kdrun.compare.seed_means import Line
+
+_STUDENTS = ("alone", "distilled")
+
+# Where a run was made -> what that is called.
+_PLACES = {"torch": ("packages", "torch"), "kdrun": ("kdrun",), "device": ("device",)}
+
+
+def budgets(runs: Sequence[Run]) -> list[str]:
+    """Runs whose two students, that are compared, were not trained for equally long."""
+    steps = [[run.rows.get(row, {}).get("steps") for row in _STUDENTS] for run in runs]
+    uneven = sum(None not in pair and len(set(pair)) > 1 for pair in steps)
+    if not uneven:
+        return []
+    return [
+        f"Not the same budget: in {uneven} of {many(len(runs), 'run')} the distilled student and"
+        " alone made other numbers of steps."
+    ]
+
+
+def surroundings(runs: Sequence[Run]) -> list[str]:
+    """Versions and devices that are not the same in all runs, and runs that are not exact."""
+    notes = []
+    for name, path in _PLACES.items():
+        counts = _counts(_at(run.environment, path) for run in runs)
+        if len(counts) > 1:
+            told = ", ".join(f"{value} ({many(count, 'run')})" for value, count in counts.items())
+            notes.append(f"Not all were made with one {name}: {told}.")
+    inexact = sum(bool(run.summary.get("inexact")) for run in runs)
+    if inexact:
+        notes.append(f"{inexact} of {len(runs)} runs were resumed elsewhere, and are not exact.")
+    return notes
+
+
+def timing(runs: Sequence[Run], lines: Sequence[Line]) -> list[str]:
+    """What latencies were timed in, and beside what."""
+    latency = next(
+        (row["latency"] for line in lines for row in line.rows.values() if row.get("latency")), None
+    )
+    if latency is None:
+        return []
+    threads = latency.get("threads", 1)
+    notes = [
+        f"Latency: batch {latency.get('batch', '?')}, {latency.get('dtype', '?')},"
+        f" {latency.get('device', '?')}, {threads} thread{'s' if threads != 1 else ''},"
+        f" {_runtimes(lines)}."
+    ]
+    jobs = max(int(run.summary.get("jobs") or 1) for run in runs) if runs else 1
+    if jobs > 1:
+        notes.append(
+            f"Times were taken while up to {jobs} jobs shared the machine; alone they are shorter."
+        )
+    return notes
+
+
+def _runtimes(lines: Sequence[Line]) -> str:
+    """What times were taken in; those of others than PyTorch are marked."""
+    found = _counts(line.runtime for line in lines if line.runtime)
+    return " or ".join(name if name == EAGER else f"{name} (*)" for name in found)
+
+
+def _at(environment: Mapping[str, object], path: Sequence[str]) -> str:
+    node: object = environment
+    for key in path:
+        node = node.get(key) if isinstance(node, Mapping) else None
+    return "unknown" if node is None else str(node)
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for value in values:
+        found[value] = found.get(value, 0) + 1
+    return found

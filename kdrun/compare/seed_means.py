@@ -1,0 +1,175 @@
+"""The lines of a comparison's table: a model of a setting over its seeds."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from math import isfinite
+from statistics import fmean
+from typing import Any
+
+from kdrun.compare.gather import Run
+from kdrun.compare.metrics import METRICS
+from kdrun.compare.number_format import EAGER, Row
+from kdrun.compare.settings import Setting
+from kdrun.compare.statistics import Estimate, estimate
+
+COSTS = ("bytes", "macs", "latency")
+_FIRST = ("teacher", "alone")  # models that others are held against
+
+
+@dataclass(frozen=True)
+class Line:
+    """A model of a setting over its seeds, or one that several settings share.
+
+    Attributes:
+        model: the row: teacher, alone, distilled, or what a step of compression is called.
+        settings: those that it is of.
+        values: the values of keys that all of these have in common.
+        rows: seed -> the row of `summary.json`.
+        epochs: seed -> the epoch that the row's weights are of: last or best.
+        estimates: metric -> its mean over the seeds; a metric that no row has is not there.
+        fronts: of bytes, macs and latency those by which no model is as cheap and better, or as
+            good and cheaper.
+    """
+
+    model: str
+    settings: Sequence[Setting]
+    values: Mapping[str, Any]
+    rows: Mapping[int, Row]
+    epochs: Mapping[int, str]
+    estimates: Mapping[str, Estimate]
+    fronts: frozenset[str] = frozenset()
+
+    def figures(self, metric: str) -> dict[int, float]:
+        """Seed -> a metric's figure; seeds whose row has none, or no finite one, are not there."""
+        return figures(self.rows, self.epochs, metric)
+
+    @property
+    def runtime(self) -> str:
+        """What its latency was taken in; empty where it was not."""
+        return next((runtime_of(row) for row in self.rows.values() if row.get("latency")), "")
+
+
+def runtime_of(row: Row) -> str:
+    return str(row["latency"].get("runtime", EAGER))
+
+
+def figures(rows: Mapping[int, Row], epochs: Mapping[int, str], metric: str) -> dict[int, float]:
+    """Seed -> a metric's figure, where it is there and finite."""
+    of = METRICS[metric].of
+    found = {seed: of(row, epochs[seed]) for seed, row in rows.items()}
+    return {
+        seed: float(value) for seed, value in found.items() if value is not None and isfinite(value)
+    }
+
+
+def make_lines(settings: Sequence[Setting], metric: str) -> list[Line]:
+    """What all settings are held against, then the models of each.
+
+    Args:
+        settings: comparable ones.
+        metric: that the fronts of cost are drawn with; one without a better side has none.
+    """
+    drafts = _shared(settings)
+    first = [draft for model in _FIRST for draft in drafts if draft[0] == model]
+    rest = [draft for draft in drafts if draft[0] not in _FIRST]
+    order = {id(setting): at for at, setting in enumerate(settings)}
+    rest.sort(key=lambda draft: order[id(draft[1][0])])
+    return _with_fronts([_line(model, owners) for model, owners in (*first, *rest)], metric)
+
+
+def _shared(settings: Sequence[Setting]) -> list[tuple[str, list[Setting]]]:
+    """Each model with the settings whose runs have the very same one, seed by seed."""
+    drafts: list[tuple[str, list[Setting]]] = []
+    marks: list[dict[int, str]] = []
+    places: dict[tuple[str, int, str], int] = {}
+    for setting in settings:
+        for model in _models(setting):
+            own = {
+                seed: run.rows[model].get("fingerprint") or str(run.path)
+                for seed, run in setting.runs.items()
+                if model in run.rows
+            }
+            there = {places.get((model, seed, mark)) for seed, mark in own.items()} - {None}
+            at = there.pop() if len(there) == 1 else None
+            if at is None or any(marks[at].get(seed, mark) != mark for seed, mark in own.items()):
+                at = len(drafts)
+                drafts.append((model, []))
+                marks.append({})
+            drafts[at][1].append(setting)
+            marks[at].update(own)
+            places.update({(model, seed, mark): at for seed, mark in own.items()})
+    return drafts
+
+
+def _models(setting: Setting) -> list[str]:
+    return list(dict.fromkeys(model for run in setting.runs.values() for model in run.rows))
+
+
+def runs_of(model: str, settings: Sequence[Setting]) -> dict[int, Run]:
+    """Seed -> a run that has a model which settings share."""
+    found_in = (pair for one in reversed(settings) for pair in one.runs.items())
+    return dict(sorted({seed: run for seed, run in found_in if model in run.rows}.items()))
+
+
+def _line(model: str, settings: Sequence[Setting]) -> Line:
+    runs = runs_of(model, settings)
+    rows = {seed: run.rows[model] for seed, run in runs.items()}
+    epochs = {seed: str(run.summary.get("epoch", "last")) for seed, run in runs.items()}
+    found = {name: list(figures(rows, epochs, name).values()) for name in METRICS}
+    values = {
+        key: value
+        for key, value in settings[0].values.items()
+        if all(key in one.values and one.values[key] == value for one in settings)
+    }
+    estimates = {name: estimate(own) for name, own in found.items() if own}
+    return Line(model, settings, values, rows, epochs, estimates)
+
+
+def _with_fronts(lines: Sequence[Line], metric: str) -> list[Line]:
+    on: dict[int, set[str]] = {at: set() for at in range(len(lines))}
+    for cost in COSTS if METRICS[metric].better else ():
+        for points in _points(lines, metric, cost).values():
+            for at in _front(points):
+                on[at].add(cost)
+    return [replace(line, fronts=frozenset(on[at])) for at, line in enumerate(lines)]
+
+
+def _points(
+    lines: Sequence[Line], metric: str, cost: str
+) -> dict[str, list[tuple[float, float, int]]]:
+    """The cost, merit and number of each line; of latencies those of one runtime together.
+
+    Networks of one shape are equally fast: that their times differ is the clock's noise.
+    """
+    alike: dict[Any, list[float]] = {}
+    known = [
+        (at, line, _shape(line) if cost == "latency" else (at,))
+        for at, line in enumerate(lines)
+        if {metric, cost} <= line.estimates.keys()
+    ]
+    for _, line, shape in known:
+        alike.setdefault(shape, []).append(line.estimates[cost].mean)
+    points: dict[str, list[tuple[float, float, int]]] = {}
+    sign = -1 if METRICS[metric].better == "less" else 1
+    for at, line, shape in known:
+        runtime = line.runtime if cost == "latency" else ""
+        point = (fmean(alike[shape]), sign * line.estimates[metric].mean, at)
+        points.setdefault(runtime, []).append(point)
+    return points
+
+
+def _shape(line: Line) -> tuple[Any, ...]:
+    row = next(iter(line.rows.values()))
+    return (line.runtime, *(row.get(key) for key in ("name", "parameters", "macs", "bytes")))
+
+
+def _front(points: Iterable[tuple[float, float, int]]) -> Iterable[int]:
+    """The marks of points (cost, merit, mark) that no other one beats."""
+    best = float("-inf")
+    for _, alike in groupby(sorted(points, key=lambda point: point[0]), lambda point: point[0]):
+        merits = [(merit, at) for _, merit, at in alike]
+        top = max(merit for merit, _ in merits)
+        if top > best:
+            yield from (at for merit, at in merits if merit == top)
+            best = top

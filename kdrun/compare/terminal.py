@@ -1,0 +1,146 @@
+"""A comparison on the terminal: tables that fit it, and sentences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from kdrun.compare.cells import NONE, measured, of_marginal, telling
+from kdrun.compare.columns import Column, fits, tables_that_fit
+from kdrun.compare.comparison import Comparison, Family
+from kdrun.compare.gather import LeftOut
+from kdrun.compare.keys import said, short
+from kdrun.compare.number_format import many
+from kdrun.compare.seed_means import Line
+from kdrun.compare.settings import Setting
+from kdrun.compare.test_results import Claim
+
+_MOST = 8  # tests of a kind that are told one by one
+_NAMED = 20  # runs that are left out and named
+_LISTED = 4  # settings of a line
+_LINES = 60  # of a table on the terminal
+
+
+@dataclass(frozen=True)
+class Told:
+    """A comparison as rich shows it.
+
+    Args:
+        comparison: of which all families are shown.
+    """
+
+    comparison: Comparison
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for family in self.comparison.families:
+            yield Text(heading(family), style="bold")
+            yield from (Text(f"Not comparable with table 1. {one}") for one in family.reasons)
+            yield from _tables(family, options.max_width)
+            if family.marginal:
+                columns, rows = of_marginal(family.marginal, family.metric)
+                yield from tables_that_fit(columns[:1], columns[1:], rows, options.max_width)
+            yield from (Text(sentence) for sentence in sentences(family))
+            yield Text()
+        yield from (Text(line) for line in told_of(self.comparison.left_out))
+
+
+def heading(family: Family) -> str:
+    """What a table is of."""
+    settings = {id(one): one for line in family.lines for one in line.settings}.values()
+    runs = [run for setting in settings for run in setting.runs.values()]
+    summary = runs[0].summary
+    return (
+        f"Table {family.number}: {summary.get('dataset', '')}, test split of"
+        f" {summary.get('samples', '?')} samples; {many(len(settings), 'setting')},"
+        f" {many(len(runs), 'run')}"
+    )
+
+
+def sentences(family: Family) -> list[str]:
+    """What a family's choice and tests say, each in a sentence; then its notes."""
+    told = [family.choice.sentence] if family.choice else []
+    told += in_short(family.claims)
+    if family.marginal:
+        told += [family.marginal.sentence, *in_short(family.marginal.claims)]
+    return [*told, *family.notes]
+
+
+def in_short(claims: Sequence[Claim], where: str = ": --markdown or --json") -> list[str]:
+    """The sentences of claims; of many of a kind those alone that found something.
+
+    Args:
+        claims: of a table.
+        where: all of them are, as the end of a sentence.
+    """
+    told = []
+    for about in dict.fromkeys(claim.about for claim in claims):
+        own = [claim for claim in claims if claim.about == about]
+        found = [claim for claim in own if claim.found]
+        shown = own if len(own) <= _MOST else found[:_MOST]
+        told += [claim.sentence for claim in shown]
+        if len(shown) < len(own):
+            told.append(_rest(own, len(found), len(shown), where))
+    return told
+
+
+def _rest(claims: Sequence[Claim], found: int, shown: int, where: str) -> str:
+    against = {claim.right for claim in claims}
+    tests = (
+        f"{len(claims)} tests {f'against {against.pop()}' if len(against) == 1 else 'of settings'}"
+    )
+    if not found:
+        told = f"None of {tests} found evidence of a difference"
+    elif found > shown:
+        told = f"{found - shown} more of {tests} found a difference, {len(claims) - found} did not"
+    else:
+        told = f"The other {len(claims) - found} of {tests} found no evidence of a difference"
+    return f"{told}; all of them{where}."
+
+
+def told_of(left_out: Sequence[LeftOut]) -> list[str]:
+    """The runs that don't count, by name."""
+    if not left_out:
+        return []
+    lines = [f"  {one.path}: {one.reason}" for one in left_out[:_NAMED]]
+    more = len(left_out) - _NAMED
+    return [
+        f"{many(len(left_out), 'run')} left out:",
+        *lines,
+        *([f"  and {more} more: --json names them"] if more > 0 else []),
+    ]
+
+
+def _tables(family: Family, width: int) -> RenderResult:
+    """The table of lines; where the keys leave too little room, settings have numbers instead."""
+    first, columns, lines = telling(family), measured(family), family.lines[:_LINES]
+    if not fits(first, lines, width // 2):
+        settings = [one for one in family.settings if _is_in(one, lines)]
+        number = {id(one): str(at) for at, one in enumerate(settings, 1)}
+        keys = [_of_setting(key) for key in family.differing]
+        mark = Column("#", lambda setting: number[id(setting)])
+        yield from tables_that_fit([mark], keys, settings, width)
+        first = [Column("#", lambda line: _number(line, number)), first[0]]
+    yield from tables_that_fit(first, columns, lines, width)
+    if len(family.lines) > _LINES:
+        more = len(family.lines) - _LINES
+        yield Text(f"and {more:,} more lines: --csv has all, --where and --sort other ones first")
+
+
+def _of_setting(key: str) -> Column:
+    def text(setting: Setting) -> str:
+        return said(setting.values[key]) if key in setting.values else NONE
+
+    return Column(short(key), text, words=True)
+
+
+def _is_in(setting: Setting, lines: Sequence[Line]) -> bool:
+    return any(setting is one for line in lines for one in line.settings)
+
+
+def _number(line: Line, number: Mapping[int, str]) -> str:
+    """Of the settings that a line is of; nothing where it is of all."""
+    own = [number[id(one)] for one in line.settings if id(one) in number]
+    if len(own) == len(number) > 1:
+        return ""
+    return ",".join(own) if len(own) <= _LISTED else f"{own[0]}..{own[-1]}"

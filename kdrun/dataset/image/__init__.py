@@ -1,0 +1,1 @@
+"""What knows pixels: readers of images, frames, augmentation, statistics of channels."""

@@ -1,0 +1,18 @@
+"""The embedded dataset: scikit-learn's 1,797 scanned digits, 8x8 pixels in 17 grey levels."""
+
+import torch
+from sklearn.datasets import load_digits
+
+from kdrun.dataset.image.pictures import Raw, Tensors
+
+
+def read_digits() -> Raw:
+    """Alpaydin and Kaynak 1998, UCI's "Optical Recognition of Handwritten Digits", its test set.
+
+    Grey levels 0 to 16 are spread over 0 to 255. The set has no test part of its own.
+    """
+    digits = load_digits()
+    levels = torch.from_numpy(digits.images).long()
+    images = ((levels * 255 + 8) // 16).to(torch.uint8).unsqueeze(-1)
+    targets = torch.from_numpy(digits.target).long()
+    return Raw(tuple(str(digit) for digit in range(10)), Tensors(images, targets))

@@ -1,0 +1,67 @@
+"""ImageNet 2012 (Russakovsky et al. 2015, arXiv:1409.0575): files in train/ and val/."""
+
+from pathlib import Path
+
+from torchvision import datasets
+from torchvision.models import get_weight
+
+from kdrun.core.errors import UserError
+from kdrun.dataset.image.folder import Center, class_folders, list_pictures
+from kdrun.dataset.image.pictures import Raw
+from kdrun.dataset.settings import Folder
+
+_CLASSES = 1000
+_ARCHIVES = (
+    "ILSVRC2012_devkit_t12.tar.gz",
+    "ILSVRC2012_img_train.tar",
+    "ILSVRC2012_img_val.tar",
+)
+
+
+def read_imagenet(root: Folder, download: bool, center: Center) -> Raw:
+    """Its validation part has public labels and is the test split; validation is carved.
+
+    Args:
+        root: the folder with train/ and val/, or with the archives that they are made of.
+        download: whether torchvision may unpack the archives; nobody may fetch them unasked.
+        center: share of the resized picture that the center crop keeps.
+
+    Raises:
+        UserError: neither the folders nor the archives are there.
+    """
+    if not _unpacked(root):
+        _unpack(root, download)
+    folders = class_folders(root / "train")
+    return Raw(
+        _names(folders),
+        list_pictures(root / "train", folders, center),
+        test=list_pictures(root / "val", folders, center),
+        notes=("ImageNet's public validation part is the test split",),
+    )
+
+
+def _unpacked(root: Path) -> bool:
+    return bool(class_folders(root / "train") and class_folders(root / "val"))
+
+
+def _unpack(root: Path, allowed: bool) -> None:
+    missing = [name for name in _ARCHIVES if not (root / name).is_file()]
+    if missing or not allowed:
+        raise UserError(
+            f"dataset 'imagenet' is not in {str(root)!r}.",
+            f"  expected: {root}/train/n01440764/*.JPEG and {root}/val/n01440764/*.JPEG,",
+            f"  or from image-net.org, with dataset.download=true: {', '.join(_ARCHIVES)}",
+            "  name its folder with dataset.root=FOLDER",
+        )
+    try:
+        for part in ("train", "val"):
+            datasets.ImageNet(root, split=part)
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"the archives of 'imagenet' can't be unpacked: {error}") from error
+
+
+def _names(folders: list[str]) -> tuple[str, ...]:
+    """English names where all classes are there, WordNet's identifiers for a selection."""
+    if len(folders) != _CLASSES:
+        return tuple(folders)
+    return tuple(get_weight("ResNet50_Weights.IMAGENET1K_V1").meta["categories"])

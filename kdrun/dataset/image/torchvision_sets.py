@@ -1,0 +1,154 @@
+"""The sets that torchvision fetches and reads, turned into tensors."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torchvision import datasets
+
+from kdrun.core.errors import UserError
+from kdrun.dataset.image.pictures import Raw, Tensors
+from kdrun.dataset.settings import Folder
+
+_DIGITS = tuple(str(digit) for digit in range(10))
+_KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+_STL10 = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
+_FAILURES = (OSError, RuntimeError, ValueError, AssertionError, EOFError, UnpicklingError)
+
+Make = Callable[[str, bool], Any]  # torchvision's object of a part, fetched if allowed
+
+
+def read_mnist(root: Folder, download: bool) -> Raw:
+    """LeCun et al. 1998: 60,000 and 10,000 handwritten digits, 28x28, grey."""
+    return _read_idx("mnist", datasets.MNIST, root, download, _DIGITS)
+
+
+def read_fashion_mnist(root: Folder, download: bool) -> Raw:
+    """Xiao et al. 2017, arXiv:1708.07747: 60,000 and 10,000 pieces of clothing, 28x28, grey."""
+    kind = datasets.FashionMNIST
+    return _read_idx("fashion_mnist", kind, root, download, tuple(kind.classes))
+
+
+def read_kmnist(root: Folder, download: bool) -> Raw:
+    """Clanuwat et al. 2018, arXiv:1812.01718: 60,000 and 10,000 cursive kana, 28x28, grey."""
+    return _read_idx("kmnist", datasets.KMNIST, root, download, _KANA)
+
+
+def read_cifar10(root: Folder, download: bool) -> Raw:
+    """Krizhevsky 2009: 50,000 and 10,000 photographs of 10 classes, 32x32."""
+    return _read_cifar("cifar10", datasets.CIFAR10, root, download)
+
+
+def read_cifar100(root: Folder, download: bool) -> Raw:
+    """Krizhevsky 2009: 50,000 and 10,000 photographs of 100 classes, 32x32."""
+    return _read_cifar("cifar100", datasets.CIFAR100, root, download)
+
+
+def read_svhn(root: Folder, download: bool) -> Raw:
+    """Netzer et al. 2011: 73,257 and 26,032 digits of house numbers, 32x32."""
+    kind = datasets.SVHN
+    files = [kind.split_list[part][1] for part in ("train", "test")]
+    train, test = _both(
+        "svhn", root, files, download, lambda part, fetch: kind(root, part, download=fetch)
+    )
+    return Raw(_DIGITS, _from_planes(train), test=_from_planes(test))
+
+
+def read_stl10(root: Folder, download: bool) -> Raw:
+    """Coates et al. 2011: 5,000 and 8,000 labeled photographs of 10 classes, 96x96."""
+    kind = datasets.STL10
+    files = [f"{kind.base_folder}/{name}" for name, _ in [*kind.train_list, *kind.test_list]]
+    train, test = _both(
+        "stl10", root, files, download, lambda part, fetch: kind(root, part, download=fetch)
+    )
+    return Raw(_STL10, _from_planes(train), test=_from_planes(test))
+
+
+def _read_idx(
+    name: str, kind: type[datasets.MNIST], root: Path, download: bool, classes: tuple[str, ...]
+) -> Raw:
+    archives = [archive for archive, _ in kind.resources]
+    files = [f"{kind.__name__}/raw/{archive.removesuffix('.gz')}" for archive in archives]
+    train, test = (
+        Tensors(found.data.unsqueeze(-1), found.targets.long())
+        for found in _both(
+            name,
+            root,
+            files,
+            download,
+            lambda part, fetch: kind(root, train=part == "train", download=fetch),
+        )
+    )
+    return Raw(classes, train, test=test)
+
+
+def _read_cifar(name: str, kind: type[datasets.CIFAR10], root: Path, download: bool) -> Raw:
+    listed = [*kind.train_list, *kind.test_list, [kind.meta["filename"]]]
+    train, test = _both(
+        name,
+        root,
+        [f"{kind.base_folder}/{file[0]}" for file in listed],
+        download,
+        lambda part, fetch: kind(root, train=part == "train", download=fetch),
+    )
+    parts = [
+        Tensors(torch.from_numpy(found.data), torch.tensor(found.targets))
+        for found in (train, test)
+    ]
+    return Raw(tuple(train.classes), parts[0], test=parts[1])
+
+
+def _from_planes(found: Any) -> Tensors:
+    """Images (N, C, H, W) to (N, H, W, C)."""
+    images = torch.from_numpy(found.data).permute(0, 2, 3, 1).contiguous()
+    return Tensors(images, torch.from_numpy(found.labels).long())
+
+
+def _both(name: str, root: Path, files: Sequence[str], download: bool, make: Make) -> list[Any]:
+    """The training and the test part, fetched where files are missing and that is allowed.
+
+    Raises:
+        UserError: files are missing and weren't fetched, or are damaged.
+    """
+    missing = [file for file in files if not (root / file).is_file()]
+    if missing and not download:
+        raise _absent(name, root, missing, "")
+    made = _folders_to_make(root, missing)
+    try:
+        return [make(part, bool(missing)) for part in ("train", "test")]
+    except _FAILURES as error:
+        _remove_empty(made)
+        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        if missing:
+            raise _absent(name, root, missing, reason[0]) from error
+        raise UserError(
+            f"dataset {name!r} in {str(root)!r} is damaged: {reason[0]}",
+            f"  delete what is in {str(Path(root, files[0]).parent)!r} and fetch it again:"
+            " dataset.download=true",
+        ) from error
+
+
+def _folders_to_make(root: Path, missing: Sequence[str]) -> list[Path]:
+    """The folders that fetching will make, the deepest first."""
+    above = {folder for file in missing for folder in Path(root, file).absolute().parents}
+    return sorted((folder for folder in above if not folder.exists()), reverse=True)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """A fetch that failed leaves no empty folders; those with a part of a file stay."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _absent(name: str, root: Path, missing: Sequence[str], reason: str) -> UserError:
+    failed = f", and fetching it failed: {reason}" if reason else "."
+    mend = "" if reason else ", or dataset.download=true to fetch it"
+    return UserError(
+        f"dataset {name!r} is not in {str(root)!r}{failed}",
+        f"  expected there: {', '.join(missing)}",
+        f"  name its folder with dataset.root=FOLDER{mend}",
+    )

@@ -1,0 +1,153 @@
+"""What a stage's training is given, and what it gives back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from kdrun.compress.frozen_zeros import Masked
+from kdrun.core.config import Recipe
+from kdrun.core.device import Hardware
+from kdrun.dataset.data import Data
+from kdrun.engine.display import Display
+from kdrun.engine.interrupt import Interrupt
+from kdrun.engine.outputs import TeacherOutputs
+from kdrun.engine.watch import Watch
+from kdrun.loss.base import Loss
+from kdrun.measure.metrics import Scores
+
+
+@dataclass
+class Lesson:
+    """Who learns what from whom.
+
+    Attributes:
+        stage: teacher, alone, distill: the stream of its random numbers.
+        model_name: the student's name, for learning rates by model.
+        student: the network that learns.
+        teacher: the frozen network that it learns from, if the loss uses one.
+        loss: bound to both.
+        student_places: the loss's tap names -> module paths of the student.
+        teacher_places: the same of the teacher.
+        data: the splits.
+        recipe: how.
+        frozen: globs of the student's module paths that don't learn.
+        good_enough: says of validation scores whether training may stop.
+        masked: which of the student's weights stay 0.
+        views: of each image, which epochs show in turn; None: each epoch its own.
+        outputs: what the teacher answered to them, in its place.
+    """
+
+    stage: str
+    model_name: str
+    student: nn.Module
+    teacher: nn.Module | None
+    loss: Loss
+    data: Data
+    recipe: Recipe
+    student_places: Mapping[str, str] = field(default_factory=dict)
+    teacher_places: Mapping[str, str] = field(default_factory=dict)
+    frozen: tuple[str, ...] = ()
+    good_enough: Callable[[Scores], bool] | None = None
+    masked: Masked | None = None
+    views: int | None = None
+    outputs: TeacherOutputs | None = None
+
+    def view(self, epoch: int) -> int:
+        """Which view of the images an epoch shows."""
+        return epoch if self.views is None else epoch % self.views
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where and how a stage computes: the same for all stages of a run."""
+
+    seed: int
+    hardware: Hardware
+    compile: bool
+    checkpoint_seconds: float
+    display: Display
+    interrupt: Interrupt
+    watch: Watch
+
+
+@dataclass
+class Best:
+    """The epoch with the best validation accuracy; the first of equals."""
+
+    epoch: int = -1
+    scores: Scores | None = None
+
+    @property
+    def accuracy(self) -> float:
+        """Below any that is measured, as long as nothing was."""
+        return -1.0 if self.scores is None else self.scores.accuracy
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> "Best":
+        scores = state["scores"]
+        return cls(state["epoch"], None if scores is None else Scores(**scores))
+
+
+@dataclass
+class Position:
+    """Where training is; all that is resumed beside tensors.
+
+    Attributes:
+        phase: number of the phase.
+        epoch: epochs of it that are finished.
+        step: steps done of the epoch that is not.
+        seconds: time spent in steps, over all interruptions.
+        images: samples trained on.
+        best: the best epoch so far.
+        stopped: why training ended before its last epoch, or an empty string.
+        told: what the user was told on the way, in sentences.
+    """
+
+    phase: int = 0
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    images: int = 0
+    best: Best = field(default_factory=Best)
+    stopped: str = ""
+    told: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> "Position":
+        return cls(**{**state, "best": Best.from_dict(state["best"])})
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How training went, for the artefact's record.
+
+    Attributes:
+        weights: the last epoch's, averaged where the recipe averages.
+        best_weights: those of the best epoch by validation.
+        epochs: epochs of the main phase that were finished.
+        first_epochs: those of the phases before it.
+        steps: updates in all of them.
+        best: its best epoch, counted from 1, and that epoch's scores on validation.
+        validation: scores of the last epoch.
+        seconds: time spent in training steps.
+        images_per_second: over these.
+        stopped: why it ended early, or an empty string.
+        notes: choices made on the way, in words.
+    """
+
+    weights: dict[str, Tensor]
+    best_weights: dict[str, Tensor]
+    epochs: int
+    first_epochs: int
+    steps: int
+    best: Best
+    validation: Scores
+    seconds: float
+    images_per_second: float
+    stopped: str
+    notes: tuple[str, ...]

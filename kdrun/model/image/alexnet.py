@@ -1,0 +1,52 @@
+"""AlexNet: torchvision's, and a form of it for small images."""
+
+from torch import Tensor, nn
+
+from kdrun.model.image.blocks import Form, Share, draw_weights, is_small, name_roles
+from kdrun.model.image.vision import build_torchvision
+
+_WIDTHS = (64, 192, 384, 256, 256)  # Krizhevsky 2014, arXiv:1404.5997, footnote 1
+_POOLED = (0, 1, 4)  # the convolutions that a max-pooling follows
+
+
+def build_alexnet(
+    form: Form, dropout: Share, num_classes: int, in_channels: int, image_size: tuple[int, int]
+) -> nn.Module:
+    """AlexNet in the form that fits the images."""
+    if is_small(form, image_size):
+        return SmallAlexNet(dropout, num_classes, in_channels)
+    network = build_torchvision("alexnet", "imagenet", num_classes, in_channels, image_size)
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = dropout
+    return network
+
+
+class SmallAlexNet(nn.Module):
+    """AlexNet's five convolutions and three poolings for images of 64 pixels or fewer.
+
+    All filters are 3x3 with stride 1, because the first layer of the large form (11x11, stride 4)
+    leaves 7 pixels of 32; one linear layer reads the average of the last maps.
+    """
+
+    def __init__(self, dropout: float, num_classes: int, in_channels: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        stages = []
+        for number, width in enumerate(_WIDTHS):
+            before = _WIDTHS[number - 1] if number else in_channels
+            layers += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU()]
+            if number in _POOLED:
+                stages.append(f"features.{len(layers) - 1}")
+                layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(_WIDTHS[-1], num_classes)
+        self.roles = name_roles(stages, "classifier")
+        draw_weights(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        embedding = self.flatten(self.pool(self.features(images)))
+        return self.classifier(self.dropout(embedding))

@@ -1,0 +1,93 @@
+"""MobileNetV2 in the size of the CIFAR-100 distillation tables."""
+
+from typing import Annotated
+
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from kdrun.model.image.blocks import (
+    conv1x1,
+    conv3x3,
+    depthwise3x3,
+    draw_small_head,
+    draw_weights,
+    name_roles,
+)
+
+# Channels at width 1, blocks, first stride: Sandler et al. 2018 (arXiv:1801.04381), table 2.
+_STAGES = ((24, 2, 1), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
+_LAST = 1280
+
+
+class SmallMobileNetV2(nn.Module):
+    """Sandler et al. 2018 (arXiv:1801.04381), table 2, with stride 1 where 24 channels begin.
+
+    The tables (Tian et al. 2020, arXiv:1910.10699) take it from Jin et al. 2019
+    (arXiv:1904.09149): half the width, expansion 6, ReLU for ReLU6, and 32 pixels end in 2x2.
+    Parameters have the names of the tables' public checkpoints.
+
+    Args:
+        width: factor on the channels of all layers but the last convolution.
+        expansion: how many times wider a block is inside than at its ends.
+    """
+
+    roles = name_roles(["blocks.1", "blocks.2", "blocks.4", "blocks.6"], "classifier")
+
+    def __init__(
+        self,
+        width: Annotated[float, Field(ge=0.1)],
+        expansion: PositiveInt,
+        num_classes: int,
+        in_channels: int,
+    ) -> None:
+        super().__init__()
+        channels = int(32 * width)
+        self.conv1 = _activated(conv3x3(in_channels, channels, stride=2))
+        groups = [nn.Sequential(InvertedResidual(channels, int(16 * width), 1, 1))]
+        channels = int(16 * width)
+        for wide, blocks, stride in _STAGES:
+            groups.append(_group(channels, int(wide * width), blocks, stride, expansion))
+            channels = int(wide * width)
+        self.blocks = nn.Sequential(*groups)
+        last = int(_LAST * max(1.0, width))
+        self.conv2 = _activated(conv1x1(channels, last))
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        head = nn.Linear(last, num_classes)
+        self.classifier = nn.Sequential(head)
+        draw_weights(self)
+        draw_small_head(head)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.conv2(self.blocks(self.conv1(images)))
+        return self.classifier(self.flatten(self.pool(maps)))
+
+
+class InvertedResidual(nn.Module):
+    """Widen by 1x1, filter each channel by 3x3, narrow by 1x1 without a ReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        inside = channels_in * expansion
+        self.has_shortcut = stride == 1 and channels_in == channels_out
+        self.conv = nn.Sequential(
+            *_activated(conv1x1(channels_in, inside)),
+            *_activated(depthwise3x3(inside, stride)),
+            conv1x1(inside, channels_out),
+            nn.BatchNorm2d(channels_out),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps + self.conv(maps) if self.has_shortcut else self.conv(maps)
+
+
+def _activated(conv: nn.Conv2d) -> nn.Sequential:
+    return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels), nn.ReLU())
+
+
+def _group(
+    channels_in: int, channels_out: int, blocks: int, stride: int, expansion: int
+) -> nn.Sequential:
+    first = InvertedResidual(channels_in, channels_out, stride, expansion)
+    others = [InvertedResidual(channels_out, channels_out, 1, expansion) for _ in range(blocks - 1)]
+    return nn.Sequential(first, *others)

@@ -1,0 +1,101 @@
+"""VGG: torchvision's, and the form for small images of the CIFAR-100 distillation tables."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from kdrun.core.errors import UserError
+from kdrun.model.image.blocks import Form, draw_small_head, draw_weights, is_small, name_roles
+from kdrun.model.image.vision import build_torchvision
+
+_WIDTHS = (64, 128, 256, 512, 512)
+
+# Convolutions in each of the five blocks: Simonyan and Zisserman 2014 (arXiv:1409.1556), table 1,
+# configurations A, B, D and E; 8 is the tables' own.
+_CONVOLUTIONS = {
+    "vgg8": (1, 1, 1, 1, 1),
+    "vgg11": (1, 1, 2, 2, 2),
+    "vgg13": (2, 2, 2, 2, 2),
+    "vgg16": (2, 2, 3, 3, 3),
+    "vgg19": (2, 2, 4, 4, 4),
+}
+
+
+def build_vgg(
+    name: str,
+    form: Form,
+    batch_norm: bool | Literal["auto"],
+    num_classes: int,
+    in_channels: int,
+    image_size: tuple[int, int],
+) -> nn.Module:
+    """VGG in the form that fits the images; `batch_norm: auto` is on in the small form only.
+
+    Raises:
+        UserError: torchvision has no network of this depth.
+    """
+    own = name == "vgg8" and form == "auto"
+    if own or is_small(form, image_size):
+        normed = batch_norm in ("auto", True)
+        return CifarVGG(_CONVOLUTIONS[name], normed, num_classes, in_channels, image_size)
+    if name == "vgg8":
+        raise UserError("torchvision has no vgg8.", "  use form=cifar, or vgg11")
+    full = f"{name}_bn" if batch_norm is True else name
+    return build_torchvision(full, "imagenet", num_classes, in_channels, image_size)
+
+
+class CifarVGG(nn.Module):
+    """Blocks of 3x3 convolutions, an average over the last maps, and one linear layer.
+
+    Max-poolings stand between the blocks; the last of them only from 64 pixels on, so that 32
+    pixels end in maps of 4x4, as in the tables (Tian et al. 2020, arXiv:1910.10699). Parameters
+    have the names of those tables' public checkpoints.
+
+    Args:
+        convolutions: how many each of the five blocks has.
+        batch_norm: a norm after each convolution.
+    """
+
+    roles = name_roles(["block0", "block1", "block2", "block3", "block4"], "classifier")
+
+    def __init__(
+        self,
+        convolutions: tuple[int, ...],
+        batch_norm: bool,
+        num_classes: int,
+        in_channels: int,
+        image_size: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        sources = (in_channels, *_WIDTHS)
+        blocks = [
+            _block(before, width, count, batch_norm)
+            for before, width, count in zip(sources, _WIDTHS, convolutions, strict=False)
+        ]
+        self.block0, self.block1, self.block2, self.block3, self.block4 = blocks
+        self.pool0 = nn.MaxPool2d(2)
+        self.pool1 = nn.MaxPool2d(2)
+        self.pool2 = nn.MaxPool2d(2)
+        self.pool3 = nn.MaxPool2d(2) if min(image_size) >= 64 else nn.Identity()
+        self.pool4 = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.classifier = nn.Linear(_WIDTHS[-1], num_classes)
+        draw_weights(self)
+        draw_small_head(self.classifier)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.pool0(self.block0(images))
+        maps = self.pool1(self.block1(maps))
+        maps = self.pool2(self.block2(maps))
+        maps = self.pool3(self.block3(maps))
+        return self.classifier(self.flatten(self.pool4(self.block4(maps))))
+
+
+def _block(channels_in: int, width: int, count: int, batch_norm: bool) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for number in range(count):
+        layers.append(nn.Conv2d(width if number else channels_in, width, 3, padding=1))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(width))
+        layers.append(nn.ReLU())
+    return nn.Sequential(*layers)

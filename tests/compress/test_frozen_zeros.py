@@ -1,0 +1,144 @@
+"""Weights that stay 0 while a network learns, and weights that become 0 on the way."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import nn
+
+from kdrun.compress.frozen_zeros import Growth, Masked
+from kdrun.compress.masks import global_masks, sparsity_of
+from kdrun.core.types import Progress
+
+STEPS = 40
+
+
+@pytest.fixture
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(16, 20), nn.ReLU(), nn.Linear(20, 10))
+
+
+def growth(**changed) -> Growth:
+    settings = {
+        "names": ["0.weight", "2.weight"],
+        "choose": global_masks,
+        "sparsity": 0.8,
+        "score": "magnitude",
+        "schedule": "cubic",
+        "rises": 4,
+        "until": 0.5,
+    }
+    return Growth(**{**settings, **changed})
+
+
+def learn(network: nn.Module, masked: Masked, start: int = 0, stop: int = STEPS) -> list[float]:
+    """The sparsity after each step of a training whose batches follow from the step alone."""
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    seen = []
+    for step in range(start, stop):
+        torch.manual_seed(step)
+        optimizer.zero_grad()
+        network(torch.randn(8, 16)).square().mean().backward()
+        masked.watch(network, Progress("main", 0, 1, step, STEPS))
+        optimizer.step()
+        masked.update(network, Progress("main", 0, 1, step, STEPS))
+        seen.append(sparsity_of(masked.masks))
+    return seen
+
+
+def zeros(network: nn.Module) -> int:
+    return sum(int((network.get_parameter(name) == 0).sum()) for name in growth().names)
+
+
+def test_what_is_zero_at_the_start_stays_so_and_nothing_else_becomes_it(network):
+    weight = network[0].weight
+    with torch.no_grad():
+        weight[:, ::2] = 0
+    before = weight.detach().clone()
+    masked = Masked(network, ["0.weight"])
+    assert masked.complete
+    learn(network, masked)
+    assert (weight[:, ::2] == 0).all()
+    assert (weight[:, 1::2] != before[:, 1::2]).all()
+    assert (network[2].weight != 0).all()
+
+
+@pytest.mark.parametrize("score", ["magnitude", "movement"])
+def test_weights_go_until_the_sparsity_is_reached_and_never_come_back(network, score):
+    masked = Masked(network, [], growth(score=score))
+    seen = learn(network, masked)
+    assert seen == sorted(seen)
+    assert seen[3] == 0  # the first rise is at the end of the fifth step
+    # 520 weights; (1 - 1/4)^3 = 27/64 of the way is left after the first of four rises
+    assert seen[4] == round(520 * 0.8 * (1 - 27 / 64)) / 520
+    assert seen[19] == seen[-1] == 416 / 520
+    assert zeros(network) == 416
+    assert masked.complete
+
+
+def test_equal_rises_are_equal(network):
+    seen = learn(network, Masked(network, [], growth(schedule="iterative")))
+    assert [seen[step] for step in (4, 9, 14, 19)] == pytest.approx([0.2, 0.4, 0.6, 0.8])
+
+
+def test_no_epoch_counts_before_the_sparsity_is_reached(network):
+    masked = Masked(network, [], growth())
+    learn(network, masked, stop=19)
+    assert not masked.complete
+    learn(network, masked, start=19, stop=20)
+    assert masked.complete
+
+
+def test_it_grows_in_the_main_phase_alone(network):
+    masked = Masked(network, [], growth())
+    masked.update(network, Progress("hint", 0, 1, STEPS - 1, STEPS))
+    assert sparsity_of(masked.masks) == 0
+
+
+def test_movement_sums_minus_gradient_times_weight(network):
+    masked = Masked(network, [], growth(score="movement"))
+    expected = torch.zeros(10, 20, dtype=torch.float64)
+    for step in range(3):
+        network(torch.randn(8, 16)).square().mean().backward()
+        masked.watch(network, Progress("main", 0, 1, step, STEPS))
+        weight = network[2].weight
+        expected -= weight.grad.double() * weight.detach().double()
+    torch.testing.assert_close(masked.sums["2.weight"].double(), expected, rtol=1e-5, atol=1e-9)
+
+
+def test_a_step_whose_gradients_overflowed_says_nothing_of_movement(network):
+    masked = Masked(network, [], growth(score="movement"))
+    network(torch.randn(8, 16)).square().mean().backward()
+    masked.watch(network, Progress("main", 0, 1, 0, STEPS))
+    known = masked.sums["2.weight"].clone()
+    network[2].weight.grad.fill_(torch.inf)
+    masked.watch(network, Progress("main", 0, 1, 1, STEPS))
+    assert torch.equal(masked.sums["2.weight"], known)
+
+
+@pytest.mark.parametrize("score", ["magnitude", "movement"])
+def test_it_goes_on_from_its_state(network, score):
+    settings = growth(score=score)
+    masked = Masked(network, [], settings)
+    learn(network, masked, stop=12)
+    other = Masked(network, [], settings)
+    other.restore(masked.state())
+    assert other.rises == masked.rises == 2
+    step, copy = Progress("main", 0, 1, 14, STEPS), deepcopy(network)
+    for parameter, same in zip(network.parameters(), copy.parameters(), strict=True):
+        same.grad = parameter.grad.clone()
+    for one, learner in ((masked, network), (other, copy)):
+        one.watch(learner, step)
+        one.update(learner, step)
+    assert masked.rises == other.rises == 3
+    assert all(torch.equal(other.masks[name], mask) for name, mask in masked.masks.items())
+
+
+def test_zeros_from_before_count_and_stay(network):
+    with torch.no_grad():
+        network[2].weight[:5] = 0
+    masked = Masked(network, ["2.weight"], growth(names=["0.weight"]))
+    learn(network, masked)
+    assert (network[2].weight[:5] == 0).all()
+    assert int((network[0].weight == 0).sum()) == round(0.8 * 320)
