@@ -23,8 +23,9 @@ from benchmarks.loops import make_lesson, settle_plainly, train_by_hand, train_l
 from benchmarks.machine import describe_machine, has_half_units
 from benchmarks.subject import BATCH_SIZE, Subject, make_subject, read_plan
 from benchmarks.turns import Contender, compete, make_clock, ratios, spread, table
-from kdrun.core.folder import RunFolder, Store
+from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
+from kdrun.core.store import Store
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.outputs import Layout, TeacherOutputs, Writer
 from kdrun.stage.base import Bench

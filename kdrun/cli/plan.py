@@ -11,8 +11,8 @@ from torch import nn
 from kdrun import model
 from kdrun.check.networks import as_trained
 from kdrun.compare.number_format import count
-from kdrun.core.folder import Store
 from kdrun.core.screen import Screen
+from kdrun.core.store import Store
 from kdrun.core.types import Inputs
 from kdrun.dataset.data import Data
 from kdrun.engine.interrupt import Interrupt

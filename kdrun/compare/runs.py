@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kdrun.core.errors import DamagedFile, UserError, nearest, typed
-from kdrun.core.folder import FORMAT, RunFolder, find_runs
+from kdrun.core.folder import RunFolder, find_runs
+from kdrun.core.store import FORMAT
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, find_sweeps
 
 _NEEDED = ("format", "name", "status", "started", "command", "hardware", "seed")

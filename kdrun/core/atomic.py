@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from kdrun.core.errors import DiskFull
+from kdrun.core.errors import DamagedFile, DiskFull
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _passages: Counter[str] = Counter()  # of this process, so that a test can name the n-th
@@ -191,3 +191,20 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The mapping in a file; None where there is no file.
+
+    Raises:
+        DamagedFile: it is no JSON, or holds none.
+    """
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFile(f"{str(path)!r} is no JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise DamagedFile(f"{str(path)!r} holds no mapping.")
+    return found

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kdrun.core.atomic import write_json
+from kdrun.core.atomic import read_json, write_json
 from kdrun.core.errors import DamagedFile, UserError
-from kdrun.core.folder import RunFolder, read_json
+from kdrun.core.folder import RunFolder
 from kdrun.core.lock import FolderLock
 
 FORMAT = 1  # of sweep.json; raised when its meaning changes

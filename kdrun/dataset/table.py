@@ -1,7 +1,7 @@
 """Every dataset: its name on the command line -> where its reader is.
 
-A reader returns a `kdrun.dataset.image.pictures.Raw`. Its parameters are the dataset's own keys; one
-that is called like a common key of `kdrun.dataset.settings.Common` is given that key's value.
+A reader returns a `kdrun.dataset.image.pictures.Raw`. Its parameters are the dataset's own keys;
+one that is called like a common key of `kdrun.dataset.settings.Common` is given that key's value.
 """
 
 DATASETS = {

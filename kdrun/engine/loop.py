@@ -9,9 +9,9 @@ import torch
 
 from kdrun.core.atomic import fault
 from kdrun.core.device import name_memory_errors
-from kdrun.core.folder import METRICS
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.registry import resolve
+from kdrun.core.store import METRICS
 from kdrun.core.types import Batch, Phase, Progress
 from kdrun.engine.checkpoint import load, save
 from kdrun.engine.evaluate import score

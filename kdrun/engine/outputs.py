@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from kdrun.core.atomic import fault, writing
-from kdrun.core.folder import OUTPUTS
 from kdrun.core.size import size_of
+from kdrun.core.store import OUTPUTS
 from kdrun.core.types import Output
 
 Stored = Literal["fp16", "fp32"]

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdrun.core.errors import Pruned
-from kdrun.core.folder import METRICS
 from kdrun.core.metrics_log import MetricsLog
+from kdrun.core.store import METRICS
 from kdrun.engine.watch import Record, Watch
 
 _STUDENT = ("distill", "main", "validation")

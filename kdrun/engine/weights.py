@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kdrun.core.atomic import write_bytes
 from kdrun.core.errors import DamagedFile
-from kdrun.core.folder import BEST_WEIGHTS
+from kdrun.core.store import BEST_WEIGHTS
 
 
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:

@@ -13,9 +13,10 @@ from kdrun.compare.table import results_table
 from kdrun.core.config import Config
 from kdrun.core.device import Hardware
 from kdrun.core.errors import Interrupted, KdrunError, Pruned, UserError, typed
-from kdrun.core.folder import STUDENT_FOLDER, RunFolder, Store, fingerprint
+from kdrun.core.folder import STUDENT_FOLDER, RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
+from kdrun.core.store import Store, fingerprint
 from kdrun.dataset.data import Data, Split
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt

@@ -14,16 +14,8 @@ from kdrun.compress.sparse import pack, unpack
 from kdrun.core.atomic import write_json
 from kdrun.core.class_merge import Merge
 from kdrun.core.errors import DamagedFile, UserError
-from kdrun.core.folder import (
-    BEST_WEIGHTS,
-    FORMAT,
-    MODEL,
-    RECORD,
-    WEIGHTS,
-    RunFolder,
-    is_complete,
-    read_record,
-)
+from kdrun.core.folder import RunFolder
+from kdrun.core.store import BEST_WEIGHTS, FORMAT, MODEL, RECORD, WEIGHTS, is_complete, read_record
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.engine.weights import read_weights, write_weights

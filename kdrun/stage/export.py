@@ -12,9 +12,10 @@ from kdrun import __version__
 from kdrun.core.atomic import write_bytes, write_json, write_text
 from kdrun.core.config import Config
 from kdrun.core.errors import ExportRejected
-from kdrun.core.folder import EXPORTED, FORMAT, HOW_TO_RUN, read_exported
+from kdrun.core.folder import EXPORTED, HOW_TO_RUN, read_exported
 from kdrun.core.registry import resolve
 from kdrun.core.screen import Screen
+from kdrun.core.store import FORMAT
 from kdrun.dataset.data import Data
 from kdrun.export.check import Loaded, compare, fault_of
 from kdrun.export.how_to_run import how_to_run

@@ -11,7 +11,7 @@ from torch import nn
 from kdrun import model
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import UserError
-from kdrun.core.folder import RECORD
+from kdrun.core.store import RECORD
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
 from kdrun.engine.training_spec import Session

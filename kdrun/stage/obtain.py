@@ -5,9 +5,10 @@ from pathlib import Path
 
 from kdrun import model
 from kdrun.core.errors import DamagedFile
-from kdrun.core.folder import METRICS, RunFolder, Store, share_artefact
+from kdrun.core.folder import RunFolder
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.screen import Screen
+from kdrun.core.store import METRICS, Store, share_artefact
 from kdrun.stage.artefact import Artefact, find_artefact, is_whole, read_artefact
 from kdrun.stage.base import Bench, Stage
 

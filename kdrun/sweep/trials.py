@@ -15,7 +15,8 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 
 from kdrun.config.overrides import parse
 from kdrun.core.errors import Fault
-from kdrun.core.folder import STUDENT_FOLDER, read_record
+from kdrun.core.folder import STUDENT_FOLDER
+from kdrun.core.store import read_record
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
 from kdrun.engine.stop_trial import student_curve
 from kdrun.sweep.jobs import name_job, own_words

@@ -5,7 +5,7 @@ from tiny import TINY
 
 from kdrun.check.preflight import check
 from kdrun.config.overrides import read_jobs
-from kdrun.core.folder import fingerprint
+from kdrun.core.store import fingerprint
 
 
 def test_a_sweep_and_a_single_run_have_the_same_config() -> None:

@@ -8,20 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdrun.core.errors import DamagedFile, RunInUse, UserError
-from kdrun.core.folder import (
+from kdrun.core.folder import RunFolder, find_runs
+from kdrun.core.lock import FolderLock
+from kdrun.core.store import (
     METRICS,
     MODEL,
     RECORD,
     WEIGHTS,
-    RunFolder,
     Store,
-    find_runs,
     fingerprint,
     is_complete,
     read_record,
     share_artefact,
 )
-from kdrun.core.lock import FolderLock
 
 IDENTITIES = st.dictionaries(
     st.text(), st.integers() | st.floats(allow_nan=False) | st.text() | st.lists(st.integers())
@@ -101,7 +100,7 @@ def test_a_sharing_that_breaks_off_leaves_no_complete_artefact(tmp_path, monkeyp
             raise KeyboardInterrupt
         target.write_bytes(source.read_bytes())
 
-    monkeypatch.setattr("kdrun.core.folder.link_or_copy", stop_at_metrics)
+    monkeypatch.setattr("kdrun.core.store.link_or_copy", stop_at_metrics)
     with pytest.raises(KeyboardInterrupt):
         share_artefact(source, target)
     assert (target / WEIGHTS).exists()

@@ -13,9 +13,9 @@ from kdrun import dataset
 from kdrun.core.config import Recipe
 from kdrun.core.device import Hardware
 from kdrun.core.errors import Interrupted, NonFinite
-from kdrun.core.folder import METRICS
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.screen import Screen
+from kdrun.core.store import METRICS
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.dataset.data import Data
 from kdrun.engine.checkpoint import load

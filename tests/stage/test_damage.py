@@ -9,8 +9,9 @@ from tiny import TINY
 from kdrun.check.preflight import check
 from kdrun.config.overrides import read_jobs
 from kdrun.core.errors import DamagedFile
-from kdrun.core.folder import BEST_WEIGHTS, RECORD, WEIGHTS, RunFolder
+from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
+from kdrun.core.store import BEST_WEIGHTS, RECORD, WEIGHTS
 from kdrun.run.runner import run
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from kdrun.core.folder import RunFolder, read_record
+from kdrun.core.folder import RunFolder
 from kdrun.core.metrics_log import MetricsLog
+from kdrun.core.store import read_record
 
 Line = Mapping[str, Any]
 

@@ -1,0 +1,47 @@
+"""The typed configuration of a run; default values are in conf/, never here."""
+
+from kdrun.core.config.network import Network, Student, Taps, Teacher
+from kdrun.core.config.recipe import Recipe, Stop, StopWhen, shortened
+from kdrun.core.config.root import Config, plain, slug_of
+from kdrun.core.config.sections import (
+    Compress,
+    Evaluate,
+    ExportOptions,
+    ExportTolerance,
+    Latency,
+    Launcher,
+    Search,
+    Target,
+    TeacherOutputs,
+)
+from kdrun.core.config.types import MISSING, BelowOne, Device, Name, Node, Section, Share
+
+__all__ = [
+    "MISSING",
+    "BelowOne",
+    "Compress",
+    "Config",
+    "Device",
+    "Evaluate",
+    "ExportOptions",
+    "ExportTolerance",
+    "Latency",
+    "Launcher",
+    "Name",
+    "Network",
+    "Node",
+    "Recipe",
+    "Search",
+    "Section",
+    "Share",
+    "Stop",
+    "StopWhen",
+    "Student",
+    "Taps",
+    "Target",
+    "Teacher",
+    "TeacherOutputs",
+    "plain",
+    "shortened",
+    "slug_of",
+]

@@ -1,0 +1,104 @@
+"""How a network is trained, and when training ends."""
+
+from typing import Any, Literal, Self
+
+from pydantic import (
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from kdrun.core.config.types import BelowOne, Node, Section, Share
+
+
+class Recipe(Section):
+    """How a network is trained."""
+
+    epochs: PositiveInt
+    max_steps: PositiveInt | None
+    batch_size: PositiveInt
+    accumulate: PositiveInt
+    lr: PositiveFloat
+    lr_by_model: dict[str, PositiveFloat] | None
+    weight_decay: NonNegativeFloat
+    warmup_epochs: NonNegativeFloat
+    optimizer: Node
+    schedule: Node
+    augment: bool
+    label_smoothing: BelowOne
+    mixup: NonNegativeFloat
+    cutmix: NonNegativeFloat
+    ema: BelowOne
+    clip_norm: PositiveFloat | None
+    patience: PositiveInt | None
+    select: Literal["last", "best"]
+
+    def epochs_of(self, steps: int) -> int:
+        """Epochs to train, of so many steps each: whole ones within `max_steps`, at least one."""
+        return self.within(self.epochs, steps)
+
+    def within(self, epochs: int, steps: int) -> int:
+        """So many epochs of so many steps, or as many whole ones as `max_steps` has, at least one.
+
+        A phase before the main one is bounded by itself.
+        """
+        if self.max_steps is None:
+            return epochs
+        return max(1, min(epochs, self.max_steps // steps))
+
+    @field_validator("optimizer", "schedule", mode="before")
+    @classmethod
+    def _whole_part(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str):
+            hint = {"hint": f"recipe/{info.field_name}={value}"}
+            raise PydanticCustomError("choice", "is not a mapping; by name: {hint}", hint)
+        return value
+
+    @model_validator(mode="after")
+    def _whole_parts(self) -> Self:
+        if self.accumulate > self.batch_size:
+            raise ValueError(
+                f"batch_size {self.batch_size} has too few samples for {self.accumulate} parts,"
+                " as accumulate asks"
+            )
+        return self
+
+
+def shortened(recipe: Recipe, steps: int) -> str | None:
+    """Why fewer epochs are trained than the recipe asks for, in a sentence; None if all are.
+
+    Args:
+        recipe: with `epochs` and `max_steps`.
+        steps: of one epoch.
+    """
+    epochs = recipe.epochs_of(steps)
+    if epochs == recipe.epochs:
+        return None
+    return (
+        f"recipe.max_steps={recipe.max_steps} allows {epochs} of the {recipe.epochs} epochs"
+        "; for all of them: recipe.max_steps=null"
+    )
+
+
+class StopWhen(Section):
+    """When the student is good enough on validation: at a value, or near another model."""
+
+    metric: Literal["accuracy", "top5", "f1"] = "accuracy"
+    reaches: Share | None = None
+    within: Share | None = None
+    of: Literal["teacher", "alone"] | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        near = (self.within is not None, self.of is not None)
+        if (self.reaches is not None) == any(near) or any(near) != all(near):
+            raise ValueError("needs either reaches, or within and of")
+        return self
+
+
+class Stop(Section):
+    when: StopWhen | None

@@ -1,0 +1,88 @@
+"""Artefacts on disk: their file names, their fingerprints, and the store that runs share."""
+
+import json
+from collections.abc import Mapping
+from hashlib import blake2b
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from kdrun.core.atomic import link_or_copy, read_json, writing
+from kdrun.core.lock import FolderLock
+
+FORMAT = 1  # of run.json, summary.json and the artefacts; raised when their meaning changes
+
+# In an artefact's folder.
+WEIGHTS = "weights.safetensors"
+BEST_WEIGHTS = "best.safetensors"
+MODEL = "model.json"
+RECORD = "artefact.json"
+METRICS = "metrics.jsonl"
+OUTPUTS = "outputs-"  # FIELD.bin, of what a teacher answered
+# The record last: it says "complete".
+_SHARED = (WEIGHTS, BEST_WEIGHTS, MODEL, METRICS, f"{OUTPUTS}*", RECORD)
+
+
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """A short hash of all that determines an artefact; equal for equal identities."""
+    text = json.dumps({"format": FORMAT, **identity}, sort_keys=True, default=str)
+    return blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """What a complete artefact says of itself; None where there is none.
+
+    Raises:
+        DamagedFile: the record can't be read.
+    """
+    return read_json(folder / RECORD)
+
+
+def is_complete(folder: Path, identity: str) -> bool:
+    """Whether the folder holds the whole artefact with this fingerprint."""
+    record = read_record(folder)
+    return record is not None and record.get("fingerprint") == identity
+
+
+def share_artefact(source: Path, target: Path) -> None:
+    """Put a complete artefact at a second place, without a second copy where the disk can."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in _shared(source):
+        link_or_copy(path, target / path.name)
+
+
+def _shared(folder: Path) -> list[Path]:
+    """The files of an artefact that are there."""
+    return [path for name in _SHARED for path in sorted(folder.glob(name))]
+
+
+class Store:
+    """Artefacts by fingerprint, shared by the runs below one output root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, identity: str) -> Path:
+        return self.root / identity
+
+    def lock(self, identity: str) -> FolderLock:
+        """The right to make this artefact; its folder is made too."""
+        self.folder(identity).mkdir(parents=True, exist_ok=True)
+        return FolderLock(self.folder(identity))
+
+    def set_aside(self, identity: str) -> Path | None:
+        """Move a damaged artefact to where it is not taken from; None where there is none.
+
+        The lock, which the caller holds, stays. The record goes last, as long as it is there the
+        rest is found to be damaged: so a move that broke off is made up for.
+        """
+        folder = self.folder(identity)
+        if not (folder / RECORD).exists():
+            return None
+        paths = (folder.with_name(f"{folder.name}.damaged-{number}") for number in count(1))
+        aside = next(path for path in paths if not path.exists())
+        with writing(aside):
+            aside.mkdir()
+            for path in _shared(folder):
+                path.replace(aside / path.name)
+        return aside
