@@ -19,7 +19,7 @@ from kdrun.compress.calibrate import CALIBRATORS, Grid
 from kdrun.compress.fold import fold
 from kdrun.compress.quantize.again import static
 from kdrun.compress.quantize.weights import WeightGrid
-from kdrun.compress.step_inputs import Material
+from kdrun.compress.step_inputs import StepInputs
 from kdrun.config.choices import filled
 from kdrun.core.device import choose_hardware
 from kdrun.core.folder import RunFolder
@@ -54,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> None:
     batches = list(calibration_batches(data, config.seed, config.compress.calibration))
     for name in CALIBRATORS:
         node = filled({"compress": {"calibrator": name}})["compress"]["calibrator"]
-        material = Material(batches, make_calibrator(node), 0, lambda _: 0, lambda _: 0.0)
+        material = StepInputs(batches, make_calibrator(node), 0, lambda _: 0, lambda _: 0.0)
         made = (
             static(network, material, Grid(one, symmetric=False), WeightGrid.of(one, True, True))
             for one in bits

@@ -21,7 +21,7 @@ from kdrun.compress.channels.scores import Evidence
 from kdrun.compress.fold import fold
 from kdrun.compress.quantize.again import static
 from kdrun.compress.quantize.weights import WeightGrid
-from kdrun.compress.step_inputs import Material
+from kdrun.compress.step_inputs import StepInputs
 from kdrun.config.overrides import read_jobs
 from kdrun.export.program import Images, encode, trace
 from kdrun.measure.cost import macs
@@ -106,7 +106,7 @@ def rounded(network: nn.Module, size: int) -> nn.Module:
     """The network in int8, its activations calibrated on noise."""
     torch.manual_seed(1)
     batches = [(torch.randn(4, 3, size, size), torch.zeros(4, dtype=torch.int64)) for _ in range(2)]
-    material = Material(batches, MinMax(), 0, lambda network: 0, lambda network: 0.0)
+    material = StepInputs(batches, MinMax(), 0, lambda network: 0, lambda network: 0.0)
     made = static(fold(network), material, Grid(8, symmetric=False), WeightGrid.of(8, True, True))
     return made.network.eval()
 

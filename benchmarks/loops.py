@@ -18,7 +18,7 @@ from kdrun.dataset.feed import MemoryFeed
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.loop import train
 from kdrun.engine.optimizers import learning_rate, make_optimizer
-from kdrun.engine.training_spec import Lesson, Session, Trained
+from kdrun.engine.training_spec import Runtime, Trained, TrainingSpec
 from kdrun.stage.train import build_loss
 
 STAGES: Mapping[str, Mapping[str, object]] = {
@@ -52,13 +52,13 @@ def train_with_kdrun(
     subject: Subject, tick: Callable[[], None] = lambda: None, stage: str = "distill"
 ) -> Trained:
     """Train one stage in kdrun's engine; `tick` after each step."""
-    return train_lesson(subject, make_lesson(subject, stage), tick)
+    return train_spec(subject, make_spec(subject, stage), tick)
 
 
-def train_lesson(subject: Subject, lesson: Lesson, tick: Callable[[], None]) -> Trained:
+def train_spec(subject: Subject, spec: TrainingSpec, tick: Callable[[], None]) -> Trained:
     """The same of a lesson that is there."""
     plan = subject.plan
-    session = Session(
+    runtime = Runtime(
         seed=plan.config.seed,
         hardware=plan.hardware,
         compile=plan.config.compile,
@@ -68,10 +68,10 @@ def train_lesson(subject: Subject, lesson: Lesson, tick: Callable[[], None]) -> 
         watch=lambda record: None,
     )
     with TemporaryDirectory() as folder:
-        return train(lesson, session, Path(folder))
+        return train(spec, runtime, Path(folder))
 
 
-def make_lesson(subject: Subject, stage: str = "distill") -> Lesson:
+def make_spec(subject: Subject, stage: str = "distill") -> TrainingSpec:
     """The stage's lesson, as kdrun's own stages make it."""
     config, data = subject.plan.config, subject.plan.data
     loss = build_loss(STAGES[stage] or config.loss)
@@ -81,7 +81,7 @@ def make_lesson(subject: Subject, stage: str = "distill") -> Lesson:
     other = TapShapes({}, teacher, {}) if teacher is not None else None
     loss.bind(TapShapes({}, student, {}), other, data.info)
     name = getattr(config, role).name
-    return Lesson(stage, name, student, teacher, loss, data, config.recipe)
+    return TrainingSpec(stage, name, student, teacher, loss, data, config.recipe)
 
 
 def train_barely(subject: Subject, tick: Callable[[], None]) -> None:

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from benchmarks.loops import make_lesson, settle_plainly, train_by_hand, train_lesson
+from benchmarks.loops import make_spec, settle_plainly, train_by_hand, train_spec
 from benchmarks.machine import describe_machine, has_half_units
 from benchmarks.subject import BATCH_SIZE, Subject, make_subject, read_plan
 from benchmarks.turns import Contender, compete, make_clock, ratios, spread, table
@@ -28,7 +28,7 @@ from kdrun.core.screen import Screen
 from kdrun.core.store import Store
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.outputs import Layout, TeacherOutputs, Writer
-from kdrun.stage.base import Bench
+from kdrun.stage.base import StageContext
 from kdrun.stage.obtain import obtain
 
 GRID = [*product((2, 4), (0.5, 0.9))]  # temperature, alpha
@@ -110,15 +110,15 @@ def _run(
     )
     plan.hardware.prepare(plan.config.deterministic)
     screen, clock = Screen(), make_clock(plan.hardware.device)
-    session = plan.session(screen, Interrupt(), lambda record: None)
-    bench = Bench(plan.config, plan.data, session, screen, {})
-    folder, prints = RunFolder(place / f"{temperature}-{alpha}"), plan.fingerprints(session)
+    runtime = plan.runtime(screen, Interrupt(), lambda record: None)
+    context = StageContext(plan.config, plan.data, runtime, screen, {})
+    folder, prints = RunFolder(place / f"{temperature}-{alpha}"), plan.fingerprints(runtime)
     folder.path.mkdir(parents=True)
     seconds = 0.0
     for stage in plan.stages:
-        name, started = stage.place.name, clock()
-        artefact = obtain(stage, bench, folder, Store(plan.config.store), prints[name])
-        bench = replace(bench, artefacts={**bench.artefacts, name: artefact})
+        name, started = stage.info.name, clock()
+        artefact = obtain(stage, context, folder, Store(plan.config.store), prints[name])
+        context = replace(context, artefacts={**context.artefacts, name: artefact})
         seconds += clock() - started if name.endswith("distill") else 0
     return seconds
 
@@ -161,10 +161,10 @@ def _outputs(subject: Subject, folder: Path) -> TeacherOutputs:
 
 
 def _train(subject: Subject, outputs: TeacherOutputs | None, tick: Callable[[], None]) -> None:
-    lesson = make_lesson(subject)
+    spec = make_spec(subject)
     if outputs is not None:
-        lesson = replace(lesson, teacher=None, outputs=outputs)
-    train_lesson(subject, lesson, tick)
+        spec = replace(spec, teacher=None, outputs=outputs)
+    train_spec(subject, spec, tick)
 
 
 if __name__ == "__main__":

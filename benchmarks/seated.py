@@ -14,10 +14,10 @@ from kdrun.core.types import Batch, Output, Phase, Progress
 from kdrun.loss.base import Loss
 from kdrun.loss.build import build_loss
 from kdrun.loss.staged import FIRST
-from kdrun.loss.weighted_loss import Method
+from kdrun.loss.weighted_loss import WeightedLoss
 from kdrun.run.runner import Plan
 from kdrun.stage.start import build_network
-from kdrun.stage.tap_binding import Seat, seat
+from kdrun.stage.tap_binding import TapBinding, bind_taps
 
 BANK = 50_000  # samples in the memory of the losses that have one, as in CIFAR
 _EPOCHS, _STEPS = 240, 781  # of the run whose last step is timed: every weight has risen
@@ -51,7 +51,7 @@ class Seated:
 
     def own_terms(self) -> Mapping[str, Tensor]:
         """The loss's terms of its own, as they count in this phase but without their weight."""
-        if self.teacher is None or not isinstance(self.loss, Method):
+        if self.teacher is None or not isinstance(self.loss, WeightedLoss):
             return {}
         if self.at.phase == FIRST:
             return self.loss(self.student, self.teacher, self.batch, self.at)
@@ -81,8 +81,8 @@ def seat_losses(plan: Plan, asked: Mapping[str, tuple[Node, bool]]) -> dict[str,
         phases = loss.phases()[:-1] if first else loss.phases()[-1:]
         if phases:
             node = loss.student(plan.config.student.node, plan.config.teacher.node)
-            own = pupils.seat(node, loss.taps().student)
-            other = teacher.seat(plan.config.teacher.node, loss.taps().teacher)
+            own = pupils.bind_taps(node, loss.taps().student)
+            other = teacher.bind_taps(plan.config.teacher.node, loss.taps().teacher)
             info = replace(plan.data.info, train_size=BANK)
             loss.bind(own.shapes, other.shapes if loss.uses_teacher else None, info)
             waiting[row] = loss, phases[0], own, other
@@ -101,7 +101,7 @@ class Asked:
         self.places: dict[nn.Module, set[str]] = {}
         self.answers: dict[nn.Module, Output] = {}
 
-    def seat(self, node: Node, request: Mapping[str, str]) -> Seat:
+    def bind_taps(self, node: Node, request: Mapping[str, str]) -> TapBinding:
         """Where a loss reads the network of this node."""
         plan = self.plan
         key = repr(node)
@@ -109,12 +109,12 @@ class Asked:
             self.networks[key] = build_network(node, plan.data, plan.config.seed, self.role)
         network = self.networks[key]
         config = Network.model_validate({**node, "taps": plan.config.student.taps.model_dump()})
-        found = seat(self.role, config, network, request, plan.data)
+        found = bind_taps(self.role, config, network, request, plan.data)
         self.places.setdefault(network, set()).update(found.places.values())
         return found
 
-    def answer(self, seated: Seat, phase: Phase | None) -> Output:
-        """The taps of a seat, with gradients where a phase trains the student."""
+    def answer(self, seated: TapBinding, phase: Phase | None) -> Output:
+        """The taps of a bind_taps, with gradients where a phase trains the student."""
         network = seated.shapes.network
         if network not in self.answers:
             self.answers[network] = self._answer(network)

@@ -29,17 +29,17 @@ def plan(*words: str, base: Sequence[str] = TINY) -> Plan:
 
 
 def rows(given: Plan) -> list[str]:
-    return [stage.place.row for stage in given.stages]
+    return [stage.info.label for stage in given.stages]
 
 
 def reads(given: Plan) -> dict[str, tuple[str, ...]]:
-    return {stage.place.name: stage.place.reads for stage in given.stages}
+    return {stage.info.name: stage.info.reads for stage in given.stages}
 
 
 def prints(given: Plan) -> dict[str, str]:
     """The fingerprint of each stage."""
-    session = given.session(Screen(), Interrupt(), make_watch("none", Path()))
-    return given.fingerprints(session)
+    runtime = given.runtime(Screen(), Interrupt(), make_watch("none", Path()))
+    return given.fingerprints(runtime)
 
 
 def refusal(*words: str, base: Sequence[str] = TINY) -> str:

@@ -35,7 +35,7 @@ def join(
     data, recipe = stage.samples(data), stage.recipe
     if data.train.size < recipe.accumulate:
         raise UserError(
-            f"stage {stage.place.name!r} has {data.train.size} samples to learn from, and"
+            f"stage {stage.info.name!r} has {data.train.size} samples to learn from, and"
             f" accumulate={recipe.accumulate} would part a batch into more.",
             "  use a smaller recipe.accumulate",
         )

@@ -246,7 +246,7 @@ def _together(
         stages = make_scheme(config.scheme).stages(config)
         for stage in stages:
             if isinstance(stage, Train):
-                own = datasets[stage.place.data]
+                own = datasets[stage.info.data]
                 faults += collect(partial(join, stage, built, own), "loss")
             if isinstance(stage, Invert):
                 faults += collect(partial(stage.check, built[stage.role]), "teacher")

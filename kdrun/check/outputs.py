@@ -32,7 +32,7 @@ def storable(config: Config, datasets: Mapping[str, Data], stages: Sequence[Stag
     faults = collect(lead, _WHERE)
     asking = [stage for stage in found if isinstance(stage, AskTeacher)]
     for stage in asking:
-        faults += faults or _layout(config, stage, datasets[stage.place.data])
+        faults += faults or _layout(config, stage, datasets[stage.info.data])
     return faults
 
 

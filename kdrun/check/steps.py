@@ -36,7 +36,7 @@ def compressible(
     if not planned:
         return faults
     origin = origin_of(config, stages)
-    network, data = built.get(origin.role), datasets[origin.place.data]
+    network, data = built.get(origin.role), datasets[origin.info.data]
     if network is None or origin.network.name in COMPOSED:
         network = model.build(origin.network.node, data.info)
     learner = network

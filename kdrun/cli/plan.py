@@ -16,7 +16,7 @@ from kdrun.core.store import Store
 from kdrun.core.types import Inputs
 from kdrun.dataset.data import Data
 from kdrun.engine.interrupt import Interrupt
-from kdrun.engine.training_spec import Session
+from kdrun.engine.training_spec import Runtime
 from kdrun.engine.watch import make_watch
 from kdrun.loss.base import Loss
 from kdrun.measure.cost import macs, parameters
@@ -34,10 +34,10 @@ _SHOWN = 8  # letters of a fingerprint
 def report_plan(plan: Plan, screen: Screen) -> None:
     """Print the stages, what the store has of them, both networks' sizes, and the time needed."""
     plan.hardware.prepare(plan.config.deterministic)
-    session = plan.session(screen, Interrupt(), make_watch("none", Path()))
+    runtime = plan.runtime(screen, Interrupt(), make_watch("none", Path()))
     screen.say(f"plan of {plan.config.slug}; nothing was written")
     screen.say("\n".join([plan.hardware.reason, *plan.notes, *plan.data.notes]))
-    prints = plan.fingerprints(session)
+    prints = plan.fingerprints(runtime)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("stage", "network", "parameters", "MACs", "epochs", "fingerprint", "takes"):
         table.add_column(title, overflow="fold", no_wrap=title not in ("stage", "network", "takes"))
@@ -47,16 +47,16 @@ def report_plan(plan: Plan, screen: Screen) -> None:
         data = _data(stage, plan)
         info = data.info
         network = build_network(node, data, plan.config.seed, "student")
-        mark = prints[stage.place.name]
-        made = stage.place.shared and is_whole(store.folder(mark), mark)
+        mark = prints[stage.info.name]
+        made = stage.info.shared and is_whole(store.folder(mark), mark)
         table.add_row(
-            stage.place.name.removeprefix("compress-"),
+            stage.info.name.removeprefix("compress-"),
             model.title(node),
             count(parameters(network)),
             count(macs(network, (info.channels, *info.image_size), torch.device("cpu"))),
             str(_epochs(stage, plan)) if isinstance(stage, Train) else "-",
             mark[:_SHOWN],
-            "in the store" if made else _estimate(stage, network, plan, session),
+            "in the store" if made else _estimate(stage, network, plan, runtime),
         )
     screen.show(table)
 
@@ -83,7 +83,7 @@ def _epochs(stage: Train, plan: Plan) -> int:
     return stage.recipe.epochs_of(steps) + sum(stage.recipe.within(one, steps) for one in first)
 
 
-def _estimate(stage: object, network: nn.Module, plan: Plan, session: Session) -> str:
+def _estimate(stage: object, network: nn.Module, plan: Plan, runtime: Runtime) -> str:
     """Time of all steps, from a few of forward and backward alone; a teacher's forward added."""
     if not isinstance(stage, Train):
         return "as it is"

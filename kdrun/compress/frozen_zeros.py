@@ -45,7 +45,7 @@ class Growth:
         return cubic(0, self.sparsity, share) if self.schedule == "cubic" else share * self.sparsity
 
 
-class Masked:
+class FrozenZeros:
     """Keeps weights of a network 0, whatever an optimizer makes of them.
 
     Args:

@@ -16,7 +16,7 @@ from kdrun.compress.masks import (
     pattern_masks,
     prunable,
 )
-from kdrun.compress.step_inputs import Material
+from kdrun.compress.step_inputs import StepInputs
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Pruning:
             return pattern_masks(found, *self.pattern)
         return (global_masks if self.scope == "global" else layer_masks)(found, sparsity)
 
-    def at_once(self, network: nn.Module, material: Material) -> Masks:
+    def at_once(self, network: nn.Module, material: StepInputs) -> Masks:
         """Prune a network, all of it now.
 
         Raises:

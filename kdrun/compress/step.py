@@ -8,7 +8,7 @@ from torch import nn
 
 from kdrun.compress.changes import Change, Ranges, zeros, zeros_of
 from kdrun.compress.quantize.again import QUANTIZING, STATIC, again, in_float
-from kdrun.compress.step_inputs import Material
+from kdrun.compress.step_inputs import StepInputs
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Changed:
 class Changing(Protocol):
     """A step that changes a network without training."""
 
-    def apply(self, network: nn.Module, material: Material) -> Changed:
+    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
         """Change a network, which may be done in place; answers its own changes alone.
 
         Raises:
@@ -45,7 +45,7 @@ def change(
     network: nn.Module,
     changes: Sequence[Change],
     build: Callable[[Sequence[Change]], nn.Module],
-    material: Material,
+    material: StepInputs,
 ) -> Changed:
     """Do a step to a network that was changed before; answers all changes together.
 

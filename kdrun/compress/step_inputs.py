@@ -11,7 +11,7 @@ from kdrun.core.errors import UserError
 
 
 @dataclass(frozen=True)
-class Material:
+class StepInputs:
     """What a step works with.
 
     Attributes:

@@ -14,7 +14,7 @@ from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data, Normalizer, Split
 from kdrun.dataset.feed import Feed, MemoryFeed, StreamFeed
 from kdrun.dataset.image.frames import Unreadable
-from kdrun.dataset.image.pictures import Files, Pictures, Raw, Tensors
+from kdrun.dataset.image.pictures import InMemory, OnDisk, Pictures, RawDataset
 from kdrun.dataset.image.reshape import (
     check_headers,
     frame_files,
@@ -42,14 +42,14 @@ def assemble(node: Mapping[str, Any]) -> Data:
     if faults:
         raise ConfigError(faults)
     common, arguments = read_settings(node)
-    raw: Raw = resolve("dataset", DATASETS, node["name"])(**arguments)
+    raw: RawDataset = resolve("dataset", DATASETS, node["name"])(**arguments)
     classes, parts = split(node["name"], raw, common)
     known = origin(node, raw, parts)
     parts, labelled = _bring_to_shape(parts, classes, common)
     return _make(classes, parts, labelled, common, known, raw.notes)
 
 
-def split(name: str, raw: Raw, common: Common) -> tuple[tuple[str, ...], Parts]:
+def split(name: str, raw: RawDataset, common: Common) -> tuple[tuple[str, ...], Parts]:
     """The chosen classes, and disjoint parts for training, validation and test."""
     _check_labels(name, raw)
     classes, table = choose_classes(raw.classes, common.classes, common.class_map)
@@ -69,7 +69,7 @@ def _bring_to_shape(
     """All pictures in one size, in memory if they fit; and which training samples have labels."""
     train = parts["train"].pictures
     frame = None
-    if isinstance(train, Files):
+    if isinstance(train, OnDisk):
         try:
             frame = frame_files(train, common.image_size, common.channels)
         except Unreadable:
@@ -77,7 +77,7 @@ def _bring_to_shape(
             raise
 
     def bring(pictures: Pictures) -> Pictures:
-        if isinstance(pictures, Files):
+        if isinstance(pictures, OnDisk):
             return replace(pictures, frame=frame)
         return reshape_images(pictures, common.image_size, common.channels)
 
@@ -162,7 +162,7 @@ def _statistics(train: Pictures, common: Common) -> tuple[tuple[float, ...], tup
 
 def _shape(pictures: Pictures) -> tuple[int, int, int]:
     """(H, W, C) of an image."""
-    if isinstance(pictures, Tensors):
+    if isinstance(pictures, InMemory):
         _, height, width, channels = pictures.images.shape
         return height, width, channels
     if pictures.frame is None:
@@ -171,12 +171,12 @@ def _shape(pictures: Pictures) -> tuple[int, int, int]:
 
 
 def _feed(pictures: Pictures, shape: tuple[int, int, int], common: Common, in_memory: bool) -> Feed:
-    if in_memory and isinstance(pictures, Tensors):
+    if in_memory and isinstance(pictures, InMemory):
         return MemoryFeed(pictures.images, common.augment)
     return StreamFeed(pictures, shape, common.augment, common.workers, torch.device("cpu"))
 
 
-def _check_labels(name: str, raw: Raw) -> None:
+def _check_labels(name: str, raw: RawDataset) -> None:
     for part, pictures in raw.parts.items():
         outside = (pictures.targets < 0) | (pictures.targets >= len(raw.classes))
         if outside.any():
@@ -200,7 +200,7 @@ def _check_beside_pictures(common: Common, pictures: Pictures, shape: tuple[int,
     if crop >= min(height, width):
         what = f"{crop} pixels of padding could crop images of {width}x{height} away"
         faults.append(Fault("dataset.augment.crop", what))
-    if resized is not None and isinstance(pictures, Tensors):
+    if resized is not None and isinstance(pictures, InMemory):
         what = "is for picture files, and this set has none; use crop"
         faults.append(Fault("dataset.augment.resized_crop", what))
     if faults:

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from kdrun.core.errors import BadSample, KdrunError, UserError
 from kdrun.dataset.image.augment import crop_and_flip
-from kdrun.dataset.image.pictures import Files, Pictures
+from kdrun.dataset.image.pictures import OnDisk, Pictures
 from kdrun.dataset.settings import Augment
 
 
@@ -171,7 +171,7 @@ class _Reader(Dataset[Tensor | _Failure]):
         draws, smallest = request.draws, self.augment.resized_crop
         if draws is None:
             return self.pictures.read(request.index)
-        if smallest is not None and isinstance(self.pictures, Files):
+        if smallest is not None and isinstance(self.pictures, OnDisk):
             images = self.pictures.read_crops(request.index, draws, smallest)
         else:
             images = self.pictures.read(request.index)

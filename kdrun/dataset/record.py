@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from kdrun.dataset.image.pictures import Files, Pictures, Raw
+from kdrun.dataset.image.pictures import OnDisk, Pictures, RawDataset
 from kdrun.dataset.image.reshape import nbytes
 from kdrun.dataset.splits import Parts
 
@@ -38,7 +38,7 @@ def digest(
     return state.hexdigest()
 
 
-def origin(node: Mapping[str, Any], raw: Raw, parts: Parts) -> dict[str, Any]:
+def origin(node: Mapping[str, Any], raw: RawDataset, parts: Parts) -> dict[str, Any]:
     """What tells a set and its split from others, whatever size its pictures are brought to.
 
     Args:
@@ -72,7 +72,7 @@ def _hash_of(parts: Mapping[str, Pictures]) -> str:
 
 def _some_files(pictures: Pictures) -> list[Path]:
     """A few, evenly spread: numbered pictures of one size differ from others' in content alone."""
-    if not isinstance(pictures, Files):
+    if not isinstance(pictures, OnDisk):
         return []
     chosen = min(_READ, len(pictures))
     return [pictures.path(at * len(pictures) // chosen) for at in range(chosen)]

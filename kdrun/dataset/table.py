@@ -1,7 +1,8 @@
 """Every dataset: its name on the command line -> where its reader is.
 
-A reader returns a `kdrun.dataset.image.pictures.Raw`. Its parameters are the dataset's own keys;
-one that is called like a common key of `kdrun.dataset.settings.Common` is given that key's value.
+A reader returns a `kdrun.dataset.image.pictures.RawDataset`. Its parameters are the keys of the
+dataset's YAML; one that is called like a common key of `kdrun.dataset.settings.Common` is given
+the value of that key.
 """
 
 DATASETS = {

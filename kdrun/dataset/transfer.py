@@ -13,7 +13,7 @@ from kdrun.dataset.assemble import make_splits, settle
 from kdrun.dataset.data import Data
 from kdrun.dataset.image.folder import class_folders, list_pictures, loose_pictures
 from kdrun.dataset.image.frames import Frame
-from kdrun.dataset.image.pictures import Files
+from kdrun.dataset.image.pictures import OnDisk
 from kdrun.dataset.record import digest
 from kdrun.dataset.settings import read_settings
 from kdrun.dataset.splits import Part, Parts, carve, number
@@ -93,7 +93,7 @@ def _read(root: Path, classes: tuple[str, ...], share: float, seed: int, where: 
     return {"train": replace(left, pictures=hidden), **parts}
 
 
-def _labeled(folder: Path, classes: tuple[str, ...], where: str) -> Files | None:
+def _labeled(folder: Path, classes: tuple[str, ...], where: str) -> OnDisk | None:
     """Images in class folders of the dataset's names; None where no folder has one.
 
     Raises:
@@ -114,7 +114,7 @@ def _labeled(folder: Path, classes: tuple[str, ...], where: str) -> Files | None
 
 
 def _framed(part: Part, frame: Frame) -> Part:
-    if not isinstance(part.pictures, Files):
+    if not isinstance(part.pictures, OnDisk):
         raise TypeError("a folder's pictures are files")
     return replace(part, pictures=replace(part.pictures, frame=frame))
 

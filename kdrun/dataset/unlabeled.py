@@ -11,7 +11,7 @@ from torch import Tensor
 from kdrun.core.errors import UserError
 from kdrun.dataset.image.folder import loose_pictures
 from kdrun.dataset.image.frames import Frame
-from kdrun.dataset.image.pictures import Files, Pictures, Tensors
+from kdrun.dataset.image.pictures import InMemory, OnDisk, Pictures
 from kdrun.dataset.image.reshape import into_memory
 from kdrun.dataset.splits import Part, stratify
 
@@ -65,9 +65,9 @@ def _hide(
     return replace(part, pictures=replace(part.pictures, targets=targets)), labelled
 
 
-def _like(pictures: Pictures, files: Files) -> Pictures:
+def _like(pictures: Pictures, files: OnDisk) -> Pictures:
     """Files read in the size and channels of other pictures, in memory if these are."""
-    if isinstance(pictures, Files):
+    if isinstance(pictures, OnDisk):
         return replace(files, frame=pictures.frame)
     _, height, width, channels = pictures.images.shape
     return into_memory(replace(files, frame=Frame((height, width), channels, max(height, width))))
@@ -75,9 +75,9 @@ def _like(pictures: Pictures, files: Files) -> Pictures:
 
 def _join(pictures: Pictures, more: Pictures) -> Pictures:
     targets = torch.cat([pictures.targets, more.targets])
-    if isinstance(pictures, Tensors) and isinstance(more, Tensors):
-        return Tensors(torch.cat([pictures.images, more.images]), targets)
-    if not isinstance(pictures, Files) or not isinstance(more, Files):
+    if isinstance(pictures, InMemory) and isinstance(more, InMemory):
+        return InMemory(torch.cat([pictures.images, more.images]), targets)
+    if not isinstance(pictures, OnDisk) or not isinstance(more, OnDisk):
         raise TypeError("pictures in memory and on disk can't be joined")
     to = os.fsencode(os.path.relpath(more.root, pictures.root)) + b"/"
     names = [*pictures.names.tolist(), *(to + name for name in more.names.tolist())]

@@ -17,13 +17,13 @@ from kdrun.engine.checkpoint import load, save
 from kdrun.engine.evaluate import score
 from kdrun.engine.optimizers import learning_rate
 from kdrun.engine.schedules import SCHEDULES, Schedule, warm_up
-from kdrun.engine.training_spec import Best, Lesson, Position, Session, Trained
+from kdrun.engine.training_spec import Best, Position, Runtime, Trained, TrainingSpec
 from kdrun.engine.update import Update
 from kdrun.engine.weights import copy_weights, read_best, write_best
 from kdrun.measure.metrics import Scores
 
 
-def train(lesson: Lesson, session: Session, folder: Path) -> Trained:
+def train(spec: TrainingSpec, runtime: Runtime, folder: Path) -> Trained:
     """Train a network, from the checkpoint in `folder` if there is one.
 
     Raises:
@@ -31,22 +31,22 @@ def train(lesson: Lesson, session: Session, folder: Path) -> Trained:
         NonFinite: a term of the loss is not a number; the last checkpoint is good.
         OutOfMemory: a batch does not fit on the device.
     """
-    with name_memory_errors(lesson.stage, lesson.recipe.batch_size):
-        return _Trainer(lesson, session, folder).run()
+    with name_memory_errors(spec.stage, spec.recipe.batch_size):
+        return _Trainer(spec, runtime, folder).run()
 
 
 class _Trainer:
-    def __init__(self, lesson: Lesson, session: Session, folder: Path) -> None:
-        self.lesson, self.session, self.folder = lesson, session, folder
-        self.recipe = lesson.recipe
-        self.update = Update(lesson, session)
-        self.log = MetricsLog(folder / METRICS, session.display.note)
+    def __init__(self, spec: TrainingSpec, runtime: Runtime, folder: Path) -> None:
+        self.spec, self.runtime, self.folder = spec, runtime, folder
+        self.recipe = spec.recipe
+        self.update = Update(spec, runtime)
+        self.log = MetricsLog(folder / METRICS, runtime.display.note)
         self.position = Position()
         self.scores: Scores | None = None
         self.notes: list[str] = []
         self.saved_at = time.monotonic()
-        self.steps = lesson.data.train.steps(self.recipe.batch_size)
-        self.lr = learning_rate(self.recipe, lesson.model_name)
+        self.steps = spec.data.train.steps(self.recipe.batch_size)
+        self.lr = learning_rate(self.recipe, spec.model_name)
         self.schedule = _schedule(self.recipe.schedule, self.recipe.warmup_epochs, self.steps)
 
     def run(self) -> Trained:
@@ -54,7 +54,7 @@ class _Trainer:
         if state is None:
             self.log.truncate(0)
         try:
-            for number, phase in enumerate(self.lesson.loss.phases()):
+            for number, phase in enumerate(self.spec.loss.phases()):
                 if state is not None and number < state["position"]["phase"]:
                     continue
                 self._begin(number, phase)
@@ -63,13 +63,13 @@ class _Trainer:
                     state = None
                 self._phase(phase)
         finally:
-            self.session.display.end()
+            self.runtime.display.end()
             self.update.close()
         return self._trained()
 
     def _tell(self, sentence: str) -> None:
         self.notes.append(sentence)
-        self.session.display.screen.warn(sentence)
+        self.runtime.display.screen.warn(sentence)
 
     def _begin(self, number: int, phase: Phase) -> None:
         before = self.position
@@ -84,8 +84,8 @@ class _Trainer:
         self.update.begin(phase)
 
     def _phase(self, phase: Phase) -> None:
-        name = self.lesson.stage if phase.name == "main" else f"{self.lesson.stage}/{phase.name}"
-        self.session.display.begin(name, self.epochs, self.steps, self.position.epoch)
+        name = self.spec.stage if phase.name == "main" else f"{self.spec.stage}/{phase.name}"
+        self.runtime.display.begin(name, self.epochs, self.steps, self.position.epoch)
         while self.position.epoch < self.epochs and not self.position.stopped:
             self._epoch(phase)
 
@@ -97,19 +97,19 @@ class _Trainer:
             if self._pause_is_due():
                 started = self._clock(started)
                 self._save()
-                self.session.interrupt.check(self.lesson.stage)
+                self.runtime.interrupt.check(self.spec.stage)
         self._clock(started)
         self._end_epoch(phase)
 
     def _batches(self) -> Iterator[Batch]:
-        return self.lesson.data.train.epoch(
+        return self.spec.data.train.epoch(
             epoch=self.position.epoch,
-            view=self.lesson.view(self.position.epoch),
-            seed=self.session.seed,
+            view=self.spec.view(self.position.epoch),
+            seed=self.runtime.seed,
             batch_size=self.recipe.batch_size,
             start_step=self.position.step,
             augment=self.recipe.augment,
-            dtype=self.session.hardware.dtype,
+            dtype=self.runtime.hardware.dtype,
         )
 
     def _step(self, phase: Phase, batch: Batch) -> None:
@@ -121,23 +121,23 @@ class _Trainer:
         remark = self.update.unbalanced(at)
         if remark:
             self.position.told.append(remark)
-            self.session.display.screen.warn(f"{self.lesson.stage}: {remark}")
+            self.runtime.display.screen.warn(f"{self.spec.stage}: {remark}")
         self.position.step += 1
         self.position.images += len(batch.index)
-        self.session.display.step(epoch, step + 1, len(batch.index), self.update.sums)
+        self.runtime.display.step(epoch, step + 1, len(batch.index), self.update.sums)
         fault("step")
 
     def _clock(self, started: float) -> float:
         """Count the time since `started` as training, once the device is done; the time now."""
-        if self.session.hardware.device.type == "cuda":
-            torch.cuda.synchronize(self.session.hardware.device)
+        if self.runtime.hardware.device.type == "cuda":
+            torch.cuda.synchronize(self.runtime.hardware.device)
         now = time.monotonic()
         self.position.seconds += now - started
         return now
 
     def _pause_is_due(self) -> bool:
         waited = time.monotonic() - self.saved_at
-        return self.session.interrupt.signal is not None or waited > self.session.checkpoint_seconds
+        return self.runtime.interrupt.signal is not None or waited > self.runtime.checkpoint_seconds
 
     def _end_epoch(self, phase: Phase) -> None:
         """Validate, record, decide whether to stop, save: a finished epoch is never lost."""
@@ -146,15 +146,15 @@ class _Trainer:
         self.position.epoch += 1
         self.position.step = 0
         self.update.sums = {}
-        validation, size = self.lesson.data.validation, self.recipe.batch_size * 4
-        self.scores = score(self.update.network, validation, self.session.hardware, size)
-        masked = self.lesson.masked
+        validation, size = self.spec.data.validation, self.recipe.batch_size * 4
+        self.scores = score(self.update.network, validation, self.runtime.hardware, size)
+        masked = self.spec.masked
         if phase.name == "main" and (masked is None or masked.complete):
             self._keep_best(self.scores)
             self._decide(self.scores)
         self._record(phase, means, self.scores)
         self._save()
-        self.session.interrupt.check(self.lesson.stage)
+        self.runtime.interrupt.check(self.spec.stage)
 
     def _refuse_non_finite(self) -> None:
         when = f"by step {self.position.step} of epoch {self.position.epoch + 1}"
@@ -167,16 +167,16 @@ class _Trainer:
 
     def _decide(self, scores: Scores) -> None:
         since = self.position.epoch - self.position.best.epoch
-        if self.lesson.good_enough is not None and self.lesson.good_enough(scores):
+        if self.spec.good_enough is not None and self.spec.good_enough(scores):
             self.position.stopped = f"good enough after epoch {self.position.epoch}"
         elif self.recipe.patience is not None and since >= self.recipe.patience:
             self.position.stopped = f"no better validation accuracy for {since} epochs"
         else:
-            self.position.stopped = self.lesson.loss.finished()
+            self.position.stopped = self.spec.loss.finished()
 
     def _record(self, phase: Phase, means: dict[str, float], scores: Scores) -> None:
         place = {
-            "stage": self.lesson.stage,
+            "stage": self.spec.stage,
             "phase": phase.name,
             "epoch": self.position.epoch,
             "step": self.position.epoch * self.steps,
@@ -187,8 +187,8 @@ class _Trainer:
             {**place, "split": "validation", **scores.as_dict()},
         ):
             self.log.append(record)
-            self.session.watch(record)
-        self.session.display.epoch(self.position.epoch, means, scores.as_dict())
+            self.runtime.watch(record)
+        self.runtime.display.epoch(self.position.epoch, means, scores.as_dict())
 
     def _save(self) -> None:
         self._refuse_non_finite()
@@ -213,7 +213,7 @@ class _Trainer:
         position = self.position
         first = sum(
             self.recipe.within(phase.epochs or 0, self.steps)
-            for phase in self.lesson.loss.phases()[:-1]
+            for phase in self.spec.loss.phases()[:-1]
         )
         return Trained(
             weights=copy_weights(self.update.network),

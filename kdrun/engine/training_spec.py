@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from kdrun.compress.frozen_zeros import Masked
+from kdrun.compress.frozen_zeros import FrozenZeros
 from kdrun.core.config import Recipe
 from kdrun.core.device import Hardware
 from kdrun.dataset.data import Data
@@ -19,7 +19,7 @@ from kdrun.measure.metrics import Scores
 
 
 @dataclass
-class Lesson:
+class TrainingSpec:
     """Who learns what from whom.
 
     Attributes:
@@ -50,7 +50,7 @@ class Lesson:
     teacher_places: Mapping[str, str] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     good_enough: Callable[[Scores], bool] | None = None
-    masked: Masked | None = None
+    masked: FrozenZeros | None = None
     views: int | None = None
     outputs: TeacherOutputs | None = None
 
@@ -60,7 +60,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Session:
+class Runtime:
     """Where and how a stage computes: the same for all stages of a run."""
 
     seed: int

@@ -17,7 +17,7 @@ from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.engine.learners import Learners
 from kdrun.engine.mixing import mix_batch
 from kdrun.engine.optimizers import make_optimizer
-from kdrun.engine.training_spec import Lesson, Session
+from kdrun.engine.training_spec import Runtime, TrainingSpec
 from kdrun.loss.unlabeled import decided
 
 _LEAST = 0.01  # of the label term, for a term to have a say
@@ -32,19 +32,19 @@ class Update:
             where labels are missing, the accuracy is against the teacher's decisions.
     """
 
-    def __init__(self, lesson: Lesson, session: Session) -> None:
-        self.lesson, self.recipe = lesson, lesson.recipe
-        self.seed, self.hardware = session.seed, session.hardware
-        self.student = place_network(lesson.student, self.hardware.device)
-        self.loss = lesson.loss.to(self.hardware.device)
-        self.masked = lesson.masked
+    def __init__(self, spec: TrainingSpec, runtime: Runtime) -> None:
+        self.spec, self.recipe = spec, spec.recipe
+        self.seed, self.hardware = runtime.seed, runtime.hardware
+        self.student = place_network(spec.student, self.hardware.device)
+        self.loss = spec.loss.to(self.hardware.device)
+        self.masked = spec.masked
         if self.masked is not None:
             self.masked.to(self.hardware.device)
-        self.learners = Learners(self.student, self.loss, lesson.frozen)
-        self._ask_student = Tapped(self.student, lesson.student_places, session.compile)
+        self.learners = Learners(self.student, self.loss, spec.frozen)
+        self._ask_student = Tapped(self.student, spec.student_places, runtime.compile)
         self._ask_teacher = (
-            Tapped(lesson.teacher, lesson.teacher_places, session.compile)
-            if lesson.teacher is not None
+            Tapped(spec.teacher, spec.teacher_places, runtime.compile)
+            if spec.teacher is not None
             else None
         )
         self._average = self._averaged()
@@ -60,7 +60,7 @@ class Update:
         """Set up what belongs to a phase: what learns, its optimizer and gradient scaler."""
         self.parameters = self.learners.choose(phase.trains)
         self.optimizer: Optimizer = make_optimizer(
-            self.recipe, self.lesson.model_name, self.parameters, self.hardware.device
+            self.recipe, self.spec.model_name, self.parameters, self.hardware.device
         )
         self.scaler = torch.amp.GradScaler(
             self.hardware.device.type, enabled=self.hardware.precision == "fp16"
@@ -75,10 +75,10 @@ class Update:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        counters = (self.seed, self.lesson.stage, at.phase, at.step)
+        counters = (self.seed, self.spec.stage, at.phase, at.step)
         self.hardware.seed(seed_of(*counters))
         batch = self.loss.prepare(batch, at)
-        batch = mix_batch(batch, self.recipe, self.lesson.data.info.num_classes, *counters)
+        batch = mix_batch(batch, self.recipe, self.spec.data.info.num_classes, *counters)
         self.optimizer.zero_grad(set_to_none=True)
         for part, share in _parts(batch, self.recipe.accumulate):
             total = self._forward(part, share, at)
@@ -111,7 +111,7 @@ class Update:
         for name, value in terms.items():
             if not isfinite(value.item()):
                 raise NonFinite(
-                    f"the loss term {name!r} is {value.item()} in stage {self.lesson.stage!r},"
+                    f"the loss term {name!r} is {value.item()} in stage {self.spec.stage!r},"
                     f" {when}; training stopped.",
                     "  start a new run with a smaller recipe.lr, recipe.clip_norm=1, or"
                     " precision=fp32",
@@ -174,8 +174,8 @@ class Update:
         return total
 
     def _teacher_output(self, batch: Batch, at: Progress) -> Output | None:
-        if self.lesson.outputs is not None:
-            return self.lesson.outputs.answer(self.lesson.view(at.epoch), batch.index)
+        if self.spec.outputs is not None:
+            return self.spec.outputs.answer(self.spec.view(at.epoch), batch.index)
         if self._ask_teacher is None:
             return None
         with torch.no_grad(), torch.autocast(self.hardware.device.type, enabled=False):

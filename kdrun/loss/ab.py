@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from kdrun.core.types import Output
 from kdrun.loss.adapters import aligned, channel_adapter
-from kdrun.loss.base import widen
+from kdrun.loss.base import to_float32
 from kdrun.loss.pairs import Pairs
 from kdrun.loss.staged import Staged
-from kdrun.loss.weighted_loss import Shares
+from kdrun.loss.weighted_loss import TermWeights
 
 _SCALE = 3 / 1000  # of the authors' code, so that rates of usual size train it
 
@@ -32,7 +32,7 @@ class Boundaries(Staged):
         pairs: Pairs,
         margin: PositiveFloat,
         first_epochs: NonNegativeInt,
-        **shares: Unpack[Shares],
+        **shares: Unpack[TermWeights],
     ) -> None:
         super().__init__(first_epochs, pairs, **shares)
         self.margin = margin
@@ -48,7 +48,7 @@ class Boundaries(Staged):
         for number, (pair, adapter) in enumerate(zip(self.joined, self.adapters, strict=True)):
             own, other = aligned(student.taps[pair.student], teacher.taps[pair.teacher])
             share = 2.0 ** (number + 1 - len(self.joined)) * _SCALE
-            found.append(share * self._hinge(widen(adapter(own)), other))
+            found.append(share * self._hinge(to_float32(adapter(own)), other))
         return {"ab": sum(found[1:], found[0])}
 
     def _hinge(self, student: Tensor, teacher: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdrun.loss.base import widen
+from kdrun.loss.base import to_float32
 from kdrun.loss.pairs import Shape
 
 
@@ -53,12 +53,12 @@ def channel_adapter(student: int, teacher: int) -> nn.Module:
 
 def aligned(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """Both as maps of one grid, in float32 at least; the teacher's without a graph."""
-    return to_smaller_grid(as_grid(widen(student)), as_grid(widen(teacher.detach())))
+    return to_smaller_grid(as_grid(to_float32(student)), as_grid(to_float32(teacher.detach())))
 
 
 def flat(features: Tensor) -> Tensor:
     """Features (B, C): maps averaged over their pixels, in float32 at least."""
-    grid = as_grid(widen(features))
+    grid = as_grid(to_float32(features))
     return grid.mean(dim=(2, 3))
 
 

@@ -12,7 +12,7 @@ from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import flat
 from kdrun.loss.paired import Paired
 from kdrun.loss.pairs import Pairs
-from kdrun.loss.weighted_loss import Shares
+from kdrun.loss.weighted_loss import TermWeights
 
 
 class Adversarial(Paired):
@@ -33,7 +33,11 @@ class Adversarial(Paired):
     auto = "embedding"
 
     def __init__(
-        self, width: PositiveInt, reversal: NonNegativeFloat, pairs: Pairs, **shares: Unpack[Shares]
+        self,
+        width: PositiveInt,
+        reversal: NonNegativeFloat,
+        pairs: Pairs,
+        **shares: Unpack[TermWeights],
     ) -> None:
         super().__init__(pairs, **shares)
         self.width, self.reversal = width, reversal

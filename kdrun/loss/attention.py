@@ -11,7 +11,7 @@ from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import aligned
 from kdrun.loss.paired import Paired
 from kdrun.loss.pairs import Pairs
-from kdrun.loss.weighted_loss import Shares
+from kdrun.loss.weighted_loss import TermWeights
 
 
 class Attention(Paired):
@@ -24,7 +24,7 @@ class Attention(Paired):
 
     compares_pixels = True
 
-    def __init__(self, power: PositiveFloat, pairs: Pairs, **shares: Unpack[Shares]) -> None:
+    def __init__(self, power: PositiveFloat, pairs: Pairs, **shares: Unpack[TermWeights]) -> None:
         super().__init__(pairs, **shares)
         self.power = power
 

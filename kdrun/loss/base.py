@@ -121,7 +121,7 @@ def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
         batch: with the labels.
         smoothing: share of each label that is spread evenly over all classes.
     """
-    logits = widen(logits)
+    logits = to_float32(logits)
     soft = batch.soft_targets
     targets = batch.targets if soft is None else soft.to(logits.dtype)
     if batch.labelled is None:
@@ -136,15 +136,15 @@ def teacher_logits(teacher: Output | None) -> Tensor:
     """The teacher's logits (N, C), in float32 at least and without a graph."""
     if teacher is None:
         raise TypeError("this loss reads a teacher, and none was given")
-    return widen(teacher.logits.detach())
+    return to_float32(teacher.logits.detach())
 
 
-def widen(tensor: Tensor) -> Tensor:
+def to_float32(tensor: Tensor) -> Tensor:
     """Half precision to float32, in which sums over classes and rows are exact enough."""
     return tensor.float() if torch.finfo(tensor.dtype).bits < 32 else tensor
 
 
-def unmixed(tensor: Tensor) -> torch.autocast:
+def no_autocast(tensor: Tensor) -> torch.autocast:
     """A context without autocast, for products that half precision would spoil."""
     return torch.autocast(tensor.device.type, enabled=False)
 

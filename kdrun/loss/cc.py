@@ -12,7 +12,7 @@ from kdrun.core.types import DataInfo, TapShapes
 from kdrun.loss.adapters import grid_shape
 from kdrun.loss.pairs import Pair, Pairs
 from kdrun.loss.relation import Relation
-from kdrun.loss.weighted_loss import Shares
+from kdrun.loss.weighted_loss import TermWeights
 
 
 class CC(Relation):
@@ -33,7 +33,7 @@ class CC(Relation):
         gamma: PositiveFloat,
         order: NonNegativeInt,
         pairs: Pairs,
-        **shares: Unpack[Shares],
+        **shares: Unpack[TermWeights],
     ) -> None:
         super().__init__("cc", pairs, **shares)
         self.form, self.dim = form, dim

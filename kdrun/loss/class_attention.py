@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import as_grid, grid_shape, meets_in_one_pixel
-from kdrun.loss.base import unmixed, widen
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.base import no_autocast, to_float32
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _MAPS, _HEAD = "maps", "head"
 
 
-class CATKD(Method):
+class CATKD(WeightedLoss):
     """Guo et al. 2023 (arXiv:2304.12777), equations 4 and 5.
 
     mean (n(P(A_s)) - n(P(A_t)))^2, where A (B, K, H, W) are class activation maps, the classifier
@@ -29,7 +29,7 @@ class CATKD(Method):
     teacher_weight: Tensor
     teacher_bias: Tensor
 
-    def __init__(self, resolution: PositiveInt, **shares: Unpack[Shares]) -> None:
+    def __init__(self, resolution: PositiveInt, **shares: Unpack[TermWeights]) -> None:
         super().__init__(**shares)
         self.resolution = resolution
 
@@ -45,7 +45,7 @@ class CATKD(Method):
         other = _classifier("teacher", teacher)
         bias = other.weight.new_zeros(other.out_features) if other.bias is None else other.bias
         for name, value in (("teacher_weight", other.weight), ("teacher_bias", bias)):
-            self.register_buffer(name, widen(value.detach()).clone(), persistent=False)
+            self.register_buffer(name, to_float32(value.detach()).clone(), persistent=False)
         self._require_pixels(student, teacher)
 
     def _require_pixels(self, student: TapShapes, teacher: TapShapes) -> None:
@@ -66,15 +66,17 @@ class CATKD(Method):
     ) -> dict[str, Tensor]:
         head = self._head[0]
         maps = teacher.taps[_MAPS].detach()
-        with unmixed(student.logits):
+        with no_autocast(student.logits):
             own = self._seen(student.taps[_MAPS], head.weight, head.bias)
             other = self._seen(maps, self.teacher_weight, self.teacher_bias)
         return {"cat_kd": F.mse_loss(own, other)}
 
     def _seen(self, maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         # Averaging and the classifier are both linear: the few averages go through it.
-        pooled = F.adaptive_avg_pool2d(as_grid(widen(maps)), self.resolution)
-        seen = F.linear(pooled.flatten(2).mT, widen(weight), None if bias is None else widen(bias))
+        pooled = F.adaptive_avg_pool2d(as_grid(to_float32(maps)), self.resolution)
+        seen = F.linear(
+            pooled.flatten(2).mT, to_float32(weight), None if bias is None else to_float32(bias)
+        )
         return F.normalize(seen.mT, dim=2)
 
 

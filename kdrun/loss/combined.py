@@ -20,7 +20,7 @@ from kdrun.core.types import (
 )
 from kdrun.loss.base import Loss, label_loss, nested
 from kdrun.loss.build import build_loss
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _PART = "of {}"  # a part's name among the modules, where no method of theirs has it
 _BETWEEN = "/"  # a part's key and its own name for a tap, a phase, a term
@@ -36,7 +36,7 @@ Key = Annotated[str, AfterValidator(_key)]
 Terms = Annotated[dict[Key, dict[str, Any]], Field(min_length=1)]
 
 
-class Combined(Method):
+class Combined(WeightedLoss):
     """The sum of any losses' own terms, each weighted as its keys say.
 
     Labels and Hinton's soft targets count once, by `ce` and `kd` of the sum: those that other
@@ -44,12 +44,14 @@ class Combined(Method):
     other, each with its part alone.
     """
 
-    def __init__(self, terms: Terms, **shares: Unpack[Shares]) -> None:
+    def __init__(self, terms: Terms, **shares: Unpack[TermWeights]) -> None:
         super().__init__(**shares)
         built = {key: build_loss({"name": key, **node}) for key, node in terms.items()}
-        self.left = [key for key, part in built.items() if isinstance(part, Method) and part.kd]
+        self.left = [
+            key for key, part in built.items() if isinstance(part, WeightedLoss) and part.kd
+        ]
         for part in built.values():
-            if isinstance(part, Method):
+            if isinstance(part, WeightedLoss):
                 part.ce = part.kd = 0.0
         self.parts = nn.ModuleDict({_PART.format(key): part for key, part in built.items()})
         self.uses_teacher = bool(self.kd) or any(part.uses_teacher for _, part in self._each())

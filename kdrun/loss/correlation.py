@@ -7,14 +7,14 @@ from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import Temperature, soft_loss, teacher_logits, unmixed, widen
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.base import Temperature, no_autocast, soft_loss, teacher_logits, to_float32
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _LEAST = 1e-6  # squared length of a row; less is one of equal numbers, without a direction
 Temperatures = Annotated[list[Temperature], Field(min_length=1)]
 
 
-class DIST(Method):
+class DIST(WeightedLoss):
     """Huang et al. 2022 (arXiv:2205.10536), equations 9 to 11.
 
     T^2 [beta mean_i (1 - rho(p_s,i, p_t,i)) + gamma mean_c (1 - rho(p_s,.c, p_t,.c))] with rho
@@ -24,7 +24,7 @@ class DIST(Method):
     min_batch = 2
 
     def __init__(
-        self, beta: NonNegativeFloat, gamma: NonNegativeFloat, **shares: Unpack[Shares]
+        self, beta: NonNegativeFloat, gamma: NonNegativeFloat, **shares: Unpack[TermWeights]
     ) -> None:
         super().__init__(**shares)
         self.beta, self.gamma = beta, gamma
@@ -32,14 +32,14 @@ class DIST(Method):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        logits = widen(student.logits), teacher_logits(teacher)
+        logits = to_float32(student.logits), teacher_logits(teacher)
         own, other = ((z / self.temperature).softmax(dim=1) for z in logits)
         between = 1 - _pearson(own, other).mean()
         within = 1 - _pearson(own.T, other.T).mean()
         return {"dist": self.temperature**2 * (self.beta * between + self.gamma * within)}
 
 
-class MLLD(Method):
+class MLLD(WeightedLoss):
     """Jin, Wang, Lin 2023 (CVPR), equations 4 to 9, of one view of the images.
 
     Sum over temperatures of T^2 KL(p_t || p_s) + |P_s P_s' - P_t P_t'|^2 / B + |P_s' P_s -
@@ -48,20 +48,20 @@ class MLLD(Method):
 
     min_batch = 2
 
-    def __init__(self, temperatures: Temperatures, **shares: Unpack[Shares]) -> None:
+    def __init__(self, temperatures: Temperatures, **shares: Unpack[TermWeights]) -> None:
         super().__init__(**shares)
         self.temperatures = temperatures
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        logits = widen(student.logits), teacher_logits(teacher)
+        logits = to_float32(student.logits), teacher_logits(teacher)
         rows, classes = logits[0].shape
         alone, samples, labels = [], [], []
         for temperature in self.temperatures:
             own, other = ((z / temperature).softmax(dim=1) for z in logits)
             alone.append(soft_loss(*logits, temperature))
-            with unmixed(own):
+            with no_autocast(own):
                 samples.append((own @ own.T - other @ other.T).square().sum() / rows)
                 labels.append((own.T @ own - other.T @ other).square().sum() / classes)
         return {

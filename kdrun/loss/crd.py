@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import flat, grid_shape
-from kdrun.loss.base import unmixed
+from kdrun.loss.base import no_autocast
 from kdrun.loss.pairs import Pairs, join, request, told
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _SMALL = 1e-7  # beside the noise in a denominator, as in the published code
 _UNSEEN = -1  # the label of a sample that no batch has brought yet
 
 
-class CRD(Method):
+class CRD(WeightedLoss):
     """Tian et al. 2020 (arXiv:1910.10699), section 3.1, as its published code has it.
 
     Learned linear maps take both embeddings to unit vectors s_i and t_i of `dim` numbers. With P =
@@ -51,7 +51,7 @@ class CRD(Method):
         tau: PositiveFloat,
         momentum: Annotated[float, Field(ge=0, lt=1)],
         pairs: Pairs,
-        **shares: Unpack[Shares],
+        **shares: Unpack[TermWeights],
     ) -> None:
         super().__init__(**shares)
         self.mode, self.dim, self.negatives = mode, dim, negatives
@@ -84,7 +84,7 @@ class CRD(Method):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        with unmixed(student.logits):
+        with no_autocast(student.logits):
             own = F.normalize(self.student_map(flat(student.taps[self.pair.student])))
             other = F.normalize(self.teacher_map(flat(teacher.taps[self.pair.teacher].detach())))
             drawn = self._draw(batch)

@@ -9,13 +9,13 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import teacher_logits, widen
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.base import teacher_logits, to_float32
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 Span = Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)]
 
 
-class CTKD(Method):
+class CTKD(WeightedLoss):
     """Li et al. 2023 (arXiv:2211.16231), equations 6 to 9, with one temperature for all samples.
 
     T^2 KL(p_t^T || p_s^T) with T = low + (high - low) sigmoid(t). The learned t goes uphill: its
@@ -23,7 +23,7 @@ class CTKD(Method):
     """
 
     def __init__(
-        self, span: Span, start: float, curriculum: NonNegativeFloat, **shares: Unpack[Shares]
+        self, span: Span, start: float, curriculum: NonNegativeFloat, **shares: Unpack[TermWeights]
     ) -> None:
         super().__init__(**shares)
         self.low, self.high = span
@@ -33,7 +33,7 @@ class CTKD(Method):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        own, other = widen(student.logits), teacher_logits(teacher)
+        own, other = to_float32(student.logits), teacher_logits(teacher)
         fixed = self.place.detach()
         reversed_place = fixed - self.uphill(at) * (self.place - fixed)
         temperature = self.low + (self.high - self.low) * reversed_place.sigmoid()

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.taps import Tapped
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.base import parts_of, widen
+from kdrun.loss.base import parts_of, to_float32
 from kdrun.loss.generator import Generator, Training
-from kdrun.loss.wrapper import Around, begun, picked, seen
+from kdrun.loss.wrapper import LossWrapper, begun, picked, seen
 
 _OWN, _ACTIVE = "own/", "active"  # the inner loss's taps of the teacher, and DAFL's
 
 
-class DataFree(Around):
+class DataFree(LossWrapper):
     """The config's loss on generated images, whose labels are the teacher's decisions.
 
     Each batch's images are replaced by drawn ones before any network sees them; the label term
@@ -110,11 +110,11 @@ class DAFL(DataFree):
 
     def objective(self, teacher: Output) -> Tensor:
         """What the generator lowers, of the teacher's answers to its images."""
-        logits = widen(teacher.logits)
+        logits = to_float32(teacher.logits)
         mean = logits.softmax(dim=1).mean(dim=0)
         sure = F.cross_entropy(logits, logits.detach().argmax(dim=1))
         spread = (mean * mean.clamp_min(1e-12).log()).sum()
-        active = widen(teacher.taps["embedding"]).abs().mean()
+        active = to_float32(teacher.taps["embedding"]).abs().mean()
         return sure - self.activation * active + self.entropy * spread
 
 
@@ -141,5 +141,5 @@ class ZSKT(DataFree):
 
 def divergence(student: Tensor, teacher: Tensor) -> Tensor:
     """KL(p_t || p_s) of logits (N, C), averaged over rows; gradients reach both."""
-    own, other = (F.log_softmax(widen(logits), dim=1) for logits in (student, teacher))
+    own, other = (F.log_softmax(to_float32(logits), dim=1) for logits in (student, teacher))
     return F.kl_div(own, other, reduction="batchmean", log_target=True)

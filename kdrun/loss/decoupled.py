@@ -9,11 +9,11 @@ from torch import Tensor
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
-from kdrun.loss.base import teacher_logits, widen
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.base import teacher_logits, to_float32
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
-class DKD(Method):
+class DKD(WeightedLoss):
     """Zhao et al. 2022 (arXiv:2203.08679), equation 7: alpha TCKD + beta NCKD.
 
     TCKD is T^2 KL of the pairs (p_y, 1 - p_y), NCKD is T^2 KL over the classes other than y,
@@ -23,7 +23,7 @@ class DKD(Method):
     one_label = True
 
     def __init__(
-        self, alpha: NonNegativeFloat, beta: NonNegativeFloat, **shares: Unpack[Shares]
+        self, alpha: NonNegativeFloat, beta: NonNegativeFloat, **shares: Unpack[TermWeights]
     ) -> None:
         super().__init__(**shares)
         self.alpha, self.beta = alpha, beta
@@ -34,12 +34,12 @@ class DKD(Method):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        own, other = widen(student.logits), teacher_logits(teacher)
+        own, other = to_float32(student.logits), teacher_logits(teacher)
         target, others = decoupled(own, other, batch.targets, self.temperature)
         return {"dkd": self.alpha * target + self.beta * others}
 
 
-class NKD(Method):
+class NKD(WeightedLoss):
     """Yang et al. 2023 (arXiv:2303.13005), equation 7.
 
     -p_t,y log p_s,y - gamma T^2 sum over i != y of n(p_t^T)_i log n(p_s^T)_i, with n the
@@ -48,7 +48,7 @@ class NKD(Method):
 
     one_label = True
 
-    def __init__(self, gamma: NonNegativeFloat, **shares: Unpack[Shares]) -> None:
+    def __init__(self, gamma: NonNegativeFloat, **shares: Unpack[TermWeights]) -> None:
         super().__init__(**shares)
         self.gamma = gamma
 
@@ -58,7 +58,7 @@ class NKD(Method):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        own, other = widen(student.logits), teacher_logits(teacher)
+        own, other = to_float32(student.logits), teacher_logits(teacher)
         target = batch.targets[:, None]
         sure = other.softmax(dim=1).gather(1, target) * own.log_softmax(dim=1).gather(1, target)
         rest = (

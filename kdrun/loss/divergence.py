@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import Share, soft_loss, teacher_logits, widen
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.base import Share, soft_loss, teacher_logits, to_float32
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
-class ReverseKL(Method):
+class ReverseKL(WeightedLoss):
     """T^2 KL(p_s || p_t): the student is to be right where it puts its mass.
 
     The exact form of what MiniLLM samples (Gu et al. 2024, arXiv:2306.08543, equation 1).
@@ -21,11 +21,11 @@ class ReverseKL(Method):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        own, other = widen(student.logits), teacher_logits(teacher)
+        own, other = to_float32(student.logits), teacher_logits(teacher)
         return {"reverse_kl": soft_loss(other, own, self.temperature)}
 
 
-class JSD(Method):
+class JSD(WeightedLoss):
     """Agarwal et al. 2024 (arXiv:2306.13649), the generalized Jensen-Shannon divergence.
 
     T^2 [beta KL(p_t || m) + (1 - beta) KL(p_s || m)] with m = beta p_t + (1 - beta) p_s. At beta
@@ -33,14 +33,14 @@ class JSD(Method):
     p_s) and KL(p_s || p_t).
     """
 
-    def __init__(self, beta: Share, **shares: Unpack[Shares]) -> None:
+    def __init__(self, beta: Share, **shares: Unpack[TermWeights]) -> None:
         super().__init__(**shares)
         self.beta = beta
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        own, other = widen(student.logits), teacher_logits(teacher)
+        own, other = to_float32(student.logits), teacher_logits(teacher)
         if self.beta in (0, 1):
             ends = (own, other) if self.beta == 0 else (other, own)
             return {"jsd": soft_loss(*ends, self.temperature)}

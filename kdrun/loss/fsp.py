@@ -10,10 +10,10 @@ from torch import Tensor
 from kdrun.core.errors import UserError
 from kdrun.core.types import Output
 from kdrun.loss.adapters import as_grid, grid_shape, to_smaller_grid
-from kdrun.loss.base import unmixed, widen
+from kdrun.loss.base import no_autocast, to_float32
 from kdrun.loss.pairs import Pair, Pairs
 from kdrun.loss.staged import Staged
-from kdrun.loss.weighted_loss import Shares
+from kdrun.loss.weighted_loss import TermWeights
 
 
 class Flow(Staged):
@@ -24,7 +24,7 @@ class Flow(Staged):
     """
 
     def __init__(
-        self, pairs: Pairs, first_epochs: NonNegativeInt, **shares: Unpack[Shares]
+        self, pairs: Pairs, first_epochs: NonNegativeInt, **shares: Unpack[TermWeights]
     ) -> None:
         super().__init__(first_epochs, pairs, **shares)
 
@@ -39,7 +39,7 @@ class Flow(Staged):
 
     def own(self, student: Output, teacher: Output) -> dict[str, Tensor]:
         distances = []
-        with unmixed(student.logits):
+        with no_autocast(student.logits):
             for before, after in pairwise(self.joined):
                 own = _flow(student.taps[before.student], student.taps[after.student])
                 other = _flow(teacher.taps[before.teacher], teacher.taps[after.teacher])
@@ -49,7 +49,7 @@ class Flow(Staged):
 
 def _flow(before: Tensor, after: Tensor) -> Tensor:
     """Two places' features -> (B, C1, C2)."""
-    first, second = to_smaller_grid(as_grid(widen(before)), as_grid(widen(after)))
+    first, second = to_smaller_grid(as_grid(to_float32(before)), as_grid(to_float32(after)))
     return first.flatten(2) @ second.flatten(2).mT / (first.shape[2] * first.shape[3])
 
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.loss.adapters import as_grid, to_smaller_grid
-from kdrun.loss.base import widen
+from kdrun.loss.base import to_float32
 from kdrun.loss.paired import Paired
 from kdrun.loss.pairs import Pair, Pairs
-from kdrun.loss.weighted_loss import Shares
+from kdrun.loss.weighted_loss import TermWeights
 
 _FIRST = "paraphraser"
 _SLOPE = 0.1  # of the leaky ReLUs
@@ -31,7 +31,7 @@ class Factor(Paired):
     auto = "stages[-1]"
 
     def __init__(
-        self, pairs: Pairs, rate: Rate, first_epochs: PositiveInt, **shares: Unpack[Shares]
+        self, pairs: Pairs, rate: Rate, first_epochs: PositiveInt, **shares: Unpack[TermWeights]
     ) -> None:
         super().__init__(pairs, **shares)
         self.rate, self.first_epochs = rate, first_epochs
@@ -61,17 +61,19 @@ class Factor(Paired):
     ) -> dict[str, Tensor]:
         distances = []
         for pair, (encoder, _), translator in self._each():
-            own = widen(translator(as_grid(widen(student.taps[pair.student]))))
+            own = to_float32(translator(as_grid(to_float32(student.taps[pair.student]))))
             with torch.no_grad():
-                other = widen(encoder(as_grid(widen(teacher.taps[pair.teacher].detach()))))
+                other = to_float32(
+                    encoder(as_grid(to_float32(teacher.taps[pair.teacher].detach())))
+                )
             distances.append(_distance(*to_smaller_grid(own, other)))
         return {"ft": sum(distances[1:], distances[0])}
 
     def _reconstruction(self, teacher: Output) -> Tensor:
         distances = []
         for pair, (encoder, decoder), _ in self._each():
-            maps = as_grid(widen(teacher.taps[pair.teacher].detach()))
-            distances.append(F.mse_loss(widen(decoder(encoder(maps))), maps))
+            maps = as_grid(to_float32(teacher.taps[pair.teacher].detach()))
+            distances.append(F.mse_loss(to_float32(decoder(encoder(maps))), maps))
         return sum(distances[1:], distances[0])
 
     def _each(self) -> Iterator[tuple[Pair, Iterable[nn.Module], nn.Module]]:

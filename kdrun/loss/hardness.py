@@ -8,11 +8,11 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import teacher_logits, widen
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.base import teacher_logits, to_float32
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
-class _Weighted(Method):
+class _Weighted(WeightedLoss):
     """mean_i w_i T^2 CE(p_t^T, p_s^T) of a sample; no gradient goes through the w_i."""
 
     one_label = True
@@ -22,7 +22,7 @@ class _Weighted(Method):
         """(N,) weights of samples, from (N, C) logits without a graph and (N,) labels."""
 
     def _soft(self, student: Output, teacher: Output, batch: Batch) -> Tensor:
-        own, other = widen(student.logits), teacher_logits(teacher)
+        own, other = to_float32(student.logits), teacher_logits(teacher)
         soft = (other / self.temperature).softmax(dim=1)
         crossed = -(soft * (own / self.temperature).log_softmax(dim=1)).sum(dim=1)
         weights = self.importance(own.detach(), other, batch.targets)
@@ -45,7 +45,7 @@ class WSLD(_Weighted):
 class Focal(_Weighted):
     """The weight of the focal loss (Lin et al. 2017, arXiv:1708.02002): w_i = (1 - p_s,y)^gamma."""
 
-    def __init__(self, gamma: NonNegativeFloat, **shares: Unpack[Shares]) -> None:
+    def __init__(self, gamma: NonNegativeFloat, **shares: Unpack[TermWeights]) -> None:
         super().__init__(**shares)
         self.gamma = gamma
 

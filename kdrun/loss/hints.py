@@ -12,7 +12,7 @@ from kdrun.loss.adapters import aligned, channel_adapter, flat
 from kdrun.loss.paired import Paired
 from kdrun.loss.pairs import Pairs
 from kdrun.loss.staged import Staged
-from kdrun.loss.weighted_loss import Shares
+from kdrun.loss.weighted_loss import TermWeights
 
 
 class FitNet(Staged):
@@ -26,7 +26,7 @@ class FitNet(Staged):
     auto = "stages[1]"
 
     def __init__(
-        self, first_epochs: NonNegativeInt, pairs: Pairs, **shares: Unpack[Shares]
+        self, first_epochs: NonNegativeInt, pairs: Pairs, **shares: Unpack[TermWeights]
     ) -> None:
         super().__init__(first_epochs, pairs, **shares)
 

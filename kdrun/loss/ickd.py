@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import as_grid, channel_adapter
-from kdrun.loss.base import unmixed, widen
+from kdrun.loss.base import no_autocast, to_float32
 from kdrun.loss.paired import Paired
 
 
@@ -26,8 +26,8 @@ class Channels(Paired):
     ) -> dict[str, Tensor]:
         distances = []
         for pair, adapter in zip(self.joined, self.adapters, strict=True):
-            adapted = adapter(as_grid(widen(student.taps[pair.student])))
-            with unmixed(student.logits):
+            adapted = adapter(as_grid(to_float32(student.taps[pair.student])))
+            with no_autocast(student.logits):
                 own = _correlations(adapted)
                 other = _correlations(as_grid(teacher.taps[pair.teacher].detach()))
             apart = (own - other).square().sum() / (other.shape[0] * other.shape[1])
@@ -37,5 +37,5 @@ class Channels(Paired):
 
 def _correlations(maps: Tensor) -> Tensor:
     """(B, C, H, W) -> inner products of the channels (B, C, C), each row of unit length."""
-    rows = widen(maps).flatten(2)
+    rows = to_float32(maps).flatten(2)
     return F.normalize(rows @ rows.mT, dim=2)

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import as_grid, channel_adapter, grid_shape
-from kdrun.loss.base import unmixed, widen
+from kdrun.loss.base import no_autocast, to_float32
 from kdrun.loss.eigen import follow, top_eigen
 from kdrun.loss.paired import Paired
 from kdrun.loss.pairs import Pairs
-from kdrun.loss.weighted_loss import Shares
+from kdrun.loss.weighted_loss import TermWeights
 
 _SPARE = 3  # more vectors of the student than of the teacher, among which partners are found
 _WIDTH = 8.0  # of the radial basis function
@@ -30,7 +30,7 @@ class Singular(Paired):
     values do, which have length 1. An adapter brings the student's channels to the teacher's.
     """
 
-    def __init__(self, pairs: Pairs, vectors: PositiveInt, **shares: Unpack[Shares]) -> None:
+    def __init__(self, pairs: Pairs, vectors: PositiveInt, **shares: Unpack[TermWeights]) -> None:
         super().__init__(pairs, **shares)
         self.vectors = vectors
 
@@ -58,11 +58,11 @@ class Singular(Paired):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        with unmixed(student.logits):  # which decompositions don't know
+        with no_autocast(student.logits):  # which decompositions don't know
             found = [
                 self._vectors(
-                    adapter(as_grid(widen(student.taps[pair.student]))).flatten(2),
-                    as_grid(widen(teacher.taps[pair.teacher].detach())).flatten(2),
+                    adapter(as_grid(to_float32(student.taps[pair.student]))).flatten(2),
+                    as_grid(to_float32(teacher.taps[pair.teacher].detach())).flatten(2),
                 )
                 for pair, adapter in zip(self.joined, self.adapters, strict=True)
             ]

@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import as_grid, grid_shape
-from kdrun.loss.base import unmixed, widen
+from kdrun.loss.base import no_autocast, to_float32
 from kdrun.loss.pairs import Places, known, several
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _TAP = "tap"
 _SMALL = 1e-5  # beside a variance, as in batch norms
 
 
-class LayerFusion(Method):
+class LayerFusion(WeightedLoss):
     """Plain layer fusion, of no one paper: mean (r(F_s) - merged)^2.
 
     The teacher's maps are brought to the grid of F_s (averaged where larger, enlarged to the
@@ -35,7 +35,7 @@ class LayerFusion(Method):
         merge: Literal["concat", "sum"],
         place: str,
         teacher_places: Places,
-        **shares: Unpack[Shares],
+        **shares: Unpack[TermWeights],
     ) -> None:
         super().__init__(**shares)
         self.merge, self.place, self.teacher_places = merge, place, teacher_places
@@ -63,13 +63,14 @@ class LayerFusion(Method):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        with unmixed(student.logits):
-            own = as_grid(widen(student.taps[_TAP]))
+        with no_autocast(student.logits):
+            own = as_grid(to_float32(student.taps[_TAP]))
             if len(own) < self.min_batch:
                 return {"layer_fusion": 0 * own.sum()}
             size = own.shape[2], own.shape[3]
             maps = [
-                _resized(as_grid(widen(teacher.taps[tap].detach())), size) for tap in self.merged
+                _resized(as_grid(to_float32(teacher.taps[tap].detach())), size)
+                for tap in self.merged
             ]
             return {"layer_fusion": F.mse_loss(self.adapter(own), self._target(maps))}
 

@@ -11,7 +11,7 @@ from kdrun.loss.base import (
     label_loss,
     soft_loss,
     teacher_logits,
-    widen,
+    to_float32,
 )
 
 
@@ -41,7 +41,7 @@ class KD(Loss):
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        soft = soft_loss(widen(student.logits), teacher_logits(teacher), self.temperature)
+        soft = soft_loss(to_float32(student.logits), teacher_logits(teacher), self.temperature)
         return {
             "ce": (1 - self.alpha) * label_loss(student.logits, batch),
             "kd": self.alpha * soft,
@@ -61,7 +61,7 @@ class LogitsMSE(Loss):
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        distance = F.mse_loss(widen(student.logits), teacher_logits(teacher))
+        distance = F.mse_loss(to_float32(student.logits), teacher_logits(teacher))
         return {
             "ce": (1 - self.alpha) * label_loss(student.logits, batch),
             "mse": self.alpha * distance,

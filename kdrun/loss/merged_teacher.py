@@ -10,8 +10,8 @@ from kdrun.core.class_merge import Groups, merge_logits
 from kdrun.core.errors import UserError
 from kdrun.core.taps import ask_once
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
-from kdrun.loss.base import Loss, parts_of, widen
-from kdrun.loss.wrapper import Around
+from kdrun.loss.base import Loss, parts_of, to_float32
+from kdrun.loss.wrapper import LossWrapper
 
 
 @dataclass
@@ -21,7 +21,7 @@ class MergedOutput(Output):
     whole: Tensor = field(kw_only=True)
 
 
-class MergedTeacher(Around):
+class MergedTeacher(LossWrapper):
     """A loss that learns from the teacher's probabilities of the student's classes.
 
     p'_c = sum_(k in c) p_k / sum_(k in any c) p_k with p = softmax(z_t / T): T is the loss's own
@@ -52,7 +52,7 @@ class MergedTeacher(Around):
             self._try(student, teacher, data, len(data.merge.known))
 
     def decide(self, teacher: Output) -> Tensor:
-        return merge_logits(widen(teacher.logits.detach()), self.groups).argmax(1)
+        return merge_logits(to_float32(teacher.logits.detach()), self.groups).argmax(1)
 
     def _try(self, student: TapShapes, teacher: TapShapes, data: DataInfo, known: int) -> None:
         """One step without consequences: a loss may read the teacher's classes in other places.
@@ -83,7 +83,7 @@ class MergedTeacher(Around):
         if teacher is None or not teacher.logits.numel():
             return given
         whole = teacher.whole if isinstance(teacher, MergedOutput) else teacher.logits
-        merged = merge_logits(widen(whole.detach()), self.groups, _temperature(module))
+        merged = merge_logits(to_float32(whole.detach()), self.groups, _temperature(module))
         return student, MergedOutput(merged, teacher.taps, whole=whole), batch, at
 
 

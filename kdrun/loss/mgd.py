@@ -10,7 +10,7 @@ from kdrun.loss.adapters import aligned
 from kdrun.loss.base import Share
 from kdrun.loss.paired import Paired
 from kdrun.loss.pairs import Pairs
-from kdrun.loss.weighted_loss import Shares
+from kdrun.loss.weighted_loss import TermWeights
 
 
 class MGD(Paired):
@@ -28,7 +28,7 @@ class MGD(Paired):
         drop: Literal["channels", "pixels"],
         masked: Share,
         pairs: Pairs,
-        **shares: Unpack[Shares],
+        **shares: Unpack[TermWeights],
     ) -> None:
         super().__init__(pairs, **shares)
         self.drop, self.masked = drop, masked

@@ -14,14 +14,14 @@ from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapS
 from kdrun.loss.base import label_loss
 from kdrun.loss.parts import require_moving
 from kdrun.loss.unlabeled import decided
-from kdrun.loss.wrapper import Around, begun, picked, seen
+from kdrun.loss.wrapper import LossWrapper, begun, picked, seen
 
 Kind = Literal["ema", "snapshot"]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 _OWN, _OTHER = "own/", "other/"  # the student's taps, and the places that its copy is tapped at
 
 
-class MovingTeacher(Around):
+class MovingTeacher(LossWrapper):
     """A copy of the student teaches it, on the same images, in eval mode and without a graph.
 
     `ema` (Tarvainen and Valpola 2017, arXiv:1703.01780): before step k = 1, 2, ... the copy is

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import aligned
-from kdrun.loss.base import unmixed
+from kdrun.loss.base import no_autocast
 from kdrun.loss.paired import Paired
 
 
@@ -22,7 +22,7 @@ class Selectivity(Paired):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        with unmixed(student.logits):
+        with no_autocast(student.logits):
             distances = [
                 _discrepancy(*aligned(student.taps[pair.student], teacher.taps[pair.teacher]))
                 for pair in self.joined

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.adapters import aligned, channel_adapter, grid_shape
-from kdrun.loss.base import widen
+from kdrun.loss.base import to_float32
 from kdrun.loss.paired import Paired
 
 _NORMS = nn.BatchNorm1d | nn.BatchNorm2d
@@ -49,7 +49,7 @@ class Overhaul(Paired):
             own, other = aligned(student.taps[pair.student], teacher.taps[pair.teacher])
             margin = getattr(self, f"margin{number}")
             margin = _batch_margin(other) if margin is None else margin.to(other)
-            distance = _partial(widen(adapter(own)), other.maximum(margin[:, None, None]))
+            distance = _partial(to_float32(adapter(own)), other.maximum(margin[:, None, None]))
             found.append(distance * 2.0 ** (number + 1 - len(self.joined)))
         return {"ofd": sum(found[1:], found[0])}
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import as_grid, grid_shape
-from kdrun.loss.base import Loss, label_loss, widen
+from kdrun.loss.base import Loss, label_loss, to_float32
 from kdrun.loss.build import build_loss
 from kdrun.loss.pairs import Shape
 from kdrun.loss.parts import require_moving
@@ -123,7 +123,7 @@ class Head(nn.Module):
 
 
 def _pooled(maps: Tensor) -> Tensor:
-    return widen(maps).mean(dim=(2, 3))
+    return to_float32(maps).mean(dim=(2, 3))
 
 
 def _unit(channels_in: int, channels_out: int, size: int) -> list[nn.Module]:

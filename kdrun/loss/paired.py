@@ -6,10 +6,10 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo, TapRequest, TapShapes
 from kdrun.loss.adapters import grid_shape, meets_in_one_pixel
 from kdrun.loss.pairs import Pair, Pairs, join, request, told
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
-class Paired(Method):
+class Paired(WeightedLoss):
     """A method on pairs of places; what learns is built from their shapes.
 
     Attributes:
@@ -21,7 +21,7 @@ class Paired(Method):
     auto = "stages[*]"
     compares_pixels = False
 
-    def __init__(self, pairs: Pairs, **shares: Unpack[Shares]) -> None:
+    def __init__(self, pairs: Pairs, **shares: Unpack[TermWeights]) -> None:
         super().__init__(**shares)
         self.pairs = pairs
         self.joined: list[Pair] = []

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError, nearest
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
-from kdrun.loss.base import unmixed, widen
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.base import no_autocast, to_float32
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 Weights = dict[str, nn.Parameter]
 WeightPair = Annotated[list[str], Field(min_length=2, max_length=2)]
@@ -28,7 +28,7 @@ class _Pair:
     projected: bool
 
 
-class Parameters(Method):
+class Parameters(WeightedLoss):
     """The distance of the student's weights W_s from the teacher's W_t, or from A W_t B.
 
     A (rows of W_s x rows of W_t) and B (columns of W_t x columns of W_s) are learned where the
@@ -47,7 +47,7 @@ class Parameters(Method):
         project: bool,
         distance: Literal["squared", "kl"],
         until: PositiveFloat | None,
-        **shares: Unpack[Shares],
+        **shares: Unpack[TermWeights],
     ) -> None:
         super().__init__(**shares)
         self.pairs, self.project, self.distance, self.until = pairs, project, distance, until
@@ -89,7 +89,7 @@ class Parameters(Method):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        with unmixed(student.logits):
+        with no_autocast(student.logits):
             return {"parameters": self._squared() if self.distance == "squared" else self._kl()}
 
     def finished(self) -> str:
@@ -103,11 +103,11 @@ class Parameters(Method):
 
     def _weights(self) -> Iterator[tuple[Tensor, Tensor]]:
         for pair in self.joined:
-            wanted = widen(self.get_buffer(pair.teacher))
+            wanted = to_float32(self.get_buffer(pair.teacher))
             if pair.projected:
                 rows, columns = self.rows[pair.teacher], self.columns[pair.teacher]
                 wanted = torch.einsum("ab,bc...,cd->ad...", rows, wanted, columns)
-            yield widen(pair.student), wanted
+            yield to_float32(pair.student), wanted
 
     def _squared(self) -> Tensor:
         pairs = list(self._weights())

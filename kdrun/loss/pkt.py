@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kdrun.loss.pairs import Pair, Pairs
 from kdrun.loss.relation import Relation
-from kdrun.loss.weighted_loss import Shares
+from kdrun.loss.weighted_loss import TermWeights
 
 _SMALL = 1e-7  # the published code's, beside norms and probabilities
 
@@ -20,7 +20,7 @@ class PKT(Relation):
     B^2 entries, where the paper sums the others.
     """
 
-    def __init__(self, pairs: Pairs, **shares: Unpack[Shares]) -> None:
+    def __init__(self, pairs: Pairs, **shares: Unpack[TermWeights]) -> None:
         super().__init__("pkt", pairs, **shares)
 
     def between(self, pair: Pair, student: Tensor, teacher: Tensor) -> Tensor:

@@ -11,12 +11,12 @@ from kdrun.core.taps import module_path
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import aligned, channel_adapter, grid_shape
 from kdrun.loss.pairs import Pairs, join, request, told
-from kdrun.loss.wrapper import Around, begun, picked, seen
+from kdrun.loss.wrapper import LossWrapper, begun, picked, seen
 
 _OWN, _MATCH = "own/", "match/"  # taps of the loss inside, and the stages that are matched
 
 
-class Progressive(Around):
+class Progressive(LossWrapper):
     """Layer-wise training, each stage by the hint of Romero et al. 2015 (arXiv:1412.6550).
 
     In phase i, of its own epochs, mean (r_i(F_s) - F_t)^2 of the i-th pair of stages, where r_i is

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import flat
-from kdrun.loss.base import unmixed
+from kdrun.loss.base import no_autocast
 from kdrun.loss.paired import Paired
 from kdrun.loss.pairs import Pair, Pairs
-from kdrun.loss.weighted_loss import Shares
+from kdrun.loss.weighted_loss import TermWeights
 
 
 class Relation(Paired):
@@ -23,14 +23,14 @@ class Relation(Paired):
 
     min_batch = 2
 
-    def __init__(self, name: str, pairs: Pairs, **shares: Unpack[Shares]) -> None:
+    def __init__(self, name: str, pairs: Pairs, **shares: Unpack[TermWeights]) -> None:
         super().__init__(pairs, **shares)
         self.name = name
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        with unmixed(student.logits):
+        with no_autocast(student.logits):
             found = [self._of(pair, student, teacher) for pair in self.joined]
         return {self.name: sum(found[1:], found[0])}
 

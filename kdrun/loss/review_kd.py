@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress, TapRequest
 from kdrun.loss.adapters import as_grid, grid_shape
-from kdrun.loss.base import unmixed, widen
+from kdrun.loss.base import no_autocast, to_float32
 from kdrun.loss.paired import Paired
 
 _WIDEST = 512  # channels that fused maps have at most
@@ -48,11 +48,11 @@ class ReviewKD(Paired):
         deeper: Tensor | None = None
         found: list[Tensor] = []
         for pair, fusion in zip(reversed(self.joined), reversed(list(self.fusions)), strict=True):
-            target = as_grid(widen(teacher.taps[pair.teacher].detach()))
-            source = as_grid(widen(student.taps[pair.student]))
+            target = as_grid(to_float32(teacher.taps[pair.teacher].detach()))
+            source = as_grid(to_float32(student.taps[pair.student]))
             answer, deeper = fusion(source, deeper, target.shape[2:])
-            with unmixed(target):
-                found.append(hierarchical(widen(answer), target))
+            with no_autocast(target):
+                found.append(hierarchical(to_float32(answer), target))
         return {"review_kd": sum(found[1:], found[0])}
 
 

@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from kdrun.loss.pairs import Pair, Pairs
 from kdrun.loss.relation import Relation
-from kdrun.loss.weighted_loss import Shares
+from kdrun.loss.weighted_loss import TermWeights
 
 _AT_ONCE = 2**24  # numbers: differences (b, B, C) and angles (b, B, B) of b of the anchors
 _NEAR = 1e-12  # samples nearer than this have no direction from each other
@@ -32,7 +32,7 @@ class RKD(Relation):
         distance: NonNegativeFloat,
         angle: NonNegativeFloat,
         pairs: Pairs,
-        **shares: Unpack[Shares],
+        **shares: Unpack[TermWeights],
     ) -> None:
         super().__init__("rkd", pairs, **shares)
         self.distance, self.angle = distance, angle

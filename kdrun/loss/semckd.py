@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import aligned, as_grid, grid_shape
-from kdrun.loss.base import unmixed, widen
+from kdrun.loss.base import no_autocast, to_float32
 from kdrun.loss.pairs import Places, Shape, known, several
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _MOST = 2**30  # parameters in all adapters: 4 GiB, three times over while they are trained
 
 
-class SemCKD(Method):
+class SemCKD(WeightedLoss):
     """Chen et al. 2021 (arXiv:2012.03236), section 3, as its published code has it.
 
     (1 / B S) sum over samples b and places i of the student (S) and j of the teacher of
@@ -39,7 +39,7 @@ class SemCKD(Method):
         hidden: PositiveInt,
         student_places: Places,
         teacher_places: Places,
-        **shares: Unpack[Shares],
+        **shares: Unpack[TermWeights],
     ) -> None:
         super().__init__(**shares)
         self.samples, self.factor, self.hidden = samples, factor, hidden
@@ -75,14 +75,14 @@ class SemCKD(Method):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        own = [as_grid(widen(student.taps[tap])) for tap in self.own]
+        own = [as_grid(to_float32(student.taps[tap])) for tap in self.own]
         if len(own[0]) < self.min_batch:
             return {"semckd": 0 * own[0].sum()}
-        other = [as_grid(widen(teacher.taps[tap].detach())) for tap in self.other]
+        other = [as_grid(to_float32(teacher.taps[tap].detach())) for tap in self.other]
         apart = torch.stack(
             [torch.stack(self._apart(number, own, other)) for number in range(len(own))]
         )
-        with unmixed(student.logits):
+        with no_autocast(student.logits):
             query, key = self._vectors(self.queries, own), self._vectors(self.keys, other)
             shares = (query @ key.transpose(1, 2)).softmax(dim=2)
         return {"semckd": (shares * apart.permute(2, 0, 1)).sum() / shares.shape[:2].numel()}
@@ -105,7 +105,7 @@ class SemCKD(Method):
         for column, target in enumerate(other):
             source, target = aligned(own[number], target)
             adapted = self.adapters[number * len(other) + column](source)
-            found.append((widen(adapted) - target).square().mean(dim=(1, 2, 3)))
+            found.append((to_float32(adapted) - target).square().mean(dim=(1, 2, 3)))
         return found
 
     def _vectors(self, networks: nn.ModuleList, maps: list[Tensor]) -> Tensor:

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.taps import module_path
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.wrapper import Around, begun, picked, seen
+from kdrun.loss.wrapper import LossWrapper, begun, picked, seen
 
 _OWN, _LEARN = "own/", "learn/"  # the inner loss's taps of the student, and the places that learn
 
 
-class SharedBody(Around):
+class SharedBody(LossWrapper):
     """The loss inside, with the student's parameters outside of some places left as they are.
 
     Norms outside of these places keep their statistics, as those of any module do of which

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import unmixed, widen
+from kdrun.loss.base import no_autocast, to_float32
 from kdrun.loss.paired import Paired
 
 
@@ -22,7 +22,7 @@ class Similarity(Paired):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        with unmixed(student.logits):
+        with no_autocast(student.logits):
             distances = [
                 F.mse_loss(
                     _similarities(student.taps[pair.student]),
@@ -35,5 +35,5 @@ class Similarity(Paired):
 
 def _similarities(features: Tensor) -> Tensor:
     """(B, ...) -> inner products of the samples (B, B), each row of unit length."""
-    rows = widen(features).flatten(1)
+    rows = to_float32(features).flatten(1)
     return F.normalize(rows @ rows.T)

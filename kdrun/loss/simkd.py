@@ -9,11 +9,11 @@ from torch import Tensor
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import aligned
-from kdrun.loss.base import widen
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.base import to_float32
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
-class SimKD(Method):
+class SimKD(WeightedLoss):
     """Chen et al. 2022 (arXiv:2203.14001), equation 5.
 
     Mean square of (projector(F_s) - F_t), F being what both classifiers read: the maps before the
@@ -25,7 +25,7 @@ class SimKD(Method):
         self,
         at: Literal["auto", "maps", "embedding"],
         reduction: PositiveInt,
-        **shares: Unpack[Shares],
+        **shares: Unpack[TermWeights],
     ) -> None:
         super().__init__(**shares)
         self.at, self.reduction = at, reduction
@@ -62,4 +62,6 @@ class SimKD(Method):
         own = student.taps["projected"]
         if self.maps:
             return {"simkd": F.mse_loss(*aligned(own, teacher.taps["maps"]))}
-        return {"simkd": F.mse_loss(widen(own), widen(teacher.taps["embedding"].detach()))}
+        return {
+            "simkd": F.mse_loss(to_float32(own), to_float32(teacher.taps["embedding"].detach()))
+        }

@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import flat, grid_shape
-from kdrun.loss.base import unmixed, widen
+from kdrun.loss.base import no_autocast, to_float32
 from kdrun.loss.pairs import Pair, told
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _TAP, _HEAD = "tap", "head"
 
 
-class SRRL(Method):
+class SRRL(WeightedLoss):
     """Yang et al. 2021 (ICLR), softmax regression representation learning, with squared errors.
 
     mean (r(f_s) - f_t)^2 + mean (W_t r(f_s) + b_t - z_t)^2, where f are embeddings, z_t the
@@ -30,7 +30,7 @@ class SRRL(Method):
     head_weight: Tensor
     head_bias: Tensor
 
-    def __init__(self, relu: bool, place: str, **shares: Unpack[Shares]) -> None:
+    def __init__(self, relu: bool, place: str, **shares: Unpack[TermWeights]) -> None:
         super().__init__(**shares)
         self.relu, self.place = relu, place
 
@@ -48,7 +48,7 @@ class SRRL(Method):
         # Copies that are neither trained nor saved: the teacher is at hand whenever this is bound.
         bias = head.weight.new_zeros(head.out_features) if head.bias is None else head.bias
         for name, value in (("head_weight", head.weight), ("head_bias", bias)):
-            self.register_buffer(name, widen(value.detach()).clone(), persistent=False)
+            self.register_buffer(name, to_float32(value.detach()).clone(), persistent=False)
         where = (
             f"{student.places[_TAP]} from {teacher.places[_TAP]}, read by {teacher.places[_HEAD]}"
         )
@@ -61,7 +61,7 @@ class SRRL(Method):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        with unmixed(student.logits):
+        with no_autocast(student.logits):
             own, other = flat(student.taps[_TAP]), flat(teacher.taps[_TAP].detach())
             if len(own) < self.min_batch:
                 return {"srrl_features": 0 * own.sum(), "srrl_logits": 0 * own.sum()}
@@ -69,7 +69,7 @@ class SRRL(Method):
             logits = F.linear(found, self.head_weight, self.head_bias)
             return {
                 "srrl_features": F.mse_loss(found, other),
-                "srrl_logits": F.mse_loss(logits, widen(teacher.logits.detach())),
+                "srrl_logits": F.mse_loss(logits, to_float32(teacher.logits.detach())),
             }
 
 

@@ -10,7 +10,7 @@ from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.loss.base import label_loss
 from kdrun.loss.paired import Paired
 from kdrun.loss.pairs import Pairs
-from kdrun.loss.weighted_loss import Shares
+from kdrun.loss.weighted_loss import TermWeights
 
 FIRST = "first"
 
@@ -23,7 +23,7 @@ class Staged(Paired):
     """
 
     def __init__(
-        self, first_epochs: NonNegativeInt, pairs: Pairs, **shares: Unpack[Shares]
+        self, first_epochs: NonNegativeInt, pairs: Pairs, **shares: Unpack[TermWeights]
     ) -> None:
         super().__init__(pairs, **shares)
         self.first_epochs = first_epochs

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
-from kdrun.loss.base import soft_loss, teacher_logits, widen
+from kdrun.loss.base import soft_loss, teacher_logits, to_float32
 from kdrun.loss.decoupled import decoupled
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _LEAST = 1e-4  # variance; less is that of logits which say nothing, and have no direction
 
 
-class LSKD(Method):
+class LSKD(WeightedLoss):
     """Sun et al. 2024 (arXiv:2403.01427), equation 9: the softmax of (z - mean) / (std T).
 
     Mean and standard deviation are of each sample's logits. On these, T^2 KL (`base: kd`), or DKD's
@@ -26,7 +26,7 @@ class LSKD(Method):
         base: Literal["kd", "dkd"],
         alpha: NonNegativeFloat,
         beta: NonNegativeFloat,
-        **shares: Unpack[Shares],
+        **shares: Unpack[TermWeights],
     ) -> None:
         super().__init__(**shares)
         self.base, self.alpha, self.beta = base, alpha, beta
@@ -43,7 +43,7 @@ class LSKD(Method):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        own, other = standardized(widen(student.logits)), standardized(teacher_logits(teacher))
+        own, other = standardized(to_float32(student.logits)), standardized(teacher_logits(teacher))
         if self.base == "kd":
             return {"lskd": soft_loss(own, other, self.temperature)}
         target, others = decoupled(own, other, batch.targets, self.temperature)

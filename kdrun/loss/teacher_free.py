@@ -7,17 +7,17 @@ from pydantic import Field
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import label_loss, soft_loss, teacher_logits, widen
-from kdrun.loss.weighted_loss import Method, Shares
+from kdrun.loss.base import label_loss, soft_loss, teacher_logits, to_float32
+from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 Smoothing = Annotated[float, Field(ge=0, lt=1)]
 Certainty = Annotated[float, Field(gt=0, lt=1)]
 
 
-class LabelSmoothing(Method):
+class LabelSmoothing(WeightedLoss):
     """Szegedy et al. 2016 (arXiv:1512.00567), section 7: CE to (1 - e) onehot(y) + e / K."""
 
-    def __init__(self, smoothing: Smoothing, **shares: Unpack[Shares]) -> None:
+    def __init__(self, smoothing: Smoothing, **shares: Unpack[TermWeights]) -> None:
         super().__init__(**shares)
         self.smoothing = smoothing
         self.uses_teacher = bool(self.kd)
@@ -28,7 +28,7 @@ class LabelSmoothing(Method):
         return {"label_smoothing": label_loss(student.logits, batch, self.smoothing)}
 
 
-class TeacherFree(Method):
+class TeacherFree(WeightedLoss):
     """Yuan et al. 2020 (arXiv:1909.11723), section 4: T^2 KL(p_v^T || p_s^T).
 
     The virtual teacher says `certainty` on the label and shares the rest among the other classes;
@@ -40,7 +40,7 @@ class TeacherFree(Method):
         self,
         source: Literal["virtual", "self"],
         certainty: Certainty,
-        **shares: Unpack[Shares],
+        **shares: Unpack[TermWeights],
     ) -> None:
         super().__init__(**shares)
         self.source, self.certainty = source, certainty
@@ -50,7 +50,7 @@ class TeacherFree(Method):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, at: Progress
     ) -> dict[str, Tensor]:
-        own = widen(student.logits)
+        own = to_float32(student.logits)
         if self.source == "self":
             other = teacher_logits(teacher)
         else:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.base import Loss, widen
+from kdrun.loss.base import Loss, to_float32
 from kdrun.loss.build import build_loss
 from kdrun.loss.combined import Combined
 from kdrun.loss.parts import ANSWER, answers, member, named, own, renamed
@@ -100,7 +100,7 @@ class Teachers(Loss):
     def joined(self, teacher: Output, batch: Batch) -> Tensor:
         """One (N, C) of all teachers' logits."""
         answered = (teacher.taps[f"{number}/{ANSWER}"] for number in range(len(self.parts)))
-        each = torch.stack([widen(logits.detach()) for logits in answered])
+        each = torch.stack([to_float32(logits.detach()) for logits in answered])
         if self.combine == "best":
             rows = torch.arange(each.shape[1], device=each.device)
             return each[_errors(each, batch).argmin(0), rows]

@@ -12,7 +12,7 @@ from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import aligned
 from kdrun.loss.paired import Paired
 from kdrun.loss.pairs import Pairs
-from kdrun.loss.weighted_loss import Shares
+from kdrun.loss.weighted_loss import TermWeights
 
 _LEAST = 1e-5  # variance
 
@@ -25,7 +25,9 @@ class VID(Paired):
     and whose variance v_c = softplus(a_c) + 1e-5 is learned for each channel.
     """
 
-    def __init__(self, variance: PositiveFloat, pairs: Pairs, **shares: Unpack[Shares]) -> None:
+    def __init__(
+        self, variance: PositiveFloat, pairs: Pairs, **shares: Unpack[TermWeights]
+    ) -> None:
         super().__init__(pairs, **shares)
         self.variance = variance
 

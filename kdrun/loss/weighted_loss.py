@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import Loss, Temperature, label_loss, soft_loss, teacher_logits, widen
+from kdrun.loss.base import Loss, Temperature, label_loss, soft_loss, teacher_logits, to_float32
 from kdrun.loss.weight import Weight, ramp_at, weight_at
 
 _NOBODY = Output(torch.empty(0))
 
 
-class Shares(TypedDict):
+class TermWeights(TypedDict):
     """What the terms of a method count; the same keys for each.
 
     weight: of the method's own term.
@@ -28,10 +28,10 @@ class Shares(TypedDict):
     temperature: Temperature
 
 
-class Method(Loss):
+class WeightedLoss(Loss):
     """ce CE(y, z_s) + kd T^2 KL(p_t || p_s) + weight * (the method's own terms)."""
 
-    def __init__(self, **shares: Unpack[Shares]) -> None:
+    def __init__(self, **shares: Unpack[TermWeights]) -> None:
         super().__init__()
         self.weight, self.ce, self.kd = shares["weight"], shares["ce"], shares["kd"]
         self.temperature = shares["temperature"]
@@ -53,7 +53,7 @@ class Method(Loss):
         if ce or not (kd or weight):  # a sum of no terms has no gradient
             found["ce"] = ce * label_loss(student.logits, batch)
         if kd:
-            logits = widen(student.logits), teacher_logits(teacher)
+            logits = to_float32(student.logits), teacher_logits(teacher)
             found["kd"] = kd * soft_loss(*logits, self.temperature)
         if weight:
             own = self.terms(student, teacher or _NOBODY, batch, at)

@@ -12,7 +12,7 @@ from kdrun.loss.build import build_loss
 Value = TypeVar("Value")
 
 
-class Around(Loss):
+class LossWrapper(Loss):
     """Passes everything on to the config's loss; schemes override what they change.
 
     Args:

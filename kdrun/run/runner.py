@@ -21,11 +21,11 @@ from kdrun.dataset.data import Data, Split
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.stop_trial import pruning
-from kdrun.engine.training_spec import Session
+from kdrun.engine.training_spec import Runtime
 from kdrun.engine.watch import Watch, make_watch
 from kdrun.run.environment import differences, surroundings
 from kdrun.stage.artefact import Artefact
-from kdrun.stage.base import MAIN, Bench, Stage
+from kdrun.stage.base import MAIN, Stage, StageContext
 from kdrun.stage.evaluate import evaluate
 from kdrun.stage.export import STUDENT, Exporter
 from kdrun.stage.obtain import obtain, record_stage
@@ -66,10 +66,10 @@ class Plan:
 
     def data_of(self, stage: Stage) -> Data:
         """What a stage works with."""
-        return self.datasets[stage.place.data]
+        return self.datasets[stage.info.data]
 
-    def session(self, screen: Screen, interrupt: Interrupt, watch: Watch) -> Session:
-        return Session(
+    def runtime(self, screen: Screen, interrupt: Interrupt, watch: Watch) -> Runtime:
+        return Runtime(
             seed=self.config.seed,
             hardware=self.hardware,
             compile=self.config.compile,
@@ -79,13 +79,13 @@ class Plan:
             watch=watch,
         )
 
-    def fingerprints(self, session: Session) -> dict[str, str]:
+    def fingerprints(self, runtime: Runtime) -> dict[str, str]:
         """Each stage's fingerprint; it covers those of the stages it reads."""
         found: dict[str, str] = {}
         for stage in self.stages:
-            identity = stage.identity(self.config, self.data_of(stage), session)
-            found[stage.place.name] = fingerprint(
-                {**identity, "reads": {name: found[name] for name in stage.place.reads}}
+            identity = stage.identity(self.config, self.data_of(stage), runtime)
+            found[stage.info.name] = fingerprint(
+                {**identity, "reads": {name: found[name] for name in stage.info.reads}}
             )
         return found
 
@@ -206,39 +206,39 @@ def _stages(
     watch = make_watch(plan.config.logger, folder.path)
     if plan.bars:
         watch = pruning(watch, plan.bars, folder.stage(STUDENT_FOLDER))
-    session = plan.session(screen, interrupt, watch)
-    bench = Bench(plan.config, plan.data, session, screen, {})
-    prints = plan.fingerprints(session)
+    runtime = plan.runtime(screen, interrupt, watch)
+    context = StageContext(plan.config, plan.data, runtime, screen, {})
+    prints = plan.fingerprints(runtime)
     screen.say(f"{plan.config.slug} in {folder.path}")
     screen.say("\n".join([plan.hardware.reason, *plan.notes]))
     if inexact:
         screen.warn(f"not exact: resumed with {'; '.join(inexact)}")
     for stage in plan.stages:
-        own, mark = replace(bench, data=plan.data_of(stage)), prints[stage.place.name]
+        own, mark = replace(context, data=plan.data_of(stage)), prints[stage.info.name]
         artefact = obtain(stage, own, folder, Store(plan.config.store), mark)
-        bench = replace(bench, artefacts={**bench.artefacts, stage.place.name: artefact})
-        folder.gather_metrics(folder.stage(done.place.folder) for done in plan.stages)
-    shown = [stage for stage in plan.stages if stage.place.row]
-    rows = {stage.place.row: bench.artefacts[stage.place.name] for stage in shown}
-    steps = [stage for stage in shown if stage.place.baseline]
+        context = replace(context, artefacts={**context.artefacts, stage.info.name: artefact})
+        folder.gather_metrics(folder.stage(done.info.folder) for done in plan.stages)
+    shown = [stage for stage in plan.stages if stage.info.label]
+    rows = {stage.info.label: context.artefacts[stage.info.name] for stage in shown}
+    steps = [stage for stage in shown if stage.info.baseline]
     started = time.monotonic()
-    summary = evaluate(bench, rows, folder, inexact, plan.domains, steps)
+    summary = evaluate(context, rows, folder, inexact, plan.domains, steps)
     record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
     screen.show(results_table(summary))
     if plan.config.export:
-        exported = [STUDENT, *(step.place.row for step in steps[-1:])]
-        _export(bench, {row: rows[row] for row in exported if row in rows}, folder)
+        exported = [STUDENT, *(step.info.label for step in steps[-1:])]
+        _export(context, {row: rows[row] for row in exported if row in rows}, folder)
     screen.say(f"written to {folder.path}")
     return summary
 
 
-def _export(bench: Bench, rows: Mapping[str, Artefact], folder: RunFolder) -> None:
-    started, interrupt = time.monotonic(), bench.session.interrupt
+def _export(context: StageContext, rows: Mapping[str, Artefact], folder: RunFolder) -> None:
+    started, interrupt = time.monotonic(), context.runtime.interrupt
 
     def meanwhile() -> None:
         interrupt.check("export")
 
-    Exporter(folder.export, bench.config, bench.data, bench.screen, meanwhile).export(rows)
+    Exporter(folder.export, context.config, context.data, context.screen, meanwhile).export(rows)
     record_stage(folder, "export", None, time.monotonic() - started, shared=False)
 
 

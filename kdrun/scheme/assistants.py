@@ -3,7 +3,7 @@
 from kdrun.core.config import Config, Network
 from kdrun.scheme.base import Scheme, control_stages, student_stage, teacher_stage
 from kdrun.scheme.listed import Models, listed
-from kdrun.stage.base import Place, Stage
+from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.train import Train
 
 
@@ -24,10 +24,10 @@ class Assistants(Scheme):
         chain: list[Stage] = [teacher_stage(config)]
         for number, (role, network) in enumerate(self._assistants.items(), start=1):
             name, before = f"assistant{number}", chain[-1]
-            place = Place(name, name, name, shared=True, reads=(before.place.name,))
+            info = StageInfo(name, name, name, shared=True, reads=(before.info.name,))
             chain.append(
                 Train(
-                    place,
+                    info,
                     role=role,
                     network=network,
                     loss=config.loss,

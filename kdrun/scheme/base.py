@@ -9,7 +9,7 @@ from kdrun.core.config import Config, Network, Recipe, StopWhen
 from kdrun.core.folder import STUDENT_FOLDER
 from kdrun.dataset.data import Data
 from kdrun.loss.build import build_loss
-from kdrun.stage.base import MAIN, Place, Stage
+from kdrun.stage.base import MAIN, Stage, StageInfo
 from kdrun.stage.given_teacher import Take, artefact_folder
 from kdrun.stage.train import Train
 
@@ -64,14 +64,14 @@ def teacher_stage(config: Config, data: str = MAIN) -> Stage:
     Raises:
         UserError: it is to be taken from where there is none.
     """
-    place = Place("teacher", "teacher", "teacher", shared=True, data=data)
+    info = StageInfo("teacher", "teacher", "teacher", shared=True, data=data)
     teacher = config.teacher
     if teacher.run:
-        return Take(place, teacher, artefact_folder(Path(teacher.run)))
+        return Take(info, teacher, artefact_folder(Path(teacher.run)))
     if teacher.checkpoint:
-        return Take(place, teacher, Path(teacher.checkpoint))
+        return Take(info, teacher, Path(teacher.checkpoint))
     return Train(
-        place,
+        info,
         role="teacher",
         network=teacher,
         loss={"name": "ce"},
@@ -84,7 +84,7 @@ def control_stages(config: Config) -> list[Stage]:
     """What the distilled student is held against."""
     reads = ("teacher",) if config.student.init == "teacher" else ()
     return [
-        _student(config, Place(name, name, name, shared=True, reads=reads), CONTROLS[name])
+        _student(config, StageInfo(name, name, name, shared=True, reads=reads), CONTROLS[name])
         for name in config.controls
     ]
 
@@ -101,16 +101,16 @@ def student_stage(
         data: the name of the dataset that it learns from.
     """
     stop = config.stop.when
-    reads = [stage.place.name for stage in teachers]
+    reads = [stage.info.name for stage in teachers]
     if config.student.init == "teacher":
         reads.append("teacher")
     if stop is not None and stop.of == "alone":
         reads.append("alone")
     compressed = bool(config.compress.steps) and config.compress.of == "student"
-    place = Place(
+    info = StageInfo(
         "distill", STUDENT_FOLDER, "distilled", compressed, tuple(dict.fromkeys(reads)), data
     )
-    plain = _student(config, place, loss, tuple(teachers), stop)
+    plain = _student(config, info, loss, tuple(teachers), stop)
     if not teachers:
         return plain
     own = config.student
@@ -122,13 +122,13 @@ def student_stage(
 
 def _student(
     config: Config,
-    place: Place,
+    info: StageInfo,
     loss: Mapping[str, Any],
     teachers: tuple[Stage, ...] = (),
     stop: StopWhen | None = None,
 ) -> Train:
     return Train(
-        place,
+        info,
         role="student",
         network=config.student,
         loss=loss,

@@ -8,7 +8,7 @@ from pydantic import Field
 from kdrun.core.config import Config
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.scheme.base import Scheme, control_stages, student_stage, teacher_stage
-from kdrun.stage.base import Place, Stage
+from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.gather import Gather
 from kdrun.stage.train import Train
 
@@ -45,7 +45,7 @@ def _generation(config: Config, number: int, before: Stage) -> Train:
     name = f"generation{number}"
     return replace(
         student_stage(config, [before], config.loss),
-        place=Place(name, name, name, shared=True, reads=(before.place.name,)),
+        info=StageInfo(name, name, name, shared=True, reads=(before.info.name,)),
         stop=None,
         seeded_as=_seed(number),
     )
@@ -57,5 +57,5 @@ def _seed(number: int) -> str:
 
 
 def _ensemble(family: tuple[Stage, ...]) -> Gather:
-    reads = tuple(stage.place.name for stage in family)
-    return Gather(Place("ensemble", "ensemble", "ensemble", False, reads), family, "student")
+    reads = tuple(stage.info.name for stage in family)
+    return Gather(StageInfo("ensemble", "ensemble", "ensemble", False, reads), family, "student")

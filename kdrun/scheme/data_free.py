@@ -7,7 +7,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from kdrun.core.config import Config
 from kdrun.scheme.base import Scheme, control_stages, student_stage, teacher_stage
-from kdrun.stage.base import Place, Stage
+from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.invert import Inversion, Invert
 
 
@@ -72,9 +72,9 @@ class DeepInversion(Scheme):
 
     def stages(self, config: Config) -> list[Stage]:
         teacher = teacher_stage(config)
-        place = Place("images", "images", "", shared=True, reads=(teacher.place.name,))
-        images = Invert(place, teacher, self.how)
+        info = StageInfo("images", "images", "", shared=True, reads=(teacher.info.name,))
+        images = Invert(info, teacher, self.how)
         student = student_stage(config, [teacher], config.loss)
-        reads = (*student.place.reads, place.name)
-        student = replace(student, images=images, place=replace(student.place, reads=reads))
+        reads = (*student.info.reads, info.name)
+        student = replace(student, images=images, info=replace(student.info, reads=reads))
         return [teacher, images, *control_stages(config), student]

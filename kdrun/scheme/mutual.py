@@ -7,7 +7,7 @@ from kdrun.loss.base import Temperature
 from kdrun.model.committee import Committee
 from kdrun.scheme.base import Scheme, control_stages
 from kdrun.scheme.listed import Models, listed
-from kdrun.stage.base import Place, Stage
+from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.extract import Extract
 from kdrun.stage.gather import committee_of
 from kdrun.stage.train import Train
@@ -34,13 +34,15 @@ class MutualLearning(Scheme):
         _refuse_teacher(config)
         reads = (_COHORT,)
         student, *peers = self._members(config)
-        distilled = Place("distill", "student", "distilled", False, reads)
+        distilled = StageInfo("distill", "student", "distilled", False, reads)
         return [
             *control_stages(config),
             self._cohort(config),
             Extract(distilled, *student, number=0),
             *(
-                Extract(Place(f"peer{n}", f"peer{n}", f"peer{n}", False, reads), *peer, number=n)
+                Extract(
+                    StageInfo(f"peer{n}", f"peer{n}", f"peer{n}", False, reads), *peer, number=n
+                )
                 for n, peer in enumerate(peers, start=1)
             ),
         ]
@@ -50,7 +52,7 @@ class MutualLearning(Scheme):
         reads = ("alone",) if stop is not None and stop.of == "alone" else ()
         members = self._members(config)
         return Train(
-            Place(_COHORT, _COHORT, "", shared=False, reads=reads),
+            StageInfo(_COHORT, _COHORT, "", shared=False, reads=reads),
             role=_TOGETHER,
             network=self._together(config),
             loss={

@@ -15,7 +15,7 @@ from kdrun.scheme.base import (
     teacher_stage,
 )
 from kdrun.scheme.listed import Models, listed
-from kdrun.stage.base import Place, Stage
+from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.train import Train
 
 Weights = list[Annotated[float, Field(gt=0)]] | None
@@ -45,7 +45,7 @@ class SeveralTeachers(Scheme):
         """The other teachers, trained as the first one is."""
         return [
             Train(
-                Place(name, name, name, shared=True),
+                StageInfo(name, name, name, shared=True),
                 role=role,
                 network=network,
                 loss={"name": "ce"},

@@ -8,39 +8,39 @@ from typing import Any, Protocol
 from kdrun.core.config import Config, Network
 from kdrun.core.screen import Screen
 from kdrun.dataset.data import Data
-from kdrun.engine.training_spec import Session
+from kdrun.engine.training_spec import Runtime
 from kdrun.stage.artefact import Artefact
 
 MAIN = "main"  # the dataset that the student is tested on
 
 
 @dataclass(frozen=True)
-class Bench:
+class StageContext:
     """What a stage works with.
 
     Attributes:
         config: the run's.
         data: the splits that the stage works with.
-        session: device, seed, display.
+        runtime: device, seed, display.
         screen: where to say something.
         artefacts: what the stages before left, by stage name.
     """
 
     config: Config
     data: Data
-    session: Session
+    runtime: Runtime
     screen: Screen
     artefacts: Mapping[str, Artefact]
 
 
 @dataclass(frozen=True)
-class Place:
+class StageInfo:
     """Where a stage stands in a run.
 
     Attributes:
         name: teacher, alone, distill, ...
         folder: its folder's name in the run folder.
-        row: what its model is called in the table; empty for one that is not shown.
+        label: what its model is called in the table; empty for one that is not shown.
         shared: whether runs share its artefact through the store: those that others start from.
         reads: names of the stages whose artefacts it takes.
         data: which of the scheme's datasets it works with.
@@ -49,7 +49,7 @@ class Place:
 
     name: str
     folder: str
-    row: str
+    label: str
     shared: bool
     reads: tuple[str, ...] = ()
     data: str = MAIN
@@ -60,7 +60,7 @@ class Stage(Protocol):
     """One step of a run with an artefact of its own."""
 
     @property
-    def place(self) -> Place: ...
+    def info(self) -> StageInfo: ...
 
     @property
     def role(self) -> str:
@@ -72,10 +72,10 @@ class Stage(Protocol):
         """The config of the network that the stage leaves."""
         ...
 
-    def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+    def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         """All that determines the artefact, beside what the stage reads."""
         ...
 
-    def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
+    def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
         """Leave the artefact in `folder`; go on from what an interrupted try left there."""
         ...

@@ -11,20 +11,20 @@ from torch import Tensor, nn
 
 from kdrun.compress.calibrate import CALIBRATORS, Calibrator
 from kdrun.compress.step import Changed, Changing, change
-from kdrun.compress.step_inputs import Material
+from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import CannotChange, UserError
 from kdrun.core.registry import resolve
 from kdrun.core.seeds import seed_of
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
-from kdrun.engine.training_spec import Session
+from kdrun.engine.training_spec import Runtime
 from kdrun.engine.weights import copy_weights
 from kdrun.measure.cost import macs
 from kdrun.measure.latency import latencies
 from kdrun.measure.metrics import Scores
 from kdrun.stage.artefact import Artefact, write_artefact
-from kdrun.stage.base import Bench, Place
+from kdrun.stage.base import StageContext, StageInfo
 from kdrun.stage.timing import blank_images
 
 _HALVINGS = 7  # of the range that is searched: to a hundredth
@@ -59,7 +59,7 @@ class Compress:
     """Change the network of the stage before; see `Stage`.
 
     Attributes:
-        place: where the stage stands; it reads the stage before it alone.
+        info: where the stage stands; it reads the stage before it alone.
         role: the network's place in the config.
         network: its part of the config.
         node: the step's node of the config.
@@ -68,7 +68,7 @@ class Compress:
         calibrated: whether it, or a step before it that is done again, chooses ranges.
     """
 
-    place: Place
+    info: StageInfo
     role: str
     network: Network
     node: Mapping[str, Any]
@@ -81,7 +81,7 @@ class Compress:
         """Whether what it leaves depends on how fast networks are here."""
         return self.node.get("latency") is not None
 
-    def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+    def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         return {
             "stage": "compress",
             "model": self.network.node,
@@ -91,71 +91,71 @@ class Compress:
             "calibration": config.compress.calibration,
             "latency": config.evaluate.latency.model_dump() if self.timed else None,
             "data": data.digest,
-            "seed": session.seed,
-            "precision": session.hardware.precision,
-            "device": session.hardware.device.type,
-            "threads": session.hardware.threads,
+            "seed": runtime.seed,
+            "precision": runtime.hardware.precision,
+            "device": runtime.hardware.device.type,
+            "threads": runtime.hardware.threads,
             "torch": torch.__version__,
         }
 
-    def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
-        (source,) = self.place.reads
-        before = bench.artefacts[source]
+    def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
+        (source,) = self.info.reads
+        before = context.artefacts[source]
         try:
-            made, found = self.make(before, bench)
+            made, found = self.make(before, context)
         except UserError as error:
-            raise CannotChange(f"{self.place.name}: {error.lines[0]}", *error.lines[1:]) from error
-        bench.session.interrupt.check(self.place.name)
+            raise CannotChange(f"{self.info.name}: {error.lines[0]}", *error.lines[1:]) from error
+        context.runtime.interrupt.check(self.info.name)
         notes = list(made.notes)
         if self.search is not None and found is not None:
             notes.append(f"{self.search.key}={found:g} is as far as {self.search.drop:.2%} allows")
         record = {
             **{key: before.record[key] for key in _KEPT if key in before.record},
             "fingerprint": fingerprint,
-            "stage": self.place.name,
+            "stage": self.info.name,
             "changes": made.changes,
             "found": self.search and {self.search.key: found},
             "source": f"{source!r}, changed",
             "epochs": None,
-            "validation": _score(made.network, bench).as_dict(),
+            "validation": _score(made.network, context).as_dict(),
             "seconds": None,
             "notes": notes,
             "ranges": made.ranges,
         }
         write_artefact(folder, record, copy_weights(made.network))
         for note in notes:
-            bench.screen.say(f"{self.place.name}: {note}")
+            context.screen.say(f"{self.info.name}: {note}")
 
-    def make(self, before: Artefact, bench: Bench) -> tuple[Changed, float | None]:
+    def make(self, before: Artefact, context: StageContext) -> tuple[Changed, float | None]:
         """Do the step to a network; what became of it, and the value that was searched for."""
-        material = make_material(bench, self.place.name)
+        material = make_material(context, self.info.name)
         if self.search is None:
-            return _apply(self.step, before, material, bench), None
-        found = find_strongest(self.search, before, material, bench)
+            return _apply(self.step, before, material, context), None
+        found = find_strongest(self.search, before, material, context)
         if found is None:
-            return _unchanged(self.search, before, bench), None
-        return _apply(self.search.step(found), before, material, bench), found
+            return _unchanged(self.search, before, context), None
+        return _apply(self.search.step(found), before, material, context), found
 
 
 def find_strongest(
-    search: Search, before: Artefact, material: Material, bench: Bench
+    search: Search, before: Artefact, material: StepInputs, context: StageContext
 ) -> float | None:
     """The strongest value whose network loses no more than is allowed, by bisection.
 
     Of values of which each loses as much as those before it, or more; where that is not so, of
     those that were tried. None where every one loses more.
     """
-    allowed = _score(before.network(), bench).accuracy - search.drop - _ROUNDING
+    allowed = _score(before.network(), context).accuracy - search.drop - _ROUNDING
 
     def fits(value: float) -> bool:
-        bench.session.interrupt.check(before.record["stage"])
+        context.runtime.interrupt.check(before.record["stage"])
         try:
-            made = _apply(search.step(value), before, material, bench)
+            made = _apply(search.step(value), before, material, context)
         except UserError as error:  # such as a layer that would keep nothing
-            bench.screen.note(f"{search.key}={value:g}: {error.lines[0]}")
+            context.screen.note(f"{search.key}={value:g}: {error.lines[0]}")
             return False
-        accuracy = _score(made.network, bench).accuracy
-        bench.screen.note(f"{search.key}={value:g}: validation {accuracy:.2%}")
+        accuracy = _score(made.network, context).accuracy
+        context.screen.note(f"{search.key}={value:g}: validation {accuracy:.2%}")
         return accuracy >= allowed
 
     good, bad = search.mild, search.strong
@@ -167,39 +167,43 @@ def find_strongest(
     return good if good != search.mild or fits(good) else None
 
 
-def _apply(step: Changing, before: Artefact, material: Material, bench: Bench) -> Changed:
-    network = before.network().to(bench.session.hardware.device)
+def _apply(
+    step: Changing, before: Artefact, material: StepInputs, context: StageContext
+) -> Changed:
+    network = before.network().to(context.runtime.hardware.device)
     return change(step, network, before.changes, before.build, material)
 
 
-def _unchanged(search: Search, before: Artefact, bench: Bench) -> Changed:
-    network = before.network().to(bench.session.hardware.device)
+def _unchanged(search: Search, before: Artefact, context: StageContext) -> Changed:
+    network = before.network().to(context.runtime.hardware.device)
     note = f"no {search.key} loses {search.drop:.2%} or less: the network is as it was"
     return Changed(network, before.changes, [note])
 
 
-def _score(network: nn.Module, bench: Bench) -> Scores:
-    hardware, size = bench.session.hardware, bench.config.evaluate.batch_size
-    return score(network.to(hardware.device), bench.data.validation, hardware, size)
+def _score(network: nn.Module, context: StageContext) -> Scores:
+    hardware, size = context.runtime.hardware, context.config.evaluate.batch_size
+    return score(network.to(hardware.device), context.data.validation, hardware, size)
 
 
-def make_material(bench: Bench, stage: str) -> Material:
+def make_material(context: StageContext, stage: str) -> StepInputs:
     """What the step of a stage may look at in this run."""
-    info, device = bench.data.info, bench.session.hardware.device
+    info, device = context.data.info, context.runtime.hardware.device
     shape = (info.channels, *info.image_size)
-    return Material(
+    return StepInputs(
         batches=list(
-            calibration_batches(bench.data, bench.session.seed, bench.config.compress.calibration)
+            calibration_batches(
+                context.data, context.runtime.seed, context.config.compress.calibration
+            )
         ),
-        calibrator=make_calibrator(bench.config.compress.calibrator),
-        seed=seed_of(bench.session.seed, "compress", stage),
+        calibrator=make_calibrator(context.config.compress.calibrator),
+        seed=seed_of(context.runtime.seed, "compress", stage),
         macs=lambda network: macs(network, shape, device),
-        latency=lambda network: _milliseconds(network, bench),
+        latency=lambda network: _milliseconds(network, context),
     )
 
 
-def _milliseconds(network: nn.Module, bench: Bench) -> float:
-    settings, sample = bench.config.evaluate.latency, blank_images(bench)
+def _milliseconds(network: nn.Module, context: StageContext) -> float:
+    settings, sample = context.config.evaluate.latency, blank_images(context)
     return latencies({"": network}, sample, settings.threads, settings.seconds)[""].median_ms
 
 

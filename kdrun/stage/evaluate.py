@@ -19,7 +19,7 @@ from kdrun.measure.cost import macs, nonzero_parameters, parameters
 from kdrun.measure.metrics import Meter, agreement, gain_interval, half_width
 from kdrun.model.merged import Merged
 from kdrun.stage.artefact import Artefact
-from kdrun.stage.base import Bench, Stage
+from kdrun.stage.base import Stage, StageContext
 from kdrun.stage.baseline import add_comparisons
 from kdrun.stage.compress import Compress
 from kdrun.stage.examples import examples
@@ -28,7 +28,7 @@ from kdrun.stage.timing import add_latencies
 
 
 def evaluate(
-    bench: Bench,
+    context: StageContext,
     rows: Mapping[str, Artefact],
     folder: RunFolder,
     inexact: Sequence[str],
@@ -40,7 +40,7 @@ def evaluate(
     Answers are computed in float32, whatever a network was trained in, so that rows compare.
 
     Args:
-        bench: the run's data, device and settings.
+        context: the run's data, device and settings.
         rows: what the model is called in the table -> its artefact.
         folder: the run folder.
         inexact: why another run of this config may not give the same bits, if there is a reason.
@@ -50,39 +50,42 @@ def evaluate(
     Raises:
         Interrupted: a signal came.
     """
-    hardware = replace(bench.session.hardware, precision="fp32", reason="evaluation")
+    hardware = replace(context.runtime.hardware, precision="fp32", reason="evaluation")
     networks = {
-        row: network_of(artefact, bench.data.info).to(hardware.device)
+        row: network_of(artefact, context.data.info).to(hardware.device)
         for row, artefact in rows.items()
     }
     meters = {
-        row: _meter(bench, network, hardware, bench.data.test) for row, network in networks.items()
+        row: _meter(context, network, hardware, context.data.test)
+        for row, network in networks.items()
     }
-    table = [_row(bench, row, rows[row], networks[row], meters, hardware) for row in rows]
-    _add_best(bench, table, rows, hardware)
-    baselines = {step.place.row: step.place.baseline for step in steps if step.place.baseline}
+    table = [_row(context, row, rows[row], networks[row], meters, hardware) for row in rows]
+    _add_best(context, table, rows, hardware)
+    baselines = {step.info.label: step.info.baseline for step in steps if step.info.baseline}
     quantized = [row for row, artefact in rows.items() if is_quantized(artefact.changes)]
-    add_latencies(bench, table, networks, quantized, baselines)
+    add_latencies(context, table, networks, quantized, baselines)
     _add_gain(table, meters)
     add_comparisons(table, meters, baselines)
-    _add_spread(bench, table, steps)
-    arrays = _arrays(bench.data.test, meters)
+    _add_spread(context, table, steps)
+    arrays = _arrays(context.data.test, meters)
     for name, split in domains.items():
-        others = {row: _meter(bench, network, hardware, split) for row, network in networks.items()}
+        others = {
+            row: _meter(context, network, hardware, split) for row, network in networks.items()
+        }
         _add_domain(table, name, others)
         arrays |= _arrays(split, others, f"domains/{name}/")
     folder.write_predictions(_packed(arrays))
-    folder.write_examples(_packed(examples(networks, meters, bench.data.test, hardware)))
+    folder.write_examples(_packed(examples(networks, meters, context.data.test, hardware)))
     summary = {
         "split": "test",
-        "samples": bench.data.test.size,
-        "epoch": bench.config.recipe.select,
-        "dataset": bench.config.dataset["name"],
-        "held_out": bench.data.origin["held_out"],
-        "concepts": _concepts(bench),
-        "labeled": _labeled(bench),
+        "samples": context.data.test.size,
+        "epoch": context.config.recipe.select,
+        "dataset": context.config.dataset["name"],
+        "held_out": context.data.origin["held_out"],
+        "concepts": _concepts(context),
+        "labeled": _labeled(context),
         "domains": {name: split.size for name, split in domains.items()},
-        "jobs": bench.session.hardware.jobs,
+        "jobs": context.runtime.hardware.jobs,
         "inexact": inexact,
         "rows": table,
     }
@@ -105,36 +108,36 @@ def network_of(artefact: Artefact, info: DataInfo, best: bool = False) -> nn.Mod
     return Merged(network, merge.groups).eval()
 
 
-def _concepts(bench: Bench) -> dict[str, list[str]] | None:
+def _concepts(context: StageContext) -> dict[str, list[str]] | None:
     """Concept -> the classes that it joins, where classes were merged."""
-    info = bench.data.info
+    info = context.data.info
     if info.merge is None:
         return None
     return dict(zip(info.classes, info.merge.names, strict=True))
 
 
-def _labeled(bench: Bench) -> dict[str, int] | None:
+def _labeled(context: StageContext) -> dict[str, int] | None:
     """How many training samples have labels, and of how many, where some have none."""
-    train = bench.data.train
+    train = context.data.train
     if train.labelled is None:
         return None
     return {"labeled": int(train.known.sum()), "training": train.size}
 
 
-def _meter(bench: Bench, network: nn.Module, hardware: Hardware, split: Split) -> Meter:
-    bench.session.interrupt.check("evaluate")
-    return measure(network, split, hardware, bench.config.evaluate.batch_size)
+def _meter(context: StageContext, network: nn.Module, hardware: Hardware, split: Split) -> Meter:
+    context.runtime.interrupt.check("evaluate")
+    return measure(network, split, hardware, context.config.evaluate.batch_size)
 
 
 def _row(
-    bench: Bench,
+    context: StageContext,
     row: str,
     artefact: Artefact,
     network: nn.Module,
     meters: Mapping[str, Meter],
     hardware: Hardware,
 ) -> dict[str, Any]:
-    info = bench.data.info
+    info = context.data.info
     scores = meters[row].compute()
     return {
         "model": row,
@@ -165,7 +168,7 @@ def _agreement(row: str, meters: Mapping[str, Meter]) -> float | None:
 
 
 def _add_best(
-    bench: Bench,
+    context: StageContext,
     table: list[dict[str, Any]],
     rows: Mapping[str, Artefact],
     hardware: Hardware,
@@ -175,8 +178,8 @@ def _add_best(
         artefact = rows[entry["model"]]
         if not artefact.has_best:
             continue
-        network = network_of(artefact, bench.data.info, best=True).to(hardware.device)
-        meter = _meter(bench, network, hardware, bench.data.test)
+        network = network_of(artefact, context.data.info, best=True).to(hardware.device)
+        meter = _meter(context, network, hardware, context.data.test)
         entry["best"] = {
             "epoch": artefact.record["best_epoch"],
             "accuracy": meter.compute().accuracy,
@@ -185,15 +188,15 @@ def _add_best(
         }
 
 
-def _add_spread(bench: Bench, table: list[dict[str, Any]], steps: Sequence[Stage]) -> None:
+def _add_spread(context: StageContext, table: list[dict[str, Any]], steps: Sequence[Stage]) -> None:
     """What each step without training costs when other samples choose, where that is asked."""
-    if bench.config.evaluate.protocol is None:
+    if context.config.evaluate.protocol is None:
         return
     rows = {entry["model"]: entry for entry in table}
     for step in steps:
-        if isinstance(step, Compress) and step.place.row:
-            before = bench.artefacts[step.place.reads[0]]
-            rows[step.place.row]["spread"] = spread(step, before, bench)
+        if isinstance(step, Compress) and step.info.label:
+            before = context.artefacts[step.info.reads[0]]
+            rows[step.info.label]["spread"] = spread(step, before, context)
 
 
 def _add_gain(table: Iterable[dict[str, Any]], meters: Mapping[str, Meter]) -> None:

@@ -11,10 +11,10 @@ from kdrun import model
 from kdrun.core.config import Config, Network
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
-from kdrun.engine.training_spec import Session
+from kdrun.engine.training_spec import Runtime
 from kdrun.model.committee import Committee
 from kdrun.stage.artefact import write_artefact
-from kdrun.stage.base import Bench, Place
+from kdrun.stage.base import StageContext, StageInfo
 
 # What the record of a member says as the record of all does.
 _COMMON = (
@@ -37,38 +37,40 @@ class Extract:
     """Take a member out of a committee that was trained; see `Stage`.
 
     Attributes:
-        place: where the stage stands; it reads the committee's stage alone.
+        info: where the stage stands; it reads the committee's stage alone.
         role: the member's place in the config.
         network: its part of the config.
         number: which member it is, from 0.
     """
 
-    place: Place
+    info: StageInfo
     role: str
     network: Network
     number: int
 
-    def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+    def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         return {
             "stage": "extract",
             "model": self.network.node,
             "member": self.number,
             "data": data.digest,
-            "precision": session.hardware.precision,
+            "precision": runtime.hardware.precision,
         }
 
-    def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
-        (source,) = self.place.reads
-        trained, hardware = bench.artefacts[source], bench.session.hardware
+    def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
+        (source,) = self.info.reads
+        trained, hardware = context.artefacts[source], context.runtime.hardware
         weights = self._own(trained.weights())
-        network = model.build(self.network.node, bench.data.info)
+        network = model.build(self.network.node, context.data.info)
         network.load_state_dict(weights)
         network.to(hardware.device)
-        scores = score(network, bench.data.validation, hardware, bench.config.evaluate.batch_size)
+        scores = score(
+            network, context.data.validation, hardware, context.config.evaluate.batch_size
+        )
         record = {
             **{key: trained.record[key] for key in _COMMON},
             "fingerprint": fingerprint,
-            "stage": self.place.name,
+            "stage": self.info.name,
             "model": self.network.node,
             "source": f"trained in {source!r}, with its peers",
             "validation": scores.as_dict(),

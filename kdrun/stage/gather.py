@@ -7,11 +7,11 @@ from typing import Any
 from kdrun.core.config import Config, Network
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
-from kdrun.engine.training_spec import Session
+from kdrun.engine.training_spec import Runtime
 from kdrun.engine.weights import copy_weights
 from kdrun.model.committee import Committee
 from kdrun.stage.artefact import describe_data, write_artefact
-from kdrun.stage.base import Bench, Place, Stage
+from kdrun.stage.base import Stage, StageContext, StageInfo
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class Gather:
     """Make a committee of what stages left; see `Stage`.
 
     Attributes:
-        place: where the stage stands; it reads the members.
+        info: where the stage stands; it reads the members.
         members: the stages whose networks are gathered.
         role: the place in the config of the network that they are made of.
     """
 
-    place: Place
+    info: StageInfo
     members: tuple[Stage, ...]
     role: str
 
@@ -32,25 +32,27 @@ class Gather:
     def network(self) -> Network:
         return committee_of([member.network for member in self.members])
 
-    def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+    def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         return {
             "stage": "gather",
             "model": self.network.node,
             "data": data.digest,
-            "precision": session.hardware.precision,
+            "precision": runtime.hardware.precision,
         }
 
-    def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
-        names = [member.place.name for member in self.members]
-        committee = Committee(bench.artefacts[name].network() for name in names)
-        hardware = bench.session.hardware
+    def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
+        names = [member.info.name for member in self.members]
+        committee = Committee(context.artefacts[name].network() for name in names)
+        hardware = context.runtime.hardware
         committee.to(hardware.device)
-        scores = score(committee, bench.data.validation, hardware, bench.config.evaluate.batch_size)
+        scores = score(
+            committee, context.data.validation, hardware, context.config.evaluate.batch_size
+        )
         record = {
             "fingerprint": fingerprint,
-            "stage": self.place.name,
+            "stage": self.info.name,
             "model": self.network.node,
-            "data": describe_data(bench.data),
+            "data": describe_data(context.data),
             "source": f"gathered from {', '.join(names)}",
             "epochs": None,
             "validation": scores.as_dict(),

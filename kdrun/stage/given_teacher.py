@@ -14,10 +14,10 @@ from kdrun.core.errors import UserError
 from kdrun.core.store import RECORD
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
-from kdrun.engine.training_spec import Session
+from kdrun.engine.training_spec import Runtime
 from kdrun.engine.weights import copy_weights
 from kdrun.stage.artefact import Artefact, describe_data, read_artefact, write_artefact
-from kdrun.stage.base import Bench, Place
+from kdrun.stage.base import StageContext, StageInfo
 from kdrun.stage.leakage import check_images, trained_on
 from kdrun.stage.state_dict import fill, read_checkpoint
 
@@ -27,18 +27,18 @@ class Take:
     """Take the teacher's weights as they are; see `Stage`.
 
     Attributes:
-        place: where the stage stands.
+        info: where the stage stands.
         network: the teacher's part of the config.
         path: a checkpoint file, or the folder of an artefact.
         role: the network's place in the config.
     """
 
-    place: Place
+    info: StageInfo
     network: Network
     path: Path
     role: str = "teacher"
 
-    def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+    def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         source = self.path / RECORD if self.path.is_dir() else self.path
         with source.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
@@ -47,17 +47,17 @@ class Take:
             "model": self.network.node,
             "file": digest,
             "data": data.digest,
-            "precision": session.hardware.precision,
+            "precision": runtime.hardware.precision,
         }
 
-    def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
-        network = load_teacher(self.network, self.path, bench.data)
+    def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
+        network = load_teacher(self.network, self.path, context.data)
         known, warnings = None, []
         if self.path.is_dir():
             artefact = read_artefact(self.path)
-            known, warnings = trained_on(artefact), check_images(artefact, bench.data)
+            known, warnings = trained_on(artefact), check_images(artefact, context.data)
         source = Source(str(self.path), known, warnings)
-        leave_as_is(bench, folder, network, self.network, source, fingerprint)
+        leave_as_is(context, folder, network, self.network, source, fingerprint)
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,22 @@ class Source:
 
 
 def leave_as_is(
-    bench: Bench, folder: Path, network: nn.Module, of: Network, source: Source, fingerprint: str
+    context: StageContext,
+    folder: Path,
+    network: nn.Module,
+    of: Network,
+    source: Source,
+    fingerprint: str,
 ) -> None:
     """Make an artefact of a network that needs no training, with its validation scores."""
-    hardware = bench.session.hardware
+    hardware = context.runtime.hardware
     network.to(hardware.device)
-    scores = score(network, bench.data.validation, hardware, bench.config.evaluate.batch_size)
+    scores = score(network, context.data.validation, hardware, context.config.evaluate.batch_size)
     record = {
         "fingerprint": fingerprint,
         "stage": "teacher",
         "model": of.node,
-        "data": describe_data(bench.data),
+        "data": describe_data(context.data),
         "trained_on": source.trained_on,
         "source": source.name,
         "epochs": None,

@@ -15,10 +15,10 @@ from kdrun.core.errors import UserError
 from kdrun.core.seeds import generator
 from kdrun.dataset.data import Data, Split
 from kdrun.dataset.feed import MemoryFeed
-from kdrun.engine.training_spec import Session
+from kdrun.engine.training_spec import Runtime
 from kdrun.engine.weights import read_weights, write_weights
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
-from kdrun.stage.base import Bench, Place, Stage
+from kdrun.stage.base import Stage, StageContext, StageInfo
 
 _JITTER = 2  # pixels by which the images are rolled at random before each look
 
@@ -54,12 +54,12 @@ class Invert:
     so that the images follow from the teacher alone and runs can share them.
 
     Attributes:
-        place: where the stage stands.
+        info: where the stage stands.
         teacher: the stage whose network is looked into.
         how: numbers and weights.
     """
 
-    place: Place
+    info: StageInfo
     teacher: Stage
     how: Inversion
 
@@ -79,39 +79,39 @@ class Invert:
         """
         Norms(network).close()
 
-    def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+    def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         return {
             "stage": "invert",
             "how": vars(self.how),
             "data": [data.mean, data.std, data.info.classes, data.info.image_size],
-            "seed": session.seed,
-            "device": session.hardware.device.type,
+            "seed": runtime.seed,
+            "device": runtime.hardware.device.type,
             # The order of sums, and so the last bits, depends on both.
-            "threads": session.hardware.threads if session.hardware.device.type == "cpu" else None,
+            "threads": runtime.hardware.threads if runtime.hardware.device.type == "cpu" else None,
             "deterministic": config.deterministic,
             "torch": torch.__version__,
         }
 
-    def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
-        artefact = bench.artefacts[self.teacher.place.name]
-        network = artefact.network().to(bench.session.hardware.device).requires_grad_(False)
-        targets = torch.arange(self.how.images) % bench.data.info.num_classes
+    def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
+        artefact = context.artefacts[self.teacher.info.name]
+        network = artefact.network().to(context.runtime.hardware.device).requires_grad_(False)
+        targets = torch.arange(self.how.images) % context.data.info.num_classes
         made, right = [], 0.0
         blocks = list(enumerate(targets.split(self.how.batch_size)))
         for number, labels in blocks:
             path = folder / f"images-{number}.safetensors"  # finished ones are not made again
             if not path.exists():
-                write_weights(path, {"images": self._block(network, labels, number, bench)})
-                bench.screen.say(f"{self.place.name}: batch {number + 1} of {len(blocks)} is made")
+                write_weights(path, {"images": self._block(network, labels, number, context)})
+                context.screen.say(f"{self.info.name}: batch {number + 1} of {len(blocks)} is made")
             images = read_weights(path)["images"]
             made.append(images)
-            right += self._agreement(network, images, labels, bench)
+            right += self._agreement(network, images, labels, context)
         share = right / self.how.images
         record = {
             "fingerprint": fingerprint,
-            "stage": self.place.name,
+            "stage": self.info.name,
             "model": artefact.record["model"],
-            "data": describe_data(bench.data),
+            "data": describe_data(context.data),
             "validation": {"accuracy": share},
             "epochs": None,
             "seconds": None,
@@ -123,10 +123,12 @@ class Invert:
         for number, _ in blocks:
             (folder / f"images-{number}.safetensors").unlink()
 
-    def _block(self, network: nn.Module, labels: Tensor, number: int, bench: Bench) -> Tensor:
+    def _block(
+        self, network: nn.Module, labels: Tensor, number: int, context: StageContext
+    ) -> Tensor:
         """A batch of images (B, H, W, C) uint8."""
-        data, device = bench.data, bench.session.hardware.device
-        random = generator(bench.session.seed, self.place.name, number)
+        data, device = context.data, context.runtime.hardware.device
+        random = generator(context.runtime.seed, self.info.name, number)
         shape = (len(labels), data.info.channels, *data.info.image_size)
         images = torch.randn(shape, generator=random).to(device).requires_grad_()
         labels, adam = labels.to(device), torch.optim.Adam([images], lr=self.how.rate)
@@ -138,14 +140,16 @@ class Invert:
             objective(network(seen), labels, seen, norms.distance(), self.how).backward()
             adam.step()
             fault("image")
-            bench.session.interrupt.check(self.place.name)
+            context.runtime.interrupt.check(self.info.name)
         norms.close()
         return to_bytes(images.detach().cpu(), data)
 
-    def _agreement(self, network: nn.Module, images: Tensor, labels: Tensor, bench: Bench) -> float:
+    def _agreement(
+        self, network: nn.Module, images: Tensor, labels: Tensor, context: StageContext
+    ) -> float:
         """How many images the network takes for what they are to be, as they were stored."""
-        device = bench.session.hardware.device
-        seen = bench.data.train.normalize(images.to(device), torch.float32, channels_last=True)
+        device = context.runtime.hardware.device
+        seen = context.data.train.normalize(images.to(device), torch.float32, channels_last=True)
         with torch.no_grad():
             return float((network(seen).argmax(dim=1).cpu() == labels).sum())
 

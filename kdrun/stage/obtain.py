@@ -10,48 +10,52 @@ from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.screen import Screen
 from kdrun.core.store import METRICS, Store, share_artefact
 from kdrun.stage.artefact import Artefact, find_artefact, is_whole, read_artefact
-from kdrun.stage.base import Bench, Stage
+from kdrun.stage.base import Stage, StageContext
 
 
-def obtain(stage: Stage, bench: Bench, folder: RunFolder, store: Store, identity: str) -> Artefact:
+def obtain(
+    stage: Stage, context: StageContext, folder: RunFolder, store: Store, identity: str
+) -> Artefact:
     """The stage's artefact in the run folder: there already, from the store, or made now."""
-    place = folder.stage(stage.place.folder)
-    there = _find(place, identity, bench.screen, replaced=stage.place.shared)
+    place = folder.stage(stage.info.folder)
+    there = _find(place, identity, context.screen, replaced=stage.info.shared)
     if there is not None:
         return there
     started = time.monotonic()
     found = False
-    if stage.place.shared:
-        found = _share(stage, bench, store, identity, place)
+    if stage.info.shared:
+        found = _share(stage, context, store, identity, place)
         if found:
             for record in MetricsLog(place / METRICS).read():
-                bench.session.watch(record)
+                context.runtime.watch(record)
     else:
-        stage.execute(bench, place, identity)
+        stage.execute(context, place, identity)
     artefact = read_artefact(place)
-    record_stage(folder, stage.place.name, identity, time.monotonic() - started, shared=found)
-    bench.screen.say(_outcome(stage, artefact, found))
+    record_stage(folder, stage.info.name, identity, time.monotonic() - started, shared=found)
+    context.screen.say(_outcome(stage, artefact, found))
     for warning in artefact.record.get("warnings", ()):
-        bench.screen.warn(f"{stage.place.name}: {warning}")
+        context.screen.warn(f"{stage.info.name}: {warning}")
     return artefact
 
 
-def _share(stage: Stage, bench: Bench, store: Store, identity: str, place: Path) -> bool:
+def _share(stage: Stage, context: StageContext, store: Store, identity: str, place: Path) -> bool:
     """Take the artefact from the store, making it there first; whether it was there before."""
     shared = store.folder(identity)
     if is_whole(shared, identity):
         share_artefact(shared, place)
         return True
-    interrupt, name = bench.session.interrupt, stage.place.name
+    interrupt, name = context.runtime.interrupt, stage.info.name
     lock = store.lock(identity)
-    with lock.acquire(wait=True, on_wait=bench.screen.say, meanwhile=lambda: interrupt.check(name)):
+    with lock.acquire(
+        wait=True, on_wait=context.screen.say, meanwhile=lambda: interrupt.check(name)
+    ):
         found = is_whole(shared, identity)
         if not found:
             aside = store.set_aside(identity)
             if aside is not None:
                 kept = f"it is kept as {str(aside)!r}, and made anew"
-                bench.screen.warn(f"{name}: {str(shared)!r} is damaged; {kept}")
-            stage.execute(bench, shared, identity)
+                context.screen.warn(f"{name}: {str(shared)!r} is damaged; {kept}")
+            stage.execute(context, shared, identity)
         share_artefact(shared, place)
     return found
 
@@ -80,9 +84,9 @@ def record_stage(
 def _outcome(stage: Stage, artefact: Artefact, found: bool) -> str:
     record, store = artefact.record, ", from the store" if found else ""
     if "said" in record:
-        return f"{stage.place.name}: {record['said']}{store}"
+        return f"{stage.info.name}: {record['said']}{store}"
     accuracy, trained = record["validation"]["accuracy"], record["epochs"]
     how = f"{trained} epochs, {record['seconds']:.1f} s" if trained else record["source"]
     stopped = f"; {record['stopped']}" if record.get("stopped") else ""
-    what = f"{stage.place.name}: {model.title(record['model'])}"
+    what = f"{stage.info.name}: {model.title(record['model'])}"
     return f"{what}, validation {accuracy:.2%} ({how}{store}{stopped})"

@@ -15,11 +15,11 @@ from kdrun.core.taps import Tapped
 from kdrun.dataset.data import Data
 from kdrun.engine.frozen import freeze
 from kdrun.engine.outputs import Layout, Writer, record_of
-from kdrun.engine.training_spec import Session
+from kdrun.engine.training_spec import Runtime
 from kdrun.loss.base import parts_of
 from kdrun.loss.build import build_loss
 from kdrun.stage.artefact import describe_data, write_record
-from kdrun.stage.base import Bench, Place, Stage
+from kdrun.stage.base import Stage, StageContext, StageInfo
 from kdrun.stage.train import Train
 
 _LIVE = "teacher_outputs=off"
@@ -30,12 +30,12 @@ class AskTeacher:
     """Store the teacher's logits for every view of every training image; see `Stage`.
 
     Attributes:
-        place: where the stage stands.
+        info: where the stage stands.
         learner: the stage that learns from them.
         how: which views, and how they are kept.
     """
 
-    place: Place
+    info: StageInfo
     learner: Train
     how: TeacherOutputs
 
@@ -64,30 +64,30 @@ class AskTeacher:
             top_k=self.how.top_k,
         )
 
-    def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+    def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         """As the learner's, but for what does not change what the teacher is asked."""
-        own = self.learner.surroundings(config, data, session)
+        own = self.learner.surroundings(config, data, runtime)
         recipe = self.learner.recipe
         layout = record_of(self.layout(data))
         # The sums of an answer may depend on the batch that it is part of.
         return {"stage": "outputs", **own, **layout, "batch_size": recipe.batch_size}
 
-    def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
+    def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
         started = time.monotonic()
-        artefact = bench.artefacts[self.teacher.place.name]
-        data = self.learner.samples(bench.data)
-        layout = self.layout(bench.data)
+        artefact = context.artefacts[self.teacher.info.name]
+        data = self.learner.samples(context.data)
+        layout = self.layout(context.data)
         writer = Writer(folder, layout)
         done = writer.begin()
         images = next(iter(data.train.batches(self.learner.recipe.batch_size))).inputs
-        teacher, how = freeze(artefact.network(), (), bench.session.hardware, images)
-        ask = Tapped(teacher, {}, bench.session.compile)
+        teacher, how = freeze(artefact.network(), (), context.runtime.hardware, images)
+        ask = Tapped(teacher, {}, context.runtime.compile)
         for view in range(done, layout.views):
-            bench.screen.note(f"{self.place.name}: view {view + 1} of {layout.views}")
-            writer.append(self._answers(ask, data, view, bench))
+            context.screen.note(f"{self.info.name}: view {view + 1} of {layout.views}")
+            writer.append(self._answers(ask, data, view, context))
         record = {
             "fingerprint": fingerprint,
-            "stage": self.place.name,
+            "stage": self.info.name,
             "model": artefact.record["model"],
             "data": describe_data(data),
             **record_of(layout),
@@ -99,25 +99,25 @@ class AskTeacher:
         write_record(folder, record, writer.names)
 
     @torch.no_grad()
-    def _answers(self, ask: Tapped, data: Data, view: int, bench: Bench) -> Tensor:
+    def _answers(self, ask: Tapped, data: Data, view: int, context: StageContext) -> Tensor:
         """Logits (N, C) of every image in a view, asked in the batches of the view's first epoch.
 
         Raises:
             UserError: a logit is beyond what the type can hold.
         """
-        hardware, recipe = bench.session.hardware, self.learner.recipe
+        hardware, recipe = context.runtime.hardware, self.learner.recipe
         found = torch.empty(data.train.size, data.train.num_classes, device=hardware.device)
         batches = data.train.epoch(
             epoch=view,
             view=view,
-            seed=bench.session.seed,
+            seed=context.runtime.seed,
             batch_size=recipe.batch_size,
             augment=recipe.augment,
             dtype=hardware.dtype,
             whole=True,
         )
         for batch in batches:
-            bench.session.interrupt.check(self.place.name)
+            context.runtime.interrupt.check(self.info.name)
             found[batch.index] = ask(batch.inputs).logits.float()
         found = found.cpu()
         largest = found.abs().max().item()
@@ -154,16 +154,16 @@ def with_outputs(config: Config, stages: Sequence[Stage]) -> list[Stage]:
 def _led(stage: Train, how: TeacherOutputs) -> list[Stage]:
     reason = _why_not(stage)
     if reason:
-        raise UserError(f"in stage {stage.place.name!r} {reason}.", f"  {_LIVE}")
+        raise UserError(f"in stage {stage.info.name!r} {reason}.", f"  {_LIVE}")
     stage = replace(stage, views=how.views)
     if how.name == "live":
         return [stage]
-    teacher = stage.teachers[0].place
-    name = f"outputs-{stage.place.name}"
-    place = Place(name, name, "", shared=True, reads=(teacher.name,), data=stage.place.data)
-    asking = AskTeacher(place, stage, how)
-    reads = replace(stage.place, reads=(*stage.place.reads, name))
-    return [asking, replace(stage, place=reads, outputs=asking)]
+    teacher = stage.teachers[0].info
+    name = f"outputs-{stage.info.name}"
+    info = StageInfo(name, name, "", shared=True, reads=(teacher.name,), data=stage.info.data)
+    asking = AskTeacher(info, stage, how)
+    reads = replace(stage.info, reads=(*stage.info.reads, name))
+    return [asking, replace(stage, info=reads, outputs=asking)]
 
 
 def _why_not(stage: Train) -> str:
@@ -190,7 +190,7 @@ def _why_not(stage: Train) -> str:
 def told(stages: Sequence[Stage], datasets: Mapping[str, Data]) -> list[str]:
     """A sentence on what each stage will store."""
     return [
-        f"{stage.place.name}: {stage.layout(datasets[stage.place.data])}, once for all runs"
+        f"{stage.info.name}: {stage.layout(datasets[stage.info.data])}, once for all runs"
         for stage in stages
         if isinstance(stage, AskTeacher)
     ]

@@ -13,7 +13,7 @@ from kdrun.core.seeds import seed_of
 from kdrun.engine.evaluate import score
 from kdrun.measure.protocols import PROTOCOLS, Parts, SplitProtocol
 from kdrun.stage.artefact import Artefact
-from kdrun.stage.base import Bench
+from kdrun.stage.base import StageContext
 from kdrun.stage.compress import Compress
 
 
@@ -24,7 +24,7 @@ def make_protocol(node: Mapping[str, Any]) -> SplitProtocol:
     return made
 
 
-def spread(stage: Compress, before: Artefact, bench: Bench) -> list[dict[str, Any]]:
+def spread(stage: Compress, before: Artefact, context: StageContext) -> list[dict[str, Any]]:
     """Do a step again and again, and measure what it loses on samples that chose nothing.
 
     All of them are of the validation split: training samples are known to the network, and test
@@ -33,21 +33,21 @@ def spread(stage: Compress, before: Artefact, bench: Bench) -> list[dict[str, An
     Args:
         stage: a step without training.
         before: what it takes.
-        bench: the run's data, device and settings.
+        context: the run's data, device and settings.
 
     Returns:
         For each group of repetitions: its name, how many there were, how many samples chose and
         were measured, mean and standard deviation of the change of accuracy, and each one's.
     """
-    node, split = bench.config.evaluate.protocol, bench.data.validation
+    node, split = context.config.evaluate.protocol, context.data.validation
     assert node is not None
-    seed = seed_of(bench.session.seed, "protocol")
+    seed = seed_of(context.runtime.seed, "protocol")
     groups: dict[str, list[Parts]] = defaultdict(list)
     for parts in make_protocol(node).parts(split.targets.numpy(), seed):
         groups[parts.group].append(parts)
     found = []
     for name, members in groups.items():
-        changes = [_change(stage, before, bench, parts) for parts in members]
+        changes = [_change(stage, before, context, parts) for parts in members]
         found.append(
             {
                 "group": name,
@@ -62,16 +62,16 @@ def spread(stage: Compress, before: Artefact, bench: Bench) -> list[dict[str, An
     return found
 
 
-def _change(stage: Compress, before: Artefact, bench: Bench, parts: Parts) -> float:
+def _change(stage: Compress, before: Artefact, context: StageContext, parts: Parts) -> float:
     """The change of accuracy on samples that are measured, where others chose."""
-    bench.session.interrupt.check("evaluate")
-    split = bench.data.validation
+    context.runtime.interrupt.check("evaluate")
+    split = context.data.validation
     chosen, measured = (
         split.select(torch.from_numpy(one)) for one in (parts.chosen, parts.measured)
     )
-    own = replace(bench, data=replace(bench.data, train=chosen, validation=chosen))
+    own = replace(context, data=replace(context.data, train=chosen, validation=chosen))
     made, _ = stage.make(before, own)
-    hardware, size = bench.session.hardware, bench.config.evaluate.batch_size
+    hardware, size = context.runtime.hardware, context.config.evaluate.batch_size
     after, level = (
         score(network.to(hardware.device), measured, hardware, size).accuracy
         for network in (made.network, before.network())

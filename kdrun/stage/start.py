@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kdrun import model
 from kdrun.compress.changes import Change, zeros, zeros_of
-from kdrun.compress.frozen_zeros import Masked
+from kdrun.compress.frozen_zeros import FrozenZeros
 from kdrun.compress.pruning import Pruning
 from kdrun.compress.quantize.again import is_quantized
 from kdrun.compress.quantize.trainable import settled, trainable
@@ -63,7 +63,7 @@ class Start:
 
     network: nn.Module
     changes: Sequence[Change] = ()
-    masked: Masked | None = None
+    masked: FrozenZeros | None = None
 
     def stored(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Weights that were learned as they are kept: of a quantized network as whole numbers."""
@@ -83,5 +83,5 @@ def go_on(before: Artefact, pruning: Pruning | None) -> Start:
     growth = pruning.growth(network) if pruning is not None else None
     if growth is not None:
         changes.append(zeros(growth.names))
-    masked = Masked(network, names, growth) if names or growth is not None else None
+    masked = FrozenZeros(network, names, growth) if names or growth is not None else None
     return Start(network, changes, masked)

@@ -21,7 +21,7 @@ Member = tuple[str, Network]  # a network's place in the config, and its part of
 
 
 @dataclass(frozen=True)
-class Seat:
+class TapBinding:
     """Where a loss reads one network: its taps' module paths, and their shapes."""
 
     places: dict[str, str]
@@ -53,14 +53,14 @@ class Bound:
     """
 
     loss: Loss
-    own: Seat
+    own: TapBinding
     teacher: nn.Module | None
-    other: Seat | None
+    other: TapBinding | None
 
 
-def seat(
+def bind_taps(
     role: str, config: Network, network: nn.Module, request: Mapping[str, str], data: Data
-) -> Seat:
+) -> TapBinding:
     """Where a loss reads a network.
 
     Raises:
@@ -76,7 +76,7 @@ def seat(
                 " never called by itself.",
                 f"  choose another place, inside it or beside it: kdrun layers model={config.name}",
             )
-    return Seat(places, TapShapes(shapes, network, places))
+    return TapBinding(places, TapShapes(shapes, network, places))
 
 
 def bind_loss(
@@ -96,19 +96,19 @@ def bind_loss(
     loss = build_loss(stage.loss)
     asked = loss.taps().student
     if isinstance(network, Committee):
-        own = _seat_members(stage.members, network, asked, data)
+        own = _bind_members(stage.members, network, asked, data)
     else:
-        own = seat(stage.role, stage.network, network, asked, data)
+        own = bind_taps(stage.role, stage.network, network, asked, data)
     original, other = None, None
     if loss.uses_teacher:
-        original, other = seat_teachers(stage.teachers, teachers, loss, data)
+        original, other = bind_teachers(stage.teachers, teachers, loss, data)
     loss.bind(own.shapes, other.shapes if other else None, data.info)
     return Bound(loss, own, original, other)
 
 
-def seat_teachers(
+def bind_teachers(
     stages: Sequence[Stage], networks: Sequence[nn.Module], loss: Loss, data: Data
-) -> tuple[nn.Module, Seat]:
+) -> tuple[nn.Module, TapBinding]:
     """The network that a loss learns from, and where it reads it.
 
     Of several, it is their committee, and the loss names the taps of each: `0/NAME`, `1/NAME`.
@@ -116,18 +116,18 @@ def seat_teachers(
     asked = loss.taps().teacher
     if len(networks) == 1:
         stage = stages[0]
-        return networks[0], seat(stage.role, stage.network, networks[0], asked, data)
+        return networks[0], bind_taps(stage.role, stage.network, networks[0], asked, data)
     committee = Committee(networks)
     members = [(stage.role, stage.network) for stage in stages]
-    return committee, _seat_members(members, committee, asked, data)
+    return committee, _bind_members(members, committee, asked, data)
 
 
-def _seat_members(
+def _bind_members(
     members: Sequence[Member],
     committee: Committee,
     asked: Mapping[str, str],
     data: Data,
-) -> Seat:
+) -> TapBinding:
     places: dict[str, str] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     for number, (role, config) in enumerate(members):
@@ -137,9 +137,9 @@ def _seat_members(
             for name, place in asked.items()
             if name.startswith(start)
         }
-        found = seat(role, config, committee.members[number], own, data)
+        found = bind_taps(role, config, committee.members[number], own, data)
         places |= {
             start + name: committee.path_of(number, place) for name, place in found.places.items()
         }
         shapes |= {start + name: shape for name, shape in found.shapes.shapes.items()}
-    return Seat(places, TapShapes(shapes, committee, places))
+    return TapBinding(places, TapShapes(shapes, committee, places))

@@ -19,16 +19,16 @@ from kdrun.engine import checkpoint
 from kdrun.engine.frozen import freeze
 from kdrun.engine.loop import train
 from kdrun.engine.outputs import TeacherOutputs
-from kdrun.engine.training_spec import Lesson, Session, Trained
+from kdrun.engine.training_spec import Runtime, Trained, TrainingSpec
 from kdrun.loss.build import build_loss
 from kdrun.measure.metrics import Scores
 from kdrun.model.image.vision import load_pretrained
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
-from kdrun.stage.base import Bench, Place, Stage
+from kdrun.stage.base import Stage, StageContext, StageInfo
 from kdrun.stage.given_teacher import Source, leave_as_is
 from kdrun.stage.invert import train_on
 from kdrun.stage.start import Start, borrow, borrowed, build_network, go_on, take_weights
-from kdrun.stage.tap_binding import bind_loss, seat
+from kdrun.stage.tap_binding import bind_loss, bind_taps
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Train:
     """Train a network with a loss; see `Stage`.
 
     Attributes:
-        place: where the stage stands.
+        info: where the stage stands.
         role: the network's place in the config.
         network: its part of the config.
         loss: the loss's config node.
@@ -55,7 +55,7 @@ class Train:
         outputs: the stage that stored what the teacher answers to them.
     """
 
-    place: Place
+    info: StageInfo
     role: str
     network: Network
     loss: Mapping[str, Any]
@@ -96,7 +96,7 @@ class Train:
         phases = (phase.epochs or self.recipe.epochs for phase in build_loss(self.loss).phases())
         return max(self.recipe.within(epochs, steps) for epochs in phases)
 
-    def identity(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+    def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         return {
             "stage": "train",
             "role": self.role,
@@ -111,140 +111,142 @@ class Train:
             "stop": self.stop and self.stop.model_dump(),
             **({"pruning": self.pruning and asdict(self.pruning)} if self.source else {}),
             **({"views": self.views} if self.views else {}),
-            **self.surroundings(config, data, session),
+            **self.surroundings(config, data, runtime),
         }
 
-    def surroundings(self, config: Config, data: Data, session: Session) -> dict[str, Any]:
+    def surroundings(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         """The part of the identity that is about images and the machine."""
         return {
             "data": self.samples(data).digest,
             "augment": data.augment if self.recipe.augment else None,
-            "seed": session.seed,
-            "precision": session.hardware.precision,
-            "device": session.hardware.device.type,
+            "seed": runtime.seed,
+            "precision": runtime.hardware.precision,
+            "device": runtime.hardware.device.type,
             # The order of sums, and so the last bits, depends on both.
-            "threads": session.hardware.threads if session.hardware.device.type == "cpu" else None,
+            "threads": runtime.hardware.threads if runtime.hardware.device.type == "cpu" else None,
             "torch": torch.__version__,
             "deterministic": config.deterministic,
-            "compile": session.compile,
+            "compile": runtime.compile,
         }
 
-    def execute(self, bench: Bench, folder: Path, fingerprint: str) -> None:
-        bench = replace(bench, data=self.samples(bench.data))
+    def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
+        context = replace(context, data=self.samples(context.data))
         if self.images is not None:
-            made = bench.artefacts[self.images.place.name]
-            bench = replace(bench, data=train_on(bench.data, made))
-        start, notes, whole = self._start(bench)
+            made = context.artefacts[self.images.info.name]
+            context = replace(context, data=train_on(context.data, made))
+        start, notes, whole = self._start(context)
         if whole:
             source = Source(f"weights {self.init}")
-            leave_as_is(bench, folder, start.network, self.network, source, fingerprint)
+            leave_as_is(context, folder, start.network, self.network, source, fingerprint)
             return
         for note in notes:
-            bench.screen.say(f"{self.place.name}: {note}")
+            context.screen.say(f"{self.info.name}: {note}")
         told = len(notes)
-        lesson = self._lesson(bench, start, notes)
+        spec = self._training_spec(context, start, notes)
         for note in notes[told:]:
-            bench.screen.note(f"{self.place.name}: {note}")
-        trained = train(lesson, bench.session, folder)
+            context.screen.note(f"{self.info.name}: {note}")
+        trained = train(spec, context.runtime, folder)
         best = self.recipe.select == "best"
         write_artefact(
             folder,
-            {**self._record(bench, trained, notes, fingerprint), "changes": list(start.changes)},
+            {**self._record(context, trained, notes, fingerprint), "changes": list(start.changes)},
             start.stored(trained.best_weights if best else trained.weights),
             None if best else start.stored(trained.best_weights),
         )
         checkpoint.clear(folder)
 
-    def _start(self, bench: Bench) -> tuple[Start, list[str], bool]:
+    def _start(self, context: StageContext) -> tuple[Start, list[str], bool]:
         """What learns; what was done to it, and whether it has all of its weights already."""
         if self.source:
-            return go_on(bench.artefacts[self.source], self.pruning), [], False
+            return go_on(context.artefacts[self.source], self.pruning), [], False
         seeded_as = self.seeded_as or self.role
-        network = build_network(self.network.node, bench.data, bench.session.seed, seeded_as)
-        notes, whole = self._fill(network, bench)
+        network = build_network(self.network.node, context.data, context.runtime.seed, seeded_as)
+        notes, whole = self._fill(network, context)
         return Start(network), notes, whole
 
-    def _fill(self, network: nn.Module, bench: Bench) -> tuple[list[str], bool]:
+    def _fill(self, network: nn.Module, context: StageContext) -> tuple[list[str], bool]:
         """Fill in the weights to start from; what was done, and whether that was all of them."""
         if borrowed(network):
-            borrow(network, bench.artefacts[self.teachers[0].place.name].network())
+            borrow(network, context.artefacts[self.teachers[0].info.name].network())
         if self.init == "scratch":
             return [], False
         if self.init == "teacher":
-            return take_weights(network, self._taken(network, bench)), False
+            return take_weights(network, self._taken(network, context)), False
         left = load_pretrained(network, self.network.name, self.init)
         missing = f", but for {', '.join(left)}" if left else ""
         return [f"started from {self.init}{missing}"], not left
 
-    def _taken(self, network: nn.Module, bench: Bench) -> dict[str, Tensor]:
+    def _taken(self, network: nn.Module, context: StageContext) -> dict[str, Tensor]:
         """The teacher's weights, but for the places that start afresh."""
-        request = {place: place for place in self.fresh}
-        places = seat(self.role, self.network, network, request, bench.data).places.values()
-        starts = tuple(f"{module_path(place)}." if place else "" for place in places)
-        found = bench.artefacts["teacher"].weights()
+        request = {info: info for info in self.fresh}
+        places = bind_taps(self.role, self.network, network, request, context.data).places.values()
+        starts = tuple(f"{module_path(info)}." if info else "" for info in places)
+        found = context.artefacts["teacher"].weights()
         return {name: value for name, value in found.items() if not name.startswith(starts)}
 
-    def _lesson(self, bench: Bench, start: Start, notes: list[str]) -> Lesson:
+    def _training_spec(self, context: StageContext, start: Start, notes: list[str]) -> TrainingSpec:
         """Join student, teacher and loss; `notes` gains what was done to the teacher."""
         student = start.network
-        torch.manual_seed(seed_of(bench.session.seed, "loss", self.place.name))
-        networks = [bench.artefacts[stage.place.name].network() for stage in self.teachers]
-        bound = bind_loss(self, student, networks, bench.data)
+        torch.manual_seed(seed_of(context.runtime.seed, "loss", self.info.name))
+        networks = [context.artefacts[stage.info.name].network() for stage in self.teachers]
+        bound = bind_loss(self, student, networks, context.data)
         loss, own, other = bound.loss, bound.own, bound.other
         teacher = None
         if bound.teacher is not None and other is not None:
-            for sentence in weaker(self.teachers, bench.artefacts):
-                bench.screen.warn(f"{self.place.name}: {sentence}")
+            for sentence in weaker(self.teachers, context.artefacts):
+                context.screen.warn(f"{self.info.name}: {sentence}")
                 notes.append(sentence)
         if bound.teacher is not None and other is not None and self.outputs is None:
-            images = next(iter(bench.data.train.batches(self.recipe.batch_size))).inputs
+            images = next(iter(context.data.train.batches(self.recipe.batch_size))).inputs
             teacher, how = freeze(
-                bound.teacher, other.places.values(), bench.session.hardware, images
+                bound.teacher, other.places.values(), context.runtime.hardware, images
             )
             notes.append(how)
         for note in loss.notes():
-            bench.screen.say(f"{self.place.name}: {note}")
+            context.screen.say(f"{self.info.name}: {note}")
             notes.append(note)
-        return Lesson(
-            stage=self.place.name,
+        return TrainingSpec(
+            stage=self.info.name,
             model_name=model.main_part(self.network.node),
             student=student,
             teacher=teacher,
             loss=loss,
-            data=bench.data,
+            data=context.data,
             recipe=self.recipe,
             student_places=own.places,
             teacher_places=other.places if other else {},
             frozen=(*self.frozen, *borrowed(student)),
-            good_enough=good_enough(self.stop, bench.artefacts),
+            good_enough=good_enough(self.stop, context.artefacts),
             masked=start.masked,
             views=self.views,
-            outputs=self._outputs(bench, notes),
+            outputs=self._outputs(context, notes),
         )
 
-    def _outputs(self, bench: Bench, notes: list[str]) -> TeacherOutputs | None:
+    def _outputs(self, context: StageContext, notes: list[str]) -> TeacherOutputs | None:
         if self.outputs is None:
             return None
-        artefact = bench.artefacts[self.outputs.place.name]
-        device = bench.session.hardware.device
+        artefact = context.artefacts[self.outputs.info.name]
+        device = context.runtime.hardware.device
         outputs = TeacherOutputs.read(artefact.folder, artefact.record, device)
         notes.append(f"teacher answered before: {outputs.layout}")
         return outputs
 
     def _record(
-        self, bench: Bench, trained: Trained, notes: list[str], fingerprint: str
+        self, context: StageContext, trained: Trained, notes: list[str], fingerprint: str
     ) -> dict[str, Any]:
         best = trained.best.scores if self.recipe.select == "best" else None
         return {
             "fingerprint": fingerprint,
-            "stage": self.place.name,
+            "stage": self.info.name,
             "model": self.network.node,
-            "data": describe_data(bench.data),
+            "data": describe_data(context.data),
             "source": "trained",
             "epochs": trained.epochs,
             "first_epochs": trained.first_epochs,
             "steps": trained.steps,
-            "epochs_planned": self.recipe.epochs_of(bench.data.train.steps(self.recipe.batch_size)),
+            "epochs_planned": self.recipe.epochs_of(
+                context.data.train.steps(self.recipe.batch_size)
+            ),
             "select": self.recipe.select,
             "best_epoch": trained.best.epoch,
             "best_validation_accuracy": trained.best.accuracy,
@@ -252,7 +254,7 @@ class Train:
             "seconds": trained.seconds,
             "images_per_second": trained.images_per_second,
             "stopped": trained.stopped,
-            "hardware": bench.session.hardware.reason,
+            "hardware": context.runtime.hardware.reason,
             "notes": [*notes, *trained.notes],
         }
 
@@ -263,7 +265,7 @@ def weaker(teachers: Sequence[Stage], artefacts: Mapping[str, Artefact]) -> list
     if alone is None:
         return []
     level = alone.record["validation"]["accuracy"]
-    known = {stage.place.name: artefacts[stage.place.name].record for stage in teachers}
+    known = {stage.info.name: artefacts[stage.info.name].record for stage in teachers}
     scores = {
         name: record["validation"]["accuracy"]
         for name, record in known.items()

@@ -12,7 +12,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.registry import resolve
 from kdrun.core.types import DataInfo
 from kdrun.scheme.base import teacher_recipe
-from kdrun.stage.base import Place, Stage
+from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.compress import Compress, Search
 from kdrun.stage.train import Train
 from kdrun.step.table import STEPS, STRENGTHS
@@ -26,7 +26,7 @@ class Before:
 
     Attributes:
         config: the run's.
-        place: where the step's own stage stands.
+        info: where the step's own stage stands.
         stage: the one before it, whose network it takes.
         origin: the one that trained the network, before all steps.
         teacher: the run's teacher.
@@ -35,7 +35,7 @@ class Before:
     """
 
     config: Config
-    place: Place
+    info: StageInfo
     stage: Stage
     origin: Stage
     teacher: Stage | None
@@ -48,7 +48,7 @@ class Before:
         search = _search(self.node, target.accuracy_drop) if target is not None else None
         network = self.stage.network
         return Compress(
-            self.place, self.stage.role, network, self.node, step, search, self.calibrated
+            self.info, self.stage.role, network, self.node, step, search, self.calibrated
         )
 
     def recipe(self, lr_share: float, changes: Mapping[str, Any] | None) -> Recipe:
@@ -87,15 +87,15 @@ class Before:
     def _learning(
         self, loss: Mapping[str, Any], recipe: Recipe, teachers: tuple[Stage, ...]
     ) -> Train:
-        reads = (*self.place.reads, *(one.place.name for one in teachers))
+        reads = (*self.info.reads, *(one.info.name for one in teachers))
         return Train(
-            replace(self.place, reads=tuple(dict.fromkeys(reads))),
+            replace(self.info, reads=tuple(dict.fromkeys(reads))),
             role=self.stage.role,
             network=self.stage.network,
             loss=loss,
             recipe=recipe,
             teachers=teachers,
-            source=self.stage.place.name,
+            source=self.stage.info.name,
         )
 
 

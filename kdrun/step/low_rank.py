@@ -18,7 +18,7 @@ from kdrun.compress.low_rank import (
     spectra,
 )
 from kdrun.compress.step import Changed
-from kdrun.compress.step_inputs import Material
+from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.measure.cost import macs
@@ -84,7 +84,7 @@ class LowRank:
         """One stage, in which the network is changed."""
         return [before.changed_by(self)]
 
-    def apply(self, network: nn.Module, material: Material) -> Changed:
+    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
         """Take the layers apart that have fewer weights so."""
         known = spectra(network, self.layers)
         if self.energy is not None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
 from kdrun.scheme import make_scheme
-from kdrun.stage.base import Place, Stage
+from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.outputs import with_outputs
 from kdrun.step.base import Before, Step, make_step
 
@@ -21,7 +21,7 @@ def origin_of(config: Config, stages: Sequence[Stage]) -> Stage:
         UserError: the scheme has no such network.
     """
     of = config.compress.of
-    found = [stage for stage in stages if stage.place.row == _ROWS[of]]
+    found = [stage for stage in stages if stage.info.label == _ROWS[of]]
     if not found:
         raise UserError(
             f"scheme={config.scheme['name']} has no {of} to compress.",
@@ -58,22 +58,22 @@ def plan_steps(config: Config, stages: Sequence[Stage]) -> list[Planned]:
     if not config.compress.steps:
         return []
     origin = origin_of(config, stages)
-    teacher = next((stage for stage in stages if stage.place.name == "teacher"), None)
+    teacher = next((stage for stage in stages if stage.info.name == "teacher"), None)
     made: list[Planned] = []
     before = origin
     for number, (key, node) in enumerate(config.compress.nodes.items(), start=1):
         name, step = f"compress-{number}-{key}", make_step(node)
-        place = Place(
+        info = StageInfo(
             name,
             name,
             f"{number} {key}",
             shared=number < len(config.compress.nodes),
-            reads=(before.place.name,),
-            data=origin.place.data,
-            baseline=before.place.row,
+            reads=(before.info.name,),
+            data=origin.info.data,
+            baseline=before.info.label,
         )
         calibrated = "network" in [step.rounds, *(one.rounds for _, one, _ in made)]
-        own = step.stages(Before(config, place, before, origin, teacher, node, calibrated))
+        own = step.stages(Before(config, info, before, origin, teacher, node, calibrated))
         made.append((key, step, own))
         before = own[-1]
     return made

@@ -12,7 +12,7 @@ from kdrun.compress.channels.plan import plan_of
 from kdrun.compress.channels.prune import Choice, prune_channels, prune_to_cost
 from kdrun.compress.channels.scores import Evidence
 from kdrun.compress.step import Changed
-from kdrun.compress.step_inputs import Material
+from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.config import BelowOne
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
@@ -81,7 +81,7 @@ class PruneChannels:
         """One stage, in which the network is changed."""
         return [before.changed_by(self)]
 
-    def apply(self, network: nn.Module, material: Material) -> Changed:
+    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
         """Prune a copy."""
         sample, score = material.sample, self.choice.importance
         labeled = material.labeled(f"importance={score}") if score in _LEARNED else None

@@ -11,7 +11,7 @@ from kdrun.compress.masks import prunable, sparsity_of
 from kdrun.compress.pruning import Pruning
 from kdrun.compress.scores import magnitude
 from kdrun.compress.step import Changed
-from kdrun.compress.step_inputs import Material
+from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.config import BelowOne
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
@@ -109,7 +109,7 @@ class PruneWeights:
             return [replace(before.alone(recipe), pruning=self.plan)]
         return [replace(before.taught(None, recipe), pruning=self.plan)]
 
-    def apply(self, network: nn.Module, material: Material) -> Changed:
+    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
         """Prune the network, all of it now."""
         masks = self.plan.at_once(network, material)
         whole = sorted(set(prunable(network, self.plan.layers)) - set(masks))

@@ -16,7 +16,7 @@ from kdrun.compress.quantize.trainable import trainable
 from kdrun.compress.quantize.weight_only import store_weights
 from kdrun.compress.quantize.weights import WeightGrid
 from kdrun.compress.step import Changed
-from kdrun.compress.step_inputs import Material
+from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
@@ -59,7 +59,7 @@ class QuantizeStatic:
         """One stage, in which the network is changed."""
         return [before.changed_by(self)]
 
-    def apply(self, network: nn.Module, material: Material) -> Changed:
+    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
         """Fold norms, look at samples, round."""
         folded = [{"name": "fold"}] if pairs(network) else []
         made = static(fold(network), material, self.activations, self.weights)
@@ -106,9 +106,9 @@ class QAT:
         Raises:
             UserError: there is no teacher.
         """
-        place = before.place
-        start = replace(place, name=f"{place.name}-start", folder=f"{place.folder}-start", row="")
-        rounded = replace(before, place=replace(start, baseline="")).changed_by(self.quantized)
+        info = before.info
+        start = replace(info, name=f"{info.name}-start", folder=f"{info.folder}-start", label="")
+        rounded = replace(before, info=replace(start, baseline="")).changed_by(self.quantized)
         teacher = before.origin if self.teacher == "origin" else before.teacher
         if teacher is None:
             raise UserError(
@@ -116,7 +116,7 @@ class QAT:
             )
         learning = replace(
             before,
-            place=replace(place, reads=(start.name,)),
+            info=replace(info, reads=(start.name,)),
             stage=rounded,
         )
         recipe = before.recipe(self.lr_share, self.recipe)
@@ -147,7 +147,7 @@ class QuantizeDynamic:
         """One stage, in which the network is changed."""
         return [before.changed_by(self)]
 
-    def apply(self, network: nn.Module, material: Material) -> Changed:
+    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
         """Round the weights."""
         made = store_dynamic(network, self.layers)
         return Changed(made.network, [made.change], made.notes)
@@ -179,7 +179,7 @@ class QuantizeWeights:
         """One stage, in which the network is changed."""
         return [before.changed_by(self)]
 
-    def apply(self, network: nn.Module, material: Material) -> Changed:
+    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
         """Round the weights."""
         made = store_weights(network, self.bits, self.group, self.layers)
         return Changed(made.network, [made.change], made.notes)

@@ -67,7 +67,7 @@ def test_logarithmic_axes_have_a_few_ticks_over_any_span(low: float, span: float
 def test_an_axis_is_there_for_any_values(values: list[float]) -> None:
     axis = Axis.around("x", values)
     assert axis.low < axis.high
-    assert all(0 < axis.place(value) < 1 for value in values)
+    assert all(0 < axis.info(value) < 1 for value in values)
     assert axis.ticks()
 
 
@@ -128,7 +128,7 @@ def test_the_front_is_ringed_and_joined_by_a_staircase() -> None:
 
 def test_equal_factors_are_equal_steps_of_cost() -> None:
     axis = Axis.around("bytes", [10, 100, 1000], log=True)
-    low, middle, high = (axis.place(cost) for cost in (10, 100, 1000))
+    low, middle, high = (axis.info(cost) for cost in (10, 100, 1000))
     assert high - middle == pytest.approx(middle - low)
     assert middle - low > 0.3
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdrun.compress.frozen_zeros import Growth, Masked
+from kdrun.compress.frozen_zeros import FrozenZeros, Growth
 from kdrun.compress.masks import global_masks, sparsity_of
 from kdrun.core.types import Progress
 
@@ -32,7 +32,9 @@ def growth(**changed) -> Growth:
     return Growth(**{**settings, **changed})
 
 
-def learn(network: nn.Module, masked: Masked, start: int = 0, stop: int = STEPS) -> list[float]:
+def learn(
+    network: nn.Module, masked: FrozenZeros, start: int = 0, stop: int = STEPS
+) -> list[float]:
     """The sparsity after each step of a training whose batches follow from the step alone."""
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     seen = []
@@ -56,7 +58,7 @@ def test_what_is_zero_at_the_start_stays_so_and_nothing_else_becomes_it(network)
     with torch.no_grad():
         weight[:, ::2] = 0
     before = weight.detach().clone()
-    masked = Masked(network, ["0.weight"])
+    masked = FrozenZeros(network, ["0.weight"])
     assert masked.complete
     learn(network, masked)
     assert (weight[:, ::2] == 0).all()
@@ -66,7 +68,7 @@ def test_what_is_zero_at_the_start_stays_so_and_nothing_else_becomes_it(network)
 
 @pytest.mark.parametrize("score", ["magnitude", "movement"])
 def test_weights_go_until_the_sparsity_is_reached_and_never_come_back(network, score):
-    masked = Masked(network, [], growth(score=score))
+    masked = FrozenZeros(network, [], growth(score=score))
     seen = learn(network, masked)
     assert seen == sorted(seen)
     assert seen[3] == 0  # the first rise is at the end of the fifth step
@@ -78,12 +80,12 @@ def test_weights_go_until_the_sparsity_is_reached_and_never_come_back(network, s
 
 
 def test_equal_rises_are_equal(network):
-    seen = learn(network, Masked(network, [], growth(schedule="iterative")))
+    seen = learn(network, FrozenZeros(network, [], growth(schedule="iterative")))
     assert [seen[step] for step in (4, 9, 14, 19)] == pytest.approx([0.2, 0.4, 0.6, 0.8])
 
 
 def test_no_epoch_counts_before_the_sparsity_is_reached(network):
-    masked = Masked(network, [], growth())
+    masked = FrozenZeros(network, [], growth())
     learn(network, masked, stop=19)
     assert not masked.complete
     learn(network, masked, start=19, stop=20)
@@ -91,13 +93,13 @@ def test_no_epoch_counts_before_the_sparsity_is_reached(network):
 
 
 def test_it_grows_in_the_main_phase_alone(network):
-    masked = Masked(network, [], growth())
+    masked = FrozenZeros(network, [], growth())
     masked.update(network, Progress("hint", 0, 1, STEPS - 1, STEPS))
     assert sparsity_of(masked.masks) == 0
 
 
 def test_movement_sums_minus_gradient_times_weight(network):
-    masked = Masked(network, [], growth(score="movement"))
+    masked = FrozenZeros(network, [], growth(score="movement"))
     expected = torch.zeros(10, 20, dtype=torch.float64)
     for step in range(3):
         network(torch.randn(8, 16)).square().mean().backward()
@@ -108,7 +110,7 @@ def test_movement_sums_minus_gradient_times_weight(network):
 
 
 def test_a_step_whose_gradients_overflowed_says_nothing_of_movement(network):
-    masked = Masked(network, [], growth(score="movement"))
+    masked = FrozenZeros(network, [], growth(score="movement"))
     network(torch.randn(8, 16)).square().mean().backward()
     masked.watch(network, Progress("main", 0, 1, 0, STEPS))
     known = masked.sums["2.weight"].clone()
@@ -120,9 +122,9 @@ def test_a_step_whose_gradients_overflowed_says_nothing_of_movement(network):
 @pytest.mark.parametrize("score", ["magnitude", "movement"])
 def test_it_goes_on_from_its_state(network, score):
     settings = growth(score=score)
-    masked = Masked(network, [], settings)
+    masked = FrozenZeros(network, [], settings)
     learn(network, masked, stop=12)
-    other = Masked(network, [], settings)
+    other = FrozenZeros(network, [], settings)
     other.restore(masked.state())
     assert other.rises == masked.rises == 2
     step, copy = Progress("main", 0, 1, 14, STEPS), deepcopy(network)
@@ -138,7 +140,7 @@ def test_it_goes_on_from_its_state(network, score):
 def test_zeros_from_before_count_and_stay(network):
     with torch.no_grad():
         network[2].weight[:5] = 0
-    masked = Masked(network, ["2.weight"], growth(names=["0.weight"]))
+    masked = FrozenZeros(network, ["2.weight"], growth(names=["0.weight"]))
     learn(network, masked)
     assert (network[2].weight[:5] == 0).all()
     assert int((network[0].weight == 0).sum()) == round(0.8 * 320)

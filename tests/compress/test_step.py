@@ -14,7 +14,7 @@ from kdrun.compress.quantize.weight_only import store_weights
 from kdrun.compress.quantize.weights import WeightGrid
 from kdrun.compress.scores import magnitude
 from kdrun.compress.step import Changed, change
-from kdrun.compress.step_inputs import Material
+from kdrun.compress.step_inputs import StepInputs
 
 
 def build(changes=()) -> nn.Module:
@@ -29,27 +29,27 @@ def network() -> nn.Module:
 
 
 @pytest.fixture
-def material() -> Material:
+def material() -> StepInputs:
     torch.manual_seed(1)
     batches = [(torch.randn(16, 12), torch.randint(0, 4, (16,))) for _ in range(3)]
-    return Material(batches, MinMax(), 0, lambda network: 1, lambda network: 1.0)
+    return StepInputs(batches, MinMax(), 0, lambda network: 1, lambda network: 1.0)
 
 
 class Prune:
-    def apply(self, network: nn.Module, material: Material) -> Changed:
+    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
         masks = layer_masks(magnitude(prunable(network)), 0.5)
         apply_masks(network, masks)
         return Changed(network, [zeros(list(masks))], ["pruned"])
 
 
 class Factorize:
-    def apply(self, network: nn.Module, material: Material) -> Changed:
+    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
         factorize(network, {"2": 3})
         return Changed(network, [{"name": "low_rank", "ranks": {"2": 3}}])
 
 
 class Static:
-    def apply(self, network: nn.Module, material: Material) -> Changed:
+    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
         made = static(network, material, Grid(8, False), WeightGrid.of(8, True, True))
         return Changed(made.network, [made.change])
 
@@ -58,7 +58,7 @@ class Weights:
     def __init__(self, layers: str = "*") -> None:
         self.layers = layers
 
-    def apply(self, network: nn.Module, material: Material) -> Changed:
+    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
         made = store_weights(network, 4, 8, self.layers)
         return Changed(made.network, [made.change])
 
@@ -67,12 +67,12 @@ class Dynamic:
     def __init__(self, layers: str = "*") -> None:
         self.layers = layers
 
-    def apply(self, network: nn.Module, material: Material) -> Changed:
+    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
         made = store_dynamic(network, self.layers)
         return Changed(made.network, [made.change])
 
 
-def done(network: nn.Module, material: Material, *steps: object) -> Changed:
+def done(network: nn.Module, material: StepInputs, *steps: object) -> Changed:
     made = Changed(network)
     for step in steps:
         made = change(step, made.network, made.changes, build, material)
@@ -110,7 +110,7 @@ def test_a_step_after_quantization_works_on_what_the_numbers_stand_for(network, 
     seen = {}
 
     class Look:
-        def apply(self, network: nn.Module, material: Material) -> Changed:
+        def apply(self, network: nn.Module, material: StepInputs) -> Changed:
             seen.update({name: value.clone() for name, value in network.state_dict().items()})
             return Changed(network)
 

@@ -13,7 +13,7 @@ from kdrun.core.errors import BadSample, UserError
 from kdrun.core.types import Batch
 from kdrun.dataset.data import Data, Normalizer, Split
 from kdrun.dataset.feed import MemoryFeed, StreamFeed, WorkerDied
-from kdrun.dataset.image.pictures import Tensors
+from kdrun.dataset.image.pictures import InMemory
 
 EPOCH = {"epoch": 3, "view": 3, "seed": 5}
 
@@ -27,7 +27,7 @@ def streamed(split: Split, workers: int = 0) -> Split:
     """The same split, read through a loader instead of from memory."""
     feed = split.feed
     assert isinstance(feed, MemoryFeed)
-    pictures = Tensors(feed.images, split.targets)
+    pictures = InMemory(feed.images, split.targets)
     stream = StreamFeed(pictures, feed.shape, split.augment, workers, torch.device("cpu"))
     return replace(split, feed=stream)
 
@@ -190,7 +190,7 @@ def test_a_large_set_is_streamed(node):
 
 
 @dataclass(frozen=True)
-class Broken(Tensors):
+class Broken(InMemory):
     """Pictures that fail as told, in a worker process."""
 
     how: str = "die"

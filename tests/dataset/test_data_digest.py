@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from kdrun import dataset
-from kdrun.dataset.image.pictures import Tensors
+from kdrun.dataset.image.pictures import InMemory
 from kdrun.dataset.record import digest
 from kdrun.dataset.splits import number
 
@@ -90,7 +90,7 @@ def test_what_augments_is_told_beside_it(node):
 )
 def test_it_holds_pixels_labels_and_places(change):
     images = torch.arange(16, dtype=torch.uint8).view(4, 2, 2, 1)
-    part = number("train", Tensors(images, torch.tensor([0, 1, 1, 0])))
+    part = number("train", InMemory(images, torch.tensor([0, 1, 1, 0])))
     first, second = (digest(["a", "b"], {"train": p}, [0.5], [0.5]) for p in (part, change(part)))
     assert first != second
 

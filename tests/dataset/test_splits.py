@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kdrun import dataset
 from kdrun.core.errors import ConfigError, UserError
-from kdrun.dataset.image.pictures import Tensors
+from kdrun.dataset.image.pictures import InMemory
 from kdrun.dataset.splits import carve, number, stratify, take_subset
 
 SIZES = st.lists(st.integers(1, 40), min_size=2, max_size=6)
@@ -41,7 +41,7 @@ def test_stratify_repeats_and_depends_on_seed_and_purpose():
 def test_carve_shares_all_samples_out_and_remembers_where_they_were():
     targets = labels([30, 20, 10])
     images = torch.arange(60, dtype=torch.uint8).view(60, 1, 1, 1)
-    whole = number("train", Tensors(images, targets))
+    whole = number("train", InMemory(images, targets))
     left, taken = carve(whole, 0.25, 0, "validation")
     assert len(taken.ids) == 15
     assert sorted([*left.ids.tolist(), *taken.ids.tolist()]) == list(range(60))

@@ -22,7 +22,7 @@ from kdrun.engine.checkpoint import load
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.loop import train
-from kdrun.engine.training_spec import Lesson, Session, Trained
+from kdrun.engine.training_spec import Runtime, Trained, TrainingSpec
 from kdrun.engine.watch import make_watch
 from kdrun.loss.base import Loss, label_loss
 from kdrun.loss.logits import KD, CrossEntropy
@@ -58,8 +58,8 @@ def recipe() -> Recipe:
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Session:
-    return Session(
+def runtime(tmp_path: Path) -> Runtime:
+    return Runtime(
         seed=0,
         hardware=Hardware(CPU, "fp32", 1, 1, "test"),
         compile=False,
@@ -77,22 +77,22 @@ def network(width: int = 16, seed: int = 0) -> nn.Module:
 
 @pytest.fixture
 def learn(
-    data: Data, recipe: Recipe, session: Session, tmp_path: Path
+    data: Data, recipe: Recipe, runtime: Runtime, tmp_path: Path
 ) -> Callable[..., tuple[Trained, nn.Module]]:
     """Train a small network; the recipe's keys and the lesson's parts as arguments."""
 
     def run(
         folder: str = "stage",
-        session: Session = session,
-        lesson: dict | None = None,
+        runtime: Runtime = runtime,
+        spec: dict | None = None,
         **keys: object,
     ) -> tuple[Trained, nn.Module]:
         place = tmp_path / folder
         place.mkdir(exist_ok=True)
-        parts = {"student": network(), "teacher": None, "loss": CrossEntropy(), **(lesson or {})}
+        parts = {"student": network(), "teacher": None, "loss": CrossEntropy(), **(spec or {})}
         whole = Recipe.model_validate({**recipe.model_dump(), **keys})
-        task = Lesson(stage="test", model_name="mlp", data=data, recipe=whole, **parts)
-        return train(task, session, place), task.student
+        task = TrainingSpec(stage="test", model_name="mlp", data=data, recipe=whole, **parts)
+        return train(task, runtime, place), task.student
 
     return run
 
@@ -136,17 +136,17 @@ def test_the_first_epochs_losses_are_those_of_a_loop_written_out(
 
 @pytest.mark.parametrize("at", [1, 7, 9, 12, 18])
 def test_resume_gives_the_same_weights(
-    at: int, learn: Callable, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    at: int, learn: Callable, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hard = {"epochs": 2, "ema": 0.9, "mixup": 0.3, "cutmix": 0.5, "label_smoothing": 0.1}
     expected, _ = learn("whole", **hard)
-    restless = replace(session, checkpoint_seconds=1e-9)
+    restless = replace(runtime, checkpoint_seconds=1e-9)
     monkeypatch.setattr("kdrun.core.atomic._passages", _Counter())
     monkeypatch.setenv("KDRUN_FAULT", f"step:{at}:raise")
     with pytest.raises(RuntimeError, match="injected"):
-        learn("cut", session=restless, **hard)
+        learn("cut", runtime=restless, **hard)
     monkeypatch.delenv("KDRUN_FAULT")
-    resumed, _ = learn("cut", session=restless, **hard)
+    resumed, _ = learn("cut", runtime=restless, **hard)
     assert same(resumed.weights, expected.weights)
     assert same(resumed.best_weights, expected.best_weights)
     whole, cut = (MetricsLog(tmp_path / name / METRICS).read() for name in ("whole", "cut"))
@@ -181,7 +181,7 @@ def test_a_batch_is_prepared_once_before_it_is_mixed_and_parted(learn: Callable)
             return super().forward(student, teacher, batch, at)
 
     loss = Redrawn()
-    learn(lesson={"loss": loss}, epochs=1, accumulate=3, label_smoothing=0.1, mixup=0.5)
+    learn(spec={"loss": loss}, epochs=1, accumulate=3, label_smoothing=0.1, mixup=0.5)
     assert len(loss.seen) == 3 * loss.prepared > 3
     assert all((soft.argmax(1) == 3).all() and (soft > 0).all() for soft in loss.seen)
 
@@ -206,18 +206,18 @@ def test_early_stopping_waits_for_its_patience(learn: Callable) -> None:
 
 
 def test_training_stops_when_it_is_good_enough(learn: Callable) -> None:
-    trained, _ = learn(epochs=30, lesson={"good_enough": lambda scores: scores.accuracy >= 0.5})
+    trained, _ = learn(epochs=30, spec={"good_enough": lambda scores: scores.accuracy >= 0.5})
     assert trained.epochs < 30
     assert trained.validation.accuracy >= 0.5
     assert trained.stopped.startswith("good enough")
 
 
 def test_a_stopped_stage_stays_stopped_when_resumed(
-    learn: Callable, session: Session, monkeypatch: pytest.MonkeyPatch
+    learn: Callable, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop = {"good_enough": lambda scores: True}
-    first, _ = learn(epochs=5, lesson=stop)
-    again, _ = learn(epochs=5, lesson=stop)
+    first, _ = learn(epochs=5, spec=stop)
+    again, _ = learn(epochs=5, spec=stop)
     assert (first.epochs, again.epochs) == (1, 1)
     assert same(first.weights, again.weights)
 
@@ -230,7 +230,7 @@ def test_best_weights_are_those_of_the_best_epoch(learn: Callable, tmp_path: Pat
 
 
 def test_frozen_modules_keep_their_weights(learn: Callable) -> None:
-    trained, _ = learn(lesson={"frozen": ("1",)})
+    trained, _ = learn(spec={"frozen": ("1",)})
     start = network().state_dict()
     assert torch.equal(trained.weights["1.weight"], start["1.weight"])
     assert not torch.equal(trained.weights["3.weight"], start["3.weight"])
@@ -254,10 +254,10 @@ class Poisoned(Loss):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_term_that_is_no_number_stops_before_the_update(
-    value: float, learn: Callable, session: Session, tmp_path: Path
+    value: float, learn: Callable, runtime: Runtime, tmp_path: Path
 ) -> None:
     with pytest.raises(NonFinite, match="'hint'") as caught:
-        learn(epochs=3, lesson={"loss": Poisoned(12, value)})
+        learn(epochs=3, spec={"loss": Poisoned(12, value)})
     assert caught.value.status == 6
     state = load(tmp_path / "stage", print)
     assert state is not None
@@ -289,7 +289,7 @@ class TwoPhases(Loss):
 def test_a_first_phase_trains_its_own_parameters(
     at: int | None,
     learn: Callable,
-    session: Session,
+    runtime: Runtime,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -304,15 +304,15 @@ def test_a_first_phase_trains_its_own_parameters(
     first, second = Watched(), Watched()
     second.load_state_dict(first.state_dict())
     learner = network()
-    restless = replace(session, checkpoint_seconds=1e-9)
+    restless = replace(runtime, checkpoint_seconds=1e-9)
     if at is not None:
         monkeypatch.setattr("kdrun.core.atomic._passages", _Counter())
         monkeypatch.setenv("KDRUN_FAULT", f"step:{at}:raise")
         with pytest.raises(RuntimeError, match="injected"):
-            learn(session=restless, lesson={"loss": first, "student": learner})
+            learn(runtime=restless, spec={"loss": first, "student": learner})
         monkeypatch.delenv("KDRUN_FAULT")
         learner = network()
-    learn(session=restless, lesson={"loss": second, "student": learner})
+    learn(runtime=restless, spec={"loss": second, "student": learner})
     start = network()[1].weight
     assert all(torch.equal(weight, start) for weight in seen["adapter"])
     assert not torch.equal(seen["main"][-1], start)
@@ -321,9 +321,9 @@ def test_a_first_phase_trains_its_own_parameters(
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_low_precision_learns_too(precision: str, learn: Callable, session: Session) -> None:
-    low = replace(session, hardware=Hardware(CPU, precision, 1, 1, "test"))
-    trained, _ = learn(session=low, epochs=5)
+def test_low_precision_learns_too(precision: str, learn: Callable, runtime: Runtime) -> None:
+    low = replace(runtime, hardware=Hardware(CPU, precision, 1, 1, "test"))
+    trained, _ = learn(runtime=low, epochs=5)
     assert trained.validation.accuracy > 0.5
     assert all(value.dtype == torch.float32 for value in trained.weights.values())
 
@@ -332,7 +332,7 @@ def test_a_student_learns_from_its_teacher_alone(learn: Callable, data: Data) ->
     _, teacher = learn("teacher", epochs=10)
     teacher.eval().requires_grad_(False).zero_grad()
     loss = KD(alpha=1.0, temperature=4.0)
-    _, student = learn("student", epochs=10, lr=0.01, lesson={"teacher": teacher, "loss": loss})
+    _, student = learn("student", epochs=10, lr=0.01, spec={"teacher": teacher, "loss": loss})
     batch = next(data.validation.batches(1000))
     agreement = (student(batch.inputs).argmax(1) == teacher(batch.inputs).argmax(1)).float().mean()
     assert agreement > 0.5
@@ -340,9 +340,9 @@ def test_a_student_learns_from_its_teacher_alone(learn: Callable, data: Data) ->
 
 
 def test_a_signal_ends_training_after_a_step(
-    learn: Callable, session: Session, tmp_path: Path
+    learn: Callable, runtime: Runtime, tmp_path: Path
 ) -> None:
-    session.interrupt.signal = 15
+    runtime.interrupt.signal = 15
     with pytest.raises(Interrupted) as caught:
         learn()
     assert caught.value.status == 143

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kdrun.core.registry import resolve
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.base import Loss, label_loss, soft_loss, teacher_logits, widen
+from kdrun.loss.base import Loss, label_loss, soft_loss, teacher_logits, to_float32
 from kdrun.loss.logits import KD, CrossEntropy, LogitsMSE
 from kdrun.loss.table import LOSSES
 
@@ -245,10 +245,10 @@ def test_terms_of_half_precision_are_float32_scalars(loss):
 
 def test_widen_changes_half_precision_alone():
     for dtype in (torch.float16, torch.bfloat16):
-        assert widen(torch.zeros(1, dtype=dtype)).dtype == torch.float32
+        assert to_float32(torch.zeros(1, dtype=dtype)).dtype == torch.float32
     for dtype in (torch.float32, torch.float64):
         tensor = torch.zeros(1, dtype=dtype)
-        assert widen(tensor) is tensor
+        assert to_float32(tensor) is tensor
 
 
 def test_a_loss_without_needs_asks_for_none(loss):

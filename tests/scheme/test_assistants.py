@@ -10,7 +10,7 @@ CHAIN = (
 def test_each_learns_from_the_one_before_it():
     planned = plan(*CHAIN, "loss.temperature=2")
     assert rows(planned) == ["teacher", "assistant1", "assistant2", "alone", "distilled"]
-    stages = {stage.place.name: stage for stage in planned.stages}
+    stages = {stage.info.name: stage for stage in planned.stages}
     taught = {name: stage.teachers for name, stage in stages.items()}
     assert taught["assistant1"] == (stages["teacher"],)
     assert taught["assistant2"] == (stages["assistant1"],)
@@ -34,7 +34,7 @@ def test_chains_that_begin_alike_share_their_beginning():
     assert short["assistant1"] == long["assistant1"]
     assert short["distill"] != long["distill"]
     assert all(other[name] != long[name] for name in ("assistant1", "assistant2", "distill"))
-    assert all(stage.place.shared for stage in plan(*CHAIN).stages if stage.place.name != "distill")
+    assert all(stage.info.shared for stage in plan(*CHAIN).stages if stage.info.name != "distill")
 
 
 def test_an_assistant_can_be_a_name_alone():

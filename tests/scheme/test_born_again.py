@@ -30,7 +30,7 @@ def test_each_generation_learns_from_the_one_before_it():
         "distill": ("generation2",),
         "ensemble": ("generation1", "generation2", "distill"),
     }
-    stages = {stage.place.name: stage for stage in planned.stages}
+    stages = {stage.info.name: stage for stage in planned.stages}
     assert stages["distill"].teachers == (stages["generation2"],)
     assert stages["generation1"].network == stages["distill"].network == planned.config.student
 
@@ -50,7 +50,7 @@ def test_more_generations_go_on_from_fewer():
 
 def test_the_stop_rule_is_for_the_student_alone():
     planned = plan(*THREE, "stop.when={reaches: 0.5}")
-    stops = {stage.place.name: getattr(stage, "stop", None) for stage in planned.stages}
+    stops = {stage.info.name: getattr(stage, "stop", None) for stage in planned.stages}
     assert {name for name, stop in stops.items() if stop} == {"distill"}
 
 

@@ -28,18 +28,18 @@ def plan(*words: str) -> Plan:
 
 
 def prints(made: Plan) -> dict[str, str]:
-    return made.fingerprints(made.session(Screen(), Interrupt(), make_watch("none", Path())))
+    return made.fingerprints(made.runtime(Screen(), Interrupt(), make_watch("none", Path())))
 
 
 def test_the_teacher_has_all_classes_and_the_others_concepts() -> None:
     made = plan(*EVEN_ODD)
-    found = {stage.place.name: made.data_of(stage).info for stage in made.stages}
+    found = {stage.info.name: made.data_of(stage).info for stage in made.stages}
     assert found["teacher"].num_classes == 10
     assert found["alone"].classes == found["distill"].classes == ("even", "odd")
-    stages = {stage.place.name: stage for stage in made.stages}
+    stages = {stage.info.name: stage for stage in made.stages}
     assert stages["distill"].teachers == (stages["teacher"],)
-    assert stages["distill"].place.reads == ("teacher",)
-    assert [stage.place.row for stage in made.stages] == ["teacher", "alone", "distilled"]
+    assert stages["distill"].info.reads == ("teacher",)
+    assert [stage.info.label for stage in made.stages] == ["teacher", "alone", "distilled"]
     assert made.tree["scheme"]["map"]["odd"] == ["1", "3", "5", "7", "9"]
 
 

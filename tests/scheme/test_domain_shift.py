@@ -41,12 +41,12 @@ def plan(*words: str) -> Plan:
 
 def test_the_student_learns_the_folder_and_the_others_the_dataset(inverted: Path) -> None:
     made = plan("scheme=domain_shift", f"scheme.transfer={inverted}")
-    stages = {stage.place.name: stage for stage in made.stages}
+    stages = {stage.info.name: stage for stage in made.stages}
     sizes = {name: made.data_of(stage).train.size for name, stage in stages.items()}
     assert sizes == {"teacher": 256, "alone": 256, "distill": 120}
     assert stages["distill"].teachers == (stages["teacher"],)
-    assert stages["distill"].place.reads == ("teacher",)
-    assert [stage.place.row for stage in made.stages] == ["teacher", "alone", "distilled"]
+    assert stages["distill"].info.reads == ("teacher",)
+    assert [stage.info.label for stage in made.stages] == ["teacher", "alone", "distilled"]
     assert {name: split.size for name, split in made.domains.items()} == {"inverted": 40}
     assert any("120 images of" in note for note in made.notes)
 

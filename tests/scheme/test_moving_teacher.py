@@ -10,9 +10,9 @@ MOVING = "scheme=moving_teacher"
 @pytest.mark.parametrize("loss", ["kd", "attention", "mse"])
 def test_only_the_control_and_the_student_are_trained(loss: str):
     stages = plan(MOVING, f"loss={loss}", "scheme.kind=snapshot", base=RESNETS).stages
-    assert [stage.place.row for stage in stages] == ["alone", "distilled"]
+    assert [stage.info.label for stage in stages] == ["alone", "distilled"]
     distill = stages[-1]
-    assert (distill.teachers, distill.place.reads) == ((), ())
+    assert (distill.teachers, distill.info.reads) == ((), ())
     assert distill.loss["loss"]["name"] == loss
     assert distill.loss["kind"] == "snapshot"
 

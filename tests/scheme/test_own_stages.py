@@ -8,9 +8,9 @@ OWN = "scheme=own_stages"
 
 def test_only_the_control_and_the_student_are_trained():
     stages = plan(OWN, base=RESNETS).stages
-    assert [stage.place.row for stage in stages] == ["alone", "distilled"]
+    assert [stage.info.label for stage in stages] == ["alone", "distilled"]
     distill = stages[-1]
-    assert (distill.teachers, distill.place.reads, distill.place.shared) == ((), (), False)
+    assert (distill.teachers, distill.info.reads, distill.info.shared) == ((), (), False)
     assert distill.loss["name"] == "own_stages"
     assert distill.loss["loss"]["name"] == "kd"
     assert stages[0].loss == {"name": "ce"}

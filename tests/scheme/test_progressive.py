@@ -13,12 +13,16 @@ PROGRESSIVE = "scheme=progressive"
 @pytest.mark.parametrize("loss", ["kd", "attention", "ce"])
 def test_only_the_student_gets_the_first_phases(loss: str):
     teacher, alone, distill = plan(PROGRESSIVE, f"loss={loss}", base=RESNETS).stages
-    assert [one.place.row for one in (teacher, alone, distill)] == ["teacher", "alone", "distilled"]
+    assert [one.info.label for one in (teacher, alone, distill)] == [
+        "teacher",
+        "alone",
+        "distilled",
+    ]
     assert alone.loss == {"name": "ce"}
     assert distill.loss["name"] == "progressive"
     assert distill.loss["loss"]["name"] == loss
     assert distill.teachers == (teacher,)
-    assert distill.place.reads == ("teacher",)
+    assert distill.info.reads == ("teacher",)
 
 
 def test_each_stage_has_its_phase_and_learns_in_it(kdrun: Kdrun, tmp_path: Path):

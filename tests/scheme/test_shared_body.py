@@ -19,12 +19,16 @@ Weights = Callable[..., dict[str, dict[str, Tensor]]]
 
 def test_student_and_control_are_the_teachers_network_and_start_from_it():
     teacher, alone, distill = plan(SHARED, base=RESNETS).stages
-    assert [one.place.row for one in (teacher, alone, distill)] == ["teacher", "alone", "distilled"]
+    assert [one.info.label for one in (teacher, alone, distill)] == [
+        "teacher",
+        "alone",
+        "distilled",
+    ]
     assert distill.network.node == alone.network.node == teacher.network.node
     assert distill.teachers == (teacher,)
     for stage, inner in ((alone, "ce"), (distill, "kd")):
         assert stage.init == "teacher"
-        assert stage.place.reads == ("teacher",)
+        assert stage.info.reads == ("teacher",)
         assert stage.loss["learn"] == ["stages[-1]", "logits"]
         assert stage.loss["loss"]["name"] == inner
         assert stage.fresh == ()

@@ -9,7 +9,7 @@ def test_the_student_reads_all_teachers_and_these_none():
     assert rows(planned) == ["teacher", "teacher2", "teacher3", "alone", "distilled"]
     assert reads(planned)["distill"] == ("teacher", "teacher2", "teacher3")
     assert {reads(planned)[name] for name in ("teacher", "teacher2", "teacher3", "alone")} == {()}
-    stages = {stage.place.name: stage for stage in planned.stages}
+    stages = {stage.info.name: stage for stage in planned.stages}
     assert stages["distill"].teachers == tuple(planned.stages[:3])
     assert stages["distill"].loss == {
         "name": "around_teachers",
@@ -20,7 +20,7 @@ def test_the_student_reads_all_teachers_and_these_none():
     assert stages["teacher3"].network.node["hidden"] == [12]
     assert stages["teacher3"].loss == {"name": "ce"}
     assert stages["teacher3"].recipe.epochs == 3
-    assert stages["teacher3"].place.shared
+    assert stages["teacher3"].info.shared
 
 
 def test_weights_are_equal_where_none_are_given():

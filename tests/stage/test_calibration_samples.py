@@ -5,7 +5,7 @@ import torch
 from plans import plan
 
 from kdrun.compress.calibrate import MinMax
-from kdrun.compress.step_inputs import Material
+from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.errors import UserError
 from kdrun.stage.base import MAIN
 from kdrun.stage.compress import calibration_batches
@@ -32,9 +32,9 @@ def test_hidden_labels_are_not_looked_at():
 
 def test_scores_by_gradients_are_refused_where_no_sample_has_a_label():
     images = torch.zeros(4, 1, 8, 8)
-    material = Material([(images, torch.full((4,), -1))], MinMax(), 0, lambda _: 0, lambda _: 0.0)
+    material = StepInputs([(images, torch.full((4,), -1))], MinMax(), 0, lambda _: 0, lambda _: 0.0)
     with pytest.raises(UserError, match="score=taylor needs labels, and no training sample"):
         material.labeled("score=taylor")
     labels = torch.zeros(4, dtype=torch.int64)
-    known = Material([(images, labels)], MinMax(), 0, lambda _: 0, lambda _: 0.0)
+    known = StepInputs([(images, labels)], MinMax(), 0, lambda _: 0, lambda _: 0.0)
     assert known.labeled("score=taylor") == known.batches

@@ -45,7 +45,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             self.accuracy = 0.9 - value / 10
 
     monkeypatch.setattr(compress, "_apply", apply)
-    monkeypatch.setattr(compress, "_score", lambda value, bench: Scores(value))
+    monkeypatch.setattr(compress, "_score", lambda value, context: Scores(value))
     return values
 
 
@@ -83,5 +83,5 @@ def test_a_drop_of_exactly_what_is_allowed_fits(tried, monkeypatch):
         def __init__(self, value: float) -> None:
             self.accuracy = (13 - (value > 0)) / 100  # one sample of a hundred is lost
 
-    monkeypatch.setattr(compress, "_score", lambda value, bench: Scores(value))
+    monkeypatch.setattr(compress, "_score", lambda value, context: Scores(value))
     assert strongest(0.01, 0.0, 0.8) == 0.8

@@ -132,8 +132,8 @@ def test_only_what_matters_changes_a_fingerprint(run_words: Run, tmp_path: Path)
         from kdrun.engine.watch import make_watch
 
         plan = check(job.tree)
-        session = plan.session(Screen(), Interrupt(), make_watch("none", tmp_path))
-        return plan.fingerprints(session)
+        runtime = plan.runtime(Screen(), Interrupt(), make_watch("none", tmp_path))
+        return plan.fingerprints(runtime)
 
     base = prints()
     assert prints("tags=[a]", "name=other", "evaluate.batch_size=7") == base

@@ -20,14 +20,14 @@ def test_each_step_is_a_stage_with_a_row_and_reads_the_one_before():
     ]  # fmt: skip
     added = given.stages[3:]
     assert [type(stage) for stage in added] == [Compress, Train, Compress]
-    assert [stage.place.baseline for stage in added] == [
+    assert [stage.info.baseline for stage in added] == [
         "distilled", "1 prune_weights", "2 distill",
     ]  # fmt: skip
     assert reads(given)["compress-1-prune_weights"] == ("distill",)
     assert reads(given)["compress-2-distill"] == ("compress-1-prune_weights", "teacher")
     # Other runs may start from all but the last.
-    assert [stage.place.shared for stage in given.stages[2:]] == [True, True, True, False]
-    assert not plan().stages[-1].place.shared
+    assert [stage.info.shared for stage in given.stages[2:]] == [True, True, True, False]
+    assert not plan().stages[-1].info.shared
 
 
 def test_a_step_may_come_again():
@@ -44,7 +44,7 @@ def test_the_teacher_may_be_compressed():
     given = plan("compress=low_rank", "compress.of=teacher")
     step = given.stages[-1]
     assert (step.role, step.network.name) == ("teacher", "mlp")
-    assert step.place.baseline == "teacher"
+    assert step.info.baseline == "teacher"
     assert reads(given)["compress-1-low_rank"] == ("teacher",)
 
 

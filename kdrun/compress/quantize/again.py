@@ -15,7 +15,7 @@ from kdrun.compress.quantize.plan import quantizable
 from kdrun.compress.quantize.record import Quantized, layers_in_float
 from kdrun.compress.quantize.weight_only import WeightOnly, store_weights
 from kdrun.compress.quantize.weights import WeightGrid
-from kdrun.compress.step_inputs import Material
+from kdrun.compress.step_inputs import StepInputs
 
 _KINDS = (Stored, WeightOnly, Dynamic)
 STATIC = "quantize"
@@ -46,7 +46,7 @@ def in_float(quantized: nn.Module, network: nn.Module) -> nn.Module:
     return network
 
 
-def again(network: nn.Module, change: Change, material: Material) -> Quantized | None:
+def again(network: nn.Module, change: Change, material: StepInputs) -> Quantized | None:
     """Quantize a network as it was quantized before; None where nothing is left of that in float.
 
     Args:
@@ -74,7 +74,7 @@ def _is_of(path: str, layers: Sequence[str]) -> bool:
 
 
 def static(
-    network: nn.Module, material: Material, activations: Grid, weights: WeightGrid
+    network: nn.Module, material: StepInputs, activations: Grid, weights: WeightGrid
 ) -> Quantized:
     """Quantize a network whose norms are folded, with ranges from the material's samples."""
     images = [batch for batch, _ in material.batches]

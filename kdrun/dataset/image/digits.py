@@ -3,10 +3,10 @@
 import torch
 from sklearn.datasets import load_digits
 
-from kdrun.dataset.image.pictures import Raw, Tensors
+from kdrun.dataset.image.pictures import InMemory, RawDataset
 
 
-def read_digits() -> Raw:
+def read_digits() -> RawDataset:
     """Alpaydin and Kaynak 1998, UCI's "Optical Recognition of Handwritten Digits", its test set.
 
     Grey levels 0 to 16 are spread over 0 to 255. The set has no test part of its own.
@@ -15,4 +15,4 @@ def read_digits() -> Raw:
     levels = torch.from_numpy(digits.images).long()
     images = ((levels * 255 + 8) // 16).to(torch.uint8).unsqueeze(-1)
     targets = torch.from_numpy(digits.target).long()
-    return Raw(tuple(str(digit) for digit in range(10)), Tensors(images, targets))
+    return RawDataset(tuple(str(digit) for digit in range(10)), InMemory(images, targets))

@@ -8,7 +8,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from kdrun.core.seeds import generator
-from kdrun.dataset.image.pictures import Raw, Tensors
+from kdrun.dataset.image.pictures import InMemory, RawDataset
 
 _COARSE = 4  # each class is a pattern of 4x4 patches
 
@@ -20,7 +20,7 @@ def read_fake(
     image_size: PositiveInt,
     channels: Literal[1, 3],
     split_seed: int,
-) -> Raw:
+) -> RawDataset:
     """A pattern of patches for each class with noise on top, so that there is something to learn.
 
     Args:
@@ -35,12 +35,14 @@ def read_fake(
     coarse = torch.rand(num_classes, channels, _COARSE, _COARSE, generator=random) * 160
     patterns = F.interpolate(coarse, size=image_size).permute(0, 2, 3, 1)
     parts = [_draw(patterns, size, random) for size in (train_size, test_size)]
-    return Raw(tuple(f"class {label}" for label in range(num_classes)), parts[0], test=parts[1])
+    return RawDataset(
+        tuple(f"class {label}" for label in range(num_classes)), parts[0], test=parts[1]
+    )
 
 
-def _draw(patterns: Tensor, size: int, random: torch.Generator) -> Tensors:
+def _draw(patterns: Tensor, size: int, random: torch.Generator) -> InMemory:
     targets = torch.arange(size) % len(patterns)
     images = torch.empty(size, *patterns.shape[1:], dtype=torch.uint8)
     images.random_(0, 96, generator=random)
     images += patterns.to(torch.uint8)[targets]
-    return Tensors(images, targets)
+    return InMemory(images, targets)

@@ -11,7 +11,7 @@ from pydantic import Field
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from kdrun.core.errors import UserError
-from kdrun.dataset.image.pictures import Files, Raw
+from kdrun.dataset.image.pictures import OnDisk, RawDataset
 from kdrun.dataset.settings import Folder
 
 _NAMED = 5  # of many empty folders
@@ -19,7 +19,7 @@ _NAMED = 5  # of many empty folders
 Center = Annotated[float, Field(gt=0, le=1)]
 
 
-def read_imagefolder(root: Folder, center: Center) -> Raw:
+def read_imagefolder(root: Folder, center: Center) -> RawDataset:
     """A folder with train/ and perhaps val/ and test/, or with class folders in itself.
 
     Args:
@@ -39,7 +39,7 @@ def read_imagefolder(root: Folder, center: Center) -> Raw:
     if "val" in parts and "test" not in parts:
         parts["test"] = parts.pop("val")
         notes = (f"{str(root / 'val')!r} is the test split, as there is no test/ beside it",)
-    return Raw(
+    return RawDataset(
         tuple(classes),
         list_pictures(train, classes, center),
         validation=parts.get("val"),
@@ -56,7 +56,7 @@ def class_folders(folder: Path) -> list[str]:
         return sorted(entry.name for entry in entries if entry.is_dir() and _visible(entry.name))
 
 
-def list_pictures(folder: Path, classes: list[str], center: float) -> Files:
+def list_pictures(folder: Path, classes: list[str], center: float) -> OnDisk:
     """The picture files below each class folder, in the order of their names.
 
     Raises:
@@ -85,7 +85,7 @@ def list_pictures(folder: Path, classes: list[str], center: float) -> Files:
             "  put one in for each class, or delete it",
         )
     names, sizes, labels = zip(*found, strict=True)
-    return Files(folder, np.array(names), np.array(sizes), torch.tensor(labels), center)
+    return OnDisk(folder, np.array(names), np.array(sizes), torch.tensor(labels), center)
 
 
 def _refuse_empty(folders: list[Path]) -> None:
@@ -102,7 +102,7 @@ def _refuse_empty(folders: list[Path]) -> None:
     )
 
 
-def loose_pictures(where: str, folder: Path) -> Files:
+def loose_pictures(where: str, folder: Path) -> OnDisk:
     """All picture files below a folder, in the order of their names; without labels.
 
     Args:
@@ -121,7 +121,7 @@ def loose_pictures(where: str, folder: Path) -> Files:
         )
     names = np.array([os.fsencode(path.relative_to(folder)) for path in paths])
     sizes = np.array([path.stat().st_size for path in paths])
-    return Files(folder, names, sizes, torch.zeros(len(paths), dtype=torch.int64), center=1.0)
+    return OnDisk(folder, names, sizes, torch.zeros(len(paths), dtype=torch.int64), center=1.0)
 
 
 def pictures_below(folder: Path) -> Iterator[Path]:

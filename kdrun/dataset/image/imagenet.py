@@ -7,7 +7,7 @@ from torchvision.models import get_weight
 
 from kdrun.core.errors import UserError
 from kdrun.dataset.image.folder import Center, class_folders, list_pictures
-from kdrun.dataset.image.pictures import Raw
+from kdrun.dataset.image.pictures import RawDataset
 from kdrun.dataset.settings import Folder
 
 _CLASSES = 1000
@@ -18,7 +18,7 @@ _ARCHIVES = (
 )
 
 
-def read_imagenet(root: Folder, download: bool, center: Center) -> Raw:
+def read_imagenet(root: Folder, download: bool, center: Center) -> RawDataset:
     """Its validation part has public labels and is the test split; validation is carved.
 
     Args:
@@ -32,7 +32,7 @@ def read_imagenet(root: Folder, download: bool, center: Center) -> Raw:
     if not _unpacked(root):
         _unpack(root, download)
     folders = class_folders(root / "train")
-    return Raw(
+    return RawDataset(
         _names(folders),
         list_pictures(root / "train", folders, center),
         test=list_pictures(root / "val", folders, center),

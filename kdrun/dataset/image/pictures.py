@@ -25,7 +25,7 @@ class Hash(Protocol):
 
 
 @dataclass(frozen=True)
-class Tensors:
+class InMemory:
     """Pictures in memory.
 
     Attributes:
@@ -53,7 +53,7 @@ class Tensors:
 
 
 @dataclass(frozen=True)
-class Files:
+class OnDisk:
     """Pictures on disk.
 
     Attributes:
@@ -118,11 +118,11 @@ class Files:
         return self.frame
 
 
-Pictures = Tensors | Files
+Pictures = InMemory | OnDisk
 
 
 @dataclass(frozen=True)
-class Raw:
+class RawDataset:
     """A dataset as its reader found it, before classes are chosen and parts are split.
 
     Attributes:

@@ -9,13 +9,13 @@ from torch import Tensor
 from kdrun.core.errors import UserError
 from kdrun.core.seeds import generator
 from kdrun.dataset.image.frames import Frame, read_header
-from kdrun.dataset.image.pictures import Files, Pictures, Tensors, in_threads
+from kdrun.dataset.image.pictures import InMemory, OnDisk, Pictures, in_threads
 
 _MOST_HEADERS, _SAMPLED_HEADERS = 100_000, 10_000
 _BLOCK = 1024  # images that are resized at once: their float copies must not fill the memory
 
 
-def reshape_images(pictures: Tensors, image_size: int | None, channels: int | None) -> Tensors:
+def reshape_images(pictures: InMemory, image_size: int | None, channels: int | None) -> InMemory:
     """Grey from color or color from grey; the shorter side resized and the center cut out."""
     _, height, width, own = pictures.images.shape
     same_size = image_size is None or (height, width) == (image_size, image_size)
@@ -27,7 +27,7 @@ def reshape_images(pictures: Tensors, image_size: int | None, channels: int | No
     return replace(pictures, images=images.permute(0, 2, 3, 1).contiguous())
 
 
-def frame_files(files: Files, image_size: int | None, channels: int | None) -> Frame:
+def frame_files(files: OnDisk, image_size: int | None, channels: int | None) -> Frame:
     """The size and channels that a set of files is read with.
 
     Without an image size it is the first picture's. Without channels it is grey where the first
@@ -51,7 +51,7 @@ def check_headers(pictures: Pictures) -> Pictures:
         Unreadable: some are no pictures; they are named.
         UserError: two differ in size, and no size is asked for; one is named.
     """
-    if not isinstance(pictures, Files):
+    if not isinstance(pictures, OnDisk):
         return pictures
     frame = pictures.frame
     size = frame.size if frame is not None and frame.shorter_side is None else None
@@ -77,16 +77,16 @@ def check_headers(pictures: Pictures) -> Pictures:
 
 def nbytes(pictures: Pictures) -> int:
     """What the pixels take in memory."""
-    if isinstance(pictures, Tensors):
+    if isinstance(pictures, InMemory):
         return pictures.images.nbytes
     return len(pictures) * (pictures.frame.nbytes if pictures.frame else 0)
 
 
-def into_memory(pictures: Pictures) -> Tensors:
+def into_memory(pictures: Pictures) -> InMemory:
     """Decode all files."""
-    if isinstance(pictures, Tensors):
+    if isinstance(pictures, InMemory):
         return pictures
-    return Tensors(pictures.read(torch.arange(len(pictures))), pictures.targets)
+    return InMemory(pictures.read(torch.arange(len(pictures))), pictures.targets)
 
 
 def _reshape(images: Tensor, size: int | None, channels: int) -> Tensor:
@@ -103,10 +103,10 @@ def _reshape(images: Tensor, size: int | None, channels: int) -> Tensor:
     return images.expand(-1, channels, -1, -1)
 
 
-def _first_of_classes(files: Files) -> list[int]:
+def _first_of_classes(files: OnDisk) -> list[int]:
     labels = files.targets.tolist()
     return sorted({label: at for at, label in reversed(list(enumerate(labels)))}.values())
 
 
-def _headers(files: Files, positions: Sequence[int]) -> list[tuple[tuple[int, int], bool]]:
+def _headers(files: OnDisk, positions: Sequence[int]) -> list[tuple[tuple[int, int], bool]]:
     return in_threads(lambda at: read_header(files.path(at)), positions)

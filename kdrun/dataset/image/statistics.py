@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from kdrun.dataset.image.pictures import Files, Pictures
+from kdrun.dataset.image.pictures import OnDisk, Pictures
 
 SAMPLE = 1024  # files that are looked at where the set is streamed
 _BLOCK = 4096  # images counted at once
@@ -16,7 +16,7 @@ def channel_statistics(pictures: Pictures) -> tuple[tuple[float, ...], tuple[flo
     Of files, a sample spread evenly over them is looked at.
     """
     count = len(pictures)
-    if isinstance(pictures, Files):
+    if isinstance(pictures, OnDisk):
         images = pictures.read(torch.linspace(0, count - 1, min(SAMPLE, count)).long())
     else:
         images = pictures.images

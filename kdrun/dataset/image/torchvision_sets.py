@@ -10,7 +10,7 @@ import torch
 from torchvision import datasets
 
 from kdrun.core.errors import UserError
-from kdrun.dataset.image.pictures import Raw, Tensors
+from kdrun.dataset.image.pictures import InMemory, RawDataset
 from kdrun.dataset.settings import Folder
 
 _DIGITS = tuple(str(digit) for digit in range(10))
@@ -21,59 +21,59 @@ _FAILURES = (OSError, RuntimeError, ValueError, AssertionError, EOFError, Unpick
 Make = Callable[[str, bool], Any]  # torchvision's object of a part, fetched if allowed
 
 
-def read_mnist(root: Folder, download: bool) -> Raw:
+def read_mnist(root: Folder, download: bool) -> RawDataset:
     """LeCun et al. 1998: 60,000 and 10,000 handwritten digits, 28x28, grey."""
     return _read_idx("mnist", datasets.MNIST, root, download, _DIGITS)
 
 
-def read_fashion_mnist(root: Folder, download: bool) -> Raw:
+def read_fashion_mnist(root: Folder, download: bool) -> RawDataset:
     """Xiao et al. 2017, arXiv:1708.07747: 60,000 and 10,000 pieces of clothing, 28x28, grey."""
     kind = datasets.FashionMNIST
     return _read_idx("fashion_mnist", kind, root, download, tuple(kind.classes))
 
 
-def read_kmnist(root: Folder, download: bool) -> Raw:
+def read_kmnist(root: Folder, download: bool) -> RawDataset:
     """Clanuwat et al. 2018, arXiv:1812.01718: 60,000 and 10,000 cursive kana, 28x28, grey."""
     return _read_idx("kmnist", datasets.KMNIST, root, download, _KANA)
 
 
-def read_cifar10(root: Folder, download: bool) -> Raw:
+def read_cifar10(root: Folder, download: bool) -> RawDataset:
     """Krizhevsky 2009: 50,000 and 10,000 photographs of 10 classes, 32x32."""
     return _read_cifar("cifar10", datasets.CIFAR10, root, download)
 
 
-def read_cifar100(root: Folder, download: bool) -> Raw:
+def read_cifar100(root: Folder, download: bool) -> RawDataset:
     """Krizhevsky 2009: 50,000 and 10,000 photographs of 100 classes, 32x32."""
     return _read_cifar("cifar100", datasets.CIFAR100, root, download)
 
 
-def read_svhn(root: Folder, download: bool) -> Raw:
+def read_svhn(root: Folder, download: bool) -> RawDataset:
     """Netzer et al. 2011: 73,257 and 26,032 digits of house numbers, 32x32."""
     kind = datasets.SVHN
     files = [kind.split_list[part][1] for part in ("train", "test")]
     train, test = _both(
         "svhn", root, files, download, lambda part, fetch: kind(root, part, download=fetch)
     )
-    return Raw(_DIGITS, _from_planes(train), test=_from_planes(test))
+    return RawDataset(_DIGITS, _from_planes(train), test=_from_planes(test))
 
 
-def read_stl10(root: Folder, download: bool) -> Raw:
+def read_stl10(root: Folder, download: bool) -> RawDataset:
     """Coates et al. 2011: 5,000 and 8,000 labeled photographs of 10 classes, 96x96."""
     kind = datasets.STL10
     files = [f"{kind.base_folder}/{name}" for name, _ in [*kind.train_list, *kind.test_list]]
     train, test = _both(
         "stl10", root, files, download, lambda part, fetch: kind(root, part, download=fetch)
     )
-    return Raw(_STL10, _from_planes(train), test=_from_planes(test))
+    return RawDataset(_STL10, _from_planes(train), test=_from_planes(test))
 
 
 def _read_idx(
     name: str, kind: type[datasets.MNIST], root: Path, download: bool, classes: tuple[str, ...]
-) -> Raw:
+) -> RawDataset:
     archives = [archive for archive, _ in kind.resources]
     files = [f"{kind.__name__}/raw/{archive.removesuffix('.gz')}" for archive in archives]
     train, test = (
-        Tensors(found.data.unsqueeze(-1), found.targets.long())
+        InMemory(found.data.unsqueeze(-1), found.targets.long())
         for found in _both(
             name,
             root,
@@ -82,10 +82,10 @@ def _read_idx(
             lambda part, fetch: kind(root, train=part == "train", download=fetch),
         )
     )
-    return Raw(classes, train, test=test)
+    return RawDataset(classes, train, test=test)
 
 
-def _read_cifar(name: str, kind: type[datasets.CIFAR10], root: Path, download: bool) -> Raw:
+def _read_cifar(name: str, kind: type[datasets.CIFAR10], root: Path, download: bool) -> RawDataset:
     listed = [*kind.train_list, *kind.test_list, [kind.meta["filename"]]]
     train, test = _both(
         name,
@@ -95,16 +95,16 @@ def _read_cifar(name: str, kind: type[datasets.CIFAR10], root: Path, download: b
         lambda part, fetch: kind(root, train=part == "train", download=fetch),
     )
     parts = [
-        Tensors(torch.from_numpy(found.data), torch.tensor(found.targets))
+        InMemory(torch.from_numpy(found.data), torch.tensor(found.targets))
         for found in (train, test)
     ]
-    return Raw(tuple(train.classes), parts[0], test=parts[1])
+    return RawDataset(tuple(train.classes), parts[0], test=parts[1])
 
 
-def _from_planes(found: Any) -> Tensors:
+def _from_planes(found: Any) -> InMemory:
     """Images (N, C, H, W) to (N, H, W, C)."""
     images = torch.from_numpy(found.data).permute(0, 2, 3, 1).contiguous()
-    return Tensors(images, torch.from_numpy(found.labels).long())
+    return InMemory(images, torch.from_numpy(found.labels).long())
 
 
 def _both(name: str, root: Path, files: Sequence[str], download: bool, make: Make) -> list[Any]:
