@@ -114,7 +114,7 @@ class Asked:
         return found
 
     def answer(self, seated: TapBinding, phase: Phase | None) -> Output:
-        """The taps of a bind_taps, with gradients where a phase trains the student."""
+        """The taps of a binding, with gradients where a phase trains the student."""
         network = seated.shapes.network
         if network not in self.answers:
             self.answers[network] = self._answer(network)

@@ -39,12 +39,12 @@ def compete(
     A round before the first warms up and is not counted.
     """
     with _seats(contenders, steps, clock) as seats:
-        for bind_taps in seats:
-            bind_taps.take_turn()
+        for seat in seats:
+            seat.take_turn()
         times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
         for _ in range(rounds):
-            for contender, bind_taps in zip(contenders, seats, strict=True):
-                times[contender.name].append(bind_taps.take_turn() / steps)
+            for contender, seat in zip(contenders, seats, strict=True):
+                times[contender.name].append(seat.take_turn() / steps)
     return times
 
 
@@ -135,8 +135,8 @@ def _seats(contenders: Sequence[Contender], steps: int, clock: Clock) -> Iterato
     try:
         yield seats
     finally:
-        for bind_taps in seats:
-            bind_taps.leave()
+        for seat in seats:
+            seat.leave()
 
 
 def spread(values: Sequence[float], form: str = ".2f") -> str:

@@ -43,7 +43,7 @@ def _layers(network: "nn.Module", info: "DataInfo") -> str:
     shapes = tap_shapes(network, {path: path for path in paths}, info)
     places = [
         (f"{role}[{number}]" if role == "stages" else role, place)
-        for role, found in model.roles(network).items()
+        for role, found in model.module_roles(network).items()
         for number, place in enumerate(found)
     ]
     rows = [("path", "module", "output", "role")]

@@ -89,7 +89,7 @@ def main_part(node: Mapping[str, Any]) -> str:
     return main_part(parts[0]) if parts else str(node["name"])
 
 
-def roles(network: "nn.Module") -> dict[str, list[str]]:
+def module_roles(network: "nn.Module") -> dict[str, list[str]]:
     """Module paths by role: `stages` in order of depth, `embedding`, `logits`."""
     from kdrun.model.roles import find_roles
 

@@ -50,7 +50,7 @@ def build_reused_head(
                 "  put the projector after its embedding: loss.at=embedding",
             )
     classifier, network = other.network.get_submodule(other.head), own.network
-    stages = model.roles(network)["stages"]
+    stages = model.module_roles(network)["stages"]
     if at != "embedding" and own.pools and other.pools:
         last, head = stages.pop(), own.head
         projector = conv_projector(own.width, other.width, reduction)
@@ -99,7 +99,7 @@ class _Cut:
 
     def __init__(self, node: dict[str, Any], info: DataInfo) -> None:
         self.name, self.network = node["name"], model.build(node, info).eval()
-        roles = model.roles(self.network)
+        roles = model.module_roles(self.network)
         self.head = roles["logits"][0]
         if not self.head:
             raise UserError(

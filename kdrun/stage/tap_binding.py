@@ -66,7 +66,7 @@ def bind_taps(
     Raises:
         UserError: a role or path leads nowhere, or to what gives no tensor.
     """
-    roles = config.taps.over(model.roles(network))
+    roles = config.taps.over(model.module_roles(network))
     places = place_taps(role, request, roles, network, data.info)
     shapes = tap_shapes(network, places, data.info)
     for name, place in places.items():

@@ -47,7 +47,7 @@ def answers(name: str) -> tuple[Loss, Output, Output]:
         ("student", own, requests.student),
         ("teacher", other, requests.teacher),
     ):
-        places = place_taps(where, asked, model.roles(network), network, TINY)
+        places = place_taps(where, asked, model.module_roles(network), network, TINY)
         told = TapShapes(tap_shapes(network, places, TINY), network, places)
         with torch.no_grad():
             answer = Tapped(network, places)(images)

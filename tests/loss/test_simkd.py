@@ -33,7 +33,7 @@ def seen(loss: Loss, own: torch.nn.Module, other: torch.nn.Module, images: torch
     found = []
     requests = loss.taps()
     for network, request in ((own, requests.student), (other, requests.teacher)):
-        roles = model.roles(network)
+        roles = model.module_roles(network)
         places = {name: roles[place.split("[")[0]][-1] for name, place in request.items()}
         shapes = tap_shapes(network, places, TINY)
         found.append((TapShapes(shapes, network, places), Tapped(network, places)(images)))

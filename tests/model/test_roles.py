@@ -29,7 +29,7 @@ FAMILIES = {
 
 
 def shapes(network: nn.Module, role: str, side: int) -> list[tuple[int, ...]]:
-    places = model.roles(network)[role]
+    places = model.module_roles(network)[role]
     return list(tap_shapes(network, {place: place for place in places}, images(side)).values())
 
 
@@ -53,25 +53,25 @@ def test_the_stages_of_transformers_are_their_layers():
 
 def test_squeezenet_has_logits_but_no_embedding():
     network = sketch("squeezenet1_1", images(32))
-    assert model.roles(network)["embedding"] == []
+    assert model.module_roles(network)["embedding"] == []
     assert shapes(network, "logits", 32) == [(2, 100)]
 
 
 def test_of_an_unknown_network_the_last_linear_layer_is_known():
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
-    assert model.roles(network) == {"stages": [], "embedding": ["3:in"], "logits": ["3"]}
+    assert model.module_roles(network) == {"stages": [], "embedding": ["3:in"], "logits": ["3"]}
 
 
 def test_what_a_network_says_of_itself_comes_first_and_is_copied():
     network = sketch("resnet8", images(8))
-    model.roles(network)["stages"].append("nowhere")
-    assert model.roles(network)["stages"] == ["layer1", "layer2", "layer3"]
+    model.module_roles(network)["stages"].append("nowhere")
+    assert model.module_roles(network)["stages"] == ["layer1", "layer2", "layer3"]
 
 
 def test_an_attribute_that_is_no_table_of_roles_is_left_alone():
     network = nn.Sequential(nn.Linear(4, 3))
     network.roles = torch.nn.Identity()
-    assert model.roles(network)["logits"] == ["0"]
+    assert model.module_roles(network)["logits"] == ["0"]
 
 
 # Sides at 32 pixels, as in the networks of Tian et al. 2020 (arXiv:1910.10699).

@@ -98,8 +98,8 @@ def test_each_peer_is_read_at_its_own_places():
     assert [one.taps.stages for _, one in cohort.members] == [["layer3"], ["layer2"]]
     data = plan(base=RESNETS).data
     network = build_network(cohort.network.node, data, 0, "student")
-    bind_taps = bind_loss(cohort, network, [], data).own
-    assert bind_taps.places == {
+    binding = bind_loss(cohort, network, [], data).own
+    assert binding.places == {
         "0/answer": "members.0",
         "1/answer": "members.1",
         "0/student/tap[0]": "members.0.layer3",
@@ -107,7 +107,7 @@ def test_each_peer_is_read_at_its_own_places():
         "1/student/tap[0]": "members.1.layer2",
         "1/teacher/tap[0]": "members.1.layer2",
     }
-    assert bind_taps.shapes.shapes["1/student/tap[0]"] == (2, 32, 4, 4)
+    assert binding.shapes.shapes["1/student/tap[0]"] == (2, 32, 4, 4)
 
 
 @pytest.mark.parametrize(

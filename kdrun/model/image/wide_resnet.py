@@ -16,7 +16,7 @@ class WideResNet(nn.Module):
 
     Args:
         depth: layers with weights, the shortcuts' among them.
-        to_float32: k.
+        widen: k.
 
     Raises:
         UserError: no n fits the depth.
@@ -25,21 +25,21 @@ class WideResNet(nn.Module):
     roles = name_roles(["block1", "block2", "block3"], "fc")
 
     def __init__(
-        self, depth: PositiveInt, to_float32: PositiveInt, num_classes: int, in_channels: int
+        self, depth: PositiveInt, widen: PositiveInt, num_classes: int, in_channels: int
     ) -> None:
         super().__init__()
         blocks, rest = divmod(depth - 4, 6)
         if rest or blocks < 1:
             raise UserError(f"depth={depth} is none of 6n + 4.", "  use 10, 16, 22, 28, 34, ...")
         self.conv1 = conv3x3(in_channels, 16)
-        self.block1 = _Stage(16, 16 * to_float32, blocks, stride=1)
-        self.block2 = _Stage(16 * to_float32, 32 * to_float32, blocks, stride=2)
-        self.block3 = _Stage(32 * to_float32, 64 * to_float32, blocks, stride=2)
-        self.bn1 = nn.BatchNorm2d(64 * to_float32)
+        self.block1 = _Stage(16, 16 * widen, blocks, stride=1)
+        self.block2 = _Stage(16 * widen, 32 * widen, blocks, stride=2)
+        self.block3 = _Stage(32 * widen, 64 * widen, blocks, stride=2)
+        self.bn1 = nn.BatchNorm2d(64 * widen)
         self.relu = nn.ReLU()
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.fc = nn.Linear(64 * to_float32, num_classes)
+        self.fc = nn.Linear(64 * widen, num_classes)
         draw_weights(self)
         nn.init.zeros_(self.fc.bias)
 

@@ -97,8 +97,8 @@ def test_a_wide_block_of_equal_width_adds_its_input(maps):
 @torch.no_grad()
 def test_an_inverted_residual_widens_filters_and_narrows(maps):
     block = shake(InvertedResidual(12, 12, 1, expansion=6))
-    to_float32, norm_1, _, each, norm_2, _, narrow, norm_3 = block.conv
-    hidden = F.relu(norm(F.conv2d(maps, to_float32.weight), norm_1))
+    widen, norm_1, _, each, norm_2, _, narrow, norm_3 = block.conv
+    hidden = F.relu(norm(F.conv2d(maps, widen.weight), norm_1))
     hidden = F.relu(norm(F.conv2d(hidden, each.weight, padding=1, groups=72), norm_2))
     expected = maps + norm(F.conv2d(hidden, narrow.weight), norm_3)
     torch.testing.assert_close(block(maps), expected, rtol=1e-4, atol=1e-4)

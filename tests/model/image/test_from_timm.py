@@ -23,7 +23,7 @@ def test_timms_networks_take_any_images(arch):
     data = images(32, channels=1, classes=10)
     network = model.build({"name": "timm", "arch": arch}, data)
     assert model.check_forward("student", network, data) == []
-    assert model.roles(network)["logits"]
+    assert model.module_roles(network)["logits"]
 
 
 def test_an_unknown_network_of_timm_has_the_nearest_ones():

@@ -75,7 +75,7 @@ def test_the_seed_decides_the_weights(name):
 def test_its_roles_are_places_from_shallow_to_deep(name):
     data = images(32)
     network = sketch(name, data)
-    roles = model.roles(network)
+    roles = model.module_roles(network)
     places = [*roles["stages"], *roles["embedding"], *roles["logits"]]
     shapes = tap_shapes(network, {place: place for place in places}, data)
     sides = [shapes[stage][2:] for stage in roles["stages"]]
@@ -115,7 +115,7 @@ def test_each_norm_follows_a_convolution_that_nothing_else_reads(name):
 def test_maps_stay_in_the_order_that_convolutions_like(name):
     network = build(name, images(32)).to(memory_format=torch.channels_last).eval()
     ordered = []
-    for stage in model.roles(network)["stages"]:
+    for stage in model.module_roles(network)["stages"]:
         network.get_submodule(stage).register_forward_hook(
             lambda module, arguments, maps: ordered.append(
                 maps.is_contiguous(memory_format=torch.channels_last)

@@ -124,7 +124,7 @@ def test_every_classifier_builds_and_answers(name, monkeypatch):
     monkeypatch.setattr(BlockParams, "from_init_params", classmethod(on_the_cpu))
     network = sketch(name, images(224))
     assert model.check_forward("student", network, images(224)) == []
-    assert model.roles(network)["stages"]
+    assert model.module_roles(network)["stages"]
 
 
 @pytest.fixture
