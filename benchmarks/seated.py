@@ -13,7 +13,7 @@ from kdrun.core.taps import Tapped
 from kdrun.core.types import Batch, Output, Phase, Progress
 from kdrun.loss.base import Loss
 from kdrun.loss.build import build_loss
-from kdrun.loss.staged import FIRST
+from kdrun.loss.two_phase_loss import FIRST
 from kdrun.loss.weighted_loss import WeightedLoss
 from kdrun.run.runner import Plan
 from kdrun.stage.start import build_network

@@ -18,7 +18,7 @@ from kdrun.engine.learners import Learners
 from kdrun.engine.mixing import mix_batch
 from kdrun.engine.optimizers import make_optimizer
 from kdrun.engine.training_spec import Runtime, TrainingSpec
-from kdrun.loss.unlabeled import decided
+from kdrun.loss.pseudo_labels import decided
 
 _LEAST = 0.01  # of the label term, for a term to have a say
 _NOT_OWN = ("ce", "accuracy", "loss")

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from kdrun.core.types import Output
 from kdrun.loss.adapters import aligned, channel_adapter
 from kdrun.loss.base import to_float32
-from kdrun.loss.pairs import Pairs
-from kdrun.loss.staged import Staged
+from kdrun.loss.tap_pairs import Pairs
+from kdrun.loss.two_phase_loss import Staged
 from kdrun.loss.weighted_loss import TermWeights
 
 _SCALE = 3 / 1000  # of the authors' code, so that rates of usual size train it

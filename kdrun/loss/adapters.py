@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdrun.loss.base import to_float32
-from kdrun.loss.pairs import Shape
+from kdrun.loss.tap_pairs import Shape
 
 
 def as_grid(features: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from kdrun.core.types import DataInfo, TapShapes
 from kdrun.loss.adapters import grid_shape
-from kdrun.loss.pairs import Pair, Pairs
-from kdrun.loss.relation import Relation
+from kdrun.loss.relation_loss import Relation
+from kdrun.loss.tap_pairs import Pair, Pairs
 from kdrun.loss.weighted_loss import TermWeights
 
 

@@ -12,7 +12,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import flat, grid_shape
 from kdrun.loss.base import no_autocast
-from kdrun.loss.pairs import Pairs, join, request, told
+from kdrun.loss.tap_pairs import Pairs, join, request, told
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _SMALL = 1e-7  # beside the noise in a denominator, as in the published code

@@ -11,8 +11,8 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Output
 from kdrun.loss.adapters import as_grid, grid_shape, to_smaller_grid
 from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.pairs import Pair, Pairs
-from kdrun.loss.staged import Staged
+from kdrun.loss.tap_pairs import Pair, Pairs
+from kdrun.loss.two_phase_loss import Staged
 from kdrun.loss.weighted_loss import TermWeights
 
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.loss.adapters import as_grid, to_smaller_grid
 from kdrun.loss.base import to_float32
-from kdrun.loss.paired import Paired
-from kdrun.loss.pairs import Pair, Pairs
+from kdrun.loss.feature_loss import Paired
+from kdrun.loss.tap_pairs import Pair, Pairs
 from kdrun.loss.weighted_loss import TermWeights
 
 _FIRST = "paraphraser"

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import as_grid, channel_adapter
 from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.paired import Paired
+from kdrun.loss.feature_loss import Paired
 
 
 class Channels(Paired):

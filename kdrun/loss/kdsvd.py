@@ -11,9 +11,9 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import as_grid, channel_adapter, grid_shape
 from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.eigen import follow, top_eigen
-from kdrun.loss.paired import Paired
-from kdrun.loss.pairs import Pairs
+from kdrun.loss.feature_loss import Paired
+from kdrun.loss.singular_vectors import follow, top_eigen
+from kdrun.loss.tap_pairs import Pairs
 from kdrun.loss.weighted_loss import TermWeights
 
 _SPARE = 3  # more vectors of the student than of the teacher, among which partners are found

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import as_grid, grid_shape
 from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.pairs import Places, known, several
+from kdrun.loss.tap_pairs import Places, known, several
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _TAP = "tap"

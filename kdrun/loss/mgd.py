@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import aligned
 from kdrun.loss.base import Share
-from kdrun.loss.paired import Paired
-from kdrun.loss.pairs import Pairs
+from kdrun.loss.feature_loss import Paired
+from kdrun.loss.tap_pairs import Pairs
 from kdrun.loss.weighted_loss import TermWeights
 
 

@@ -12,8 +12,8 @@ from kdrun.core.errors import UserError
 from kdrun.core.taps import Tapped
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.base import label_loss
-from kdrun.loss.parts import require_moving
-from kdrun.loss.unlabeled import decided
+from kdrun.loss.committee_taps import require_moving
+from kdrun.loss.pseudo_labels import decided
 from kdrun.loss.wrapper import LossWrapper, begun, picked, seen
 
 Kind = Literal["ema", "snapshot"]

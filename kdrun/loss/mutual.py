@@ -11,7 +11,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 from kdrun.loss.base import Loss, Temperature, label_loss
 from kdrun.loss.build import build_loss
-from kdrun.loss.parts import (
+from kdrun.loss.committee_taps import (
     ANSWER,
     answers,
     member,
@@ -21,7 +21,7 @@ from kdrun.loss.parts import (
     renamed,
     require_moving,
 )
-from kdrun.loss.unlabeled import decided
+from kdrun.loss.pseudo_labels import decided
 
 Several = Annotated[int, Field(ge=2)]
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import aligned
 from kdrun.loss.base import no_autocast
-from kdrun.loss.paired import Paired
+from kdrun.loss.feature_loss import Paired
 
 
 class Selectivity(Paired):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.adapters import aligned, channel_adapter, grid_shape
 from kdrun.loss.base import to_float32
-from kdrun.loss.paired import Paired
+from kdrun.loss.feature_loss import Paired
 
 _NORMS = nn.BatchNorm1d | nn.BatchNorm2d
 _RARE = 0.001  # share of negative responses below which the margin is 3 deviations

@@ -11,9 +11,9 @@ from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapS
 from kdrun.loss.adapters import as_grid, grid_shape
 from kdrun.loss.base import Loss, label_loss, to_float32
 from kdrun.loss.build import build_loss
-from kdrun.loss.pairs import Shape
-from kdrun.loss.parts import require_moving
-from kdrun.loss.unlabeled import decided
+from kdrun.loss.committee_taps import require_moving
+from kdrun.loss.pseudo_labels import decided
+from kdrun.loss.tap_pairs import Shape
 
 
 class OwnStages(Loss):

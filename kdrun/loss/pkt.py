@@ -5,8 +5,8 @@ from typing import Unpack
 import torch.nn.functional as F
 from torch import Tensor
 
-from kdrun.loss.pairs import Pair, Pairs
-from kdrun.loss.relation import Relation
+from kdrun.loss.relation_loss import Relation
+from kdrun.loss.tap_pairs import Pair, Pairs
 from kdrun.loss.weighted_loss import TermWeights
 
 _SMALL = 1e-7  # the published code's, beside norms and probabilities

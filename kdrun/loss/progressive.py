@@ -10,7 +10,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.taps import module_path
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import aligned, channel_adapter, grid_shape
-from kdrun.loss.pairs import Pairs, join, request, told
+from kdrun.loss.tap_pairs import Pairs, join, request, told
 from kdrun.loss.wrapper import LossWrapper, begun, picked, seen
 
 _OWN, _MATCH = "own/", "match/"  # taps of the loss inside, and the stages that are matched

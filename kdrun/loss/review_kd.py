@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from kdrun.core.types import Batch, Output, Progress, TapRequest
 from kdrun.loss.adapters import as_grid, grid_shape
 from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.paired import Paired
+from kdrun.loss.feature_loss import Paired
 
 _WIDEST = 512  # channels that fused maps have at most
 _LEVELS = (4, 2, 1)  # sides of the pooled maps that are compared beside the whole ones

@@ -8,8 +8,8 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from kdrun.loss.pairs import Pair, Pairs
-from kdrun.loss.relation import Relation
+from kdrun.loss.relation_loss import Relation
+from kdrun.loss.tap_pairs import Pair, Pairs
 from kdrun.loss.weighted_loss import TermWeights
 
 _AT_ONCE = 2**24  # numbers: differences (b, B, C) and angles (b, B, B) of b of the anchors

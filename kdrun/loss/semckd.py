@@ -12,7 +12,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import aligned, as_grid, grid_shape
 from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.pairs import Places, Shape, known, several
+from kdrun.loss.tap_pairs import Places, Shape, known, several
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _MOST = 2**30  # parameters in all adapters: 4 GiB, three times over while they are trained

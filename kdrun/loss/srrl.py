@@ -9,7 +9,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import flat, grid_shape
 from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.pairs import Pair, told
+from kdrun.loss.tap_pairs import Pair, told
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _TAP, _HEAD = "tap", "head"

@@ -13,7 +13,7 @@ from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapReques
 from kdrun.loss.base import Loss, to_float32
 from kdrun.loss.build import build_loss
 from kdrun.loss.combined import Combined
-from kdrun.loss.parts import ANSWER, answers, member, named, own, renamed
+from kdrun.loss.committee_taps import ANSWER, answers, member, named, own, renamed
 
 Combine = Literal["probabilities", "logits", "best"]
 

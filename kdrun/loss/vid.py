@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import aligned
-from kdrun.loss.paired import Paired
-from kdrun.loss.pairs import Pairs
+from kdrun.loss.feature_loss import Paired
+from kdrun.loss.tap_pairs import Pairs
 from kdrun.loss.weighted_loss import TermWeights
 
 _LEAST = 1e-5  # variance

@@ -2,7 +2,7 @@
 
 from kdrun.core.config import Config, Network
 from kdrun.scheme.base import Scheme, control_stages, student_stage, teacher_stage
-from kdrun.scheme.listed import Models, listed
+from kdrun.scheme.extra_networks import Models, listed
 from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.train import Train
 

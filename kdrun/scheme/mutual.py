@@ -6,7 +6,7 @@ from kdrun.engine.optimizers import learning_rate
 from kdrun.loss.base import Temperature
 from kdrun.model.committee import Committee
 from kdrun.scheme.base import Scheme, control_stages
-from kdrun.scheme.listed import Models, listed
+from kdrun.scheme.extra_networks import Models, listed
 from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.extract import Extract
 from kdrun.stage.gather import committee_of

@@ -3,7 +3,7 @@
 from pydantic import PositiveInt
 
 from kdrun.core.config import Config
-from kdrun.loss.pairs import Pairs
+from kdrun.loss.tap_pairs import Pairs
 from kdrun.scheme.base import Scheme, control_stages, student_stage, teacher_stage
 from kdrun.stage.base import Stage
 

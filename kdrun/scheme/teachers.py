@@ -14,7 +14,7 @@ from kdrun.scheme.base import (
     teacher_recipe,
     teacher_stage,
 )
-from kdrun.scheme.listed import Models, listed
+from kdrun.scheme.extra_networks import Models, listed
 from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.train import Train
 

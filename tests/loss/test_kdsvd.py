@@ -8,7 +8,7 @@ from given import B, bound, has_the_gradient_of_its_value, output, total
 from torch import Tensor
 
 from kdrun.core.errors import UserError
-from kdrun.loss.eigen import top_eigen
+from kdrun.loss.singular_vectors import top_eigen
 
 TAPS = {"tap[0]": (4, 6, 6), "tap[1]": (6, 3, 3), "tap[2]": (9, 2, 2)}
 LARGE = {"tap[0]": (24, 8, 8), "tap[1]": (40, 5, 5)}

@@ -12,7 +12,7 @@ from plain import Rows, kl, mean, others, pearson, rows, scaled, softmax
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, Output
 from kdrun.loss.base import Loss
-from kdrun.loss.curriculum import CTKD
+from kdrun.loss.ctkd import CTKD
 
 T = 3.0
 Labels = list[int]

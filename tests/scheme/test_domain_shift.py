@@ -14,7 +14,7 @@ from kdrun.check.preflight import check
 from kdrun.config.overrides import read_jobs
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.build import build_loss
-from kdrun.loss.unlabeled import decided
+from kdrun.loss.pseudo_labels import decided
 from kdrun.measure.metrics import Meter
 from kdrun.run.runner import Plan
 from kdrun.stage.artefact import read_artefact

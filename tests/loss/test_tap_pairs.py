@@ -4,7 +4,7 @@ import pytest
 from given import bound, output, shapes, total
 
 from kdrun.core.errors import UserError
-from kdrun.loss.pairs import join, request, several, told
+from kdrun.loss.tap_pairs import join, request, several, told
 
 RESNET = [(16, 32, 32), (32, 16, 16), (64, 8, 8)]
 MOBILE = [(8, 32, 32), (12, 16, 16), (16, 8, 8), (48, 4, 4), (80, 4, 4)]

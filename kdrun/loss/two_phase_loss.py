@@ -8,8 +8,8 @@ from torch import Tensor
 
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.loss.base import label_loss
-from kdrun.loss.paired import Paired
-from kdrun.loss.pairs import Pairs
+from kdrun.loss.feature_loss import Paired
+from kdrun.loss.tap_pairs import Pairs
 from kdrun.loss.weighted_loss import TermWeights
 
 FIRST = "first"

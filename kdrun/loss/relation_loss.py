@@ -8,8 +8,8 @@ from torch import Tensor
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import flat
 from kdrun.loss.base import no_autocast
-from kdrun.loss.paired import Paired
-from kdrun.loss.pairs import Pair, Pairs
+from kdrun.loss.feature_loss import Paired
+from kdrun.loss.tap_pairs import Pair, Pairs
 from kdrun.loss.weighted_loss import TermWeights
 
 

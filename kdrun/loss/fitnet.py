@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import aligned, channel_adapter, flat
-from kdrun.loss.paired import Paired
-from kdrun.loss.pairs import Pairs
-from kdrun.loss.staged import Staged
+from kdrun.loss.feature_loss import Paired
+from kdrun.loss.tap_pairs import Pairs
+from kdrun.loss.two_phase_loss import Staged
 from kdrun.loss.weighted_loss import TermWeights
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.paired import Paired
+from kdrun.loss.feature_loss import Paired
 
 
 class Similarity(Paired):

@@ -5,7 +5,7 @@ from typing import Unpack
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo, TapRequest, TapShapes
 from kdrun.loss.adapters import grid_shape, meets_in_one_pixel
-from kdrun.loss.pairs import Pair, Pairs, join, request, told
+from kdrun.loss.tap_pairs import Pair, Pairs, join, request, told
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 

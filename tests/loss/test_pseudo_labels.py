@@ -12,7 +12,7 @@ from kdrun.engine.mixing import mix_batch
 from kdrun.engine.update import _parts
 from kdrun.loss.base import label_loss
 from kdrun.loss.build import build_loss
-from kdrun.loss.unlabeled import decided
+from kdrun.loss.pseudo_labels import decided
 
 B, C = 6, 4
 KNOWN = torch.tensor([True, False, True, True, False, True])
