@@ -15,10 +15,10 @@ import torch
 from benchmarks.machine import describe_machine
 from kdrun.check.preflight import read_run
 from kdrun.compare.runs import named_row
-from kdrun.compress.calibrate import CALIBRATORS, Grid
-from kdrun.compress.fold import fold
-from kdrun.compress.quantize.again import static
-from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.compress.calibrators import CALIBRATORS, Grid
+from kdrun.compress.fold_batch_norm import fold
+from kdrun.compress.quantize.requantize import static
+from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.config.choices import filled
 from kdrun.core.device import choose_hardware

@@ -15,15 +15,15 @@ from torch import nn
 
 from benchmarks.machine import describe_machine
 from kdrun.check.preflight import check_network
-from kdrun.compress.calibrate import Grid, MinMax
+from kdrun.compress.calibrators import Grid, MinMax
+from kdrun.compress.channels.importance import Evidence
 from kdrun.compress.channels.prune import Choice, prune_channels
-from kdrun.compress.channels.scores import Evidence
-from kdrun.compress.fold import fold
-from kdrun.compress.quantize.again import static
-from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.compress.fold_batch_norm import fold
+from kdrun.compress.quantize.requantize import static
+from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.config.overrides import read_jobs
-from kdrun.export.program import Images, encode, trace
+from kdrun.export.trace import Images, encode, trace
 from kdrun.measure.cost import macs
 from kdrun.measure.latency import Latency, latencies
 from kdrun.measure.onnx_latency import onnx_latencies

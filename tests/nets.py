@@ -9,11 +9,11 @@ from torchvision import models
 from torchvision.models.convnext import CNBlockConfig
 from zoo import build, images
 
-from kdrun.compress.calibrate import MinMax
-from kdrun.compress.fold import fold
+from kdrun.compress.calibrators import MinMax
+from kdrun.compress.fold_batch_norm import fold
 from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
-from kdrun.compress.quantize.plan import quantizable
-from kdrun.compress.quantize.record import Quantized
+from kdrun.compress.quantize.quantization_plan import quantizable
+from kdrun.compress.quantize.quantized_network import Quantized
 
 SMALL = {
     "densenet": lambda: models.DenseNet(8, (2, 2), 16, num_classes=10),

@@ -21,7 +21,7 @@ from kdrun.core.taps import place_taps
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.engine.learners import Learners, covers
-from kdrun.export.program import try_formats
+from kdrun.export.trace import try_formats
 from kdrun.loss.build import build_loss
 from kdrun.model.image.vision import load_pretrained
 from kdrun.model.table import COMPOSED

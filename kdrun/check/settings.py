@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kdrun import dataset, model
-from kdrun.compress.calibrate import CALIBRATORS
+from kdrun.compress.calibrators import CALIBRATORS
 from kdrun.core.config import Config, Network, Recipe, Teacher
 from kdrun.core.errors import Fault, collect, nearest
 from kdrun.core.registry import check_model, check_node, keywords, resolve

@@ -7,8 +7,8 @@ from torch import nn
 
 from kdrun import model
 from kdrun.check.losses import join
-from kdrun.compress.pruning import Pruning
 from kdrun.compress.quantize.calibration import check_inputs
+from kdrun.compress.weight_pruning import Pruning
 from kdrun.core.config import Config
 from kdrun.core.errors import Fault, UserError, collect
 from kdrun.dataset.data import Data

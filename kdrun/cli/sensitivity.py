@@ -54,7 +54,7 @@ class _Words(ArgumentParser):
 def _measure(folder: RunFolder, row: str, fingerprint: str) -> tuple[float, Losses]:
     """The row's accuracy on validation, and what each trial takes of it."""
     from kdrun.check.preflight import read_run
-    from kdrun.compress.quantize.again import is_quantized
+    from kdrun.compress.quantize.requantize import is_quantized
     from kdrun.compress.sensitivity import trials
     from kdrun.core.device import choose_hardware
     from kdrun.engine.evaluate import score

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.compress.masks import Masks, Scores, apply_masks, cubic
-from kdrun.compress.scores import magnitude
+from kdrun.compress.weight_scores import magnitude
 from kdrun.core.types import MAIN, Progress
 
 

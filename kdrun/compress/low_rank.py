@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.paths import fitting
+from kdrun.compress.layer_glob import fitting
 from kdrun.core.errors import UserError
 
 Ranks = Mapping[str, int]

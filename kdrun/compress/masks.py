@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.paths import fitting
+from kdrun.compress.layer_glob import fitting
 from kdrun.compress.quantize.layers import Trainable
 from kdrun.core.errors import UserError
 

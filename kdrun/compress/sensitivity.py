@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from kdrun.compress.masks import layer_masks, prunable
-from kdrun.compress.quantize.weights import WeightGrid, rounded
-from kdrun.compress.scores import magnitude
+from kdrun.compress.quantize.weight_scales import WeightGrid, rounded
+from kdrun.compress.weight_scores import magnitude
 
 SHARES = (0.5, 0.8, 0.95)  # of a layer's weights that become 0
 BITS = (8, 4)  # that its weights are rounded to, each output channel by its own scale

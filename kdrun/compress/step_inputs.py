@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.calibrate import Calibrator
+from kdrun.compress.calibrators import Calibrator
 from kdrun.core.errors import UserError
 
 

@@ -6,7 +6,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.fold import merge, pairs
+from kdrun.compress.fold_batch_norm import merge, pairs
 from kdrun.core.device import Hardware, place_network
 from kdrun.core.errors import UserError
 from kdrun.core.taps import Tapped, module_path

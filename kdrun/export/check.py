@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from kdrun.core.config import ExportTolerance
 from kdrun.dataset.data import Split
-from kdrun.export.program import Images
+from kdrun.export.trace import Images
 from kdrun.measure.mode import evaluating
 
 Answer = Callable[[Tensor], Tensor]

@@ -9,9 +9,9 @@ from torch.export import ExportedProgram
 
 from kdrun.core.errors import UserError
 from kdrun.export.check import Loaded
-from kdrun.export.own_operators import translations
-from kdrun.export.program import BATCH, INPUT, OUTPUT, operator_of, quiet
+from kdrun.export.custom_operators import translations
 from kdrun.export.table import NEEDED
+from kdrun.export.trace import BATCH, INPUT, OUTPUT, operator_of, quiet
 from kdrun.measure.onnx_latency import start_session
 
 _LARGEST = 2**31 - 1  # bytes that protobuf, which the format stands on, writes at once

@@ -8,7 +8,7 @@ import torch
 from torch.export import ExportedProgram
 
 from kdrun.export.check import Loaded
-from kdrun.export.program import quiet
+from kdrun.export.trace import quiet
 
 
 def encode(program: ExportedProgram) -> bytes:

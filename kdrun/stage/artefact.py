@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from kdrun import model
-from kdrun.compress.changes import Change, rebuild
-from kdrun.compress.sparse import pack, unpack
+from kdrun.compress.sparse_storage import pack, unpack
+from kdrun.compress.structure_changes import Change, rebuild
 from kdrun.core.atomic import write_json
 from kdrun.core.class_merge import Merge
 from kdrun.core.errors import DamagedFile, UserError

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.calibrate import CALIBRATORS, Calibrator
-from kdrun.compress.step import Changed, Changing, change
+from kdrun.compress.apply_step import Changed, Changing, change
+from kdrun.compress.calibrators import CALIBRATORS, Calibrator
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import CannotChange, UserError

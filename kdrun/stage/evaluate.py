@@ -9,7 +9,7 @@ import numpy as np
 from torch import nn
 
 from kdrun import model
-from kdrun.compress.quantize.again import is_quantized
+from kdrun.compress.quantize.requantize import is_quantized
 from kdrun.core.device import Hardware
 from kdrun.core.folder import RunFolder
 from kdrun.core.types import DataInfo

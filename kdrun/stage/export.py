@@ -18,10 +18,10 @@ from kdrun.core.screen import Screen
 from kdrun.core.store import FORMAT
 from kdrun.dataset.data import Data
 from kdrun.export.check import Loaded, compare, fault_of
+from kdrun.export.custom_operators import REGISTERED_BY, is_quantized
 from kdrun.export.how_to_run import how_to_run
-from kdrun.export.own_operators import REGISTERED_BY, is_quantized
-from kdrun.export.program import Images, encode, trace
 from kdrun.export.table import LOADERS
+from kdrun.export.trace import Images, encode, trace
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.evaluate import network_of
 

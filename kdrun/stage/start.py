@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from kdrun import model
-from kdrun.compress.changes import Change, zeros, zeros_of
 from kdrun.compress.frozen_zeros import FrozenZeros
-from kdrun.compress.pruning import Pruning
-from kdrun.compress.quantize.again import is_quantized
+from kdrun.compress.quantize.requantize import is_quantized
 from kdrun.compress.quantize.trainable import settled, trainable
+from kdrun.compress.structure_changes import Change, zeros, zeros_of
+from kdrun.compress.weight_pruning import Pruning
 from kdrun.core.seeds import seed_of
 from kdrun.dataset.data import Data
 from kdrun.engine.weights import copy_weights

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
-from kdrun.export.program import Images, encode, trace
 from kdrun.export.table import format_faults
+from kdrun.export.trace import Images, encode, trace
 from kdrun.measure.latency import latencies
 from kdrun.measure.onnx_latency import onnx_latencies
 from kdrun.stage.base import StageContext

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kdrun import model
-from kdrun.compress.pruning import Pruning
+from kdrun.compress.weight_pruning import Pruning
 from kdrun.core.config import Config, Network, Recipe, StopWhen
 from kdrun.core.errors import UserError
 from kdrun.core.seeds import seed_of

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol, cast
 
 from torch import nn
 
-from kdrun.compress.step import Changing
+from kdrun.compress.apply_step import Changing
 from kdrun.core.config import Config, Recipe
 from kdrun.core.errors import UserError
 from kdrun.core.registry import resolve

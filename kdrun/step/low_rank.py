@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from kdrun.compress.apply_step import Changed
 from kdrun.compress.low_rank import (
     factorize,
     ranks_of_energy,
@@ -17,7 +18,6 @@ from kdrun.compress.low_rank import (
     separable,
     spectra,
 )
-from kdrun.compress.step import Changed
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo

@@ -8,10 +8,10 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import nn
 
+from kdrun.compress.apply_step import Changed
+from kdrun.compress.channels.importance import Evidence
 from kdrun.compress.channels.plan import plan_of
 from kdrun.compress.channels.prune import Choice, prune_channels, prune_to_cost
-from kdrun.compress.channels.scores import Evidence
-from kdrun.compress.step import Changed
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.config import BelowOne
 from kdrun.core.errors import UserError

@@ -6,18 +6,18 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from kdrun.compress.changes import zeros
+from kdrun.compress.apply_step import Changed
 from kdrun.compress.masks import prunable, sparsity_of
-from kdrun.compress.pruning import Pruning
-from kdrun.compress.scores import magnitude
-from kdrun.compress.step import Changed
 from kdrun.compress.step_inputs import StepInputs
+from kdrun.compress.structure_changes import zeros
+from kdrun.compress.weight_pruning import Pruning
+from kdrun.compress.weight_scores import magnitude
 from kdrun.core.config import BelowOne
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
 from kdrun.step.base import Before, Rounds
-from kdrun.step.learning import LrShare
+from kdrun.step.training import LrShare
 
 Pattern = Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
 AboveZero = Annotated[float, Field(gt=0, le=1)]

@@ -6,22 +6,22 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from kdrun.compress.calibrate import Grid
-from kdrun.compress.fold import fold, pairs
-from kdrun.compress.quantize.again import static
+from kdrun.compress.apply_step import Changed
+from kdrun.compress.calibrators import Grid
+from kdrun.compress.fold_batch_norm import fold, pairs
 from kdrun.compress.quantize.dynamic import store_dynamic
-from kdrun.compress.quantize.plan import quantizable
+from kdrun.compress.quantize.quantization_plan import quantizable
+from kdrun.compress.quantize.requantize import static
 from kdrun.compress.quantize.static import quantize
 from kdrun.compress.quantize.trainable import trainable
 from kdrun.compress.quantize.weight_only import store_weights
-from kdrun.compress.quantize.weights import WeightGrid
-from kdrun.compress.step import Changed
+from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
 from kdrun.step.base import Before, Rounds
-from kdrun.step.learning import LrShare
+from kdrun.step.training import LrShare
 
 Bits = Annotated[int, Field(ge=2, le=8)]
 Ranges = Literal["affine", "symmetric"]

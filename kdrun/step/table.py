@@ -1,8 +1,8 @@
 """Every compression step: its name on the command line -> where its class is."""
 
 STEPS = {
-    "distill": "kdrun.step.learning:Distill",
-    "finetune": "kdrun.step.learning:Finetune",
+    "distill": "kdrun.step.training:Distill",
+    "finetune": "kdrun.step.training:Finetune",
     "low_rank": "kdrun.step.low_rank:LowRank",
     "prune_channels": "kdrun.step.prune_channels:PruneChannels",
     "prune_weights": "kdrun.step.prune_weights:PruneWeights",

@@ -11,7 +11,7 @@ from kdrun.config.overrides import read_jobs
 from kdrun.core.config import ExportTolerance
 from kdrun.dataset.data import Data
 from kdrun.export.check import Comparison, Loaded, as_pixels, compare, fault_of
-from kdrun.export.program import Images
+from kdrun.export.trace import Images
 
 TOLERANCE = ExportTolerance(logits=1e-3, accuracy=0.1)
 

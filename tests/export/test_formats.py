@@ -15,11 +15,11 @@ from torchvision.models.convnext import CNBlockConfig
 from zoo import build, images
 
 from kdrun.core.errors import UserError
-from kdrun.export import onnx_file, own_operators, pt2_file
+from kdrun.export import custom_operators, onnx_file, pt2_file
+from kdrun.export.custom_operators import is_quantized
 from kdrun.export.onnx_file import encode as encode_onnx
-from kdrun.export.own_operators import is_quantized
-from kdrun.export.program import Images, encode, quiet, trace, try_formats
 from kdrun.export.table import LOADERS, NEEDED, WRITERS, format_faults
+from kdrun.export.trace import Images, encode, quiet, trace, try_formats
 from kdrun.measure.mode import evaluating
 
 SIDE = 16
@@ -176,7 +176,7 @@ class Does(nn.Module):
 @pytest.fixture
 def level() -> Iterator[Any]:
     """An operator of kdrun's own: to the nearest tenth; it is forgotten after the test."""
-    with torch.library._scoped_library(own_operators.NAMESPACE, "FRAGMENT") as library:
+    with torch.library._scoped_library(custom_operators.NAMESPACE, "FRAGMENT") as library:
         library.define("test_level(Tensor x) -> Tensor")
         library.impl("test_level", lambda x: (x * 10).round() / 10, "CompositeExplicitAutograd")
         torch.library.register_fake("kdrun::test_level", torch.empty_like, lib=library)
@@ -184,7 +184,7 @@ def level() -> Iterator[Any]:
 
 
 def translate() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """What `own_operators.TRANSLATED_BY` names in a test."""
+    """What `custom_operators.TRANSLATED_BY` names in a test."""
     from onnxscript import opset18
 
     def level(x: Any) -> Any:
@@ -204,7 +204,7 @@ def test_an_operator_of_ours_is_written_by_its_translation(
     told = "the network can't be written as ONNX: it has no form for the operator"
     with pytest.raises(UserError, match=f"{told} 'kdrun.test_level'"):
         encode(program, "onnx")
-    monkeypatch.setattr(own_operators, "TRANSLATED_BY", (f"{__name__}:translate",))
+    monkeypatch.setattr(custom_operators, "TRANSLATED_BY", (f"{__name__}:translate",))
     inputs = torch.randn(5, 3, SIDE, SIDE)
     expected = answers(network, inputs)
     for name in WRITERS:

@@ -11,7 +11,7 @@ from torch import nn
 
 from kdrun.core.errors import UserError
 from kdrun.export.onnx_file import encode
-from kdrun.export.program import Images, trace
+from kdrun.export.trace import Images, trace
 from kdrun.measure import onnx_latency
 from kdrun.measure.latency import latencies
 from kdrun.measure.onnx_latency import onnx_latencies, start_session

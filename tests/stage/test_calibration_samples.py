@@ -4,7 +4,7 @@ import pytest
 import torch
 from plans import plan
 
-from kdrun.compress.calibrate import MinMax
+from kdrun.compress.calibrators import MinMax
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.errors import UserError
 from kdrun.stage.base import MAIN

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import pytest
 
-from kdrun.compress.step import Changed
+from kdrun.compress.apply_step import Changed
 from kdrun.core.errors import UserError
 from kdrun.stage import compress
 from kdrun.stage.compress import Search, find_strongest

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kdrun.compress.calibrate import CALIBRATORS
+from kdrun.compress.calibrators import CALIBRATORS
 from kdrun.config.choices import conf_folder
 from kdrun.core.registry import check_node, keywords, resolve
 from kdrun.measure.protocols import PROTOCOLS

@@ -7,11 +7,11 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from kdrun.compress.channels.check import first_half, refuse_misled
-from kdrun.compress.channels.cut import cut_channels
 from kdrun.compress.channels.groups import Group, find_groups
-from kdrun.compress.channels.scores import IMPORTANCES, Evidence
-from kdrun.compress.channels.shares import EmptyLayer, gone_of_all, gone_of_each
+from kdrun.compress.channels.importance import IMPORTANCES, Evidence
+from kdrun.compress.channels.remove import cut_channels
+from kdrun.compress.channels.select import EmptyLayer, gone_of_all, gone_of_each
+from kdrun.compress.channels.verify import first_half, refuse_misled
 from kdrun.core.errors import UserError
 from kdrun.core.registry import resolve
 

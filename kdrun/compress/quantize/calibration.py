@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from kdrun.compress.calibrate import Calibrator, Grid, Seen, scale_and_zero
-from kdrun.compress.changes import Ranges
+from kdrun.compress.calibrators import Calibrator, Grid, Seen, scale_and_zero
+from kdrun.compress.fx_graph import answer_of, is_part, trace
 from kdrun.compress.quantize.layers import Stored
-from kdrun.compress.quantize.plan import Plan, source
-from kdrun.compress.quantize.record import Quantized, left_in_float
+from kdrun.compress.quantize.quantization_plan import Plan, source
+from kdrun.compress.quantize.quantized_network import Quantized, left_in_float
 from kdrun.compress.quantize.static import quantize, quantizers
-from kdrun.compress.quantize.weights import WeightGrid
-from kdrun.compress.trace import answer_of, is_part, trace
+from kdrun.compress.quantize.weight_scales import WeightGrid
+from kdrun.compress.structure_changes import Ranges
 from kdrun.core.errors import UserError
 
 # What runtimes have int8 kernels for. Where 0 is not the middle, a ReLU needs no step of its own.

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.calibrate import Grid
+from kdrun.compress.calibrators import Grid
 from kdrun.compress.quantize.ops import dequantize, linear_dynamic
-from kdrun.compress.quantize.record import Quantized, chosen, left_in_float, replace
-from kdrun.compress.quantize.weights import WeightGrid, steps
+from kdrun.compress.quantize.quantized_network import Quantized, chosen, left_in_float, replace
+from kdrun.compress.quantize.weight_scales import WeightGrid, steps
 
 _HOW = WeightGrid(Grid(8, symmetric=True), per_channel=True)
 

@@ -8,9 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdrun.compress.calibrate import Grid
+from kdrun.compress.calibrators import Grid
 from kdrun.compress.quantize.ops import dequantize, quantize_dequantize
-from kdrun.compress.quantize.weights import Steps, WeightGrid, finest, rounded, steps, straight
+from kdrun.compress.quantize.weight_scales import (
+    Steps,
+    WeightGrid,
+    finest,
+    rounded,
+    steps,
+    straight,
+)
 
 KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}

@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import fx, nn
 
-from kdrun.compress.calibrate import Grid
+from kdrun.compress.calibrators import Grid
+from kdrun.compress.fx_graph import Point, is_part, trace
 from kdrun.compress.quantize.layers import Quantizer, Stored, form_of
-from kdrun.compress.quantize.plan import is_split, source
-from kdrun.compress.quantize.record import keep_roles
-from kdrun.compress.quantize.weights import WeightGrid
-from kdrun.compress.trace import Point, is_part, trace
+from kdrun.compress.quantize.quantization_plan import is_split, source
+from kdrun.compress.quantize.quantized_network import keep_roles
+from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.core.errors import UserError, nearest
 
 QUANTIZERS = "quantizers"  # where a network has those of its activations

@@ -6,9 +6,9 @@ from typing import TypeVar
 import torch
 from torch import fx, nn
 
+from kdrun.compress.fx_graph import Point
 from kdrun.compress.quantize.layers import Quantizer, Stored, Trainable
-from kdrun.compress.quantize.record import keep_roles, replace
-from kdrun.compress.trace import Point
+from kdrun.compress.quantize.quantized_network import keep_roles, replace
 
 M = TypeVar("M", bound=nn.Module)
 

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdrun.compress.calibrate import Grid
+from kdrun.compress.calibrators import Grid
 from kdrun.compress.quantize.layers import KINDS, Form, form_of
 from kdrun.compress.quantize.ops import dequantize
-from kdrun.compress.quantize.record import Quantized, chosen, left_in_float, replace
-from kdrun.compress.quantize.weights import WeightGrid, steps
+from kdrun.compress.quantize.quantized_network import Quantized, chosen, left_in_float, replace
+from kdrun.compress.quantize.weight_scales import WeightGrid, steps
 from kdrun.core.errors import UserError
 
 _PACKED = 4  # bits, of which two numbers share a byte

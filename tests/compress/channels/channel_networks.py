@@ -10,8 +10,8 @@ from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.resnet import Bottleneck
 from zoo import build, images
 
+from kdrun.compress.channels.importance import Evidence
 from kdrun.compress.channels.prune import Choice, prune_channels
-from kdrun.compress.channels.scores import Evidence
 
 SIDE = 32
 

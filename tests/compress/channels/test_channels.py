@@ -11,9 +11,9 @@ from torchvision.models.shufflenetv2 import ShuffleNetV2
 from zoo import build, count, images
 
 from kdrun.compress.channels.groups import find_groups
+from kdrun.compress.channels.importance import IMPORTANCES, Evidence
 from kdrun.compress.channels.plan import channels, plan_of
 from kdrun.compress.channels.prune import prune_channels, prune_to_cost
-from kdrun.compress.channels.scores import IMPORTANCES, Evidence
 from kdrun.core.errors import UserError
 from kdrun.measure.cost import macs
 

@@ -11,15 +11,15 @@ import torch
 from nets import quantized, samples
 from torch import Tensor, nn
 
-from kdrun.compress.calibrate import Grid, MinMax
+from kdrun.compress.calibrators import Grid, MinMax
 from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
 from kdrun.compress.quantize.dynamic import store_dynamic
-from kdrun.compress.quantize.onnx import translations
-from kdrun.compress.quantize.plan import quantizable
+from kdrun.compress.quantize.onnx_translations import translations
+from kdrun.compress.quantize.quantization_plan import quantizable
 from kdrun.compress.quantize.weight_only import store_weights
-from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.core.errors import UserError
-from kdrun.export.program import Images, encode, trace
+from kdrun.export.trace import Images, encode, trace
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")

@@ -9,12 +9,12 @@ from nets import NAMES, differ, folded, make, quantized, samples
 from safetensors.torch import load, save
 from torch import nn
 
-from kdrun.compress.calibrate import Grid, KLDivergence, MinMax, Percentile, Seen, scale_and_zero
+from kdrun.compress.calibrators import Grid, KLDivergence, MinMax, Percentile, Seen, scale_and_zero
 from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
 from kdrun.compress.quantize.layers import Stored
-from kdrun.compress.quantize.plan import quantizable
+from kdrun.compress.quantize.quantization_plan import quantizable
 from kdrun.compress.quantize.static import quantize, quantizers
-from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.core.errors import UserError
 from kdrun.core.taps import Tapped
 

@@ -9,13 +9,13 @@ from nets import NAMES, folded, make, quantized, samples
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from kdrun.compress.calibrate import Grid, MinMax
+from kdrun.compress.calibrators import Grid, MinMax
 from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
 from kdrun.compress.quantize.layers import Quantizer, Stored, Trainable
-from kdrun.compress.quantize.plan import quantizable
+from kdrun.compress.quantize.quantization_plan import quantizable
 from kdrun.compress.quantize.static import quantizers
 from kdrun.compress.quantize.trainable import settled, trainable
-from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.compress.quantize.weight_scales import WeightGrid
 
 
 def same(found: nn.Module, expected: nn.Module) -> None:

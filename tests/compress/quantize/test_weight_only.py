@@ -7,7 +7,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from kdrun.compress.quantize.dynamic import Dynamic, quantize_dynamic, store_dynamic
-from kdrun.compress.quantize.record import Quantized
+from kdrun.compress.quantize.quantized_network import Quantized
 from kdrun.compress.quantize.weight_only import (
     WeightOnly,
     _pack,

@@ -10,7 +10,7 @@ NAMESPACE = "kdrun"  # torch.ops.kdrun: what quantized networks compute with
 # Modules whose import registers the operators: whoever loads a .pt2 of them imports these first.
 REGISTERED_BY: tuple[str, ...] = ("kdrun.compress.quantize.ops",)
 # "module:function" of functions that answer a `custom_translation_table` of torch.onnx.export.
-TRANSLATED_BY: tuple[str, ...] = ("kdrun.compress.quantize.onnx:translations",)
+TRANSLATED_BY: tuple[str, ...] = ("kdrun.compress.quantize.onnx_translations:translations",)
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdrun.compress.calibrate import (
+from kdrun.compress.calibrators import (
     BINS,
     CALIBRATORS,
     Grid,

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdrun.compress.calibrate import Grid
-from kdrun.compress.quantize.weights import WeightGrid, finest, rounded, steps
+from kdrun.compress.calibrators import Grid
+from kdrun.compress.quantize.weight_scales import WeightGrid, finest, rounded, steps
 
 GRIDS = [
     WeightGrid(Grid(bits, symmetric), per_channel)

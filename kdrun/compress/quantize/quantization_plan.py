@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
+from kdrun.compress.fx_graph import answer_of, is_part, readers, trace
 from kdrun.compress.quantize.layers import KINDS
-from kdrun.compress.trace import answer_of, is_part, readers, trace
 from kdrun.core.errors import UserError
 
 # What cuts values off: one step with the layer or the sum before it.
@@ -68,7 +68,7 @@ def quantizable(network: nn.Module) -> Plan:
     network that a linear layer gives stays as it is. All else is computed in float.
 
     Args:
-        network: its norms folded (`kdrun.compress.fold`), as others are computed in float.
+        network: its norms are folded (`fold_batch_norm`); norms that are not stay in float.
 
     Raises:
         UserError: the network can't be traced, or no layer is of a kind that can be quantized.

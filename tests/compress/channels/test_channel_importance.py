@@ -6,9 +6,9 @@ from channel_networks import SIDE, labeled, made, sample
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from kdrun.compress.channels import scores
+from kdrun.compress.channels import importance as importances
 from kdrun.compress.channels.groups import Group, find_groups
-from kdrun.compress.channels.scores import Evidence
+from kdrun.compress.channels.importance import Evidence
 from kdrun.core.errors import UserError
 
 pytest.importorskip("torch_pruning")
@@ -19,7 +19,7 @@ def scored(name: str, importance: str) -> tuple[nn.Module, list[Group], list[Ten
     network = made(name).double()
     groups = find_groups(network, sample().double())
     batches = [(images.double(), labels) for images, labels in labeled()]
-    score = getattr(scores, importance)
+    score = getattr(importances, importance)
     return network, groups, score(network, groups, Evidence(0, batches))
 
 
@@ -116,7 +116,7 @@ def test_groups_without_norms_have_no_scale():
         nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(6, 2)
     )
     groups = find_groups(network, torch.zeros(1, 3, 5, 5))
-    found = scores.bn_scale(network, groups, Evidence(0))
+    found = importances.bn_scale(network, groups, Evidence(0))
     assert [score is None for score in found] == [False, True]
 
 
@@ -180,7 +180,7 @@ def test_taylor_foretells_how_the_loss_changes():
     """For a channel whose scale and shift shrink a little, where the first order is all."""
     network, groups, _ = scored("resnet20", "taylor")
     (images, labels), *_ = [(images.double(), labels) for images, labels in labeled(1)]
-    score = scores.taylor(network, groups, Evidence(0, [(images, labels)]))
+    score = importances.taylor(network, groups, Evidence(0, [(images, labels)]))
     network.eval()
     group = next(group for group in groups if group.path == "layer1.0.conv1")
     with torch.no_grad():
@@ -194,7 +194,7 @@ def test_taylor_foretells_how_the_loss_changes():
 
 def test_random_scores_are_of_the_seed():
     groups = find_groups(made("resnet20"), sample())
-    one, same, other = (scores.random(nn.ReLU(), groups, Evidence(s)) for s in (1, 1, 2))
+    one, same, other = (importances.random(nn.ReLU(), groups, Evidence(s)) for s in (1, 1, 2))
     assert all(torch.equal(*pair) for pair in zip(one, same, strict=True))
     assert not any(torch.equal(*pair) for pair in zip(one, other, strict=True))
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import fx, nn
 
-from kdrun.compress.changes import Ranges
-from kdrun.compress.paths import fitting
+from kdrun.compress.layer_glob import fitting
+from kdrun.compress.structure_changes import Ranges
 
 
 @dataclass(frozen=True)

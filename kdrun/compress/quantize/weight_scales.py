@@ -6,7 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from kdrun.compress.calibrate import Grid
+from kdrun.compress.calibrators import Grid
 
 _UNUSED = 0xFF  # bits of a float32 that a scale leaves 0
 _SLACK = 7  # units in the last place by which a scale may fall short

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdrun.compress.sparse import pack, unpack
+from kdrun.compress.sparse_storage import pack, unpack
 from kdrun.core.errors import DamagedFile
 from kdrun.engine.weights import read_weights, write_weights
 

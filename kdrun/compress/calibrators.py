@@ -20,12 +20,12 @@ Percent = Annotated[float, Field(gt=0, le=100)]
 _CLIPS = 128  # ranges that the mean squared error is computed for
 
 CALIBRATORS = {
-    "minmax": "kdrun.compress.calibrate:MinMax",
-    "cumulative_max": "kdrun.compress.calibrate:CumulativeMax",
-    "moving_max": "kdrun.compress.calibrate:MovingMax",
-    "percentile": "kdrun.compress.calibrate:Percentile",
-    "mse": "kdrun.compress.calibrate:MeanSquaredError",
-    "kl": "kdrun.compress.calibrate:KLDivergence",
+    "minmax": "kdrun.compress.calibrators:MinMax",
+    "cumulative_max": "kdrun.compress.calibrators:CumulativeMax",
+    "moving_max": "kdrun.compress.calibrators:MovingMax",
+    "percentile": "kdrun.compress.calibrators:Percentile",
+    "mse": "kdrun.compress.calibrators:MeanSquaredError",
+    "kl": "kdrun.compress.calibrators:KLDivergence",
 }
 
 

@@ -4,17 +4,17 @@ import pytest
 import torch
 from torch import nn
 
-from kdrun.compress.calibrate import Grid, MinMax
-from kdrun.compress.changes import rebuild, zeros, zeros_of
+from kdrun.compress.apply_step import Changed, change
+from kdrun.compress.calibrators import Grid, MinMax
 from kdrun.compress.low_rank import factorize
 from kdrun.compress.masks import apply_masks, layer_masks, prunable
-from kdrun.compress.quantize.again import static
 from kdrun.compress.quantize.dynamic import store_dynamic
+from kdrun.compress.quantize.requantize import static
 from kdrun.compress.quantize.weight_only import store_weights
-from kdrun.compress.quantize.weights import WeightGrid
-from kdrun.compress.scores import magnitude
-from kdrun.compress.step import Changed, change
+from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
+from kdrun.compress.structure_changes import rebuild, zeros, zeros_of
+from kdrun.compress.weight_scores import magnitude
 
 
 def build(changes=()) -> nn.Module:

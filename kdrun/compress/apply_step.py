@@ -6,9 +6,9 @@ from typing import Protocol
 
 from torch import nn
 
-from kdrun.compress.changes import Change, Ranges, zeros, zeros_of
-from kdrun.compress.quantize.again import QUANTIZING, STATIC, again, in_float
+from kdrun.compress.quantize.requantize import QUANTIZING, STATIC, again, in_float
 from kdrun.compress.step_inputs import StepInputs
+from kdrun.compress.structure_changes import Change, Ranges, zeros, zeros_of
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ Ranges = dict[
 
 CHANGES = {
     "channels": "kdrun.compress.channels.plan:channels",
-    "fold": "kdrun.compress.fold:fold",
+    "fold": "kdrun.compress.fold_batch_norm:fold",
     "low_rank": "kdrun.compress.low_rank:reshape",
     "quantize": "kdrun.compress.quantize.static:quantize",
     "quantize_dynamic": "kdrun.compress.quantize.dynamic:quantize_dynamic",

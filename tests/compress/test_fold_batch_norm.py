@@ -6,7 +6,7 @@ from nets import NAMES, make, samples
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from kdrun.compress.fold import fold, pairs
+from kdrun.compress.fold_batch_norm import fold, pairs
 from kdrun.core.errors import UserError
 
 FOLDED = {  # how many norms of how many

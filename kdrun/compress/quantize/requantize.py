@@ -6,16 +6,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from kdrun.compress.calibrate import Grid
-from kdrun.compress.changes import Change
+from kdrun.compress.calibrators import Grid
 from kdrun.compress.quantize.calibration import calibrate
 from kdrun.compress.quantize.dynamic import Dynamic, store_dynamic
 from kdrun.compress.quantize.layers import KINDS, Stored
-from kdrun.compress.quantize.plan import quantizable
-from kdrun.compress.quantize.record import Quantized, layers_in_float
+from kdrun.compress.quantize.quantization_plan import quantizable
+from kdrun.compress.quantize.quantized_network import Quantized, layers_in_float
 from kdrun.compress.quantize.weight_only import WeightOnly, store_weights
-from kdrun.compress.quantize.weights import WeightGrid
+from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
+from kdrun.compress.structure_changes import Change
 
 _KINDS = (Stored, WeightOnly, Dynamic)
 STATIC = "quantize"

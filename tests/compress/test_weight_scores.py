@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from kdrun.compress.scores import magnitude, random, taylor
+from kdrun.compress.weight_scores import magnitude, random, taylor
 
 
 def test_magnitude_is_the_absolute_value():

@@ -20,13 +20,13 @@ from kdrun.core.errors import UserError
 
 BATCH_NORM = nn.modules.batchnorm._BatchNorm
 IMPORTANCES = {
-    "l1": "kdrun.compress.channels.scores:l1",
-    "l2": "kdrun.compress.channels.scores:l2",
-    "bn_scale": "kdrun.compress.channels.scores:bn_scale",
-    "fpgm": "kdrun.compress.channels.scores:fpgm",
-    "taylor": "kdrun.compress.channels.scores:taylor",
-    "hessian": "kdrun.compress.channels.scores:hessian",
-    "random": "kdrun.compress.channels.scores:random",
+    "l1": "kdrun.compress.channels.importance:l1",
+    "l2": "kdrun.compress.channels.importance:l2",
+    "bn_scale": "kdrun.compress.channels.importance:bn_scale",
+    "fpgm": "kdrun.compress.channels.importance:fpgm",
+    "taylor": "kdrun.compress.channels.importance:taylor",
+    "hessian": "kdrun.compress.channels.importance:hessian",
+    "random": "kdrun.compress.channels.importance:random",
 }
 
 Scores = list[Tensor | None]

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.channels.cut import cut_channels, places
 from kdrun.compress.channels.groups import STUMBLES, Group, not_followed
 from kdrun.compress.channels.layers import CONVOLUTION
+from kdrun.compress.channels.remove import cut_channels, places
 
 _FAILURES: tuple[type[Exception], ...] = (*STUMBLES, RuntimeError)
 # They mix channels without weights for it, so that zeros are not the same as nothing.

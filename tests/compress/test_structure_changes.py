@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from kdrun.compress.changes import CHANGES, rebuild, zeros, zeros_of
+from kdrun.compress.structure_changes import CHANGES, rebuild, zeros, zeros_of
 from kdrun.core.errors import UserError
 from kdrun.core.registry import resolve
 

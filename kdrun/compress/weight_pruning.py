@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import nn
 
-from kdrun.compress import scores
+from kdrun.compress import weight_scores
 from kdrun.compress.frozen_zeros import Growth
 from kdrun.compress.masks import (
     Masks,
@@ -57,11 +57,11 @@ class Pruning:
         """
         weights = prunable(network, self.layers)
         if self.score == "taylor":
-            found = scores.taylor(network, weights, material.labeled("score=taylor"))
+            found = weight_scores.taylor(network, weights, material.labeled("score=taylor"))
         elif self.score == "random":
-            found = scores.random(weights, material.generator)
+            found = weight_scores.random(weights, material.generator)
         else:
-            found = scores.magnitude(weights)
+            found = weight_scores.magnitude(weights)
         masks = self.masks(found, self.sparsity)
         apply_masks(network, masks)
         return masks
