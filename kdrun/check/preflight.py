@@ -99,7 +99,7 @@ def _notes(config: Config, data: Data, plugins: list[str]) -> list[str]:
     recipes = (config.recipe, teacher_recipe(config))
     short = [shortened(recipe, data.train.steps(recipe.batch_size)) for recipe in recipes]
     named = [f"plugins: {', '.join(plugins)}"] if plugins else []
-    if data.train.labelled is not None:
+    if data.train.labeled is not None:
         named.append(
             f"{int(data.train.known.sum()):,} of {data.train.size:,} training samples are labeled;"
             " what has no teacher learns from these alone, in as many epochs of fewer steps"

@@ -46,7 +46,7 @@ class Batch:
         index: (B,) int64 positions in the split: memory banks, stored outputs.
         view: (B,) int64, which augmentation of the sample this is.
         soft_targets: (N, C) label probabilities where smoothing, mixup or cutmix made them.
-        labelled: (N,) bool, whose targets are labels; those of the others are the teacher's
+        labeled: (N,) bool, whose targets are labels; those of the others are the teacher's
             decisions, and no label term counts them. None: all are labels.
     """
 
@@ -55,8 +55,8 @@ class Batch:
     index: Tensor
     view: Tensor
     soft_targets: Tensor | None = None
-    labelled: Tensor | None = None
-    labelled_share: Tensor | None = None
+    labeled: Tensor | None = None
+    labeled_share: Tensor | None = None
 
 
 @dataclass

@@ -45,8 +45,8 @@ def assemble(node: Mapping[str, Any]) -> Data:
     raw: RawDataset = resolve("dataset", DATASETS, node["name"])(**arguments)
     classes, parts = split(node["name"], raw, common)
     known = origin(node, raw, parts)
-    parts, labelled = _bring_to_shape(parts, classes, common)
-    return _make(classes, parts, labelled, common, known, raw.notes)
+    parts, labeled = _bring_to_shape(parts, classes, common)
+    return _make(classes, parts, labeled, common, known, raw.notes)
 
 
 def split(name: str, raw: RawDataset, common: Common) -> tuple[tuple[str, ...], Parts]:
@@ -82,9 +82,9 @@ def _bring_to_shape(
         return reshape_images(pictures, common.image_size, common.channels)
 
     parts = _each(parts, bring)
-    own, labelled = with_unlabeled(parts["train"], common.unlabeled, classes, common.split_seed)
+    own, labeled = with_unlabeled(parts["train"], common.unlabeled, classes, common.split_seed)
     parts["train"] = own
-    return settle(parts, common), labelled
+    return settle(parts, common), labeled
 
 
 def settle(parts: Parts, common: Common) -> Parts:
@@ -105,7 +105,7 @@ def _fits(parts: Parts, common: Common) -> bool:
 def _make(
     classes: tuple[str, ...],
     parts: Parts,
-    labelled: Tensor | None,
+    labeled: Tensor | None,
     common: Common,
     known: dict[str, Any],
     notes: tuple[str, ...],
@@ -113,24 +113,24 @@ def _make(
     train = parts["train"].pictures
     shape = _shape(train)
     _check_beside_pictures(common, train, shape)
-    labeled = parts
-    if labelled is not None:
-        labeled = {**parts, "train": parts["train"].select(labelled.nonzero().squeeze(1))}
+    labeled_parts = parts
+    if labeled is not None:
+        labeled_parts = {**parts, "train": parts["train"].select(labeled.nonzero().squeeze(1))}
     more = isinstance(common.unlabeled, Path)
-    mean, std = _statistics(labeled["train"].pictures if more else train, common)
+    mean, std = _statistics(labeled_parts["train"].pictures if more else train, common)
     splits = make_splits(parts, len(classes), common, Normalizer.of(mean, std, width=shape[1]))
     return Data(
         info=DataInfo(classes, shape[2], shape[:2], len(train)),
-        train=replace(splits["train"], labelled=labelled),
+        train=replace(splits["train"], labeled=labeled),
         validation=splits["validation"],
         test=splits["test"],
         mean=mean,
         std=std,
         augment=common.augment.model_dump(),
-        digest=digest(classes, parts, mean, std, labelled),
+        digest=digest(classes, parts, mean, std, labeled),
         origin=known,
         notes=(describe(parts, shape, _fits(parts, common), common.split_seed), *notes),
-        labeled_digest=None if labelled is None else digest(classes, labeled, mean, std),
+        labeled_digest=None if labeled is None else digest(classes, labeled_parts, mean, std),
     )
 
 

@@ -65,7 +65,7 @@ class Split:
         normalize: makes inputs of pixels.
         augment: what the pixels of an augmented epoch undergo.
         labels: the targets on the device.
-        labelled: (N,) bool on the device, whose targets are labels; those of the others are 0 and
+        labeled: (N,) bool on the device, whose targets are labels; those of the others are 0 and
             mean nothing. None: all are.
     """
 
@@ -77,7 +77,7 @@ class Split:
     normalize: Normalizer
     augment: Augment
     labels: Tensor
-    labelled: Tensor | None = None
+    labeled: Tensor | None = None
 
     @property
     def size(self) -> int:
@@ -86,9 +86,9 @@ class Split:
     @property
     def known(self) -> Tensor:
         """(N,) bool in host memory, whose targets are labels."""
-        if self.labelled is None:
+        if self.labeled is None:
             return torch.ones(self.size, dtype=torch.bool)
-        return self.labelled.cpu()
+        return self.labeled.cpu()
 
     def steps(self, batch_size: int) -> int:
         """Batches of a training epoch: whole ones, or one that has all samples."""
@@ -140,7 +140,7 @@ class Split:
             feed=self.feed.to(device),
             normalize=self.normalize.to(device),
             labels=self.targets.to(device),
-            labelled=None if self.labelled is None else self.labelled.to(device),
+            labeled=None if self.labeled is None else self.labeled.to(device),
         )
 
     def select(self, positions: Tensor) -> Self:
@@ -151,14 +151,14 @@ class Split:
             targets=self.targets[positions],
             feed=self.feed.select(positions),
             labels=self.labels[positions.to(self.labels.device)],
-            labelled=None
-            if self.labelled is None
+            labeled=None
+            if self.labeled is None
             else self.known[positions].to(self.labels.device),
         )
 
-    def labeled(self) -> Self:
+    def labeled_only(self) -> Self:
         """Only the samples that have labels."""
-        return replace(self.select(self.known.nonzero().squeeze(1)), labelled=None)
+        return replace(self.select(self.known.nonzero().squeeze(1)), labeled=None)
 
     def relabel(self, table: Tensor, num_classes: int) -> Self:
         """New labels by a table of the old ones; samples whose new label is -1 are left out.
@@ -200,7 +200,7 @@ class Split:
                 targets=self.labels.index_select(0, index),
                 index=index,
                 view=torch.full_like(index, view),
-                labelled=None if self.labelled is None else self.labelled.index_select(0, index),
+                labeled=None if self.labeled is None else self.labeled.index_select(0, index),
             )
 
 
@@ -246,11 +246,11 @@ class Data:
     labeled_digest: str | None = None
     domain: str = ""
 
-    def labeled(self) -> Self:
+    def labeled_only(self) -> Self:
         """The same with the labeled training samples alone."""
-        if self.train.labelled is None:
+        if self.train.labeled is None:
             return self
-        train = self.train.labeled()
+        train = self.train.labeled_only()
         return replace(
             self,
             info=replace(self.info, train_size=train.size),

@@ -20,7 +20,7 @@ def digest(
     parts: Parts,
     mean: Sequence[float],
     std: Sequence[float],
-    labelled: Tensor | None = None,
+    labeled: Tensor | None = None,
 ) -> str:
     """Hash of all that determines inputs, labels and splits, wherever the files lie.
 
@@ -33,8 +33,8 @@ def digest(
         state.update(part.ids.numpy().tobytes())
         state.update(part.targets.numpy().tobytes())
         part.pictures.hash_into(state)
-    if labelled is not None:
-        state.update(labelled.numpy().tobytes())
+    if labeled is not None:
+        state.update(labeled.numpy().tobytes())
     return state.hexdigest()
 
 

@@ -50,7 +50,7 @@ def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) 
     parts = settle({purpose: _framed(part, frame) for purpose, part in parts.items()}, common)
     made = make_splits(parts, data.info.num_classes, common, data.validation.normalize)
     train, test = made["train"], made.get("test")
-    train = replace(train, labelled=torch.zeros(train.size, dtype=torch.bool))
+    train = replace(train, labeled=torch.zeros(train.size, dtype=torch.bool))
     own = digest(data.info.classes, parts, data.mean, data.std)
     return replace(
         data,

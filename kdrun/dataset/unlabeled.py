@@ -43,17 +43,17 @@ def with_unlabeled(
     more = _like(part.pictures, loose_pictures(WHERE, unlabeled))
     count = len(part.ids)
     ids = torch.cat([part.ids, int(part.ids.max()) + 1 + torch.arange(len(more))])
-    labelled = torch.arange(len(ids)) < count
-    return replace(part, ids=ids, pictures=_join(part.pictures, more)), labelled
+    labeled = torch.arange(len(ids)) < count
+    return replace(part, ids=ids, pictures=_join(part.pictures, more)), labeled
 
 
 def _hide(
     part: Part, share: float, classes: tuple[str, ...], seed: int
 ) -> tuple[Part, Tensor | None]:
     hidden = stratify(part.targets, round(share * len(part.ids)), seed, "unlabeled")
-    labelled = torch.ones(len(part.ids), dtype=torch.bool)
-    labelled[hidden] = False
-    left = part.targets[labelled].bincount(minlength=len(classes)).tolist()
+    labeled = torch.ones(len(part.ids), dtype=torch.bool)
+    labeled[hidden] = False
+    left = part.targets[labeled].bincount(minlength=len(classes)).tolist()
     without = [name for name, count in zip(classes, left, strict=True) if not count]
     if without and share < 1:
         shown = ", ".join(repr(name) for name in without[:5]) + (", ..." if without[5:] else "")
@@ -61,8 +61,8 @@ def _hide(
             f"no label is left of {len(without)} of {len(classes)} classes: {shown}.",
             f"  hide fewer with a smaller {WHERE}; 1 hides all, for a teacher of another run",
         )
-    targets = part.targets.where(labelled, 0)
-    return replace(part, pictures=replace(part.pictures, targets=targets)), labelled
+    targets = part.targets.where(labeled, 0)
+    return replace(part, pictures=replace(part.pictures, targets=targets)), labeled
 
 
 def _like(pictures: Pictures, files: OnDisk) -> Pictures:

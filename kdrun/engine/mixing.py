@@ -24,7 +24,7 @@ def mix_batch(batch: Batch, recipe: Recipe, num_classes: int, *counters: int | s
     if not (recipe.label_smoothing or recipe.mixup or recipe.cutmix):
         return batch
     soft = _smooth(batch.targets, recipe.label_smoothing, num_classes)
-    inputs, labelled = batch.inputs, batch.labelled
+    inputs, labeled = batch.inputs, batch.labeled
     if recipe.mixup or recipe.cutmix:
         if not isinstance(inputs, Tensor):
             raise TypeError("mixup and cutmix are for images, a single tensor")
@@ -32,9 +32,9 @@ def mix_batch(batch: Batch, recipe: Recipe, num_classes: int, *counters: int | s
         inputs, share = _mix_images(inputs, recipe, random)
         # The order within an epoch is random already, so a sample's neighbour is a random one.
         soft = soft * share + soft.roll(1, 0) * (1 - share)
-        if labelled is not None:  # half a label is none
-            labelled = labelled & labelled.roll(1, 0)
-    return replace(batch, inputs=inputs, soft_targets=soft, labelled=labelled)
+        if labeled is not None:  # half a label is none
+            labeled = labeled & labeled.roll(1, 0)
+    return replace(batch, inputs=inputs, soft_targets=soft, labeled=labeled)
 
 
 def _smooth(targets: Tensor, epsilon: float, num_classes: int) -> Tensor:

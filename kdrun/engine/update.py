@@ -213,10 +213,10 @@ def _parts(batch: Batch, count: int) -> Iterator[tuple[Batch, float]]:
         yield batch, 1.0
         return
     size = len(batch.index)
-    share = None if batch.labelled is None else batch.labelled.float().mean()
+    share = None if batch.labeled is None else batch.labeled.float().mean()
     for rows in torch.arange(size, device=batch.index.device).tensor_split(count):
-        soft, labelled = (
-            None if whole is None else whole[rows] for whole in (batch.soft_targets, batch.labelled)
+        soft, labeled = (
+            None if whole is None else whole[rows] for whole in (batch.soft_targets, batch.labeled)
         )
         inputs = (
             batch.inputs[rows]
@@ -224,4 +224,4 @@ def _parts(batch: Batch, count: int) -> Iterator[tuple[Batch, float]]:
             else {name: value[rows] for name, value in batch.inputs.items()}
         )
         own = (batch.targets[rows], batch.index[rows], batch.view[rows])
-        yield Batch(inputs, *own, soft, labelled, share), len(rows) / size
+        yield Batch(inputs, *own, soft, labeled, share), len(rows) / size

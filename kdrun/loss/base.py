@@ -124,12 +124,12 @@ def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
     logits = to_float32(logits)
     soft = batch.soft_targets
     targets = batch.targets if soft is None else soft.to(logits.dtype)
-    if batch.labelled is None:
+    if batch.labeled is None:
         return F.cross_entropy(logits, targets, label_smoothing=smoothing)
     each = F.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
-    share = batch.labelled_share
-    share = batch.labelled.float().mean() if share is None else share
-    return each.where(batch.labelled, 0).mean() / share.clamp(min=1e-12)
+    share = batch.labeled_share
+    share = batch.labeled.float().mean() if share is None else share
+    return each.where(batch.labeled, 0).mean() / share.clamp(min=1e-12)
 
 
 def teacher_logits(teacher: Output | None) -> Tensor:

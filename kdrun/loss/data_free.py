@@ -61,7 +61,7 @@ class DataFree(LossWrapper):
                 decided = teacher(images).argmax(dim=1)
         if isinstance(batch.inputs, Tensor):
             images = images.to(batch.inputs.dtype)
-        return replace(batch, inputs=images, targets=decided, labelled=None)
+        return replace(batch, inputs=images, targets=decided, labeled=None)
 
     @abstractmethod
     def update(self, teacher: nn.Module, count: int, at: Progress) -> None:

@@ -16,11 +16,11 @@ def decided(batch: Batch, loss: Loss, teacher: Output | None) -> Batch:
         loss: knows which of the student's classes the teacher means.
         teacher: what it answered; without it the batch stays as it is.
     """
-    if batch.labelled is None or teacher is None:
+    if batch.labeled is None or teacher is None:
         return batch
     decisions, soft = loss.decide(teacher), batch.soft_targets
     if soft is not None:
         certain = F.one_hot(decisions, soft.shape[1]).to(soft.dtype)
-        soft = soft.where(batch.labelled[:, None], certain)
-    targets = batch.targets.where(batch.labelled, decisions)
+        soft = soft.where(batch.labeled[:, None], certain)
+    targets = batch.targets.where(batch.labeled, decisions)
     return replace(batch, targets=targets, soft_targets=soft)

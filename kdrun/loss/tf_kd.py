@@ -55,8 +55,8 @@ class TeacherFree(WeightedLoss):
             other = teacher_logits(teacher)
         else:
             other = virtual_logits(own, batch.targets, self.certainty)
-            if batch.labelled is not None:  # of the others there is no label to be sure of
-                other = other.where(batch.labelled[:, None], own.detach())
+            if batch.labeled is not None:  # of the others there is no label to be sure of
+                other = other.where(batch.labeled[:, None], own.detach())
         return {"tf_kd": soft_loss(own, other, self.temperature)}
 
 

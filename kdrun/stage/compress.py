@@ -227,7 +227,7 @@ def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Ten
     Yields:
         images (B, C, H, W), labels (B,), which are -1 where there is none.
     """
-    labeled = data.labeled().train
+    labeled = data.labeled_only().train
     train = labeled if labeled.size else data.train
     size = min(_BATCH, count, train.size)
     drawn = seed_of(seed, "calibration")

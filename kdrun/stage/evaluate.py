@@ -119,7 +119,7 @@ def _concepts(context: StageContext) -> dict[str, list[str]] | None:
 def _labeled(context: StageContext) -> dict[str, int] | None:
     """How many training samples have labels, and of how many, where some have none."""
     train = context.data.train
-    if train.labelled is None:
+    if train.labeled is None:
         return None
     return {"labeled": int(train.known.sum()), "training": train.size}
 

@@ -79,9 +79,9 @@ class Train:
         Raises:
             UserError: no sample has one.
         """
-        if data.train.labelled is None or not build_loss(self.loss).needs_labels:
+        if data.train.labeled is None or not build_loss(self.loss).needs_labels:
             return data
-        labeled = data.labeled()
+        labeled = data.labeled_only()
         if not labeled.train.size:
             raise UserError(
                 "what learns without a teacher needs labels, and no training sample has one.",

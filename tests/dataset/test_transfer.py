@@ -40,7 +40,7 @@ def test_images_without_labels_are_learned_from_and_not_tested_on(
     assert "none is tested on" in other.notes[0]
     (batch,) = other.train.batches(10)
     assert batch.inputs.shape == (7, 1, 8, 8)
-    assert not batch.labelled.any()
+    assert not batch.labeled.any()
 
 
 @pytest.mark.parametrize(("part", "named"), [("test", "test"), ("val", "validation")])

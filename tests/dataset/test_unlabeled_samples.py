@@ -19,7 +19,7 @@ def test_hidden_labels_keep_each_classes_share_and_are_gone(node) -> None:
     assert not train.targets[~train.known].any()
     shares = whole.train.targets[train.known].bincount() / whole.train.targets.bincount()
     assert (shares - 0.25).abs().max() < 0.01
-    assert some.validation.labelled is None
+    assert some.validation.labeled is None
     assert some.test.targets.tolist() == whole.test.targets.tolist()
     assert (some.mean, some.std) == (whole.mean, whole.std)
 
@@ -36,17 +36,17 @@ def test_which_labels_are_hidden_follows_from_the_splits_seed(node) -> None:
 def test_batches_say_who_has_a_label(node) -> None:
     train = dataset.load(node("digits", unlabeled=0.5)).train
     for batch in train.epoch(0, 0, seed=3, batch_size=100):
-        assert batch.labelled.tolist() == train.known[batch.index].tolist()
+        assert batch.labeled.tolist() == train.known[batch.index].tolist()
     plain = dataset.load(node("digits", unlabeled=0)).train
-    assert next(plain.batches(4)).labelled is None
+    assert next(plain.batches(4)).labeled is None
 
 
 def test_the_labeled_samples_alone_are_a_set_of_their_own(node) -> None:
     data = dataset.load(node("digits", unlabeled=0.9))
-    labeled = data.labeled()
+    labeled = data.labeled_only()
     assert labeled.train.ids.tolist() == data.train.ids[data.train.known].tolist()
     assert labeled.info.train_size == labeled.train.size == int(data.train.known.sum())
-    assert labeled.train.labelled is None
+    assert labeled.train.labeled is None
     assert labeled.digest != data.digest
     (shown,) = labeled.train.batches(10_000)
     (whole,) = data.train.batches(10_000)
@@ -66,7 +66,7 @@ def test_pictures_of_a_folder_come_after_the_sets_own(node, folder, place: str) 
     assert torch.equal(shown.inputs[:-5], own.inputs)
     assert shown.inputs[-5:].std() > 0.1
     # A teacher of the labeled samples is the one of the plain set.
-    assert data.labeled().digest == plain.digest
+    assert data.labeled_only().digest == plain.digest
 
 
 def test_streamed_pictures_are_those_in_memory(node, folder) -> None:
@@ -79,9 +79,9 @@ def test_streamed_pictures_are_those_in_memory(node, folder) -> None:
     plain = dataset.load(node("imagefolder", root=str(root), memory_limit=0, workers=0))
     (one,), (other,) = memory.train.batches(100), streamed.train.batches(100)
     assert torch.equal(one.inputs, other.inputs)
-    assert one.labelled.tolist() == other.labelled.tolist()
-    assert int((~one.labelled).sum()) == 6
-    assert streamed.labeled().digest == plain.digest
+    assert one.labeled.tolist() == other.labeled.tolist()
+    assert int((~one.labeled).sum()) == 6
+    assert streamed.labeled_only().digest == plain.digest
     assert streamed.mean == plain.mean
 
 
@@ -96,7 +96,7 @@ def test_samples_without_a_label_stay_when_classes_are_merged(node) -> None:
     assert int((~merged.train.known).sum()) == int((~data.train.known).sum())
     kept = torch.isin(data.train.targets, torch.tensor([3, 4, 5])) & data.train.known
     assert int(merged.train.known.sum()) == int(kept.sum())
-    assert merged.labeled().train.targets.bincount().tolist() == [
+    assert merged.labeled_only().train.targets.bincount().tolist() == [
         int((data.train.targets[kept] == 3).sum()),
         int((data.train.targets[kept] != 3).sum()),
     ]

@@ -81,7 +81,7 @@ def test_the_memory_moves_to_new_vectors_by_momentum():
         assert torch.equal(bank[untouched], old[untouched])
 
 
-def labelled(loss, classes=5):
+def labeled(loss, classes=5):
     """All labels known: i mod classes."""
     loss.labels.copy_(torch.arange(N) % classes)
     index = torch.arange(B) * 7
@@ -91,7 +91,7 @@ def labelled(loss, classes=5):
 @pytest.mark.parametrize("mode", ["exact", "relax"])
 def test_negatives_are_drawn_evenly_from_other_classes(mode):
     loss = small(mode=mode, negatives=20000)
-    given = labelled(loss)
+    given = labeled(loss)
     drawn = loss._draw(given)
     for row in range(B):
         counts = torch.bincount(drawn[row, 1:], minlength=N)
@@ -105,9 +105,9 @@ def test_negatives_are_drawn_evenly_from_other_classes(mode):
 
 def test_the_positive_is_the_sample_or_any_of_its_class():
     exact, relax = small(), small(mode="relax")
-    given = labelled(exact)
+    given = labeled(exact)
     assert torch.equal(exact._draw(given)[:, 0], given.index)
-    labelled(relax)
+    labeled(relax)
     seen = torch.stack([relax._draw(given)[:, 0] for _ in range(600)])
     assert (seen % 5 == given.targets).all()
     assert all(len(set(column.tolist())) > 90 for column in seen.T)  # of 102 or 103

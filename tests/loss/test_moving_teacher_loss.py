@@ -143,7 +143,7 @@ def test_where_labels_are_missing_the_copys_decisions_stand_for_them():
     with torch.no_grad():
         wanted = small().eval()(inputs).argmax(1)  # the copy starts as the student
     hidden = Batch(inputs, torch.zeros_like(batch.targets), batch.index, batch.view)
-    hidden = replace(hidden, labelled=torch.zeros(count, dtype=torch.bool))
+    hidden = replace(hidden, labeled=torch.zeros(count, dtype=torch.bool))
     known = replace(hidden, targets=wanted)
     assert not loss.needs_labels and not wanted.eq(0).all()
     values = []

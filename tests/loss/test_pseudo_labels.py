@@ -21,7 +21,7 @@ KNOWN = torch.tensor([True, False, True, True, False, True])
 def batch() -> Batch:
     rows = torch.arange(B)
     targets = torch.tensor([1, 0, 2, 3, 0, 1])
-    return Batch(torch.randn(B, 1, 2, 2), targets, rows, rows * 0, labelled=KNOWN)
+    return Batch(torch.randn(B, 1, 2, 2), targets, rows, rows * 0, labeled=KNOWN)
 
 
 def logits(seed: int, classes: int = C) -> torch.Tensor:
@@ -42,7 +42,7 @@ def test_the_label_term_is_the_mean_over_labeled_samples() -> None:
 
 def test_without_any_label_the_label_term_is_0_and_pulls_nowhere() -> None:
     answer = logits(0).requires_grad_()
-    found = label_loss(answer, replace(batch(), labelled=torch.zeros(B, dtype=torch.bool)))
+    found = label_loss(answer, replace(batch(), labeled=torch.zeros(B, dtype=torch.bool)))
     found.backward()
     assert found == 0
     assert not answer.grad.any()
@@ -54,7 +54,7 @@ def test_the_teachers_decisions_stand_for_missing_labels() -> None:
     assert found.targets.tolist() == given.targets.where(KNOWN, teacher.logits.argmax(1)).tolist()
     assert found.soft_targets is None
     assert decided(given, build_loss({"name": "ce"}), None) is given
-    whole = replace(given, labelled=None)
+    whole = replace(given, labeled=None)
     assert decided(whole, build_loss({"name": "ce"}), teacher) is whole
 
 
@@ -78,17 +78,17 @@ def test_decisions_of_a_teacher_of_more_classes_are_the_students() -> None:
 def test_mixing_with_a_sample_without_a_label_leaves_none() -> None:
     recipe = SimpleNamespace(label_smoothing=0.1, mixup=1.0, cutmix=0.0)
     mixed = mix_batch(batch(), recipe, C, 0, "distill", "main", 5)
-    assert mixed.labelled.tolist() == (KNOWN & KNOWN.roll(1)).tolist()
+    assert mixed.labeled.tolist() == (KNOWN & KNOWN.roll(1)).tolist()
     teacher = Output(logits(2))
     found = decided(mixed, build_loss({"name": "ce"}), teacher)
     certain = F.one_hot(teacher.logits.argmax(1), C).float()
-    assert torch.equal(found.soft_targets[~mixed.labelled], certain[~mixed.labelled])
-    assert torch.equal(found.soft_targets[mixed.labelled], mixed.soft_targets[mixed.labelled])
+    assert torch.equal(found.soft_targets[~mixed.labeled], certain[~mixed.labeled])
+    assert torch.equal(found.soft_targets[mixed.labeled], mixed.soft_targets[mixed.labeled])
     smooth = SimpleNamespace(label_smoothing=0.1, mixup=0.0, cutmix=0.0)
-    assert mix_batch(batch(), smooth, C, 0).labelled.tolist() == KNOWN.tolist()
+    assert mix_batch(batch(), smooth, C, 0).labeled.tolist() == KNOWN.tolist()
 
 
 def test_parts_of_a_batch_keep_who_has_a_label() -> None:
-    found = [part.labelled.tolist() for part, _ in _parts(batch(), 2)]
+    found = [part.labeled.tolist() for part, _ in _parts(batch(), 2)]
     assert found == [KNOWN[:3].tolist(), KNOWN[3:].tolist()]
-    assert all(part.labelled is None for part, _ in _parts(replace(batch(), labelled=None), 2))
+    assert all(part.labeled is None for part, _ in _parts(replace(batch(), labeled=None), 2))

@@ -63,13 +63,13 @@ def test_no_image_of_the_dataset_has_any_effect(name):
         torch.manual_seed(9)
         given = batch(value)
         given.targets = torch.full_like(given.targets, int(value == 0))
-        given.labelled = torch.full((8,), value == 0)
+        given.labeled = torch.full((8,), value == 0)
         drawn = loss.prepare(given, at(0))
         terms = loss(Output(student(drawn.inputs)), Output(teacher(drawn.inputs)), drawn, at(0))
         found.append({key: term.item() for key, term in terms.items()})
         assert drawn.targets.tolist() == teacher(drawn.inputs).argmax(1).tolist()
         assert drawn.inputs.shape == (8, 2, 6, 5)
-        assert drawn.labelled is None  # each drawn image has the teacher's decision
+        assert drawn.labeled is None  # each drawn image has the teacher's decision
     assert found[0] == found[1]
     assert all(math.isfinite(value) for value in found[0].values())
 

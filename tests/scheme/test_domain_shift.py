@@ -56,7 +56,7 @@ def test_the_loss_has_no_label_term_on_images_without_labels() -> None:
     student, teacher = (torch.randn(5, 4, generator=random) for _ in range(2))
     rows = torch.arange(5)
     loss = build_loss({"name": "kd", "alpha": 0.25, "temperature": 3.0})
-    given = Batch(rows[:, None], rows * 0, rows, rows * 0, labelled=rows < 0)
+    given = Batch(rows[:, None], rows * 0, rows, rows * 0, labeled=rows < 0)
     given = decided(given, loss, Output(teacher))
     terms = loss(Output(student), Output(teacher), given, Progress("main", 0, 1, 0, 1))
     p, q = ((logits.double() / 3).softmax(1) for logits in (teacher, student))

@@ -24,7 +24,7 @@ def test_they_follow_from_the_seed_and_are_not_augmented():
 
 def test_hidden_labels_are_not_looked_at():
     data = plan("controls=[]", "dataset.unlabeled=0.5").datasets[MAIN]
-    labeled = torch.cat([batch.inputs for batch in data.labeled().train.batches(64)])
+    labeled = torch.cat([batch.inputs for batch in data.labeled_only().train.batches(64)])
     for images, labels in calibration_batches(data, 0, 64):
         assert (labels >= 0).all()
         assert all((labeled == image).flatten(1).all(dim=1).any() for image in images)
