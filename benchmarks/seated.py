@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kdrun.core.config import Network, Node
 from kdrun.core.device import place_network
-from kdrun.core.taps import Tapped
+from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import Batch, Output, Phase, Progress
 from kdrun.loss.base import Loss
 from kdrun.loss.build import build_loss
@@ -126,7 +126,7 @@ class Asked:
 
     def _answer(self, network: nn.Module) -> Output:
         place_network(network, self.plan.hardware.device).train(self.role == "student")
-        tapped = Tapped(network, {place: place for place in sorted(self.places[network])})
+        tapped = TappedNetwork(network, {place: place for place in sorted(self.places[network])})
         try:
             with torch.no_grad():
                 return tapped(self.batch.inputs)

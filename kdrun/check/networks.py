@@ -17,7 +17,7 @@ from kdrun.core.config import Config, Network
 from kdrun.core.disk import nearest_folder
 from kdrun.core.errors import Fault, collect, nearest
 from kdrun.core.size import size_of
-from kdrun.core.taps import place_taps
+from kdrun.core.taps import resolve_taps
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.engine.learners import Learners, covers
@@ -144,7 +144,7 @@ def _taps(role: str, network: Network, module: nn.Module, info: DataInfo) -> lis
 
 
 def _place(role: str, path: str, module: nn.Module, info: DataInfo) -> None:
-    place_taps(role, {path: path}, {}, module, info)
+    resolve_taps(role, {path: path}, {}, module, info)
 
 
 def _batches(config: Config, known: Mapping[str, Data]) -> list[Fault]:

@@ -21,7 +21,7 @@ _INPUT, _LAST = ":in", ":nhwc"
 _BEFORE = ":pre"
 
 
-class Tapped:
+class TappedNetwork:
     """A network that also answers the activations it was asked for.
 
     Forward hooks leave the network as it is: they work on any module, after pruning, and where
@@ -75,7 +75,7 @@ def module_path(place: str) -> str:
     return place.removesuffix(_INPUT).removesuffix(_LAST)
 
 
-def place_taps(
+def resolve_taps(
     where: str, request: Mapping[str, str], roles: Roles, network: nn.Module, data: DataInfo
 ) -> dict[str, str]:
     """Turn roles and paths into module paths that are there.
@@ -108,13 +108,13 @@ def tap_shapes(
     network: nn.Module, places: Mapping[str, str], data: DataInfo
 ) -> dict[str, tuple[int, ...]]:
     """The shape of each tap that is one tensor, for two zero images in eval mode."""
-    taps = ask_once(network, places, data).taps
+    taps = forward_once(network, places, data).taps
     return {name: tuple(value.shape) for name, value in taps.items() if isinstance(value, Tensor)}
 
 
-def ask_once(network: nn.Module, places: Mapping[str, str], data: DataInfo) -> Output:
+def forward_once(network: nn.Module, places: Mapping[str, str], data: DataInfo) -> Output:
     """What a network answers to two zero images in eval mode; it stays as it was."""
-    tapped = Tapped(network, places)
+    tapped = TappedNetwork(network, places)
     modes = {module: module.training for module in network.modules()}
     device = next(chain(network.parameters(), network.buffers())).device
     try:

@@ -105,12 +105,12 @@ class TapShapes:
     Attributes:
         shapes: shape of each requested tap for a batch of two samples.
         network: the network itself, for losses that reuse a part of it.
-        places: the module path of each requested tap.
+        paths: the tap path of each requested tap.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
     network: nn.Module
-    places: Mapping[str, str]
+    paths: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -151,9 +151,7 @@ class Split:
             targets=self.targets[positions],
             feed=self.feed.select(positions),
             labels=self.labels[positions.to(self.labels.device)],
-            labeled=None
-            if self.labeled is None
-            else self.known[positions].to(self.labels.device),
+            labeled=None if self.labeled is None else self.known[positions].to(self.labels.device),
         )
 
     def labeled_only(self) -> Self:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from kdrun.compress.fold_batch_norm import merge, pairs
 from kdrun.core.device import Hardware, place_network
 from kdrun.core.errors import UserError
-from kdrun.core.taps import Tapped, module_path
+from kdrun.core.taps import TappedNetwork, module_path
 from kdrun.core.types import Inputs
 
 _AGREEMENT = 0.98  # of a batch's decisions, for a cast to count as leaving the answers
@@ -117,7 +117,7 @@ def _float_as(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 @torch.no_grad()
 def _answers(network: nn.Module, places: Collection[str], images: Inputs) -> list[Tensor]:
     """The logits and whatever is tapped."""
-    tapped = Tapped(network, {place: place for place in places})
+    tapped = TappedNetwork(network, {place: place for place in places})
     output = tapped(images)
     tapped.close()
     taps = [value for value in output.taps.values() if isinstance(value, Tensor)]

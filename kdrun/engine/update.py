@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from kdrun.core.device import place_network
 from kdrun.core.errors import NonFinite
 from kdrun.core.seeds import seed_of
-from kdrun.core.taps import Tapped
+from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.engine.learners import Learners
 from kdrun.engine.mixing import mix_batch
@@ -41,9 +41,9 @@ class Update:
         if self.masked is not None:
             self.masked.to(self.hardware.device)
         self.learners = Learners(self.student, self.loss, spec.frozen)
-        self._ask_student = Tapped(self.student, spec.student_places, runtime.compile)
+        self._ask_student = TappedNetwork(self.student, spec.student_places, runtime.compile)
         self._ask_teacher = (
-            Tapped(spec.teacher, spec.teacher_places, runtime.compile)
+            TappedNetwork(spec.teacher, spec.teacher_places, runtime.compile)
             if spec.teacher is not None
             else None
         )

@@ -55,7 +55,7 @@ class CATKD(WeightedLoss):
                 "  take loss.resolution=2 or more",
             )
         if meets_in_one_pixel(student.shapes[_MAPS], teacher.shapes[_MAPS]):
-            places = " and ".join(f"{each.places[_MAPS]}" for each in (student, teacher))
+            places = " and ".join(f"{each.paths[_MAPS]}" for each in (student, teacher))
             raise UserError(
                 f"cat_kd compares the pixels of maps, and there is only one in common of {places}.",
                 "  take larger images, or another loss such as fitnet or cosine",
@@ -81,7 +81,7 @@ class CATKD(WeightedLoss):
 
 
 def _classifier(where: str, network: TapShapes) -> nn.Linear:
-    place, channels = network.places[_HEAD], grid_shape(network.shapes[_MAPS])[1]
+    place, channels = network.paths[_HEAD], grid_shape(network.shapes[_MAPS])[1]
     head = network.network.get_submodule(place)
     if isinstance(head, nn.Linear) and head.in_features == channels:
         return head

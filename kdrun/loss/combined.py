@@ -139,7 +139,7 @@ class Combined(WeightedLoss):
 
 
 def _seen(network: TapShapes, key: str) -> TapShapes:
-    return TapShapes(_own(network.shapes, key), network.network, _own(network.places, key))
+    return TapShapes(_own(network.shapes, key), network.network, _own(network.paths, key))
 
 
 def _answer(output: Output | None, key: str) -> Output | None:

@@ -46,7 +46,7 @@ def own(taps: Mapping[str, Any], number: int, kind: str = "tap") -> dict[str, An
 
 def member_path(several: TapShapes, number: int) -> str:
     """Where one of several networks is in their committee."""
-    return several.places[f"{number}/{ANSWER}"]
+    return several.paths[f"{number}/{ANSWER}"]
 
 
 def member(several: TapShapes, number: int, kind: str = "tap") -> TapShapes:
@@ -55,7 +55,7 @@ def member(several: TapShapes, number: int, kind: str = "tap") -> TapShapes:
     network: nn.Module = several.network.get_submodule(path)
     places = {
         name: place.removeprefix(path).removeprefix(".")
-        for name, place in own(several.places, number, kind).items()
+        for name, place in own(several.paths, number, kind).items()
     }
     return TapShapes(own(several.shapes, number, kind), network, places)
 

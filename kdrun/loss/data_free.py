@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
-from kdrun.core.taps import Tapped
+from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.base import parts_of, to_float32
 from kdrun.loss.generator import Generator, Training
@@ -93,7 +93,7 @@ class DAFL(DataFree):
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         super().bind(student, teacher and seen(_OWN, teacher), data)
         if teacher is not None:
-            self._place = teacher.places[_ACTIVE]
+            self._place = teacher.paths[_ACTIVE]
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, at: Progress
@@ -102,7 +102,7 @@ class DAFL(DataFree):
         return super().forward(student, own, batch, at)
 
     def update(self, teacher: nn.Module, count: int, at: Progress) -> None:
-        tapped = Tapped(teacher, {"embedding": self._place})
+        tapped = TappedNetwork(teacher, {"embedding": self._place})
         try:
             self.drawing.step(lambda images: self.objective(tapped(images)), count)
         finally:

@@ -54,8 +54,8 @@ class LayerFusion(WeightedLoss):
             self.mergers = nn.ModuleList(convolutions)
         target = widths[-1] if self.merge == "sum" else sum(widths)
         self.adapter = nn.Conv2d(grid_shape(own[_TAP])[1], target, kernel_size=1)
-        places = ", ".join(teacher.places[tap] for tap in self.merged)
-        self.where = f"{student.places[_TAP]} from {places}, merged into {target} channels"
+        places = ", ".join(teacher.paths[tap] for tap in self.merged)
+        self.where = f"{student.paths[_TAP]} from {places}, merged into {target} channels"
 
     def notes(self) -> list[str]:
         return [self.where]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kdrun.core.class_merge import Groups, merge_logits
 from kdrun.core.errors import UserError
-from kdrun.core.taps import ask_once
+from kdrun.core.taps import forward_once
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.base import Loss, parts_of, to_float32
 from kdrun.loss.wrapper import LossWrapper
@@ -65,7 +65,9 @@ class MergedTeacher(LossWrapper):
         batch = Batch(torch.zeros(2, data.channels, *data.image_size), rows, rows, rows * 0)
         try:
             with torch.random.fork_rng(devices=[]), torch.no_grad():
-                answers = [ask_once(seen.network, seen.places, data) for seen in (student, teacher)]
+                answers = [
+                    forward_once(seen.network, seen.paths, data) for seen in (student, teacher)
+                ]
                 for phase in self.phases():
                     self(*answers, batch, Progress(phase.name, 0, 1, 0, 1))
         except (RuntimeError, ValueError, IndexError) as error:

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
-from kdrun.core.taps import Tapped
+from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.base import label_loss
 from kdrun.loss.committee_taps import require_moving
@@ -69,8 +69,8 @@ class MovingTeacher(LossWrapper):
         self.teacher = still_copy(student.network)
         self._updated: tuple[str, int] | None = None
         own, other = (seen(start, student) for start in (_OWN, _OTHER))
-        self._ask_teacher = Tapped(self.teacher, other.places)
-        self.loss.bind(own, TapShapes(other.shapes, self.teacher, other.places), data)
+        self._ask_teacher = TappedNetwork(self.teacher, other.paths)
+        self.loss.bind(own, TapShapes(other.shapes, self.teacher, other.paths), data)
 
     def ramp(self, at: Progress) -> float:
         return super().ramp(at) if at.epoch >= self.start else 0.0

@@ -32,7 +32,7 @@ class Overhaul(Paired):
         for number, pair in enumerate(self.joined):
             own, other = grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1]
             self.adapters.append(channel_adapter(own, other))
-            place = teacher.places[pair.teacher] if teacher else ""
+            place = teacher.paths[pair.teacher] if teacher else ""
             norm = _norm_before(teacher.network, place, other) if teacher else None
             self.register_buffer(f"margin{number}", None if norm is None else _margin(norm))
             if norm is None:

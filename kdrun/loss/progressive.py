@@ -47,7 +47,7 @@ class Progressive(LossWrapper):
         self.joined = join(own, other)
         shapes = [(grid_shape(p.student_shape), grid_shape(p.teacher_shape)) for p in self.joined]
         self.adapters = nn.ModuleList(channel_adapter(s[1], t[1]) for s, t in shapes)
-        ends = [module_path(own.places[pair.student]) for pair in self.joined]
+        ends = [module_path(own.paths[pair.student]) for pair in self.joined]
         self._layers = between(student.network, ends)
         if not all(self._layers):
             raise UserError(

@@ -57,7 +57,7 @@ class SemCKD(WeightedLoss):
         own, other = known(student.shapes, "student"), known(teacher.shapes, "teacher")
         self.own, self.other = list(own), list(other)
         self.where = [
-            [network.places[tap] for tap in network.shapes] for network in (student, teacher)
+            [network.paths[tap] for tap in network.shapes] for network in (student, teacher)
         ]
         self._refuse_too_many(own, other)
         self.queries = nn.ModuleList(self._small_network() for _ in own)

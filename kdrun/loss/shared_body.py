@@ -42,7 +42,7 @@ class SharedBody(LossWrapper):
                 " that don't learn: no body is shared.",
                 "  choose a loss that leaves the student as it is: loss=kd",
             )
-        places = picked(_LEARN, student.places).values()
+        places = picked(_LEARN, student.paths).values()
         self._learning = parameters_below(student.network, places)
         if not self._learning:
             raise UserError(

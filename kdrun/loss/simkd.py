@@ -50,7 +50,7 @@ class SimKD(WeightedLoss):
                 "  take it alone: loss=simkd scheme=none",
             )
         self.maps = len(student.shapes["projected"]) == 4
-        self.place = student.places["projected"]
+        self.place = student.paths["projected"]
 
     def notes(self) -> list[str]:
         kind = "maps" if self.maps else "embeddings"

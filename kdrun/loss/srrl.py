@@ -49,9 +49,7 @@ class SRRL(WeightedLoss):
         bias = head.weight.new_zeros(head.out_features) if head.bias is None else head.bias
         for name, value in (("head_weight", head.weight), ("head_bias", bias)):
             self.register_buffer(name, to_float32(value.detach()).clone(), persistent=False)
-        where = (
-            f"{student.places[_TAP]} from {teacher.places[_TAP]}, read by {teacher.places[_HEAD]}"
-        )
+        where = f"{student.paths[_TAP]} from {teacher.paths[_TAP]}, read by {teacher.paths[_HEAD]}"
         shapes = student.shapes[_TAP], teacher.shapes[_TAP]
         self.joined = [Pair(_TAP, _TAP, *shapes, where)]
 
@@ -75,7 +73,7 @@ class SRRL(WeightedLoss):
 
 def _classifier(teacher: TapShapes) -> nn.Linear:
     """The linear layer that makes the teacher's logits of its embedding."""
-    place, width = teacher.places[_HEAD], grid_shape(teacher.shapes[_TAP])[1]
+    place, width = teacher.paths[_HEAD], grid_shape(teacher.shapes[_TAP])[1]
     head = teacher.network.get_submodule(place)
     if not isinstance(head, nn.Linear):
         raise UserError(

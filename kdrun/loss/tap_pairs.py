@@ -112,7 +112,7 @@ def known(shapes: Mapping[str, Shape], where: str) -> Mapping[str, Shape]:
 
 def _place(network: TapShapes, tap: str) -> str:
     sizes = "x".join(str(size) for size in network.shapes[tap][1:])
-    return f"{network.places[tap]} ({sizes})"
+    return f"{network.paths[tap]} ({sizes})"
 
 
 def _match(

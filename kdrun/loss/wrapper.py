@@ -71,4 +71,4 @@ def picked(start: str, named: Mapping[str, Value]) -> dict[str, Value]:
 
 def seen(start: str, network: TapShapes) -> TapShapes:
     """A network as the loss sees it whose taps begin so."""
-    return TapShapes(picked(start, network.shapes), network.network, picked(start, network.places))
+    return TapShapes(picked(start, network.shapes), network.network, picked(start, network.paths))

@@ -8,7 +8,7 @@ from torch import nn
 
 from kdrun import model
 from kdrun.core.errors import UserError
-from kdrun.core.taps import Tapped
+from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import DataInfo
 
 _INNER = 3  # kernel of the projector's middle convolution
@@ -108,7 +108,7 @@ class _Cut:
         places = {"read": roles["embedding"][0]}
         if roles["stages"]:
             places["maps"] = roles["stages"][-1]
-        tapped = Tapped(self.network, places)
+        tapped = TappedNetwork(self.network, places)
         with torch.no_grad():
             seen = tapped(torch.rand(2, info.channels, *info.image_size)).taps
         tapped.close()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kdrun.core.config import Config, Network, TeacherOutputs
 from kdrun.core.errors import UserError
-from kdrun.core.taps import Tapped
+from kdrun.core.taps import TappedNetwork
 from kdrun.dataset.data import Data
 from kdrun.engine.frozen import freeze
 from kdrun.engine.outputs import Layout, Writer, record_of
@@ -81,7 +81,7 @@ class AskTeacher:
         done = writer.begin()
         images = next(iter(data.train.batches(self.learner.recipe.batch_size))).inputs
         teacher, how = freeze(artefact.network(), (), context.runtime.hardware, images)
-        ask = Tapped(teacher, {}, context.runtime.compile)
+        ask = TappedNetwork(teacher, {}, context.runtime.compile)
         for view in range(done, layout.views):
             context.screen.note(f"{self.info.name}: view {view + 1} of {layout.views}")
             writer.append(self._answers(ask, data, view, context))
@@ -99,7 +99,7 @@ class AskTeacher:
         write_record(folder, record, writer.names)
 
     @torch.no_grad()
-    def _answers(self, ask: Tapped, data: Data, view: int, context: StageContext) -> Tensor:
+    def _answers(self, ask: TappedNetwork, data: Data, view: int, context: StageContext) -> Tensor:
         """Logits (N, C) of every image in a view, asked in the batches of the view's first epoch.
 
         Raises:

@@ -9,7 +9,7 @@ from torch import nn
 from kdrun import model
 from kdrun.core.config import Network
 from kdrun.core.errors import UserError
-from kdrun.core.taps import place_taps, tap_shapes
+from kdrun.core.taps import resolve_taps, tap_shapes
 from kdrun.core.types import TapShapes
 from kdrun.dataset.data import Data
 from kdrun.loss.base import Loss
@@ -67,7 +67,7 @@ def bind_taps(
         UserError: a role or path leads nowhere, or to what gives no tensor.
     """
     roles = config.taps.over(model.module_roles(network))
-    places = place_taps(role, request, roles, network, data.info)
+    places = resolve_taps(role, request, roles, network, data.info)
     shapes = tap_shapes(network, places, data.info)
     for name, place in places.items():
         if name not in shapes:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kdrun.core.taps import Tapped, place_taps
+from kdrun.core.taps import TappedNetwork, resolve_taps
 from kdrun.core.types import DataInfo
 
 INFO = DataInfo(("a", "b"), 3, (8, 8), 10)
@@ -39,18 +39,18 @@ def ended(*body: nn.Module) -> nn.Sequential:
     ],
 )
 def test_pre_means_what_enters_the_activation(network, path, found):
-    assert place_taps("student", {"tap": f"{path}:pre"}, {}, network, INFO) == {"tap": found}
+    assert resolve_taps("student", {"tap": f"{path}:pre"}, {}, network, INFO) == {"tap": found}
 
 
 def test_roles_and_stars_may_be_tapped_before_the_activation():
     network = ended(nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU()), Shared())
-    found = place_taps("student", {"tap": "stages[*]:pre"}, {"stages": ["1", "2"]}, network, INFO)
+    found = resolve_taps("student", {"tap": "stages[*]:pre"}, {"stages": ["1", "2"]}, network, INFO)
     assert found == {"tap[0]": "1.1:in", "tap[1]": "2.relu:in"}
 
 
 def test_an_activation_in_place_leaves_what_entered_it():
     network = ended(Shared())
-    tapped = Tapped(network, {"before": "1.relu:in", "after": "1"})
+    tapped = TappedNetwork(network, {"before": "1.relu:in", "after": "1"})
     taps = tapped(torch.randn(2, 3, 8, 8)).taps
     assert taps["before"].min() < 0
     torch.testing.assert_close(taps["before"].relu(), taps["after"])

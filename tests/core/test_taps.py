@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from kdrun.core.errors import UserError
-from kdrun.core.taps import Tapped, place_taps, tap_shapes
+from kdrun.core.taps import TappedNetwork, resolve_taps, tap_shapes
 from kdrun.core.types import DataInfo
 
 DATA = DataInfo(classes=("a", "b", "c"), channels=2, image_size=(6, 8), train_size=10)
@@ -44,14 +44,14 @@ def hooks(network: nn.Module) -> int:
 
 
 def test_without_places_only_the_logits_come(network, images):
-    output = Tapped(network, {})(images)
+    output = TappedNetwork(network, {})(images)
     assert torch.equal(output.logits, network(images))
     assert output.taps == {}
 
 
 def test_taps_are_what_the_modules_answer(network, images):
     network.eval()
-    output = Tapped(network, {"first": "body.0", "last": "body"})(images)
+    output = TappedNetwork(network, {"first": "body.0", "last": "body"})(images)
     assert torch.equal(output.taps["first"], network.body[0](images))
     assert torch.equal(output.taps["last"], network.body(images))
     assert torch.equal(output.logits, network(images))
@@ -59,7 +59,7 @@ def test_taps_are_what_the_modules_answer(network, images):
 
 def test_in_means_what_enters_the_module(network, images):
     network.eval()
-    output = Tapped(network, {"embedding": "head:in", "norm": "body.1:in"})(images)
+    output = TappedNetwork(network, {"embedding": "head:in", "norm": "body.1:in"})(images)
     assert torch.equal(output.taps["embedding"], network.body(images).mean((2, 3)))
     assert torch.equal(output.taps["norm"], network.body[0](images))
 
@@ -70,31 +70,31 @@ def test_nhwc_brings_the_channels_to_the_front(images):
             return images.permute(0, 2, 3, 1)
 
     network = nn.Sequential(nn.Conv2d(2, 3, 1), Turn(), nn.Flatten(), nn.Linear(144, 3))
-    placed = place_taps("student", {"all": "1*:nhwc", "one": "1:nhwc"}, {}, network, DATA)
+    placed = resolve_taps("student", {"all": "1*:nhwc", "one": "1:nhwc"}, {}, network, DATA)
     assert placed == {"all[0]": "1:nhwc", "one": "1:nhwc"}
-    taps = Tapped(network, placed)(images).taps
+    taps = TappedNetwork(network, placed)(images).taps
     assert torch.equal(taps["one"], network[0](images))
     assert torch.equal(taps["all[0]"], network[0](images))
 
 
 def test_an_unknown_ending_of_a_path_is_refused(network):
     with pytest.raises(UserError, match=r"no module at 'body\.0:out'"):
-        place_taps("student", {"tap": "body.0:out"}, ROLES, network, DATA)
+        resolve_taps("student", {"tap": "body.0:out"}, ROLES, network, DATA)
 
 
 def test_one_place_may_have_two_names(network, images):
-    taps = Tapped(network, {"a": "body", "b": "body"})(images).taps
+    taps = TappedNetwork(network, {"a": "body", "b": "body"})(images).taps
     assert taps["a"] is taps["b"]
 
 
 def test_taps_carry_the_gradient(network, images):
-    Tapped(network, {"stage": "body.0"})(images).taps["stage"].sum().backward()
+    TappedNetwork(network, {"stage": "body.0"})(images).taps["stage"].sum().backward()
     assert network.body[0].weight.grad is not None
     assert network.head.weight.grad is None
 
 
 def test_no_activation_is_kept_between_two_calls(network, images):
-    tapped = Tapped(network, {"stage": "body.0"})
+    tapped = TappedNetwork(network, {"stage": "body.0"})
     first, second = tapped(images), tapped(images * 2)
     assert not torch.equal(first.taps["stage"], second.taps["stage"])
     assert tapped._caught == {}
@@ -102,7 +102,7 @@ def test_no_activation_is_kept_between_two_calls(network, images):
 
 def test_close_takes_the_hooks_out(network, images):
     before = network(images)
-    tapped = Tapped(network, {"a": "body.0", "b": "head:in"})
+    tapped = TappedNetwork(network, {"a": "body.0", "b": "head:in"})
     assert hooks(network) == 2
     tapped.close()
     assert hooks(network) == 0
@@ -110,7 +110,7 @@ def test_close_takes_the_hooks_out(network, images):
 
 
 def test_two_may_tap_one_network(network, images):
-    one, two = Tapped(network, {"x": "body.0"}), Tapped(network, {"x": "body"})
+    one, two = TappedNetwork(network, {"x": "body.0"}), TappedNetwork(network, {"x": "body"})
     one.close()
     assert torch.equal(two(images).taps["x"], network.body(images))
 
@@ -125,7 +125,7 @@ def test_roles_become_paths(network):
         "path": "body.1",
         "entry": "body.1:in",
     }
-    assert place_taps("student", request, ROLES, network, DATA) == {
+    assert resolve_taps("student", request, ROLES, network, DATA) == {
         "first": "body.0",
         "second": "body.2",
         "last": "body.2",
@@ -139,7 +139,7 @@ def test_roles_become_paths(network):
 @pytest.mark.parametrize("place", ["boddy.0", "boddy.0:in"])
 def test_a_path_that_leads_nowhere_names_the_nearest(network, place):
     with pytest.raises(UserError) as error:
-        place_taps("teacher", {"x": place}, ROLES, network, DATA)
+        resolve_taps("teacher", {"x": place}, ROLES, network, DATA)
     assert error.value.lines[0] == f"the teacher has no module at {place!r}."
     assert (
         error.value.lines[1]
@@ -158,26 +158,26 @@ def test_a_path_that_leads_nowhere_names_the_nearest(network, place):
     ],
 )
 def test_a_star_means_several_places_in_order(network, wanted, found):
-    placed = place_taps("student", {"x": wanted}, ROLES, network, DATA)
+    placed = resolve_taps("student", {"x": wanted}, ROLES, network, DATA)
     assert placed == {f"x[{number}]": place for number, place in enumerate(found)}
 
 
 @pytest.mark.parametrize("wanted", ["nobody.*", "layer*"])
 def test_a_star_that_fits_nothing_is_refused(network, wanted):
     with pytest.raises(UserError, match="no module like"):
-        place_taps("student", {"x": wanted}, ROLES, network, DATA)
+        resolve_taps("student", {"x": wanted}, ROLES, network, DATA)
 
 
 def test_a_path_without_neighbours_says_where_paths_are_listed(network):
     with pytest.raises(UserError) as error:
-        place_taps("student", {"x": "zzzzzzzzzz"}, ROLES, network, DATA)
+        resolve_taps("student", {"x": "zzzzzzzzzz"}, ROLES, network, DATA)
     assert error.value.lines[1] == "  its paths: kdrun layers model=NAME"
 
 
 @pytest.mark.parametrize("wanted", ["stages[2]", "stages[-3]", "embedding[1]"])
 def test_a_role_beyond_the_networks_places_is_refused(network, wanted):
     with pytest.raises(UserError) as error:
-        place_taps("student", {"x": wanted}, ROLES, network, DATA)
+        resolve_taps("student", {"x": wanted}, ROLES, network, DATA)
     advice = {
         "stages": (
             "the student has 2 places for the role 'stages'; ",
@@ -194,7 +194,7 @@ def test_a_role_beyond_the_networks_places_is_refused(network, wanted):
 
 def test_a_role_that_the_network_lacks_is_refused(network):
     with pytest.raises(UserError) as error:
-        place_taps("teacher", {"x": "embedding"}, {}, network, DATA)
+        resolve_taps("teacher", {"x": "embedding"}, {}, network, DATA)
     assert error.value.lines == (
         "the teacher has no place for the role 'embedding'.",
         "  name the module path yourself: teacher.taps.embedding=PATH",

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from kdrun.core.device import Hardware
-from kdrun.core.taps import Tapped
+from kdrun.core.taps import TappedNetwork
 from kdrun.engine.frozen import fold_norms, freeze
 
 
@@ -153,7 +153,7 @@ def norms(network: nn.Module) -> int:
 
 @torch.no_grad()
 def taps_of(network: nn.Module, places: list[str], images: Tensor) -> dict[str, Tensor]:
-    tapped = Tapped(network, {place: place for place in places})
+    tapped = TappedNetwork(network, {place: place for place in places})
     output = tapped(images.clone())
     tapped.close()
     return {"logits": output.logits, **output.taps}

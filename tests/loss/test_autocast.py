@@ -9,7 +9,7 @@ from given import AT, INFO, batch, node
 from torch import Tensor, nn
 
 from kdrun import model
-from kdrun.core.taps import Tapped, place_taps, tap_shapes
+from kdrun.core.taps import TappedNetwork, resolve_taps, tap_shapes
 from kdrun.core.types import DataInfo, Output, TapShapes
 from kdrun.loss.base import Loss
 from kdrun.loss.build import build_loss
@@ -47,10 +47,10 @@ def answers(name: str) -> tuple[Loss, Output, Output]:
         ("student", own, requests.student),
         ("teacher", other, requests.teacher),
     ):
-        places = place_taps(where, asked, model.module_roles(network), network, TINY)
+        places = resolve_taps(where, asked, model.module_roles(network), network, TINY)
         told = TapShapes(tap_shapes(network, places, TINY), network, places)
         with torch.no_grad():
-            answer = Tapped(network, places)(images)
+            answer = TappedNetwork(network, places)(images)
         seen.append((told, scaled(answer)))
     loss.bind(seen[0][0], seen[1][0], TINY)
     return loss.train(), seen[0][1], seen[1][1]

@@ -8,7 +8,7 @@ from given import INFO, B, C, node
 from torch import nn
 
 from kdrun.core.errors import UserError
-from kdrun.core.taps import Tapped, tap_shapes
+from kdrun.core.taps import TappedNetwork, tap_shapes
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.base import label_loss, soft_loss
 from kdrun.loss.build import build_loss
@@ -118,7 +118,7 @@ def test_nothing_but_the_average_moves_the_copy():
 def test_a_loss_on_features_taps_the_copy():
     student = small()
     loss = moving(student, node("attention", pairs=[["0", "1"]], weight=1.0, ce=0.0))
-    ask = Tapped(student, dict(loss.taps().student))
+    ask = TappedNetwork(student, dict(loss.taps().student))
     batch = images(0)
     loss(ask(batch.inputs), None, batch, at(0))
     with torch.no_grad():

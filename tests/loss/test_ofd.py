@@ -24,7 +24,7 @@ def bound(place: str):
     loss = bare("ofd")
     torch.manual_seed(0)
     teacher = shapes(TEACHER, network())
-    teacher.places["tap"] = place
+    teacher.paths["tap"] = place
     loss.bind(shapes(STUDENT), teacher, INFO)
     return loss
 

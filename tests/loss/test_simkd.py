@@ -6,7 +6,7 @@ from given import AT, INFO, bare, batch, node, total
 
 from kdrun import model
 from kdrun.core.errors import UserError
-from kdrun.core.taps import Tapped, tap_shapes
+from kdrun.core.taps import TappedNetwork, tap_shapes
 from kdrun.core.types import DataInfo, TapShapes
 from kdrun.loss.base import Loss
 from kdrun.measure.cost import parameters
@@ -36,7 +36,7 @@ def seen(loss: Loss, own: torch.nn.Module, other: torch.nn.Module, images: torch
         roles = model.module_roles(network)
         places = {name: roles[place.split("[")[0]][-1] for name, place in request.items()}
         shapes = tap_shapes(network, places, TINY)
-        found.append((TapShapes(shapes, network, places), Tapped(network, places)(images)))
+        found.append((TapShapes(shapes, network, places), TappedNetwork(network, places)(images)))
     loss.bind(found[0][0], found[1][0], TINY)
     return [output for _, output in found]
 
@@ -52,7 +52,7 @@ def test_simkd_equals_the_mean_square_of_what_the_classifiers_read():
     student, teacher = seen(loss, own, other, images)
     place = own.roles["stages"][-1]
     stage, projector = own.get_submodule(place)
-    inner = Tapped(own, {"maps": f"{place}.0"})(images).taps["maps"]
+    inner = TappedNetwork(own, {"maps": f"{place}.0"})(images).taps["maps"]
     projected, wanted = plain_projector(projector, inner), teacher.taps["maps"].double()
     squares = [
         (projected[b, c, y, x] - wanted[b, c, y, x]).item() ** 2

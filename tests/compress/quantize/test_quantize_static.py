@@ -16,7 +16,7 @@ from kdrun.compress.quantize.quantization_plan import quantizable
 from kdrun.compress.quantize.static import quantize, quantizers
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.core.errors import UserError
-from kdrun.core.taps import Tapped
+from kdrun.core.taps import TappedNetwork
 
 
 def rebuilt(name: str) -> nn.Module:
@@ -127,7 +127,7 @@ def test_taps_read_what_they_read_before(name):
     plain, whole = folded(name), quantized(name).network
     places = {place: place for stage in plain.roles.values() for place in stage}
     assert whole.roles == plain.roles
-    asked = [Tapped(one, places) for one in (plain, whole)]
+    asked = [TappedNetwork(one, places) for one in (plain, whole)]
     expected, found = (one(samples(4)) for one in asked)
     for one in asked:
         one.close()
@@ -139,7 +139,7 @@ def test_taps_read_what_they_read_before(name):
 def test_what_is_rounded_lies_on_its_grid():
     network = deepcopy(quantized("shufflenet_v2").network)
     known = quantizers(network)
-    taps = Tapped(network, {name: f"quantizers.{name}" for name in known})(samples(2)).taps
+    taps = TappedNetwork(network, {name: f"quantizers.{name}" for name in known})(samples(2)).taps
     for name, quantizer in known.items():
         value = taps[name]
         numbers = (value / quantizer.scale).double() + quantizer.zero
