@@ -5,18 +5,16 @@ its histogram, whose bins are known by then. So nothing has to be guessed or res
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from kdrun.core.errors import UserError
+from kdrun.core.ranges import Percent, UnitBelowOne
 
 BINS = 2048  # of a histogram's positive half
-Momentum = Annotated[float, Field(ge=0, lt=1)]
-Percent = Annotated[float, Field(gt=0, le=100)]
 _CLIPS = 128  # ranges that the mean squared error is computed for
 
 CALIBRATORS = {
@@ -139,7 +137,7 @@ class MovingMax:
 
     counts = False
 
-    def __init__(self, momentum: Momentum = 0.9) -> None:
+    def __init__(self, momentum: UnitBelowOne = 0.9) -> None:
         self.momentum = momentum
 
     def range(self, seen: Seen, grid: Grid) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PlainValidator,
     PositiveFloat,
@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from kdrun.core.errors import Fault, UserError
+from kdrun.core.ranges import OpenUnit, UnitAboveZero
 from kdrun.core.registry import check_model, keywords, resolve
 from kdrun.dataset.table import DATASETS
 
@@ -63,7 +64,6 @@ Unlabeled = Annotated[float | Path | None, PlainValidator(_unlabeled)]
 ClassReference = Annotated[int | str, BeforeValidator(_class_reference)]
 Workers = Annotated[int | str, BeforeValidator(_workers)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
-Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Augment(BaseModel):
@@ -80,7 +80,7 @@ class Augment(BaseModel):
 
     crop: NonNegativeInt
     flip: bool
-    resized_crop: Annotated[float, Field(gt=0, le=1)] | None
+    resized_crop: UnitAboveZero | None
 
     @model_validator(mode="after")
     def _one_crop(self) -> Self:
@@ -105,15 +105,15 @@ class Common(BaseModel):
     classes: list[ClassReference] | None
     class_map: dict[ClassReference, list[ClassReference]] | None
     unlabeled: Unlabeled
-    validation: Share
-    test: Share
+    validation: OpenUnit
+    test: OpenUnit
     split_seed: NonNegativeInt
     image_size: PositiveInt | None
     channels: Literal[1, 3] | None
     mean: list[float] | None
     std: list[PositiveFloat] | None
     augment: Augment
-    memory_limit: Annotated[float, Field(ge=0)]
+    memory_limit: NonNegativeFloat
     workers: Workers
 
     @model_validator(mode="after")

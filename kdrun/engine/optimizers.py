@@ -2,19 +2,16 @@
 
 from collections.abc import Iterable
 from fnmatch import fnmatch
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
+from pydantic import PositiveFloat
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from kdrun.core.config import Recipe
+from kdrun.core.ranges import OpenUnit, UnitBelowOne
 from kdrun.core.registry import resolve
-
-BelowOne = Annotated[float, Field(ge=0, lt=1)]
-InsideOne = Annotated[float, Field(gt=0, lt=1)]
-Above = Annotated[float, Field(gt=0)]
 
 GIVEN = ("parameters", "lr", "fused")
 OPTIMIZERS = {
@@ -27,22 +24,30 @@ OPTIMIZERS = {
 Groups = list[dict[str, Any]]
 
 
-def sgd(parameters: Groups, lr: float, fused: bool, momentum: BelowOne) -> Optimizer:
+def sgd(parameters: Groups, lr: float, fused: bool, momentum: UnitBelowOne) -> Optimizer:
     return SGD(parameters, lr=lr, momentum=momentum, fused=fused)
 
 
-def nesterov(parameters: Groups, lr: float, fused: bool, momentum: InsideOne) -> Optimizer:
+def nesterov(parameters: Groups, lr: float, fused: bool, momentum: OpenUnit) -> Optimizer:
     return SGD(parameters, lr=lr, momentum=momentum, nesterov=True, fused=fused)
 
 
 def adam(
-    parameters: Groups, lr: float, fused: bool, betas: tuple[BelowOne, BelowOne], eps: Above
+    parameters: Groups,
+    lr: float,
+    fused: bool,
+    betas: tuple[UnitBelowOne, UnitBelowOne],
+    eps: PositiveFloat,
 ) -> Optimizer:
     return Adam(parameters, lr=lr, betas=betas, eps=eps, fused=fused)
 
 
 def adamw(
-    parameters: Groups, lr: float, fused: bool, betas: tuple[BelowOne, BelowOne], eps: Above
+    parameters: Groups,
+    lr: float,
+    fused: bool,
+    betas: tuple[UnitBelowOne, UnitBelowOne],
+    eps: PositiveFloat,
 ) -> Optimizer:
     return AdamW(parameters, lr=lr, betas=betas, eps=eps, fused=fused)
 

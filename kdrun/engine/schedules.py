@@ -2,14 +2,10 @@
 
 from collections.abc import Callable
 from math import cos, floor, pi
-from typing import Annotated
 
-from pydantic import Field
+from pydantic import PositiveFloat
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Decay = Annotated[float, Field(gt=0, le=1)]
-Inside = Annotated[float, Field(gt=0, lt=1)]
-Above = Annotated[float, Field(gt=0)]
+from kdrun.core.ranges import OpenUnit, UnitAboveZero, UnitInterval
 
 # (epochs done, epochs in all) -> share of the learning rate
 Schedule = Callable[[float, int], float]
@@ -28,12 +24,12 @@ def constant() -> Schedule:
     return lambda done, epochs: 1.0
 
 
-def step(every: Above, gamma: Decay) -> Schedule:
+def step(every: PositiveFloat, gamma: UnitAboveZero) -> Schedule:
     """Times gamma after every so many epochs."""
     return lambda done, epochs: gamma ** floor(done / every)
 
 
-def multistep(milestones: list[Above], gamma: Decay) -> Schedule:
+def multistep(milestones: list[PositiveFloat], gamma: UnitAboveZero) -> Schedule:
     """Times gamma at each milestone: an epoch, or a share of all epochs when below 1."""
 
     def share(done: float, epochs: int) -> float:
@@ -44,12 +40,12 @@ def multistep(milestones: list[Above], gamma: Decay) -> Schedule:
     return share
 
 
-def cosine(last: Share) -> Schedule:
+def cosine(last: UnitInterval) -> Schedule:
     """Half a cosine from 1 to `last` (Loshchilov and Hutter 2017, equation 5, one period)."""
     return lambda done, epochs: _descend(done / epochs, 1.0, last)
 
 
-def onecycle(first: Share, peak: Inside, last: Share) -> Schedule:
+def onecycle(first: UnitInterval, peak: OpenUnit, last: UnitInterval) -> Schedule:
     """Cosine up from `first` to 1 at `peak`, then down to `last` (Smith and Topin 2018)."""
 
     def share(done: float, epochs: int) -> float:

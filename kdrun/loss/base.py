@@ -1,18 +1,15 @@
 """What a loss promises the engine."""
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 
 _OWN = "loss."  # how globs of a phase begin that mean the loss's own parameters
-Share = Annotated[float, Field(ge=0, le=1)]
-Temperature = Annotated[float, Field(gt=0)]
 
 
 class Loss(nn.Module):

@@ -1,14 +1,15 @@
 """Contrast: a sample's student embedding must find its teacher embedding among many others."""
 
 import math
-from typing import Annotated, Literal, Unpack
+from typing import Literal, Unpack
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
+from kdrun.core.ranges import UnitBelowOne
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import flat, grid_shape
 from kdrun.loss.base import no_autocast
@@ -49,7 +50,7 @@ class CRD(WeightedLoss):
         dim: PositiveInt,
         negatives: PositiveInt,
         tau: PositiveFloat,
-        momentum: Annotated[float, Field(ge=0, lt=1)],
+        momentum: UnitBelowOne,
         pairs: Pairs,
         **shares: Unpack[TermWeights],
     ) -> None:

@@ -1,13 +1,14 @@
 """The teacher's features said again in fewer words, which the student learns to say."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Unpack
+from typing import Unpack
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from kdrun.core.ranges import UnitAboveZero
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.loss.adapters import as_grid, to_smaller_grid
 from kdrun.loss.base import to_float32
@@ -17,7 +18,6 @@ from kdrun.loss.weighted_loss import TermWeights
 
 _FIRST = "paraphraser"
 _SLOPE = 0.1  # of the leaky ReLUs
-Rate = Annotated[float, Field(gt=0, le=1)]
 
 
 class Factor(Paired):
@@ -31,7 +31,11 @@ class Factor(Paired):
     auto = "stages[-1]"
 
     def __init__(
-        self, pairs: Pairs, rate: Rate, first_epochs: PositiveInt, **shares: Unpack[TermWeights]
+        self,
+        pairs: Pairs,
+        rate: UnitAboveZero,
+        first_epochs: PositiveInt,
+        **shares: Unpack[TermWeights],
     ) -> None:
         super().__init__(pairs, **shares)
         self.rate, self.first_epochs = rate, first_epochs

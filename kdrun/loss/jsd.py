@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kdrun.core.ranges import UnitInterval
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import Share, soft_loss, teacher_logits, to_float32
+from kdrun.loss.base import soft_loss, teacher_logits, to_float32
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
@@ -33,7 +34,7 @@ class JSD(WeightedLoss):
     p_s) and KL(p_s || p_t).
     """
 
-    def __init__(self, beta: Share, **shares: Unpack[TermWeights]) -> None:
+    def __init__(self, beta: UnitInterval, **shares: Unpack[TermWeights]) -> None:
         super().__init__(**shares)
         self.beta = beta
 

@@ -1,18 +1,12 @@
 """Losses on logits: the labels alone, Hinton's distillation, and logit regression."""
 
 import torch.nn.functional as F
+from pydantic import PositiveFloat
 from torch import Tensor
 
+from kdrun.core.ranges import UnitInterval
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import (
-    Loss,
-    Share,
-    Temperature,
-    label_loss,
-    soft_loss,
-    teacher_logits,
-    to_float32,
-)
+from kdrun.loss.base import Loss, label_loss, soft_loss, teacher_logits, to_float32
 
 
 class CrossEntropy(Loss):
@@ -33,7 +27,7 @@ class KD(Loss):
     keeps the size of the soft gradient when T changes, as the paper advises.
     """
 
-    def __init__(self, alpha: Share, temperature: Temperature) -> None:
+    def __init__(self, alpha: UnitInterval, temperature: PositiveFloat) -> None:
         super().__init__()
         self.alpha = alpha
         self.temperature = temperature
@@ -54,7 +48,7 @@ class LogitsMSE(Loss):
     (1 - alpha) CE(y, z_s) + alpha mean_ic (z_s - z_t)^2.
     """
 
-    def __init__(self, alpha: Share) -> None:
+    def __init__(self, alpha: UnitInterval) -> None:
         super().__init__()
         self.alpha = alpha
 

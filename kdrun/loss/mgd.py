@@ -5,9 +5,9 @@ from typing import Literal, Unpack
 import torch
 from torch import Tensor, nn
 
+from kdrun.core.ranges import UnitInterval
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.adapters import aligned
-from kdrun.loss.base import Share
 from kdrun.loss.feature_loss import Paired
 from kdrun.loss.tap_pairs import Pairs
 from kdrun.loss.weighted_loss import TermWeights
@@ -26,7 +26,7 @@ class MGD(Paired):
     def __init__(
         self,
         drop: Literal["channels", "pixels"],
-        masked: Share,
+        masked: UnitInterval,
         pairs: Pairs,
         **shares: Unpack[TermWeights],
     ) -> None:

@@ -3,15 +3,15 @@
 from typing import Annotated, Unpack
 
 import torch
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import Temperature, no_autocast, soft_loss, teacher_logits, to_float32
+from kdrun.loss.base import no_autocast, soft_loss, teacher_logits, to_float32
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _LEAST = 1e-6  # squared length of a row; less is one of equal numbers, without a direction
-Temperatures = Annotated[list[Temperature], Field(min_length=1)]
+Temperatures = Annotated[list[PositiveFloat], Field(min_length=1)]
 
 
 class DIST(WeightedLoss):

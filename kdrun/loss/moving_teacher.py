@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
+from kdrun.core.ranges import UnitBelowOne
 from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.base import label_loss
@@ -17,7 +18,6 @@ from kdrun.loss.pseudo_labels import decided
 from kdrun.loss.wrapper import LossWrapper, begun, picked, seen
 
 Kind = Literal["ema", "snapshot"]
-Decay = Annotated[float, Field(ge=0, lt=1)]
 _OWN, _OTHER = "own/", "other/"  # the student's taps, and the places that its copy is tapped at
 
 
@@ -42,7 +42,7 @@ class MovingTeacher(LossWrapper):
         self,
         loss: dict[str, Any],
         kind: Kind,
-        decay: Decay,
+        decay: UnitBelowOne,
         every: PositiveInt,
         start: NonNegativeInt,
     ) -> None:

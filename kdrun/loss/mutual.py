@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
+from pydantic import PositiveFloat
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
+from kdrun.core.ranges import AtLeastTwo
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.base import Loss, Temperature, label_loss
+from kdrun.loss.base import Loss, label_loss
 from kdrun.loss.build import build_loss
 from kdrun.loss.committee_taps import (
     ANSWER,
@@ -22,8 +23,6 @@ from kdrun.loss.committee_taps import (
     require_moving,
 )
 from kdrun.loss.pseudo_labels import decided
-
-Several = Annotated[int, Field(ge=2)]
 
 
 class Mutual(Loss):
@@ -45,7 +44,7 @@ class Mutual(Loss):
     uses_teacher = False
 
     def __init__(
-        self, loss: dict[str, Any], members: Several, temperature: Temperature | None
+        self, loss: dict[str, Any], members: AtLeastTwo, temperature: PositiveFloat | None
     ) -> None:
         super().__init__()
         self.name, self.members = loss["name"], members

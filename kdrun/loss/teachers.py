@@ -1,11 +1,11 @@
 """What a student learns from several teachers at once."""
 
 from math import log
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import PositiveFloat
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
@@ -40,7 +40,7 @@ class Teachers(Loss):
         self,
         loss: dict[str, Any],
         combine: Combine,
-        weights: list[Annotated[float, Field(gt=0)]],
+        weights: list[PositiveFloat],
     ) -> None:
         super().__init__()
         self.name, self.combine = loss["name"], combine

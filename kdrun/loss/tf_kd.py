@@ -1,23 +1,20 @@
 """Soft labels without a better network: smoothed ones, and a teacher made by hand."""
 
-from typing import Annotated, Literal, Unpack
+from typing import Literal, Unpack
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
+from kdrun.core.ranges import OpenUnit, UnitBelowOne
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.base import label_loss, soft_loss, teacher_logits, to_float32
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
-
-Smoothing = Annotated[float, Field(ge=0, lt=1)]
-Certainty = Annotated[float, Field(gt=0, lt=1)]
 
 
 class LabelSmoothing(WeightedLoss):
     """Szegedy et al. 2016 (arXiv:1512.00567), section 7: CE to (1 - e) onehot(y) + e / K."""
 
-    def __init__(self, smoothing: Smoothing, **shares: Unpack[TermWeights]) -> None:
+    def __init__(self, smoothing: UnitBelowOne, **shares: Unpack[TermWeights]) -> None:
         super().__init__(**shares)
         self.smoothing = smoothing
         self.uses_teacher = bool(self.kd)
@@ -39,7 +36,7 @@ class TeacherFree(WeightedLoss):
     def __init__(
         self,
         source: Literal["virtual", "self"],
-        certainty: Certainty,
+        certainty: OpenUnit,
         **shares: Unpack[TermWeights],
     ) -> None:
         super().__init__(**shares)

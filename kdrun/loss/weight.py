@@ -1,9 +1,9 @@
 """How much a term counts: a number, or one that changes over the epochs."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, model_validator
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, model_validator
 
 from kdrun.core.types import Progress
 
@@ -23,7 +23,7 @@ class Ramp(BaseModel):
     value: NonNegativeFloat
     warmup: NonNegativeFloat = 0.0
     decay: NonNegativeFloat = 0.0
-    until: Annotated[float, Field(gt=0)] | None = None
+    until: PositiveFloat | None = None
 
     @model_validator(mode="after")
     def _decay_has_an_end(self) -> Self:

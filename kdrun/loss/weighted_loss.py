@@ -4,10 +4,11 @@ from abc import abstractmethod
 from typing import TypedDict, Unpack
 
 import torch
+from pydantic import PositiveFloat
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import Loss, Temperature, label_loss, soft_loss, teacher_logits, to_float32
+from kdrun.loss.base import Loss, label_loss, soft_loss, teacher_logits, to_float32
 from kdrun.loss.weight import Weight, ramp_at, weight_at
 
 _NOBODY = Output(torch.empty(0))
@@ -25,7 +26,7 @@ class TermWeights(TypedDict):
     weight: Weight
     ce: Weight
     kd: Weight
-    temperature: Temperature
+    temperature: PositiveFloat
 
 
 class WeightedLoss(Loss):

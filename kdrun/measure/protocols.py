@@ -5,20 +5,18 @@ Each class has its share in every part, as far as it has samples enough.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Protocol
 
 import numpy as np
-from pydantic import Field
 
 from kdrun.core.errors import UserError
+from kdrun.core.ranges import AtLeastTwo, OpenUnit
 
 PROTOCOLS = {
     "kfold": "kdrun.measure.protocols:KFold",
     "random": "kdrun.measure.protocols:RandomSamples",
     "ratios": "kdrun.measure.protocols:Ratios",
 }
-Several = Annotated[int, Field(ge=2)]
-Part = Annotated[float, Field(gt=0, lt=1)]
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class KFold:
         folds: how many.
     """
 
-    def __init__(self, folds: Several) -> None:
+    def __init__(self, folds: AtLeastTwo) -> None:
         self.folds = folds
 
     def parts(self, targets: np.ndarray, seed: int) -> Iterator[Parts]:
@@ -75,7 +73,7 @@ class RandomSamples:
         share: of the samples that choose.
     """
 
-    def __init__(self, repeats: Several, share: Part) -> None:
+    def __init__(self, repeats: AtLeastTwo, share: OpenUnit) -> None:
         self.repeats, self.share = repeats, share
 
     def parts(self, targets: np.ndarray, seed: int) -> Iterator[Parts]:
@@ -90,7 +88,7 @@ class Ratios:
         shares: of the samples that choose.
     """
 
-    def __init__(self, repeats: Several, shares: list[Part]) -> None:
+    def __init__(self, repeats: AtLeastTwo, shares: list[OpenUnit]) -> None:
         self.repeats, self.shares = repeats, shares
 
     def parts(self, targets: np.ndarray, seed: int) -> Iterator[Parts]:

@@ -3,7 +3,8 @@
 from pydantic import NonNegativeInt, PositiveInt
 
 from kdrun.core.config import Config, Network
-from kdrun.loss.moving_teacher import Decay, Kind
+from kdrun.core.ranges import UnitBelowOne
+from kdrun.loss.moving_teacher import Kind
 from kdrun.scheme.base import Scheme
 from kdrun.scheme.no_teacher import lone_student
 from kdrun.stage.base import Stage
@@ -19,7 +20,9 @@ class MovingTeacher(Scheme):
         start: the epoch, from 0, in which the teaching begins.
     """
 
-    def __init__(self, kind: Kind, decay: Decay, every: PositiveInt, start: NonNegativeInt) -> None:
+    def __init__(
+        self, kind: Kind, decay: UnitBelowOne, every: PositiveInt, start: NonNegativeInt
+    ) -> None:
         self.settings = {"kind": kind, "decay": decay, "every": every, "start": start}
 
     def networks(self, config: Config) -> dict[str, Network]:

@@ -1,9 +1,10 @@
 """Networks that are trained together and teach each other."""
 
+from pydantic import PositiveFloat
+
 from kdrun.core.config import Config, Network, Recipe
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.engine.optimizers import learning_rate
-from kdrun.loss.base import Temperature
 from kdrun.model.committee import Committee
 from kdrun.scheme.base import Scheme, control_stages
 from kdrun.scheme.extra_networks import Models, listed
@@ -23,7 +24,7 @@ class MutualLearning(Scheme):
     The student starts as the control does.
     """
 
-    def __init__(self, peers: Models, temperature: Temperature | None) -> None:
+    def __init__(self, peers: Models, temperature: PositiveFloat | None) -> None:
         self._peers = listed("peers", peers)
         self._temperature = temperature
 

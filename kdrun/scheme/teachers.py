@@ -1,8 +1,6 @@
 """Several teachers of one student."""
 
-from typing import Annotated
-
-from pydantic import Field
+from pydantic import PositiveFloat
 
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import ConfigError, Fault
@@ -18,7 +16,7 @@ from kdrun.scheme.extra_networks import Models, listed
 from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.train import Train
 
-Weights = list[Annotated[float, Field(gt=0)]] | None
+Weights = list[PositiveFloat] | None
 
 
 class SeveralTeachers(Scheme):

@@ -2,10 +2,8 @@
 
 from copy import deepcopy
 from functools import partial
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import nn
 
 from kdrun.compress.apply_step import Changed
@@ -20,12 +18,11 @@ from kdrun.compress.low_rank import (
 )
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.errors import UserError
+from kdrun.core.ranges import UnitAboveZero
 from kdrun.core.types import DataInfo
 from kdrun.measure.cost import macs
 from kdrun.stage.base import Stage
 from kdrun.step.base import Before, Rounds
-
-AboveZero = Annotated[float, Field(gt=0, le=1)]
 
 
 class LowRank:
@@ -42,9 +39,9 @@ class LowRank:
 
     def __init__(
         self,
-        energy: AboveZero | None,
-        rank: AboveZero | None,
-        macs: AboveZero | None,
+        energy: UnitAboveZero | None,
+        rank: UnitAboveZero | None,
+        macs: UnitAboveZero | None,
         layers: str,
     ) -> None:
         self.energy, self.rank, self.macs, self.layers = energy, rank, macs, layers

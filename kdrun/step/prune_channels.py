@@ -2,10 +2,10 @@
 
 from copy import deepcopy
 from functools import partial
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 from torch import nn
 
 from kdrun.compress.apply_step import Changed
@@ -13,14 +13,13 @@ from kdrun.compress.channels.importance import Evidence
 from kdrun.compress.channels.plan import plan_of
 from kdrun.compress.channels.prune import Choice, prune_channels, prune_to_cost
 from kdrun.compress.step_inputs import StepInputs
-from kdrun.core.config import BelowOne
 from kdrun.core.errors import UserError
+from kdrun.core.ranges import OpenUnit, UnitBelowOne
 from kdrun.core.types import DataInfo
 from kdrun.measure.cost import macs
 from kdrun.stage.base import Stage
 from kdrun.step.base import Before, Rounds
 
-Remaining = Annotated[float, Field(gt=0, lt=1)]
 Importance = Literal["l1", "l2", "bn_scale", "fpgm", "taylor", "hessian", "random"]
 _LEARNED = ("taylor", "hessian")  # these look at gradients, and so at labels
 
@@ -42,9 +41,9 @@ class PruneChannels:
 
     def __init__(
         self,
-        ratio: BelowOne | None,
-        macs: Remaining | None,
-        latency: Remaining | None,
+        ratio: UnitBelowOne | None,
+        macs: OpenUnit | None,
+        latency: OpenUnit | None,
         importance: Importance,
         scope: Literal["uniform", "global"],
         round_to: PositiveInt,

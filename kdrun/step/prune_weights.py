@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 
 from kdrun.compress.apply_step import Changed
@@ -12,15 +12,13 @@ from kdrun.compress.step_inputs import StepInputs
 from kdrun.compress.structure_changes import zeros
 from kdrun.compress.weight_pruning import Pruning
 from kdrun.compress.weight_scores import magnitude
-from kdrun.core.config import BelowOne
 from kdrun.core.errors import UserError
+from kdrun.core.ranges import UnitAboveZero, UnitBelowOne
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
 from kdrun.step.base import Before, Rounds
-from kdrun.step.training import LrShare
 
 Pattern = Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
-AboveZero = Annotated[float, Field(gt=0, le=1)]
 
 
 class PruneWeights:
@@ -43,15 +41,15 @@ class PruneWeights:
 
     def __init__(
         self,
-        sparsity: BelowOne,
+        sparsity: UnitBelowOne,
         score: Literal["magnitude", "taylor", "random", "movement"],
         scope: Literal["global", "layer"],
         pattern: Pattern | None,
         layers: str,
         schedule: Literal["one_shot", "iterative", "cubic"],
         rises: PositiveInt,
-        until: AboveZero,
-        lr_share: LrShare,
+        until: UnitAboveZero,
+        lr_share: PositiveFloat,
         recipe: dict[str, Any] | None,
     ) -> None:
         kept = (pattern[0], pattern[1]) if pattern else None

@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 
 from kdrun.compress.apply_step import Changed
@@ -21,7 +21,6 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
 from kdrun.step.base import Before, Rounds
-from kdrun.step.training import LrShare
 
 Bits = Annotated[int, Field(ge=2, le=8)]
 Ranges = Literal["affine", "symmetric"]
@@ -90,7 +89,7 @@ class QAT:
         per_channel: bool,
         teacher: Literal["origin", "teacher"],
         loss: dict[str, Any],
-        lr_share: LrShare,
+        lr_share: PositiveFloat,
         recipe: dict[str, Any] | None,
     ) -> None:
         self.quantized = QuantizeStatic(bits, activations, weights, per_channel)

@@ -1,16 +1,14 @@
 """Steps in which a network learns on: to recover from what a step before took away."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
+from pydantic import PositiveFloat
 from torch import nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
 from kdrun.step.base import Before, Rounds
-
-LrShare = Annotated[float, Field(gt=0)]
 
 
 class Distill:
@@ -25,7 +23,7 @@ class Distill:
     rounds: Rounds = ""
 
     def __init__(
-        self, loss: dict[str, Any] | None, lr_share: LrShare, recipe: dict[str, Any] | None
+        self, loss: dict[str, Any] | None, lr_share: PositiveFloat, recipe: dict[str, Any] | None
     ) -> None:
         self.loss, self.lr_share, self.recipe = loss, lr_share, recipe
 
@@ -58,7 +56,7 @@ class Finetune:
 
     rounds: Rounds = ""
 
-    def __init__(self, lr_share: LrShare, recipe: dict[str, Any] | None) -> None:
+    def __init__(self, lr_share: PositiveFloat, recipe: dict[str, Any] | None) -> None:
         self.lr_share, self.recipe = lr_share, recipe
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:

@@ -14,11 +14,10 @@ from kdrun.core.config.sections import (
     Target,
     TeacherOutputs,
 )
-from kdrun.core.config.types import MISSING, BelowOne, Device, Name, Node, Section, Share
+from kdrun.core.config.types import MISSING, Device, Name, Node, Section
 
 __all__ = [
     "MISSING",
-    "BelowOne",
     "Compress",
     "Config",
     "Device",
@@ -33,7 +32,6 @@ __all__ = [
     "Recipe",
     "Search",
     "Section",
-    "Share",
     "Stop",
     "StopWhen",
     "Student",

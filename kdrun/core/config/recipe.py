@@ -12,7 +12,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from kdrun.core.config.types import BelowOne, Node, Section, Share
+from kdrun.core.config.types import Node, Section
+from kdrun.core.ranges import UnitBelowOne, UnitInterval
 
 
 class Recipe(Section):
@@ -29,10 +30,10 @@ class Recipe(Section):
     optimizer: Node
     schedule: Node
     augment: bool
-    label_smoothing: BelowOne
+    label_smoothing: UnitBelowOne
     mixup: NonNegativeFloat
     cutmix: NonNegativeFloat
-    ema: BelowOne
+    ema: UnitBelowOne
     clip_norm: PositiveFloat | None
     patience: PositiveInt | None
     select: Literal["last", "best"]
@@ -88,8 +89,8 @@ class StopWhen(Section):
     """When the student is good enough on validation: at a value, or near another model."""
 
     metric: Literal["accuracy", "top5", "f1"] = "accuracy"
-    reaches: Share | None = None
-    within: Share | None = None
+    reaches: UnitInterval | None = None
+    within: UnitInterval | None = None
     of: Literal["teacher", "alone"] | None = None
 
     @model_validator(mode="after")

@@ -1,17 +1,17 @@
 """What is done with trained networks and beside training: measured, compressed, exported, swept."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Field,
     PositiveFloat,
     PositiveInt,
     model_validator,
 )
 
-from kdrun.core.config.types import Node, Section, Share
+from kdrun.core.config.types import Node, Section
+from kdrun.core.ranges import AtLeastOne, UnitInterval
 
 
 class TeacherOutputs(Section):
@@ -45,7 +45,7 @@ class Evaluate(Section):
 class Target(Section):
     """How much a step of compression may lose on validation, where its strength is searched."""
 
-    accuracy_drop: Share
+    accuracy_drop: UnitInterval
 
 
 class Compress(BaseModel):
@@ -70,7 +70,7 @@ class ExportTolerance(Section):
     """How far a file's answers may be from PyTorch's before it is rejected."""
 
     logits: PositiveFloat
-    accuracy: Share
+    accuracy: UnitInterval
 
 
 class ExportOptions(Section):
@@ -90,4 +90,4 @@ class Search(Section):
     trials: PositiveInt
     prune: bool
     ranges: dict[str, str]
-    lr_factor: Annotated[float, Field(ge=1)]
+    lr_factor: AtLeastOne

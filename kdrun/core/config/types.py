@@ -8,7 +8,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
-    Field,
 )
 from pydantic_core import PydanticCustomError
 
@@ -24,8 +23,6 @@ def _spelled(pattern: str, said: str) -> Callable[[str], str]:
     return check
 
 
-Share = Annotated[float, Field(ge=0, le=1)]
-BelowOne = Annotated[float, Field(ge=0, lt=1)]
 _NAME = _spelled(
     r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", "at most 100 letters, digits, . _ and -, no dot first"
 )

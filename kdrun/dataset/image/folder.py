@@ -3,23 +3,20 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from kdrun.core.errors import UserError
+from kdrun.core.ranges import UnitAboveZero
 from kdrun.dataset.image.pictures import OnDisk, RawDataset
 from kdrun.dataset.settings import Folder
 
 _NAMED = 5  # of many empty folders
 
-Center = Annotated[float, Field(gt=0, le=1)]
 
-
-def read_imagefolder(root: Folder, center: Center) -> RawDataset:
+def read_imagefolder(root: Folder, center: UnitAboveZero) -> RawDataset:
     """A folder with train/ and perhaps val/ and test/, or with class folders in itself.
 
     Args:

@@ -6,7 +6,8 @@ from torchvision import datasets
 from torchvision.models import get_weight
 
 from kdrun.core.errors import UserError
-from kdrun.dataset.image.folder import Center, class_folders, list_pictures
+from kdrun.core.ranges import UnitAboveZero
+from kdrun.dataset.image.folder import class_folders, list_pictures
 from kdrun.dataset.image.pictures import RawDataset
 from kdrun.dataset.settings import Folder
 
@@ -18,7 +19,7 @@ _ARCHIVES = (
 )
 
 
-def read_imagenet(root: Folder, download: bool, center: Center) -> RawDataset:
+def read_imagenet(root: Folder, download: bool, center: UnitAboveZero) -> RawDataset:
     """Its validation part has public labels and is the test split; validation is carved.
 
     Args:

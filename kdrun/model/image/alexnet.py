@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from kdrun.model.image.blocks import Form, Share, draw_weights, is_small, name_roles
+from kdrun.core.ranges import UnitBelowOne
+from kdrun.model.image.blocks import Form, draw_weights, is_small, name_roles
 from kdrun.model.image.vision import build_torchvision
 
 _WIDTHS = (64, 192, 384, 256, 256)  # Krizhevsky 2014, arXiv:1404.5997, footnote 1
@@ -10,7 +11,11 @@ _POOLED = (0, 1, 4)  # the convolutions that a max-pooling follows
 
 
 def build_alexnet(
-    form: Form, dropout: Share, num_classes: int, in_channels: int, image_size: tuple[int, int]
+    form: Form,
+    dropout: UnitBelowOne,
+    num_classes: int,
+    in_channels: int,
+    image_size: tuple[int, int],
 ) -> nn.Module:
     """AlexNet in the form that fits the images."""
     if is_small(form, image_size):

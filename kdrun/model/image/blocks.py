@@ -1,11 +1,9 @@
 """What several networks are made of."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
 from torch import nn
 
-Share = Annotated[float, Field(ge=0, lt=1)]
 Form = Literal["auto", "cifar", "imagenet"]
 
 _SMALL_SIDE = 64  # pixels: CIFAR (32) and Tiny ImageNet (64) are small, STL-10 (96) is not

@@ -5,7 +5,8 @@ from itertools import pairwise
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from kdrun.model.image.blocks import Share, name_roles
+from kdrun.core.ranges import UnitBelowOne
+from kdrun.model.image.blocks import name_roles
 
 
 class MLP(nn.Module):
@@ -19,7 +20,7 @@ class MLP(nn.Module):
     def __init__(
         self,
         hidden: list[PositiveInt],
-        dropout: Share,
+        dropout: UnitBelowOne,
         num_classes: int,
         in_channels: int,
         image_size: tuple[int, int],

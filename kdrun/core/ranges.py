@@ -1,0 +1,17 @@
+"""Ranges of settings that are numbers: one name for each range, used by every signature.
+
+pydantic names the ranges without an upper bound: PositiveInt, NonNegativeInt, PositiveFloat and
+NonNegativeFloat.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+UnitInterval = Annotated[float, Field(ge=0, le=1)]  # 0 <= x <= 1
+UnitBelowOne = Annotated[float, Field(ge=0, lt=1)]  # 0 <= x < 1
+UnitAboveZero = Annotated[float, Field(gt=0, le=1)]  # 0 < x <= 1
+OpenUnit = Annotated[float, Field(gt=0, lt=1)]  # 0 < x < 1
+Percent = Annotated[float, Field(gt=0, le=100)]  # 0 < x <= 100
+AtLeastOne = Annotated[float, Field(ge=1)]  # 1 <= x
+AtLeastTwo = Annotated[int, Field(ge=2)]  # 2, 3, 4, ...
