@@ -23,7 +23,8 @@ from kdrun.compress.quantize.requantize import static
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.config.overrides import read_jobs
-from kdrun.export.trace import Images, encode, trace
+from kdrun.export.input_spec import InputSpec
+from kdrun.export.trace import encode, trace
 from kdrun.measure.cost import macs
 from kdrun.measure.latency import Latency, latencies
 from kdrun.measure.onnx_latency import onnx_latencies
@@ -66,7 +67,7 @@ def lines(name: str, size: int, batch: int, seconds: float) -> Iterator[str]:
     in_torch = latencies(eager, sample, threads=1, seconds=seconds)
     with TemporaryDirectory() as folder:
         files = {key: Path(folder) / f"{key}.onnx" for key in networks}
-        images = Images(3, (size, size), (0.0,) * 3, (1.0,) * 3, normalize=False)
+        images = InputSpec(3, (size, size), (0.0,) * 3, (1.0,) * 3, normalize=False)
         for key, path in files.items():
             path.write_bytes(encode(trace(networks[key], images), "onnx"))
         in_onnx = onnx_latencies(files, sample, 1, seconds)

@@ -1,59 +1,60 @@
-"""Whether a written file answers as the network that it was made of, in the runtime it is for.
+"""Compare the logits of an exported file, in its runtime, with those of the network.
 
-Shapes: B images in a batch (B, C, H, W), logits (N, K).
+Shapes: B images in a batch (B, C, H, W), logits (B, K) for K classes.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from kdrun.core.config import ExportTolerance
 from kdrun.dataset.data import Split
-from kdrun.export.trace import Images
+from kdrun.export.format import LoadedFile
+from kdrun.export.input_spec import InputSpec
 from kdrun.measure.mode import evaluating
 
-Answer = Callable[[Tensor], Tensor]
 
-
-@dataclass(frozen=True)
-class Loaded:
-    """An exported file in the runtime that it is for.
+class ToleranceFault(NamedTuple):
+    """How a file differs from its network by more than is allowed.
 
     Attributes:
-        answer: images (B, C, H, W) in host memory -> logits (N, K).
-        runtime: its name and version.
-        facts: what else is worth a record: the opset, versions of what wrote it.
+        message: the difference and the limit, as a clause of a sentence.
+        key: the key of `export_options.tolerance` that sets the limit.
     """
 
-    answer: Answer
-    runtime: str
-    facts: dict[str, Any] = field(default_factory=dict)
+    message: str
+    key: str
 
 
 class Comparison:
-    """Collects a file's answers beside PyTorch's, batch by batch."""
+    """Collects the logits of a file and of PyTorch, batch by batch."""
 
     def __init__(self) -> None:
         self._batches: list[Tensor] = []
 
-    def update(self, own: Tensor, pytorch: Tensor, targets: Tensor) -> None:
-        """Take one batch: two times logits (N, K), and targets (N,)."""
-        own, pytorch = own.double(), pytorch.double()
-        decided, expected = own.argmax(1), pytorch.argmax(1)
+    def update(self, exported: Tensor, pytorch: Tensor, targets: Tensor) -> None:
+        """Add one batch.
+
+        Args:
+            exported: logits (B, K) of the file.
+            pytorch: logits (B, K) of the network in PyTorch.
+            targets: labels (B,).
+        """
+        exported, pytorch = exported.double(), pytorch.double()
+        decision, expected = exported.argmax(1), pytorch.argmax(1)
         columns = [
-            decided == targets,
+            decision == targets,
             expected == targets,
-            decided == expected,
-            (own - pytorch).abs().amax(1),
+            decision == expected,
+            (exported - pytorch).abs().amax(1),
             pytorch.abs().amax(1),
         ]
         self._batches.append(torch.stack([column.double() for column in columns]))
 
     def figures(self) -> dict[str, Any]:
-        """What a record says of the check; shares lie in 0..1, differences are of logits."""
+        """The entries of a file's record; shares lie in 0..1, differences are of logits."""
         right, expected, equal, difference, size = torch.cat(self._batches, dim=1)
         largest, scale = difference.max().item(), size.max().item()
         return {
@@ -70,58 +71,55 @@ class Comparison:
 
 @torch.inference_mode()
 def compare(
-    files: Mapping[str, Loaded],
+    files: Mapping[str, LoadedFile],
     network: nn.Module,
     split: Split,
-    images: Images,
+    inputs: InputSpec,
     batch_size: int,
-    meanwhile: Callable[[], None],
+    before_batch: Callable[[], None],
 ) -> dict[str, dict[str, Any]]:
-    """Each file's figures on a whole split, on the CPU in float32, beside the network's there.
+    """Run files and network on a split, on the CPU in float32.
 
     Args:
-        files: by name.
-        network: takes normalized images, as the split hands them out.
-        split: its images, not augmented.
-        images: whether the files normalize by themselves; they are then given pixels in 0..1.
-        batch_size: images at a time.
-        meanwhile: called before each batch.
+        files: the exported files by name.
+        network: the network in PyTorch, which takes normalized images.
+        split: yields normalized images without augmentation.
+        inputs: says whether the files take normalized images or pixels in 0..1.
+        batch_size: images in a batch.
+        before_batch: called before each batch; it may raise to stop.
+
+    Returns:
+        The `Comparison.figures` of each file.
     """
-    found = {name: Comparison() for name in files}
+    comparisons = {name: Comparison() for name in files}
     with evaluating(network):
         for batch in split.batches(batch_size):
-            meanwhile()
+            before_batch()
             assert isinstance(batch.inputs, Tensor)
-            inputs, targets = batch.inputs.cpu(), batch.targets.cpu()
-            expected = network(inputs)
-            given = as_pixels(inputs, images) if images.normalize else inputs
+            images, targets = batch.inputs.cpu(), batch.targets.cpu()
+            expected = network(images)
+            file_images = inputs.denormalize(images) if inputs.normalize else images
             for name, file in files.items():
-                found[name].update(file.answer(given), expected, targets)
-    return {name: one.figures() for name, one in found.items()}
+                comparisons[name].update(file.forward(file_images), expected, targets)
+    return {name: comparison.figures() for name, comparison in comparisons.items()}
 
 
-def as_pixels(inputs: Tensor, images: Images) -> Tensor:
-    """Normalized images as the numbers in 0..1 that they were made of, up to rounding."""
-    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (images.mean, images.std))
-    return inputs * std + mean
+def tolerance_fault(
+    figures: Mapping[str, Any], quantized: bool, tolerance: ExportTolerance
+) -> ToleranceFault | None:
+    """What exceeds the tolerance; None if nothing does.
 
-
-def fault_of(
-    figures: Mapping[str, Any], quantized: bool, allowed: ExportTolerance
-) -> tuple[str, str] | None:
-    """How a file's answers differ by more than is allowed, and the key that allows it.
-
-    Networks of float arithmetic are held to their logits. A runtime rounds a quantized one's
-    otherwise where two levels are equally near, so it is held to its accuracy.
+    A network in float is held to its logits. A quantized one is held to its accuracy, because
+    runtimes round differently where a value lies halfway between two levels.
     """
     if quantized:
-        found, most, key = abs(figures["accuracy_difference"]), allowed.accuracy, "accuracy"
-        told = f"its test accuracy differs by {100 * found:.2f} points"
-        limit = f"{100 * most:.2f} are allowed"
+        actual, limit, key = abs(figures["accuracy_difference"]), tolerance.accuracy, "accuracy"
+        difference = f"its test accuracy differs by {100 * actual:.2f} points"
+        allowed = f"{100 * limit:.2f} are allowed"
     else:
-        found, most, key = figures["relative_difference"], allowed.logits, "logits"
-        told = f"its logits differ by up to {found:.1e} of the largest"
-        limit = f"{most:.1e} is allowed"
-    if found <= most:  # which nothing is that is not a number
+        actual, limit, key = figures["relative_difference"], tolerance.logits, "logits"
+        difference = f"its logits differ by up to {actual:.1e} of the largest"
+        allowed = f"{limit:.1e} is allowed"
+    if actual <= limit:  # NaN fails this test
         return None
-    return f"{told}, and {limit}", key
+    return ToleranceFault(f"{difference}, and {allowed}", key)

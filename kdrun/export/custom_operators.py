@@ -1,4 +1,4 @@
-"""Operators of kdrun's own that a network may hold: who registers them, and their ONNX forms."""
+"""The custom operators of quantized networks: which modules register and translate them."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -6,23 +6,23 @@ from typing import Any
 
 from torch.export import ExportedProgram
 
-NAMESPACE = "kdrun"  # torch.ops.kdrun: what quantized networks compute with
-# Modules whose import registers the operators: whoever loads a .pt2 of them imports these first.
+NAMESPACE = "kdrun"  # of the operators: torch.ops.kdrun
+# Modules that register the operators when imported. Import them before loading a .pt2 file.
 REGISTERED_BY: tuple[str, ...] = ("kdrun.compress.quantize.ops",)
-# "module:function" of functions that answer a `custom_translation_table` of torch.onnx.export.
+# Functions ("module:function") that return a `custom_translation_table` for torch.onnx.export.
 TRANSLATED_BY: tuple[str, ...] = ("kdrun.compress.quantize.onnx_translations:translations",)
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """Operator -> the function that builds it of ONNX's operators."""
-    found: dict[Callable[..., Any], Callable[..., Any]] = {}
-    for place in TRANSLATED_BY:
-        module, _, name = place.partition(":")
-        found |= getattr(import_module(module), name)()
-    return found
+    """Maps each custom operator to the function that builds it from ONNX operators."""
+    table: dict[Callable[..., Any], Callable[..., Any]] = {}
+    for path in TRANSLATED_BY:
+        module, _, function = path.partition(":")
+        table |= getattr(import_module(module), function)()
+    return table
 
 
 def is_quantized(program: ExportedProgram) -> bool:
-    """Whether a network computes with operators of ours, which its runtime may round otherwise."""
+    """Whether a traced network calls a custom operator of kdrun, as quantized networks do."""
     nodes = program.graph_module.graph.nodes
     return any(getattr(node.target, "namespace", None) == NAMESPACE for node in nodes)

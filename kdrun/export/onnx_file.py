@@ -1,4 +1,4 @@
-"""ONNX: one file with its weights inside, run by ONNX Runtime and many others."""
+"""ONNX: one file that includes its weights, run by ONNX Runtime and many others."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -8,20 +8,38 @@ import torch
 from torch.export import ExportedProgram
 
 from kdrun.core.errors import UserError
-from kdrun.export.check import Loaded
 from kdrun.export.custom_operators import translations
-from kdrun.export.table import NEEDED
-from kdrun.export.trace import BATCH, INPUT, OUTPUT, operator_of, quiet
+from kdrun.export.format import ExportFormat, LoadedFile
+from kdrun.export.trace import BATCH, INPUT, OUTPUT, operator_of, suppress_output
 from kdrun.measure.onnx_latency import start_session
 
-_LARGEST = 2**31 - 1  # bytes that protobuf, which the format stands on, writes at once
+_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+_LARGEST = 2**31 - 1  # bytes in one protobuf message, which an ONNX file is
+
+_EXAMPLE = """\
+import json
+from pathlib import Path
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("{file}", providers=["CPUExecutionProvider"])
+pixels = np.random.default_rng(0).random((2, {shape}), np.float32)  # yours: 0..255, divided by 255
+{prepare}
+(logits,) = session.run(["logits"], {{"images": images}})
+classes = json.loads(Path("export.json").read_text(encoding="utf-8"))["classes"]
+print([classes[best] for best in logits.argmax(1)])
+"""
+_NORMALIZE = """\
+mean, std = (np.array(v, np.float32).reshape(-1, 1, 1) for v in ({mean}, {std}))
+images = (pixels - mean) / std"""
 
 
 def encode(program: ExportedProgram) -> bytes:
-    """The bytes of an ONNX file, without the paths and names of the code that it came from.
+    """The bytes of an ONNX file, without paths and names of the code that it was traced from.
 
     Raises:
-        UserError: an operator without a form in ONNX, which is named; or over 2 GB.
+        UserError: an operator has no form in ONNX, and the message names it; or the weights take
+            more than 2 GB.
     """
     size = sum(weights.nbytes for weights in program.state_dict.values())
     if size > _LARGEST:
@@ -30,8 +48,8 @@ def encode(program: ExportedProgram) -> bytes:
             "  pt2 has no such limit",
         )
     try:
-        with quiet():
-            found: Any = torch.onnx.export(
+        with suppress_output():
+            exported: Any = torch.onnx.export(
                 program,
                 dynamo=True,
                 input_names=[INPUT],
@@ -42,28 +60,28 @@ def encode(program: ExportedProgram) -> bytes:
             )
     except Exception as error:
         raise UserError(f"the network can't be written as ONNX: {_reason(error)}.") from error
-    proto = found.model_proto  # made anew each time it is asked for
-    graph = proto.graph
+    model = exported.model_proto  # a property that builds a new message each time
+    graph = model.graph
     values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
-    for part in (proto, graph, *graph.node, *values):
-        part.ClearField("metadata_props")
-    return bytes(proto.SerializeToString())
+    for message in (model, graph, *graph.node, *values):
+        message.ClearField("metadata_props")
+    return bytes(model.SerializeToString())
 
 
-def load(path: Path) -> Loaded:
-    """The file in ONNX Runtime on the CPU, with as many threads as torch has."""
+def load(path: Path) -> LoadedFile:
+    """Load an ONNX file into ONNX Runtime on the CPU, with torch's number of threads."""
     import onnx
 
     session = start_session(path, torch.get_num_threads())
     opsets = onnx.load(path, load_external_data=False).opset_import
-    return Loaded(
-        answer=lambda images: torch.from_numpy(
+    return LoadedFile(
+        forward=lambda images: torch.from_numpy(
             session.run([OUTPUT], {INPUT: images.contiguous().numpy()})[0]
         ),
         runtime=f"onnxruntime {version('onnxruntime')}",
         facts={
-            "opset": next(one.version for one in opsets if not one.domain),
-            "versions": {name: version(name) for name in ("torch", *NEEDED["onnx"])},
+            "opset": next(opset.version for opset in opsets if not opset.domain),
+            "versions": {name: version(name) for name in ("torch", *_PACKAGES)},
         },
     )
 
@@ -73,3 +91,6 @@ def _reason(error: Exception) -> str:
     if operator:
         return f"it has no form for the operator {operator!r}"
     return str(error).partition("\n")[0].rstrip(".")
+
+
+ONNX = ExportFormat(encode, load, _EXAMPLE, _NORMALIZE, packages=_PACKAGES)

@@ -1,4 +1,4 @@
-"""PyTorch's own format: the graph and its weights in one file, for torch.export.load."""
+"""PyTorch's own format: a graph and its weights in one file, for torch.export.load."""
 
 from importlib.metadata import version
 from io import BytesIO
@@ -7,25 +7,45 @@ from pathlib import Path
 import torch
 from torch.export import ExportedProgram
 
-from kdrun.export.check import Loaded
-from kdrun.export.trace import quiet
+from kdrun.export.format import ExportFormat, LoadedFile
+from kdrun.export.trace import suppress_output
+
+_EXAMPLE = """\
+import json
+from pathlib import Path
+import torch
+{imports}
+network = torch.export.load("{file}").module()
+pixels = torch.rand(2, {shape}, generator=torch.Generator().manual_seed(0))  # yours: 0..255, / 255
+{prepare}
+with torch.inference_mode():
+    logits = network(images)
+classes = json.loads(Path("export.json").read_text(encoding="utf-8"))["classes"]
+print([classes[best] for best in logits.argmax(1)])
+"""
+_NORMALIZE = """\
+mean, std = (torch.tensor(v).view(-1, 1, 1) for v in ({mean}, {std}))
+images = (pixels - mean) / std"""
 
 
 def encode(program: ExportedProgram) -> bytes:
     """The bytes of a .pt2 file."""
     file = BytesIO()
-    with quiet():
+    with suppress_output():
         torch.export.save(program, file)
     return file.getvalue()
 
 
-def load(path: Path) -> Loaded:
-    """The file in PyTorch on the CPU, without the classes that the network was made of."""
-    with quiet():
+def load(path: Path) -> LoadedFile:
+    """Load a .pt2 file into PyTorch on the CPU. It needs none of the network's classes."""
+    with suppress_output():
         module = torch.export.load(path).module()
     torch_version = version("torch")
-    return Loaded(
-        answer=module,
+    return LoadedFile(
+        forward=module,
         runtime=f"torch {torch_version}",
         facts={"versions": {"torch": torch_version}},
     )
+
+
+PT2 = ExportFormat(encode, load, _EXAMPLE, _NORMALIZE, calls_custom_operators=True)

@@ -1,40 +1,47 @@
-"""The formats that networks are exported to, and what each needs beside torch."""
+"""The formats that networks are exported to: name on the command line -> its `ExportFormat`."""
 
 from collections.abc import Iterable
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from kdrun.core.errors import Fault, nearest
+from kdrun.core.registry import resolve
 
-# Format, which is also the ending of its files -> the function from a traced network to bytes.
-WRITERS = {
-    "onnx": "kdrun.export.onnx_file:encode",
-    "pt2": "kdrun.export.pt2_file:encode",
+if TYPE_CHECKING:
+    from kdrun.export.format import ExportFormat
+
+FORMATS = {
+    "onnx": "kdrun.export.onnx_file:ONNX",
+    "pt2": "kdrun.export.pt2_file:PT2",
 }
-# Format -> the function that loads such a file in the runtime that it is for.
-LOADERS = {
-    "onnx": "kdrun.export.onnx_file:load",
-    "pt2": "kdrun.export.pt2_file:load",
-}
-# Format -> the packages that it needs, which the extra `export` has.
-NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "pt2": ()}
 
 
-def format_faults(where: str, formats: Iterable[str]) -> list[Fault]:
-    """Names of formats that there aren't, or whose packages aren't installed."""
-    return [
-        fault
-        for name in dict.fromkeys(formats)
-        for fault in (_lacks(where, name) if name in WRITERS else [_unknown(where, name)])
-    ]
+def export_format(name: str) -> "ExportFormat":
+    """The format of this name.
+
+    Raises:
+        UserError: there is no such format.
+    """
+    record: Any = resolve("format", FORMATS, name)
+    return record
 
 
-def _unknown(where: str, name: str) -> Fault:
-    close = nearest(name, WRITERS)
-    hint = f"nearest: {close}" if close else f"there is {', '.join(WRITERS)}"
-    return Fault(where, f"no format is called {name!r}; {hint}")
+def format_faults(where: str, names: Iterable[str]) -> list[Fault]:
+    """One fault for each name that is no format, or whose packages are not installed.
+
+    Args:
+        where: the config key or option that holds the names.
+        names: the formats that the user asks for; repeated names count once.
+    """
+    unique = dict.fromkeys(names)
+    return [fault for name in unique if (fault := _format_fault(where, name)) is not None]
 
 
-def _lacks(where: str, name: str) -> list[Fault]:
-    if all(find_spec(package) for package in NEEDED[name]):
-        return []
-    return [Fault(where, f"{name!r} needs an extra: pip install 'kdrun[export]'")]
+def _format_fault(where: str, name: str) -> Fault | None:
+    if name not in FORMATS:
+        close = nearest(name, FORMATS)
+        hint = f"nearest: {close}" if close else f"there is {', '.join(FORMATS)}"
+        return Fault(where, f"no format is called {name!r}; {hint}")
+    if not all(find_spec(package) for package in export_format(name).packages):
+        return Fault(where, f"{name!r} needs an extra: pip install 'kdrun[export]'")
+    return None

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
+from kdrun.export.input_spec import InputSpec
 from kdrun.export.table import format_faults
-from kdrun.export.trace import Images, encode, trace
+from kdrun.export.trace import encode, trace
 from kdrun.measure.latency import latencies
 from kdrun.measure.onnx_latency import onnx_latencies
 from kdrun.stage.base import StageContext
@@ -65,7 +66,7 @@ def _in_onnx(context: StageContext, networks: Mapping[str, nn.Module]) -> dict[s
         context.screen.warn(str(fault))
         return {}
     info, settings = context.data.info, context.config.evaluate.latency
-    images = Images(info.channels, info.image_size, context.data.mean, context.data.std, False)
+    images = InputSpec(info.channels, info.image_size, context.data.mean, context.data.std, False)
     with TemporaryDirectory() as folder:
         files: dict[str, Path] = {}
         for number, (row, network) in enumerate(networks.items()):

@@ -107,7 +107,7 @@ def test_what_breaks_the_graph_is_named():
     assert first.startswith("the graph of this network can't be read: ")
     assert "control flow" in first
     assert second.startswith("  in 'inner.1' (Choice), line ")
-    assert second.endswith("test_fold.py: if x.sum() > 0:")
+    assert second.endswith("test_fold_batch_norm.py: if x.sum() > 0:")
     assert "quantize_weights" in third
     assert network.training
     assert not network.inner[0].training

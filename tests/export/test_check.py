@@ -1,4 +1,4 @@
-"""What the check finds of a file's answers, and what it lets pass."""
+"""The check of an exported file: its figures, and which differences are allowed."""
 
 from typing import Any
 
@@ -10,8 +10,9 @@ from kdrun.check.preflight import load_data
 from kdrun.config.overrides import read_jobs
 from kdrun.core.config import ExportTolerance
 from kdrun.dataset.data import Data
-from kdrun.export.check import Comparison, Loaded, as_pixels, compare, fault_of
-from kdrun.export.trace import Images
+from kdrun.export.check import Comparison, compare, tolerance_fault
+from kdrun.export.format import LoadedFile
+from kdrun.export.input_spec import InputSpec
 
 TOLERANCE = ExportTolerance(logits=1e-3, accuracy=0.1)
 
@@ -22,20 +23,20 @@ def data() -> Data:
     return load_data(job.tree["dataset"])
 
 
-def figures(own: Any, pytorch: Any, targets: list[int]) -> dict[str, Any]:
-    """Of answers that come in two batches."""
-    found = Comparison()
+def figures(exported: Any, pytorch: Any, targets: list[int]) -> dict[str, Any]:
+    """The figures of logits that come in two batches."""
+    comparison = Comparison()
     for rows in (slice(0, 2), slice(2, None)):
-        found.update(
-            torch.tensor(own)[rows], torch.tensor(pytorch)[rows], torch.tensor(targets)[rows]
+        comparison.update(
+            torch.tensor(exported)[rows], torch.tensor(pytorch)[rows], torch.tensor(targets)[rows]
         )
-    return found.figures()
+    return comparison.figures()
 
 
 def test_the_figures_are_those_of_all_samples() -> None:
     pytorch = [[2.0, 1.0], [1.0, -4.0], [0.0, 1.0], [3.0, 0.0]]
-    own = [[2.0, 1.5], [1.0, -4.0], [0.25, 0.0], [3.0, 0.0]]
-    assert figures(own, pytorch, [0, 1, 1, 0]) == {
+    exported = [[2.0, 1.5], [1.0, -4.0], [0.25, 0.0], [3.0, 0.0]]
+    assert figures(exported, pytorch, [0, 1, 1, 0]) == {
         "samples": 4,
         "accuracy": 0.5,
         "accuracy_in_pytorch": 0.75,
@@ -54,8 +55,10 @@ def test_a_float_network_is_held_to_its_logits_whatever_their_scale(scale: float
     far[7, 0] += 2e-3 * logits.abs().max()
     near[7, 0] += 5e-4 * logits.abs().max()
     targets = logits.argmax(1).tolist()
-    assert fault_of(figures(near.tolist(), logits.tolist(), targets), False, TOLERANCE) is None
-    found = fault_of(figures(far.tolist(), logits.tolist(), targets), False, TOLERANCE)
+    assert (
+        tolerance_fault(figures(near.tolist(), logits.tolist(), targets), False, TOLERANCE) is None
+    )
+    found = tolerance_fault(figures(far.tolist(), logits.tolist(), targets), False, TOLERANCE)
     assert found == ("its logits differ by up to 2.0e-03 of the largest, and 1.0e-03 is allowed",
                      "logits")  # fmt: skip
 
@@ -63,31 +66,31 @@ def test_a_float_network_is_held_to_its_logits_whatever_their_scale(scale: float
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_a_quantized_network_is_held_to_its_accuracy_either_way(sign: int) -> None:
     figure = {"accuracy_difference": sign * 0.09, "relative_difference": 0.5}
-    assert fault_of(figure, True, TOLERANCE) is None
-    assert fault_of(figure, False, TOLERANCE) is not None
+    assert tolerance_fault(figure, True, TOLERANCE) is None
+    assert tolerance_fault(figure, False, TOLERANCE) is not None
     figure["accuracy_difference"] = sign * 0.11
-    assert fault_of(figure, True, TOLERANCE) == (
+    assert tolerance_fault(figure, True, TOLERANCE) == (
         "its test accuracy differs by 11.00 points, and 10.00 are allowed",
         "accuracy",
     )
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_answers_that_are_no_numbers_never_pass(bad: float) -> None:
+def test_logits_that_are_not_finite_never_pass(bad: float) -> None:
     good = [[1.0, 2.0]] * 4
     for at in range(4):
         broken = [list(row) for row in good]
         broken[at][0] = bad
-        assert fault_of(figures(broken, good, [0] * 4), False, TOLERANCE) is not None
+        assert tolerance_fault(figures(broken, good, [0] * 4), False, TOLERANCE) is not None
 
 
 @pytest.mark.parametrize("normalize", [False, True])
-def test_a_whole_split_is_answered_in_the_form_that_the_file_takes(
+def test_the_file_gets_pixels_or_normalized_images_of_the_whole_split(
     data: Data, normalize: bool
 ) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Dropout())
-    images = Images(1, (8, 8), data.mean, data.std, normalize)
+    images = InputSpec(1, (8, 8), data.mean, data.std, normalize)
     given: list[torch.Tensor] = []
     calls: list[int] = []
 
@@ -96,7 +99,7 @@ def test_a_whole_split_is_answered_in_the_form_that_the_file_takes(
         mean, std = data.mean[0], data.std[0]
         return network((inputs - mean) / std if normalize else inputs)
 
-    files = {"file": Loaded(answer, "none")}
+    files = {"file": LoadedFile(answer, "none")}
     found = compare(files, network, data.test, images, 100, lambda: calls.append(1))["file"]
     assert found["samples"] == data.test.size == 359
     assert len(given) == len(calls) == 4
@@ -110,7 +113,7 @@ def test_a_whole_split_is_answered_in_the_form_that_the_file_takes(
 
 
 def test_pixels_come_back_from_normalized_images() -> None:
-    images = Images(3, (4, 4), (0.1, 0.5, 0.9), (0.2, 0.3, 0.4), normalize=True)
+    inputs = InputSpec(3, (4, 4), (0.1, 0.5, 0.9), (0.2, 0.3, 0.4), normalize=True)
     pixels = torch.rand(2, 3, 4, 4)
-    mean, std = (torch.tensor(one).view(3, 1, 1) for one in (images.mean, images.std))
-    torch.testing.assert_close(as_pixels((pixels - mean) / std, images), pixels)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (inputs.mean, inputs.std))
+    torch.testing.assert_close(inputs.denormalize((pixels - mean) / std), pixels)

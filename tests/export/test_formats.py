@@ -15,17 +15,17 @@ from torchvision.models.convnext import CNBlockConfig
 from zoo import build, images
 
 from kdrun.core.errors import UserError
-from kdrun.export import custom_operators, onnx_file, pt2_file
+from kdrun.export import custom_operators, onnx_file
 from kdrun.export.custom_operators import is_quantized
+from kdrun.export.input_spec import InputSpec
 from kdrun.export.onnx_file import encode as encode_onnx
-from kdrun.export.table import LOADERS, NEEDED, WRITERS, format_faults
-from kdrun.export.trace import Images, encode, quiet, trace, try_formats
+from kdrun.export.table import FORMATS, export_format, format_faults
+from kdrun.export.trace import encode, suppress_output, trace, try_formats
 from kdrun.measure.mode import evaluating
 
 SIDE = 16
-PLAIN = Images(3, (SIDE, SIDE), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), normalize=False)
-INSIDE = Images(3, (SIDE, SIDE), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), normalize=True)
-LOAD = {"onnx": onnx_file.load, "pt2": pt2_file.load}
+PLAIN = InputSpec(3, (SIDE, SIDE), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), normalize=False)
+INSIDE = InputSpec(3, (SIDE, SIDE), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), normalize=True)
 
 
 def _vit() -> nn.Module:
@@ -81,14 +81,14 @@ def answers(network: nn.Module, inputs: Tensor) -> Tensor:
 
 def written(data: bytes, name: str, folder: Path) -> Callable[[Tensor], Tensor]:
     (folder / f"file.{name}").write_bytes(data)
-    return LOAD[name](folder / f"file.{name}").answer
+    return export_format(name).load(folder / f"file.{name}").forward
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_logits_are_pytorchs_for_any_batch_in_both_runtimes(family: str, tmp_path: Path) -> None:
     network = lively(FAMILIES[family]())
     program = trace(network, PLAIN)
-    for name in WRITERS:
+    for name in FORMATS:
         answer = written(encode(program, name), name, tmp_path)
         for batch in (1, 5):
             inputs = torch.randn(batch, 3, SIDE, SIDE)
@@ -107,7 +107,7 @@ def test_normalization_inside_is_that_outside(tmp_path: Path) -> None:
     expected = answers(network, (pixels - mean) / std)
     assert (answers(network, pixels) - expected).abs().max() > 0.1
     program = trace(network, INSIDE)
-    for name in WRITERS:
+    for name in FORMATS:
         answer = written(encode(program, name), name, tmp_path)
         with torch.inference_mode():
             torch.testing.assert_close(answer(pixels), expected, rtol=0, atol=1e-4)
@@ -151,9 +151,9 @@ def test_an_onnx_file_names_its_ends_and_tells_no_paths(tmp_path: Path) -> None:
 
 def test_nothing_reaches_the_screen(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     program = trace(small(), PLAIN)
-    for name in WRITERS:
+    for name in FORMATS:
         written(encode(program, name), name, tmp_path)
-    with quiet():
+    with suppress_output():
         sys.stdout.write("out")
         sys.stderr.write("err")
         warnings.warn("a warning", stacklevel=1)
@@ -207,7 +207,7 @@ def test_an_operator_of_ours_is_written_by_its_translation(
     monkeypatch.setattr(custom_operators, "TRANSLATED_BY", (f"{__name__}:translate",))
     inputs = torch.randn(5, 3, SIDE, SIDE)
     expected = answers(network, inputs)
-    for name in WRITERS:
+    for name in FORMATS:
         found = written(encode(program, name), name, tmp_path)(inputs)
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
@@ -216,7 +216,7 @@ UNFIT = {
     "no form": (torch.special.bessel_j0, "written as ONNX: it has no form for the operator"),
     "constant": (
         lambda x: x.reshape(2, 4),
-        "traced: it answers batches of one size only, as some shape in it is a constant",
+        "traced: it takes batches of one size only, as some shape in it is a constant",
     ),
     "branch": (lambda x: x if x.sum() > 0 else -x, "traced: 'body' (Does): Could not guard on"),
 }
@@ -237,7 +237,7 @@ def test_an_operator_without_shapes_for_tracing_is_named(level: Any) -> None:
     with torch.library._scoped_library("kdrun", "FRAGMENT") as library:
         library.define("test_bare(Tensor x) -> Tensor")
         library.impl("test_bare", torch.clone, "CPU")
-        with pytest.raises(UserError, match=r"traced: the operator 'kdrun.test_bare' has no"):
+        with pytest.raises(UserError, match=r"traced: the operator 'kdrun.test_bare' has no fake"):
             trace(Does(torch.ops.kdrun.test_bare), PLAIN)
 
 
@@ -250,13 +250,12 @@ def test_weights_that_one_file_cant_hold_are_refused(monkeypatch: pytest.MonkeyP
 def test_formats_are_checked_by_name_and_by_what_is_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert WRITERS.keys() == LOADERS.keys() == NEEDED.keys() == LOAD.keys()
-    assert format_faults("export", WRITERS) == []
+    assert format_faults("export", FORMATS) == []
     said = [str(fault) for fault in format_faults("export", ["onx", "tflite", "onx"])]
     assert said == [
         "export: no format is called 'onx'; nearest: onnx",
         "export: no format is called 'tflite'; there is onnx, pt2",
     ]
     monkeypatch.setattr("kdrun.export.table.find_spec", lambda name: name != "onnxruntime")
-    (lack,) = format_faults("export", WRITERS)
+    (lack,) = format_faults("export", FORMATS)
     assert str(lack) == "export: 'onnx' needs an extra: pip install 'kdrun[export]'"

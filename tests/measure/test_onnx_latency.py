@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from kdrun.core.errors import UserError
+from kdrun.export.input_spec import InputSpec
 from kdrun.export.onnx_file import encode
-from kdrun.export.trace import Images, trace
+from kdrun.export.trace import trace
 from kdrun.measure import onnx_latency
 from kdrun.measure.latency import latencies
 from kdrun.measure.onnx_latency import onnx_latencies, start_session
 
-IMAGES = Images(1, (8, 8), (0.0,), (1.0,), normalize=False)
+IMAGES = InputSpec(1, (8, 8), (0.0,), (1.0,), normalize=False)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from kdrun.core.errors import ExportRejected, Interrupted
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
 from kdrun.export import onnx_file
-from kdrun.export.table import WRITERS
+from kdrun.export.table import FORMATS
 from kdrun.run.runner import run as run_stages
 from kdrun.stage.artefact import read_artefact
 
@@ -185,17 +186,18 @@ def wrong(program: ExportedProgram) -> bytes:
     return model.SerializeToString()
 
 
+WRONG = replace(onnx_file.ONNX, encode=wrong)
+
+
 def test_a_file_that_answers_otherwise_is_rejected_and_its_name_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(WRITERS, "onnx", f"{__name__}:wrong")
+    monkeypatch.setitem(FORMATS, "onnx", f"{__name__}:WRONG")
     path = tmp_path / "run"
     with pytest.raises(ExportRejected) as error:
         go(path, BOTH)
     first, second = error.value.lines
-    assert first.startswith(
-        "student.onnx does not answer as its network: its logits differ by up to "
-    )
+    assert first.startswith("student.onnx differs from its network: its logits differ by up to ")
     assert first.endswith(" of the largest, and 1.0e-04 is allowed.")
     assert "export/student.rejected.onnx'; more is allowed by export_options.tol" in second
     assert error.value.status == 1
@@ -216,11 +218,14 @@ def unreadable(program: ExportedProgram) -> bytes:
     return b"no model"
 
 
+UNREADABLE = replace(onnx_file.ONNX, encode=unreadable)
+
+
 def test_a_file_that_its_runtime_cant_load_is_rejected(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (run / "export/student.onnx").unlink()
-    monkeypatch.setitem(WRITERS, "onnx", f"{__name__}:unreadable")
+    monkeypatch.setitem(FORMATS, "onnx", f"{__name__}:UNREADABLE")
     monkeypatch.setattr("kdrun.check.networks.try_formats", lambda *given: None)
     with pytest.raises(ExportRejected, match=r"^student\.onnx can't be loaded in its runtime: "):
         go(run, BOTH)
@@ -228,7 +233,7 @@ def test_a_file_that_its_runtime_cant_load_is_rejected(
 
 
 def test_more_is_allowed_by_the_tolerance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(WRITERS, "onnx", f"{__name__}:wrong")
+    monkeypatch.setitem(FORMATS, "onnx", f"{__name__}:WRONG")
     path = go(tmp_path / "run", "export=[onnx]", "export_options.tolerance.logits=100")
     file = record(path)["files"]["student.onnx"]
     assert 1e-4 < file["check"]["relative_difference"] < 100

@@ -19,7 +19,8 @@ from kdrun.compress.quantize.quantization_plan import quantizable
 from kdrun.compress.quantize.weight_only import store_weights
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.core.errors import UserError
-from kdrun.export.trace import Images, encode, trace
+from kdrun.export.input_spec import InputSpec
+from kdrun.export.trace import encode, trace
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -51,7 +52,7 @@ class Block(nn.Module):
 def exported(network: nn.Module, size: int) -> Any:
     """The model of the file that a network is exported as, for images of that many pixels."""
     plain = (0.0,) * 3, (1.0,) * 3
-    program = trace(network, Images(3, (size, size), *plain, normalize=False))
+    program = trace(network, InputSpec(3, (size, size), *plain, normalize=False))
     return onnx.load_from_string(encode(program, "onnx"))
 
 

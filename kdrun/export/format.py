@@ -1,0 +1,50 @@
+"""What an export format is: how its files are written, loaded and run by others."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.export import ExportedProgram
+
+
+@dataclass(frozen=True)
+class LoadedFile:
+    """An exported file, loaded in the runtime that it is made for.
+
+    Attributes:
+        forward: maps images (B, C, H, W) in host memory to logits (B, K).
+        runtime: name and version of the runtime.
+        facts: further entries of the file's record, such as the opset and the versions of the
+            packages that wrote it.
+    """
+
+    forward: Callable[[Tensor], Tensor]
+    runtime: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """One format that networks are exported to. Its name is also the ending of its files.
+
+    Attributes:
+        encode: turns a traced network into the bytes of a file. It raises `UserError` if an
+            operator of the network has no form in this format.
+        load: loads such a file on the CPU.
+        example: Python code for `how_to_run.md` that loads the file and runs it. It is a template
+            for `str.format` with the fields `file`, `shape` (C, H, W), `prepare` and `imports`.
+        normalize: the code that `prepare` stands for if the file does not normalize its inputs. It
+            computes `images` from `pixels`; its fields are `mean` and `std`.
+        packages: names of the packages that the format needs, all in the extra `export`.
+        calls_custom_operators: whether a file of a quantized network calls kdrun's custom
+            operators, so that the modules that register them must be imported before loading it.
+    """
+
+    encode: Callable[[ExportedProgram], bytes]
+    load: Callable[[Path], LoadedFile]
+    example: str
+    normalize: str
+    packages: tuple[str, ...] = ()
+    calls_custom_operators: bool = False
