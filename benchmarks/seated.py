@@ -32,18 +32,18 @@ class Seated:
         student: detached copies, with gradients where the phase trains the student.
         teacher: without a graph, if the loss reads one.
         batch: the images and labels.
-        at: the last step of the phase.
+        progress: the last step of the phase.
     """
 
     loss: Loss
     student: Output
     teacher: Output | None
     batch: Batch
-    at: Progress
+    progress: Progress
 
     def step(self) -> Tensor:
         """Forward and backward of the loss alone; its value."""
-        terms = self.loss(self.student, self.teacher, self.batch, self.at)
+        terms = self.loss(self.student, self.teacher, self.batch, self.progress)
         total = torch.stack(list(terms.values())).sum()
         total.backward()
         self.forget()
@@ -53,9 +53,9 @@ class Seated:
         """The loss's terms of its own, as they count in this phase but without their weight."""
         if self.teacher is None or not isinstance(self.loss, WeightedLoss):
             return {}
-        if self.at.phase == FIRST:
-            return self.loss(self.student, self.teacher, self.batch, self.at)
-        return self.loss.terms(self.student, self.teacher, self.batch, self.at)
+        if self.progress.phase == FIRST:
+            return self.loss(self.student, self.teacher, self.batch, self.progress)
+        return self.loss.terms(self.student, self.teacher, self.batch, self.progress)
 
     def forget(self) -> None:
         """Drop all gradients."""
@@ -80,7 +80,7 @@ def seat_losses(plan: Plan, asked: Mapping[str, tuple[Node, bool]]) -> dict[str,
         loss = build_loss(node)
         phases = loss.phases()[:-1] if first else loss.phases()[-1:]
         if phases:
-            node = loss.student(plan.config.student.node, plan.config.teacher.node)
+            node = loss.student_node(plan.config.student.node, plan.config.teacher.node)
             own = pupils.bind_taps(node, loss.taps().student)
             other = teacher.bind_taps(plan.config.teacher.node, loss.taps().teacher)
             info = replace(plan.data.info, train_size=BANK)
@@ -138,5 +138,5 @@ def _seated(loss: Loss, phase: Phase, student: Output, teacher: Output, batch: B
     for name, parameter in loss.named_parameters():
         parameter.requires_grad_(any(fnmatchcase(f"loss.{name}", glob) for glob in phase.trains))
     epochs = phase.epochs or _EPOCHS
-    at = Progress(phase.name, epochs - 1, epochs, epochs * _STEPS - 1, epochs * _STEPS)
-    return Seated(loss.train(), student, teacher if loss.uses_teacher else None, batch, at)
+    progress = Progress(phase.name, epochs - 1, epochs, epochs * _STEPS - 1, epochs * _STEPS)
+    return Seated(loss.train(), student, teacher if loss.uses_teacher else None, batch, progress)

@@ -10,7 +10,7 @@ from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.types import Batch, Output, Progress, TapShapes
 from kdrun.dataset.data import Data
 from kdrun.engine.learners import Learners
-from kdrun.loss.base import Loss, parts_of
+from kdrun.loss.base import Loss, losses_in
 from kdrun.model.table import COMPOSED
 from kdrun.stage.start import borrowed
 from kdrun.stage.tap_binding import Bound, bind_loss
@@ -79,7 +79,7 @@ def _require_say(stage: Train, loss: Loss, data: Data) -> None:
 def _require_batches(stage: Train, bound: Bound, network: nn.Module, data: Data) -> None:
     """Whether so few samples as a step computes at once are enough for the loss."""
     fewest = min(stage.recipe.batch_size, data.train.size) // stage.recipe.accumulate
-    least = max(part.min_batch for part in parts_of(bound.loss))
+    least = max(part.min_batch for part in losses_in(bound.loss))
     if fewest < least:
         raise UserError(
             f"it compares the samples of a batch, and a step computes {fewest} at once.",
@@ -121,7 +121,7 @@ def _blank(seen: TapShapes, classes: int) -> Output:
 def _require_labels(stage: Train, loss: Loss) -> None:
     """Whether each sample has the one label that the loss tells from the other classes."""
     mixed = [key for key in ("mixup", "cutmix") if getattr(stage.recipe, key)]
-    single = [part for part in parts_of(loss) if part.one_label]
+    single = [part for part in losses_in(loss) if part.needs_hard_labels]
     if mixed and single:
         raise UserError(
             f"it tells a sample's one label from the other classes, and recipe.{mixed[0]} gives"

@@ -35,9 +35,9 @@ class Growth:
     rises: int
     until: float
 
-    def due(self, at: Progress) -> int:
+    def due(self, progress: Progress) -> int:
         """How many rises there are by the end of a step."""
-        share = (at.step + 1) / (at.steps * self.until)
+        share = (progress.step + 1) / (progress.steps * self.until)
         return min(self.rises, int(share * self.rises + 1e-9))
 
     def sparsity_after(self, rises: int) -> float:
@@ -78,16 +78,16 @@ class FrozenZeros:
         self.masks = {name: mask.to(device) for name, mask in self.masks.items()}
         self.sums = {name: value.to(device) for name, value in self.sums.items()}
 
-    def watch(self, network: nn.Module, at: Progress) -> None:
+    def watch(self, network: nn.Module, progress: Progress) -> None:
         """Take in the gradients of a step, before the optimizer makes it."""
         growth = self.growth
-        if growth is not None and growth.score == "movement" and at.phase == MAIN.name:
+        if growth is not None and growth.score == "movement" and progress.phase == MAIN.name:
             self._add({name: network.get_parameter(name) for name in growth.names})
 
-    def update(self, network: nn.Module, at: Progress) -> None:
+    def update(self, network: nn.Module, progress: Progress) -> None:
         """Follow a step of the optimizer."""
-        if self.growth is not None and at.phase == MAIN.name:
-            self._grow(self.growth, network, at)
+        if self.growth is not None and progress.phase == MAIN.name:
+            self._grow(self.growth, network, progress)
         self.apply(network)
 
     def apply(self, network: nn.Module) -> None:
@@ -102,8 +102,8 @@ class FrozenZeros:
         self.masks, self.sums, self.rises = state["masks"], state["sums"], state["rises"]
         self.to(device)
 
-    def _grow(self, growth: Growth, network: nn.Module, at: Progress) -> None:
-        due = growth.due(at)
+    def _grow(self, growth: Growth, network: nn.Module, progress: Progress) -> None:
+        due = growth.due(progress)
         if due > self.rises:
             self.rises = due
             weights = {name: network.get_parameter(name) for name in growth.names}

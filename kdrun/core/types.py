@@ -46,8 +46,10 @@ class Batch:
         index: (B,) int64 positions in the split: memory banks, stored outputs.
         view: (B,) int64, which augmentation of the sample this is.
         soft_targets: (N, C) label probabilities where smoothing, mixup or cutmix made them.
-        labeled: (N,) bool, whose targets are labels; those of the others are the teacher's
-            decisions, and no label term counts them. None: all are labels.
+        labeled: (N,) bool, True where `targets` has a label and False where it has the teacher's
+            decision, which the cross-entropy with the labels leaves out. None: all have labels.
+        labeled_share: share of labeled samples in the whole batch of which this is a part; None:
+            this is the whole batch.
     """
 
     inputs: Inputs

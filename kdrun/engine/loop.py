@@ -172,7 +172,7 @@ class _Trainer:
         elif self.recipe.patience is not None and since >= self.recipe.patience:
             self.position.stopped = f"no better validation accuracy for {since} epochs"
         else:
-            self.position.stopped = self.spec.loss.finished()
+            self.position.stopped = self.spec.loss.stop_reason()
 
     def _record(self, phase: Phase, means: dict[str, float], scores: Scores) -> None:
         place = {

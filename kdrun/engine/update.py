@@ -18,7 +18,7 @@ from kdrun.engine.learners import Learners
 from kdrun.engine.mixing import mix_batch
 from kdrun.engine.optimizers import make_optimizer
 from kdrun.engine.training_spec import Runtime, TrainingSpec
-from kdrun.loss.pseudo_labels import decided
+from kdrun.loss.pseudo_labels import with_pseudo_labels
 
 _LEAST = 0.01  # of the label term, for a term to have a say
 _NOT_OWN = ("ce", "accuracy", "loss")
@@ -67,7 +67,7 @@ class Update:
         )
         self.sums = {}
 
-    def step(self, batch: Batch, at: Progress, rate: float) -> None:
+    def step(self, batch: Batch, progress: Progress, rate: float) -> None:
         """One update, computed in the recipe's number of parts.
 
         Raises:
@@ -75,24 +75,24 @@ class Update:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        counters = (self.seed, self.spec.stage, at.phase, at.step)
+        counters = (self.seed, self.spec.stage, progress.phase, progress.step)
         self.hardware.seed(seed_of(*counters))
-        batch = self.loss.prepare(batch, at)
+        batch = self.loss.prepare(batch, progress)
         batch = mix_batch(batch, self.recipe, self.spec.data.info.num_classes, *counters)
         self.optimizer.zero_grad(set_to_none=True)
         for part, share in _parts(batch, self.recipe.accumulate):
-            total = self._forward(part, share, at)
+            total = self._forward(part, share, progress)
             self.scaler.scale(total).backward()
         if self.recipe.clip_norm is not None or self.masked is not None:
             self.scaler.unscale_(self.optimizer)
         if self.recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
         if self.masked is not None:
-            self.masked.watch(self.student, at)
+            self.masked.watch(self.student, progress)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.masked is not None:
-            self.masked.update(self.student, at)
+            self.masked.update(self.student, progress)
         if self._average is not None:
             self._average.update_parameters(self.student)
             if self.masked is not None:
@@ -155,39 +155,41 @@ class Update:
         follow = get_ema_multi_avg_fn(self.recipe.ema)
         return AveragedModel(self.student, multi_avg_fn=follow, use_buffers=True)
 
-    def _forward(self, batch: Batch, share: float, at: Progress) -> Tensor:
+    def _forward(self, batch: Batch, share: float, progress: Progress) -> Tensor:
         with self.hardware.autocast():
             # The teacher first: what it needed is free again when the student's graph grows. The
             # other way round a step took an eighth longer on a CPU.
-            teacher = self._teacher_output(batch, at)
-            batch = decided(batch, self.loss, teacher)
+            teacher = self._teacher_output(batch, progress)
+            batch = with_pseudo_labels(batch, self.loss, teacher)
             answer = self._ask_student(batch.inputs)
-            terms = self.loss(answer, teacher, batch, at)
+            terms = self.loss(answer, teacher, batch, progress)
         total = torch.stack([term.float() for term in terms.values()]).sum() * share
         seen = {name: term.detach() for name, term in terms.items()}
         if self.hardware.device.type == "cpu":
             # On a GPU the sums are looked at before they are saved: each look stalls the device.
-            self.refuse_non_finite(seen, f"at step {at.step + 1} (epoch {at.epoch + 1})")
+            self.refuse_non_finite(
+                seen, f"at step {progress.step + 1} (epoch {progress.epoch + 1})"
+            )
         hits = (answer.logits.detach().argmax(1) == batch.targets).float().mean()
         self._add({**seen, "accuracy": hits}, share)
         self._add({"loss": total.detach()}, 1.0)
         return total
 
-    def _teacher_output(self, batch: Batch, at: Progress) -> Output | None:
+    def _teacher_output(self, batch: Batch, progress: Progress) -> Output | None:
         if self.spec.outputs is not None:
-            return self.spec.outputs.answer(self.spec.view(at.epoch), batch.index)
+            return self.spec.outputs.answer(self.spec.view(progress.epoch), batch.index)
         if self._ask_teacher is None:
             return None
         with torch.no_grad(), torch.autocast(self.hardware.device.type, enabled=False):
             return self._ask_teacher(batch.inputs)
 
-    def unbalanced(self, at: Progress) -> str:
+    def unbalanced(self, progress: Progress) -> str:
         """A sentence on terms of a whole other size than the labels', once, at their first step.
 
         Terms that still rise to their full weight are counted with all of it.
         """
-        share = self.loss.ramp(at)
-        if self._weighed or at.phase != MAIN.name or not share:
+        share = self.loss.ramp(progress)
+        if self._weighed or progress.phase != MAIN.name or not share:
             return ""
         self._weighed = True
         labels = self.sums.get("ce")

@@ -52,7 +52,7 @@ class Adversarial(Paired):
         )
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         # In full precision: norms of half-precision matrices are too coarse to divide by.
         with torch.autocast(student.logits.device.type, enabled=False):

@@ -29,7 +29,7 @@ class Attention(Paired):
         self.power = power
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         distances = [
             self._distance(*aligned(student.taps[pair.student], teacher.taps[pair.teacher]))

@@ -20,29 +20,32 @@ class Loss(nn.Module):
 
     Attributes:
         uses_teacher: whether `forward` reads the teacher's output.
-        min_batch: samples that a batch must have for the loss to say anything; with fewer, its
-            term is 0.
-        one_label: whether it needs each sample to be of one class, which mixing denies.
-        takes_weights: whether `bind` takes over weights of a teacher that must be trained by then.
-        takes_classes: whether these are of its classifier, so that classes stand in one order.
-        remembers: whether it keeps something of each training sample from one epoch to the next.
-        makes_images: whether `prepare` puts other images in the place of the batch's.
+        min_batch: the fewest samples of a batch on which the loss is defined; on fewer, its term
+            is 0.
+        needs_hard_labels: whether each sample must have exactly one class, which mixup and cutmix
+            don't give.
+        copies_teacher_weights: whether `bind` copies weights of the teacher, which must be trained
+            by then.
+        copies_teacher_classifier: whether these are the classifier's, so that student and teacher
+            must have the same classes in the same order.
+        has_memory_bank: whether it keeps a vector of each training sample from epoch to epoch.
+        generates_images: whether `prepare` replaces the images of the batch.
     """
 
     uses_teacher = True
     min_batch: int = 1
-    one_label: bool = False
-    takes_weights: bool = False
-    takes_classes: bool = False
-    remembers: bool = False
-    makes_images: bool = False
+    needs_hard_labels: bool = False
+    copies_teacher_weights: bool = False
+    copies_teacher_classifier: bool = False
+    has_memory_bank: bool = False
+    generates_images: bool = False
 
     @property
     def needs_labels(self) -> bool:
         """Whether samples without a label teach nothing: those that no teacher decides on."""
         return not self.uses_teacher
 
-    def student(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
+    def student_node(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
         """The config node of the network that learns; the student's, if the loss changes nothing.
 
         Args:
@@ -66,7 +69,7 @@ class Loss(nn.Module):
             UserError: the two networks or the data can't be joined by this loss.
         """
 
-    def decide(self, teacher: Output) -> Tensor:
+    def pseudo_labels(self, teacher: Output) -> Tensor:
         """The teacher's decisions (N,), which stand for the labels of samples without one."""
         return teacher.logits.detach().argmax(1)
 
@@ -74,31 +77,31 @@ class Loss(nn.Module):
         """What `bind` decided that the user should know, in sentences."""
         return []
 
-    def finished(self) -> str:
+    def stop_reason(self) -> str:
         """Why training may end now, asked after each epoch of the main phase; empty: it may not."""
         return ""
 
-    def ramp(self, at: Progress) -> float:
+    def ramp(self, progress: Progress) -> float:
         """The share of their full weight that the loss's own terms have at a step."""
         return 1.0
 
-    def prepare(self, batch: Batch, at: Progress) -> Batch:
+    def prepare(self, batch: Batch, progress: Progress) -> Batch:
         """The batch as both networks are to see it, before it is mixed; once in each step."""
         return batch
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         """Named scalars, already weighted; the engine sums and logs them."""
         raise TypeError(f"{type(self).__name__} does not define its terms")
 
 
-def parts_of(loss: Loss) -> list[Loss]:
+def losses_in(loss: Loss) -> list[Loss]:
     """The loss itself and all that it holds."""
     return [part for part in loss.modules() if isinstance(part, Loss)]
 
 
-def nested(phase: Phase, path: str) -> Phase:
+def nest_phase(phase: Phase, path: str) -> Phase:
     """A phase of a loss as the loss calls it that has it at `path`."""
     globs = (
         f"{_OWN}{path}.{glob.removeprefix(_OWN)}" if glob.startswith(_OWN) else glob

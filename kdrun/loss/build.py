@@ -5,10 +5,10 @@ from typing import Any
 
 from kdrun.core.registry import resolve
 from kdrun.loss.base import Loss
-from kdrun.loss.table import AROUND, LOSSES
+from kdrun.loss.table import LOSSES, WRAPPERS
 
 
 def build_loss(node: Mapping[str, Any]) -> Loss:
     """The loss that a checked node describes, not bound yet."""
     settings = {key: value for key, value in node.items() if key != "name"}
-    return resolve("loss", {**LOSSES, **AROUND}, node["name"])(**settings)
+    return resolve("loss", {**LOSSES, **WRAPPERS}, node["name"])(**settings)

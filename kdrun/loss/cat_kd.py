@@ -23,7 +23,7 @@ class CATKD(WeightedLoss):
     vector. It takes networks whose classifier reads as many numbers as the last stage has channels.
     """
 
-    takes_weights = takes_classes = True
+    copies_teacher_weights = copies_teacher_classifier = True
 
     # Buffers, which nn.Module's own annotations do not know.
     teacher_weight: Tensor
@@ -62,7 +62,7 @@ class CATKD(WeightedLoss):
             )
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         head = self._head[0]
         maps = teacher.taps[_MAPS].detach()

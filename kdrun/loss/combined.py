@@ -18,7 +18,7 @@ from kdrun.core.types import (
     TapRequest,
     TapShapes,
 )
-from kdrun.loss.base import Loss, label_loss, nested
+from kdrun.loss.base import Loss, label_loss, nest_phase
 from kdrun.loss.build import build_loss
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
@@ -72,7 +72,7 @@ class Combined(WeightedLoss):
     def phases(self) -> tuple[Phase, ...]:
         first = [
             replace(
-                nested(phase, f"parts.{_PART.format(key)}"), name=f"{key}{_BETWEEN}{phase.name}"
+                nest_phase(phase, f"parts.{_PART.format(key)}"), name=f"{key}{_BETWEEN}{phase.name}"
             )
             for key, part in self._each()
             for phase in part.phases()[:-1]
@@ -94,35 +94,37 @@ class Combined(WeightedLoss):
             found.append(f"{', '.join(beside)} needs no teacher, and counts beside loss.ce")
         return found
 
-    def finished(self) -> str:
-        return next((why for _, part in self._each() if (why := part.finished())), "")
+    def stop_reason(self) -> str:
+        return next((why for _, part in self._each() if (why := part.stop_reason())), "")
 
-    def ramp(self, at: Progress) -> float:
-        return super().ramp(at) * min((part.ramp(at) for _, part in self._each()), default=1.0)
+    def ramp(self, progress: Progress) -> float:
+        return super().ramp(progress) * min(
+            (part.ramp(progress) for _, part in self._each()), default=1.0
+        )
 
-    def prepare(self, batch: Batch, at: Progress) -> Batch:
+    def prepare(self, batch: Batch, progress: Progress) -> Batch:
         for _, part in self._each():
-            batch = part.prepare(batch, at)
+            batch = part.prepare(batch, progress)
         return batch
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        key, between, phase = at.phase.partition(_BETWEEN)
+        key, between, phase = progress.phase.partition(_BETWEEN)
         if between:
             own, other = _answer(student, key), _answer(teacher, key)
             part = self.parts[_PART.format(key)]
-            return part(own, other, batch, replace(at, phase=phase))
+            return part(own, other, batch, replace(progress, phase=phase))
         # A sum of no terms has no gradient.
-        found = super().forward(student, teacher, batch, at)
+        found = super().forward(student, teacher, batch, progress)
         return found or {"ce": 0 * label_loss(student.logits, batch)}
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         for key, part in self._each():
-            own = part(_answer(student, key), _answer(teacher, key), batch, at)
+            own = part(_answer(student, key), _answer(teacher, key), batch, progress)
             for name, value in own.items():
                 if name != "ce":
                     own_name = name == key and not (name == "kd" and self.kd)
@@ -130,7 +132,7 @@ class Combined(WeightedLoss):
         return found
 
     def _inside(self, phase: Phase, key: str) -> Phase:
-        return nested(phase, f"parts.{_PART.format(key)}")
+        return nest_phase(phase, f"parts.{_PART.format(key)}")
 
     def _each(self) -> list[tuple[str, Loss]]:
         start = _PART.format("")

@@ -8,7 +8,7 @@ from torch import nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Phase, TapShapes
-from kdrun.loss.base import Loss, parts_of
+from kdrun.loss.base import Loss, losses_in
 
 ANSWER = "answer"  # the tap on a network's own logits
 ITSELF = ""  # its place: a network's own output
@@ -20,7 +20,7 @@ def require_moving(loss: Loss, name: str, scheme: str) -> None:
     Raises:
         UserError: the loss does, or a part of it.
     """
-    if any(part.takes_weights for part in parts_of(loss)):
+    if any(part.copies_teacher_weights for part in losses_in(loss)):
         raise UserError(
             f"loss {name!r} takes over weights of a trained teacher, and with scheme={scheme} what"
             " teaches is still learning.",

@@ -42,7 +42,7 @@ class CRD(WeightedLoss):
     log_scales: Tensor
     labels: Tensor
 
-    remembers = True
+    has_memory_bank = True
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class CRD(WeightedLoss):
         return [told([self.pair]), f"memory of {shape} ({size:.1f} MiB), kept in checkpoints"]
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         with no_autocast(student.logits):
             own = F.normalize(self.student_map(flat(student.taps[self.pair.student])))

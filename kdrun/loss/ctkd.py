@@ -31,18 +31,18 @@ class CTKD(WeightedLoss):
         self.place = nn.Parameter(torch.tensor(float(start)))
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         own, other = to_float32(student.logits), teacher_logits(teacher)
         fixed = self.place.detach()
-        reversed_place = fixed - self.uphill(at) * (self.place - fixed)
+        reversed_place = fixed - self.uphill(progress) * (self.place - fixed)
         temperature = self.low + (self.high - self.low) * reversed_place.sigmoid()
         log_own, log_other = ((z / temperature).log_softmax(dim=1) for z in (own, other))
         apart = F.kl_div(log_own, log_other, reduction="batchmean", log_target=True)
         return {"ctkd": apart * temperature**2}
 
-    def uphill(self, at: Progress) -> float:
+    def uphill(self, progress: Progress) -> float:
         """Lambda: how much of the gradient the temperature goes up by."""
-        if at.epoch >= self.curriculum:
+        if progress.epoch >= self.curriculum:
             return 1.0
-        return (1 - cos(pi * at.epoch / self.curriculum)) / 2
+        return (1 - cos(pi * progress.epoch / self.curriculum)) / 2

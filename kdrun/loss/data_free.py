@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.base import parts_of, to_float32
+from kdrun.loss.base import losses_in, to_float32
 from kdrun.loss.generator import Generator, Training
 from kdrun.loss.wrapper import LossWrapper, begun, picked, seen
 
@@ -30,7 +30,7 @@ class DataFree(LossWrapper):
         rate: learning rate of the generator's Adam.
     """
 
-    makes_images = True
+    generates_images = True
 
     def __init__(self, loss: dict[str, Any], latent: int, rate: float) -> None:
         super().__init__(loss)
@@ -40,7 +40,7 @@ class DataFree(LossWrapper):
         super().bind(student, teacher, data)
         if teacher is None:
             raise UserError("images are drawn from a teacher, and this loss has none.")
-        if any(part.remembers for part in parts_of(self.loss)):
+        if any(part.has_memory_bank for part in losses_in(self.loss)):
             raise UserError(
                 f"loss {self.name!r} keeps a memory of each training sample, and drawn images are"
                 " new in each step.",
@@ -51,11 +51,11 @@ class DataFree(LossWrapper):
         generator = Generator(self.latent, data.channels, data.image_size)
         self.drawing = Training(generator, self.rate)
 
-    def prepare(self, batch: Batch, at: Progress) -> Batch:
+    def prepare(self, batch: Batch, progress: Progress) -> Batch:
         count, device = len(batch.targets), batch.targets.device
         teacher = self._teacher[0].to(device).eval().requires_grad_(False)
         with torch.autocast(device.type, enabled=False):
-            self.update(teacher, count, at)
+            self.update(teacher, count, progress)
             with torch.no_grad():
                 images = self.drawing.generator.draw(count)
                 decided = teacher(images).argmax(dim=1)
@@ -64,7 +64,7 @@ class DataFree(LossWrapper):
         return replace(batch, inputs=images, targets=decided, labeled=None)
 
     @abstractmethod
-    def update(self, teacher: nn.Module, count: int, at: Progress) -> None:
+    def update(self, teacher: nn.Module, count: int, progress: Progress) -> None:
         """Train the generator on so many images."""
 
 
@@ -96,12 +96,12 @@ class DAFL(DataFree):
             self._place = teacher.paths[_ACTIVE]
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         own = teacher and replace(teacher, taps=picked(_OWN, teacher.taps))
-        return super().forward(student, own, batch, at)
+        return super().forward(student, own, batch, progress)
 
-    def update(self, teacher: nn.Module, count: int, at: Progress) -> None:
+    def update(self, teacher: nn.Module, count: int, progress: Progress) -> None:
         tapped = TappedNetwork(teacher, {"embedding": self._place})
         try:
             self.drawing.step(lambda images: self.objective(tapped(images)), count)
@@ -128,8 +128,8 @@ class ZSKT(DataFree):
         super().__init__(loss, latent, rate)
         self.student_steps = student_steps
 
-    def update(self, teacher: nn.Module, count: int, at: Progress) -> None:
-        if at.step % self.student_steps:
+    def update(self, teacher: nn.Module, count: int, progress: Progress) -> None:
+        if progress.step % self.student_steps:
             return
         student = self._student[0]
 

@@ -20,7 +20,7 @@ class DKD(WeightedLoss):
     renormalized; both batch means.
     """
 
-    one_label = True
+    needs_hard_labels = True
 
     def __init__(
         self, alpha: NonNegativeFloat, beta: NonNegativeFloat, **shares: Unpack[TermWeights]
@@ -32,7 +32,7 @@ class DKD(WeightedLoss):
         refuse_two_classes("dkd", data)
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         own, other = to_float32(student.logits), teacher_logits(teacher)
         target, others = decoupled(own, other, batch.targets, self.temperature)
@@ -46,7 +46,7 @@ class NKD(WeightedLoss):
     probabilities renormalized over the classes other than y; the first part at T = 1.
     """
 
-    one_label = True
+    needs_hard_labels = True
 
     def __init__(self, gamma: NonNegativeFloat, **shares: Unpack[TermWeights]) -> None:
         super().__init__(**shares)
@@ -56,7 +56,7 @@ class NKD(WeightedLoss):
         refuse_two_classes("nkd", data)
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         own, other = to_float32(student.logits), teacher_logits(teacher)
         target = batch.targets[:, None]

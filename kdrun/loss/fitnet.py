@@ -59,7 +59,7 @@ class Cosine(Paired):
         )
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         distances = []
         for pair, adapter in zip(self.joined, self.adapters, strict=True):

@@ -54,14 +54,14 @@ class Factor(Paired):
             self.translator.append(_encoder(own, factors, norm=True))
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        if at.phase == _FIRST and teacher is not None:
+        if progress.phase == _FIRST and teacher is not None:
             return {"reconstruction": self._reconstruction(teacher)}
-        return super().forward(student, teacher, batch, at)
+        return super().forward(student, teacher, batch, progress)
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         distances = []
         for pair, (encoder, _), translator in self._each():

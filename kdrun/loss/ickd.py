@@ -22,7 +22,7 @@ class Channels(Paired):
         self.adapters = nn.ModuleList(channel_adapter(own, other) for own, other in self.channels())
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         distances = []
         for pair, adapter in zip(self.joined, self.adapters, strict=True):

@@ -20,7 +20,7 @@ class ReverseKL(WeightedLoss):
     """
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         own, other = to_float32(student.logits), teacher_logits(teacher)
         return {"reverse_kl": soft_loss(other, own, self.temperature)}
@@ -39,7 +39,7 @@ class JSD(WeightedLoss):
         self.beta = beta
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         own, other = to_float32(student.logits), teacher_logits(teacher)
         if self.beta in (0, 1):

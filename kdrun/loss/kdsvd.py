@@ -56,7 +56,7 @@ class Singular(Paired):
         )
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         with no_autocast(student.logits):  # which decompositions don't know
             found = [

@@ -61,7 +61,7 @@ class LayerFusion(WeightedLoss):
         return [self.where]
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         with no_autocast(student.logits):
             own = as_grid(to_float32(student.taps[_TAP]))

@@ -15,7 +15,7 @@ class CrossEntropy(Loss):
     uses_teacher = False
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         return {"ce": label_loss(student.logits, batch)}
 
@@ -33,7 +33,7 @@ class KD(Loss):
         self.temperature = temperature
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         soft = soft_loss(to_float32(student.logits), teacher_logits(teacher), self.temperature)
         return {
@@ -53,7 +53,7 @@ class LogitsMSE(Loss):
         self.alpha = alpha
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         distance = F.mse_loss(to_float32(student.logits), teacher_logits(teacher))
         return {

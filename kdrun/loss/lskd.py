@@ -30,7 +30,7 @@ class LSKD(WeightedLoss):
     ) -> None:
         super().__init__(**shares)
         self.base, self.alpha, self.beta = base, alpha, beta
-        self.one_label = base == "dkd"
+        self.needs_hard_labels = base == "dkd"
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         if data.num_classes < 3:
@@ -41,7 +41,7 @@ class LSKD(WeightedLoss):
             )
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         own, other = standardized(to_float32(student.logits)), standardized(teacher_logits(teacher))
         if self.base == "kd":

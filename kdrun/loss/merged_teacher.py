@@ -10,7 +10,7 @@ from kdrun.core.class_merge import Groups, merge_logits
 from kdrun.core.errors import UserError
 from kdrun.core.taps import forward_once
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
-from kdrun.loss.base import Loss, parts_of, to_float32
+from kdrun.loss.base import Loss, losses_in, to_float32
 from kdrun.loss.wrapper import LossWrapper
 
 
@@ -41,7 +41,7 @@ class MergedTeacher(LossWrapper):
             raise TypeError("this loss needs classes that were merged, and these were not")
         self.groups = data.merge.groups
         as_many = len(data.merge.known) == data.num_classes
-        if as_many and any(part.takes_classes for part in parts_of(self.loss)):
+        if as_many and any(part.copies_teacher_classifier for part in losses_in(self.loss)):
             raise UserError(
                 f"loss {self.name!r} takes over weights of the teacher's classifier, whose classes"
                 " are not the student's.",
@@ -51,7 +51,7 @@ class MergedTeacher(LossWrapper):
         if teacher is not None:
             self._try(student, teacher, data, len(data.merge.known))
 
-    def decide(self, teacher: Output) -> Tensor:
+    def pseudo_labels(self, teacher: Output) -> Tensor:
         return merge_logits(to_float32(teacher.logits.detach()), self.groups).argmax(1)
 
     def _try(self, student: TapShapes, teacher: TapShapes, data: DataInfo, known: int) -> None:
@@ -81,12 +81,12 @@ class MergedTeacher(LossWrapper):
 
     def _merge(self, module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
         """What a loss is called with, the teacher's logits merged at that loss's temperature."""
-        student, teacher, batch, at = given
+        student, teacher, batch, progress = given
         if teacher is None or not teacher.logits.numel():
             return given
         whole = teacher.whole if isinstance(teacher, MergedOutput) else teacher.logits
         merged = merge_logits(to_float32(whole.detach()), self.groups, _temperature(module))
-        return student, MergedOutput(merged, teacher.taps, whole=whole), batch, at
+        return student, MergedOutput(merged, teacher.taps, whole=whole), batch, progress
 
 
 def _temperature(loss: nn.Module) -> float:

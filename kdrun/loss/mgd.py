@@ -46,7 +46,7 @@ class MGD(Paired):
             )
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         found = []
         parts = zip(self.joined, self.adapters, self.generators, strict=True)

@@ -30,7 +30,7 @@ class DIST(WeightedLoss):
         self.beta, self.gamma = beta, gamma
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         logits = to_float32(student.logits), teacher_logits(teacher)
         own, other = ((z / self.temperature).softmax(dim=1) for z in logits)
@@ -53,7 +53,7 @@ class MLLD(WeightedLoss):
         self.temperatures = temperatures
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         logits = to_float32(student.logits), teacher_logits(teacher)
         rows, classes = logits[0].shape

@@ -14,7 +14,7 @@ from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.base import label_loss
 from kdrun.loss.committee_taps import require_moving
-from kdrun.loss.pseudo_labels import decided
+from kdrun.loss.pseudo_labels import with_pseudo_labels
 from kdrun.loss.wrapper import LossWrapper, begun, picked, seen
 
 Kind = Literal["ema", "snapshot"]
@@ -72,8 +72,8 @@ class MovingTeacher(LossWrapper):
         self._ask_teacher = TappedNetwork(self.teacher, other.paths)
         self.loss.bind(own, TapShapes(other.shapes, self.teacher, other.paths), data)
 
-    def ramp(self, at: Progress) -> float:
-        return super().ramp(at) if at.epoch >= self.start else 0.0
+    def ramp(self, progress: Progress) -> float:
+        return super().ramp(progress) if progress.epoch >= self.start else 0.0
 
     def train(self, mode: bool = True) -> Self:
         """The copy stays in eval mode."""
@@ -83,25 +83,30 @@ class MovingTeacher(LossWrapper):
         return self
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        if self._updated != (at.phase, at.step):  # a step may be computed in several parts
-            self._updated = (at.phase, at.step)
-            self._follow(at)
-        if at.epoch < self.start and at.phase == self.phases()[-1].name:
+        if self._updated != (
+            progress.phase,
+            progress.step,
+        ):  # a step may be computed in several parts
+            self._updated = (progress.phase, progress.step)
+            self._follow(progress)
+        if progress.epoch < self.start and progress.phase == self.phases()[-1].name:
             return {"ce": label_loss(student.logits, batch)}
         with torch.no_grad():
             answer = self._ask_teacher(batch.inputs)
-        batch = decided(batch, self.loss, answer)
-        return self.loss(Output(student.logits, picked(_OWN, student.taps)), answer, batch, at)
+        batch = with_pseudo_labels(batch, self.loss, answer)
+        return self.loss(
+            Output(student.logits, picked(_OWN, student.taps)), answer, batch, progress
+        )
 
     @torch.no_grad()
-    def _follow(self, at: Progress) -> None:
+    def _follow(self, progress: Progress) -> None:
         """Bring the copy to where it is to be at the beginning of this step."""
         if self.kind == "ema":
-            self._blend(min(1 - 1 / (at.step + 1), self.decay))
-        elif at.step * at.epochs == at.epoch * at.steps:
-            since = at.epoch - self.start
+            self._blend(min(1 - 1 / (progress.step + 1), self.decay))
+        elif progress.step * progress.epochs == progress.epoch * progress.steps:
+            since = progress.epoch - self.start
             if since >= 0 and since % self.every == 0:
                 self._blend(0.0)
 

@@ -22,7 +22,7 @@ from kdrun.loss.committee_taps import (
     renamed,
     require_moving,
 )
-from kdrun.loss.pseudo_labels import decided
+from kdrun.loss.pseudo_labels import with_pseudo_labels
 
 
 class Mutual(Loss):
@@ -96,14 +96,14 @@ class Mutual(Loss):
         changed = f"the loss is taken at temperature {self.temperature}: scheme.temperature"
         return [*told, changed] if self.changed else told
 
-    def ramp(self, at: Progress) -> float:
-        return self._pair(0, 1).ramp(at)
+    def ramp(self, progress: Progress) -> float:
+        return self._pair(0, 1).ramp(progress)
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
-        main = at.phase == MAIN.name
+        main = progress.phase == MAIN.name
         if main:
             for number in range(self.members):
                 logits = student.taps[f"{number}/{ANSWER}"]
@@ -116,7 +116,9 @@ class Mutual(Loss):
                 {name: value.detach() for name, value in taught.items()},
             )
             pair = self._pair(i, j)
-            for name, value in pair(learner, peer, decided(batch, pair, peer), at).items():
+            for name, value in pair(
+                learner, peer, with_pseudo_labels(batch, pair, peer), progress
+            ).items():
                 if main and name == "ce":
                     continue  # the labels count once, above
                 key = f"{_called(i)}{name}"

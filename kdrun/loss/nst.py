@@ -20,7 +20,7 @@ class Selectivity(Paired):
     compares_pixels = True
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         with no_autocast(student.logits):
             distances = [

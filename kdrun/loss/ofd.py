@@ -24,7 +24,7 @@ class Overhaul(Paired):
     """
 
     auto = "stages[*]:pre"
-    takes_weights = True
+    copies_teacher_weights = True
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         super().bind(student, teacher, data)
@@ -42,7 +42,7 @@ class Overhaul(Paired):
         return self.told
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         found = []
         for number, (pair, adapter) in enumerate(zip(self.joined, self.adapters, strict=True)):

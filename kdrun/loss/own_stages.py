@@ -12,7 +12,7 @@ from kdrun.loss.adapters import as_grid, grid_shape
 from kdrun.loss.base import Loss, label_loss, to_float32
 from kdrun.loss.build import build_loss
 from kdrun.loss.committee_taps import require_moving
-from kdrun.loss.pseudo_labels import decided
+from kdrun.loss.pseudo_labels import with_pseudo_labels
 from kdrun.loss.tap_pairs import Shape
 
 
@@ -55,20 +55,20 @@ class OwnStages(Loss):
     def notes(self) -> list[str]:
         return [f"heads after stages 1 to {len(self.heads)} learn from the network's own logits"]
 
-    def ramp(self, at: Progress) -> float:
-        return self._inner()[0].ramp(at)
+    def ramp(self, progress: Progress) -> float:
+        return self._inner()[0].ramp(progress)
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         found = {"ce": label_loss(student.logits, batch)}
         own = Output(student.logits.detach())
-        batch = decided(batch, self._inner()[0], own)
+        batch = with_pseudo_labels(batch, self._inner()[0], own)
         *shallow, deepest = (as_grid(student.taps[name]) for name in self.stages)
         target = _pooled(deepest.detach())
         for head, loss, maps in zip(self.heads, self._inner(), shallow, strict=True):
             features, logits = head(maps)
-            terms = loss(Output(logits), own if loss.uses_teacher else None, batch, at)
+            terms = loss(Output(logits), own if loss.uses_teacher else None, batch, progress)
             terms = {f"heads/{name}": value for name, value in terms.items()}
             if self.features:
                 distance = (_pooled(features) - target).square().sum(dim=1).mean()

@@ -39,7 +39,7 @@ class Parameters(WeightedLoss):
     Training ends after the epoch in which the root of `squared` falls under `until`.
     """
 
-    takes_weights = takes_classes = True
+    copies_teacher_weights = copies_teacher_classifier = True
 
     def __init__(
         self,
@@ -87,12 +87,12 @@ class Parameters(WeightedLoss):
         ]
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         with no_autocast(student.logits):
             return {"parameters": self._squared() if self.distance == "squared" else self._kl()}
 
-    def finished(self) -> str:
+    def stop_reason(self) -> str:
         if self.until is None:
             return ""
         with torch.no_grad():

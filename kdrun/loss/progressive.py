@@ -74,16 +74,16 @@ class Progressive(LossWrapper):
         return [f"stage by stage, {told(self.joined)}", *super().notes()]
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         if teacher is None:
             raise TypeError("this loss reads a teacher, and none was given")
         names = [phase.name for phase in self.phases()[: len(self.joined)]]
-        if at.phase in names:
-            return {"match": self._match(names.index(at.phase), student, teacher)}
+        if progress.phase in names:
+            return {"match": self._match(names.index(progress.phase), student, teacher)}
         own = Output(student.logits, picked(_OWN, student.taps))
         other = Output(teacher.logits, picked(_OWN, teacher.taps))
-        return super().forward(own, other if self.loss.uses_teacher else None, batch, at)
+        return super().forward(own, other if self.loss.uses_teacher else None, batch, progress)
 
     def _match(self, number: int, student: Output, teacher: Output) -> Tensor:
         pair, adapter = self.joined[number], self.adapters[number]

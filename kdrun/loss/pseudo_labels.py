@@ -8,7 +8,7 @@ from kdrun.core.types import Batch, Output
 from kdrun.loss.base import Loss
 
 
-def decided(batch: Batch, loss: Loss, teacher: Output | None) -> Batch:
+def with_pseudo_labels(batch: Batch, loss: Loss, teacher: Output | None) -> Batch:
     """The batch with the teacher's decisions for targets where labels are missing.
 
     Args:
@@ -18,7 +18,7 @@ def decided(batch: Batch, loss: Loss, teacher: Output | None) -> Batch:
     """
     if batch.labeled is None or teacher is None:
         return batch
-    decisions, soft = loss.decide(teacher), batch.soft_targets
+    decisions, soft = loss.pseudo_labels(teacher), batch.soft_targets
     if soft is not None:
         certain = F.one_hot(decisions, soft.shape[1]).to(soft.dtype)
         soft = soft.where(batch.labeled[:, None], certain)

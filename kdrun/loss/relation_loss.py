@@ -28,7 +28,7 @@ class Relation(Paired):
         self.name = name
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         with no_autocast(student.logits):
             found = [self._of(pair, student, teacher) for pair in self.joined]

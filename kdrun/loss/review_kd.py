@@ -41,7 +41,7 @@ class ReviewKD(Paired):
         )
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         if len(student.logits) < self.min_batch:
             return {"review_kd": 0 * student.logits.sum()}

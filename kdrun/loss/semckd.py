@@ -73,7 +73,7 @@ class SemCKD(WeightedLoss):
         return [f"each of {own} from each of {other}"]
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         own = [as_grid(to_float32(student.taps[tap])) for tap in self.own]
         if len(own[0]) < self.min_batch:

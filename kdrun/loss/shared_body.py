@@ -63,10 +63,10 @@ class SharedBody(LossWrapper):
         return [self._told, *super().notes()]
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         own = Output(student.logits, picked(_OWN, student.taps))
-        return super().forward(own, teacher, batch, at)
+        return super().forward(own, teacher, batch, progress)
 
     def _within(self, trains: tuple[str, ...]) -> tuple[str, ...]:
         named = [f"student.{name}" for name in self._learning]

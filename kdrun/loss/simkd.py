@@ -30,7 +30,7 @@ class SimKD(WeightedLoss):
         super().__init__(**shares)
         self.at, self.reduction = at, reduction
 
-    def student(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
+    def student_node(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
         return {
             "name": "reused_head",
             "student": student,
@@ -57,7 +57,7 @@ class SimKD(WeightedLoss):
         return [f"the projector compares {kind} at {self.place}; the classifier is the teacher's"]
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         own = student.taps["projected"]
         if self.maps:

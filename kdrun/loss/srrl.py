@@ -24,7 +24,7 @@ class SRRL(WeightedLoss):
     """
 
     min_batch = 2  # the norm of r has no statistics of one sample
-    takes_weights = takes_classes = True
+    copies_teacher_weights = copies_teacher_classifier = True
 
     # Buffers, which nn.Module's own annotations do not know.
     head_weight: Tensor
@@ -57,7 +57,7 @@ class SRRL(WeightedLoss):
         return [told(self.joined)]
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         with no_autocast(student.logits):
             own, other = flat(student.taps[_TAP]), flat(teacher.taps[_TAP].detach())

@@ -45,7 +45,7 @@ LOSSES = {
 }
 
 # Losses around the one of the config, which schemes put there; nobody chooses them by name.
-AROUND = {
+WRAPPERS = {
     "around_mutual": "kdrun.loss.mutual:Mutual",
     "around_teachers": "kdrun.loss.teachers:Teachers",
     "dafl": "kdrun.loss.data_free:DAFL",

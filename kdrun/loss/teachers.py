@@ -78,14 +78,14 @@ class Teachers(Loss):
             for note in part.notes()
         ]
 
-    def finished(self) -> str:
-        return next((why for part in self._each() if (why := part.finished())), "")
+    def stop_reason(self) -> str:
+        return next((why for part in self._each() if (why := part.stop_reason())), "")
 
-    def ramp(self, at: Progress) -> float:
-        return self._each()[0].ramp(at)
+    def ramp(self, progress: Progress) -> float:
+        return self._each()[0].ramp(progress)
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         if teacher is None:
             raise TypeError("this loss reads several teachers, and none was given")
@@ -93,7 +93,7 @@ class Teachers(Loss):
         found: dict[str, Tensor] = {}
         for number, (part, weight) in enumerate(zip(self._each(), self.weights, strict=True)):
             one = Output(logits, own(teacher.taps, number))
-            for name, value in part(student, one, batch, at).items():
+            for name, value in part(student, one, batch, progress).items():
                 found[name] = weight * value + (found.get(name, 0))
         return found
 

@@ -20,7 +20,7 @@ class LabelSmoothing(WeightedLoss):
         self.uses_teacher = bool(self.kd)
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         return {"label_smoothing": label_loss(student.logits, batch, self.smoothing)}
 
@@ -42,10 +42,10 @@ class TeacherFree(WeightedLoss):
         super().__init__(**shares)
         self.source, self.certainty = source, certainty
         self.uses_teacher = source == "self" or bool(self.kd)
-        self.one_label = source == "virtual"
+        self.needs_hard_labels = source == "virtual"
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         own = to_float32(student.logits)
         if self.source == "self":

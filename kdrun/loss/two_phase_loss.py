@@ -34,16 +34,16 @@ class Staged(Paired):
         return (Phase(FIRST, epochs=self.first_epochs), Phase(MAIN.name, trains=("student.*",)))
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        if at.phase == FIRST and teacher is not None:
+        if progress.phase == FIRST and teacher is not None:
             return self.own(student, teacher)
-        found = super().forward(student, teacher, batch, at)
+        found = super().forward(student, teacher, batch, progress)
         # A sum of no terms has no gradient.
         return found or {"ce": 0 * label_loss(student.logits, batch)}
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         return {} if self.first_epochs else self.own(student, teacher)
 

@@ -39,7 +39,7 @@ class VID(Paired):
             self.spreads.append(nn.Parameter(torch.full((other,), start)))
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         found = []
         for pair, mean, spread in zip(self.joined, self.means, self.spreads, strict=True):

@@ -45,24 +45,24 @@ class Ramp(BaseModel):
 Weight = NonNegativeFloat | Ramp
 
 
-def weight_at(weight: Any, at: Progress) -> float:
+def weight_at(weight: Any, progress: Progress) -> float:
     """What a weight of the config is worth at a step.
 
     Args:
         weight: a number, or the keys of a `Ramp`.
-        at: the step.
+        progress: the step.
     """
     if not isinstance(weight, Mapping):
         return float(weight)
-    return Ramp.model_validate(weight).at(_epoch(at))
+    return Ramp.model_validate(weight).at(_epoch(progress))
 
 
-def ramp_at(weight: Any, at: Progress) -> float:
+def ramp_at(weight: Any, progress: Progress) -> float:
     """The share of its full value that a weight has at a step: below 1 as it rises or falls."""
     if not isinstance(weight, Mapping) or not weight["value"]:
         return 1.0
-    return Ramp.model_validate({**weight, "value": 1.0}).at(_epoch(at))
+    return Ramp.model_validate({**weight, "value": 1.0}).at(_epoch(progress))
 
 
-def _epoch(at: Progress) -> float:
-    return at.step / max(1, at.steps) * at.epochs
+def _epoch(progress: Progress) -> float:
+    return progress.step / max(1, progress.steps) * progress.epochs

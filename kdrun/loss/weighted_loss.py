@@ -37,26 +37,26 @@ class WeightedLoss(Loss):
         self.weight, self.ce, self.kd = shares["weight"], shares["ce"], shares["kd"]
         self.temperature = shares["temperature"]
 
-    def ramp(self, at: Progress) -> float:
-        return ramp_at(self.weight, at)
+    def ramp(self, progress: Progress) -> float:
+        return ramp_at(self.weight, progress)
 
     @abstractmethod
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         """The method's own named scalars, not weighted yet; without a teacher, it is empty."""
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
-        ce, kd, weight = (weight_at(share, at) for share in (self.ce, self.kd, self.weight))
+        ce, kd, weight = (weight_at(share, progress) for share in (self.ce, self.kd, self.weight))
         if ce or not (kd or weight):  # a sum of no terms has no gradient
             found["ce"] = ce * label_loss(student.logits, batch)
         if kd:
             logits = to_float32(student.logits), teacher_logits(teacher)
             found["kd"] = kd * soft_loss(*logits, self.temperature)
         if weight:
-            own = self.terms(student, teacher or _NOBODY, batch, at)
+            own = self.terms(student, teacher or _NOBODY, batch, progress)
             found |= {name: weight * value for name, value in own.items()}
         return found

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.base import Loss, nested
+from kdrun.loss.base import Loss, nest_phase
 from kdrun.loss.build import build_loss
 
 Value = TypeVar("Value")
@@ -24,37 +24,37 @@ class LossWrapper(Loss):
         self.loss = build_loss(loss)
         self.uses_teacher = self.loss.uses_teacher
 
-    def student(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
-        return self.loss.student(student, teacher)
+    def student_node(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
+        return self.loss.student_node(student, teacher)
 
     def taps(self) -> TapRequest:
         return self.loss.taps()
 
     def phases(self) -> tuple[Phase, ...]:
-        return tuple(nested(phase, "loss") for phase in self.loss.phases())
+        return tuple(nest_phase(phase, "loss") for phase in self.loss.phases())
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         self.loss.bind(student, teacher, data)
 
-    def decide(self, teacher: Output) -> Tensor:
-        return self.loss.decide(teacher)
+    def pseudo_labels(self, teacher: Output) -> Tensor:
+        return self.loss.pseudo_labels(teacher)
 
     def notes(self) -> list[str]:
         return self.loss.notes()
 
-    def finished(self) -> str:
-        return self.loss.finished()
+    def stop_reason(self) -> str:
+        return self.loss.stop_reason()
 
-    def ramp(self, at: Progress) -> float:
-        return self.loss.ramp(at)
+    def ramp(self, progress: Progress) -> float:
+        return self.loss.ramp(progress)
 
-    def prepare(self, batch: Batch, at: Progress) -> Batch:
-        return self.loss.prepare(batch, at)
+    def prepare(self, batch: Batch, progress: Progress) -> Batch:
+        return self.loss.prepare(batch, progress)
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        return self.loss(student, teacher, batch, at)
+        return self.loss(student, teacher, batch, progress)
 
 
 def begun(start: str, named: Mapping[str, Value]) -> dict[str, Value]:

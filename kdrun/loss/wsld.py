@@ -15,7 +15,7 @@ from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 class _Weighted(WeightedLoss):
     """mean_i w_i T^2 CE(p_t^T, p_s^T) of a sample; no gradient goes through the w_i."""
 
-    one_label = True
+    needs_hard_labels = True
 
     @abstractmethod
     def importance(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class WSLD(_Weighted):
         return 1 - (-own / other.clamp_min(1e-7)).exp()
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         return {"wsld": self._soft(student, teacher, batch)}
 
@@ -54,6 +54,6 @@ class Focal(_Weighted):
         return (1 - right) ** self.gamma
 
     def terms(
-        self, student: Output, teacher: Output, batch: Batch, at: Progress
+        self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         return {"focal": self._soft(student, teacher, batch)}

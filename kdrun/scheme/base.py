@@ -114,7 +114,7 @@ def student_stage(
     if not teachers:
         return plain
     own = config.student
-    node = build_loss(loss).student(own.node, teachers[0].network.node)
+    node = build_loss(loss).student_node(own.node, teachers[0].network.node)
     if node == own.node:
         return plain
     return replace(plain, network=Network.model_validate({**node, "taps": own.taps}))

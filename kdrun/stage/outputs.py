@@ -16,7 +16,7 @@ from kdrun.dataset.data import Data
 from kdrun.engine.frozen import freeze
 from kdrun.engine.outputs import Layout, Writer, record_of
 from kdrun.engine.training_spec import Runtime
-from kdrun.loss.base import parts_of
+from kdrun.loss.base import losses_in
 from kdrun.loss.build import build_loss
 from kdrun.stage.artefact import describe_data, write_record
 from kdrun.stage.base import Stage, StageContext, StageInfo
@@ -177,7 +177,7 @@ def _why_not(stage: Train) -> str:
             f"loss {name!r} reads the teacher's features ({', '.join(asked.values())}), and only"
             " logits are stored"
         )
-    if any(part.makes_images for part in parts_of(loss)):
+    if any(part.generates_images for part in losses_in(loss)):
         return f"loss {name!r} makes the images that the teacher sees"
     if stage.images is not None:
         return "the images are made in the run itself"

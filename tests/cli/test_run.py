@@ -15,7 +15,7 @@ def only_run(root: Path) -> Path:
 
 
 @pytest.fixture
-def finished(kdrun: Kdrun, tmp_path: Path) -> Path:
+def stop_reason(kdrun: Kdrun, tmp_path: Path) -> Path:
     kdrun(*TINY)
     return only_run(tmp_path)
 

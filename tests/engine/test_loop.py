@@ -171,7 +171,7 @@ def test_a_batch_is_prepared_once_before_it_is_mixed_and_parted(learn: Callable)
             super().__init__()
             self.prepared, self.seen = 0, []
 
-        def prepare(self, batch: Batch, at: Progress) -> Batch:
+        def prepare(self, batch: Batch, progress: Progress) -> Batch:
             assert len(batch.targets) == 16 and batch.soft_targets is None
             self.prepared += 1
             return replace(batch, targets=torch.full_like(batch.targets, 3))
@@ -246,9 +246,9 @@ class Poisoned(Loss):
         self.at, self.value = at, value
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        term = student.logits.sum() * (self.value if at.step == self.at else 0.0)
+        term = student.logits.sum() * (self.value if progress.step == self.at else 0.0)
         return {"ce": label_loss(student.logits, batch), "hint": term}
 
 
@@ -278,9 +278,9 @@ class TwoPhases(Loss):
         return (Phase("adapter", epochs=1, trains=("loss.adapter.*",)), MAIN)
 
     def forward(
-        self, student: Output, teacher: Output | None, batch: Batch, at: Progress
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        if at.phase == "adapter":
+        if progress.phase == "adapter":
             return {"hint": label_loss(self.adapter(student.logits), batch)}
         return {"ce": label_loss(student.logits, batch)}
 
@@ -296,9 +296,11 @@ def test_a_first_phase_trains_its_own_parameters(
     seen: dict[str, list[Tensor]] = {"adapter": [], "main": []}
 
     class Watched(TwoPhases):
-        def forward(self, student: Output, teacher: object, batch: Batch, at: Progress) -> dict:
-            seen[at.phase].append(learner[1].weight.detach().clone())
-            return super().forward(student, teacher, batch, at)
+        def forward(
+            self, student: Output, teacher: object, batch: Batch, progress: Progress
+        ) -> dict:
+            seen[progress.phase].append(learner[1].weight.detach().clone())
+            return super().forward(student, teacher, batch, progress)
 
     torch.manual_seed(1)
     first, second = Watched(), Watched()

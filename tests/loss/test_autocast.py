@@ -38,7 +38,7 @@ def answers(name: str) -> tuple[Loss, Output, Output]:
     torch.manual_seed(0)
     loss = build_loss(node(name, **SETTINGS.get(name, {})))
     other = model.build(STUDENT if name in SAME else TEACHER, TINY).eval()
-    own = model.build(loss.student(STUDENT, TEACHER), TINY).eval()
+    own = model.build(loss.student_node(STUDENT, TEACHER), TINY).eval()
     if name == "simkd":
         borrow(own, other)
     requests = loss.taps()

@@ -302,11 +302,11 @@ def test_the_learned_temperature_goes_up_the_loss_by_a_growing_share():
     assert isinstance(loss, CTKD)
     slopes = []
     for epoch in (0, 5, 10, 100):
-        loss.info.grad = None
+        loss.place.grad = None
         answers = output({}, 1), output({}, 2)
         term = loss(*answers, batch(), replace(AT, epoch=epoch))["ctkd"]
         term.backward()
-        slopes.append(loss.info.grad.item())
+        slopes.append(loss.place.grad.item())
     heat = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
     temperature = 1 + 20 * heat.sigmoid()
     own, other = (answer.logits.double() / temperature for answer in answers)

@@ -112,7 +112,7 @@ class Nosy(Loss):
         self.head = teacher.network.head
         self.register_buffer("count", torch.zeros(()))
 
-    def forward(self, student: Output, teacher: Output, batch: Batch, at: Progress) -> dict:
+    def forward(self, student: Output, teacher: Output, batch: Batch, progress: Progress) -> dict:
         self.count += 1
         return {"nosy": (student.logits - self.head(batch.inputs.mean((2, 3)))).sum()}
 

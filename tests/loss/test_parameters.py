@@ -85,7 +85,7 @@ def test_nothing_is_to_learn_from_equal_weights(distance):
     other.load_state_dict(own.state_dict())
     loss = joined(own, other, distance=distance, until=1e-6)
     assert value(loss).item() == pytest.approx(0, abs=1e-7)
-    assert loss.finished() == "the weights differ from the teacher's by 0, under 1e-06"
+    assert loss.stop_reason() == "the weights differ from the teacher's by 0, under 1e-06"
 
 
 def test_training_ends_under_the_threshold_and_not_before():
@@ -94,9 +94,9 @@ def test_training_ends_under_the_threshold_and_not_before():
     with torch.no_grad():
         for weight in own.parameters():
             weight.mul_(1.2)
-    assert joined(own, other, until=0.19).finished() == ""
-    assert "by 0.2, under 0.21" in joined(own, other, until=0.21).finished()
-    assert joined(own, other).finished() == ""
+    assert joined(own, other, until=0.19).stop_reason() == ""
+    assert "by 0.2, under 0.21" in joined(own, other, until=0.21).stop_reason()
+    assert joined(own, other).stop_reason() == ""
 
 
 def test_the_gradient_is_that_of_the_formula():

@@ -12,7 +12,7 @@ from kdrun.engine.mixing import mix_batch
 from kdrun.engine.update import _parts
 from kdrun.loss.base import label_loss
 from kdrun.loss.build import build_loss
-from kdrun.loss.pseudo_labels import decided
+from kdrun.loss.pseudo_labels import with_pseudo_labels
 
 B, C = 6, 4
 KNOWN = torch.tensor([True, False, True, True, False, True])
@@ -50,12 +50,12 @@ def test_without_any_label_the_label_term_is_0_and_pulls_nowhere() -> None:
 
 def test_the_teachers_decisions_stand_for_missing_labels() -> None:
     given, teacher = batch(), Output(logits(2))
-    found = decided(given, build_loss({"name": "ce"}), teacher)
+    found = with_pseudo_labels(given, build_loss({"name": "ce"}), teacher)
     assert found.targets.tolist() == given.targets.where(KNOWN, teacher.logits.argmax(1)).tolist()
     assert found.soft_targets is None
-    assert decided(given, build_loss({"name": "ce"}), None) is given
+    assert with_pseudo_labels(given, build_loss({"name": "ce"}), None) is given
     whole = replace(given, labeled=None)
-    assert decided(whole, build_loss({"name": "ce"}), teacher) is whole
+    assert with_pseudo_labels(whole, build_loss({"name": "ce"}), teacher) is whole
 
 
 def test_decisions_of_a_teacher_of_more_classes_are_the_students() -> None:
@@ -71,7 +71,7 @@ def test_decisions_of_a_teacher_of_more_classes_are_the_students() -> None:
     teacher = Output(logits(3, classes=6))
     p = teacher.logits.double().softmax(1)
     sums = torch.stack([p[:, list(group)].sum(1) for group in groups], 1)
-    found = decided(batch(), loss, teacher)
+    found = with_pseudo_labels(batch(), loss, teacher)
     assert found.targets[~KNOWN].tolist() == sums.argmax(1)[~KNOWN].tolist()
 
 
@@ -80,7 +80,7 @@ def test_mixing_with_a_sample_without_a_label_leaves_none() -> None:
     mixed = mix_batch(batch(), recipe, C, 0, "distill", "main", 5)
     assert mixed.labeled.tolist() == (KNOWN & KNOWN.roll(1)).tolist()
     teacher = Output(logits(2))
-    found = decided(mixed, build_loss({"name": "ce"}), teacher)
+    found = with_pseudo_labels(mixed, build_loss({"name": "ce"}), teacher)
     certain = F.one_hot(teacher.logits.argmax(1), C).float()
     assert torch.equal(found.soft_targets[~mixed.labeled], certain[~mixed.labeled])
     assert torch.equal(found.soft_targets[mixed.labeled], mixed.soft_targets[mixed.labeled])

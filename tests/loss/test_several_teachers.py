@@ -174,8 +174,8 @@ def test_a_loss_without_a_teacher_is_refused():
 
 def test_training_may_end_when_one_of_the_losses_says_so(monkeypatch: pytest.MonkeyPatch):
     loss = around(node("kd"), "logits", [1.0, 1.0])
-    assert loss.finished() == ""
-    monkeypatch.setattr(loss.parts[1], "finished", lambda: "near enough")
-    assert loss.finished() == "near enough"
+    assert loss.stop_reason() == ""
+    monkeypatch.setattr(loss.parts[1], "stop_reason", lambda: "near enough")
+    assert loss.stop_reason() == "near enough"
     rising = around(node("attention", weight={"value": 1.0, "warmup": 2}), "logits", [1.0, 1.0])
     assert rising.ramp(replace(AT, step=0)) == 0

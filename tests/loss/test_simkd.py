@@ -23,7 +23,7 @@ def made(student: dict, teacher: dict, **changes) -> tuple[Loss, torch.nn.Module
     torch.manual_seed(1)
     loss = bare("simkd", **changes)
     other = model.build(teacher, TINY).eval()
-    own = model.build(loss.student(student, teacher), TINY)
+    own = model.build(loss.student_node(student, teacher), TINY)
     borrow(own, other)
     return loss, own.eval(), other
 
@@ -98,7 +98,7 @@ def seen_at_embedding(loss: Loss, own: torch.nn.Module, other: torch.nn.Module) 
 def test_maps_are_refused_where_the_classifier_reads_something_else():
     loss = bare("simkd", at="maps")
     with pytest.raises(UserError, match="'mlp' does not classify the average"):
-        model.build(loss.student(MLP, LARGE), TINY)
+        model.build(loss.student_node(MLP, LARGE), TINY)
 
 
 def test_simkd_is_no_part_of_a_sum():
@@ -109,7 +109,7 @@ def test_simkd_is_no_part_of_a_sum():
 
 
 def test_a_loss_changes_no_student_unless_it_says_so():
-    assert Loss().student(SMALL, LARGE) == SMALL
+    assert Loss().student_node(SMALL, LARGE) == SMALL
 
 
 def test_no_gradient_reaches_the_teacher_and_half_precision_is_finite():

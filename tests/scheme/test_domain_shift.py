@@ -14,7 +14,7 @@ from kdrun.check.preflight import check
 from kdrun.config.overrides import read_jobs
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.build import build_loss
-from kdrun.loss.pseudo_labels import decided
+from kdrun.loss.pseudo_labels import with_pseudo_labels
 from kdrun.measure.metrics import Meter
 from kdrun.run.runner import Plan
 from kdrun.stage.artefact import read_artefact
@@ -57,7 +57,7 @@ def test_the_loss_has_no_label_term_on_images_without_labels() -> None:
     rows = torch.arange(5)
     loss = build_loss({"name": "kd", "alpha": 0.25, "temperature": 3.0})
     given = Batch(rows[:, None], rows * 0, rows, rows * 0, labeled=rows < 0)
-    given = decided(given, loss, Output(teacher))
+    given = with_pseudo_labels(given, loss, Output(teacher))
     terms = loss(Output(student), Output(teacher), given, Progress("main", 0, 1, 0, 1))
     p, q = ((logits.double() / 3).softmax(1) for logits in (teacher, student))
     expected = 0.25 * 9 * (p * (p / q).log()).sum() / 5
