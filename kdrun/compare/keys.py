@@ -9,7 +9,9 @@ _IDLE = (
     "logger", "search", "checkpoint_seconds", "check", "debug", "export", "export_options",
     "evaluate",
     "dataset.root", "dataset.download", "dataset.memory_limit", "dataset.workers",
+    "dataset.original",
 )  # fmt: skip
+_BELOW_IDLE = tuple(f"{key}." for key in _IDLE)
 TEACHER = "teacher.fingerprint"  # which one was given, whatever its path says
 _GIVEN = ("teacher.run", "teacher.checkpoint")
 _WORDS = {None: "null", True: "true", False: "false"}
@@ -26,7 +28,7 @@ def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
         for top, node in tree.items()
         if top not in _IDLE
         for key, value in _leaves(str(top), node)
-        if key not in _IDLE
+        if key not in _IDLE and not key.startswith(_BELOW_IDLE)
     }
 
 

@@ -117,7 +117,11 @@ def as_of_today(tree: Mapping[str, Any]) -> dict[str, Any]:
     own = yaml.safe_load((conf_folder() / "config.yaml").read_text(encoding="utf-8"))
     base = yaml.safe_load((conf_folder() / "compress/_base.yaml").read_text(encoding="utf-8"))
     own = {key: value for key, value in own.items() if key not in ("defaults", "hydra")}
-    groups = {"compress": {**base, "steps": []}, "teacher_outputs": {"name": "off"}}
+    groups = {
+        "compress": {**base, "steps": []},
+        "teacher_outputs": {"name": "off"},
+        "dataset": {"original": None},
+    }
     return _over({**own, **groups}, tree)
 
 

@@ -23,6 +23,7 @@ from kdrun.dataset.image.reshape import (
     reshape_images,
 )
 from kdrun.dataset.image.statistics import channel_statistics
+from kdrun.dataset.outline import check_original
 from kdrun.dataset.record import describe, digest, origin
 from kdrun.dataset.select import choose_classes
 from kdrun.dataset.settings import Common, check_settings, read_settings
@@ -43,6 +44,7 @@ def assemble(node: Mapping[str, Any]) -> Data:
         raise ConfigError(faults)
     common, arguments = read_settings(node)
     raw: RawDataset = resolve("dataset", DATASETS, node["name"])(**arguments)
+    check_original(common.original, raw)
     classes, parts = split(node["name"], raw, common)
     known = origin(node, raw, parts)
     parts, labeled = _bring_to_shape(parts, classes, common)

@@ -1,32 +1,19 @@
-"""What networks are told of a dataset, without its files: enough to build and draw them."""
+"""What networks need to know about a dataset, without its files; and a check against the files."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from kdrun.core.errors import ConfigError
+from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.types import DataInfo
-from kdrun.dataset.settings import Common, check_settings, read_settings
-
-# Classes, channels, and height and width in pixels, as published; sources in conf/dataset/.
-OUTLINES = {
-    "cifar10": (10, 3, 32),
-    "cifar100": (100, 3, 32),
-    "digits": (10, 1, 8),
-    "fashion_mnist": (10, 1, 28),
-    "imagenet": (1000, 3, 224),
-    "kmnist": (10, 1, 28),
-    "mnist": (10, 1, 28),
-    "stl10": (10, 3, 96),
-    "svhn": (10, 3, 32),
-}
+from kdrun.dataset.image.pictures import InMemory, RawDataset
+from kdrun.dataset.settings import Original, check_settings, read_settings
 
 
 def outline(node: Mapping[str, Any]) -> DataInfo | None:
-    """The classes and the size of the images, where the node's name and settings tell them.
+    """The number of classes and the size of the images that a config node describes.
 
     Returns:
-        Numbered classes instead of names, and no training samples; None where only the files
-        know.
+        Numbers in place of class names, and a training size of 0; None where only the files tell.
 
     Raises:
         ConfigError: faults of the node.
@@ -34,16 +21,37 @@ def outline(node: Mapping[str, Any]) -> DataInfo | None:
     faults = check_settings(node)
     if faults:
         raise ConfigError(faults)
-    settings, own = read_settings(node)
-    if node["name"] == "fake":
-        return _info(settings, own["num_classes"], own["channels"], own["image_size"])
-    known = OUTLINES.get(node["name"])
-    return _info(settings, *known) if known else None
-
-
-def _info(settings: Common, classes: int, channels: int, side: int) -> DataInfo:
+    settings, _ = read_settings(node)
+    if settings.original is None:
+        return None
+    channels = settings.channels or settings.original.channels
+    side = settings.image_size or settings.original.image_size
+    if channels is None or side is None:
+        return None
     chosen = settings.class_map or settings.classes
-    count = classes if chosen is None else len(chosen)
-    side = settings.image_size or side
+    count = settings.original.classes if chosen is None else len(chosen)
     names = tuple(str(label) for label in range(count))
-    return DataInfo(names, settings.channels or channels, (side, side), train_size=0)
+    return DataInfo(names, channels, (side, side), train_size=0)
+
+
+def check_original(original: Original | None, raw: RawDataset) -> None:
+    """Compare what a dataset's YAML says of its files with what the reader found in them.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    if original is None:
+        return
+    actual: dict[str, Any] = {"classes": len(raw.classes)}
+    if isinstance(raw.train, InMemory):
+        _, height, width, channels = raw.train.images.shape
+        actual |= {"channels": channels, "image_size": height if height == width else None}
+    elif len(raw.classes) < original.classes:  # a selection of the classes
+        return
+    faults = [
+        Fault(f"dataset.original.{key}", f"is {expected}, and the files have {actual[key]}")
+        for key, expected in original.model_dump(exclude_none=True).items()
+        if key in actual and actual[key] != expected
+    ]
+    if faults:
+        raise ConfigError(faults)

@@ -94,11 +94,28 @@ class Augment(BaseModel):
         return not (self.crop or self.flip or self.resized_crop)
 
 
-class Common(BaseModel):
-    """What every dataset is asked; the values and their meaning are in conf/dataset/."""
+class Original(BaseModel):
+    """What the files of a dataset hold, before any setting changes it; None where files differ.
+
+    Attributes:
+        classes: number of classes. A folder of image files may hold fewer, a selection.
+        channels: 1 for grey, 3 for color.
+        image_size: height and width in pixels.
+    """
 
     model_config = STRICT
 
+    classes: PositiveInt
+    channels: Literal[1, 3] | None
+    image_size: PositiveInt | None
+
+
+class Common(BaseModel):
+    """The keys that every dataset has; conf/dataset/ has their values and meaning."""
+
+    model_config = STRICT
+
+    original: Original | None
     root: Folder
     download: bool
     subset: Subset

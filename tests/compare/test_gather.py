@@ -66,7 +66,8 @@ def test_the_store_is_no_run(here):
 
 def test_a_run_is_read_without_the_keys_that_change_no_figure(here):
     values = {"seed": 7, "loss.temperature": 2.0, "student.hidden": [8, 4]}
-    write_run(here / "a", {**values, "search.trials": 3, "launcher.jobs": 2})
+    original = {"dataset.original": {"classes": 10, "channels": 1}}  # runs of before have none
+    write_run(here / "a", {**values, **original, "search.trials": 3, "launcher.jobs": 2})
     (run,) = gather(["a"]).runs
     assert run.seed == 7
     assert run.config["loss.temperature"] == 2.0
@@ -74,6 +75,7 @@ def test_a_run_is_read_without_the_keys_that_change_no_figure(here):
     assert run.config["recipe.optimizer.betas"] == [0.9, 0.999]
     idle = {"seed", "name", "tags", "threads", "output_root", "dataset.root", "dataset.workers"}
     assert not idle & run.config.keys()
+    assert not [key for key in run.config if key.startswith("dataset.original")]
     assert not [key for key in run.config if key.startswith(("evaluate", "search", "launcher"))]
     assert list(run.rows) == ["teacher", "alone", "distilled"]
     assert run.stages["teacher"] == run.rows["teacher"]["fingerprint"]

@@ -21,7 +21,7 @@ Folder = Callable[..., Path]
 @cache
 def _compose(name: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base=None):
-        return compose(name)
+        return OmegaConf.create(OmegaConf.to_container(compose(name)))  # takes unknown keys
 
 
 @pytest.fixture(autouse=True)
@@ -35,12 +35,10 @@ def one_thread():
 
 @pytest.fixture
 def node() -> Node:
-    """A dataset's config node, with some of its keys changed; `augment` is merged."""
+    """A dataset's config node, with some of its keys changed."""
 
     def make(name: str, **changes: Any) -> dict[str, Any]:
-        found = OmegaConf.to_container(_compose(name), resolve=True)
-        augment = {**found["augment"], **changes.pop("augment", {})}
-        return {**found, **changes, "augment": augment}
+        return OmegaConf.to_container(OmegaConf.merge(_compose(name), changes), resolve=True)
 
     return make
 

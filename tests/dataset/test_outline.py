@@ -4,12 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from kdrun import dataset
+from kdrun.config.choices import as_of_today
 from kdrun.config.overrides import read_jobs
+from kdrun.core.errors import ConfigError
 from kdrun.core.types import DataInfo
-from kdrun.dataset.outline import OUTLINES
 from kdrun.dataset.table import DATASETS
+
+CONF = Path(__file__).parents[2] / "conf" / "dataset"
 
 
 def node(*words: str) -> dict[str, Any]:
@@ -45,12 +49,35 @@ def test_the_outline_of_mnist_is_what_is_read(shared_data: Path) -> None:
     assert shape(dataset.preview(found)) == shape(dataset.load(found).info)
 
 
-@pytest.mark.parametrize("name", [*OUTLINES, "fake"])
-def test_an_outline_needs_no_files(name: str) -> None:
-    assert dataset.preview(node(f"dataset={name}", "dataset.root=nowhere")) is not None
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_every_file_says_what_its_dataset_holds_or_that_only_the_files_tell(name: str) -> None:
+    own_keys = yaml.safe_load((CONF / f"{name}.yaml").read_text())
+    assert "original" in own_keys, "say `original: {classes: ...}`, or null"
+    info = dataset.preview(node(f"dataset={name}", "dataset.root=nowhere"))
+    assert (info is None) == (own_keys["original"] is None)
 
 
-def test_every_dataset_has_an_outline_but_those_that_only_files_know() -> None:
-    assert set(DATASETS) - set(OUTLINES) >= {"imagefolder", "fake"}
-    assert set(OUTLINES) <= set(DATASETS)
-    assert dataset.preview(node("dataset=imagefolder", "dataset.root=nowhere")) is None
+def test_an_image_size_that_only_the_files_tell_leaves_no_outline() -> None:
+    assert dataset.preview(node("dataset=imagenet", "dataset.image_size=null")) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "actual"), [("classes", 9, 10), ("channels", 3, 1), ("image_size", 16, 8)]
+)
+def test_files_that_hold_something_else_are_refused(key: str, value: int, actual: int) -> None:
+    with pytest.raises(ConfigError) as caught:
+        dataset.load(node("dataset=digits", f"dataset.original.{key}={value}"))
+    (fault,) = caught.value.faults
+    assert fault.where == f"dataset.original.{key}"
+    assert f"is {value}, and the files have {actual}" in str(fault)
+
+
+def test_a_run_of_before_has_no_such_key() -> None:
+    old = node("dataset=digits")
+    original = old.pop("original")
+    tree = as_of_today({"dataset": old})
+    assert tree["dataset"] == {**old, "original": None}
+    assert original is not None
+    assert (
+        dataset.load(tree["dataset"]).digest == dataset.load({**old, "original": original}).digest
+    )
