@@ -15,10 +15,11 @@ from kdrun.check.settings import network_settings, teacher_source
 from kdrun.check.steps import compressible, split_again
 from kdrun.core.config import Config, Network
 from kdrun.core.disk import nearest_folder
-from kdrun.core.errors import Fault, collect, nearest
+from kdrun.core.errors import Fault, collect
 from kdrun.core.size import size_of
 from kdrun.core.taps import resolve_taps
 from kdrun.core.types import DataInfo
+from kdrun.core.unknown import suggest
 from kdrun.dataset.data import Data
 from kdrun.engine.learners import Learners, covers
 from kdrun.export.trace import try_formats
@@ -230,9 +231,7 @@ def _near(glob: str, config: Config, student: nn.Module) -> str:
     paths = [
         name for name, module in modules if name and next(module.parameters(), None) is not None
     ]
-    close = nearest(glob, paths)
-    told = f"nearest: {close}" if close else f"there are {', '.join(paths[:5])}, ..."
-    return f"{config.student.name!r}; {told}"
+    return f"{config.student.name!r}; {suggest(glob, paths)}"
 
 
 def _together(

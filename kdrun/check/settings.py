@@ -8,8 +8,9 @@ from typing import Any
 from kdrun import dataset, model
 from kdrun.compress.calibrators import CALIBRATORS
 from kdrun.core.config import Config, Network, Recipe, Teacher
-from kdrun.core.errors import Fault, collect, nearest
+from kdrun.core.errors import Fault, collect
 from kdrun.core.registry import check_model, check_node, keywords, resolve
+from kdrun.core.unknown import unknown_key_of, unknown_name
 from kdrun.engine.optimizers import GIVEN as OPTIMIZER_GIVEN
 from kdrun.engine.optimizers import OPTIMIZERS
 from kdrun.engine.schedules import SCHEDULES
@@ -94,10 +95,7 @@ def _changed_recipe(where: str, config: Config, own: Mapping[str, Any]) -> list[
     known = list(Recipe.model_fields)
     unknown = sorted(own.keys() - set(known))
     if unknown:
-        return [
-            Fault(f"{where}.{key}", f"unknown key of a recipe; {_near(key, known)}")
-            for key in unknown
-        ]
+        return [Fault(f"{where}.{key}", unknown_key_of("a recipe", key, known)) for key in unknown]
     own = {key: value for key, value in own.items() if key not in _bare_names(own)}
     merged = {**config.recipe.model_dump(), **own}
     return [*check_model(where, merged, Recipe, "a recipe"), *_recipe_parts(where, own)]
@@ -200,7 +198,7 @@ def _registered(
     if not isinstance(node, Mapping):
         return []  # the typed root has complained of it
     if not isinstance(node.get("name"), str):
-        return [Fault(f"{where}.name", f"must be given; there is {', '.join(sorted(table))}")]
+        return [Fault(f"{where}.name", f"must be given; available: {', '.join(sorted(table))}")]
     return collect(
         lambda: check_node(where, node, resolve(kind, table, node["name"]), given), where
     )
@@ -210,10 +208,9 @@ def _controls(names: Any) -> list[Fault]:
     given = names if isinstance(names, list) else []
     unknown = [name for name in given if name not in CONTROLS]
     twice = sorted({name for name in given if name in CONTROLS and given.count(name) > 1})
-    return [
-        Fault("controls", f"no control is called {name!r}; there is {', '.join(CONTROLS)}")
-        for name in unknown
-    ] + [Fault("controls", f"{name!r} is named twice") for name in twice]
+    return [Fault("controls", str(unknown_name("control", name, CONTROLS))) for name in unknown] + [
+        Fault("controls", f"{name!r} is named twice") for name in twice
+    ]
 
 
 def _formats(names: Any) -> list[Fault]:
@@ -223,11 +220,6 @@ def _formats(names: Any) -> list[Fault]:
 
 def _is_there(run: Path) -> None:
     artefact_folder(run)
-
-
-def _near(key: str, known: list[str]) -> str:
-    close = nearest(key, known)
-    return f"nearest: {close}" if close else f"its keys: {', '.join(known)}"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from kdrun.config.choices import conf_folder
-from kdrun.core.errors import UserError, nearest
+from kdrun.core.errors import UserError
 from kdrun.core.screen import Screen
+from kdrun.core.unknown import unknown_name
 from kdrun.loss.table import LOSSES
 from kdrun.scheme.table import SCHEMES
 
@@ -69,9 +70,7 @@ def read_card(kind: str, name: str) -> dict[str, Any]:
     """
     table, plural = KINDS[kind]
     if name not in table:
-        close = nearest(name, table)
-        hint = f"nearest: {close}" if close else f"all: kdrun list {plural}"
-        raise UserError(f"no {kind} is called {name!r}; {hint}.")
+        raise unknown_name(kind, name, table, f"kdrun list {plural}")
     path = _PACKAGE / kind / "cards" / f"{name}.yaml"
     if not path.is_file():
         raise UserError(f"the {kind} {name!r} has no card; it is {table[name]}.")

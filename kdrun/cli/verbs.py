@@ -9,11 +9,12 @@ from pathlib import Path
 
 from kdrun.compare.runs import back_to_start, named_run, run_lines, sweep_line
 from kdrun.config.choices import as_of_today, conf_folder
-from kdrun.core.errors import UserError, nearest, typed
+from kdrun.core.errors import typed
 from kdrun.core.folder import RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder, find_sweeps
+from kdrun.core.unknown import unknown_name
 
 _GROUPS = {
     "datasets": "dataset",
@@ -38,12 +39,7 @@ def list_parts(words: Sequence[str], screen: Screen) -> int:
     }
     unknown = [word for word in words if word not in kinds]
     if unknown:
-        raise UserError(
-            f"nothing to list is called {unknown[0]!r}.",
-            f"  nearest: {nearest(unknown[0], kinds)}"
-            if nearest(unknown[0], kinds)
-            else f"  there is {', '.join(kinds)}",
-        )
+        raise unknown_name("list", unknown[0], kinds)
     for kind in words or kinds:
         screen.say(kind, style="bold")
         kinds[kind](screen)

@@ -10,10 +10,11 @@ from typing import Any
 
 from kdrun.compare.keys import flat, said, with_teacher
 from kdrun.compare.number_format import Row
-from kdrun.core.errors import DamagedFile, KdrunError, UserError, nearest
+from kdrun.core.errors import DamagedFile, KdrunError, UserError
 from kdrun.core.folder import RunFolder, find_runs
 from kdrun.core.store import FORMAT
 from kdrun.core.sweep import NOT_STARTED, SweepFolder
+from kdrun.core.unknown import nearest
 
 
 @dataclass(frozen=True)

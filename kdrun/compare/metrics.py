@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdrun.compare.number_format import Row, count, milliseconds, nats, percent
-from kdrun.core.errors import UserError, nearest
+from kdrun.core.unknown import unknown_name
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,7 @@ def metric(name: str) -> Metric:
         UserError: there is none.
     """
     if name not in METRICS:
-        close = nearest(name, METRICS)
-        raise UserError(
-            f"no metric is called {name!r}.",
-            f"  nearest: {close}" if close else f"  there is {', '.join(METRICS)}",
-        )
+        raise unknown_name("metric", name, METRICS)
     return METRICS[name]
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from kdrun.compare.gather import Run
 from kdrun.compare.keys import rank, said, same, short
 from kdrun.compare.metrics import METRICS
-from kdrun.core.errors import UserError, nearest
+from kdrun.core.errors import UserError
+from kdrun.core.unknown import unknown_name
 
 _SEED = "seed"
 Wanted = Mapping[str, Sequence[str]]  # key -> the texts of its values
@@ -112,11 +113,7 @@ def _known(what: str, words: Iterable[str], known: Iterable[str]) -> None:
     names = list(known)
     for word in words:
         if word and word not in names:
-            close = nearest(word, names)
-            raise UserError(
-                f"no {what} is called {word!r}{' in these runs' if what != 'metric' else ''}.",
-                f"  nearest: {close}" if close else f"  there is {', '.join(names)}",
-            )
+            raise unknown_name(what if what == "metric" else f"{what} of these runs", word, names)
 
 
 def _with_choices(runs: Sequence[Run], words: Iterable[str]) -> list[Run]:

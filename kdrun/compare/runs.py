@@ -7,10 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kdrun.core.errors import DamagedFile, UserError, nearest, typed
+from kdrun.core.errors import DamagedFile, UserError, typed
 from kdrun.core.folder import RunFolder, find_runs
 from kdrun.core.store import FORMAT
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, find_sweeps
+from kdrun.core.unknown import suggest
 
 _NEEDED = ("format", "name", "status", "started", "command", "hardware", "seed")
 
@@ -92,11 +93,7 @@ def named_row(folder: RunFolder, asked: str) -> tuple[str, str]:
         )
     rows = {row["model"]: row["fingerprint"] for row in summary["rows"]}
     if asked not in rows:
-        close = nearest(asked, rows)
-        raise UserError(
-            f"{str(folder.path)!r} has no row {asked!r}.",
-            f"  nearest: {close}" if close else f"  its rows: {', '.join(rows)}",
-        )
+        raise UserError(f"{str(folder.path)!r} has no row {asked!r}.", f"  {suggest(asked, rows)}")
     return asked, rows[asked]
 
 

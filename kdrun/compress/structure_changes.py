@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from kdrun.core.registry import resolve
+from kdrun.core.registry import resolve, settings_of
 
 Change = Mapping[str, Any]  # {"name": ..., and what its function takes}
 Ranges = dict[
@@ -33,8 +33,7 @@ def rebuild(network: nn.Module, changes: Sequence[Change]) -> nn.Module:
         UserError: a change that this kdrun doesn't know.
     """
     for change in changes:
-        settings = {key: value for key, value in change.items() if key != "name"}
-        network = resolve("change", CHANGES, change["name"])(network, **settings)
+        network = resolve("change", CHANGES, change["name"])(network, **settings_of(change))
     return network
 
 

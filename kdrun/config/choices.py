@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 from hydra.core.config_store import ConfigStore
 
-from kdrun.core.errors import UserError, nearest
 from kdrun.core.plugins import TABLES
 from kdrun.core.registry import resolve
+from kdrun.core.unknown import unknown_name
 
 ROLES = ("teacher", "student")
 _GENERIC = "torchvision"  # the file that stands for each torchvision name without its own
@@ -50,13 +50,7 @@ def offer_listed(names: Sequence[str]) -> str:
     known = _steps()
     for name in names:
         if name not in known:
-            close = nearest(name, known)
-            raise UserError(
-                f"no compression step is called {name!r}.",
-                f"  nearest: {close}        all: kdrun list steps"
-                if close
-                else f"  there is {', '.join(known)}",
-            )
+            raise unknown_name("compression step", name, known, "kdrun list steps")
     choice = "+".join(names)
     _offer("compress", choice, _listed(names))
     return choice

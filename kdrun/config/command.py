@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from hydra._internal.utils import get_args_parser
 
-from kdrun.core.errors import UserError, nearest
+from kdrun.core.errors import UserError
+from kdrun.core.unknown import nearest, unknown_name
 
 _MODES = ("run", "multirun", "cfg", "info", "shell_completion")
 VERBS = (
@@ -85,9 +86,7 @@ def _refuse_options(parser: ArgumentParser, strange: list[str], refused: list[st
         raise UserError(f"{_option(key)} is no option of kdrun.", f"  {_REFUSED[key]}")
     for word in strange:
         known = [name for action in parser._actions for name in action.option_strings]
-        close = nearest(word, known)
-        hint = f"nearest: {close}        " if close else ""
-        raise UserError(f"no option is called {word!r}.", f"  {hint}all: kdrun --hydra-help")
+        raise unknown_name("option", word, known, "kdrun --hydra-help")
 
 
 def _option(key: str) -> str:

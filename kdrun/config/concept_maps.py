@@ -8,7 +8,8 @@ import yaml
 
 from kdrun.config.choices import conf_folder
 from kdrun.core.careful_yaml import refuse_unfolding, unreadable
-from kdrun.core.errors import Fault, UserError, collect, nearest
+from kdrun.core.errors import Fault, UserError, collect
+from kdrun.core.unknown import suggest
 
 _SCHEME, _KEY = "concepts", "scheme.map"
 
@@ -36,9 +37,7 @@ def _read(named: str) -> dict[str, Any]:
     known = _known()
     path = known.get(named, Path(named).expanduser())
     if not path.is_file():
-        close = nearest(named, known)
-        hint = f"nearest: {close}" if close else f"there is {', '.join(known)}"
-        raise UserError(f"{named!r} is neither a concept map nor a file; {hint}")
+        raise UserError(f"{named!r} is neither a concept map nor a file; {suggest(named, known)}")
     try:
         refuse_unfolding(path)
         concepts = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -9,7 +9,8 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from kdrun.config.choices import NAMED, ROLES, offer_by_name
-from kdrun.core.errors import Fault, nearest
+from kdrun.core.errors import Fault
+from kdrun.core.unknown import unknown_key_of, unknown_name
 
 _LISTED = {
     "teacher": "models",
@@ -47,11 +48,8 @@ def _unknown(group: str, name: str, options: list[str]) -> Fault:
         what = f"{group}={name} needs an extra: pip install 'kdrun[{_EXTRAS[group, name]}]'"
         return Fault("", what)
     known = {*options, *import_module("kdrun.model").names()} if group in ROLES else options
-    close = nearest(name, sorted(known))
-    hints = [f"nearest: {close}" if close else f"there is {', '.join(options[:12])}"]
-    if group in _LISTED:
-        hints.append(f"all: kdrun list {_LISTED[group]}")
-    return Fault("", f"no {group} is called {name!r}.\n  {'        '.join(hints)}")
+    list_all = f"kdrun list {_LISTED[group]}" if group in _LISTED else ""
+    return Fault("", str(unknown_name(group, name, sorted(known), list_all)))
 
 
 def unknown_key(base: DictConfig, override: Override) -> Fault | None:
@@ -67,9 +65,7 @@ def unknown_key(base: DictConfig, override: Override) -> Fault | None:
         if name not in node.keys():  # noqa: SIM118 - `in` denies keys whose value is ???
             siblings = [str(sibling) for sibling in node]
             owner = repr(node.get("name") or names[depth - 1]) if depth else "the config"
-            close = nearest(name, siblings)
-            hint = f"nearest: {close}" if close else f"its keys: {', '.join(siblings)}"
-            return Fault(key, f"unknown key of {owner}; {hint}")
+            return Fault(key, unknown_key_of(owner, name, siblings))
         node = node._get_node(name)
         if isinstance(node, DictConfig) and node._is_none():
             return None

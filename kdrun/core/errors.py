@@ -1,9 +1,8 @@
 """What can go wrong, as sentences for the user and exit statuses for the shell."""
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 
 class KdrunError(Exception):
@@ -126,8 +125,3 @@ def collect(find: Callable[[], list[Fault] | None], where: str = "") -> list[Fau
 def typed(verb: str, path: object) -> str:
     """The command of a verb and a path as it is typed: `kdrun resume 'a place/run'`."""
     return shlex.join(["kdrun", verb, str(path)])
-
-
-def nearest(word: str, words: Iterable[str], most: int = 3) -> str:
-    """The names closest to `word`, comma-separated; an empty string where none is close."""
-    return ", ".join(get_close_matches(word, list(words), n=most, cutoff=0.5))

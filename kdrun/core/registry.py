@@ -9,7 +9,8 @@ from typing import Any, Unpack, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from kdrun.core.config import MISSING
-from kdrun.core.errors import Fault, UserError, nearest
+from kdrun.core.errors import Fault, UserError
+from kdrun.core.unknown import unknown_name
 from kdrun.core.validation_messages import faults_of
 
 _OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -23,16 +24,32 @@ def resolve(kind: str, table: Mapping[str, str], name: str) -> Callable[..., Any
         UserError: no such name, and the message has the nearest ones; or it leads nowhere.
     """
     if name not in table:
-        close = nearest(name, table)
-        raise UserError(
-            f"no {kind} is called {name!r}.",
-            f"  nearest: {close}" if close else f"  all: {', '.join(sorted(table))}",
-        )
+        raise unknown_name(kind, name, sorted(table))
     module, _, attribute = table[name].partition(":")
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise UserError(f"the {kind} {name!r} can't be loaded: {error}.") from error
+
+
+def settings_of(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a config node: all of its keys but `name`."""
+    return {key: value for key, value in node.items() if key != "name"}
+
+
+def build(kind: str, table: Mapping[str, str], node: Mapping[str, Any], **given: Any) -> Any:
+    """Build the component that a checked config node describes.
+
+    Args:
+        kind: what the table has, in the singular, for messages: `loss`.
+        table: name -> "module:attribute".
+        node: `{name: ..., key: value, ...}`; the other keys are keyword arguments.
+        given: further keyword arguments, which no config has.
+
+    Raises:
+        UserError: the table has no such name, or it cannot be imported.
+    """
+    return resolve(kind, table, node["name"])(**settings_of(node), **given)
 
 
 def keywords(part: Callable[..., Any], given: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from kdrun.core.errors import UserError, nearest
+from kdrun.core.errors import UserError
 from kdrun.core.preactivation import before_activation
 from kdrun.core.types import DataInfo, Output
+from kdrun.core.unknown import nearest
 
 Roles = Mapping[str, list[str]]
 

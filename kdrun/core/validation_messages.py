@@ -7,7 +7,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from kdrun.core.errors import Fault, nearest
+from kdrun.core.errors import Fault
+from kdrun.core.unknown import unknown_key_of
 
 Keys = tuple[str, ...]
 
@@ -90,9 +91,7 @@ def _sentence(
 def _unknown_key(keys: Keys, model: type[BaseModel], owner: str) -> str:
     section = _section(model, keys[:-1])
     known = list(section.model_fields) if section else []
-    close = nearest(keys[-1], known)
-    hint = f"nearest: {close}" if close else f"its keys: {', '.join(known) or 'none'}"
-    return f"unknown key of {owner if len(keys) == 1 else repr(keys[-2])}; {hint}"
+    return unknown_key_of(owner if len(keys) == 1 else repr(keys[-2]), keys[-1], known)
 
 
 def _section(model: type[BaseModel], keys: Keys) -> type[BaseModel] | None:

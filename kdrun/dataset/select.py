@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kdrun.core.errors import ConfigError, Fault, nearest
+from kdrun.core.errors import ConfigError, Fault
+from kdrun.core.unknown import unknown_name
 
 Reference = int | str
 
@@ -77,10 +78,7 @@ def _find(reference: Reference, classes: Sequence[str]) -> int | str:
         if 0 <= reference < len(classes):
             return reference
         return f"no class has the index {reference}; there are 0 to {len(classes) - 1}"
-    close = nearest(reference, classes)
-    some = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
-    hint = f"nearest: {close}" if close else f"there are {some}"
-    return f"no class is called {reference!r}; {hint}"
+    return str(unknown_name("class", reference, classes))
 
 
 def _twice(where: str, labels: list[int], classes: Sequence[str]) -> list[Fault]:

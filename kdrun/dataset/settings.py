@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from kdrun.core.errors import Fault, UserError
 from kdrun.core.ranges import OpenUnit, UnitAboveZero
-from kdrun.core.registry import check_model, keywords, resolve
+from kdrun.core.registry import check_model, keywords, resolve, settings_of
 from kdrun.dataset.table import DATASETS
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
@@ -146,12 +146,12 @@ def check_settings(node: Mapping[str, Any]) -> list[Fault]:
         model = _model(str(node.get("name")))
     except UserError as error:
         return [Fault("dataset", str(error))]
-    return check_model("dataset", _values(node), model, repr(node["name"]))
+    return check_model("dataset", settings_of(node), model, repr(node["name"]))
 
 
 def read_settings(node: Mapping[str, Any]) -> tuple[Common, dict[str, Any]]:
     """A node that has no faults, typed: the common keys, and the arguments of its reader."""
-    settings = _model(node["name"]).model_validate(_values(node))
+    settings = _model(node["name"]).model_validate(settings_of(node))
     reader = resolve("dataset", DATASETS, node["name"])
     return settings, {key: getattr(settings, key) for key in keywords(reader)}
 
@@ -161,7 +161,3 @@ def _model(name: str) -> type[Common]:
     reader = resolve("dataset", DATASETS, name)
     own: dict[str, Any] = {key: (kind, ...) for key, kind in keywords(reader).items()}
     return create_model("Dataset", __base__=Common, **own)
-
-
-def _values(node: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in node.items() if key != "name"}

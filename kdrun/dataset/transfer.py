@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from kdrun.core.errors import UserError, nearest
+from kdrun.core.errors import UserError
+from kdrun.core.unknown import nearest
 from kdrun.dataset.assemble import make_splits, settle
 from kdrun.dataset.data import Data
 from kdrun.dataset.image.folder import class_folders, list_pictures, loose_pictures

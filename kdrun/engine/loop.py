@@ -10,7 +10,7 @@ import torch
 from kdrun.core.atomic import fault
 from kdrun.core.device import name_memory_errors
 from kdrun.core.metrics_log import MetricsLog
-from kdrun.core.registry import resolve
+from kdrun.core.registry import build
 from kdrun.core.store import METRICS
 from kdrun.core.types import Batch, Phase, Progress
 from kdrun.engine.checkpoint import load, save
@@ -231,5 +231,4 @@ class _Trainer:
 
 
 def _schedule(node: dict[str, Any], warmup_epochs: float, steps: int) -> Schedule:
-    settings = {key: value for key, value in node.items() if key != "name"}
-    return warm_up(resolve("schedule", SCHEDULES, node["name"])(**settings), warmup_epochs, steps)
+    return warm_up(build("schedule", SCHEDULES, node), warmup_epochs, steps)

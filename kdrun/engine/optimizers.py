@@ -11,7 +11,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from kdrun.core.config import Recipe
 from kdrun.core.ranges import OpenUnit, UnitBelowOne
-from kdrun.core.registry import resolve
+from kdrun.core.registry import build
 
 GIVEN = ("parameters", "lr", "fused")
 OPTIMIZERS = {
@@ -60,11 +60,10 @@ def make_optimizer(
     Weight decay applies to all of them, norms and biases too, as in the recipes whose figures
     we compare with.
     """
-    settings = {key: value for key, value in recipe.optimizer.items() if key != "name"}
-    build = resolve("optimizer", OPTIMIZERS, recipe.optimizer["name"])
     groups = [{"params": list(parameters), "weight_decay": recipe.weight_decay}]
     fused = device.type in ("cpu", "cuda", "mps")
-    return build(parameters=groups, lr=learning_rate(recipe, model_name), fused=fused, **settings)
+    lr = learning_rate(recipe, model_name)
+    return build("optimizer", OPTIMIZERS, recipe.optimizer, parameters=groups, lr=lr, fused=fused)
 
 
 def learning_rate(recipe: Recipe, model_name: str) -> float:

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from kdrun.core.errors import Fault, nearest
+from kdrun.core.errors import Fault
 from kdrun.core.registry import resolve
+from kdrun.core.unknown import unknown_name
 
 if TYPE_CHECKING:
     from kdrun.export.format import ExportFormat
@@ -39,9 +40,7 @@ def format_faults(where: str, names: Iterable[str]) -> list[Fault]:
 
 def _format_fault(where: str, name: str) -> Fault | None:
     if name not in FORMATS:
-        close = nearest(name, FORMATS)
-        hint = f"nearest: {close}" if close else f"there is {', '.join(FORMATS)}"
-        return Fault(where, f"no format is called {name!r}; {hint}")
+        return Fault(where, str(unknown_name("format", name, FORMATS)))
     if not all(find_spec(package) for package in export_format(name).packages):
         return Fault(where, f"{name!r} needs an extra: pip install 'kdrun[export]'")
     return None

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
-from kdrun.core.errors import UserError, nearest
+from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
+from kdrun.core.unknown import suggest
 from kdrun.loss.base import no_autocast, to_float32
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
@@ -127,13 +128,10 @@ class Parameters(WeightedLoss):
         for number, (role, known) in enumerate((("student", own), ("teacher", other))):
             for pair in self.pairs:
                 if pair[number] not in known:
-                    close = nearest(pair[number], known)
-                    hint = (
-                        f"nearest: {close}"
-                        if close
-                        else f"there are {', '.join(list(known)[:5])}, ..."
+                    raise UserError(
+                        f"the {role} has no weight {pair[number]!r}.",
+                        f"  {suggest(pair[number], known)}",
                     )
-                    raise UserError(f"the {role} has no weight {pair[number]!r}.", f"  {hint}")
         return [(name, its) for name, its in self.pairs]
 
     def _can_project(self, student: Tensor, teacher: Tensor) -> bool:

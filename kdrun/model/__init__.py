@@ -7,8 +7,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kdrun.core.errors import Fault, UserError, nearest
-from kdrun.core.registry import resolve
+from kdrun.core.errors import Fault, UserError
+from kdrun.core.registry import resolve, settings_of
+from kdrun.core.unknown import unknown_name
 from kdrun.model.table import COMPOSED, MODELS
 
 if TYPE_CHECKING:
@@ -39,9 +40,7 @@ def builder(name: str) -> Callable[..., "nn.Module"]:
 
     if name in classifiers():
         return build_torchvision
-    close = nearest(name, names())
-    hint = f"  nearest: {close}        " if close else "  "
-    raise UserError(f"no model is called {name!r}.", f"{hint}all: kdrun list models")
+    raise unknown_name("model", name, names(), "kdrun list models")
 
 
 def build(node: Mapping[str, Any], data: "DataInfo") -> "nn.Module":
@@ -62,10 +61,9 @@ def build(node: Mapping[str, Any], data: "DataInfo") -> "nn.Module":
         "in_channels": data.channels,
         "image_size": data.image_size,
     }
-    settings = {key: value for key, value in node.items() if key != "name"}
-    settings |= {key: value for key, value in given.items() if key in parameters}
+    settings = {key: value for key, value in given.items() if key in parameters}
     try:
-        return make(**settings)
+        return make(**settings_of(node), **settings)
     except (ValueError, AssertionError) as error:
         height, width = data.image_size
         reason = str(error).splitlines()[0]

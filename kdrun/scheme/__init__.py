@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from kdrun.core.registry import resolve
+from kdrun.core.registry import build
 from kdrun.scheme.table import SCHEMES
 
 if TYPE_CHECKING:
@@ -12,5 +12,4 @@ if TYPE_CHECKING:
 
 def make_scheme(node: Mapping[str, Any]) -> "Scheme":
     """The scheme that a checked node describes."""
-    settings = {key: value for key, value in node.items() if key != "name"}
-    return resolve("scheme", SCHEMES, node["name"])(**settings)
+    return build("scheme", SCHEMES, node)

@@ -14,7 +14,7 @@ from kdrun.compress.calibrators import CALIBRATORS, Calibrator
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import CannotChange, UserError
-from kdrun.core.registry import resolve
+from kdrun.core.registry import build
 from kdrun.core.seeds import seed_of
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
@@ -209,9 +209,7 @@ def _milliseconds(network: nn.Module, context: StageContext) -> float:
 
 def make_calibrator(node: Mapping[str, Any]) -> Calibrator:
     """The calibrator that a checked node describes."""
-    settings = {key: value for key, value in node.items() if key != "name"}
-    made: Calibrator = resolve("calibrator", CALIBRATORS, node["name"])(**settings)
-    return made
+    return build("calibrator", CALIBRATORS, node)
 
 
 def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:

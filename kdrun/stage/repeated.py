@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from kdrun.core.registry import resolve
+from kdrun.core.registry import build
 from kdrun.core.seeds import seed_of
 from kdrun.engine.evaluate import score
 from kdrun.measure.protocols import PROTOCOLS, Parts, SplitProtocol
@@ -19,9 +19,7 @@ from kdrun.stage.compress import Compress
 
 def make_protocol(node: Mapping[str, Any]) -> SplitProtocol:
     """The protocol that a checked node describes."""
-    settings = {key: value for key, value in node.items() if key != "name"}
-    made: SplitProtocol = resolve("protocol", PROTOCOLS, node["name"])(**settings)
-    return made
+    return build("protocol", PROTOCOLS, node)
 
 
 def spread(stage: Compress, before: Artefact, context: StageContext) -> list[dict[str, Any]]:

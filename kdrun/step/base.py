@@ -9,7 +9,7 @@ from torch import nn
 from kdrun.compress.apply_step import Changing
 from kdrun.core.config import Config, Recipe
 from kdrun.core.errors import UserError
-from kdrun.core.registry import resolve
+from kdrun.core.registry import build
 from kdrun.core.types import DataInfo
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.base import Stage, StageInfo
@@ -101,9 +101,7 @@ class Before:
 
 def make_step(node: Mapping[str, Any]) -> "Step":
     """The step that a checked node describes."""
-    settings = {key: value for key, value in node.items() if key != "name"}
-    made: Step = resolve("step", STEPS, node["name"])(**settings)
-    return made
+    return build("step", STEPS, node)
 
 
 def _search(node: Mapping[str, Any], drop: float) -> Search | None:

@@ -17,7 +17,7 @@ NAMES = {
     "experiment=crd/resnet32": "no experiment is called 'crd/resnet32'.\n"
     "  nearest: crd/resnet32x4_resnet8x4",
     "hydra/launcher=basics": "no hydra/launcher is called 'basics'.\n  nearest: basic",
-    "controls=[alon]": "controls: no control is called 'alon'; there is alone",
+    "controls=[alon]": "controls: no control is called 'alon'.\n  nearest: alone",
     "controls=[alone,alone]": "controls: 'alone' is named twice",
     "loss.name=kdd": "loss: no loss is called 'kdd'.\n  nearest: kd",
     "teacher=4": "no teacher is called '4'.",
@@ -89,7 +89,7 @@ VALUES = {
     "name=.x": "name: '.x' should be at most 100 letters, digits, . _ and -, no dot first",
     "name='a\x1b[31mb'": "name: 'a\\x1b[31mb' should be at most 100 letters, digits, . _ and -",
     "name='a\nb'": "name: 'a\\nb' should be at most 100 letters, digits, . _ and -",
-    "export=[onx]": "export: no format is called 'onx'; nearest: onnx",
+    "export=[onx]": "export: no format is called 'onx'.\n  nearest: onnx",
     "export=onnx": "export: 'onnx' is not a list",
     "export_options.tolerance.logits=0": "export_options.tolerance.logits: 0 should be greater"
     " than 0",
@@ -131,7 +131,7 @@ WORDS = {
     ("--config-path", "mine"): "--config-path is no option of kdrun.\n",
     ("--experimental-rerun", "job.pickle"): "--experimental-rerun is no option of kdrun.\n",
     ("--config-dir", "nowhere"): "--config-dir: there is no folder 'nowhere'.",
-    ("list", "modles"): "nothing to list is called 'modles'.\n  nearest: models",
+    ("list", "modles"): "no list is called 'modles'.\n  nearest: models",
     ("resume",): "resume takes one run folder: kdrun resume RUN.\n",
     ("resume", "nowhere"): "there is no 'nowhere'.\n  the runs that are there: kdrun list runs",
     ("show", "nowhere"): "there is no 'nowhere'.\n",
@@ -308,7 +308,7 @@ def test_plugins_that_are_not_there_are_told_beside_other_faults(refused: Refuse
         "  plugins: the plugin 'nada' can't be imported: No module named 'nada'.",
         "  seed: 1.5 is not a whole number",
         "  checkpoint_seconds: 0 should be greater than 0",
-        "  controls: no control is called 'alon'; there is alone",
+        "  controls: no control is called 'alon'.",
     ]
     said = refused("seed=1.5", "plugins=nope")
     assert [line for line in said.splitlines()[1:] if line[2] != " "] == [

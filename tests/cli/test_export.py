@@ -73,9 +73,9 @@ MISTAKES = {
     ("--to", "onnx"): "export takes one run folder: kdrun export RUN.\n",
     ("run", "other", "--to", "onnx"): "export takes one run folder: kdrun export RUN.\n",
     ("nowhere", "--to", "onnx"): "there is no 'nowhere'.\n",
-    ("run", "--to", "onx"): "--to: no format is called 'onx'; nearest: onnx",
-    ("run", "--to", ""): "--to: no format is called ''; there is onnx, pt2",
-    ("run", "--to", "pt2,tflite"): "--to: no format is called 'tflite'; there is onnx, pt2",
+    ("run", "--to", "onx"): "--to: no format is called 'onx'.\n  nearest: onnx",
+    ("run", "--to", ""): "--to: no format is called ''.\n  available: onnx, pt2",
+    ("run", "--to", "pt2,tflite"): "--to: no format is called 'tflite'.\n  available: onnx, pt2",
     ("run", "--to", "pt2", "--row", "alon"): "'run' has no row 'alon'.\n  nearest: alone",
     ("run", "--to", "pt2", "--row", "x"): "'run' has no row 'x'.\n"
     "  its rows: teacher, alone, distilled",

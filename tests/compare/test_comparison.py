@@ -756,13 +756,17 @@ def test_latencies_of_two_runtimes_are_on_fronts_of_their_own(here):
     ("asked", "said", "nearest"),
     [
         ({"metric": "acuracy"}, "no metric is called 'acuracy'", "nearest: accuracy"),
-        ({"by": "loss.temprature"}, "no key is called 'loss.temprature'", "loss.temperature"),
-        ({"where": {"los": ["kd"]}}, "no key is called 'los'", "nearest: loss"),
+        (
+            {"by": "loss.temprature"},
+            "no key of these runs is called 'loss.temprature'",
+            "loss.temperature",
+        ),
+        ({"where": {"los": ["kd"]}}, "no key of these runs is called 'los'", "nearest: loss"),
         ({"where": {KEY: ["3"]}}, "no run has loss.temperature=3", "loss.temperature is 1, 4"),
         ({"baseline": {KEY: ["3"]}}, "baseline's loss.temperature=3", "is 1, 4"),
-        ({"versus": "alon"}, "no row is called 'alon'", "nearest: alone"),
-        ({"model": "xyz"}, "no row is called 'xyz'", "teacher, alone, distilled"),
-        ({"sort": "byte"}, "no key is called 'byte'", ""),
+        ({"versus": "alon"}, "no row of these runs is called 'alon'", "nearest: alone"),
+        ({"model": "xyz"}, "no row of these runs is called 'xyz'", "teacher, alone, distilled"),
+        ({"sort": "byte"}, "no key of these runs is called 'byte'", ""),
         (
             {"by": "loss"},
             "--by loss: it is kd in all of these runs",

@@ -40,7 +40,7 @@ def test_each_unknown_name_is_one_sentence():
         "teacher=resent50": "no teacher is called 'resent50'.\n"
         "  nearest: resnet50, resnet56, resnet20        all: kdrun list models",
         "loss=zzz": "no loss is called 'zzz'.\n"
-        f"  there is {', '.join(sorted(LOSSES)[:12])}        all: kdrun list losses",
+        f"  available: {', '.join(sorted(LOSSES)[:12])}, ...        all: kdrun list losses",
         "recipe/optimizer=adm": "no recipe/optimizer is called 'adm'.\n  nearest: adam, adamw",
         "experiment=crd/resnet32x4": "no experiment is called 'crd/resnet32x4'.\n"
         "  nearest: crd/resnet32x4_resnet8x4",

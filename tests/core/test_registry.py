@@ -60,7 +60,7 @@ def test_resolve_names_the_nearest():
 def test_resolve_names_all_where_none_is_near():
     with pytest.raises(UserError) as error:
         resolve("loss", TABLE, "zzzzzz")
-    assert error.value.lines == ("no loss is called 'zzzzzz'.", "  all: kd, mse")
+    assert error.value.lines == ("no loss is called 'zzzzzz'.", "  available: kd, mse")
 
 
 @pytest.mark.parametrize(

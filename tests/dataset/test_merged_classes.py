@@ -67,7 +67,7 @@ def test_the_cifar100_map_is_that_of_its_files() -> None:
 def test_every_mistake_of_a_map_is_told_at_once(digits: Data) -> None:
     assert faults(digits, {"a": [1, 2], "b": [], "c": [1, "sevn", 10]}) == [
         "scheme.map.b: joins no class; name some or leave it out",
-        "scheme.map.c: no class is called 'sevn'; there are 0, 1, 2, 3, 4, 5, 6, 7, ...",
+        "scheme.map.c: no class is called 'sevn'.\n  available: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
         "scheme.map.c: no class has the index 10; there are 0 to 9",
         "scheme.map: has the class '1' twice",
     ]

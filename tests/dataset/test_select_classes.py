@@ -48,11 +48,11 @@ def test_a_number_that_is_a_name_means_that_class():
 
 def test_unknown_classes_are_all_named_with_the_nearest():
     assert faults(["cta", "dog", 9]) == [
-        "dataset.classes: no class is called 'cta'; nearest: cat",
+        "dataset.classes: no class is called 'cta'.\n  nearest: cat",
         "dataset.classes: no class has the index 9; there are 0 to 3",
     ]
     assert faults(groups={"pet": ["xyz", "dog"]}) == [
-        "dataset.class_map.pet: no class is called 'xyz'; there are bird, cat, dog, frog"
+        "dataset.class_map.pet: no class is called 'xyz'.\n  available: bird, cat, dog, frog"
     ]
 
 

@@ -253,8 +253,8 @@ def test_formats_are_checked_by_name_and_by_what_is_installed(
     assert format_faults("export", FORMATS) == []
     said = [str(fault) for fault in format_faults("export", ["onx", "tflite", "onx"])]
     assert said == [
-        "export: no format is called 'onx'; nearest: onnx",
-        "export: no format is called 'tflite'; there is onnx, pt2",
+        "export: no format is called 'onx'.\n  nearest: onnx",
+        "export: no format is called 'tflite'.\n  available: onnx, pt2",
     ]
     monkeypatch.setattr("kdrun.export.table.find_spec", lambda name: name != "onnxruntime")
     (lack,) = format_faults("export", FORMATS)

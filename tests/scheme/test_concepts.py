@@ -105,7 +105,7 @@ BAD = {
     ("scheme.map=digits_evn",): "scheme.map: 'digits_evn' is neither a concept map nor a file;"
     " nearest: digits_even_odd",
     ("scheme.map={a: [0], b: [eleven, 11]}",): "the config has 2 faults\n"
-    "  scheme.map.b: no class is called 'eleven'; there are 0, 1, 2, 3, 4, 5, 6, 7, ...\n"
+    "  scheme.map.b: no class is called 'eleven'.\n    available: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\n"
     "  scheme.map.b: no class has the index 11; there are 0 to 9",
     ("scheme.map={a: [0, 1], b: [1]}",): "scheme.map: has the class '1' twice",
     ("scheme.map={a: [0, 1]}",): "scheme.map: has 1 concept, and telling apart takes two or more",

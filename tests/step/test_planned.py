@@ -254,7 +254,7 @@ def test_features_of_a_quantized_network_can_be_read():
         (("compress=low_rank", "evaluate.protocol={folds: 3}"), "evaluate.protocol.name: must be"),
         (
             ("compress=low_rank", "compress.calibrator={percentile: 99}"),
-            "compress.calibrator.name: must be given; there is cumulative_max, kl",
+            "compress.calibrator.name: must be given; available: cumulative_max, kl",
         ),
         (("evaluate.protocol=kfold",), "evaluate.protocol: is about steps of compression"),
         (

@@ -1,6 +1,7 @@
 """Which channels of a network go together: where one layer loses a channel, others must too.
 
 The dependencies are found by torch-pruning (Fang et al. 2023, arXiv:2301.12900); what follows
+from kdrun.core.unknown import suggest
 from them is kept here by module paths, so that it holds for any copy of the network.
 """
 
@@ -19,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.compress.channels.layers import CONVOLUTION, PRUNABLE
-from kdrun.core.errors import UserError, nearest
+from kdrun.core.errors import UserError
+from kdrun.core.unknown import suggest
 
 # What torch-pruning stumbles over where it can't follow a network.
 STUMBLES: tuple[type[Exception], ...] = (
@@ -137,11 +139,8 @@ def _skipped(network: nn.Module, skip: Sequence[str]) -> set[str]:
     for glob in skip:
         matched = tuple(f"{path}." for path in paths if fnmatchcase(path, glob))
         if not matched:
-            close = nearest(glob, paths)
-            raise UserError(
-                f"skip={glob!r} matches no module.",
-                f"  nearest: {close}" if close else "  its paths: kdrun layers model=NAME",
-            )
+            hint = suggest(glob, paths, "its paths: kdrun layers model=NAME")
+            raise UserError(f"skip={glob!r} matches no module.", f"  {hint}")
         found.update(path for path in paths if f"{path}.".startswith(matched))
     return found
 

@@ -16,6 +16,7 @@ from kdrun.compress.quantize.weight_only import WeightOnly, store_weights
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.compress.structure_changes import Change
+from kdrun.core.registry import settings_of
 
 _KINDS = (Stored, WeightOnly, Dynamic)
 STATIC = "quantize"
@@ -55,7 +56,7 @@ def again(network: nn.Module, change: Change, material: StepInputs) -> Quantized
         material: samples for the ranges of activations.
     """
     # Any: a change is plain data.
-    keys: dict[str, Any] = {key: value for key, value in change.items() if key != "name"}
+    keys: dict[str, Any] = settings_of(change)
     if change["name"] == STATIC:
         activations, weights = Grid(**keys["activations"]), WeightGrid.of(**keys["weights"])
         return static(network, material, activations, weights)

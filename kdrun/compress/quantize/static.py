@@ -12,7 +12,8 @@ from kdrun.compress.quantize.layers import Quantizer, Stored, form_of
 from kdrun.compress.quantize.quantization_plan import is_split, source
 from kdrun.compress.quantize.quantized_network import keep_roles
 from kdrun.compress.quantize.weight_scales import WeightGrid
-from kdrun.core.errors import UserError, nearest
+from kdrun.core.errors import UserError
+from kdrun.core.unknown import nearest
 
 QUANTIZERS = "quantizers"  # where a network has those of its activations
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from torch import nn
 
-from kdrun.core.errors import UserError, nearest
+from kdrun.core.errors import UserError
+from kdrun.core.unknown import unknown_name
 
 
 def build_timm(
@@ -21,10 +22,7 @@ def build_timm(
     import timm
 
     if not timm.is_model(arch):
-        close = nearest(arch, timm.list_models())
-        raise UserError(
-            f"timm has no network {arch!r}.", f"  nearest: {close}" if close else "  see timm"
-        )
+        raise unknown_name("network of timm", arch, timm.list_models())
     settings: dict[str, Any] = {"num_classes": num_classes, "in_chans": in_channels}
     known = timm.get_pretrained_cfg(arch, allow_unregistered=True)
     if known is not None and known.fixed_input_size:

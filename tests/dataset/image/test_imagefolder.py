@@ -168,7 +168,7 @@ def test_classes_and_class_map_and_subset(node, folder):
 def test_an_unknown_class_names_the_nearest(node, folder):
     with pytest.raises(ConfigError) as caught:
         load(node, write_three_parts(folder), classes=["dgo", "cat"])
-    assert str(caught.value) == "dataset.classes: no class is called 'dgo'; nearest: dog"
+    assert str(caught.value) == "dataset.classes: no class is called 'dgo'.\n  nearest: dog"
 
 
 def test_a_missing_root_says_what_is_expected(node, tmp_path):
