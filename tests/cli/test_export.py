@@ -78,7 +78,7 @@ MISTAKES = {
     ("run", "--to", "pt2,tflite"): "--to: no format is called 'tflite'.\n  available: onnx, pt2",
     ("run", "--to", "pt2", "--row", "alon"): "'run' has no row 'alon'.\n  nearest: alone",
     ("run", "--to", "pt2", "--row", "x"): "'run' has no row 'x'.\n"
-    "  its rows: teacher, alone, distilled",
+    "  available: teacher, alone, distilled",
 }
 
 
