@@ -81,8 +81,9 @@ def _of(run: Run, free: Collection[str], held_out: Collection[str]) -> Condition
     whole = next(iter(held_out)) if len(held_out) == 1 else "unknown"
     held = {*images, *split, *_below(config, tuple(free))}
     rest = [key for key in config if key not in held]
-    timed = [row["latency"] for row in run.rows.values() if row.get("latency")]
-    latency = {"runtime": EAGER, **timed[0]} if timed else {}
+    timed = [row["latency"] for row in run.rows.values()]
+    first = next((latency for latency in timed if latency), None)
+    latency: dict[str, object] = {"runtime": EAGER, **first} if first else {}
     return {
         "format": {"format": run.format},
         "dataset": images,

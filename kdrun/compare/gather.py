@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from kdrun.compare.keys import flat, said, with_teacher
-from kdrun.compare.number_format import Row
 from kdrun.core.errors import DamagedFile, KdrunError, UserError
 from kdrun.core.folder import RunFolder, find_runs
+from kdrun.core.records.manifest import Manifest
+from kdrun.core.records.summary import Row, Summary, score_of
 from kdrun.core.store import FORMAT
 from kdrun.core.sweep import NOT_STARTED, SweepFolder
 from kdrun.core.unknown import nearest
@@ -41,7 +42,7 @@ class Run:
     name: str
     seed: int
     config: Mapping[str, Any]
-    summary: Mapping[str, Any]
+    summary: Summary
     rows: Mapping[str, Row]
     stages: Mapping[str, str | None]
     format: int
@@ -152,9 +153,9 @@ def _read(folder: RunFolder) -> Run | LeftOut:
         DamagedFile: one of its files is not what a run writes.
     """
     manifest = folder.manifest()
-    known = manifest.get("format")
-    if not isinstance(known, int):
+    if "format" not in manifest:
         raise DamagedFile("its run.json has no 'format'")
+    known = manifest["format"]
     if known > FORMAT:
         told = f"a newer kdrun wrote it: format {known}, this one reads up to {FORMAT}"
         return LeftOut(folder.path, "newer", told)
@@ -167,29 +168,28 @@ def _read(folder: RunFolder) -> Run | LeftOut:
     return _run(folder, manifest, summary)
 
 
-def _run(folder: RunFolder, manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> Run:
+def _run(folder: RunFolder, manifest: Manifest, summary: Summary) -> Run:
     try:
-        rows = {str(row["model"]): row for row in summary["rows"]}
+        rows = {row["model"]: row for row in summary["rows"]}
         stages = {name: stage["fingerprint"] for name, stage in manifest.get("stages", {}).items()}
-        config, seed = manifest.get("config") or folder.config(), int(manifest["seed"])
-        if not rows or not all(isinstance(row["accuracy"], float | int) for row in rows.values()):
+        config, seed = manifest.get("config") or folder.config(), manifest["seed"]
+        if not rows or any(score_of(row, "accuracy") is None for row in rows.values()):
             raise DamagedFile("its summary.json has no figures")
         return Run(
             folder=folder,
-            name=str(manifest.get("name") or folder.path.name),
+            name=manifest.get("name") or folder.path.name,
             seed=seed,
             config=with_teacher(flat(config), stages.get("teacher")),
             summary=summary,
             rows=rows,
             stages=stages,
             format=manifest["format"],
-            environment=manifest.get("environment") or {},
-            started=str(manifest.get("started", "")),
-            command=str(manifest.get("command", "")),
+            environment=manifest.get("environment", {}),
+            started=manifest.get("started", ""),
+            command=manifest.get("command", ""),
             sweep=folder.path.parent if folder.is_of_sweep else None,
         )
     except KeyError as error:
-        raise DamagedFile(f"its files lack {error.args[0]!r}") from error
-    except (TypeError, ValueError, AttributeError, UserError) as error:
-        lines = error.lines if isinstance(error, KdrunError) else [str(error)]
-        raise DamagedFile(f"its files are not what a run writes: {lines[0]}") from error
+        raise DamagedFile(f"its run.json has no {error.args[0]!r}") from error
+    except UserError as error:
+        raise DamagedFile(error.lines[0]) from error

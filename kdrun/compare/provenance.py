@@ -14,7 +14,10 @@ _PLACES = {"torch": ("packages", "torch"), "kdrun": ("kdrun",), "device": ("devi
 
 def budgets(runs: Sequence[Run]) -> list[str]:
     """Runs whose two students, that are compared, were not trained for equally long."""
-    steps = [[run.rows.get(row, {}).get("steps") for row in _STUDENTS] for run in runs]
+    steps = [
+        [run.rows[row].get("steps") if row in run.rows else None for row in _STUDENTS]
+        for run in runs
+    ]
     uneven = sum(None not in pair and len(set(pair)) > 1 for pair in steps)
     if not uneven:
         return []

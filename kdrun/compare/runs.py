@@ -9,6 +9,7 @@ from typing import Any
 
 from kdrun.core.errors import DamagedFile, UserError, typed
 from kdrun.core.folder import RunFolder, find_runs
+from kdrun.core.records.summary import Row, score_of
 from kdrun.core.store import FORMAT
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, find_sweeps
 from kdrun.core.unknown import suggest
@@ -125,10 +126,15 @@ def _figures(folder: RunFolder) -> str:
     """The accuracy of each model on the test split, and what distillation gained."""
     summary = folder.summary()
     rows = summary["rows"] if summary else []
-    return ", ".join(f"{row['model']} {100 * row['accuracy']:.2f} %{_gain(row)}" for row in rows)
+    scores = [(row, score_of(row, "accuracy")) for row in rows]
+    return ", ".join(
+        f"{row['model']} {100 * score:.2f} %{_gain(row)}"
+        for row, score in scores
+        if score is not None
+    )
 
 
-def _gain(row: Mapping[str, Any]) -> str:
+def _gain(row: Row) -> str:
     """Of distillation over the student alone, in percentage points."""
     told = row["model"] == "distilled" and "gain" in row
     return f" ({100 * row['gain']['accuracy']:+.2f})" if told else ""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import yaml
 
@@ -13,6 +13,9 @@ from kdrun.core.atomic import read_json, write_bytes, write_json, write_text
 from kdrun.core.careful_yaml import refuse_unfolding, unreadable
 from kdrun.core.errors import UserError
 from kdrun.core.lock import FolderLock
+from kdrun.core.records.check import check_record
+from kdrun.core.records.manifest import Manifest
+from kdrun.core.records.summary import Summary
 from kdrun.core.store import FORMAT, METRICS, RECORD
 
 STUDENT_FOLDER = "student"  # of a run: the stage that leaves the distilled student
@@ -99,10 +102,16 @@ class RunFolder:
             raise UserError(f"{str(path)!r} holds no config.")
         return tree
 
-    def manifest(self) -> dict[str, Any]:
-        return read_json(self.path / _MANIFEST) or {}
+    def manifest(self) -> Manifest:
+        """Read run.json; return an empty manifest where there is none.
 
-    def update(self, **fields: Any) -> None:
+        Raises:
+            DamagedFile: it is not what a run writes.
+        """
+        path = self.path / _MANIFEST
+        return check_record(read_json(path) or {}, Manifest, path)
+
+    def update(self, **fields: Unpack[Manifest]) -> None:
         """Set fields of the manifest; the others stay."""
         write_json(self.path / _MANIFEST, {"format": FORMAT, **self.manifest(), **fields})
 
@@ -111,11 +120,18 @@ class RunFolder:
         found = [folder / METRICS for folder in folders if (folder / METRICS).exists()]
         write_bytes(self.path / METRICS, b"".join(path.read_bytes() for path in found))
 
-    def write_summary(self, summary: Mapping[str, Any]) -> None:
+    def write_summary(self, summary: Summary) -> None:
         write_json(self.path / _SUMMARY, {"format": FORMAT, **summary})
 
-    def summary(self) -> dict[str, Any] | None:
-        return read_json(self.path / _SUMMARY)
+    def summary(self) -> Summary | None:
+        """Read summary.json; return None where there is none.
+
+        Raises:
+            DamagedFile: it is not what a run writes.
+        """
+        path = self.path / _SUMMARY
+        record = read_json(path)
+        return None if record is None else check_record(record, Summary, path)
 
     @property
     def sensitivity_plot(self) -> Path:

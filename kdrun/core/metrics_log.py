@@ -8,6 +8,8 @@ from typing import Any
 
 from kdrun.core.atomic import fault, finite, writing
 from kdrun.core.errors import DamagedFile
+from kdrun.core.records.check import check_record
+from kdrun.core.records.measurement import Measurement
 
 
 class MetricsLog:
@@ -71,22 +73,23 @@ class MetricsLog:
             with writing(self.path):
                 os.truncate(self.path, offset)
 
-    def read(self) -> list[dict[str, Any]]:
+    def read(self) -> list[Measurement]:
         """All records; a last line that is still being written, or torn, is left out.
 
         Raises:
-            DamagedFile: a line before it is no JSON.
+            DamagedFile: a line before it is no measurement.
         """
         if not self.path.exists():
             return []
         lines = self.path.read_bytes().split(b"\n")[:-1]
         return [self._record(number, line) for number, line in enumerate(lines, start=1)]
 
-    def _record(self, number: int, line: bytes) -> dict[str, Any]:
+    def _record(self, number: int, line: bytes) -> Measurement:
         try:
-            return json.loads(line)
+            record = json.loads(line)
         except ValueError as error:
             raise DamagedFile(f"line {number} of {str(self.path)!r} is no JSON.") from error
+        return check_record(record, Measurement, f"{self.path}:{number}")
 
     def _drop_torn_line(self) -> None:
         if self._whole:

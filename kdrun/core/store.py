@@ -9,6 +9,8 @@ from typing import Any
 
 from kdrun.core.atomic import link_or_copy, read_json, writing
 from kdrun.core.lock import FolderLock
+from kdrun.core.records.artefact import ArtefactRecord
+from kdrun.core.records.check import check_record
 
 FORMAT = 1  # of run.json, summary.json and the artefacts; raised when their meaning changes
 
@@ -29,13 +31,14 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
     return blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-def read_record(folder: Path) -> dict[str, Any] | None:
-    """What a complete artefact says of itself; None where there is none.
+def read_record(folder: Path) -> ArtefactRecord | None:
+    """Read the record of a complete artefact; return None where there is none.
 
     Raises:
-        DamagedFile: the record can't be read.
+        DamagedFile: the record is not what a stage writes.
     """
-    return read_json(folder / RECORD)
+    record = read_json(folder / RECORD)
+    return None if record is None else check_record(record, ArtefactRecord, folder / RECORD)
 
 
 def is_complete(folder: Path, identity: str) -> bool:

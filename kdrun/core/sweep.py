@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from kdrun.core.atomic import read_json, write_json
-from kdrun.core.errors import DamagedFile, UserError
+from kdrun.core.errors import UserError
 from kdrun.core.folder import RunFolder
 from kdrun.core.lock import FolderLock
+from kdrun.core.records.check import check_record
+from kdrun.core.records.sweep import SweepIndex
 
 FORMAT = 1  # of sweep.json; raised when its meaning changes
 NOT_STARTED = "not started"
@@ -17,7 +19,6 @@ DONE = ("finished", "pruned")  # what a resumed sweep leaves alone
 
 _INDEX = "sweep.json"
 _LONGEST = 80  # letters of a job's folder that say what differs
-_NEEDED = ("format", "command", "words", "working_folder", "launcher", "at_once", "jobs")
 
 
 @dataclass(frozen=True)
@@ -66,24 +67,22 @@ class SweepFolder:
         """The right to run its jobs."""
         return FolderLock(self.path, "sweep")
 
-    def index(self) -> dict[str, Any]:
+    def index(self) -> SweepIndex:
         """How the sweep was started.
 
         Raises:
             DamagedFile: it can't be read, or lacks what every sweep writes of itself.
             UserError: a newer kdrun wrote it.
         """
-        found = read_json(self.path / _INDEX) or {}
-        missing = [key for key in _NEEDED if key not in found]
-        if missing:
-            raise DamagedFile(f"{str(self.path / _INDEX)!r} has no {missing[0]!r}.")
-        if found["format"] > FORMAT:
+        path = self.path / _INDEX
+        index = check_record(read_json(path) or {}, SweepIndex, path)
+        if index["format"] > FORMAT:
             raise UserError(
-                f"sweep {str(self.path)!r} has format {found['format']}; this kdrun reads up to"
+                f"sweep {str(self.path)!r} has format {index['format']}; this kdrun reads up to"
                 f" {FORMAT}.",
                 "  a newer kdrun wrote it: pip install --upgrade kdrun",
             )
-        return found
+        return index
 
     def jobs(self) -> list[SweepJob]:
         """All jobs in their order, whether they were started or not; raises as `index`."""

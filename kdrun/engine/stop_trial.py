@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kdrun.core.errors import Pruned
 from kdrun.core.metrics_log import MetricsLog
+from kdrun.core.records.summary import score_of
 from kdrun.core.store import METRICS
 from kdrun.engine.watch import Record, Watch
 
@@ -39,7 +40,9 @@ def pruning(watch: Watch, bars: Sequence[float | None], stage: Path) -> Watch:
 
 def student_curve(stage: Path) -> list[float]:
     """The student's validation accuracy in 0..1 after each epoch; empty where there is none."""
-    return [one["accuracy"] for one in MetricsLog(stage / METRICS).read() if _is_students(one)]
+    lines = MetricsLog(stage / METRICS).read()
+    scores = [score_of(line, "accuracy") for line in lines if _is_students(line)]
+    return [score for score in scores if score is not None]
 
 
 def _is_students(record: Record) -> bool:

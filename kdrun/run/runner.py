@@ -128,14 +128,14 @@ def _recorded(
     """Run the stages and keep the manifest's status true, whatever happens."""
     started = time.monotonic()
     manifest, environment = folder.manifest(), surroundings(plan.hardware)
-    _refuse_changes(folder, manifest.get("config", plan.tree), plan.tree)
+    _refuse_changes(folder, manifest.get("config") or plan.tree, plan.tree)
     inexact = manifest.get("inexact", [])
     inexact += differences(manifest.get("environment", environment), environment)
     before = manifest.get("seconds", 0.0)
     folder.write_config(plan.tree)
     folder.update(
         status="running",
-        config=plan.tree,
+        config=dict(plan.tree),
         started=manifest.get("started", _now()),
         command=manifest.get("command", command),
         path=str(folder.path.resolve()),

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import nn
@@ -12,6 +12,7 @@ from kdrun import model
 from kdrun.compress.quantize.requantize import is_quantized
 from kdrun.core.device import Hardware
 from kdrun.core.folder import RunFolder
+from kdrun.core.records.summary import Summary
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Split
 from kdrun.engine.evaluate import measure
@@ -89,7 +90,7 @@ def evaluate(
         "inexact": inexact,
         "rows": table,
     }
-    folder.write_summary(summary)
+    folder.write_summary(cast("Summary", summary))
     return summary
 
 

@@ -7,6 +7,7 @@ from kdrun import model
 from kdrun.core.errors import DamagedFile
 from kdrun.core.folder import RunFolder
 from kdrun.core.metrics_log import MetricsLog
+from kdrun.core.records.manifest import StageEntry
 from kdrun.core.screen import Screen
 from kdrun.core.store import METRICS, Store, share_artefact
 from kdrun.stage.artefact import Artefact, find_artefact, is_whole, read_artefact
@@ -76,8 +77,8 @@ def record_stage(
 ) -> None:
     """Write down in the manifest how long a stage took, and where its artefact is from."""
     stages = folder.manifest().get("stages", {})
-    before = stages.get(name, {}).get("seconds", 0.0)
-    entry = {"fingerprint": identity, "seconds": before + seconds, "from_store": shared}
+    before = stages[name]["seconds"] if name in stages else 0.0
+    entry = StageEntry(fingerprint=identity, seconds=before + seconds, from_store=shared)
     folder.update(stages={**stages, name: entry})
 
 

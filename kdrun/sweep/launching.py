@@ -78,6 +78,7 @@ def measure(
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(torch.device(sweep.run(job).config()["device"]))
     peak = sweep.run(job).manifest()["peak_memory"]
+    assert peak is not None  # the device is a GPU
     fit = jobs_that_fit(free, peak, len(left))
     sweep.write(launcher=joblib_words(fit), at_once=fit, measures=False)
     screen.say(

@@ -16,6 +16,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from kdrun.config.overrides import parse
 from kdrun.core.errors import Fault
 from kdrun.core.folder import STUDENT_FOLDER
+from kdrun.core.records.summary import score_of
 from kdrun.core.store import read_record
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
 from kdrun.engine.stop_trial import student_curve
@@ -86,7 +87,7 @@ def is_hopeless(sweep: SweepFolder) -> bool:
 def objective(sweep: SweepFolder, job: SweepJob) -> float | None:
     """The distilled student's validation accuracy in 0..1; None where it was not trained."""
     record = read_record(sweep.run(job).path / STUDENT_FOLDER)
-    return None if record is None else float(record["validation"]["accuracy"])
+    return None if record is None else record["validation"]["accuracy"]
 
 
 def best_trial(sweep: SweepFolder) -> SweepJob | None:
@@ -102,8 +103,9 @@ def winner(sweep: SweepFolder) -> str:
         return f"the search has ended, as all of its first {len(sweep.jobs())} trials failed"
     if best is None:
         return "no trial has finished"
-    accuracy, rows = objective(sweep, best) or 0.0, (sweep.run(best).summary() or {})["rows"]
-    test = next(row["accuracy"] for row in rows if row["model"] == "distilled")
+    accuracy, summary = objective(sweep, best) or 0.0, sweep.run(best).summary()
+    rows = {row["model"]: row for row in summary["rows"]} if summary is not None else {}
+    test = score_of(rows["distilled"], "accuracy") or 0.0
     words = [word for word in best.words if not word.startswith(_NOT_ITS_OWN)]
     return (
         f"best on validation: {sweep.run(best).path}, {accuracy:.2%} (test {test:.2%})\n"

@@ -15,6 +15,7 @@ from kdrun.compare.gather import gather
 from kdrun.compare.query import Asked
 from kdrun.compare.test_results import Claim
 from kdrun.core.errors import UserError
+from kdrun.core.records.summary import StepComparison
 
 KEY = "loss.temperature"
 
@@ -688,7 +689,10 @@ def test_sorting_changes_the_order_and_chooses_nothing(here):
 def test_settings_are_judged_by_the_last_step_of_compression(here):
     def step(row: dict[str, Any], seed: int) -> None:
         if row["model"][0] in "12":
-            row["versus"] = {"baseline": "distilled"}
+            zeros = dict.fromkeys(StepComparison.__annotations__, 0)
+            row["versus"] = {
+                **zeros, "baseline": "distilled", "latency_before": None, "in_vain": False,
+            }  # fmt: skip
 
     told = {"rows": ("teacher", "alone", "distilled", "1 prune", "2 round")}
     write(here / "a", told=told, compress__steps=["prune"])

@@ -26,6 +26,12 @@ def sweep(folder: Path, jobs: int = 3) -> Path:
     return folder
 
 
+def summary(rows: list[Any]) -> str:
+    return json.dumps(
+        {"split": "test", "samples": 1, "epoch": "last", "dataset": "digits", "rows": rows}
+    )
+
+
 def names(*words: str) -> list[str]:
     return [str(run.path) for run in gather(words).runs]
 
@@ -131,12 +137,13 @@ def test_a_finished_run_without_its_table_is_missing_it(here):
         ("run.json", "{", "no JSON"),
         ("run.json", "[]", "no mapping"),
         ("run.json", "{}", "no 'format'"),
+        ("run.json", '{"format": 1, "seed": "0"}', "'0' for 'seed', not a whole number"),
         ("summary.json", "{", "no JSON"),
-        ("summary.json", "{}", "'rows'"),
-        ("summary.json", '{"rows": []}', "no figures"),
-        ("summary.json", '{"rows": [1]}', "not what a run writes"),
-        ("summary.json", '{"rows": [{"model": "a"}]}', "'accuracy'"),
-        ("summary.json", '{"rows": [{"model": "a", "accuracy": null}]}', "no figures"),
+        ("summary.json", "{}", "no 'split'"),
+        ("summary.json", summary([]), "no figures"),
+        ("summary.json", summary([1]), "1 for 'rows.0', not a mapping"),
+        ("summary.json", summary([{"model": "a"}]), "no 'rows.0.accuracy_half_width'"),
+        ("summary.json", summary([{"model": 3}]), "3 for 'rows.0.model', not a text"),
     ],
 )
 def test_damaged_files_are_left_out_and_said(here, file, content, said):
@@ -147,6 +154,21 @@ def test_damaged_files_are_left_out_and_said(here, file, content, said):
     assert kind == "damaged"
     assert said in reason
     assert names("a", "b") == ["b"]
+
+
+def test_a_row_without_its_leading_score_is_damage(here):
+    rows = json.loads((write_run(here / "a") / "summary.json").read_text())["rows"]
+    rows[0]["accuracy"] = None
+    edit(here / "a" / "summary.json", rows=rows)
+    assert left_out("a")["a"] == ("damaged", "its summary.json has no figures")
+
+
+def test_rows_of_older_files_are_read(here):
+    newer = ("validation", "nonzero", "first_epochs", "steps", "best")
+    rows = json.loads((write_run(here / "a") / "summary.json").read_text())["rows"]
+    old = [{key: row[key] for key in row if key not in newer} for row in rows]
+    edit(here / "a" / "summary.json", rows=old)
+    assert names("a") == ["a"]
 
 
 def test_a_manifest_without_a_config_takes_it_from_its_file(here):

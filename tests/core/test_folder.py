@@ -174,8 +174,9 @@ def test_a_run_that_nobody_runs_any_more_has_crashed(tmp_path):
 def test_the_summary_carries_its_format(tmp_path):
     folder = RunFolder(tmp_path)
     assert folder.summary() is None
-    folder.write_summary({"rows": []})
-    assert folder.summary() == {"format": 1, "rows": []}
+    written = {"split": "test", "samples": 0, "epoch": "last", "dataset": "digits", "rows": []}
+    folder.write_summary(written)
+    assert folder.summary() == {"format": 1, **written}
 
 
 def test_metrics_are_gathered_in_the_order_of_the_stages_and_anew(tmp_path):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,11 +18,17 @@ from kdrun.core.metrics_log import MetricsLog
 APPEND = """
 import sys
 from pathlib import Path
+from typing import Any
 from kdrun.core.metrics_log import MetricsLog
 log = MetricsLog(Path(sys.argv[1]))
 for epoch in range(4):
-    log.append({"epoch": epoch})
+    log.append({"stage": "teacher", "epoch": epoch, "step": 0, "split": "train"})
 """
+
+
+def line(epoch: int = 0, **values: Any) -> dict[str, Any]:
+    """A measurement."""
+    return {"stage": "teacher", "epoch": epoch, "step": 0, "split": "train", **values}
 
 
 @pytest.fixture
@@ -30,7 +37,7 @@ def log(tmp_path: Path) -> MetricsLog:
 
 
 def test_records_come_back_as_they_went_in(log):
-    records = [{"epoch": epoch, "loss": epoch / 3, "split": "train"} for epoch in range(5)]
+    records = [line(epoch, loss=epoch / 3) for epoch in range(5)]
     for record in records:
         log.append(record)
     assert log.read() == records
@@ -44,34 +51,35 @@ def test_no_file_is_an_empty_log_and_reading_makes_none(log):
 
 
 def test_non_finite_numbers_become_null_and_are_named(log):
-    record = {"loss": math.nan, "terms": {"kd": math.inf, "ce": 1.0}, "sizes": [1.0, -math.inf]}
+    lost = {"loss": math.nan, "terms": {"kd": math.inf, "ce": 1.0}, "sizes": [1.0, -math.inf]}
+    record = line(**lost)
     log.append(record)
     assert "NaN" not in log.path.read_text()
     assert log.read() == [
-        {
-            "loss": None,
-            "terms": {"kd": None, "ce": 1.0},
-            "sizes": [1.0, None],
-            "nonfinite": ["loss", "terms.kd", "sizes.1"],
-        }
+        line(
+            loss=None,
+            terms={"kd": None, "ce": 1.0},
+            sizes=[1.0, None],
+            nonfinite=["loss", "terms.kd", "sizes.1"],
+        )
     ]
     assert math.isnan(record["loss"])
 
 
 def test_truncate_cuts_back_to_an_offset(log):
-    log.append({"epoch": 0})
+    log.append(line(0))
     offset = log.offset
-    log.append({"epoch": 1})
+    log.append(line(1))
     log.truncate(offset)
-    assert log.read() == [{"epoch": 0}]
-    log.append({"epoch": 2})
-    assert log.read() == [{"epoch": 0}, {"epoch": 2}]
+    assert log.read() == [line(0)]
+    log.append(line(2))
+    assert log.read() == [line(0), line(2)]
 
 
 def test_a_log_shorter_than_its_checkpoint_knew_is_damaged(log):
-    log.append({"epoch": 0})
-    with pytest.raises(DamagedFile, match="has 13 bytes, but the checkpoint knew 14"):
-        log.truncate(14)
+    log.append(line(0))
+    with pytest.raises(DamagedFile, match=f"has {log.offset} bytes, but the checkpoint knew 100"):
+        log.truncate(100)
 
 
 def test_a_kill_in_a_line_loses_that_line_only_and_is_reported_once(tmp_path):
@@ -84,17 +92,31 @@ def test_a_kill_in_a_line_loses_that_line_only_and_is_reported_once(tmp_path):
 
     told: list[str] = []
     log = MetricsLog(path, told.append)
-    assert log.read() == [{"epoch": 0}, {"epoch": 1}]
-    log.append({"epoch": 2})
+    assert log.read() == [line(0), line(1)]
+    log.append(line(2))
     log.truncate(log.offset)
-    log.append({"epoch": 3})
-    assert log.read() == [{"epoch": epoch} for epoch in range(4)]
-    assert told == ["metrics.jsonl: dropped a torn last line of 6 bytes"]
+    log.append(line(3))
+    assert log.read() == [line(epoch) for epoch in range(4)]
+    assert told == ["metrics.jsonl: dropped a torn last line of 31 bytes"]
 
 
 def test_a_bad_line_in_the_middle_is_damage(log):
-    log.path.write_text('{"epoch": 0}\n{"epo\n{"epoch": 2}\n')
+    whole = json.dumps(line())
+    log.path.write_text(f'{whole}\n{{"epo\n{whole}\n')
     with pytest.raises(DamagedFile, match="line 2 of"):
+        log.read()
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"epoch": "1"}, "'1' for 'epoch', not a whole number"),
+        ({"split": "other"}, "'other' for 'split', not 'train' or 'validation'"),
+    ],
+)
+def test_a_line_that_is_no_measurement_is_damage(log, values, reason):
+    log.path.write_text(f"{json.dumps(line())}\n{json.dumps({**line(), **values})}\n")
+    with pytest.raises(DamagedFile, match=f"metrics.jsonl:2' has {reason}"):
         log.read()
 
 
@@ -102,13 +124,13 @@ def test_a_full_disk_is_a_sentence(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.symlink_to("/dev/full")
     with pytest.raises(DiskFull, match="disk full: need"):
-        MetricsLog(path).append({"epoch": 0})
+        MetricsLog(path).append(line(0))
 
 
 def test_a_disk_that_fills_in_a_line_leaves_the_lines_before(log, monkeypatch):
-    log.append({"epoch": 0})
+    log.append(line(0))
     atomic._passages.clear()
     monkeypatch.setenv("KDRUN_FAULT", "metrics-half:1:enospc")
     with pytest.raises(DiskFull):
-        log.append({"epoch": 1})
-    assert MetricsLog(log.path).read() == [{"epoch": 0}]
+        log.append(line(1))
+    assert MetricsLog(log.path).read() == [line(0)]

@@ -11,7 +11,7 @@ from kdrun.engine.stop_trial import pruning
 
 
 def record(epoch: int, accuracy: float, **other: Any) -> dict[str, Any]:
-    place = {"stage": "distill", "phase": "main", "split": "validation"}
+    place = {"stage": "distill", "phase": "main", "step": 4 * epoch, "split": "validation"}
     return {**place, "epoch": epoch, "accuracy": accuracy, **other}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kdrun.compare.number_format import percent
+from kdrun.compare.number_format import share_or_none
 from kdrun.compare.report.bars import Bar, bar_chart
 from kdrun.compare.report.cells import quiet
 from kdrun.compare.report.drawing import Figure
@@ -12,6 +12,7 @@ from kdrun.compare.report.matrix import Cell, Side, matrix_chart
 from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.record import Record
 from kdrun.compare.report.reliability import reliability_chart
+from kdrun.core.records.summary import score_of
 
 _CLASSES = 40  # of a matrix that can still be read
 _BARS = 20
@@ -26,7 +27,7 @@ def calibration(record: Record) -> Section:
         if f"{name}/confidence" not in answers:
             continue
         correct = answers[f"{name}/predicted"] == answers["target"]
-        title = f"{name}: ECE {percent(row['ece'])} %"
+        title = f"{name}: ECE {share_or_none(score_of(row, 'ece'))} %"
         blocks.append(
             reliability_chart(f"reliability-{name}", title, answers[f"{name}/confidence"], correct)
         )

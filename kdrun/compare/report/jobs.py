@@ -7,6 +7,7 @@ from kdrun.compare.report.cells import cell
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import table
 from kdrun.core.folder import in_order
+from kdrun.core.records.summary import score_of
 
 
 def jobs_table(comparison: Comparison) -> Markup:
@@ -25,7 +26,7 @@ def jobs_table(comparison: Comparison) -> Markup:
 
 
 def _finished(run: Run, judged: str) -> Markup:
-    accuracy = run.rows.get(judged, {}).get("accuracy")
+    accuracy = score_of(run.rows[judged], "accuracy") if judged in run.rows else None
     return tag(
         "tr",
         cell(run.path.name, words=True),

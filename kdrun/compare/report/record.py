@@ -8,6 +8,10 @@ import numpy as np
 
 from kdrun.core.folder import RunFolder
 from kdrun.core.metrics_log import MetricsLog
+from kdrun.core.records.artefact import ArtefactRecord
+from kdrun.core.records.manifest import Manifest
+from kdrun.core.records.measurement import Measurement
+from kdrun.core.records.summary import Row, Summary
 from kdrun.core.store import read_record
 
 Line = Mapping[str, Any]
@@ -24,7 +28,7 @@ class Record:
         self.folder = folder
 
     @cached_property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         return self.folder.manifest()
 
     @cached_property
@@ -36,16 +40,16 @@ class Record:
         return self.manifest.get("config") or self.folder.config()
 
     @cached_property
-    def summary(self) -> dict[str, Any] | None:
+    def summary(self) -> Summary | None:
         return self.folder.summary()
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """The table's rows; none where there is no table yet."""
         return self.summary["rows"] if self.summary else []
 
     @cached_property
-    def lines(self) -> list[dict[str, Any]]:
+    def lines(self) -> list[Measurement]:
         """The measurements, in order."""
         return MetricsLog(self.folder.metrics).read()
 
@@ -65,12 +69,12 @@ class Record:
         return self.folder.read_sensitivity()
 
     @cached_property
-    def artefacts(self) -> list[dict[str, Any]]:
+    def artefacts(self) -> list[ArtefactRecord]:
         """What the complete artefacts in the folder say of themselves, in the rows' order."""
         found = [read_record(path) for path in sorted(self.folder.path.iterdir()) if path.is_dir()]
         order = {row["fingerprint"]: number for number, row in enumerate(self.rows)}
         records = [record for record in found if record]
-        return sorted(records, key=lambda one: order.get(one.get("fingerprint"), len(order)))
+        return sorted(records, key=lambda one: order.get(one.get("fingerprint", ""), len(order)))
 
     @cached_property
     def classes(self) -> list[str]:
@@ -93,7 +97,8 @@ class Record:
             for name, stage in self.manifest.get("stages", {}).items()
         }
         return {
-            line["stage"]: rows.get(prints.get(line["stage"]), line["stage"]) for line in self.lines
+            line["stage"]: rows.get(prints.get(line["stage"]) or "", line["stage"])
+            for line in self.lines
         }
 
 
