@@ -1,10 +1,10 @@
-"""`kdrun compare`: runs held against each other, and what may be said of their differences."""
+"""`kdrun compare`: which setting is better, and whether the difference is more than chance."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.comparison import Comparison, compare
 from kdrun.compare.formats import FORMATS
 from kdrun.compare.gather import gather
@@ -16,98 +16,100 @@ from kdrun.core.errors import UserError
 from kdrun.core.named_file import make_way
 from kdrun.core.screen import Screen
 
-_USAGE = (
-    "  kdrun compare PATH... [--by KEY] [--metric NAME] [--where KEY=VALUE] [--baseline KEY=VALUE]",
-    "    [--row NAME] [--sort KEY] [--csv|--json|--markdown|--latex [FILE]]",
-)
 _STDOUT = "-"
 
 
 def compare_runs(words: Sequence[str], screen: Screen) -> int:
-    """`kdrun compare PATH...`: see `_USAGE`; PATH is a run, a folder of runs, or a glob.
+    """Run `kdrun compare PATH...` and return the exit status.
 
     Raises:
-        UserError: no runs, or none with such a key, value, row or metric; or a file can't go
-            where it should.
+        UserError: there are no runs, or none with such a key, value, row or metric, or a file
+            can't be written where it should be.
     """
-    given = _Words(add_help=False, allow_abbrev=False).read(words)
-    asked = _asked(given)
-    gathered = gather(given.paths)
+    options = _read(words)
+    query = _query(options)
+    gathered = gather(options.paths)
     if not gathered.runs:
         raise UserError("none of these runs can be compared.", *told_of(gathered.left_out))
-    comparison = compare(gathered, asked)
-    texts = {name: getattr(given, name) for name in FORMATS if getattr(given, name)}
-    for file in texts.values():
+    comparison = compare(gathered, query)
+    files = {name: getattr(options, name) for name in FORMATS if getattr(options, name)}
+    for file in files.values():
         if file != _STDOUT:
             make_way(Path(file))
-    if _STDOUT not in texts.values():
+    if _STDOUT not in files.values():
         screen.show(Told(comparison))
-    for name, file in texts.items():
+    for name, file in files.items():
         _write(comparison, name, file, screen)
     return 0
 
 
-class _Words(ArgumentParser):
-    """What may stand after the verb."""
-
-    def read(self, words: Sequence[str]) -> Namespace:
-        self.add_argument("paths", nargs="*")
-        for option in ("--by", "--metric", "--row", "--sort"):
-            self.add_argument(option, default="")
-        for option in ("--where", "--baseline"):
-            self.add_argument(option, action="append", default=[])
-        for name in FORMATS:
-            self.add_argument(f"--{name}", nargs="?", const=_STDOUT, default="")
-        found = self.parse_intermixed_args(list(words))
-        for name in FORMATS:
-            if Path(getattr(found, name)).is_dir() and getattr(found, name):
-                self.error(f"--{name} takes a file, and stands after the paths")
-        if not found.paths:
-            self.error("it takes run folders, sweep folders or globs")
-        return found
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"compare: {message}.", *_USAGE)
+def parser() -> VerbParser:
+    """The parser of the words after the verb."""
+    parser = VerbParser("compare")
+    parser.add_argument("paths", nargs="*")
+    for option in ("--by", "--metric", "--row", "--sort"):
+        parser.add_argument(option, default="")
+    for option in ("--where", "--baseline"):
+        parser.add_argument(option, action="append", default=[])
+    for name in FORMATS:
+        parser.add_argument(f"--{name}", nargs="?", const=_STDOUT, default="")
+    return parser
 
 
-def _asked(given: Namespace) -> Asked:
-    if given.metric:
-        metric(given.metric)
-    rows = [word for word in given.baseline if "=" not in word]
-    if len(rows) > 1 or (rows and len(given.baseline) > 1):
+def _read(words: Sequence[str]) -> Namespace:
+    """The options and paths.
+
+    Raises:
+        UserError: there is no path, or a format has taken a path for its file.
+    """
+    compare = parser()
+    options = compare.read(words)
+    for name in FORMATS:
+        if getattr(options, name) and Path(getattr(options, name)).is_dir():
+            compare.error(f"--{name} takes a file, and stands after the paths")
+    if not options.paths:
+        compare.error("it takes run folders, sweep folders or globs")
+    return options
+
+
+def _query(options: Namespace) -> Asked:
+    if options.metric:
+        metric(options.metric)
+    rows = [word for word in options.baseline if "=" not in word]
+    if len(rows) > 1 or (rows and len(options.baseline) > 1):
         raise UserError("--baseline is values of keys, or one row such as alone, not both.")
     return Asked(
-        metric=given.metric,
-        model=given.row,
-        by=given.by,
-        where=_wanted("--where", given.where),
-        baseline=_wanted("--baseline", [] if rows else given.baseline),
+        metric=options.metric,
+        model=options.row,
+        by=options.by,
+        where=_values("--where", options.where),
+        baseline=_values("--baseline", [] if rows else options.baseline),
         versus=rows[0] if rows else "",
-        sort=given.sort,
+        sort=options.sort,
     )
 
 
-def _wanted(option: str, words: Sequence[str]) -> Wanted:
-    """Key -> the texts of its values, from words as KEY=VALUE,VALUE."""
-    found: dict[str, list[str]] = {}
+def _values(option: str, words: Sequence[str]) -> Wanted:
+    """Key -> its values as text, from words such as KEY=VALUE,VALUE."""
+    values: dict[str, list[str]] = {}
     for word in words:
-        key, equals, values = word.partition("=")
-        if not equals or not key or not values:
+        key, equals, text = word.partition("=")
+        if not equals or not key or not text:
             raise UserError(f"{option} {word}: it takes KEY=VALUE, e.g. loss.temperature=4.")
-        found.setdefault(key, []).extend(_split(values))
-    return found
+        values.setdefault(key, []).extend(_split(text))
+    return values
 
 
-def _split(values: str) -> list[str]:
-    """At commas, but for those of lists."""
-    parts, depth = [""], 0
-    for sign in values:
-        depth += (sign in "[{") - (sign in "]}")
-        if sign == "," and not depth:
-            parts.append("")
+def _split(text: str) -> list[str]:
+    """Split at commas, except at those within brackets."""
+    values, depth = [""], 0
+    for letter in text:
+        depth += (letter in "[{") - (letter in "]}")
+        if letter == "," and not depth:
+            values.append("")
         else:
-            parts[-1] += sign
-    return parts
+            values[-1] += letter
+    return values
 
 
 def _write(comparison: Comparison, name: str, file: str, screen: Screen) -> None:

@@ -1,65 +1,63 @@
-"""`kdrun export`: a finished run's networks as files that run without kdrun."""
+"""`kdrun export`: a network of a finished run as files that run without kdrun."""
 
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
+from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.runs import back_to_start, named_row, named_run
 from kdrun.config.choices import as_of_today
-from kdrun.core.errors import ConfigError, UserError
+from kdrun.core.errors import ConfigError
 from kdrun.core.folder import HOW_TO_RUN, RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 from kdrun.export.table import format_faults
 
-_USAGE = "  kdrun export RUN --to onnx[,pt2] [--normalize] [--row NAME]"
-_ROW = "distilled"
-
 
 def export_run(words: Sequence[str], screen: Screen) -> int:
-    """`kdrun export RUN --to onnx[,pt2] [--normalize] [--row NAME]`: into RUN/export/.
+    """Run `kdrun export RUN --to FORMATS`, which writes to RUN/export, and return the exit status.
 
     Raises:
-        UserError: no run, one without figures yet, no such format or row, or a missing extra.
-        ExportRejected: a file doesn't answer as its network; those that do are there.
+        UserError: the run, its table, the row, the format or an extra is missing.
+        ExportRejected: a file does not answer as its network does; the other files are written.
     """
-    asked = _Words(add_help=False, allow_abbrev=False).read(words)
-    folder = named_run(asked.run, "export")
-    formats = [name.strip() for name in asked.to.split(",")]
+    options = parser().read(words)
+    folder = named_run(options.run, "export")
+    formats = [name.strip() for name in options.to.split(",")]
     faults = format_faults("--to", formats)
     if faults:
         raise ConfigError(faults)
-    row = named_row(folder, asked.row)
+    row = named_row(folder, options.row)
     folder = back_to_start(folder)
     with FolderLock(folder.path).acquire(wait=False):
         screen.log_to(folder.log)
         try:
-            _export(folder, row, _tree(folder, formats, asked.normalize), screen)
+            _export(folder, row, _config(folder, formats, options), screen)
         finally:
             screen.log_to(None)
     return 0
 
 
-class _Words(ArgumentParser):
-    """What may stand after the verb."""
-
-    def read(self, words: Sequence[str]) -> Namespace:
-        self.add_argument("run", nargs="*")
-        self.add_argument("--to", required=True)
-        self.add_argument("--normalize", action="store_true")
-        self.add_argument("--row", default=_ROW)
-        return self.parse_intermixed_args(list(words))
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"export: {message}.", _USAGE)
+def parser() -> VerbParser:
+    """The parser of the words after the verb."""
+    parser = VerbParser("export")
+    parser.add_argument("run", nargs="*")
+    parser.add_argument("--to", required=True)
+    parser.add_argument("--normalize", action="store_true")
+    parser.add_argument("--row", default="distilled")
+    return parser
 
 
-def _tree(folder: RunFolder, formats: Sequence[str], normalize: bool) -> dict[str, Any]:
-    """The run's config with these formats."""
+def _config(folder: RunFolder, formats: Sequence[str], options: Namespace) -> dict[str, Any]:
+    """The config of the run, with the formats and options of this export."""
     tree = as_of_today(folder.config())
-    options = {**tree["export_options"], **({"normalize": True} if normalize else {})}
-    return {**tree, "export": list(formats), "export_options": options}
+    chosen = {"normalize": True} if options.normalize else {}
+    return {
+        **tree,
+        "export": list(formats),
+        "export_options": {**tree["export_options"], **chosen},
+    }
 
 
 def _export(folder: RunFolder, row: tuple[str, str], tree: dict[str, Any], screen: Screen) -> None:

@@ -1,4 +1,4 @@
-"""The `kdrun` command: its own verbs, and Hydra's entry for everything else.
+"""The `kdrun` command: it runs a verb, or else the settings that were typed.
 
 Nothing heavy is imported before it is known to be needed: `--help` stays instant.
 """
@@ -8,19 +8,10 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from kdrun import __version__
+from kdrun.config.verbs import VERBS, help_of, no_such_verb
 from kdrun.core.screen import Screen, report
 
-_VERBS = {
-    "compare": "kdrun.cli.compare:compare_runs",
-    "export": "kdrun.cli.export:export_run",
-    "list": "kdrun.cli.verbs:list_parts",
-    "layers": "kdrun.cli.layers:show_layers",
-    "report": "kdrun.cli.report:report_runs",
-    "resume": "kdrun.cli.verbs:resume",
-    "search": "kdrun.cli.search:search",
-    "sensitivity": "kdrun.cli.sensitivity:show_sensitivity",
-    "show": "kdrun.cli.verbs:show_run",
-}
+_HELP = ("help", "--help", "-h")
 
 
 def main() -> None:
@@ -38,17 +29,26 @@ def main() -> None:
 
 
 def _dispatch(words: Sequence[str], screen: Screen) -> int:
-    if {"--help", "-h"} & set(words) or words[:1] == ["help"]:
-        from kdrun.cli.help import HELP
-
-        screen.say(HELP)
+    if words[:1] == ["help"] or {"--help", "-h"} & set(words):
+        screen.say(_help([word for word in words if word not in _HELP]))
         return 0
     if {"--version", "-V"} & set(words):
         screen.say(f"kdrun {__version__}")
         return 0
-    if words and words[0] in _VERBS:
-        module, _, name = _VERBS[words[0]].partition(":")
+    if words and words[0] in VERBS:
+        module, _, name = VERBS[words[0]].target.partition(":")
         return getattr(import_module(module), name)(words[1:], screen)
     from kdrun.cli.launch import launch
 
     return launch(words, screen)
+
+
+def _help(words: Sequence[str]) -> str:
+    """The help of the verb that comes first in the words; of none, the general help."""
+    from kdrun.cli.help import HELP
+
+    if not words or "=" in words[0] or words[0].startswith(("-", "~")):
+        return HELP
+    if words[0] not in VERBS:
+        raise no_such_verb(words[0])
+    return help_of(words[0])

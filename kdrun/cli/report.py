@@ -1,75 +1,67 @@
 """`kdrun report`: runs as one HTML file that opens offline, and their figures as files."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from kdrun.compare.report.page import Page
+from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.report.write import page_of, write_figures
+from kdrun.config.verbs import usage
 from kdrun.core.atomic import write_text
 from kdrun.core.errors import UserError
 from kdrun.core.folder import report_of
 from kdrun.core.named_file import make_way
 from kdrun.core.screen import Screen
 
-_USAGE = "  kdrun report PATH... [-o report.html] [--figures FOLDER] [--format svg|png]"
-
 
 def report_runs(words: Sequence[str], screen: Screen) -> int:
-    """`kdrun report PATH... -o report.html`: a run in full, or several held against each other.
+    """Run `kdrun report PATH... -o FILE` and return the exit status.
 
-    Without -o the report goes into the folder that is named.
+    Without -o the report is written to the folder that PATH names.
 
     Raises:
-        UserError: no run is named, a file can't go where it should, or PNG files need an extra
-            that is missing.
-        DiskFull: the report can't be written.
+        UserError: no run is named, a file can't be written where it should be, or PNG files need
+            an extra that is missing.
+        DiskFull: the disk has no room for the report.
     """
-    asked = _Words(add_help=False, allow_abbrev=False).read(words)
-    page = _page(asked.paths)
-    path = _target(asked)
-    figures = write_figures(page, Path(asked.figures), asked.format) if asked.figures else []
+    options = parser().read(words)
+    if not options.paths:
+        raise UserError("report: no run is named.", *usage("report"), "  the runs: kdrun list runs")
+    page = page_of(options.paths)
+    path = _report_file(options)
+    figures = write_figures(page, Path(options.figures), options.format) if options.figures else []
     write_text(path, page.html())
     screen.say(f"written to {path}")
-    if asked.figures:
-        screen.say(f"{len(figures)} figures in {asked.figures}")
+    if options.figures:
+        screen.say(f"{len(figures)} figures in {options.figures}")
     return 0
 
 
-class _Words(ArgumentParser):
-    """What may stand after the verb."""
-
-    def read(self, words: Sequence[str]) -> Namespace:
-        self.add_argument("paths", nargs="*")
-        self.add_argument("-o", "--output")
-        self.add_argument("--figures")
-        self.add_argument("--format", choices=("svg", "png"), default="svg")
-        return self.parse_intermixed_args(list(words))
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"report: {message}.", _USAGE)
+def parser() -> VerbParser:
+    """The parser of the words after the verb."""
+    parser = VerbParser("report")
+    parser.add_argument("paths", nargs="*")
+    parser.add_argument("-o", "--output")
+    parser.add_argument("--figures")
+    parser.add_argument("--format", choices=("svg", "png"), default="svg")
+    return parser
 
 
-def _page(paths: Sequence[str]) -> Page:
-    if not paths:
-        raise UserError("report: no run is named.", _USAGE, "  the runs: kdrun list runs")
-    return page_of(paths)
-
-
-def _target(asked: Namespace) -> Path:
-    """Where the report goes.
+def _report_file(options: Namespace) -> Path:
+    """The file that the report is written to.
 
     Raises:
-        UserError: that is unknown, a folder, or can't be written.
+        UserError: the words don't name it, or it is a folder, or it can't be written.
     """
-    if asked.output is None:
-        if len(asked.paths) > 1 or not Path(asked.paths[0]).is_dir():
-            raise UserError("report of several paths: say where it goes: -o report.html", _USAGE)
-        return make_way(report_of(Path(asked.paths[0])))
-    path = Path(asked.output)
+    if options.output is None:
+        if len(options.paths) > 1 or not Path(options.paths[0]).is_dir():
+            raise UserError(
+                "report of several paths needs a file: -o report.html", *usage("report")
+            )
+        return make_way(report_of(Path(options.paths[0])))
+    path = Path(options.output)
     if path.is_dir():
         raise UserError(
-            f"{asked.output!r} is a folder.", f"  name a file: -o {path / 'report.html'}"
+            f"{options.output!r} is a folder.", f"  name a file: -o {path / 'report.html'}"
         )
     return make_way(path)

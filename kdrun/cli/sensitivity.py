@@ -1,58 +1,52 @@
-"""`kdrun sensitivity`: which layers of a finished run's network bear compression."""
+"""`kdrun sensitivity`: how much accuracy each layer loses when it alone is compressed."""
 
-from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NoReturn
+from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from kdrun.cli.verb_parser import VerbParser
+from kdrun.compare.report.compression import sensitivity_chart
 from kdrun.compare.runs import back_to_start, named_row, named_run
+from kdrun.core.atomic import write_text
 from kdrun.core.errors import UserError
 from kdrun.core.folder import RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 
-_USAGE = "  kdrun sensitivity RUN [--row NAME]"
-_ROW = "distilled"
-
-Losses = Mapping[str, Mapping[str, float]]  # layer -> trial -> points of accuracy, below 0 if lost
+Losses = dict[str, dict[str, float]]  # layer -> trial -> change of accuracy, percentage points
 
 
 def show_sensitivity(words: Sequence[str], screen: Screen) -> int:
-    """`kdrun sensitivity RUN [--row NAME]`: a table, RUN/sensitivity.json and a plot beside it.
+    """Run `kdrun sensitivity RUN`: print a table, write sensitivity.json and sensitivity.svg.
 
     Raises:
-        UserError: no run, one without figures yet, no such row, or a quantized network.
+        UserError: the run, its table or the row is missing, or its network is quantized.
     """
-    asked = _Words(add_help=False, allow_abbrev=False).read(words)
-    folder = named_run(asked.run, "sensitivity")
-    row = named_row(folder, asked.row)
+    options = parser().read(words)
+    folder = named_run(options.run, "sensitivity")
+    row = named_row(folder, options.row)
     folder = back_to_start(folder)
     with FolderLock(folder.path).acquire(wait=False):
-        level, losses = _measure(folder, *row)
-        folder.write_sensitivity({"row": asked.row, "accuracy": level, "losses": losses})
-        _tell(asked.row, level, losses, screen)
-        screen.say(f"written to {folder.sensitivity}")
-        _plot(losses, folder.sensitivity_plot, screen)
+        accuracy, losses = _measure(folder, *row)
+        folder.write_sensitivity({"row": options.row, "accuracy": accuracy, "losses": losses})
+        _print_losses(options.row, accuracy, losses, screen)
+        chart = sensitivity_chart(options.row, accuracy, losses)
+        write_text(folder.sensitivity_plot, chart.standalone())
+        screen.say(f"written to {folder.sensitivity} and {folder.sensitivity_plot}")
     return 0
 
 
-class _Words(ArgumentParser):
-    """What may stand after the verb."""
-
-    def read(self, words: Sequence[str]) -> Namespace:
-        self.add_argument("run", nargs="*")
-        self.add_argument("--row", default=_ROW)
-        return self.parse_intermixed_args(list(words))
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"sensitivity: {message}.", _USAGE)
+def parser() -> VerbParser:
+    """The parser of the words after the verb."""
+    parser = VerbParser("sensitivity")
+    parser.add_argument("run", nargs="*")
+    parser.add_argument("--row", default="distilled")
+    return parser
 
 
 def _measure(folder: RunFolder, row: str, fingerprint: str) -> tuple[float, Losses]:
-    """The row's accuracy on validation, and what each trial takes of it."""
+    """The validation accuracy in 0..1 of a row's network, and the loss of each layer and trial."""
     from kdrun.check.preflight import read_run
     from kdrun.compress.quantize.requantize import is_quantized
     from kdrun.compress.sensitivity import trials
@@ -73,41 +67,20 @@ def _measure(folder: RunFolder, row: str, fingerprint: str) -> tuple[float, Loss
     def accuracy() -> float:
         return score(network, data.validation, hardware, config.evaluate.batch_size).accuracy
 
-    level, losses = accuracy(), dict[str, dict[str, float]]()
+    unchanged, losses = accuracy(), dict[str, dict[str, float]]()
     with Interrupt() as interrupt:
         for layer, trial in trials(network):
             interrupt.check("sensitivity")
-            losses.setdefault(layer, {})[trial] = 100 * (accuracy() - level)
-    return level, losses
+            losses.setdefault(layer, {})[trial] = 100 * (accuracy() - unchanged)
+    return unchanged, losses
 
 
-def _tell(row: str, level: float, losses: Losses, screen: Screen) -> None:
-    first = next(iter(losses.values()))
+def _print_losses(row: str, accuracy: float, losses: Losses, screen: Screen) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("layer", overflow="fold")
-    for trial in first:
-        table.add_column(trial, justify="right")
-    for layer, found in losses.items():
-        table.add_row(layer, *(f"{points:+.2f}" for points in found.values()))
-    screen.say(f"{row}: validation {level:.2%}; points when one layer alone is changed")
-    screen.show(table)
-
-
-def _plot(losses: Losses, path: Path, screen: Screen) -> None:
-    """A line for each trial over the layers in their order, as SVG."""
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
-        screen.say("for a plot beside them: pip install 'kdrun[plot]'")
-        return
-    figure = Figure(figsize=(max(6, 0.25 * len(losses) + 2), 4), layout="constrained")
-    axes: Any = figure.subplots()
     for trial in next(iter(losses.values())):
-        axes.plot(list(losses), [found[trial] for found in losses.values()], "o-", label=trial)
-    axes.set_ylabel("change of validation accuracy, points")
-    axes.tick_params(axis="x", rotation=90)
-    axes.legend()
-    with mpl.rc_context({"svg.hashsalt": "kdrun"}):  # the same file for the same figures
-        figure.savefig(path, format="svg", metadata={"Date": None})
-    screen.say(f"written to {path}")
+        table.add_column(trial, justify="right")
+    for layer, points in losses.items():
+        table.add_row(layer, *(f"{value:+.2f}" for value in points.values()))
+    screen.say(f"{row}: validation {accuracy:.2%}; points when one layer alone is changed")
+    screen.show(table)

@@ -6,21 +6,11 @@ from dataclasses import dataclass
 
 from hydra._internal.utils import get_args_parser
 
+from kdrun.config.verbs import no_such_verb
 from kdrun.core.errors import UserError
-from kdrun.core.unknown import nearest, unknown_name
+from kdrun.core.unknown import unknown_name
 
 _MODES = ("run", "multirun", "cfg", "info", "shell_completion")
-VERBS = (
-    "list",
-    "layers",
-    "resume",
-    "search",
-    "show",
-    "compare",
-    "report",
-    "export",
-    "sensitivity",
-)
 
 # Options of Hydra that have no place here -> what to do instead.
 _REFUSED = {
@@ -96,11 +86,5 @@ def _option(key: str) -> str:
 def _refuse_bare(settings: Sequence[str]) -> None:
     """A word without `=` is a verb that isn't there; `~key` alone does without."""
     for word in settings:
-        if "=" in word or word.startswith("~"):
-            continue
-        close = nearest(word, VERBS)
-        raise UserError(
-            f"{word!r} is no verb and no setting.",
-            f"  nearest: kdrun {close}" if close else f"  verbs, first of all: {', '.join(VERBS)}",
-            "  settings are key=value, e.g. loss.temperature=4; kdrun --help",
-        )
+        if "=" not in word and not word.startswith("~"):
+            raise no_such_verb(word)

@@ -118,8 +118,8 @@ WORDS = {
     ("resme", "RUN"): "'resme' is no verb and no setting.\n  nearest: kdrun resume\n",
     ("lst",): "'lst' is no verb and no setting.\n  nearest: kdrun list\n",
     ("kd",): "'kd' is no verb and no setting.\n"
-    "  verbs, first of all: list, layers, resume, search, show, compare, report, export,"
-    " sensitivity\n",
+    "  verbs, first of all: list, layers, show, compare, report, search, resume, sensitivity,"
+    " export\n",
     ("loss.alpha=0.5", "seed"): "'seed' is no verb and no setting.\n",
     ("--hlep",): "no option is called '--hlep'.\n  nearest: --help,",
     ("--cfg",): "argument --cfg/-c: expected one argument.",

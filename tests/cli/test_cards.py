@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kdrun.cli.cards import KINDS, cost_line, is_part, published, read_card
+from kdrun.cli.cards import KINDS, cost_line, names_card, published, read_card
 from kdrun.cli.main import main
 from kdrun.config.choices import conf_folder
 from kdrun.core.errors import UserError
@@ -190,7 +190,7 @@ def test_a_plugin_s_loss_has_no_card(monkeypatch):
 
 
 def test_folders_are_no_parts():
-    assert not any(is_part(word) for word in ("outputs/run", "loss", "./loss=kd", "seed=1"))
+    assert not any(names_card(word) for word in ("outputs/run", "loss", "./loss=kd", "seed=1"))
 
 
 def test_cost_is_told_beside_kd(tmp_path):

@@ -103,6 +103,6 @@ def test_several_paths_need_a_place(kdrun: Kdrun, tmp_path: Path) -> None:
     kdrun(*TINY)
     (folder,) = tmp_path.glob("outputs/20*/*")
     done = kdrun("report", str(folder), "outputs", status=2)
-    assert "say where it goes: -o report.html" in done.stderr
+    assert "needs a file: -o report.html" in done.stderr
     done = kdrun("report", "outputs", "-o", ".", status=2)
     assert done.stderr.startswith("kdrun: '.' is a folder.\n  name a file: -o report.html")

@@ -1,16 +1,20 @@
-"""Looking around: help, versions, lists, layers, Hydra's own views and shell completion."""
+"""Commands that only look: help, versions, lists, layers, Hydra's views, shell completion."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from tiny import Kdrun
 
 from kdrun import __version__
+from kdrun.cli import compare, export, report, sensitivity
 from kdrun.cli.main import main
+from kdrun.config.verbs import VERBS, usage
 from kdrun.dataset.table import DATASETS
 from kdrun.loss.table import LOSSES
 from kdrun.model.table import MODELS
@@ -89,6 +93,38 @@ def test_help_names_what_a_new_user_wants(words: tuple[str, ...], shown: Shown) 
     for word in ("teacher=resnet50", "kdrun -m", "check=true", "kdrun list", "kdrun resume RUN"):
         assert word in said
     assert max(map(len, said.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_a_help_of_its_own(verb: str, shown: Shown) -> None:
+    own = shown(verb, "--help")
+    assert own.startswith(f"kdrun {verb}: {VERBS[verb].summary}.")
+    assert shown("help", verb) == shown("-h", verb) == own
+    assert max(map(len, own.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_general_help_has_each_verb(verb: str, shown: Shown) -> None:
+    assert VERBS[verb].summary in shown("--help")
+
+
+@pytest.mark.parametrize("module", [compare, export, report, sensitivity])
+def test_the_help_of_a_verb_has_the_options_that_it_takes(module: ModuleType) -> None:
+    parser = module.parser()
+    helped = " ".join(usage(parser.prog))
+    actions = [action for action in parser._actions if action.option_strings]
+    options = {action.option_strings[0] for action in actions}
+    assert options == set(re.findall(r"(?<![\w-])--?[a-z]+", helped))
+
+
+def test_help_of_no_verb_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["kdrun", "comapre", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "nearest: kdrun compare" in capsys.readouterr().err
 
 
 def test_the_version_is_kdruns_not_hydras(shown: Shown) -> None:

@@ -1,7 +1,6 @@
-"""Which layers bear compression, where that was measured, and what the steps noted."""
+"""The section on compression: notes of the steps, ranges of activations, sensitive layers."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from kdrun.compare.report.cells import listed
 from kdrun.compare.report.drawing import Figure
@@ -10,9 +9,12 @@ from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.ranges import ranges_chart
 from kdrun.compare.report.record import Record
 
+# Layer -> trial -> change of validation accuracy in percentage points; None where not measured.
+Losses = Mapping[str, Mapping[str, float | None]]
+
 
 def compression(record: Record) -> Section:
-    """The plot of `kdrun sensitivity`, and the steps' own sentences."""
+    """What the compression steps noted, their ranges, and the chart of `kdrun sensitivity`."""
     blocks: list[Block] = []
     notes = [
         f"{artefact['stage']}: {note}"
@@ -28,28 +30,35 @@ def compression(record: Record) -> Section:
             title = f"Ranges of activations: {step}"
             blocks.append(ranges_chart(f"ranges-{step}", title, artefact["ranges"]))
     if record.sensitivity:
-        blocks.append(_sensitivity(record.sensitivity))
+        measured = record.sensitivity
+        blocks.append(sensitivity_chart(measured["row"], measured["accuracy"], measured["losses"]))
     return Section("Compression", blocks)
 
 
-def _sensitivity(found: Mapping[str, Any]) -> Figure:
-    """Layers by trials: what validation accuracy gains or loses when one layer is changed."""
-    losses: Mapping[str, Mapping[str, float | None]] = found["losses"]
-    trials = list(dict.fromkeys(trial for one in losses.values() for trial in one))
-    most = max((abs(points or 0) for one in losses.values() for points in one.values()), default=0)
+def sensitivity_chart(row: str, accuracy: float, losses: Losses) -> Figure:
+    """Layers by trials: the change of validation accuracy when one layer alone is changed.
+
+    Args:
+        row: the network's row in the table of the run.
+        accuracy: of the unchanged network, in 0..1.
+        losses: of each layer and trial, in percentage points.
+    """
+    trials = list(dict.fromkeys(trial for points in losses.values() for trial in points))
+    changes = [abs(value or 0) for points in losses.values() for value in points.values()]
+    largest = max(changes, default=0) or 1
     cells = [
-        [_cell(layer, trial, one.get(trial), most or 1) for trial in trials]
-        for layer, one in losses.items()
+        [_cell(layer, trial, points.get(trial), largest) for trial in trials]
+        for layer, points in losses.items()
     ]
     note = (
         "Points of validation accuracy gained or lost when one layer alone is changed, against"
-        f" {100 * found['accuracy']:.2f} % of {found['row']}."
+        f" {100 * accuracy:.2f} % of {row}."
     )
-    sides = (Side("layer", list(losses), 20), Side("change", trials, 18))
+    sides = (Side("layer", list(losses), 20), Side("change; cells: points of accuracy", trials, 18))
     return matrix_chart("sensitivity", "Sensitivity of each layer", *sides, cells, note)
 
 
-def _cell(layer: str, trial: str, points: float | None, most: float) -> Cell | None:
+def _cell(layer: str, trial: str, points: float | None, largest: float) -> Cell | None:
     if points is None:
         return None
-    return Cell(points / most, f"{points:+.1f}", f"{layer}, {trial}: {points:+.2f} points")
+    return Cell(points / largest, f"{points:+.1f}", f"{layer}, {trial}: {points:+.2f} points")

@@ -1,0 +1,91 @@
+"""`kdrun list`: the choices of each kind with a sentence each, and the runs below a folder."""
+
+import re
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+from pathlib import Path
+
+from kdrun.compare.runs import run_lines
+from kdrun.config.choices import conf_folder
+from kdrun.core.screen import Screen
+from kdrun.core.unknown import unknown_name
+
+_GROUPS = {
+    "datasets": "dataset",
+    "losses": "loss",
+    "schemes": "scheme",
+    "recipes": "recipe",
+    "compress": "compress",
+    "steps": "step",
+}
+
+
+def list_choices(words: Sequence[str], screen: Screen) -> int:
+    """Run `kdrun list [KIND...]` and return the exit status.
+
+    Raises:
+        UserError: a word is no kind.
+    """
+    if words[:1] == ["runs"] and len(words) > 1:
+        for root in words[1:]:
+            list_runs(screen, Path(root))
+        return 0
+    kinds: dict[str, Callable[[Screen], None]] = {
+        "models": _list_models,
+        **{kind: _lister(group) for kind, group in _GROUPS.items()},
+        "runs": list_runs,
+    }
+    for word in words:
+        if word not in kinds:
+            raise unknown_name("list", word, kinds)
+    for kind in words or kinds:
+        screen.say(kind, style="bold")
+        kinds[kind](screen)
+    return 0
+
+
+def list_runs(screen: Screen, root: Path = Path("outputs")) -> None:
+    """Print a line for each run below a folder."""
+    lines = list(run_lines(root))
+    for line in lines:
+        screen.say(f"  {line}")
+    if not lines:
+        screen.say(f"  none below {str(root)!r}")
+
+
+def _list_models(screen: Screen) -> None:
+    from kdrun import model
+
+    with_file = _sentences("model")
+    _print_sentences(with_file, screen)
+    others = [name for name in model.names() if name not in with_file]
+    screen.say(f"  and torchvision's classifiers: {', '.join(others)}")
+
+
+def _lister(group: str) -> Callable[[Screen], None]:
+    return lambda screen: _print_sentences(_sentences(group), screen)
+
+
+def _print_sentences(sentences: dict[str, str], screen: Screen) -> None:
+    for name, sentence in sentences.items():
+        screen.say(f"  {name:<22}{sentence}")
+    if not sentences:
+        screen.say("  none yet")
+
+
+def _sentences(group: str) -> dict[str, str]:
+    """Each choice of a config group -> the first sentence of its YAML file."""
+    files = sorted((conf_folder() / group).glob("*.yaml"))
+    return {
+        path.stem: _first_sentence(path.read_text(encoding="utf-8"))
+        for path in files
+        if not path.stem.startswith("_")
+    }
+
+
+def _first_sentence(text: str) -> str:
+    """The first sentence of the comment at the top of a YAML file, commands left out."""
+    comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    lines = [line.lstrip("#").strip() for line in comment]
+    prose = " ".join(line for line in lines if not line.startswith(("kdrun ", "@package")))
+    return re.split(r"(?<!et al)\. ", prose)[0].rstrip(".")

@@ -1,0 +1,38 @@
+"""`kdrun resume`: continue an interrupted run, or run what a sweep has not finished."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kdrun.compare.runs import back_to_start, named_run
+from kdrun.config.choices import as_of_today
+from kdrun.core.errors import typed
+from kdrun.core.lock import FolderLock
+from kdrun.core.screen import Screen
+from kdrun.core.sweep import SweepFolder
+
+
+def resume(words: Sequence[str], screen: Screen) -> int:
+    """Run `kdrun resume RUN|SWEEP` and return the exit status.
+
+    Raises:
+        UserError: the word names neither a run nor a sweep.
+        RunInUse: another process is running it.
+    """
+    if len(words) == 1 and SweepFolder(Path(words[0])).is_sweep:
+        from kdrun.sweep.sweep import resume_sweep
+
+        return resume_sweep(SweepFolder(Path(words[0])), screen)
+    folder = named_run(words, "resume")
+    if folder.status == "finished":
+        screen.say(f"{folder.path} is finished; its table: {typed('show', folder.path)}")
+        return 0
+    FolderLock(folder.path).acquire(wait=False).release()  # report RunInUse before torch loads
+    from kdrun.check.preflight import check
+    from kdrun.run.runner import run
+
+    folder = back_to_start(folder)
+    tree = as_of_today(folder.config())
+    run(check(tree), folder.path, screen, shlex.join(["kdrun", *sys.argv[1:]]))
+    return 0

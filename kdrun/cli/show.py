@@ -1,0 +1,36 @@
+"""`kdrun show`: a run in full, the runs of a sweep, or the card of a loss or scheme."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kdrun.cli.list import list_runs
+from kdrun.compare.runs import named_run, run_lines, sweep_line
+from kdrun.core.folder import RunFolder
+from kdrun.core.screen import Screen
+from kdrun.core.sweep import find_sweeps
+
+
+def show(words: Sequence[str], screen: Screen) -> int:
+    """Run `kdrun show RUN|SWEEP|loss=NAME|scheme=NAME` and return the exit status.
+
+    Raises:
+        UserError: the word names neither a run nor a sweep, or no loss or scheme.
+    """
+    from kdrun.cli.cards import names_card, show_card
+    from kdrun.compare.run_details import whole_run
+
+    if len(words) == 1 and names_card(words[0]):
+        show_card(words[0], screen)
+    elif len(words) == 1 and _holds_runs(Path(words[0])):
+        for sweep in find_sweeps(Path(words[0])):
+            screen.say(f"{sweep_line(sweep)}\ncommand: {sweep.index()['command']}")
+        list_runs(screen, Path(words[0]))
+    else:
+        for block in whole_run(named_run(words, "show")):
+            screen.say(block) if isinstance(block, str) else screen.show(block)
+    return 0
+
+
+def _holds_runs(path: Path) -> bool:
+    """Whether a path is a folder of runs, such as a sweep, and no run itself."""
+    return not RunFolder(path).is_run and bool(list(run_lines(path)))

@@ -1,0 +1,180 @@
+"""The verbs of the command line: one table, which the command, its help and its messages read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kdrun.core.errors import UserError
+from kdrun.core.unknown import nearest
+
+_WIDTH = 100  # letters of a line of help
+
+
+@dataclass(frozen=True)
+class Verb:
+    """What the first word after `kdrun` may be.
+
+    Attributes:
+        target: "module:function". The function takes the words after the verb and the screen, and
+            returns the exit status.
+        arguments: what has to follow the verb, and what may follow it besides the options.
+        summary: what the verb does, in a line.
+        options: option as it is typed -> what it does.
+        notes: what the arguments may be, and what the verb writes; a sentence or two a line.
+        examples: commands that work as they stand, but for the paths.
+    """
+
+    target: str
+    arguments: str
+    summary: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+
+
+VERBS = {
+    "list": Verb(
+        "kdrun.cli.list:list_choices",
+        "[KIND...]",
+        "the choices of each kind, and the runs there are",
+        notes=(
+            "KIND is models, datasets, losses, schemes, recipes, compress, steps or runs.",
+            "Without a KIND all of them are listed. runs may be followed by folders.",
+        ),
+        examples=("kdrun list losses", "kdrun list runs outputs/sweeps"),
+    ),
+    "layers": Verb(
+        "kdrun.cli.layers:show_layers",
+        "model=NAME",
+        "module paths, output shapes and roles of a network",
+        notes=(
+            "loss.pairs, student.taps and student.freeze take these paths.",
+            "dataset=NAME sets the size of the images, model.KEY=VALUE a setting of the network.",
+        ),
+        examples=("kdrun layers model=resnet20 dataset=cifar10",),
+    ),
+    "show": Verb(
+        "kdrun.cli.show:show",
+        "RUN|SWEEP|loss=NAME",
+        "a run or sweep in full, or what a loss does and needs",
+        notes=(
+            "RUN: its tables with their notes, and how it came about. SWEEP: a line for each run.",
+            "loss=NAME or scheme=NAME: formula, paper, needs, defaults, published figures.",
+        ),
+        examples=("kdrun show outputs/2026-11-20/21-03-11-resnet18-kd", "kdrun show loss=dkd"),
+    ),
+    "compare": Verb(
+        "kdrun.cli.compare:compare_runs",
+        "PATH...",
+        "which setting is better, and whether by more than chance",
+        {
+            "--by KEY": "a table by the values of KEY, averaged over the other settings",
+            "--metric NAME": "what is compared: accuracy (the default), f1, nll, ece, ...",
+            "--where KEY=VALUE": "only the runs with this value; several values with commas",
+            "--baseline KEY=VALUE": "compare with the setting that differs in KEY alone; or a row",
+            "--row NAME": "the row that a run is judged by; its last one by default",
+            "--sort KEY": "order the rows by a metric or a key",
+            **{
+                f"--{name} [FILE]": f"as {title}, to the screen or to FILE"
+                for name, title in (
+                    ("csv", "CSV"),
+                    ("json", "JSON"),
+                    ("markdown", "Markdown"),
+                    ("latex", "LaTeX"),
+                )
+            },
+        },
+        notes=("PATH is a run folder, a sweep folder, a folder of runs, or a glob.",),
+        examples=(
+            "kdrun compare outputs/sweeps",
+            "kdrun compare outputs/sweeps --by loss.temperature --where loss.alpha=0.5",
+        ),
+    ),
+    "report": Verb(
+        "kdrun.cli.report:report_runs",
+        "PATH...",
+        "runs as one HTML page that opens offline",
+        {
+            "-o FILE": "the page; report.html in the folder that PATH names by default",
+            "--figures FOLDER": "also write each figure to a file of its own",
+            "--format svg|png": "the format of these files; svg by default",
+        },
+        notes=("PATH is a run folder, a sweep folder, a folder of runs, or a glob.",),
+        examples=("kdrun report outputs/sweeps -o report.html --figures figures",),
+    ),
+    "search": Verb(
+        "kdrun.cli.search:search",
+        "[KEY=RANGE...]",
+        "the settings that validation finds best, by trials",
+        notes=(
+            "RANGE: interval(0.1,1), int(interval(1,8)), tag(log,interval(1,16)) or choice(a,b).",
+            "Without a range: temperature, alpha and learning rate, as conf/config.yaml says.",
+            "KEY=VALUE sets what all trials have in common; check=true shows what is searched.",
+        ),
+        examples=(
+            "kdrun search recipe.epochs=5",
+            "kdrun search 'loss.temperature=tag(log,interval(1,16))' loss=kd,dkd search.trials=40",
+        ),
+    ),
+    "resume": Verb(
+        "kdrun.cli.resume:resume",
+        "RUN|SWEEP",
+        "continue an interrupted run, or the rest of a sweep",
+        notes=("The weights are those that the run would have had without the interruption.",),
+        examples=("kdrun resume outputs/2026-11-20/21-03-11-resnet18-kd",),
+    ),
+    "sensitivity": Verb(
+        "kdrun.cli.sensitivity:show_sensitivity",
+        "RUN",
+        "what each layer loses when it alone is compressed",
+        {"--row NAME": "the network of this row of the run's table; distilled by default"},
+        notes=("Writes sensitivity.json and sensitivity.svg to the run's folder.",),
+    ),
+    "export": Verb(
+        "kdrun.cli.export:export_run",
+        "RUN --to onnx[,pt2]",
+        "a finished run's network as files that run without kdrun",
+        {
+            "--normalize": "make the normalization of the inputs a part of the files",
+            "--row NAME": "the network of this row of the run's table; distilled by default",
+        },
+        notes=("Writes to RUN/export, and checks that each file answers as the network does.",),
+    ),
+}
+
+
+def usage(name: str) -> list[str]:
+    """The lines that show all that may be typed with a verb."""
+    verb = VERBS[name]
+    words = [f"kdrun {name} {verb.arguments}", *(f"[{option}]" for option in verb.options)]
+    lines = [""]
+    for word in words:
+        if len(f"{lines[-1]} {word}") > _WIDTH:
+            lines.append("  ")
+        lines[-1] += f" {word}"
+    return [f" {line}" for line in lines]
+
+
+def help_of(name: str) -> str:
+    """What `kdrun VERB --help` prints."""
+    verb = VERBS[name]
+    options = [f"  {option:<22}{text}" for option, text in verb.options.items()]
+    notes = [f"  {note}" for note in verb.notes]
+    examples = [f"  {example}" for example in verb.examples]
+    blocks = ([f"kdrun {name}: {verb.summary}."], usage(name), options, notes, examples)
+    return "\n\n".join("\n".join(lines) for lines in blocks if lines)
+
+
+def summaries() -> str:
+    """A line for each verb, for the general help."""
+    typed = {f"kdrun {name} {verb.arguments}": verb.summary for name, verb in VERBS.items()}
+    return "\n".join(f"  {words:<42}{summary}" for words, summary in typed.items())
+
+
+def no_such_verb(word: str) -> UserError:
+    """The error for a word that is neither a verb nor a setting."""
+    close = nearest(word, VERBS)
+    return UserError(
+        f"{word!r} is no verb and no setting.",
+        f"  nearest: kdrun {close}" if close else f"  verbs, first of all: {', '.join(VERBS)}",
+        "  settings are key=value, e.g. loss.temperature=4; kdrun --help",
+    )
