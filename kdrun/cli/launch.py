@@ -19,9 +19,9 @@ from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen, report
 from kdrun.core.sweep import SweepFolder
 from kdrun.run.new_folder import new_folder, shown
-from kdrun.sweep.jobs import check_jobs, named_jobs
-from kdrun.sweep.launchers import choose
-from kdrun.sweep.sweep import run_sweep
+from kdrun.sweep.job_list import check_jobs, named_jobs
+from kdrun.sweep.parallel_jobs import choose
+from kdrun.sweep.runner import run_sweep
 
 if TYPE_CHECKING:
     from kdrun.run.runner import Plan

@@ -21,7 +21,7 @@ def resume(words: Sequence[str], screen: Screen) -> int:
         RunInUse: another process is running it.
     """
     if len(words) == 1 and SweepFolder(Path(words[0])).is_sweep:
-        from kdrun.sweep.sweep import resume_sweep
+        from kdrun.sweep.runner import resume_sweep
 
         return resume_sweep(SweepFolder(Path(words[0])), screen)
     folder = named_run(words, "resume")

@@ -16,9 +16,9 @@ from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder
 from kdrun.run.new_folder import new_folder, shown
-from kdrun.sweep.jobs import check_jobs, own_words
-from kdrun.sweep.launchers import choose
-from kdrun.sweep.sweep import run_sweep
+from kdrun.sweep.job_list import check_jobs, own_words
+from kdrun.sweep.parallel_jobs import choose
+from kdrun.sweep.runner import run_sweep
 from kdrun.sweep.trials import Search, ends, faults_of_ranges
 
 

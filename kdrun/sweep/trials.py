@@ -20,7 +20,7 @@ from kdrun.core.records.summary import score_of
 from kdrun.core.store import read_record
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
 from kdrun.engine.stop_trial import student_curve
-from kdrun.sweep.jobs import name_job, own_words
+from kdrun.sweep.job_list import name_job, own_words
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from kdrun.compare.report.axis import Axis, nice_step
-from kdrun.compare.report.bars import Bar, bar_chart
+from kdrun.compare.report.bar_chart import Bar, bar_chart
 from kdrun.compare.report.drawing import Figure, shortened
-from kdrun.compare.report.line import Curve, line_chart
-from kdrun.compare.report.matrix import Cell, Side, matrix_chart
+from kdrun.compare.report.line_chart import Curve, line_chart
+from kdrun.compare.report.matrix_chart import Cell, Side, matrix_chart
 from kdrun.compare.report.palette import DARK, LIGHT, SERIES
-from kdrun.compare.report.ranges import ranges_chart
-from kdrun.compare.report.reliability import reliability_chart
-from kdrun.compare.report.scatter import Point, scatter_chart
+from kdrun.compare.report.ranges_chart import ranges_chart
+from kdrun.compare.report.reliability_chart import reliability_chart
+from kdrun.compare.report.scatter_chart import Point, scatter_chart
 from kdrun.compare.report.soft_labels import png
 
 SVG = "{http://www.w3.org/2000/svg}"

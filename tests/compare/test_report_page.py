@@ -11,11 +11,11 @@ from report_runs import write_run
 
 from kdrun.compare.gather import gather
 from kdrun.compare.report import write
-from kdrun.compare.report.answers import counts
-from kdrun.compare.report.cells import sort_value
+from kdrun.compare.report.classes import counts
 from kdrun.compare.report.page import Page
 from kdrun.compare.report.run_page import run_page
 from kdrun.compare.report.sweep_page import sweep_page
+from kdrun.compare.report.tables import sort_value
 from kdrun.core.errors import UserError
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen

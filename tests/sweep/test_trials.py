@@ -10,7 +10,7 @@ import pytest
 
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder
-from kdrun.sweep.sweep import _tell
+from kdrun.sweep.runner import _tell
 from kdrun.sweep.trials import Search, add_trials, best_trial, ends, winner
 
 pytest.importorskip("optuna", reason="needs the extra 'search'")

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from kdrun.compare.report.cells import listed
 from kdrun.compare.report.drawing import Figure
-from kdrun.compare.report.matrix import Cell, Side, matrix_chart
+from kdrun.compare.report.matrix_chart import Cell, Side, matrix_chart
 from kdrun.compare.report.page import Block, Section
-from kdrun.compare.report.ranges import ranges_chart
-from kdrun.compare.report.record import Record
+from kdrun.compare.report.ranges_chart import ranges_chart
+from kdrun.compare.report.run_record import Record
+from kdrun.compare.report.tables import listed
 
 # Layer -> trial -> change of validation accuracy in percentage points; None where not measured.
 Losses = Mapping[str, Mapping[str, float | None]]

@@ -5,10 +5,10 @@ from typing import Any
 
 import yaml
 
-from kdrun.compare.report.cells import facts, folded, quiet
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import Block, Section, table
-from kdrun.compare.report.record import Record
+from kdrun.compare.report.run_record import Record
+from kdrun.compare.report.tables import facts, folded, quiet
 
 
 def reproduce(record: Record) -> Section:

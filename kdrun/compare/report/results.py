@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from kdrun.compare.number_format import Row, compared, count, percent
-from kdrun.compare.report.answers import student_of
-from kdrun.compare.report.cells import figures_table, listed, quiet, tile
+from kdrun.compare.report.classes import student_of
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import Block, Section
-from kdrun.compare.report.record import Record
+from kdrun.compare.report.run_record import Record
+from kdrun.compare.report.tables import figures_table, listed, quiet, tile
 from kdrun.compare.run_columns import COST, MODEL, NETWORK, STEP, of_domain, quality
 from kdrun.compare.run_details import BOTH_EPOCHS, epoch_columns
 from kdrun.compare.run_notes import notes_of

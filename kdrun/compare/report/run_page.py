@@ -2,14 +2,14 @@
 
 from kdrun.compare.comparison import compare
 from kdrun.compare.gather import Gathered, gather
-from kdrun.compare.report.answers import calibration, classes
+from kdrun.compare.report.classes import calibration, classes
 from kdrun.compare.report.compression import compression
-from kdrun.compare.report.cost import cost_figures
-from kdrun.compare.report.learning import learning, row_colors
+from kdrun.compare.report.cost_charts import cost_figures
+from kdrun.compare.report.learning_curves import learning, row_colors
 from kdrun.compare.report.page import Page, Section
-from kdrun.compare.report.record import Record
 from kdrun.compare.report.reproduce import reproduce
 from kdrun.compare.report.results import lead, results
+from kdrun.compare.report.run_record import Record
 from kdrun.compare.report.soft_labels import soft_labels
 from kdrun.core.folder import RunFolder
 

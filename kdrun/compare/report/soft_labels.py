@@ -6,12 +6,12 @@ import zlib
 
 import numpy as np
 
-from kdrun.compare.report.cells import quiet
 from kdrun.compare.report.drawing import LETTER, label, shape, shortened
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.palette import color, series_color
-from kdrun.compare.report.record import Record
+from kdrun.compare.report.run_record import Record
+from kdrun.compare.report.tables import quiet
 
 _ROWS = ("teacher", "alone", "distilled")
 _BAR, _NAME, _WIDTH = 7, 9, 250

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from kdrun.compare.comparison import Comparison, Family, compare
 from kdrun.compare.gather import Gathered, Run
 from kdrun.compare.metrics import METRICS
-from kdrun.compare.report.cells import facts, folded, listed, quiet, tile
-from kdrun.compare.report.cost import cost_figures
-from kdrun.compare.report.heat import heat_map
-from kdrun.compare.report.jobs import jobs_table
+from kdrun.compare.report.cost_charts import cost_figures
+from kdrun.compare.report.heat_map import heat_map
+from kdrun.compare.report.jobs_table import jobs_table
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import Block, Page, Section
 from kdrun.compare.report.palette import SERIES
 from kdrun.compare.report.reproduce import surroundings, written
-from kdrun.compare.report.settings import difference_blocks, labels, settings_blocks
-from kdrun.compare.report.validation import Validated, curves_figure
+from kdrun.compare.report.setting_tables import difference_blocks, labels, settings_blocks
+from kdrun.compare.report.tables import facts, folded, listed, quiet, tile
+from kdrun.compare.report.validation_scores import Validated, curves_figure
 
 _CHARTED = 6  # tables that have charts, the largest ones
 _FIRST = ("teacher", "alone")  # the colors that these have; settings have those after them

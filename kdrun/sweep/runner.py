@@ -14,7 +14,7 @@ from kdrun.core.errors import typed
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
-from kdrun.sweep.launching import Launch, ending_on_sigterm, launching, measure, survives
+from kdrun.sweep.hydra_launcher import Launch, ending_on_sigterm, launching, measure, survives
 from kdrun.sweep.trials import add_trials, is_hopeless, winner
 
 _POLL = 0.2  # seconds between two looks at jobs that run in other processes

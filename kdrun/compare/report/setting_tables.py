@@ -7,9 +7,9 @@ from kdrun.compare.cells import (
 )
 from kdrun.compare.comparison import Comparison, Family
 from kdrun.compare.keys import said, short
-from kdrun.compare.report.cells import figures_table, folded, listed, quiet
 from kdrun.compare.report.markup import tag
 from kdrun.compare.report.page import Block, table
+from kdrun.compare.report.tables import figures_table, folded, listed, quiet
 from kdrun.compare.seed_means import Line
 from kdrun.compare.terminal import in_short
 

@@ -9,7 +9,7 @@ from kdrun.config.overrides import Job, parse
 from kdrun.core.errors import ConfigError
 from kdrun.core.sweep import SweepJob, job_folder
 from kdrun.run.new_folder import faults_of_folder
-from kdrun.sweep.launchers import faults_of_jobs
+from kdrun.sweep.parallel_jobs import faults_of_jobs
 
 if TYPE_CHECKING:
     from kdrun.run.runner import Plan

@@ -7,7 +7,7 @@ import pytest
 
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, SweepJob
-from kdrun.sweep.sweep import _run_jobs
+from kdrun.sweep.runner import _run_jobs
 
 JOBS = [SweepJob(number, str(number), (), {}) for number in range(3)]
 

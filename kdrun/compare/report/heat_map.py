@@ -6,8 +6,8 @@ from itertools import product
 from kdrun.compare.comparison import Family
 from kdrun.compare.keys import rank, said, short
 from kdrun.compare.report.drawing import Figure
-from kdrun.compare.report.matrix import Cell, Side, matrix_chart
-from kdrun.compare.report.validation import Validated
+from kdrun.compare.report.matrix_chart import Cell, Side, matrix_chart
+from kdrun.compare.report.validation_scores import Validated
 from kdrun.compare.statistics import estimate
 
 

@@ -7,9 +7,9 @@ from statistics import fmean
 from kdrun.compare.choice import chooser
 from kdrun.compare.comparison import Family
 from kdrun.compare.report.drawing import Figure
-from kdrun.compare.report.learning import points_of
-from kdrun.compare.report.line import Curve, line_chart
-from kdrun.compare.report.record import Record
+from kdrun.compare.report.learning_curves import points_of
+from kdrun.compare.report.line_chart import Curve, line_chart
+from kdrun.compare.report.run_record import Record
 from kdrun.compare.seed_means import Line
 from kdrun.core.folder import RunFolder
 

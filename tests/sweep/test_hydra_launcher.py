@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from kdrun.sweep.launching import ending_on_sigterm
+from kdrun.sweep.hydra_launcher import ending_on_sigterm
 
 
 def test_sigterm_ends_a_launcher_and_its_old_meaning_comes_back() -> None:

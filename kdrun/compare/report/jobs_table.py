@@ -3,9 +3,9 @@
 from kdrun.compare.comparison import Comparison
 from kdrun.compare.gather import LeftOut, Run
 from kdrun.compare.number_format import share_or_none
-from kdrun.compare.report.cells import cell
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import table
+from kdrun.compare.report.tables import cell
 from kdrun.core.folder import in_order
 from kdrun.core.records.summary import score_of
 

@@ -14,8 +14,8 @@ from kdrun.config.command import Command
 from kdrun.config.compose import composing, quoted
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, SweepFolder, SweepJob
-from kdrun.sweep.job import run_job
-from kdrun.sweep.launchers import joblib_words, jobs_that_fit
+from kdrun.sweep.parallel_jobs import joblib_words, jobs_that_fit
+from kdrun.sweep.worker import run_job
 
 Launch = Callable[[Sequence[SweepJob]], None]
 

@@ -4,7 +4,7 @@ import pytest
 
 from kdrun.config.overrides import read_jobs
 from kdrun.sweep import launchers
-from kdrun.sweep.launchers import at_once, choose, faults_of_jobs, jobs_that_fit
+from kdrun.sweep.parallel_jobs import at_once, choose, faults_of_jobs, jobs_that_fit
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from kdrun.compare.metrics import METRICS
 from kdrun.compare.number_format import count
 from kdrun.compare.report.drawing import Figure
 from kdrun.compare.report.palette import SERIES
-from kdrun.compare.report.scatter import Point, scatter_chart
+from kdrun.compare.report.scatter_chart import Point, scatter_chart
 from kdrun.compare.seed_means import COSTS, Line
 
 _TITLES = {

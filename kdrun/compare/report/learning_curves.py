@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from kdrun.compare.report.drawing import Figure
-from kdrun.compare.report.line import Curve, line_chart
+from kdrun.compare.report.line_chart import Curve, line_chart
 from kdrun.compare.report.page import Block, Section
-from kdrun.compare.report.record import Line, Record
+from kdrun.compare.report.run_record import Line, Record
 
 _NO_TERMS = ("stage", "phase", "epoch", "step", "split", "accuracy", "lr", "nonfinite")
 _MAIN = "main"
