@@ -8,7 +8,8 @@ import yaml
 
 from kdrun.config.choices import conf_folder
 from kdrun.core.careful_yaml import refuse_unfolding, unreadable
-from kdrun.core.errors import Fault, UserError, collect
+from kdrun.core.errors import Fault, UserError
+from kdrun.core.faults import Faults
 from kdrun.core.unknown import suggest
 
 _SCHEME, _KEY = "concepts", "scheme.map"
@@ -19,13 +20,15 @@ def with_concepts(tree: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]
     scheme = tree.get("scheme")
     if not isinstance(scheme, dict) or scheme.get("name") != _SCHEME:
         return dict(tree), []
-    named, found = scheme.get("map"), []
+    named = scheme.get("map")
     if named is None:
         return dict(tree), [Fault(_KEY, _choose(tree.get("dataset")))]
     if not isinstance(named, str):
         return dict(tree), []
-    faults = collect(lambda: found.append(_read(named)), _KEY)
-    return ({**tree, "scheme": {**scheme, "map": found[0]}} if found else dict(tree)), faults
+    faults = Faults()
+    with faults.under(_KEY):
+        tree = {**tree, "scheme": {**scheme, "map": _read(named)}}
+    return dict(tree), list(faults)
 
 
 def _read(named: str) -> dict[str, Any]:

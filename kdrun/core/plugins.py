@@ -1,12 +1,12 @@
 """Parts from outside: modules that hold tables of their own models, losses and datasets."""
 
 from collections.abc import Iterable
-from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import ModuleType
 
-from kdrun.core.errors import ConfigError, UserError, collect
+from kdrun.core.errors import UserError
+from kdrun.core.faults import Faults
 
 ENTRY_POINTS = "kdrun.plugins"
 TABLES = {
@@ -31,18 +31,12 @@ def install_plugins(names: Iterable[str]) -> list[str]:
     """
     places = {name: name for name in names}
     places |= {point.name: point.module for point in entry_points(group=ENTRY_POINTS)}
-    faults = [
-        fault
-        for name, place in places.items()
-        for fault in collect(partial(_add, name, place), "plugins")
-    ]
-    if faults:
-        raise ConfigError(faults)
+    faults = Faults()
+    for name, place in places.items():
+        with faults.under("plugins"):
+            _install(name, _import(place))
+    faults.raise_if_any()
     return list(places)
-
-
-def _add(name: str, place: str) -> None:
-    _install(name, _import(place))
 
 
 def _import(name: str) -> ModuleType:

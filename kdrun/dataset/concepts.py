@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from kdrun.core.class_merge import Merge
-from kdrun.core.errors import ConfigError, Fault, collect
+from kdrun.core.errors import ConfigError, Fault
+from kdrun.core.faults import Faults
 from kdrun.dataset.data import Data
 from kdrun.dataset.select import Reference, choose_classes
 
@@ -28,21 +29,17 @@ def merge_classes(data: Data, concepts: Mapping[str, Sequence[Reference]], where
         ConfigError: classes that are not there or are named twice, a concept without any, fewer
             than two concepts, or one that no sample of a split has.
     """
-    faults = [
-        Fault(f"{where}.{name}", "joins no class; name some or leave it out")
-        for name, classes in concepts.items()
-        if not classes
-    ]
+    faults = Faults()
+    for name, classes in concepts.items():
+        if not classes:
+            faults.add(f"{where}.{name}", "joins no class; name some or leave it out")
     if len(concepts) < 2:
         what = f"has {len(concepts)} concept{'' if concepts else 's'}"
-        faults.append(Fault(where, f"{what}, and telling apart takes two or more"))
-    chosen: list[tuple[tuple[str, ...], Tensor]] = []
-    faults += collect(
-        lambda: chosen.append(choose_classes(data.info.classes, None, concepts, where))
-    )
+        faults.add(where, f"{what}, and telling apart takes two or more")
+    with faults.under(where):
+        names, table = choose_classes(data.info.classes, None, concepts, where)
     if faults:
         raise ConfigError([fault for fault in faults if fault.where.startswith(where)])
-    names, table = chosen[0]
     _require_samples(data, names, table, where)
     labels = range(len(names))
     groups = [tuple(torch.nonzero(table == label).flatten().tolist()) for label in labels]
