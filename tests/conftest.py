@@ -3,13 +3,29 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forked import ROOT, ForkedCommand
 from tiny import TINY, Kdrun, Refused
 
 # Workers of a parallel test run must not fight for the cores; set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow as well")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests marked slow are skipped unless `--slow` is given, as CI gives it."""
+    if config.getoption("--slow"):
+        return
+    skip = pytest.mark.skip(reason="slow; to run it: --slow")
+    for item in items:
+        if item.get_closest_marker("slow") is not None:
+            item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")
@@ -23,27 +39,53 @@ def shared_data() -> Path:
     pytest.skip("needs the shared data: set KDRUN_DATA to its folder")
 
 
+@pytest.fixture(scope="session")
+def forked() -> Iterator[ForkedCommand]:
+    """What `kdrun` forks its processes from."""
+    command = ForkedCommand()
+    yield command
+    command.close()
+
+
 @pytest.fixture
-def kdrun(tmp_path: Path) -> Kdrun:
-    """Run the command in an empty folder, in a process of its own."""
+def kdrun(forked: ForkedCommand, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Kdrun:
+    """Run the command in an empty folder, in a process of its own; its status must be `status`."""
+    streams = tmp_path_factory.mktemp("printed")
 
     def run(
         *words: str, status: int | None = 0, cwd: Path = tmp_path, **environment: str
-    ) -> subprocess.CompletedProcess:
+    ) -> subprocess.CompletedProcess[str]:
+        return _expect(status, forked.run(words, cwd, environment, streams))
+
+    return run
+
+
+@pytest.fixture
+def fresh_kdrun(tmp_path: Path) -> Kdrun:
+    """The same in a fresh interpreter, for what depends on how a process starts or ends."""
+
+    def run(
+        *words: str, status: int | None = 0, cwd: Path = tmp_path, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "kdrun", *words],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), **environment},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
-        if status is not None:
-            assert done.returncode == status, done.stdout + done.stderr
-        return done
+        return _expect(status, done)
 
     return run
+
+
+def _expect(
+    status: int | None, done: subprocess.CompletedProcess[str]
+) -> subprocess.CompletedProcess[str]:
+    assert status is None or done.returncode == status, done.stdout + done.stderr
+    return done
 
 
 @pytest.fixture

@@ -50,12 +50,14 @@ class Deadly(KD):
 """
 
 
-def test_a_killed_worker_of_joblib_takes_no_other_job_along(kdrun: Kdrun, tmp_path: Path) -> None:
+def test_a_killed_worker_of_joblib_takes_no_other_job_along(
+    fresh_kdrun: Kdrun, tmp_path: Path
+) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     (tmp_path / "killing.py").write_text(DEADLY)
     path = os.pathsep.join([str(Path(__file__).parents[2]), str(tmp_path)])
     words = ("plugins=[killing]", "loss=deadly", "loss.temperature=2", "loss.alpha=0.25,0.5,0.75")
-    done = kdrun("-m", *words, *JOBLIB, *QUICK, status=1, PYTHONPATH=path)
+    done = fresh_kdrun("-m", *words, *JOBLIB, *QUICK, status=1, PYTHONPATH=path)
     sweep = only_sweep(tmp_path)
     assert statuses(sweep) == ["crashed", "finished", "finished"]
     assert "kdrun: the launcher gave up: TerminatedWorkerError" in done.stderr
@@ -118,29 +120,31 @@ def soon(holds: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.1)
 
 
-def test_an_interrupted_sweep_of_joblib_goes_on_with_joblib(kdrun: Kdrun, tmp_path: Path) -> None:
+def test_an_interrupted_sweep_of_joblib_goes_on_with_joblib(
+    fresh_kdrun: Kdrun, tmp_path: Path
+) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     words = ("loss.temperature=1,2,4", "launcher.jobs=2", *QUICK)
-    kdrun("-m", *words, status=130, KDRUN_FAULT="step:6:int")
+    fresh_kdrun("-m", *words, status=130, KDRUN_FAULT="step:6:int")
     sweep = only_sweep(tmp_path)
     assert statuses(sweep).count("finished") < 3
     assert set(statuses(sweep)) <= {"finished", "interrupted", "not started"}
-    kdrun("resume", str(sweep.path))
+    fresh_kdrun("resume", str(sweep.path))
     holds(sweep, 2)
 
 
-def test_submitit_on_this_machine(kdrun: Kdrun, tmp_path: Path) -> None:
+def test_submitit_on_this_machine(fresh_kdrun: Kdrun, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-    kdrun("-m", "loss.temperature=2,4", "hydra/launcher=submitit_local", *QUICK)
+    fresh_kdrun("-m", "loss.temperature=2,4", "hydra/launcher=submitit_local", *QUICK)
     holds(only_sweep(tmp_path), 2)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra 'ray'")
-def test_ray(kdrun: Kdrun, tmp_path: Path) -> None:
+def test_ray(fresh_kdrun: Kdrun, tmp_path: Path) -> None:
     init = (
         "+hydra.launcher.ray.init.num_cpus=2",
         "+hydra.launcher.ray.init.include_dashboard=false",
     )
-    kdrun("-m", "loss.temperature=1,2,4,8", "hydra/launcher=ray", *init, *QUICK)
+    fresh_kdrun("-m", "loss.temperature=1,2,4,8", "hydra/launcher=ray", *init, *QUICK)
     holds(only_sweep(tmp_path), 2)

@@ -77,15 +77,15 @@ def test_killed_at_random_steps_of_a_stage(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
 def test_a_signal_saves_and_says_how_to_go_on(
-    number: int, uninterrupted: dict, kdrun: Kdrun, tmp_path: Path
+    number: int, uninterrupted: dict, fresh_kdrun: Kdrun, tmp_path: Path
 ) -> None:
     how = {signal.SIGTERM: "term", signal.SIGINT: "int"}[number]
-    done = kdrun(*HARD, status=128 + number, KDRUN_FAULT=f"step:40:{how}")
+    done = fresh_kdrun(*HARD, status=128 + number, KDRUN_FAULT=f"step:40:{how}")
     folder = only_run(tmp_path)
     assert f"kdrun resume {folder.relative_to(tmp_path)}" in done.stderr
     assert "Traceback" not in done.stderr
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
-    kdrun("resume", str(folder))
+    fresh_kdrun("resume", str(folder))
     assert result(folder) == uninterrupted
 
 

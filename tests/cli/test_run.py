@@ -1,11 +1,13 @@
 """Whole runs through the command, as a user types them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from forked import ForkedCommand
 from tiny import TINY, Kdrun
 
 
@@ -14,9 +16,18 @@ def only_run(root: Path) -> Path:
     return found
 
 
+@pytest.fixture(scope="module")
+def outputs(forked: ForkedCommand, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output root of a finished run, to be copied."""
+    root, streams = tmp_path_factory.mktemp("finished"), tmp_path_factory.mktemp("printed")
+    assert forked.run(TINY, root, {}, streams).returncode == 0
+    return root / "outputs"
+
+
 @pytest.fixture
-def stop_reason(kdrun: Kdrun, tmp_path: Path) -> Path:
-    kdrun(*TINY)
+def finished(outputs: Path, tmp_path: Path) -> Path:
+    """A finished run that may be changed."""
+    shutil.copytree(outputs, tmp_path / "outputs")
     return only_run(tmp_path)
 
 
@@ -107,15 +118,15 @@ def test_a_plugin_is_used_and_named_when_started_and_when_resumed(
 ) -> None:
     (tmp_path / "my_parts.py").write_text(
         "import torch\n"
-        "from kdrun.dataset.image.pictures import Raw, Tensors\n"
+        "from kdrun.dataset.image.pictures import InMemory, RawDataset\n"
         "from kdrun.loss.logits import KD\n"
         'LOSSES = {"soft": "my_parts:Soft"}\n'
         'DATASETS = {"stripes": "my_parts:read_stripes"}\n'
         "class Soft(KD): pass\n"
-        "def read_stripes(count: int, width: int = 8) -> Raw:\n"
+        "def read_stripes(count: int, width: int = 8) -> RawDataset:\n"
         "    targets = torch.arange(count) % 2\n"
         "    images = (targets.view(-1, 1, 1, 1) * 200).expand(-1, width, width, 1)\n"
-        '    return Raw(("dark", "bright"), Tensors(images.to(torch.uint8), targets))\n'
+        '    return RawDataset(("dark", "bright"), InMemory(images.to(torch.uint8), targets))\n'
     )
     soft = ("loss=soft", "loss.alpha=0.5", "loss.temperature=2")
     words = ("plugins=[my_parts]", *soft, "dataset=stripes", "dataset.count=400", *TINY)
