@@ -24,7 +24,7 @@ from benchmarks.machine import describe_machine, name_processor
 from benchmarks.seated import Seated, seat_losses
 from benchmarks.subject import read_plan
 from benchmarks.turns import ratios, spread, table
-from kdrun.config.choices import conf_folder, filled
+from kdrun.config.overrides import read_jobs
 from kdrun.loss.table import LOSSES
 
 FIRST, AS_WRITTEN = ", first phase", ", literal"
@@ -32,9 +32,9 @@ _AGREEMENT = 1e-3  # relative: sums of squares in another order
 _THREADS = 2
 _LEAST = 0.03  # seconds that a turn of a quick loss lasts
 _WORDS = ("device=cpu", "teacher=resnet32x4", "student=resnet8x4", f"threads={_THREADS}")
-_OPEN: Mapping[str, Mapping[str, Any]] = {
-    "combined": {"terms": {"attention": {}, "sp": {}}},  # which has no terms of its own
-    "fitnet" + FIRST: {"first_epochs": 1},  # which has none unless it is asked for
+_OPEN: Mapping[str, str] = {
+    "combined": "loss.terms={attention: {}, sp: {}}",  # which has no terms of its own
+    "fitnet" + FIRST: "loss.first_epochs=1",  # which has none unless it is asked for
 }
 Work = Callable[[], Tensor]
 Times = Mapping[str, Sequence[float]]
@@ -80,8 +80,10 @@ def _all_works(names: Sequence[str], literal: bool, batch_size: int) -> Iterator
 def _node(row: str) -> dict[str, Any]:
     """A loss's values from its file, and what its row needs beside them."""
     name = row.removesuffix(FIRST)
-    text = (conf_folder() / "loss" / f"{name}.yaml").read_text(encoding="utf-8")
-    return filled({"loss": yaml.safe_load(text) | _OPEN.get(row, _OPEN.get(name, {}))})["loss"]
+    words = [f"loss={name}", _OPEN.get(row, _OPEN.get(name, ""))]
+    (job,) = read_jobs([word for word in words if word], multirun=False)
+    node: dict[str, Any] = job.tree["loss"]
+    return node
 
 
 def _literal_step(name: str, seated: Seated) -> Tensor:

@@ -11,13 +11,13 @@ from torch import nn
 from kdrun import dataset
 from kdrun.check import settings
 from kdrun.check.networks import fit, try_network
-from kdrun.config.choices import as_of_today, filled
 from kdrun.config.concept_maps import with_concepts
+from kdrun.config.older_runs import with_new_keys
 from kdrun.core.config import Config, plain, shortened
 from kdrun.core.device import Hardware, choose_hardware
 from kdrun.core.disk import writable
 from kdrun.core.errors import ConfigError, Fault, collect
-from kdrun.core.plugins import install_plugins
+from kdrun.core.plugins import install_plugins, plugin_modules
 from kdrun.core.registry import check_model
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
@@ -44,7 +44,7 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     Raises:
         ConfigError: with every fault that was found.
     """
-    tree, faults = with_concepts(filled(plain(tree)))
+    tree, faults = with_concepts(plain(tree))
     plugins: list[str] = []
     faults += collect(lambda: plugins.extend(_install(tree.get("plugins"))), "plugins")
     config, broken = _bind(tree)
@@ -155,7 +155,7 @@ def read_run(tree: Mapping[str, Any]) -> tuple[Config, Data]:
     Raises:
         ConfigError: a fault of the config, or the dataset's files are gone.
     """
-    tree, faults = with_concepts(filled(plain(as_of_today(tree))))
+    tree, faults = with_concepts(plain(with_new_keys(tree)))
     _install(tree.get("plugins"))
     config, broken = _bind(tree)
     faults += broken or settings.parts(tree)
@@ -174,7 +174,10 @@ def load_data(node: Mapping[str, Any]) -> Data:
 
 
 def _install(plugins: Any) -> list[str]:
-    return install_plugins(plugins if isinstance(plugins, list) else [])
+    """Install the plugins of a config; their names."""
+    modules = plugin_modules(plugins if isinstance(plugins, list) else [])
+    install_plugins(modules)
+    return list(modules)
 
 
 def _bind(tree: Mapping[str, Any]) -> tuple[Config, list[Fault]]:

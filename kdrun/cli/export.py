@@ -7,7 +7,7 @@ from typing import Any
 
 from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.runs import back_to_start, named_row, named_run
-from kdrun.config.choices import as_of_today
+from kdrun.config.older_runs import with_new_keys
 from kdrun.core.errors import ConfigError
 from kdrun.core.folder import HOW_TO_RUN, RunFolder
 from kdrun.core.lock import FolderLock
@@ -51,7 +51,7 @@ def parser() -> VerbParser:
 
 def _config(folder: RunFolder, formats: Sequence[str], options: Namespace) -> dict[str, Any]:
     """The config of the run, with the formats and options of this export."""
-    tree = as_of_today(folder.config())
+    tree = with_new_keys(folder.config())
     chosen = {"normalize": True} if options.normalize else {}
     return {
         **tree,

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from kdrun.config.choices import conf_folder, offer_models, offer_steps
 from kdrun.config.command import Command, read_command
-from kdrun.config.compose import named_plugins, quoted
+from kdrun.config.compose import install_named_plugins, quoted
 from kdrun.config.overrides import read_jobs, with_choices
 from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen, report
@@ -33,8 +33,9 @@ def launch(words: Sequence[str], screen: Screen) -> int:
     Raises:
         ConfigError: something is wrong; nothing was written.
     """
-    command = with_choices(read_command(words))
-    broken = named_plugins(command.settings)
+    command = read_command(words)
+    broken = install_named_plugins(command.settings, command.folders)
+    command = with_choices(command)
     if command.looks:
         if broken:
             raise ConfigError(broken)
@@ -76,7 +77,7 @@ def _look(command: Command) -> int:
             raise ConfigError(faults)
     else:
         offer_models(command.folders)
-        offer_steps()
+        offer_steps(command.folders)
     _start_hydra(command, lambda _: None)
     return 0
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kdrun.config.command import read_command
+from kdrun.config.compose import install_named_plugins
 from kdrun.config.overrides import read_jobs
 from kdrun.core.errors import ConfigError, Fault, UserError
 from kdrun.core.screen import Screen
@@ -25,6 +26,7 @@ def show_layers(words: Sequence[str], screen: Screen) -> int:
     if not any(word.startswith("model=") for word in words):
         raise UserError("which network?", "  kdrun layers model=resnet20 dataset=cifar10")
     command = read_command([_as_student(word) for word in words])
+    install_named_plugins(command.settings, command.folders)
     job = read_jobs(command.settings, multirun=False, folders=command.folders)[0]
     try:
         network, info = check_network(job.tree, job.unknown, job.faults)

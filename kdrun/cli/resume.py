@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdrun.compare.runs import back_to_start, named_run
-from kdrun.config.choices import as_of_today
+from kdrun.config.older_runs import with_new_keys
 from kdrun.core.errors import typed
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
@@ -33,6 +33,6 @@ def resume(words: Sequence[str], screen: Screen) -> int:
     from kdrun.run.runner import run
 
     folder = back_to_start(folder)
-    tree = as_of_today(folder.config())
+    tree = with_new_keys(folder.config())
     run(check(tree), folder.path, screen, shlex.join(["kdrun", *sys.argv[1:]]))
     return 0

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override, ValueType
 
 from kdrun.config.command import Command, read_command
-from kdrun.config.compose import named_plugins
+from kdrun.config.compose import install_named_plugins
 from kdrun.config.overrides import Job, parse, read_jobs, with_choices
 from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.screen import Screen
@@ -31,10 +31,11 @@ def search(words: Sequence[str], screen: Screen) -> int:
     """
     if find_spec("optuna") is None:
         raise UserError("a search needs an extra: pip install 'kdrun[search]'")
-    command = with_choices(read_command(["--multirun", *words]))
+    command = read_command(["--multirun", *words])
     if command.looks:
         raise UserError("a search shows no config.", "  of a run: kdrun --cfg job")
-    named_plugins(command.settings)
+    install_named_plugins(command.settings, command.folders)
+    command = with_choices(command)
     own = {_key(one): one for one in parse(command.settings) if one.is_sweep_override()}
     _refuse(own)
     fixed = [word for word in command.settings if word not in _typed(own.values())]

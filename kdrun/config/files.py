@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from kdrun.core.careful_yaml import refuse_unfolding, unreadable
 from kdrun.core.errors import Fault, UserError
 
-_PROVIDER = "command-line"  # as Hydra calls it
+CONFIG_DIR = "command-line"  # Hydra's name for the provider of the folder of `--config-dir`
 # Keys by which Hydra and logging name something to be called -> what may be.
 _CALLED = {
     "_target_": ("hydra._internal.core_plugins.", "hydra_plugins."),
@@ -51,10 +51,10 @@ def add_folders(loader: ConfigLoaderImpl, folders: Sequence[str]) -> None:
         if not Path(folder).is_dir():
             raise UserError(f"--config-dir: there is no folder {folder!r}.")
         place = f"file://{Path(folder).absolute()}"
-        loader.config_search_path.prepend(_PROVIDER, place, SearchPathQuery(provider="schema"))
+        loader.config_search_path.prepend(CONFIG_DIR, place, SearchPathQuery(provider="schema"))
     loader.repository.initialize_sources(loader.config_search_path)
     loader.repository.sources = [
-        CarefulFiles(one.provider, one.path) if one.provider == _PROVIDER else one
+        CarefulFiles(one.provider, one.path) if one.provider == CONFIG_DIR else one
         for one in loader.repository.sources
     ]
 

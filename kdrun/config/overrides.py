@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra import compose
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -20,14 +20,16 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kdrun.config.choices import offer_listed
+from kdrun.config.choices import offer_step_list
 from kdrun.config.command import Command
 from kdrun.config.compose import composing, quoted
 from kdrun.config.files import foreign_code
+from kdrun.config.inner_nodes import complete_inner_nodes
 from kdrun.config.suggestions import options_of, unknown_choice, unknown_key
 from kdrun.core.config import plain
 from kdrun.core.errors import Fault, UserError
 
+T = TypeVar("T")
 _LIST = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -61,10 +63,11 @@ def with_choices(command: Command) -> Command:
     Raises:
         UserError: a step is not known.
     """
-    return replace(command, settings=tuple(map(_understood, command.settings)))
+    settings = (_understood(word, command.folders) for word in command.settings)
+    return replace(command, settings=tuple(settings))
 
 
-def _understood(word: str) -> str:
+def _understood(word: str, folders: Sequence[str]) -> str:
     key, _, value = word.partition("=")
     if "=" in value and Path(value).exists():
         return f"{key}={quoted(value)}"
@@ -73,7 +76,7 @@ def _understood(word: str) -> str:
 
     def name(found: re.Match[str]) -> str:
         steps = [step.strip(" '\"") for step in found[1].split(",") if step.strip()]
-        return offer_listed(steps) if steps else "none"
+        return offer_step_list(steps, folders) if steps else "none"
 
     return f"{key}={_LIST.sub(name, value)}"
 
@@ -158,6 +161,7 @@ def _read_job(words: tuple[str, ...], kind: str, loader: ConfigLoaderImpl) -> Jo
         settings = [one for one in settings if found[id(one)] is None]
         config = _compose([*choices, *settings])
     faults += [*foreign_code(config.hydra), *_own_sweeps(config)]
+    _run_hydra(lambda: complete_inner_nodes(config, loader))
     key = f"hydra.{kind}.dir"
     named = any(one.key_or_group == key for one in parsed)
     folder = _resolve(lambda: str(OmegaConf.select(config, key))) if named else None
@@ -193,8 +197,13 @@ def _expand(words: Sequence[str], loader: ConfigLoaderImpl) -> list[tuple[str, .
 
 def _compose(overrides: Sequence[Override]) -> DictConfig:
     words = [str(one.input_line) for one in overrides]
+    return _run_hydra(lambda: compose("config", overrides=words, return_hydra_config=True))
+
+
+def _run_hydra(read: Callable[[], T]) -> T:
+    """What `read` returns; an error of Hydra as a sentence without its search path."""
     try:
-        return compose("config", overrides=words, return_hydra_config=True)
+        return read()
     except (HydraException, OmegaConfBaseException) as error:
         told = str(error).partition("Config search path:")[0]
         lines = [line.strip() for line in told.splitlines() if line.strip()]

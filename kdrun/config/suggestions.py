@@ -8,7 +8,8 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
-from kdrun.config.choices import NAMED, ROLES, offer_by_name
+from kdrun.config.choices import ROLES, offer_torchvision
+from kdrun.config.inner_nodes import SINGLE
 from kdrun.core.errors import Fault
 from kdrun.core.unknown import unknown_key_of, unknown_name
 
@@ -38,7 +39,7 @@ def unknown_choice(group: str, override: Override, options: list[str]) -> Fault 
     name = override.value()
     if not options or override.is_delete() or isinstance(name, list | dict) or name in options:
         return None
-    if group in ROLES and offer_by_name(group, str(name)):
+    if group in ROLES and offer_torchvision(group, str(name)):
         return None
     return _unknown(group, str(name), options)
 
@@ -74,7 +75,7 @@ def unknown_key(base: DictConfig, override: Override) -> Fault | None:
 
 def _no_mapping(parent: str, rest: str, override: Override) -> Fault:
     value = str(override.input_line).partition("=")[2]
-    named = "name: NAME, " if parent in NAMED else ""
+    named = "name: NAME, " if parent in SINGLE else ""
     return Fault(
         f"{parent}.{rest}",
         f"{parent} holds no keys yet; give it as a whole: '{parent}={{{named}{rest}: {value}}}'",

@@ -1,6 +1,6 @@
-"""Parts from outside: modules that hold tables of their own models, losses and datasets."""
+"""Parts from outside: modules that hold tables of their own models, losses, datasets and so on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -9,34 +9,72 @@ from kdrun.core.errors import UserError
 from kdrun.core.faults import Faults
 
 ENTRY_POINTS = "kdrun.plugins"
+# Name of a table, here and in a plugin -> the module that has kdrun's own.
 TABLES = {
     "MODELS": "kdrun.model.table",
     "LOSSES": "kdrun.loss.table",
     "SCHEMES": "kdrun.scheme.table",
     "DATASETS": "kdrun.dataset.table",
+    "STEPS": "kdrun.step.table",
+    "CALIBRATORS": "kdrun.compress.calibrate",
+    "PROTOCOLS": "kdrun.measure.protocols",
+    "FORMATS": "kdrun.export.table",
+    "OPTIMIZERS": "kdrun.engine.optimizers",
+    "SCHEDULES": "kdrun.engine.schedules",
 }
 
+PluginParts = Mapping[str, set[str]]  # name of a table -> names of the parts that plugins add to it
 
-def install_plugins(names: Iterable[str]) -> list[str]:
-    """Add the tables of the named modules, and of installed plugins, to kdrun's own.
 
-    A plugin is a module with a dict called MODELS, LOSSES, SCHEMES or DATASETS:
-    name -> "module:attribute".
+def plugin_modules(names: Iterable[str]) -> dict[str, str]:
+    """The plugins of a run: the modules that it names, and those that are installed.
+
+    Args:
+        names: of modules.
 
     Returns:
-        The names of the plugins, to be printed.
+        Name of each plugin -> its module.
+    """
+    installed = {point.name: point.module for point in entry_points(group=ENTRY_POINTS)}
+    return {**{name: name for name in names}, **installed}
+
+
+def install_plugins(modules: Mapping[str, str]) -> PluginParts:
+    """Add the tables of plugins to kdrun's own.
+
+    A plugin is a module with one or more dicts that are called as those of `TABLES`:
+    name -> "module:attribute". It may be installed again.
+
+    Args:
+        modules: name of each plugin -> its module.
+
+    Returns:
+        The parts that were added.
 
     Raises:
         ConfigError: modules can't be imported, have no table, or take a name that is taken.
     """
-    places = {name: name for name in names}
-    places |= {point.name: point.module for point in entry_points(group=ENTRY_POINTS)}
+    added: dict[str, set[str]] = {}
     faults = Faults()
-    for name, place in places.items():
+    for name, module in modules.items():
         with faults.under("plugins"):
-            _install(name, _import(place))
+            _install(name, module, added)
     faults.raise_if_any()
-    return list(places)
+    return added
+
+
+def _install(name: str, module_name: str, added: dict[str, set[str]]) -> None:
+    module = _import(module_name)
+    tables = [table for table in TABLES if hasattr(module, table)]
+    if not tables:
+        raise UserError(f"the plugin {name!r} has none of {', '.join(TABLES)}.")
+    for table in tables:
+        parts = getattr(import_module(TABLES[table]), table)
+        for part, target in getattr(module, table).items():
+            if parts.get(part, target) != target:
+                raise UserError(f"the plugin {name!r} calls a part {part!r}; that name is taken.")
+            parts[part] = target
+            added.setdefault(table, set()).add(part)
 
 
 def _import(name: str) -> ModuleType:
@@ -47,15 +85,3 @@ def _import(name: str) -> ModuleType:
             f"the plugin {name!r} can't be imported: {error}.",
             "  plugins are modules on the Python path: PYTHONPATH=. kdrun plugins=[my_module]",
         ) from error
-
-
-def _install(name: str, module: ModuleType) -> None:
-    tables = [table for table in TABLES if hasattr(module, table)]
-    if not tables:
-        raise UserError(f"the plugin {name!r} has none of {', '.join(TABLES)}.")
-    for table in tables:
-        own = getattr(import_module(TABLES[table]), table)
-        for part, place in getattr(module, table).items():
-            if own.get(part, place) != place:
-                raise UserError(f"the plugin {name!r} calls a part {part!r}; that name is taken.")
-            own[part] = place

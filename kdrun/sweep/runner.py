@@ -8,7 +8,7 @@ from typing import Any
 from kdrun.compare.report.write import write_sweep_report
 from kdrun.compare.runs import run_lines, started_in, sweep_line
 from kdrun.config.command import Command, read_command
-from kdrun.config.compose import named_plugins
+from kdrun.config.compose import install_named_plugins
 from kdrun.config.overrides import with_choices
 from kdrun.core.errors import typed
 from kdrun.core.lock import FolderLock
@@ -67,9 +67,9 @@ def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
         return 0
     index = sweep.index()
     sweep = SweepFolder(started_in(index, sweep.path))
-    command = with_choices(read_command(index["words"]))
-    named_plugins(command.settings)
-    return run_sweep(sweep, command, screen)
+    command = read_command(index["words"])
+    install_named_plugins(command.settings, command.folders)
+    return run_sweep(sweep, with_choices(command), screen)
 
 
 def _run_all(sweep: SweepFolder, command: Command, screen: Screen) -> None:

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from kdrun.config.choices import as_of_today
+from kdrun.config.compose import make_loader
+from kdrun.config.files import CONFIG_DIR
+from kdrun.config.inner_nodes import complete_inner_nodes
+from kdrun.config.older_runs import with_new_keys
 from kdrun.core.errors import Pruned
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen, report
@@ -34,10 +37,12 @@ def run_job(config: DictConfig) -> None:
     """
     from kdrun.run.runner import run
 
+    settings = HydraConfig.get()
+    folders = [one.path for one in settings.runtime.config_sources if one.provider == CONFIG_DIR]
+    complete_inner_nodes(config, make_loader(folders))
     composed = OmegaConf.to_container(config, resolve=True)
     assert isinstance(composed, dict)
     tree = {str(key): value for key, value in composed.items() if key != "hydra"}
-    settings = HydraConfig.get()
     sweep = SweepFolder(shown(Path(settings.sweep.dir)))
     folder = RunFolder(shown(Path(settings.runtime.output_dir)))
     if current_process().name != "MainProcess":  # a worker of joblib; others are not our children
@@ -64,7 +69,7 @@ def _plan(folder: RunFolder, tree: Mapping[str, Any], jobs: int) -> "Plan":
 
     begun = "config" in folder.manifest()
     try:
-        return check(as_of_today(folder.config()) if begun else tree, jobs)
+        return check(with_new_keys(folder.config()) if begun else tree, jobs)
     except Exception as error:
         if not begun:
             folder.update(status="failed", error=str(error).splitlines()[0])

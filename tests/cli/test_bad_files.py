@@ -225,7 +225,8 @@ CONFIGS = {
         "job_logging.formatters.x.(): is refused: a config calls no code, and this would call"
         " os.mkdir",
         "# @package _global_\nplugins: [json]": "plugins: the plugin 'json' has none of MODELS,"
-        " LOSSES, SCHEMES, DATASETS.",
+        " LOSSES, SCHEMES, DATASETS, STEPS, CALIBRATORS, PROTOCOLS, FORMATS, OPTIMIZERS,"
+        " SCHEDULES.",
         "# @package _global_\nsede: 1": "sede: unknown key of the config; nearest: seed, scheme,"
         " student",
     },

@@ -107,7 +107,7 @@ VALUES = {
     "  use larger images or a network such as resnet8",
     "plugins=[no_such_module]": "plugins: the plugin 'no_such_module' can't be imported:"
     " No module named 'no_such_module'.",
-    "plugins=[json]": "plugins: the plugin 'json' has none of MODELS, LOSSES, SCHEMES, DATASETS.",
+    "plugins=[json]": "plugins: the plugin 'json' has none of MODELS, LOSSES, SCHEMES, DATASETS,",
     "loss.temperature=2,4": "'loss.temperature=2,4' holds several values.\n"
     "  to run each of them: kdrun -m loss.temperature=2,4",
     "name=${nowhere}": "the config can't be resolved: Interpolation key 'nowhere' not found",

@@ -7,7 +7,7 @@ import pytest
 from hydra.core.config_store import ConfigStore
 
 from kdrun.check.preflight import check
-from kdrun.config.choices import offer_plugins
+from kdrun.config.choices import offer_plugin_parts
 from kdrun.config.overrides import read_jobs
 from kdrun.core.errors import ConfigError
 from kdrun.core.plugins import install_plugins
@@ -45,10 +45,12 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(LOSSES, "my_kd", "my_parts:MyKD")
     monkeypatch.setitem(MODELS, "my_net", "my_parts:MyNet")
-    install_plugins(["my_parts"])
-    offer_plugins()
+    offer_plugin_parts(install_plugins({"my_parts": "my_parts"}))
     yield
-    for group, name in (("loss", "my_kd"), ("teacher", "my_net"), ("student", "my_net")):
+    for group, name in (
+        ("loss", "my_kd"),
+        *((g, "my_net") for g in ("model", "teacher", "student")),
+    ):
         del ConfigStore.instance().repo[group][f"{name}.yaml"]
     sys.modules.pop("my_parts", None)
 

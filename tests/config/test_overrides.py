@@ -2,7 +2,6 @@
 
 import pytest
 
-from kdrun.config.choices import filled
 from kdrun.config.overrides import read_jobs
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
@@ -32,7 +31,7 @@ def faults(*words: str) -> list[str]:
 def test_good_words_compose_a_config_that_binds(words):
     (job,) = read_jobs(words, multirun=False)
     assert job.faults == ()
-    assert check_model("", filled(job.tree), Config, "the config") == []
+    assert check_model("", job.tree, Config, "the config") == []
 
 
 def test_each_unknown_name_is_one_sentence():

@@ -5,7 +5,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 import pytest
 
 from kdrun.core.errors import UserError
-from kdrun.core.plugins import install_plugins
+from kdrun.core.plugins import PluginParts, install_plugins, plugin_modules
 from kdrun.core.registry import check_node, resolve
 from kdrun.dataset.table import DATASETS
 from kdrun.loss.table import LOSSES
@@ -38,6 +38,10 @@ def write(tmp_path, monkeypatch):
         table.update(content)
 
 
+def install(*names: str) -> PluginParts:
+    return install_plugins(plugin_modules(names))
+
+
 @pytest.fixture(autouse=True)
 def installed(monkeypatch):
     """What is installed on this machine is no part of the test."""
@@ -48,12 +52,12 @@ def installed(monkeypatch):
 
 def test_without_plugins_nothing_changes():
     before = dict(LOSSES)
-    assert install_plugins([]) == []
+    assert install_plugins({}) == {}
     assert before == LOSSES
 
 
 def test_a_plugins_part_is_found_and_checked_like_our_own(write):
-    assert install_plugins([write("plugin_good", MODULE)]) == ["plugin_good"]
+    assert install(write("plugin_good", MODULE)) == {"LOSSES": {"half"}}
     half = resolve("loss", LOSSES, "half")
     assert half(alpha=0.5).alpha == 0.5
     assert [str(fault) for fault in check_node("loss", {"name": "half", "alpha": 2}, half)] == [
@@ -63,13 +67,12 @@ def test_a_plugins_part_is_found_and_checked_like_our_own(write):
 
 def test_a_plugin_may_be_installed_twice(write):
     name = write("plugin_twice", MODULE)
-    install_plugins([name])
-    assert install_plugins([name]) == ["plugin_twice"]
+    assert install(name) == install(name) == {"LOSSES": {"half"}}
 
 
 def test_a_plugin_may_have_several_tables(write):
     text = 'LOSSES = {"a": "NAME:A"}\nDATASETS = {"b": "NAME:B"}'
-    install_plugins([write("plugin_tables", text)])
+    install(write("plugin_tables", text))
     assert LOSSES["a"] == "plugin_tables:A"
     assert DATASETS["b"] == "plugin_tables:B"
 
@@ -77,14 +80,15 @@ def test_a_plugin_may_have_several_tables(write):
 def test_installed_packages_are_found(write, installed):
     write("plugin_package", MODULE)
     installed.append(EntryPoint("my-losses", "plugin_package", "kdrun.plugins"))
-    assert install_plugins([]) == ["my-losses"]
+    assert plugin_modules(["mine"]) == {"mine": "mine", "my-losses": "plugin_package"}
+    install()
     assert LOSSES["half"] == "plugin_package:Half"
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("x = 1", "the plugin 'plugin_bad' has none of MODELS, LOSSES, SCHEMES, DATASETS."),
+        ("x = 1", "the plugin 'plugin_bad' has none of MODELS, LOSSES, SCHEMES, DATASETS,"),
         (
             'LOSSES = {"kd": "NAME:KD"}',
             "the plugin 'plugin_bad' calls a part 'kd'; that name is taken.",
@@ -100,13 +104,13 @@ def test_a_plugin_that_does_not_fit_is_refused(write, monkeypatch, text, sentenc
     name = write("plugin_bad", text)
     monkeypatch.delitem(__import__("sys").modules, name, raising=False)
     with pytest.raises(UserError) as error:
-        install_plugins([name])
+        install(name)
     assert error.value.lines[0].startswith(f"plugins: {sentence}")
 
 
 def test_a_plugin_that_is_not_there_is_refused():
     with pytest.raises(UserError) as error:
-        install_plugins(["no_such_plugin"])
+        install("no_such_plugin")
     assert str(error.value) == (
         "plugins: the plugin 'no_such_plugin' can't be imported: No module named"
         " 'no_such_plugin'.\n"

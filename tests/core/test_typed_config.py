@@ -2,7 +2,8 @@
 
 import inspect
 from copy import deepcopy
-from functools import cache
+from functools import cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from kdrun.config.choices import filled
+from kdrun.config.overrides import read_jobs
 from kdrun.core.config import (
     MISSING,
     Config,
@@ -162,8 +163,10 @@ def test_yaml_keys_are_the_parameters_of_the_part(group, name):
 @pytest.mark.parametrize(("group", "name"), ALL_PARTS)
 def test_yaml_values_bind_but_for_those_that_must_be_given(group, name):
     table, given = PARTS[group]
-    found = filled({group: node(group, name)})[group]
-    asked = [f"{group}.{key}: must be given" for key, value in found.items() if value == MISSING]
+    (run,) = read_jobs([f"{group}={name}"], multirun=False)
+    found = reduce(getitem, group.split("/"), run.tree)
+    values = node(group, name).items()
+    asked = [f"{group}.{key}: must be given" for key, value in values if value == MISSING]
     faults = check_node(group, found, resolve(group, table, name), given)
     assert [str(fault) for fault in faults] == asked
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from kdrun import dataset
-from kdrun.config.choices import as_of_today
+from kdrun.config.older_runs import with_new_keys
 from kdrun.config.overrides import read_jobs
 from kdrun.core.errors import ConfigError
 from kdrun.core.types import DataInfo
@@ -75,7 +75,7 @@ def test_files_that_hold_something_else_are_refused(key: str, value: int, actual
 def test_a_run_of_before_has_no_such_key() -> None:
     old = node("dataset=digits")
     original = old.pop("original")
-    tree = as_of_today({"dataset": old})
+    tree = with_new_keys({"dataset": old})
     assert tree["dataset"] == {**old, "original": None}
     assert original is not None
     assert (

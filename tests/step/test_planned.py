@@ -3,14 +3,14 @@
 import pytest
 from plans import RESNETS, plan, prints, reads, refusal, rows
 
-from kdrun.config.choices import offer_listed
+from kdrun.config.choices import offer_step_list
 from kdrun.core.errors import UserError
 from kdrun.stage.compress import Compress
 from kdrun.stage.train import Train
 
 
 def listed(*steps: str) -> str:
-    return f"compress={offer_listed(steps)}"
+    return f"compress={offer_step_list(steps)}"
 
 
 def test_each_step_is_a_stage_with_a_row_and_reads_the_one_before():
@@ -115,7 +115,7 @@ def test_a_run_without_compression_has_the_fingerprints_it_had():
 
 def test_an_unknown_step_of_a_list_is_told():
     with pytest.raises(UserError, match="no compression step is called 'prune_wieghts'") as told:
-        offer_listed(["prune_wieghts"])
+        offer_step_list(["prune_wieghts"])
     assert "nearest: prune_weights" in str(told.value)
 
 
