@@ -42,7 +42,7 @@ class RunInUse(UserError):
 
 
 class NonFinite(KdrunError):
-    """A loss term became NaN or infinite; it would again at the same step."""
+    """A loss term, a gradient or a weight became NaN or infinite; it would again there."""
 
     status = 6
     resumable = False

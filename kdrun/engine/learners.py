@@ -26,14 +26,14 @@ class Learners:
         }
         self._still: list[nn.Module] = []
 
-    def choose(self, trains: tuple[str, ...]) -> list[nn.Parameter]:
-        """The parameters that learn; gradients are switched off for all others."""
-        chosen = []
+    def choose(self, trains: tuple[str, ...]) -> dict[str, nn.Parameter]:
+        """The parameters that learn, by name; gradients are switched off for all others."""
+        chosen = {}
         for name, parameter in self._named.items():
             learns = name not in self._frozen and any(fnmatch(name, glob) for glob in trains)
             parameter.requires_grad_(learns)
             if learns:
-                chosen.append(parameter)
+                chosen[name] = parameter
         self._still = [
             module
             for name, module in self.student.named_modules()

@@ -1,7 +1,7 @@
 """The training loop: the only one. A method is a loss that it calls, never a loop of its own."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from kdrun.core.device import name_memory_errors
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.registry import build
 from kdrun.core.store import METRICS
-from kdrun.core.types import Batch, Phase, Progress
+from kdrun.core.types import MAIN, Batch, Phase, Progress
 from kdrun.engine.checkpoint import load, save
 from kdrun.engine.evaluate import score
 from kdrun.engine.optimizers import learning_rate
@@ -28,7 +28,8 @@ def train(spec: TrainingSpec, runtime: Runtime, folder: Path) -> Trained:
 
     Raises:
         Interrupted: a signal came; everything up to the last step is saved.
-        NonFinite: a term of the loss is not a number; the last checkpoint is good.
+        NonFinite: a term of the loss, a gradient or a weight is not finite; the last checkpoint
+            is from before.
         OutOfMemory: a batch does not fit on the device.
     """
     with name_memory_errors(spec.stage, spec.recipe.batch_size):
@@ -36,11 +37,31 @@ def train(spec: TrainingSpec, runtime: Runtime, folder: Path) -> Trained:
 
 
 class _Trainer:
+    """Trains the phases of one stage, epoch by epoch.
+
+    One step, in order:
+
+    1. `Split.epoch` gives the next batch, in the epoch's view of the images (dataset/).
+    2. `Update.step` seeds the step's random numbers, lets the loss prepare the batch, mixes it
+       (mixup, cutmix, label smoothing) and splits it into micro-batches.
+    3. For each of these: the teacher's output, the student's output, the terms of the loss
+       (loss/), their sum; `GradientStep` adds its gradient.
+    4. `GradientStep.measure` computes the gradient's norm; NaN and infinity are refused; `clip`
+       shortens the gradient; `take` lets the optimizer change the weights.
+    5. Zeros that stay are set again, and the average of the weights follows.
+    6. `Position` counts the step, the display shows it, and if `checkpoint_seconds` have passed,
+       or a signal came, everything is saved.
+
+    At the end of an epoch: check for NaN and infinity, validate, keep the best weights, decide
+    whether to stop, write two lines to the metrics, save.
+    """
+
     def __init__(self, spec: TrainingSpec, runtime: Runtime, folder: Path) -> None:
         self.spec, self.runtime, self.folder = spec, runtime, folder
-        self.recipe = spec.recipe
-        self.update = Update(spec, runtime)
-        self.log = MetricsLog(folder / METRICS, runtime.display.note)
+        self.recipe, self.display = spec.recipe, runtime.display
+        self.phases = spec.loss.phases()
+        self.update = Update(spec, runtime, self.phases[0])
+        self.log = MetricsLog(folder / METRICS, self.display.note)
         self.position = Position()
         self.scores: Scores | None = None
         self.notes: list[str] = []
@@ -49,57 +70,62 @@ class _Trainer:
         self.lr = learning_rate(self.recipe, spec.model_name)
         self.schedule = _schedule(self.recipe.schedule, self.recipe.warmup_epochs, self.steps)
 
+    @property
+    def phase(self) -> Phase:
+        return self.phases[self.position.phase]
+
+    @property
+    def epochs(self) -> int:
+        """The epochs of the phase."""
+        return self._epochs_of(self.phase)
+
     def run(self) -> Trained:
-        state = load(self.folder, self._tell)
+        state = load(self.folder, self._warn)
+        first = 0 if state is None else state["position"]["phase"]
         if state is None:
             self.log.truncate(0)
         try:
-            for number, phase in enumerate(self.spec.loss.phases()):
-                if state is not None and number < state["position"]["phase"]:
-                    continue
-                self._begin(number, phase)
+            for number in range(first, len(self.phases)):
+                self._begin(number)
                 if state is not None:
                     self._restore(state)
                     state = None
-                self._phase(phase)
+                self._train_phase()
         finally:
-            self.runtime.display.end()
+            self.display.end()
             self.update.close()
         return self._trained()
 
-    def _tell(self, sentence: str) -> None:
+    def _warn(self, sentence: str) -> None:
         self.notes.append(sentence)
-        self.runtime.display.screen.warn(sentence)
+        self.display.screen.warn(sentence)
 
-    def _begin(self, number: int, phase: Phase) -> None:
-        before = self.position
-        self.position = Position(
-            phase=number,
-            best=before.best,
-            seconds=before.seconds,
-            images=before.images,
-            told=before.told,
-        )
-        self.epochs = self.recipe.within(phase.epochs or self.recipe.epochs, self.steps)
-        self.update.begin(phase)
+    def _epochs_of(self, phase: Phase) -> int:
+        return self.recipe.within(phase.epochs or self.recipe.epochs, self.steps)
 
-    def _phase(self, phase: Phase) -> None:
-        name = self.spec.stage if phase.name == "main" else f"{self.spec.stage}/{phase.name}"
-        self.runtime.display.begin(name, self.epochs, self.steps, self.position.epoch)
+    def _begin(self, number: int) -> None:
+        self.position = self.position.begin(number)
+        if number:
+            self.update.begin(self.phase)
+
+    def _train_phase(self) -> None:
+        stage, phase = self.spec.stage, self.phase.name
+        title = stage if phase == MAIN.name else f"{stage}/{phase}"
+        self.display.begin(title, self.epochs, self.steps, self.position.epoch)
         while self.position.epoch < self.epochs and not self.position.stopped:
-            self._epoch(phase)
+            self._train_epoch()
 
-    def _epoch(self, phase: Phase) -> None:
+    def _train_epoch(self) -> None:
         self.update.learners.train()
         started = time.monotonic()
         for batch in self._batches():
-            self._step(phase, batch)
+            self._step(batch)
             if self._pause_is_due():
-                started = self._clock(started)
+                started = self._count_time(started)
                 self._save()
                 self.runtime.interrupt.check(self.spec.stage)
-        self._clock(started)
-        self._end_epoch(phase)
+        self._count_time(started)
+        self._end_epoch()
 
     def _batches(self) -> Iterator[Batch]:
         return self.spec.data.train.epoch(
@@ -112,23 +138,23 @@ class _Trainer:
             dtype=self.runtime.hardware.dtype,
         )
 
-    def _step(self, phase: Phase, batch: Batch) -> None:
+    def _step(self, batch: Batch) -> None:
         epoch, step = self.position.epoch, self.position.step
         done, steps = epoch * self.steps + step, self.epochs * self.steps
         rate = self.lr * self.schedule(done / self.steps, self.epochs)
-        at = Progress(phase.name, epoch, self.epochs, done, steps)
-        self.update.step(batch, at, rate)
-        remark = self.update.unbalanced(at)
-        if remark:
-            self.position.told.append(remark)
-            self.runtime.display.screen.warn(f"{self.spec.stage}: {remark}")
+        progress = Progress(self.phase.name, epoch, self.epochs, done, steps)
+        self.update.step(batch, progress, rate)
+        warning = self.update.imbalance(progress)
+        if warning:
+            self.position.warnings.append(warning)
+            self.display.screen.warn(f"{self.spec.stage}: {warning}")
         self.position.step += 1
         self.position.images += len(batch.index)
-        self.runtime.display.step(epoch, step + 1, len(batch.index), self.update.sums)
+        self.display.step(epoch, step + 1, len(batch.index), self.update.sums)
         fault("step")
 
-    def _clock(self, started: float) -> float:
-        """Count the time since `started` as training, once the device is done; the time now."""
+    def _count_time(self, started: float) -> float:
+        """Wait for the device, count the time since `started` as training, and return the time."""
         if self.runtime.hardware.device.type == "cuda":
             torch.cuda.synchronize(self.runtime.hardware.device)
         now = time.monotonic()
@@ -139,26 +165,32 @@ class _Trainer:
         waited = time.monotonic() - self.saved_at
         return self.runtime.interrupt.signal is not None or waited > self.runtime.checkpoint_seconds
 
-    def _end_epoch(self, phase: Phase) -> None:
+    def _end_epoch(self) -> None:
         """Validate, record, decide whether to stop, save: a finished epoch is never lost."""
         self._refuse_non_finite()
-        means = self.update.means(self.position.step)
+        means, grad_norm = self.update.means(self.position.step), self.update.gradients.norm.mean()
+        self.update.reset_means()
         self.position.epoch += 1
         self.position.step = 0
-        self.update.sums = {}
         validation, size = self.spec.data.validation, self.recipe.batch_size * 4
-        self.scores = score(self.update.network, validation, self.runtime.hardware, size)
-        masked = self.spec.masked
-        if phase.name == "main" and (masked is None or masked.complete):
-            self._keep_best(self.scores)
-            self._decide(self.scores)
-        self._record(phase, means, self.scores)
+        scores = score(self.update.network, validation, self.runtime.hardware, size)
+        self.scores = scores
+        zeros = self.spec.masked
+        if self.phase.name == MAIN.name and (zeros is None or zeros.complete):
+            self._keep_best(scores)
+            self._decide(scores)
+        rates = {"lr": self.update.gradients.rate, "grad_norm": grad_norm}
+        self._record({"split": "train", **means, **rates})
+        self._record({"split": "validation", **scores.as_dict()})
+        self.display.epoch(self.position.epoch, means, scores.as_dict())
         self._save()
         self.runtime.interrupt.check(self.spec.stage)
 
     def _refuse_non_finite(self) -> None:
-        when = f"by step {self.position.step} of epoch {self.position.epoch + 1}"
-        self.update.refuse_non_finite(self.update.sums, when)
+        position = self.position
+        if position.step:
+            step = position.epoch * self.steps + position.step - 1
+            self.update.refuse_non_finite(step, position.epoch)
 
     def _keep_best(self, scores: Scores) -> None:
         if scores.accuracy > self.position.best.accuracy:
@@ -174,21 +206,17 @@ class _Trainer:
         else:
             self.position.stopped = self.spec.loss.stop_reason()
 
-    def _record(self, phase: Phase, means: dict[str, float], scores: Scores) -> None:
-        place = {
+    def _record(self, measured: Mapping[str, Any]) -> None:
+        """Write a line of measurements to the metrics, headed by where training stands."""
+        record = {
             "stage": self.spec.stage,
-            "phase": phase.name,
+            "phase": self.phase.name,
             "epoch": self.position.epoch,
             "step": self.position.epoch * self.steps,
+            **measured,
         }
-        rate = self.update.optimizer.param_groups[0]["lr"]
-        for record in (
-            {**place, "split": "train", **means, "lr": rate},
-            {**place, "split": "validation", **scores.as_dict()},
-        ):
-            self.log.append(record)
-            self.runtime.watch(record)
-        self.runtime.display.epoch(self.position.epoch, means, scores.as_dict())
+        self.log.append(record)
+        self.runtime.watch(record)
 
     def _save(self) -> None:
         self._refuse_non_finite()
@@ -211,22 +239,19 @@ class _Trainer:
         if self.scores is None:
             raise ValueError("nothing was trained: the loss declares no phase")
         position = self.position
-        first = sum(
-            self.recipe.within(phase.epochs or 0, self.steps)
-            for phase in self.spec.loss.phases()[:-1]
-        )
+        first_epochs = sum(self._epochs_of(phase) for phase in self.phases[:-1])
         return Trained(
             weights=copy_weights(self.update.network),
             best_weights=read_best(self.folder),
             epochs=position.epoch,
-            first_epochs=first,
-            steps=(first + position.epoch) * self.steps,
+            first_epochs=first_epochs,
+            steps=(first_epochs + position.epoch) * self.steps,
             best=position.best,
             validation=self.scores,
             seconds=position.seconds,
             images_per_second=position.images / max(position.seconds, 1e-9),
             stopped=position.stopped,
-            notes=(*self.notes, *position.told),
+            notes=(*self.notes, *position.warnings),
         )
 
 

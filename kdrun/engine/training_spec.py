@@ -1,7 +1,7 @@
 """What a stage's training is given, and what it gives back."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -102,7 +102,7 @@ class Position:
         images: samples trained on.
         best: the best epoch so far.
         stopped: why training ended before its last epoch, or an empty string.
-        told: what the user was told on the way, in sentences.
+        warnings: sentences that the user was warned with.
     """
 
     phase: int = 0
@@ -112,14 +112,22 @@ class Position:
     images: int = 0
     best: Best = field(default_factory=Best)
     stopped: str = ""
-    told: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def begin(self, phase: int) -> "Position":
+        """The position at the start of a phase, with the counts of those before it."""
+        return replace(self, phase=phase, epoch=0, step=0, stopped="")
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """The position as checkpoints hold it, where `warnings` are called `told`."""
+        state = asdict(self)
+        state["told"] = state.pop("warnings")
+        return state
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> "Position":
-        return cls(**{**state, "best": Best.from_dict(state["best"])})
+        others = {key: value for key, value in state.items() if key not in ("best", "told")}
+        return cls(best=Best.from_dict(state["best"]), warnings=state["told"], **others)
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,8 @@ def _metrics(folder: Path, accuracy: float) -> None:
             terms = {"ce": 2.0 / epoch, "loss": 2.0 / epoch}
             if stage == "distill":
                 terms |= {"kd": 1.0 / epoch, "loss": 3.0 / epoch}
-            lines.append({**place, "split": "train", **terms, "accuracy": 0.5, "lr": 0.1})
+            rates = {"lr": 0.1, "grad_norm": 0.3}
+            lines.append({**place, "split": "train", **terms, "accuracy": 0.5, **rates})
             value = accuracy * (0.7 + 0.1 * epoch)
             lines.append({**place, "split": "validation", "n": 20, "accuracy": value, "nll": 0.3})
     text = "".join(json.dumps(line) + "\n" for line in lines)

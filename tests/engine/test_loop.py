@@ -15,7 +15,7 @@ from kdrun.core.device import Hardware
 from kdrun.core.errors import Interrupted, NonFinite
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.screen import Screen
-from kdrun.core.store import METRICS
+from kdrun.core.store import BEST_WEIGHTS, METRICS
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.dataset.data import Data
 from kdrun.engine.checkpoint import load
@@ -23,7 +23,9 @@ from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.loop import train
 from kdrun.engine.training_spec import Runtime, Trained, TrainingSpec
+from kdrun.engine.update import Update
 from kdrun.engine.watch import make_watch
+from kdrun.engine.weights import read_best
 from kdrun.loss.base import Loss, label_loss
 from kdrun.loss.logits import KD, CrossEntropy
 
@@ -351,3 +353,111 @@ def test_a_signal_ends_training_after_a_step(
     state = load(tmp_path / "stage", print)
     assert state is not None
     assert state["position"]["step"] == 1
+
+
+class SteepLoss(Loss):
+    """Cross-entropy plus 0, which has an infinite gradient to one parameter at one step."""
+
+    uses_teacher = False
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+        self.steep = nn.Parameter(torch.ones(()))
+
+    def forward(
+        self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
+    ) -> dict[str, Tensor]:
+        zero = self.steep - self.steep.detach()
+        term = zero.sqrt() if progress.step == self.at else zero
+        return {"ce": label_loss(student.logits, batch), "hint": term}
+
+
+EPOCH = 10  # steps of an epoch of these digits
+
+
+@pytest.mark.parametrize("reads_each_step", [True, False])
+@pytest.mark.parametrize(
+    ("at", "kept"), [(EPOCH - 1, 0), (EPOCH + 3, 1), (2 * EPOCH - 1, 1), (3 * EPOCH - 1, 2)]
+)
+def test_an_infinite_gradient_of_a_finite_loss_is_never_saved(
+    at: int,
+    kept: int,
+    reads_each_step: bool,
+    learn: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Update, "reads_each_step", reads_each_step)
+    student = network()
+    with pytest.raises(NonFinite, match=r"'loss\.steep'") as caught:
+        learn(epochs=3, spec={"loss": SteepLoss(at), "student": student})
+    assert caught.value.status == 6
+    message = caught.value.lines[0]
+    assert "'test'" in message and f"epoch {at // EPOCH + 1}" in message
+    if reads_each_step:
+        assert f"at step {at + 1} " in message
+        assert all(torch.isfinite(weight).all() for weight in student.parameters())
+    state = load(tmp_path / "stage", print)
+    assert (state is not None) == bool(kept)
+    if state is not None:
+        assert state["position"]["epoch"] == kept
+        saved = (*state["student"].values(), *state["loss"].values())
+        assert all(torch.isfinite(weight).all() for weight in saved)
+    if (tmp_path / "stage" / BEST_WEIGHTS).exists():
+        best = read_best(tmp_path / "stage").values()
+        assert all(torch.isfinite(weight).all() for weight in best)
+
+
+def test_weights_that_the_last_step_made_infinite_are_never_saved(
+    learn: Callable, tmp_path: Path
+) -> None:
+    with pytest.raises(NonFinite, match="the norm of the parameter 'student"):
+        learn(epochs=1, batch_size=160, lr=1e38)
+    assert load(tmp_path / "stage", print) is None
+
+
+class OverflowingLoss(CrossEntropy):
+    """Cross-entropy whose gradient is too large for fp16's first scale at one step."""
+
+    def forward(self, student, teacher, batch, progress) -> dict[str, Tensor]:
+        terms = super().forward(student, teacher, batch, progress)
+        zero = student.logits.float().sum() * (1e35 if progress.step == 3 else 0.0)
+        return {**terms, "hint": zero - zero.detach()}
+
+
+def test_fp16_skips_a_step_whose_gradient_overflows(
+    learn: Callable, runtime: Runtime, tmp_path: Path
+) -> None:
+    low = replace(runtime, hardware=Hardware(CPU, "fp16", 1, 1, "test"))
+    trained, _ = learn(runtime=low, epochs=5, spec={"loss": OverflowingLoss()})
+    assert trained.validation.accuracy > 0.5
+    assert all(0 < norm < 10 for norm in curve(tmp_path / "stage", "grad_norm"))
+
+
+def test_the_mean_norm_of_the_gradient_is_recorded(learn: Callable, tmp_path: Path) -> None:
+    norms = []
+
+    class Watched(CrossEntropy):
+        def prepare(self, batch: Batch, progress: Progress) -> Batch:
+            if progress.step:
+                norms.append(nn.utils.get_total_norm([p.grad for p in student.parameters()]))
+            return batch
+
+    student = network()
+    learn(epochs=1, spec={"loss": Watched(), "student": student})
+    norms.append(nn.utils.get_total_norm([p.grad for p in student.parameters()]))
+    (recorded,) = curve(tmp_path / "stage", "grad_norm")
+    assert recorded == pytest.approx(torch.stack(norms).mean().item())
+
+
+def test_clipping_is_that_of_pytorch_to_the_bit(learn: Callable, data: Data) -> None:
+    clipped, _ = learn(epochs=1, clip_norm=0.5, weight_decay=0.0)
+    student = network()
+    optimizer = torch.optim.SGD(student.parameters(), lr=0.1, momentum=0.9, fused=True)
+    for batch in data.train.epoch(epoch=0, view=0, seed=0, batch_size=16):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(student(batch.inputs), batch.targets).backward()
+        nn.utils.clip_grad_norm_(student.parameters(), 0.5)
+        optimizer.step()
+    assert same(clipped.weights, student.state_dict())

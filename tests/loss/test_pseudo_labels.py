@@ -8,8 +8,8 @@ import torch.nn.functional as F
 
 from kdrun.core.class_merge import Merge
 from kdrun.core.types import Batch, DataInfo, Output, TapShapes
+from kdrun.engine.micro_batches import micro_batches
 from kdrun.engine.mixing import mix_batch
-from kdrun.engine.update import _parts
 from kdrun.loss.base import label_loss
 from kdrun.loss.build import build_loss
 from kdrun.loss.pseudo_labels import with_pseudo_labels
@@ -89,6 +89,6 @@ def test_mixing_with_a_sample_without_a_label_leaves_none() -> None:
 
 
 def test_parts_of_a_batch_keep_who_has_a_label() -> None:
-    found = [part.labeled.tolist() for part, _ in _parts(batch(), 2)]
+    found = [part.labeled.tolist() for part, _ in micro_batches(batch(), 2)]
     assert found == [KNOWN[:3].tolist(), KNOWN[3:].tolist()]
-    assert all(part.labeled is None for part, _ in _parts(replace(batch(), labeled=None), 2))
+    assert all(part.labeled is None for part, _ in micro_batches(replace(batch(), labeled=None), 2))

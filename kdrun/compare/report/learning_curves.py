@@ -8,7 +8,7 @@ from kdrun.compare.report.line_chart import Curve, line_chart
 from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.run_record import Line, Record
 
-_NO_TERMS = ("stage", "phase", "epoch", "step", "split", "accuracy", "lr", "nonfinite")
+_NO_TERMS = ("stage", "phase", "epoch", "step", "split", "accuracy", "lr", "grad_norm", "nonfinite")
 _MAIN = "main"
 
 

@@ -1,0 +1,32 @@
+"""A batch in smaller ones, whose gradients add up to that of the batch."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from kdrun.core.types import Batch
+
+
+def micro_batches(batch: Batch, count: int) -> Iterator[tuple[Batch, float]]:
+    """Split a batch into `count` micro-batches, each with its share of the samples in 0..1."""
+    if count == 1:
+        yield batch, 1.0
+        return
+    size = len(batch.index)
+    labeled_share = None if batch.labeled is None else batch.labeled.float().mean()
+    for rows in torch.arange(size, device=batch.index.device).tensor_split(count):
+        micro_batch = Batch(
+            inputs=(
+                batch.inputs[rows]
+                if isinstance(batch.inputs, Tensor)
+                else {name: value[rows] for name, value in batch.inputs.items()}
+            ),
+            targets=batch.targets[rows],
+            index=batch.index[rows],
+            view=batch.view[rows],
+            soft_targets=None if batch.soft_targets is None else batch.soft_targets[rows],
+            labeled=None if batch.labeled is None else batch.labeled[rows],
+            labeled_share=labeled_share,
+        )
+        yield micro_batch, len(rows) / size
