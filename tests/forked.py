@@ -24,7 +24,7 @@ LOADED = (
     "kdrun.cli.launch",
     "kdrun.check.preflight",
     "kdrun.run.runner",
-    "kdrun.sweep.sweep",
+    "kdrun.sweep.runner",
 )
 
 

@@ -36,7 +36,7 @@ def lacking(monkeypatch: pytest.MonkeyPatch) -> Lacking:
 
 
 @pytest.fixture(scope="module")
-def stop_reason(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, to be copied."""
     root = tmp_path_factory.mktemp("finished")
     (job,) = read_jobs([*TINY, "recipe.epochs=1", f"output_root={root}"], multirun=False)

@@ -18,7 +18,7 @@ USAGE = "\n  kdrun export RUN --to onnx[,pt2] [--normalize] [--row NAME]"
 
 
 @pytest.fixture(scope="module")
-def stop_reason(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, to be copied."""
     root = tmp_path_factory.mktemp("finished")
     (job,) = read_jobs([*TINY, "recipe.epochs=1", f"output_root={root}"], multirun=False)

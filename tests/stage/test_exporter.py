@@ -41,7 +41,7 @@ def record(run: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def stop_reason(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return go(tmp_path_factory.mktemp("finished") / "run", BOTH)
 
 
