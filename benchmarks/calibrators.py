@@ -42,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
 
     def percent(one: torch.nn.Module) -> str:
-        return f"{100 * score(one, data.test, hardware, 256).accuracy:.2f}"
+        return f"{100 * score(one, data.test, hardware, 256)['accuracy']:.2f}"
 
     print(describe_machine())
     print(

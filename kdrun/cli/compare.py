@@ -8,7 +8,7 @@ from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.comparison import Comparison, compare
 from kdrun.compare.formats import FORMATS
 from kdrun.compare.gather import gather
-from kdrun.compare.metrics import metric
+from kdrun.compare.metrics import find_metric
 from kdrun.compare.query import Asked, Wanted
 from kdrun.compare.terminal import Told, told_of
 from kdrun.core.atomic import write_text
@@ -74,7 +74,7 @@ def _read(words: Sequence[str]) -> Namespace:
 
 def _query(options: Namespace) -> Asked:
     if options.metric:
-        metric(options.metric)
+        find_metric(options.metric)
     rows = [word for word in options.baseline if "=" not in word]
     if len(rows) > 1 or (rows and len(options.baseline) > 1):
         raise UserError("--baseline is values of keys, or one row such as alone, not both.")

@@ -10,7 +10,7 @@ from torch import nn
 
 from kdrun import model
 from kdrun.check.networks import as_trained
-from kdrun.compare.number_format import count
+from kdrun.core.number_format import count
 from kdrun.core.screen import Screen
 from kdrun.core.store import Store
 from kdrun.core.types import Inputs

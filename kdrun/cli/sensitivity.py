@@ -12,6 +12,7 @@ from kdrun.core.atomic import write_text
 from kdrun.core.errors import UserError
 from kdrun.core.folder import RunFolder
 from kdrun.core.lock import FolderLock
+from kdrun.core.metrics import leading
 from kdrun.core.screen import Screen
 
 Losses = dict[str, dict[str, float]]  # layer -> trial -> change of accuracy, percentage points
@@ -65,7 +66,7 @@ def _measure(folder: RunFolder, row: str, fingerprint: str) -> tuple[float, Loss
     network, data = artefact.network().to(hardware.device), data.to(hardware.device)
 
     def accuracy() -> float:
-        return score(network, data.validation, hardware, config.evaluate.batch_size).accuracy
+        return score(network, data.validation, hardware, config.evaluate.batch_size)[leading().name]
 
     unchanged, losses = accuracy(), dict[str, dict[str, float]]()
     with Interrupt() as interrupt:

@@ -17,7 +17,7 @@ def show(words: Sequence[str], screen: Screen) -> int:
         UserError: the word names neither a run nor a sweep, or no loss or scheme.
     """
     from kdrun.cli.cards import names_card, show_card
-    from kdrun.compare.run_details import whole_run
+    from kdrun.compare.run_details import run_details
 
     if len(words) == 1 and names_card(words[0]):
         show_card(words[0], screen)
@@ -26,7 +26,7 @@ def show(words: Sequence[str], screen: Screen) -> int:
             screen.say(f"{sweep_line(sweep)}\ncommand: {sweep.index()['command']}")
         list_runs(screen, Path(words[0]))
     else:
-        for block in whole_run(named_run(words, "show")):
+        for block in run_details(named_run(words, "show")):
             screen.say(block) if isinstance(block, str) else screen.show(block)
     return 0
 

@@ -8,10 +8,10 @@ from kdrun.compare.comparison import Family
 from kdrun.compare.keys import said, short
 from kdrun.compare.marginal import Marginal
 from kdrun.compare.metrics import METRICS
-from kdrun.compare.number_format import EAGER
 from kdrun.compare.seed_means import COSTS, Line
 from kdrun.compare.statistics import Estimate
 from kdrun.compare.test_results import Claim, chance
+from kdrun.core.records.summary import EAGER
 
 ON_FRONT, OTHER_RUNTIME, NONE = "^", "*", "-"
 
@@ -84,12 +84,12 @@ def _whole(metric: str, estimates: _Estimates) -> list[Column]:
         return [_mean(metric, estimates)]
 
     def deviation(found: Estimate) -> str:
-        return NONE if found.deviation is None else one.shown(found.deviation)
+        return NONE if found.deviation is None else one.text(found.deviation)
 
     def interval(found: Estimate) -> str:
         if found.low is None or found.high is None:
             return NONE
-        return one.between(found.low, found.high)
+        return one.interval_text(found.low, found.high)
 
     return [
         _mean(metric, estimates),
@@ -100,7 +100,7 @@ def _whole(metric: str, estimates: _Estimates) -> list[Column]:
 
 def _mean(metric: str, estimates: _Estimates) -> Column:
     one = METRICS[metric]
-    return Column(one.title, _over(metric, estimates, lambda found: one.shown(found.mean)))
+    return Column(one.title, _over(metric, estimates, lambda found: one.text(found.mean)))
 
 
 def _short(metric: str) -> Column:
@@ -111,9 +111,9 @@ def _short(metric: str) -> Column:
         found = line.estimates.get(metric)
         if found is None:
             return NONE
-        told = one.shown(found.mean)
+        told = one.text(found.mean)
         if one.split and found.deviation is not None:
-            told += f" ({one.shown(found.deviation)})"
+            told += f" ({one.text(found.deviation)})"
         if metric == "latency" and line.runtime not in ("", EAGER):
             told += OTHER_RUNTIME
         return told + (ON_FRONT if metric in COSTS and metric in line.fronts else "")

@@ -3,19 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kdrun.compare.metrics import METRICS
-from kdrun.compare.number_format import many
+from kdrun.compare.metrics import BEST, LAST, METRICS, leading_at
 from kdrun.compare.seed_means import Line
 from kdrun.compare.settings import Setting
 from kdrun.compare.statistics import Estimate, estimate
-
-# The figure that is compared -> the validation figure that chooses.
-_BY = {
-    "accuracy": "validation",
-    "best_accuracy": "best_validation",
-    "validation": "validation",
-    "best_validation": "best_validation",
-}
+from kdrun.core.metrics import leading
+from kdrun.core.number_format import many
 
 
 @dataclass(frozen=True)
@@ -39,9 +32,9 @@ class Choice:
 
 def chooser(metric: str, lines: Sequence[Line]) -> str:
     """The validation figure that chooses where a metric is compared: of the same epoch."""
-    if metric in _BY:
-        return _BY[metric]
-    last, best = "validation", "best_validation"
+    last, best = (leading_at(epoch, "validation").name for epoch in (LAST, BEST))
+    if METRICS[metric].epoch:
+        return leading_at(METRICS[metric].epoch, "validation").name
     lasts = all(last in line.estimates for line in lines)
     return best if not lasts and all(best in line.estimates for line in lines) else last
 
@@ -60,7 +53,7 @@ def choose(settings: Sequence[Setting], lines: Sequence[Line], metric: str) -> C
         return Choice(
             None, by, None, None,
             f"Nothing is chosen: {len(without)} of {len(settings)} settings have no"
-            f" {METRICS[by].said} in their summary.json, as older runs, and a choice by the test"
+            f" {METRICS[by].label} in their summary.json, as older runs, and a choice by the test"
             " split would not be honest. Name what to compare with: --baseline KEY=VALUE.",
         )  # fmt: skip
     seeds = sorted(set.intersection(*(set(line.rows) for line in lines)))
@@ -71,8 +64,8 @@ def choose(settings: Sequence[Setting], lines: Sequence[Line], metric: str) -> C
             " luckier ones.",
         )  # fmt: skip
     scores = [estimate([line.figures(by)[seed] for seed in seeds]) for line in lines]
-    best = max(score.mean for score in scores)
-    tied = [at for at, score in enumerate(scores) if score.mean == best]
+    merits = [leading().merit(score.mean) for score in scores]
+    tied = [at for at, merit in enumerate(merits) if merit == max(merits)]
     setting, line = settings[tied[0]], lines[tied[0]]
     tested = line.estimates.get(metric)
     some = " on the seeds that all have" if any(len(one.rows) > len(seeds) for one in lines) else ""
@@ -88,10 +81,10 @@ def choose(settings: Sequence[Setting], lines: Sequence[Line], metric: str) -> C
 def _told(metric: str, found: Estimate) -> str:
     """A metric's estimate in words: NAME 93.20 %, 95 % interval 91.10 to 95.30, 3 seeds."""
     one = METRICS[metric]
-    unit = " %" if one.factor > 1 else f" {one.unit}" if one.unit != one.said else ""
+    value = f"{one.text(found.mean)}{one.unit.sign}"
     if not one.split:
-        return f"{one.said}: {one.shown(found.mean)}{unit}"
-    told = f"{one.said} is {one.shown(found.mean)}{unit}"
+        return f"{one.label}: {value}"
+    told = f"{one.label} is {value}"
     if found.low is not None and found.high is not None:
-        told += f", 95 % interval {one.between(found.low, found.high)}"
+        told += f", 95 % interval {one.interval_text(found.low, found.high)}"
     return f"{told}, {many(found.n, 'seed')}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from kdrun.compare.gather import Run
 from kdrun.compare.keys import said, short
-from kdrun.compare.number_format import EAGER
+from kdrun.core.records.summary import EAGER
 
 Conditions = Mapping[str, Mapping[str, Any]]  # criterion -> key -> value
 

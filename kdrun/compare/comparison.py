@@ -8,7 +8,7 @@ from kdrun.compare.comparison_notes import remarks
 from kdrun.compare.gather import Gathered, LeftOut, Run
 from kdrun.compare.keys import rank
 from kdrun.compare.marginal import Marginal, marginal
-from kdrun.compare.metrics import METRICS
+from kdrun.compare.metrics import BEST, LAST, METRICS, leading_at
 from kdrun.compare.pairings import claims_of
 from kdrun.compare.query import Asked, settle
 from kdrun.compare.seed_means import Line, make_lines
@@ -16,7 +16,6 @@ from kdrun.compare.settings import Group, Setting, group
 from kdrun.compare.test_results import Claim
 
 _STUDENT = "distilled"
-_TOP1 = ("accuracy", "best_accuracy")
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,8 @@ def _family(number: int, one: Group, asked: Asked) -> Family:
 def _top1(settings: Sequence[Setting]) -> str:
     """Top-1 of the last epoch where every run kept it, else of the best by validation."""
     runs = [run for setting in settings for run in setting.runs.values()]
-    last, best = _TOP1
-    return last if all(run.summary.get("epoch", "last") == "last" for run in runs) else best
+    kept_last = all(run.summary["epoch"] == LAST for run in runs)
+    return leading_at(LAST if kept_last else BEST).name
 
 
 def judged_row(setting: Setting, asked: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from kdrun.compare.gather import Run
 from kdrun.compare.keys import short
-from kdrun.compare.metrics import METRICS
+from kdrun.compare.metrics import LAST, METRICS, leading_at
 from kdrun.compare.provenance import budgets, surroundings, timing
 from kdrun.compare.query import Asked
 from kdrun.compare.seed_means import Line
@@ -47,14 +47,15 @@ def remarks(
 
 
 def _epochs(runs: Sequence[Run]) -> list[str]:
-    kept = sorted({str(run.summary.get("epoch", "last")) for run in runs})
+    kept = sorted({run.summary["epoch"] for run in runs})
+    plain = [one.label for one in METRICS.values() if one.split and not one.epoch]
     if not kept:
         return []
     of = f"the {kept[0]} epoch" if len(kept) == 1 else "the epoch that recipe.select names"
     return [
-        f"Standard deviations over seeds in brackets. F1, NLL, ECE and agreement are of the weights"
-        f" of {of}. All figures are of the test split but those of validation; intervals are 95 %,"
-        " from seeds alone."
+        f"Standard deviations over seeds in brackets. {', '.join(plain[:-1])} and {plain[-1]} are"
+        f" of the weights of {of}. All figures are of the test split but those of validation;"
+        " intervals are 95 %, from seeds alone."
     ]
 
 
@@ -78,7 +79,7 @@ def _not_finite(lines: Sequence[Line]) -> list[str]:
             lost = len(line.rows) - len(line.figures(name))
             if lost and name in line.estimates:
                 found.append(
-                    f"{one.said} of {line.model} is missing or not a number in {lost} of"
+                    f"{one.label} of {line.model} is missing or not a number in {lost} of"
                     f" {len(line.rows)} runs, which are left out of its mean."
                 )
     return list(dict.fromkeys(found))
@@ -87,7 +88,7 @@ def _not_finite(lines: Sequence[Line]) -> list[str]:
 def _fronts(lines: Sequence[Line], metric: str) -> list[str]:
     if not any(line.fronts for line in lines):
         return []
-    merit = METRICS[metric].said if METRICS[metric].split else METRICS["accuracy"].said
+    merit = METRICS[metric].label if METRICS[metric].split else leading_at(LAST).label
     return [
         f"^ on the Pareto front: no other line is better in {merit} and as cheap, or cheaper and"
         " as good; it describes, and chooses nothing."
@@ -110,17 +111,17 @@ def _untested(metric: str) -> list[str]:
     if METRICS[metric].split == "validation":
         return [
             "Figures of validation choose, and flatter what they chose: no test. Hold settings"
-            " against each other on the test split: --metric accuracy."
+            f" against each other on the test split: --metric {leading_at(LAST).name}."
         ]
-    return [f"{METRICS[metric].said} is counted or timed, not estimated from samples: no test."]
+    return [f"{METRICS[metric].label} is counted or timed, not estimated from samples: no test."]
 
 
 def _sorting(by: str) -> list[str]:
     if not by:
         return []
     if by in METRICS and METRICS[by].split == "test":
-        return [f"Sorted by {METRICS[by].said} on test, for reading: nothing was chosen by it."]
-    return [f"Sorted by {METRICS[by].said if by in METRICS else short(by)}."]
+        return [f"Sorted by {METRICS[by].label} on test, for reading: nothing was chosen by it."]
+    return [f"Sorted by {METRICS[by].label if by in METRICS else short(by)}."]
 
 
 def _averages(by: str, averaged: bool) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from kdrun.compare.keys import flat, said, with_teacher
 from kdrun.core.errors import DamagedFile, KdrunError, UserError
 from kdrun.core.folder import RunFolder, find_runs
+from kdrun.core.metrics import leading
 from kdrun.core.records.manifest import Manifest
 from kdrun.core.records.summary import Row, Summary, score_of
 from kdrun.core.store import FORMAT
@@ -173,7 +174,7 @@ def _run(folder: RunFolder, manifest: Manifest, summary: Summary) -> Run:
         rows = {row["model"]: row for row in summary["rows"]}
         stages = {name: stage["fingerprint"] for name, stage in manifest.get("stages", {}).items()}
         config, seed = manifest.get("config") or folder.config(), manifest["seed"]
-        if not rows or any(score_of(row, "accuracy") is None for row in rows.values()):
+        if not rows or any(score_of(row, leading().name) is None for row in rows.values()):
             raise DamagedFile("its summary.json has no figures")
         return Run(
             folder=folder,

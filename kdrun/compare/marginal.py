@@ -14,6 +14,7 @@ from kdrun.compare.settings import Setting
 from kdrun.compare.significance import over_pairs
 from kdrun.compare.statistics import Estimate, estimate
 from kdrun.compare.test_results import Claim, corrected
+from kdrun.core.metrics import leading
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _best(estimates: Sequence[Mapping[str, Estimate]], by: str) -> int | None:
     """Which value validation chooses, if it can."""
     if not all(by in one for one in estimates):
         return None
-    return max(range(len(estimates)), key=lambda at: estimates[at][by].mean)
+    return max(range(len(estimates)), key=lambda at: leading().merit(estimates[at][by].mean))
 
 
 def _claim(
@@ -142,5 +143,5 @@ def _sentence(
     by_seed = "by seed" if len(seeds) > 1 else f"of seed {seeds[0]} alone, which all have"
     over = f"averages over {others}, {by_seed}"
     if best is None:
-        return f"{short(key)}: {over}. Without {METRICS[by].said} nothing is chosen."
+        return f"{short(key)}: {over}. Without {METRICS[by].label} nothing is chosen."
     return f"{short(key)}: {over}. Validation chooses {best}."

@@ -1,50 +1,65 @@
-"""What is compared, by the names that `--metric` takes: where each stands in a row."""
+"""What runs are compared by, under the names that `--metric` takes."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from kdrun.compare.number_format import Row, count, milliseconds, nats, percent
+from kdrun.core.metrics import AGREEMENT, COSTS, SCORES, Better, Metric, Unit, leading
+from kdrun.core.records.summary import Row, score_of
 from kdrun.core.unknown import unknown_name
+
+LAST, BEST = "last", "best"
+
+Read = Callable[[Row, str], float | None]  # a row, and the epoch of its weights -> a value
 
 
 @dataclass(frozen=True)
-class Metric:
-    """A figure of a row.
+class RowMetric:
+    """A metric of a row of the results table.
 
     Attributes:
-        title: of its column, in two lines.
-        said: what it is called in sentences.
-        better: `more`, `less`, or nothing where neither is.
-        split: test or validation; empty of what no sample is needed for.
-        of: the figure of a row; None where it has none. Takes the epoch that the row's weights
-            are of, last or best.
-        shown: as text.
-        unit: what a difference is counted in.
-        factor: of a figure to that unit.
+        name: the word of `--metric`.
+        metric: what is measured, with its title and label for this epoch and split.
+        split: test or validation; empty for a cost.
+        read: returns the row's value, or None where it has none.
+        epoch: last or best; empty for the epoch whose weights the row has.
     """
 
-    title: str
-    said: str
-    better: str
+    name: str
+    metric: Metric
     split: str
-    of: Callable[[Row, str], float | None]
-    shown: Callable[[float], str]
-    unit: str = "points"
-    factor: float = 100
+    read: Read
+    epoch: str = ""
 
-    def clipped(self, low: float, high: float) -> tuple[float, float]:
-        """An interval of the figure; a share has none beyond 0 and 1."""
-        return (max(low, 0.0), min(high, 1.0)) if self.factor > 1 else (low, high)
+    @property
+    def title(self) -> str:
+        return self.metric.title
 
-    def between(self, low: float, high: float) -> str:
-        """The same as text."""
-        low, high = self.clipped(low, high)
-        return f"{self.shown(low)} to {self.shown(high)}"
+    @property
+    def label(self) -> str:
+        return self.metric.label
+
+    @property
+    def unit(self) -> Unit:
+        return self.metric.unit
+
+    @property
+    def better(self) -> Better:
+        return self.metric.better
+
+    def text(self, value: float) -> str:
+        return self.unit.text(value)
+
+    def clip(self, low: float, high: float) -> tuple[float, float]:
+        """Return an interval of values; that of a share ends at 0 and 1."""
+        return (max(low, 0.0), min(high, 1.0)) if self.unit.factor > 1 else (low, high)
+
+    def interval_text(self, low: float, high: float) -> str:
+        low, high = self.clip(low, high)
+        return f"{self.text(low)} to {self.text(high)}"
 
 
-def metric(name: str) -> Metric:
-    """The metric of a name.
+def find_metric(name: str) -> RowMetric:
+    """Return the metric of a name.
 
     Raises:
         UserError: there is none.
@@ -54,71 +69,68 @@ def metric(name: str) -> Metric:
     return METRICS[name]
 
 
-def _at(*keys: str) -> Callable[[Row, str], float | None]:
-    def of(row: Row, _: str) -> float | None:
-        node: Any = row
-        for key in keys:
-            node = node.get(key) if isinstance(node, Mapping) else None
-        return node if isinstance(node, int | float) else None
-
-    return of
+def _score(name: str) -> Read:
+    return lambda row, _: score_of(row, name)
 
 
-def _of_epoch(own: str, plain: Callable[..., Any], *best: str) -> Callable[[Row, str], Any]:
-    """A figure of one of the two epochs: the row's own, if its weights are of that epoch."""
-    beside = _at("best", *best)
-
-    def of(row: Row, epoch: str) -> float | None:
-        if epoch == own:
-            return plain(row, epoch)
-        return beside(row, epoch) if own == "best" else None
-
-    return of
+def _latency(row: Row, _: str) -> float | None:
+    return row["latency"]["median_ms"] if row["latency"] else None
 
 
-_TOP1, _VALIDATION = _at("accuracy"), _at("validation", "accuracy")
-_LAST, _BEST = "last", "best"
+def _at_epoch(wanted: str, read: Read, name_in_best: str) -> Read:
+    """Read a value of the row where its weights are of the wanted epoch, else what it has of it.
 
-METRICS = {
-    "accuracy": Metric(
-        "top-1 %\nlast", "top-1 of the last epoch", "more", "test", _of_epoch(_LAST, _TOP1), percent
-    ),
-    "best_accuracy": Metric(
-        "top-1 %\nbest",
-        "top-1 of the best epoch by validation",
-        "more",
-        "test",
-        _of_epoch(_BEST, _TOP1, "accuracy"),
-        percent,
-    ),
-    "validation": Metric(
-        "valid. %\nlast",
-        "validation top-1 of the last epoch",
-        "more",
-        "validation",
-        _of_epoch(_LAST, _VALIDATION),
-        percent,
-    ),
-    "best_validation": Metric(
-        "valid. %\nbest",
-        "validation top-1 of the best epoch",
-        "more",
-        "validation",
-        _of_epoch(_BEST, _VALIDATION, "validation"),
-        percent,
-    ),
-    "f1": Metric("F1\n%", "macro F1", "more", "test", _at("f1"), percent),
-    "nll": Metric("NLL\n", "NLL", "less", "test", _at("nll"), nats, "nats", 1),
-    "ece": Metric("ECE\n%", "ECE", "less", "test", _at("ece"), percent),
-    "agreement": Metric(
-        "agrees\n%", "agreement with the teacher", "", "test", _at("agreement"), percent
-    ),
-    "bytes": Metric("disk\nbytes", "bytes", "less", "", _at("bytes"), count, "bytes", 1),
-    "macs": Metric("MACs\n", "MACs", "less", "", _at("macs"), count, "MACs", 1),
-    "parameters": Metric(
-        "para-\nmeters", "parameters", "less", "", _at("parameters"), count, "parameters", 1
-    ),
-    "latency": Metric(
-        "median\nms", "latency", "less", "", _at("latency", "median_ms"), milliseconds, "ms", 1
-    ),
-}
+    Args:
+        wanted: last or best.
+        read: reads the row's own value.
+        name_in_best: the key of the value in the row's `best`.
+    """
+
+    def at_epoch(row: Row, epoch: str) -> float | None:
+        if epoch == wanted:
+            return read(row, epoch)
+        return score_of(row.get("best", {}), name_in_best) if wanted == BEST else None
+
+    return at_epoch
+
+
+def _leading_by_epoch(metric: Metric) -> Iterator[RowMetric]:
+    """The leading metric on both splits, each after the last epoch and after the best."""
+    short = metric.title.replace("\n", " ")
+
+    def validation(row: Row, _: str) -> float | None:
+        return score_of(row.get("validation") or {}, metric.name)
+
+    on_test = {
+        LAST: (metric.name, f"{metric.label} of the last epoch"),
+        BEST: (f"best_{metric.name}", f"{metric.label} of the best epoch by validation"),
+    }
+    for epoch, (name, label) in on_test.items():
+        described = replace(metric, title=f"{short}\n{epoch}", label=label)
+        read = _at_epoch(epoch, _score(metric.name), metric.name)
+        yield RowMetric(name, described, "test", read, epoch)
+    for epoch, name in ((LAST, "validation"), (BEST, "best_validation")):
+        label = f"validation {metric.label} of the {epoch} epoch"
+        described = replace(metric, title=f"valid.{metric.unit.sign}\n{epoch}", label=label)
+        read = _at_epoch(epoch, validation, "validation")
+        yield RowMetric(name, described, "validation", read, epoch)
+
+
+def _row_metrics() -> Iterator[RowMetric]:
+    yield from _leading_by_epoch(leading())
+    for metric in (*SCORES.values(), AGREEMENT):
+        if metric.compared and metric != leading():
+            yield RowMetric(metric.name, metric, "test", _score(metric.name))
+    for metric in COSTS.values():
+        read = _latency if metric.name == "latency" else _score(metric.name)
+        yield RowMetric(metric.name, metric, "", read)
+
+
+METRICS: Mapping[str, RowMetric] = {metric.name: metric for metric in _row_metrics()}
+
+
+def leading_at(epoch: str, split: str = "test") -> RowMetric:
+    """Return the leading metric after the last or the best epoch, on a split."""
+    return next(
+        metric for metric in METRICS.values() if (metric.epoch, metric.split) == (epoch, split)
+    )

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from kdrun.compare.choice import Choice
-from kdrun.compare.number_format import many
 from kdrun.compare.query import Asked, Wanted, fits
 from kdrun.compare.seed_means import Line, runs_of
 from kdrun.compare.settings import Setting
 from kdrun.compare.significance import Side, claim_of
 from kdrun.compare.test_results import Claim, corrected
+from kdrun.core.number_format import many
 
 CONTROL = "alone"
 

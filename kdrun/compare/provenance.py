@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from kdrun.compare.gather import Run
-from kdrun.compare.number_format import EAGER, many
 from kdrun.compare.seed_means import Line
+from kdrun.core.number_format import many
+from kdrun.core.records.summary import EAGER
 
 _STUDENTS = ("alone", "distilled")
 

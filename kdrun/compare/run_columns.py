@@ -1,92 +1,90 @@
-"""What each column of a run's tables shows, for the terminal and for pages."""
+"""The columns of a run's tables, for the terminal and for pages."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from kdrun.compare.columns import Column
-from kdrun.compare.number_format import (
-    EAGER,
-    Row,
-    count,
-    epochs_of,
-    milliseconds,
-    nats,
-    percent,
-    seconds,
-    share_or_none,
-)
+from kdrun.compare.run_rows import epochs_text, runtime_of
+from kdrun.core.metrics import AGREEMENT, COSTS, SCORES, Metric, leading
+from kdrun.core.number_format import count, milliseconds, percent, seconds
+from kdrun.core.records.summary import EAGER, Latency, Row, ScoredRow, Summary, score_of
+
+MISSING = "-"
+OTHER_RUNTIME = "*"  # marks latencies of another runtime than PyTorch's own
+
+
+def _score_column(metric: Metric) -> Column:
+    def text(row: ScoredRow) -> str:
+        value = score_of(row, metric.name)
+        if value is None:
+            return MISSING
+        half = score_of(row, f"{metric.name}_half_width")
+        plus_minus = "" if half is None else f" ±{metric.unit.text(half)}"
+        return f"{metric.unit.text(value)}{plus_minus}"
+
+    return Column(metric.title, text)
+
+
+def _latency_column(title: str, read: Callable[[Latency], float]) -> Column:
+    def text(row: Row) -> str:
+        latency = row["latency"]
+        return MISSING if latency is None else f"{milliseconds(read(latency))}{_mark(latency)}"
+
+    return Column(title, text)
+
+
+def _mark(latency: Latency) -> str:
+    return OTHER_RUNTIME if runtime_of(latency) != EAGER else ""
+
+
+def _gain_text(row: Row) -> str:
+    step = row["versus"]
+    ends = f"{100 * step['low']:+.2f} to {100 * step['high']:+.2f}"
+    return f"{100 * step['accuracy']:+.2f} ({ends})"
+
+
+def _speedup_text(row: Row) -> str:
+    faster, latency = row["versus"]["latency"], row["latency"]
+    return MISSING if faster is None or latency is None else f"{faster:.2f}x{_mark(latency)}"
+
 
 MODEL = Column("model", lambda row: row["model"], words=True)
-_TOP1 = Column(
-    "top-1\n%",
-    lambda row: f"{percent(row['accuracy'])} ±{percent(row['accuracy_half_width'])}",
-)
-_F1 = Column("F1\n%", lambda row: percent(row["f1"]))
 NETWORK = Column("network", lambda row: row["name"], words=True)
-_QUALITY: list[Column] = [
-    _TOP1,
-    Column("top-5\n%", lambda row: percent(row["top5"])),
-    Column("precision\n%", lambda row: percent(row["precision"])),
-    Column("recall\n%", lambda row: percent(row["recall"])),
-    _F1,
-    Column("NLL\n", lambda row: nats(row["nll"])),
-    Column("ECE\n%", lambda row: percent(row["ece"])),
-    Column("agrees\n%", lambda row: share_or_none(row["agreement"])),
-]
-COST: list[Column] = [
-    Column("para-\nmeters", lambda row: count(row["parameters"])),
-    Column("MACs\n", lambda row: count(row["macs"])),
-    Column("disk\nbytes", lambda row: count(row["bytes"])),
-    Column("median\nms", lambda row: _time(row, "median_ms")),
-    Column("p95\nms", lambda row: _time(row, "p95_ms")),
-    Column("epochs\n", lambda row: epochs_of(row) or "-"),
-    Column("trained\ns", lambda row: "-" if row["seconds"] is None else seconds(row["seconds"])),
-]
-STEP: list[Column] = [
+SCORE_COLUMNS = {metric.name: _score_column(metric) for metric in (*SCORES.values(), AGREEMENT)}
+COST_COLUMNS: list[Column] = [
+    Column(COSTS["parameters"].title, lambda row: count(row["parameters"])),
+    Column(COSTS["macs"].title, lambda row: count(row["macs"])),
+    Column(COSTS["bytes"].title, lambda row: count(row["bytes"])),
+    _latency_column(COSTS["latency"].title, lambda latency: latency["median_ms"]),
+    _latency_column("p95\nms", lambda latency: latency["p95_ms"]),
+    Column("epochs\n", lambda row: epochs_text(row) or MISSING),
     Column(
-        "top-1\npoints",
-        lambda row: "{:+.2f} ({:+.2f} to {:+.2f})".format(
-            *(100 * row["versus"][key] for key in ("accuracy", "low", "high"))
-        ),
+        "trained\ns", lambda row: MISSING if row["seconds"] is None else seconds(row["seconds"])
     ),
+]
+STEP_COLUMNS: list[Column] = [
+    Column("top-1\npoints", _gain_text),
     Column("F1\npoints", lambda row: f"{100 * row['versus']['f1']:+.2f}"),
     Column("agrees\n%", lambda row: percent(row["versus"]["agreement"])),
     Column("non-zero\nparameters", lambda row: count(row["nonzero"])),
     Column("MACs\nfewer", lambda row: f"{row['versus']['macs']:.2f}x"),
     Column("bytes\nfewer", lambda row: f"{row['versus']['bytes']:.2f}x"),
-    Column("faster\n", lambda row: _faster(row)),
+    Column("faster\n", _speedup_text),
 ]
 
 
-def quality(summary: Mapping[str, Any]) -> list[Column]:
-    """The figures of the answers; macro F1 leads where classes were merged into concepts."""
-    if not summary.get("concepts"):
-        return _QUALITY
-    return [replace(_F1, bold=True), *(column for column in _QUALITY if column is not _F1)]
+def score_columns(summary: Summary) -> list[Column]:
+    """Return the columns of the scores, the leading metric first; in bold where it changed."""
+    metric = leading(merged=bool(summary.get("concepts")))
+    first = SCORE_COLUMNS[metric.name]
+    others = [column for column in SCORE_COLUMNS.values() if column is not first]
+    return [first if metric == leading() else replace(first, bold=True), *others]
 
 
-def of_domain(name: str) -> list[Column]:
-    """The figures of the answers to images of another kind."""
+def domain_columns(name: str) -> list[Column]:
+    """Return the columns of the scores on the test split of another domain."""
 
-    def of(render: Callable[[Row], str]) -> Callable[[Row], str]:
-        return lambda row: render(row["domains"][name])
+    def in_domain(text: Callable[[ScoredRow], str]) -> Callable[[Row], str]:
+        return lambda row: text(row["domains"][name])
 
-    return [replace(column, text=of(column.text)) for column in _QUALITY]
-
-
-def _time(row: Row, key: str) -> str:
-    """Milliseconds, marked where they are of another runtime than PyTorch's own."""
-    latency = row["latency"]
-    if latency is None:
-        return "-"
-    mark = "*" if latency.get("runtime", EAGER) != EAGER else ""
-    return f"{milliseconds(latency[key])}{mark}"
-
-
-def _faster(row: Row) -> str:
-    faster, latency = row["versus"]["latency"], row["latency"]
-    if faster is None:
-        return "-"
-    mark = "*" if latency.get("runtime", EAGER) != EAGER else ""
-    return f"{faster:.2f}x{mark}"
+    return [replace(column, text=in_domain(column.text)) for column in SCORE_COLUMNS.values()]

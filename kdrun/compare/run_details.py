@@ -1,74 +1,79 @@
-"""One run in full: how it came about, its table, both epochs' figures, and where its files are."""
+"""One run in full: how it came about, its table, the scores of both epochs, its files."""
 
 import shlex
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from rich.console import RenderableType
 
 from kdrun.compare.columns import Column, table_of
-from kdrun.compare.metrics import METRICS
-from kdrun.compare.number_format import Row, seconds
-from kdrun.compare.table import results_table
+from kdrun.compare.metrics import BEST, LAST, RowMetric, leading_at
+from kdrun.compare.run_columns import MISSING, MODEL
+from kdrun.compare.table import ResultsTable
 from kdrun.core.errors import typed
 from kdrun.core.folder import RunFolder
+from kdrun.core.number_format import seconds
+from kdrun.core.records.manifest import Manifest
+from kdrun.core.records.summary import Row
 
 BOTH_EPOCHS = "both epochs on validation and on test, in %; validation chose the best one"
-_EPOCHS = ("validation", "accuracy", "best_validation", "best_accuracy")
 
 
-def whole_run(folder: RunFolder) -> Iterator[RenderableType]:
-    """Lines and tables, from above to below.
+def run_details(folder: RunFolder) -> Iterator[RenderableType]:
+    """Yield the lines and tables that describe a run.
 
     Args:
-        folder: of a run that has what every run writes of itself.
+        folder: of a run whose manifest is complete.
     """
     manifest, summary = folder.manifest(), folder.summary()
     took = f", {seconds(manifest['seconds'])} s" if manifest.get("seconds") else ""
     yield f"{manifest['name']}: {folder.status}, started {manifest['started']}{took}"
     yield f"command: {manifest['command']}"
-    given = [word for word in shlex.split(manifest["command"])[1:] if "=" in word]
-    yield f"given: {', '.join(given) or 'nothing: all keys are as in conf/'}"
+    settings = [word for word in shlex.split(manifest["command"])[1:] if "=" in word]
+    yield f"given: {', '.join(settings) or 'nothing: all keys are as in conf/'}"
     yield f"{manifest['hardware']}; seed {manifest['seed']}"
     for name, stage in manifest.get("stages", {}).items():
         source = ", from the store" if stage["from_store"] else ""
-        mark = f", {stage['fingerprint']}" if stage.get("fingerprint") else ""
-        yield f"  {name}: {stage['seconds']:.1f} s{source}{mark}"
+        fingerprint = f", {stage['fingerprint']}" if stage["fingerprint"] else ""
+        yield f"  {name}: {stage['seconds']:.1f} s{source}{fingerprint}"
     if summary is None:
         yield from _unfinished(folder, manifest)
     else:
-        yield results_table(summary)
+        yield ResultsTable(summary)
         yield BOTH_EPOCHS
-        yield table_of(epoch_columns(str(summary.get("epoch", "last"))), summary["rows"])
+        yield table_of(epoch_columns(summary["epoch"]), summary["rows"])
     yield "files:"
     for name, path in folder.contents().items():
         yield f"  {name:<26}{path}"
 
 
-def _unfinished(folder: RunFolder, manifest: Mapping[str, Any]) -> Iterator[str]:
-    if manifest["error"]:
-        yield manifest["error"]
-    going = folder.status == "running"
-    then = "it is running" if going else f"go on with it: {typed('resume', folder.path)}"
-    yield f"not finished; {then}"
+def _unfinished(folder: RunFolder, manifest: Manifest) -> Iterator[str]:
+    if error := manifest.get("error"):
+        yield error
+    running = folder.status == "running"
+    next_step = "it is running" if running else f"go on with it: {typed('resume', folder.path)}"
+    yield f"not finished; {next_step}"
 
 
 def epoch_columns(epoch: str) -> list[Column]:
-    """Each model's top-1 after the last epoch and after the best.
+    """Return columns of the leading metric on both splits, after the last and the best epoch.
 
     Args:
-        epoch: that the weights are of.
+        epoch: last or best: whose weights the rows have.
     """
+    metrics = [
+        leading_at(wanted, split) for wanted in (LAST, BEST) for split in ("validation", "test")
+    ]
+    best = Column("best\nepoch", _best_epoch)
+    return [MODEL, *(_epoch_column(metric, epoch) for metric in metrics), best]
 
-    def figure(name: str) -> Column:
-        one = METRICS[name]
 
-        def text(row: Row) -> str:
-            found = one.of(row, epoch)
-            return "-" if found is None else one.shown(found)
+def _epoch_column(metric: RowMetric, epoch: str) -> Column:
+    def text(row: Row) -> str:
+        value = metric.read(row, epoch)
+        return MISSING if value is None else metric.text(value)
 
-        return Column(one.title, text)
+    return Column(metric.title, text)
 
-    best = Column("best\nepoch", lambda row: str((row.get("best") or {}).get("epoch", "-")))
-    model = Column("model", lambda row: row["model"], words=True)
-    return [model, *map(figure, _EPOCHS), best]
+
+def _best_epoch(row: Row) -> str:
+    return str(row["best"]["epoch"]) if "best" in row else MISSING

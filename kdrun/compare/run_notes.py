@@ -1,94 +1,139 @@
 """What a reader of a run's table should know, in sentences below it."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from kdrun.compare.number_format import EAGER, Row, compared, epochs_of, milliseconds, percent
+from kdrun.compare.run_rows import epochs_text, runtime_of, step_rows
+from kdrun.core.metrics import SCORES, leading
+from kdrun.core.number_format import milliseconds
+from kdrun.core.records.summary import EAGER, Gain, Row, StepComparison, Summary, score_of
 
-_CLEARLY = 1.05  # times of one network differ by as much
+_LEAST_RATIO = 1.05  # latencies of one network differ by as much
 
 
-def notes_of(summary: Mapping[str, Any]) -> list[str]:
-    notes = [_gain(row) for row in summary["rows"] if row.get("gain")]
-    notes += [
-        f"On {name}: {_gain(figures)}"
-        for row in summary["rows"]
-        for name, figures in (row.get("domains") or {}).items()
-        if figures.get("gain")
-    ]
+def run_notes(summary: Summary) -> list[str]:
+    """Return the notes of a run's table, the most important first."""
     rows = {row["model"]: row for row in summary["rows"]}
-    notes += _concepts(summary, rows)
-    if summary.get("labeled"):
-        labeled, training = summary["labeled"]["labeled"], summary["labeled"]["training"]
-        notes.append(
-            f"{labeled} of {training} training samples are labeled; what has no teacher learned"
-            " from these alone, in as many epochs of fewer steps."
-        )
-    notes += [*_weak_teacher(rows), *_other_budget(rows)]
-    notes += [
-        f"{name} over {row['versus']['baseline']}, done again on {one['group']} of validation"
-        f" ({one['chosen']} samples choose, {one['measured']} are measured):"
-        f" {100 * one['mean']:+.2f} ± {100 * one['deviation']:.2f} points."
-        for name, row in rows.items()
-        for one in row.get("spread", ())
+    return [
+        *_gains(summary),
+        *_concepts(summary, rows),
+        *_labels(summary),
+        *_weak_teacher(rows),
+        *_unequal_budget(rows),
+        *_repetitions(rows),
+        *_useless_steps(rows),
+        *_worse(summary),
+        f"Weights of the {summary['epoch']} epoch. Macro precision, recall and F1; agreement with"
+        " the teacher; ± and intervals are 95 %, from the number of test samples alone.",
+        *_best_epochs(summary),
+        *_latencies(summary),
+        *_shared_machine(summary),
+        *_inexact(summary),
     ]
-    notes += [
+
+
+def _gains(summary: Summary) -> list[str]:
+    notes = [_gain(row["model"], row["gain"]) for row in summary["rows"] if "gain" in row]
+    return notes + [
+        f"On {name}: {_gain(scores['model'], scores['gain'])}"
+        for row in summary["rows"]
+        for name, scores in row.get("domains", {}).items()
+        if "gain" in scores
+    ]
+
+
+def _gain(model: str, gain: Gain) -> str:
+    low, high = 100 * gain["low"], 100 * gain["high"]
+    verdict = "" if low > 0 or high < 0 else "; the interval holds 0: no evidence of a difference"
+    return (
+        f"{model} over {gain['over']}: {100 * gain['accuracy']:+.2f} points,"
+        f" 95 % interval {low:+.2f} to {high:+.2f} (one seed{verdict})."
+    )
+
+
+def _concepts(summary: Summary, rows: Mapping[str, Row]) -> list[str]:
+    """The metric that leads, and how many classes were merged, where they were."""
+    concepts = summary.get("concepts")
+    if not concepts:
+        return []
+    metric = leading(merged=True)
+    known = sum(len(classes) for classes in concepts.values())
+    scores = ", ".join(f"{name} {_score(row, metric.name)}" for name, row in rows.items())
+    label = f"{metric.label[0].upper()}{metric.label[1:]}{metric.unit.sign}"
+    return [
+        f"{label} leads: {scores}, over {len(concepts)} concepts that join {known} classes.",
+        "A model of all classes answers with their probabilities summed over each concept.",
+    ]
+
+
+def _score(row: Row, name: str) -> str:
+    value = score_of(row, name)
+    return "-" if value is None else SCORES[name].unit.text(value)
+
+
+def _labels(summary: Summary) -> list[str]:
+    labels = summary.get("labeled")
+    if not labels:
+        return []
+    return [
+        f"{labels['labeled']} of {labels['training']} training samples are labeled; a model without"
+        " a teacher learned from these alone, in as many epochs of fewer steps."
+    ]
+
+
+def _weak_teacher(rows: Mapping[str, Row]) -> list[str]:
+    """A warning where the student alone is better, beyond chance, than its teacher."""
+    if not {"alone", "teacher"} <= rows.keys():
+        return []
+    alone, teacher = (score_of(rows[name], "accuracy") for name in ("alone", "teacher"))
+    if alone is None or teacher is None:
+        return []
+    if alone - teacher <= rows["teacher"]["accuracy_half_width"]:
+        return []
+    return [
+        f"The teacher is {100 * (alone - teacher):.2f} points below the student alone: train it"
+        " longer, or take another, before judging a method by it."
+    ]
+
+
+def _unequal_budget(rows: Mapping[str, Row]) -> list[str]:
+    """A warning where the two students that are compared were not trained equally long."""
+    if not {"alone", "distilled"} <= rows.keys():
+        return []
+    alone, distilled = rows["alone"], rows["distilled"]
+    steps, steps_alone = distilled.get("steps"), alone.get("steps")
+    if None in (steps, steps_alone) or steps == steps_alone:  # older files don't say
+        return []
+    return [
+        f"Not the same budget: the distilled student made {steps} steps ({epochs_text(distilled)}"
+        f" epochs), alone {steps_alone} ({epochs_text(alone)})."
+    ]
+
+
+def _repetitions(rows: Mapping[str, Row]) -> list[str]:
+    return [
+        f"{name} over {row['versus']['baseline']}, done again on {group['group']} of validation"
+        f" ({group['chosen']} samples choose, {group['measured']} are measured):"
+        f" {100 * group['mean']:+.2f} ± {100 * group['deviation']:.2f} points."
+        for name, row in rows.items()
+        for group in row.get("spread", ())
+    ]
+
+
+def _useless_steps(rows: Mapping[str, Row]) -> list[str]:
+    return [
         f"{name} made nothing smaller or faster."
         for name, row in rows.items()
-        if row.get("versus", {}).get("in_vain")
+        if "versus" in row and row["versus"]["in_vain"]
     ]
-    notes += _worse(summary)
-    notes.append(
-        f"Weights of the {summary['epoch']} epoch. Macro precision, recall and F1; agreement with"
-        " the teacher; ± and intervals are 95 %, from the number of test samples alone."
-    )
-    best = [
-        f"{row['model']} {percent(row['best']['accuracy'])} (epoch {row['best']['epoch']})"
-        for row in summary["rows"]
-        if row.get("best")
-    ]
-    if best:
-        notes.append(f"Top-1 % at the best epoch by validation: {', '.join(best)}.")
-    notes += _runtimes(summary)
-    if summary.get("jobs", 1) > 1:
-        notes.append(
-            f"Times were taken while up to {summary['jobs']} jobs shared the machine; alone they"
-            " are shorter."
-        )
-    if summary.get("inexact"):
-        notes.append(f"Not exact: resumed with {'; '.join(summary['inexact'])}.")
-    return notes
 
 
-def _runtimes(summary: Mapping[str, Any]) -> list[str]:
-    """How times were taken; of those that are marked, what they are held against."""
-    latency = next(row["latency"] for row in summary["rows"] if row["latency"])
-    told = (
-        f"batch {latency['batch']}, {latency['dtype']}, {latency['device']},"
-        f" {latency['threads']} thread{'s' if latency['threads'] > 1 else ''}"
-    )
-    notes = [f"Latency: {told}, {latency.get('runtime', EAGER)}."]
-    for row in compared(summary):
-        before = row["versus"]["latency_before"]
-        if before and before.get("runtime", EAGER) != EAGER:
-            baseline = row["versus"]["baseline"]
-            notes.append(
-                f"* {row['model']} in {before['runtime']} on the {before['device']}, where"
-                f" {baseline} takes {milliseconds(before['median_ms'])} ms; batch"
-                f" {before['batch']}, threads {before['threads']}."
-            )
-    return notes
-
-
-def _worse(summary: Mapping[str, Any]) -> list[str]:
+def _worse(summary: Summary) -> list[str]:
     """What became larger or slower, and what could not be timed."""
-    words = {"bytes": "the file larger", "macs": "the work more", "latency": "the answer slower"}
-    notes = []
-    for row in compared(summary):
-        ratios = row["versus"]
-        found = [word for key, word in words.items() if (ratios[key] or 1) < 1 / _CLEARLY]
-        if found:
-            notes.append(f"{row['model']} made {' and '.join(found)}.")
+    notes = [
+        f"{row['model']} made {' and '.join(worse)}."
+        for row in step_rows(summary)
+        if (worse := _what_is_worse(row["versus"]))
+    ]
     untimed = [row["model"] for row in summary["rows"] if row["latency"] is None]
     if untimed:
         notes.append(
@@ -98,51 +143,56 @@ def _worse(summary: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _concepts(summary: Mapping[str, Any], rows: Mapping[str, Row]) -> list[str]:
-    """What the classes are, and the macro F1 that counts among them, where they are concepts."""
-    concepts = summary.get("concepts")
-    if not concepts:
-        return []
-    known = sum(len(classes) for classes in concepts.values())
-    scores = ", ".join(f"{name} {percent(row['f1'])}" for name, row in rows.items())
-    return [
-        f"Macro F1 % leads: {scores}, over {len(concepts)} concepts that join {known} classes.",
-        "A model of all classes answers with their probabilities summed over each concept.",
+def _what_is_worse(step: StepComparison) -> list[str]:
+    ratios = {
+        "the file larger": step["bytes"],
+        "the work more": step["macs"],
+        "the answer slower": step["latency"] or 1,
+    }
+    return [what for what, ratio in ratios.items() if (ratio or 1) < 1 / _LEAST_RATIO]
+
+
+def _best_epochs(summary: Summary) -> list[str]:
+    metric = leading()
+    best = [
+        f"{row['model']} {metric.unit.text(score)} (epoch {row['best']['epoch']})"
+        for row in summary["rows"]
+        if "best" in row and (score := score_of(row["best"], metric.name)) is not None
     ]
-
-
-def _gain(row: Row) -> str:
-    gain = row["gain"]
-    low, high = 100 * gain["low"], 100 * gain["high"]
-    verdict = "" if low > 0 or high < 0 else "; the interval holds 0: no evidence of a difference"
-    return (
-        f"{row['model']} over {gain['over']}: {100 * gain['accuracy']:+.2f} points,"
-        f" 95 % interval {low:+.2f} to {high:+.2f} (one seed{verdict})."
-    )
-
-
-def _weak_teacher(rows: Mapping[str, Row]) -> list[str]:
-    """A warning where the student alone does better, beyond chance, than what it learns from."""
-    if not {"alone", "teacher"} <= rows.keys():
+    if not best:
         return []
-    better = rows["alone"]["accuracy"] - rows["teacher"]["accuracy"]
-    if better <= rows["teacher"]["accuracy_half_width"]:
+    label = f"{metric.label[0].upper()}{metric.label[1:]}{metric.unit.sign}"
+    return [f"{label} at the best epoch by validation: {', '.join(best)}."]
+
+
+def _latencies(summary: Summary) -> list[str]:
+    """How latencies were taken; and of marked ones, the baseline's latency in that runtime."""
+    latency = next((row["latency"] for row in summary["rows"] if row["latency"]), None)
+    if latency is None:
         return []
-    return [
-        f"The teacher is {100 * better:.2f} points below the student alone: train it longer, or"
-        " take another, before judging a method by it."
+    threads = f"{latency['threads']} thread{'s' if latency['threads'] > 1 else ''}"
+    notes = [
+        f"Latency: batch {latency['batch']}, {latency['dtype']}, {latency['device']}, {threads},"
+        f" {runtime_of(latency)}."
     ]
+    for row in step_rows(summary):
+        before = row["versus"]["latency_before"]
+        if before and runtime_of(before) != EAGER:
+            notes.append(
+                f"* {row['model']} in {runtime_of(before)} on the {before['device']}, where"
+                f" {row['versus']['baseline']} takes {milliseconds(before['median_ms'])} ms; batch"
+                f" {before['batch']}, threads {before['threads']}."
+            )
+    return notes
 
 
-def _other_budget(rows: Mapping[str, Row]) -> list[str]:
-    """A warning where one of the two students that are compared was trained for longer."""
-    if not {"alone", "distilled"} <= rows.keys():
+def _shared_machine(summary: Summary) -> list[str]:
+    jobs = summary.get("jobs", 1)
+    if jobs <= 1:
         return []
-    alone, distilled = rows["alone"], rows["distilled"]
-    own, other = distilled.get("steps"), alone.get("steps")
-    if None in (own, other) or own == other:  # artefacts of an older kdrun don't say
-        return []
-    return [
-        f"Not the same budget: the distilled student made {own} steps ({epochs_of(distilled)}"
-        f" epochs), alone {other} ({epochs_of(alone)})."
-    ]
+    return [f"Times were taken while up to {jobs} jobs shared the machine; alone they are shorter."]
+
+
+def _inexact(summary: Summary) -> list[str]:
+    reasons = summary.get("inexact")
+    return [f"Not exact: resumed with {'; '.join(reasons)}."] if reasons else []

@@ -9,6 +9,7 @@ from typing import Any
 
 from kdrun.core.errors import DamagedFile, UserError, typed
 from kdrun.core.folder import RunFolder, find_runs
+from kdrun.core.metrics import leading
 from kdrun.core.records.summary import Row, score_of
 from kdrun.core.store import FORMAT
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, find_sweeps
@@ -126,7 +127,7 @@ def _figures(folder: RunFolder) -> str:
     """The accuracy of each model on the test split, and what distillation gained."""
     summary = folder.summary()
     rows = summary["rows"] if summary else []
-    scores = [(row, score_of(row, "accuracy")) for row in rows]
+    scores = [(row, score_of(row, leading().name)) for row in rows]
     return ", ".join(
         f"{row['model']} {100 * score:.2f} %{_gain(row)}"
         for row, score in scores

@@ -9,9 +9,10 @@ from typing import Any
 
 from kdrun.compare.gather import Run
 from kdrun.compare.metrics import METRICS
-from kdrun.compare.number_format import EAGER, Row
+from kdrun.compare.run_rows import runtime_of
 from kdrun.compare.settings import Setting
 from kdrun.compare.statistics import Estimate, estimate
+from kdrun.core.records.summary import Row
 
 COSTS = ("bytes", "macs", "latency")
 _FIRST = ("teacher", "alone")  # models that others are held against
@@ -47,17 +48,14 @@ class Line:
     @property
     def runtime(self) -> str:
         """What its latency was taken in; empty where it was not."""
-        return next((runtime_of(row) for row in self.rows.values() if row.get("latency")), "")
-
-
-def runtime_of(row: Row) -> str:
-    return str(row["latency"].get("runtime", EAGER))
+        latencies = (row["latency"] for row in self.rows.values())
+        return next((runtime_of(latency) for latency in latencies if latency), "")
 
 
 def figures(rows: Mapping[int, Row], epochs: Mapping[int, str], metric: str) -> dict[int, float]:
     """Seed -> a metric's figure, where it is there and finite."""
-    of = METRICS[metric].of
-    found = {seed: of(row, epochs[seed]) for seed, row in rows.items()}
+    read = METRICS[metric].read
+    found = {seed: read(row, epochs[seed]) for seed, row in rows.items()}
     return {
         seed: float(value) for seed, value in found.items() if value is not None and isfinite(value)
     }
@@ -115,7 +113,7 @@ def runs_of(model: str, settings: Sequence[Setting]) -> dict[int, Run]:
 def _line(model: str, settings: Sequence[Setting]) -> Line:
     runs = runs_of(model, settings)
     rows = {seed: run.rows[model] for seed, run in runs.items()}
-    epochs = {seed: str(run.summary.get("epoch", "last")) for seed, run in runs.items()}
+    epochs = {seed: run.summary["epoch"] for seed, run in runs.items()}
     found = {name: list(figures(rows, epochs, name).values()) for name in METRICS}
     values = {
         key: value

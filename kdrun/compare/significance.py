@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from kdrun.compare.gather import Run
+from kdrun.compare.metrics import METRICS
 from kdrun.compare.resampling import bootstrap, bootstrap_of_two
 from kdrun.compare.seed_means import figures
 from kdrun.compare.statistics import estimate, mcnemar_p, paired_p, welch
@@ -11,7 +12,6 @@ from kdrun.compare.test_results import Claim
 
 _SEED = 0  # of the bootstrap's draws: the same runs give the same interval
 _DIGITS = 12
-_ANSWERS = {"accuracy": "last", "best_accuracy": "best"}  # metric -> epoch that answers are of
 PAIRED, WELCH, MCNEMAR = "Student's paired t test", "Welch's t test", "McNemar's exact test"
 
 
@@ -30,7 +30,7 @@ class Side:
     runs: Mapping[int, Run]
 
     def epoch(self, seed: int) -> str:
-        return str(self.runs[seed].summary.get("epoch", "last"))
+        return self.runs[seed].summary["epoch"]
 
     def figures(self, metric: str) -> dict[int, float]:
         rows = {seed: run.rows[self.model] for seed, run in self.runs.items()}
@@ -96,7 +96,9 @@ def _unpaired(claim: Claim, own: list[float], other: list[float]) -> Claim:
 def _over_samples(claim: Claim, left: Side, right: Side, seed: int) -> Claim:
     from kdrun.compare.answers import NoAnswers, differences  # needs numpy
 
-    if {_ANSWERS.get(claim.metric)} != {one.epoch(seed) for one in (left, right)}:
+    metric = METRICS[claim.metric]
+    tested = metric.metric.name == "accuracy" and metric.split == "test"
+    if not tested or {metric.epoch} != {one.epoch(seed) for one in (left, right)}:
         return replace(claim, why_none="single runs are tested by the answers that they kept alone")
     try:
         found = differences((left.runs[seed], left.model), (right.runs[seed], right.model))

@@ -1,58 +1,56 @@
-"""One run's results as a table: a row a model."""
+"""A run's results as tables with a row for each model."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from kdrun.compare.columns import Column, fits, table_of, tables_that_fit
-from kdrun.compare.number_format import Row, compared
-from kdrun.compare.run_columns import COST, MODEL, NETWORK, STEP, of_domain, quality
-from kdrun.compare.run_notes import notes_of
+from kdrun.compare.run_columns import (
+    COST_COLUMNS,
+    MODEL,
+    NETWORK,
+    STEP_COLUMNS,
+    domain_columns,
+    score_columns,
+)
+from kdrun.compare.run_notes import run_notes
+from kdrun.compare.run_rows import step_rows
+from kdrun.core.records.summary import Row, Summary
 
 
-def results_table(summary: Mapping[str, Any]) -> "Results":
-    """The table of a run with its notes: on which samples, which epoch, timed how."""
-    return Results(summary)
+class ResultsTable:
+    """The results of a run with the notes on how they came about, as rich shows them.
 
-
-class Results:
-    """One table where the terminal is wide enough, else answers and cost below each other.
-
-    No figure is ever cut short: in a narrow terminal there are more tables.
+    One table where the terminal is wide enough, else scores and costs below each other: no number
+    is ever cut.
 
     Args:
-        summary: as in `summary.json`.
+        summary: as in summary.json.
     """
 
-    def __init__(self, summary: Mapping[str, Any]) -> None:
+    def __init__(self, summary: Summary) -> None:
         self.summary = summary
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(f"test split of {self.summary['dataset']}, {self.summary['samples']} samples")
-        answers = quality(self.summary)
-        whole = [MODEL, NETWORK, *answers, *COST]
-        if fits(whole, self.summary["rows"], options.max_width):
-            yield table_of(whole, self.summary["rows"])
+        summary, rows = self.summary, self.summary["rows"]
+        yield Text(f"test split of {summary['dataset']}, {summary['samples']} samples")
+        scores = score_columns(summary)
+        all_columns = [MODEL, NETWORK, *scores, *COST_COLUMNS]
+        if fits(all_columns, rows, options.max_width):
+            yield table_of(all_columns, rows)
         else:
-            yield from self._split(answers, options)
-            yield from self._split([NETWORK, *COST], options)
-        steps = compared(self.summary)
-        if steps:
+            yield from _tables(scores, rows, options)
+            yield from _tables([NETWORK, *COST_COLUMNS], rows, options)
+        if steps := step_rows(summary):
             yield Text("each step of compression against the model before it")
-            yield from self._split(STEP, options, steps)
-        for name, samples in (self.summary.get("domains") or {}).items():
+            yield from _tables(STEP_COLUMNS, steps, options)
+        for name, samples in summary.get("domains", {}).items():
             yield Text(f"test images of {name}, {samples} samples")
-            yield from self._split(of_domain(name), options)
-        yield from (Text(note) for note in notes_of(self.summary))
+            yield from _tables(domain_columns(name), rows, options)
+        yield from (Text(note) for note in run_notes(summary))
 
-    def _split(
-        self,
-        columns: Sequence[Column],
-        options: ConsoleOptions,
-        rows: Sequence[Row] | None = None,
-    ) -> list[Table]:
-        shown = self.summary["rows"] if rows is None else rows
-        return tables_that_fit([MODEL], columns, shown, options.max_width)
+
+def _tables(columns: Sequence[Column], rows: Sequence[Row], options: ConsoleOptions) -> list[Table]:
+    return tables_that_fit([MODEL], columns, rows, options.max_width)

@@ -11,10 +11,10 @@ from kdrun.compare.columns import Column, fits, tables_that_fit
 from kdrun.compare.comparison import Comparison, Family
 from kdrun.compare.gather import LeftOut
 from kdrun.compare.keys import said, short
-from kdrun.compare.number_format import many
 from kdrun.compare.seed_means import Line
 from kdrun.compare.settings import Setting
 from kdrun.compare.test_results import Claim
+from kdrun.core.number_format import many
 
 _MOST = 8  # tests of a kind that are told one by one
 _NAMED = 20  # runs that are left out and named

@@ -74,7 +74,7 @@ class Claim:
             once = f", once {self.together} tests are corrected for," if self._lost else ""
             said = (
                 f"No evidence{once} that {self.left} differs from {self.right}:"
-                f" {self.amount} {METRICS[self.metric].unit}"
+                f" {self.amount} {METRICS[self.metric].unit.name}"
             )
         return f"{said}, {self._ends}, {self._rests_on}."
 
@@ -93,7 +93,7 @@ class Claim:
 
     @property
     def _size(self) -> str:
-        return f"{self.amount.lstrip('+-')} {METRICS[self.metric].unit}"
+        return f"{self.amount.lstrip('+-')} {METRICS[self.metric].unit.name}"
 
     @property
     def _ends(self) -> str:
@@ -127,9 +127,9 @@ class Claim:
         )
 
     def _text(self, value: float) -> str:
-        one = METRICS[self.metric]
-        digits = 2 if one.factor > 1 else 3
-        return f"{round(value * one.factor, digits) + 0.0:+.{digits}f}"  # 0.0 turns -0.0 about
+        unit = METRICS[self.metric].unit
+        rounded = round(value * unit.factor, unit.decimals) + 0.0  # + 0.0 turns -0.0 into 0.0
+        return f"{rounded:+.{unit.decimals}f}"
 
 
 def corrected(claims: Sequence[Claim]) -> list[Claim]:

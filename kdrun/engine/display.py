@@ -16,6 +16,7 @@ from rich.progress import (
 from rich.text import Text
 from torch import Tensor
 
+from kdrun.core.metrics import leading
 from kdrun.core.screen import Screen
 
 _REFRESH = 0.25  # seconds between two looks at the losses, each of which waits for the device
@@ -71,7 +72,7 @@ class Display:
         self, epoch: int, means: Mapping[str, float], validation: Mapping[str, float]
     ) -> None:
         """An epoch is finished, counted from 1."""
-        self._validation = f"  val {validation['accuracy']:.2%}"
+        self._validation = f"  val {validation[leading().name]:.2%}"
         line = (
             f"{self._stage}: epoch {epoch}/{self._epochs}  {_terms(means)}{self._validation}"
             f"  {self._rate()}"

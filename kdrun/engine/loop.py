@@ -9,6 +9,7 @@ import torch
 
 from kdrun.core.atomic import fault
 from kdrun.core.device import name_memory_errors
+from kdrun.core.metrics import leading
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.registry import build
 from kdrun.core.store import METRICS
@@ -181,8 +182,8 @@ class _Trainer:
             self._decide(scores)
         rates = {"lr": self.update.gradients.rate, "grad_norm": grad_norm}
         self._record({"split": "train", **means, **rates})
-        self._record({"split": "validation", **scores.as_dict()})
-        self.display.epoch(self.position.epoch, means, scores.as_dict())
+        self._record({"split": "validation", **scores})
+        self.display.epoch(self.position.epoch, means, scores)
         self._save()
         self.runtime.interrupt.check(self.spec.stage)
 
@@ -193,7 +194,7 @@ class _Trainer:
             self.update.refuse_non_finite(step, position.epoch)
 
     def _keep_best(self, scores: Scores) -> None:
-        if scores.accuracy > self.position.best.accuracy:
+        if self.position.best.is_beaten_by(scores):
             self.position.best = Best(self.position.epoch, scores)
             write_best(self.folder, self.update.network)
 
@@ -202,7 +203,7 @@ class _Trainer:
         if self.spec.good_enough is not None and self.spec.good_enough(scores):
             self.position.stopped = f"good enough after epoch {self.position.epoch}"
         elif self.recipe.patience is not None and since >= self.recipe.patience:
-            self.position.stopped = f"no better validation accuracy for {since} epochs"
+            self.position.stopped = f"no better validation {leading().name} for {since} epochs"
         else:
             self.position.stopped = self.spec.loss.stop_reason()
 
@@ -223,7 +224,7 @@ class _Trainer:
         state = {
             **self.update.state(),
             "position": self.position.to_dict(),
-            "scores": None if self.scores is None else self.scores.as_dict(),
+            "scores": self.scores,
             "metrics_offset": self.log.sync(),
         }
         save(self.folder, state)
@@ -232,7 +233,7 @@ class _Trainer:
     def _restore(self, state: dict[str, Any]) -> None:
         self.update.restore(state)
         self.position = Position.from_dict(state["position"])
-        self.scores = None if state["scores"] is None else Scores(**state["scores"])
+        self.scores = state["scores"]
         self.log.truncate(state["metrics_offset"])
 
     def _trained(self) -> Trained:

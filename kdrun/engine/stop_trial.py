@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdrun.core.errors import Pruned
+from kdrun.core.metrics import leading
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.records.summary import score_of
 from kdrun.core.store import METRICS
@@ -28,11 +29,13 @@ def pruning(watch: Watch, bars: Sequence[float | None], stage: Path) -> Watch:
         watch(record)
         if not _is_students(record) or record["epoch"] > len(bars):
             return
-        bar, best = bars[record["epoch"] - 1], max([*student_curve(stage), record["accuracy"]])
-        if bar is not None and best < bar:
+        bar, metric = bars[record["epoch"] - 1], leading()
+        best = max([*student_curve(stage), record[metric.name]], key=metric.merit)
+        if bar is not None and metric.merit(best) < metric.merit(bar):
             raise Pruned(
-                f"pruned after epoch {record['epoch']}: validation accuracy {best:.2%} is below"
-                f" {bar:.2%}, the median of the trials before."
+                f"pruned after epoch {record['epoch']}: validation {metric.name} {best:.2%} is"
+                f" {'below' if metric.better == 'more' else 'above'} {bar:.2%}, the median of the"
+                " trials before."
             )
 
     return look
@@ -41,7 +44,7 @@ def pruning(watch: Watch, bars: Sequence[float | None], stage: Path) -> Watch:
 def student_curve(stage: Path) -> list[float]:
     """The student's validation accuracy in 0..1 after each epoch; empty where there is none."""
     lines = MetricsLog(stage / METRICS).read()
-    scores = [score_of(line, "accuracy") for line in lines if _is_students(line)]
+    scores = [score_of(line, leading().name) for line in lines if _is_students(line)]
     return [score for score in scores if score is not None]
 
 

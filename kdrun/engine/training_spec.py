@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from kdrun.compress.frozen_zeros import FrozenZeros
 from kdrun.core.config import Recipe
 from kdrun.core.device import Hardware
+from kdrun.core.metrics import leading
 from kdrun.dataset.data import Data
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
@@ -74,20 +75,21 @@ class Runtime:
 
 @dataclass
 class Best:
-    """The epoch with the best validation accuracy; the first of equals."""
+    """The epoch that is best on validation by the leading metric; the first of equals."""
 
     epoch: int = -1
     scores: Scores | None = None
 
     @property
-    def accuracy(self) -> float:
-        """Below any that is measured, as long as nothing was."""
-        return -1.0 if self.scores is None else self.scores.accuracy
+    def score(self) -> float:
+        """The leading score of that epoch; -1 before the first one."""
+        return -1.0 if self.scores is None else self.scores[leading().name]
 
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> "Best":
-        scores = state["scores"]
-        return cls(state["epoch"], None if scores is None else Scores(**scores))
+    def is_beaten_by(self, scores: Scores) -> bool:
+        """Return whether an epoch with these scores on validation is better."""
+        metric = leading()
+        score = scores[metric.name]
+        return self.scores is None or metric.merit(score) > metric.merit(self.score)
 
 
 @dataclass
@@ -127,7 +129,7 @@ class Position:
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> "Position":
         others = {key: value for key, value in state.items() if key not in ("best", "told")}
-        return cls(best=Best.from_dict(state["best"]), warnings=state["told"], **others)
+        return cls(best=Best(**state["best"]), warnings=state["told"], **others)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from kdrun.compare.report.write import write_run_report
-from kdrun.compare.table import results_table
+from kdrun.compare.table import ResultsTable
 from kdrun.core.config import Config
 from kdrun.core.device import Hardware
 from kdrun.core.errors import Interrupted, KdrunError, Pruned, UserError, typed
 from kdrun.core.folder import STUDENT_FOLDER, RunFolder
 from kdrun.core.lock import FolderLock
+from kdrun.core.records.summary import Summary
 from kdrun.core.screen import Screen
 from kdrun.core.store import Store, fingerprint
 from kdrun.dataset.data import Data, Split
@@ -90,7 +91,7 @@ class Plan:
         return found
 
 
-def run(plan: Plan, path: Path, screen: Screen, command: str) -> dict[str, Any]:
+def run(plan: Plan, path: Path, screen: Screen, command: str) -> Summary:
     """Run what is not done yet in a run folder, and print the table.
 
     Args:
@@ -124,7 +125,7 @@ def run(plan: Plan, path: Path, screen: Screen, command: str) -> dict[str, Any]:
 
 def _recorded(
     plan: Plan, folder: RunFolder, screen: Screen, interrupt: Interrupt, command: str
-) -> dict[str, Any]:
+) -> Summary:
     """Run the stages and keep the manifest's status true, whatever happens."""
     started = time.monotonic()
     manifest, environment = folder.manifest(), surroundings(plan.hardware)
@@ -201,7 +202,7 @@ def _refuse_changes(folder: RunFolder, before: Mapping[str, Any], now: Mapping[s
 
 def _stages(
     plan: Plan, folder: RunFolder, screen: Screen, interrupt: Interrupt, inexact: list[str]
-) -> dict[str, Any]:
+) -> Summary:
     plan.hardware.prepare(plan.config.deterministic)
     watch = make_watch(plan.config.logger, folder.path)
     if plan.bars:
@@ -224,7 +225,7 @@ def _stages(
     started = time.monotonic()
     summary = evaluate(context, rows, folder, inexact, plan.domains, steps)
     record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
-    screen.show(results_table(summary))
+    screen.show(ResultsTable(summary))
     if plan.config.export:
         exported = [STUDENT, *(step.info.label for step in steps[-1:])]
         _export(context, {row: rows[row] for row in exported if row in rows}, folder)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kdrun.measure.metrics import Meter, agreement, gain_interval
+from kdrun.measure.intervals import gain_interval
+from kdrun.measure.metrics import Meter, agreement
 
 _LEAST = 1.05  # a ratio below it is none: times of one network differ by as much
 
@@ -45,7 +46,7 @@ def _answers(own: Meter, other: Meter) -> dict[str, Any]:
         "accuracy": gain,
         "low": low,
         "high": high,
-        "f1": own.compute().f1 - other.compute().f1,
+        "f1": own.compute()["f1"] - other.compute()["f1"],
         "agreement": agreement(mine.predicted, theirs.predicted),
     }
 

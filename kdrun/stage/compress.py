@@ -14,6 +14,7 @@ from kdrun.compress.calibrators import CALIBRATORS, Calibrator
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import CannotChange, UserError
+from kdrun.core.metrics import leading
 from kdrun.core.registry import build
 from kdrun.core.seeds import seed_of
 from kdrun.dataset.data import Data
@@ -117,7 +118,7 @@ class Compress:
             "found": self.search and {self.search.key: found},
             "source": f"{source!r}, changed",
             "epochs": None,
-            "validation": _score(made.network, context).as_dict(),
+            "validation": _score(made.network, context),
             "seconds": None,
             "notes": notes,
             "ranges": made.ranges,
@@ -145,7 +146,12 @@ def find_strongest(
     Of values of which each loses as much as those before it, or more; where that is not so, of
     those that were tried. None where every one loses more.
     """
-    allowed = _score(before.network(), context).accuracy - search.drop - _ROUNDING
+    metric = leading()
+
+    def merit(network: nn.Module) -> float:
+        return metric.merit(_score(network, context)[metric.name])
+
+    least = merit(before.network()) - search.drop - _ROUNDING
 
     def fits(value: float) -> bool:
         context.runtime.interrupt.check(before.record["stage"])
@@ -154,9 +160,9 @@ def find_strongest(
         except UserError as error:  # such as a layer that would keep nothing
             context.screen.note(f"{search.key}={value:g}: {error.lines[0]}")
             return False
-        accuracy = _score(made.network, context).accuracy
-        context.screen.note(f"{search.key}={value:g}: validation {accuracy:.2%}")
-        return accuracy >= allowed
+        found = merit(made.network)
+        context.screen.note(f"{search.key}={value:g}: validation {abs(found):.2%}")
+        return found >= least
 
     good, bad = search.mild, search.strong
     if fits(bad):

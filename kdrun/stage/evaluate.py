@@ -17,7 +17,8 @@ from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Split
 from kdrun.engine.evaluate import measure
 from kdrun.measure.cost import macs, nonzero_parameters, parameters
-from kdrun.measure.metrics import Meter, agreement, gain_interval, half_width
+from kdrun.measure.intervals import gain_interval, half_width
+from kdrun.measure.metrics import Meter, agreement
 from kdrun.model.merged import Merged
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import Stage, StageContext
@@ -35,7 +36,7 @@ def evaluate(
     inexact: Sequence[str],
     domains: Mapping[str, Split],
     steps: Sequence[Stage] = (),
-) -> dict[str, Any]:
+) -> Summary:
     """Measure every model, write summary, predictions and examples; return the summary.
 
     Answers are computed in float32, whatever a network was trained in, so that rows compare.
@@ -90,8 +91,9 @@ def evaluate(
         "inexact": inexact,
         "rows": table,
     }
-    folder.write_summary(cast("Summary", summary))
-    return summary
+    result = cast("Summary", summary)
+    folder.write_summary(result)
+    return result
 
 
 def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -143,8 +145,8 @@ def _row(
     return {
         "model": row,
         "name": model.title(artefact.record["model"]),
-        **scores.as_dict(),
-        "accuracy_half_width": half_width(scores.accuracy, scores.n),
+        **dict(scores),
+        "accuracy_half_width": half_width(scores["accuracy"], int(scores["n"])),
         "agreement": _agreement(row, meters),
         "validation": artefact.record.get("validation"),
         "parameters": parameters(network),
@@ -183,8 +185,8 @@ def _add_best(
         meter = _meter(context, network, hardware, context.data.test)
         entry["best"] = {
             "epoch": artefact.record["best_epoch"],
-            "accuracy": meter.compute().accuracy,
-            "f1": meter.compute().f1,
+            "accuracy": meter.compute()["accuracy"],
+            "f1": meter.compute()["f1"],
             "validation": artefact.record.get("best_validation_accuracy"),
         }
 
@@ -219,8 +221,8 @@ def _add_domain(table: list[dict[str, Any]], name: str, meters: Mapping[str, Met
     figures: dict[str, dict[str, Any]] = {row: {"model": row} for row in meters}
     for row, found in figures.items():
         scores = meters[row].compute()
-        found |= scores.as_dict()
-        found["accuracy_half_width"] = half_width(scores.accuracy, scores.n)
+        found |= dict(scores)
+        found["accuracy_half_width"] = half_width(scores["accuracy"], int(scores["n"]))
         found["agreement"] = _agreement(row, meters)
     _add_gain(figures.values(), meters)
     for entry in table:

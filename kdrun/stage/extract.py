@@ -73,7 +73,7 @@ class Extract:
             "stage": self.info.name,
             "model": self.network.node,
             "source": f"trained in {source!r}, with its peers",
-            "validation": scores.as_dict(),
+            "validation": dict(scores),
             "notes": [f"epochs and seconds are those of all networks in {source!r} together"],
         }
         best = self._own(trained.weights(best=True)) if trained.has_best else None

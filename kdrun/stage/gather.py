@@ -55,7 +55,7 @@ class Gather:
             "data": describe_data(context.data),
             "source": f"gathered from {', '.join(names)}",
             "epochs": None,
-            "validation": scores.as_dict(),
+            "validation": dict(scores),
             "seconds": None,
             "notes": [f"answers with the mean probabilities of {', '.join(names)}"],
         }

@@ -95,7 +95,7 @@ def leave_as_is(
         "trained_on": source.trained_on,
         "source": source.name,
         "epochs": None,
-        "validation": scores.as_dict(),
+        "validation": dict(scores),
         "seconds": None,
         "notes": [f"taken from {source.name}, not trained here"],
         "warnings": list(source.warnings),

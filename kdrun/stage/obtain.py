@@ -6,6 +6,7 @@ from pathlib import Path
 from kdrun import model
 from kdrun.core.errors import DamagedFile
 from kdrun.core.folder import RunFolder
+from kdrun.core.metrics import leading
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.records.manifest import StageEntry
 from kdrun.core.screen import Screen
@@ -86,8 +87,8 @@ def _outcome(stage: Stage, artefact: Artefact, found: bool) -> str:
     record, store = artefact.record, ", from the store" if found else ""
     if "said" in record:
         return f"{stage.info.name}: {record['said']}{store}"
-    accuracy, trained = record["validation"]["accuracy"], record["epochs"]
+    score, trained = record["validation"][leading().name], record["epochs"]
     how = f"{trained} epochs, {record['seconds']:.1f} s" if trained else record["source"]
     stopped = f"; {record['stopped']}" if record.get("stopped") else ""
     what = f"{stage.info.name}: {model.title(record['model'])}"
-    return f"{what}, validation {accuracy:.2%} ({how}{store}{stopped})"
+    return f"{what}, validation {score:.2%} ({how}{store}{stopped})"

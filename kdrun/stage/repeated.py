@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from kdrun.core.metrics import leading
 from kdrun.core.registry import build
 from kdrun.core.seeds import seed_of
 from kdrun.engine.evaluate import score
@@ -71,7 +72,7 @@ def _change(stage: Compress, before: Artefact, context: StageContext, parts: Par
     made, _ = stage.make(before, own)
     hardware, size = context.runtime.hardware, context.config.evaluate.batch_size
     after, level = (
-        score(network.to(hardware.device), measured, hardware, size).accuracy
+        score(network.to(hardware.device), measured, hardware, size)[leading().name]
         for network in (made.network, before.network())
     )
     return after - level

@@ -12,6 +12,7 @@ from kdrun import model
 from kdrun.compress.weight_pruning import Pruning
 from kdrun.core.config import Config, Network, Recipe, StopWhen
 from kdrun.core.errors import UserError
+from kdrun.core.metrics import SCORES, leading
 from kdrun.core.seeds import seed_of
 from kdrun.core.taps import module_path
 from kdrun.dataset.data import Data
@@ -249,8 +250,8 @@ class Train:
             ),
             "select": self.recipe.select,
             "best_epoch": trained.best.epoch,
-            "best_validation_accuracy": trained.best.accuracy,
-            "validation": (best or trained.validation).as_dict(),
+            "best_validation_accuracy": trained.best.score,
+            "validation": best or trained.validation,
             "seconds": trained.seconds,
             "images_per_second": trained.images_per_second,
             "stopped": trained.stopped,
@@ -264,10 +265,11 @@ def weaker(teachers: Sequence[Stage], artefacts: Mapping[str, Artefact]) -> list
     alone = artefacts.get("alone")
     if alone is None:
         return []
-    level = alone.record["validation"]["accuracy"]
+    metric = leading()
+    level = alone.record["validation"][metric.name]
     known = {stage.info.name: artefacts[stage.info.name].record for stage in teachers}
     scores = {
-        name: record["validation"]["accuracy"]
+        name: record["validation"][metric.name]
         for name, record in known.items()
         if record["data"]["classes"] == alone.record["data"]["classes"]
     }
@@ -275,7 +277,7 @@ def weaker(teachers: Sequence[Stage], artefacts: Mapping[str, Artefact]) -> list
         f"{name} is worse on validation ({score:.2%}) than the student alone ({level:.2%}): train"
         " it longer, or take another"
         for name, score in scores.items()
-        if score < level
+        if metric.merit(score) < metric.merit(level)
     ]
 
 
@@ -285,9 +287,9 @@ def good_enough(
     """A test of validation scores, from the config's rule."""
     if rule is None:
         return None
+    metric = SCORES[rule.metric]
     if rule.of is not None and rule.within is not None:
-        level = artefacts[rule.of].record["validation"][rule.metric] - rule.within
+        least = metric.merit(artefacts[rule.of].record["validation"][metric.name]) - rule.within
     else:
-        level = rule.reaches
-    metric = rule.metric
-    return lambda scores: getattr(scores, metric) >= level
+        least = metric.merit(rule.reaches or 0.0)
+    return lambda scores: metric.merit(scores[metric.name]) >= least

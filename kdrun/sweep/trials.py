@@ -7,7 +7,7 @@ written there. So a search that was killed goes on as if nothing had happened.
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import inf, isfinite
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from kdrun.config.overrides import parse
 from kdrun.core.errors import Fault
 from kdrun.core.folder import STUDENT_FOLDER
+from kdrun.core.metrics import leading
 from kdrun.core.records.summary import score_of
 from kdrun.core.store import read_record
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
@@ -87,13 +88,18 @@ def is_hopeless(sweep: SweepFolder) -> bool:
 def objective(sweep: SweepFolder, job: SweepJob) -> float | None:
     """The distilled student's validation accuracy in 0..1; None where it was not trained."""
     record = read_record(sweep.run(job).path / STUDENT_FOLDER)
-    return None if record is None else record["validation"]["accuracy"]
+    return None if record is None else record["validation"][leading().name]
 
 
 def best_trial(sweep: SweepFolder) -> SweepJob | None:
     """The finished trial that is best on validation, the first of equals."""
     finished = [job for job in sweep.jobs() if sweep.status(job) == "finished"]
-    return max(finished, key=lambda job: objective(sweep, job) or 0.0, default=None)
+    return max(finished, key=lambda job: _merit(objective(sweep, job)), default=None)
+
+
+def _merit(score: float | None) -> float:
+    """Order trials by their leading score; those without one are the worst."""
+    return -inf if score is None else leading().merit(score)
 
 
 def winner(sweep: SweepFolder) -> str:
@@ -103,14 +109,15 @@ def winner(sweep: SweepFolder) -> str:
         return f"the search has ended, as all of its first {len(sweep.jobs())} trials failed"
     if best is None:
         return "no trial has finished"
-    accuracy, summary = objective(sweep, best) or 0.0, sweep.run(best).summary()
+    score, summary = objective(sweep, best) or 0.0, sweep.run(best).summary()
     rows = {row["model"]: row for row in summary["rows"]} if summary is not None else {}
-    test = score_of(rows["distilled"], "accuracy") or 0.0
+    test = score_of(rows["distilled"], leading().name) or 0.0
     words = [word for word in best.words if not word.startswith(_NOT_ITS_OWN)]
     return (
-        f"best on validation: {sweep.run(best).path}, {accuracy:.2%} (test {test:.2%})\n"
+        f"best on validation: {sweep.run(best).path}, {score:.2%} (test {test:.2%})\n"
         f"  kdrun {shlex.join(words)}\n"
-        "Its test figure was not used to choose it. The validation accuracy of the best of many"
+        "Its test figure was not used to choose it. The validation"
+        f" {leading().name} of the best of many"
         " flatters: run it with other seeds, beside what it is to replace."
     )
 
@@ -151,7 +158,7 @@ def _study(search: Search, sweep: SweepFolder, jobs: Sequence[SweepJob]) -> "Stu
     from optuna.trial import TrialState, create_trial
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize")
+    study = optuna.create_study(direction="maximize" if leading().better == "more" else "minimize")
     spaces = _spaces(search.ranges)
     states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
     for job in jobs:

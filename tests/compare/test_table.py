@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from kdrun.compare.number_format import count
-from kdrun.compare.table import results_table
+from kdrun.compare.table import ResultsTable
+from kdrun.core.number_format import count
 
 AT_80 = """\
 test split of cifar100, 10000 samples
@@ -79,7 +79,7 @@ def summary() -> dict[str, Any]:
 
 def rendered(summary: dict[str, Any], width: int) -> str:
     text = io.StringIO()
-    Console(file=text, width=width, color_system=None).print(results_table(summary))
+    Console(file=text, width=width, color_system=None).print(ResultsTable(summary))
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
@@ -232,7 +232,7 @@ def test_a_huge_likelihood_stays_short(summary):
 def test_macro_f1_leads_in_bold_where_classes_were_merged(summary) -> None:
     summary["concepts"] = {"pets": ["cat", "dog"], "others": ["frog"]}
     console = Console(file=io.StringIO(), width=200, force_terminal=True, no_color=True)
-    console.print(results_table(summary))
+    console.print(ResultsTable(summary))
     shown = console.file.getvalue()
     assert shown.index("F1") < shown.index("top-1")
     assert shown.count("F1") == 3  # as a column and in two notes
@@ -240,7 +240,7 @@ def test_macro_f1_leads_in_bold_where_classes_were_merged(summary) -> None:
     assert "Macro F1 % leads: teacher 79.39, alone 72.43, distilled 73.30, over 2 concepts" in shown
     assert "join 3 classes." in shown
     del summary["concepts"]
-    console.print(results_table(summary))
+    console.print(ResultsTable(summary))
     assert "\x1b[1m79.42" not in console.file.getvalue().removeprefix(shown)
 
 
@@ -254,7 +254,7 @@ def test_other_domains_have_a_table_of_their_own(summary) -> None:
             figures.pop("gain", None)
         entry["domains"] = {"photos": figures}
     console = Console(file=io.StringIO(), width=80)
-    console.print(results_table(summary))
+    console.print(ResultsTable(summary))
     shown = console.file.getvalue()
     assert shown.index("para-") < shown.index("test images of photos, 80 samples")
     assert shown.count("50.00 ±11.00") == 3

@@ -114,7 +114,7 @@ def test_training_lowers_the_loss(learn: Callable, tmp_path: Path) -> None:
     losses = curve(tmp_path / "stage")
     assert losses[-1] < 0.75 * losses[0]
     assert trained.epochs == 8
-    assert trained.validation.accuracy > 0.5
+    assert trained.validation["accuracy"] > 0.5
 
 
 def test_the_first_epochs_losses_are_those_of_a_loop_written_out(
@@ -208,9 +208,9 @@ def test_early_stopping_waits_for_its_patience(learn: Callable) -> None:
 
 
 def test_training_stops_when_it_is_good_enough(learn: Callable) -> None:
-    trained, _ = learn(epochs=30, spec={"good_enough": lambda scores: scores.accuracy >= 0.5})
+    trained, _ = learn(epochs=30, spec={"good_enough": lambda scores: scores["accuracy"] >= 0.5})
     assert trained.epochs < 30
-    assert trained.validation.accuracy >= 0.5
+    assert trained.validation["accuracy"] >= 0.5
     assert trained.stopped.startswith("good enough")
 
 
@@ -227,7 +227,7 @@ def test_a_stopped_stage_stays_stopped_when_resumed(
 def test_best_weights_are_those_of_the_best_epoch(learn: Callable, tmp_path: Path) -> None:
     trained, _ = learn(epochs=6, lr=0.5)
     accuracies = curve(tmp_path / "stage", "accuracy", "validation")
-    assert trained.best.accuracy == max(accuracies)
+    assert trained.best.score == max(accuracies)
     assert trained.best.epoch == accuracies.index(max(accuracies)) + 1
 
 
@@ -328,7 +328,7 @@ def test_a_first_phase_trains_its_own_parameters(
 def test_low_precision_learns_too(precision: str, learn: Callable, runtime: Runtime) -> None:
     low = replace(runtime, hardware=Hardware(CPU, precision, 1, 1, "test"))
     trained, _ = learn(runtime=low, epochs=5)
-    assert trained.validation.accuracy > 0.5
+    assert trained.validation["accuracy"] > 0.5
     assert all(value.dtype == torch.float32 for value in trained.weights.values())
 
 

@@ -69,8 +69,8 @@ def test_every_row_answers_in_concepts(kdrun: Kdrun, tmp_path: Path) -> None:
     meter = Meter(2)
     meter.update(p.log(), batch.targets)
     teacher = summary["rows"][0]
-    assert teacher["f1"] == pytest.approx(meter.compute().f1, abs=1e-9)
-    assert teacher["nll"] == pytest.approx(meter.compute().nll, rel=1e-5)
+    assert teacher["f1"] == pytest.approx(meter.compute()["f1"], abs=1e-9)
+    assert teacher["nll"] == pytest.approx(meter.compute()["nll"], rel=1e-5)
     assert teacher["n"] == data.test.size
     stored = np.load(folder / "predictions.npz")
     assert {*stored["teacher/predicted"].tolist()} == {0, 1}

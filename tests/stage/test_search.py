@@ -1,6 +1,6 @@
 """The strongest setting within an allowed drop of validation accuracy."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -40,12 +40,8 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             raise UserError("a layer would keep nothing.")
         return Changed(value)
 
-    class Scores:
-        def __init__(self, value: float) -> None:
-            self.accuracy = 0.9 - value / 10
-
     monkeypatch.setattr(compress, "_apply", apply)
-    monkeypatch.setattr(compress, "_score", lambda value, context: Scores(value))
+    monkeypatch.setattr(compress, "_score", lambda value, context: {"accuracy": 0.9 - value / 10})
     return values
 
 
@@ -79,9 +75,8 @@ def test_nothing_is_found_where_nothing_fits(tried):
 
 
 def test_a_drop_of_exactly_what_is_allowed_fits(tried, monkeypatch):
-    class Scores:
-        def __init__(self, value: float) -> None:
-            self.accuracy = (13 - (value > 0)) / 100  # one sample of a hundred is lost
+    def score(value: float, context: Any) -> dict[str, float]:
+        return {"accuracy": (13 - (value > 0)) / 100}  # one sample of a hundred is lost
 
-    monkeypatch.setattr(compress, "_score", lambda value, context: Scores(value))
+    monkeypatch.setattr(compress, "_score", score)
     assert strongest(0.01, 0.0, 0.8) == 0.8

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kdrun.compare.number_format import count
+from kdrun.core.number_format import count
 
 _TICKS = 5  # about as many intervals
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kdrun.compare.number_format import share_or_none
 from kdrun.compare.report.bar_chart import Bar, bar_chart
 from kdrun.compare.report.drawing import Figure
 from kdrun.compare.report.matrix_chart import Cell, Side, matrix_chart
@@ -12,6 +11,7 @@ from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.reliability_chart import reliability_chart
 from kdrun.compare.report.run_record import Record
 from kdrun.compare.report.tables import quiet
+from kdrun.core.number_format import share_or_none
 from kdrun.core.records.summary import score_of
 
 _CLASSES = 40  # of a matrix that can still be read

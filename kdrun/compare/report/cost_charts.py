@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from kdrun.compare.metrics import METRICS
-from kdrun.compare.number_format import count
 from kdrun.compare.report.drawing import Figure
 from kdrun.compare.report.palette import SERIES
 from kdrun.compare.report.scatter_chart import Point, scatter_chart
 from kdrun.compare.seed_means import COSTS, Line
+from kdrun.core.number_format import count
 
 _TITLES = {
     "bytes": ("Accuracy and size", "bytes on disk"),
@@ -37,7 +37,7 @@ def cost_figures(
             others = sorted({line.runtime for line in lines if line.runtime} - {_runtime(lines)})
             if cost == "latency" and others:
                 note += f" Hollow: timed in {', '.join(others)}, held against none of the others."
-            labels = (axis, f"{METRICS[metric].said}, %")
+            labels = (axis, f"{METRICS[metric].label}, %")
             figures.append(scatter_chart(f"cost-{cost}", title, points, labels, note))
     return figures
 
@@ -49,7 +49,7 @@ def _points(
     metric: str,
     cost: str,
 ) -> list[Point]:
-    factor, runtime = METRICS[metric].factor, _runtime(lines)
+    factor, runtime = METRICS[metric].unit.factor, _runtime(lines)
     points = []
     for number, line in enumerate(lines):
         if not {metric, cost} <= line.estimates.keys() or not line.estimates[cost].mean:
@@ -73,9 +73,9 @@ def _points(
 
 def _interval(line: Line, metric: str) -> tuple[float, float] | None:
     """Over the seeds; of one seed, what the number of test samples leaves open of accuracy."""
-    found, factor = line.estimates[metric], METRICS[metric].factor
+    found, factor = line.estimates[metric], METRICS[metric].unit.factor
     if found.low is not None and found.high is not None:
-        low, high = METRICS[metric].clipped(found.low, found.high)
+        low, high = METRICS[metric].clip(found.low, found.high)
         return factor * low, factor * high
     half = next(iter(line.rows.values())).get("accuracy_half_width")
     if metric != "accuracy" or half is None:

@@ -2,11 +2,12 @@
 
 from kdrun.compare.comparison import Comparison
 from kdrun.compare.gather import LeftOut, Run
-from kdrun.compare.number_format import share_or_none
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import table
 from kdrun.compare.report.tables import cell
 from kdrun.core.folder import in_order
+from kdrun.core.metrics import leading
+from kdrun.core.number_format import share_or_none
 from kdrun.core.records.summary import score_of
 
 
@@ -26,7 +27,7 @@ def jobs_table(comparison: Comparison) -> Markup:
 
 
 def _finished(run: Run, judged: str) -> Markup:
-    accuracy = score_of(run.rows[judged], "accuracy") if judged in run.rows else None
+    accuracy = score_of(run.rows[judged], leading().name) if judged in run.rows else None
     return tag(
         "tr",
         cell(run.path.name, words=True),

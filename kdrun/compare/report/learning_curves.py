@@ -7,6 +7,7 @@ from kdrun.compare.report.drawing import Figure
 from kdrun.compare.report.line_chart import Curve, line_chart
 from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.run_record import Line, Record
+from kdrun.core.metrics import leading
 
 _NO_TERMS = ("stage", "phase", "epoch", "step", "split", "accuracy", "lr", "grad_norm", "nonfinite")
 _MAIN = "main"
@@ -27,7 +28,7 @@ def _accuracy(record: Record, stages: Sequence[str]) -> Figure:
     curves = []
     for stage in stages:
         name = record.stages[stage]
-        points = points_of(record.lines, stage, "validation", "accuracy", 100)
+        points = points_of(record.lines, stage, "validation", leading().name, 100)
         marked = best.get(name) if len(points) > 1 else None
         curves.append(Curve(name, points, colors[name], marked=marked))
     note = "Ring: the best epoch by validation." if best else ""

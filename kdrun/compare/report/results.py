@@ -3,15 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kdrun.compare.number_format import Row, compared, count, percent
 from kdrun.compare.report.classes import student_of
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.run_record import Record
 from kdrun.compare.report.tables import figures_table, listed, quiet, tile
-from kdrun.compare.run_columns import COST, MODEL, NETWORK, STEP, of_domain, quality
+from kdrun.compare.run_columns import (
+    COST_COLUMNS,
+    MODEL,
+    NETWORK,
+    STEP_COLUMNS,
+    domain_columns,
+    score_columns,
+)
 from kdrun.compare.run_details import BOTH_EPOCHS, epoch_columns
-from kdrun.compare.run_notes import notes_of
+from kdrun.compare.run_notes import run_notes
+from kdrun.compare.run_rows import step_rows
+from kdrun.core.metrics import leading
+from kdrun.core.number_format import count, share_or_none
+from kdrun.core.records.summary import Row, score_of
 
 
 def results(record: Record) -> Section:
@@ -20,23 +30,23 @@ def results(record: Record) -> Section:
     if summary is None:
         return Section("Results", [_unfinished(record)])
     told = f"test split of {summary['dataset']}, {summary['samples']} samples"
-    answers = [MODEL, NETWORK, *quality(summary)]
+    answers = [MODEL, NETWORK, *score_columns(summary)]
     blocks: list[Block] = [
         quiet(told),
         figures_table(answers, summary["rows"]),
-        figures_table([MODEL, *COST], summary["rows"]),
+        figures_table([MODEL, *COST_COLUMNS], summary["rows"]),
     ]
     if any(row.get("best") for row in summary["rows"]):
-        epochs = epoch_columns(str(summary.get("epoch", "last")))
+        epochs = epoch_columns(summary["epoch"])
         blocks += [tag("h3", BOTH_EPOCHS.capitalize()), figures_table(epochs, summary["rows"])]
-    steps = compared(summary)
+    steps = step_rows(summary)
     if steps:
         blocks.append(tag("h3", "Each step of compression against the model before it"))
-        blocks.append(figures_table([MODEL, *STEP], steps))
+        blocks.append(figures_table([MODEL, *STEP_COLUMNS], steps))
     for name, samples in (summary.get("domains") or {}).items():
         blocks.append(tag("h3", f"Test images of {name}, {samples} samples"))
-        blocks.append(figures_table([MODEL, *of_domain(name)], summary["rows"]))
-    blocks.append(listed(notes_of(summary)))
+        blocks.append(figures_table([MODEL, *domain_columns(name)], summary["rows"]))
+    blocks.append(listed(run_notes(summary)))
     return Section("Results", blocks)
 
 
@@ -58,8 +68,11 @@ def _tiles(record: Record) -> list[Markup]:
     student = student_of(record)
     if student is None:
         return []
-    last = record.rows[-1]
-    tiles = [tile(f"{percent(row['accuracy'])} %", f"top-1, {row['model']}") for row in _told(rows)]
+    last, metric = record.rows[-1], leading()
+    tiles = [
+        tile(f"{share_or_none(score_of(row, metric.name))} %", f"{metric.label}, {row['model']}")
+        for row in _told(rows)
+    ]
     gain = rows[student].get("gain")
     if gain:
         ends = f"{100 * gain['low']:+.2f} to {100 * gain['high']:+.2f}"

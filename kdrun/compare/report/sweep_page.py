@@ -52,12 +52,12 @@ def _lead(comparison: Comparison) -> list[Markup]:
     ]
     choice = families[0].choice if families else None
     if choice and choice.setting and choice.chosen:
-        said = METRICS[choice.by].shown(choice.chosen.mean)
-        tiles.append(tile(f"{said} %", f"{METRICS[choice.by].said}: {choice.setting.label}"))
+        said = METRICS[choice.by].text(choice.chosen.mean)
+        tiles.append(tile(f"{said} %", f"{METRICS[choice.by].label}: {choice.setting.label}"))
     if choice and choice.setting and choice.tested:
-        said = METRICS[families[0].metric].shown(choice.tested.mean)
+        said = METRICS[families[0].metric].text(choice.tested.mean)
         tiles.append(
-            tile(f"{said} %", f"{METRICS[families[0].metric].said} of that, on the test split")
+            tile(f"{said} %", f"{METRICS[families[0].metric].label} of that, on the test split")
         )
     if comparison.left_out:
         tiles.append(tile(str(len(comparison.left_out)), "runs that don't count"))

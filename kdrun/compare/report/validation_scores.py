@@ -12,6 +12,7 @@ from kdrun.compare.report.line_chart import Curve, line_chart
 from kdrun.compare.report.run_record import Record
 from kdrun.compare.seed_means import Line
 from kdrun.core.folder import RunFolder
+from kdrun.core.metrics import leading
 
 Points = list[tuple[float, float]]
 
@@ -67,7 +68,7 @@ def _curve(folder: RunFolder, model: str) -> Points:
     record = Record(folder)
     stages = record.stages
     own = [stage for stage, row in stages.items() if row == model] or list(stages)
-    return points_of(record.lines, own[-1], "validation", "accuracy", 100) if own else []
+    return points_of(record.lines, own[-1], "validation", leading().name, 100) if own else []
 
 
 def curves_figure(

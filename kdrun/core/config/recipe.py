@@ -13,6 +13,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from kdrun.core.config.types import Node, Section
+from kdrun.core.metrics import STOP_SCORES, leading
 from kdrun.core.ranges import UnitBelowOne, UnitInterval
 
 
@@ -88,7 +89,7 @@ def shortened(recipe: Recipe, steps: int) -> str | None:
 class StopWhen(Section):
     """When the student is good enough on validation: at a value, or near another model."""
 
-    metric: Literal["accuracy", "top5", "f1"] = "accuracy"
+    metric: Literal[STOP_SCORES] = leading().name  # type: ignore[valid-type]  # a tuple of names
     reaches: UnitInterval | None = None
     within: UnitInterval | None = None
     of: Literal["teacher", "alone"] | None = None

@@ -1,5 +1,6 @@
 """artefact.json: what a stage left, and how it came about."""
 
+from collections.abc import Mapping
 from typing import Any, Required, TypedDict
 
 
@@ -76,7 +77,7 @@ class ArtefactRecord(TypedDict, total=False):
     select: str
     best_epoch: int
     best_validation_accuracy: float | None
-    validation: dict[str, float | None]
+    validation: Mapping[str, float | None]
     seconds: float | None
     images_per_second: float | None
     stopped: str

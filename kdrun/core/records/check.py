@@ -3,7 +3,7 @@
 pydantic would do the same, but importing it takes longer than comparing a hundred runs.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache
 from types import NoneType, UnionType
 from typing import (
@@ -87,7 +87,7 @@ def _check_of(kind: Any) -> _Check:
         return _literal(arguments)
     if origin is list:
         return _items(_check_of(arguments[0]))
-    if origin is dict:
+    if origin in (dict, Mapping):
         return _values(_check_of(arguments[1]))
     return _plain((kind,))
 

@@ -162,7 +162,7 @@ class Row(ScoredRow):
     """
 
     name: str
-    validation: NotRequired[dict[str, float | None] | None]
+    validation: NotRequired[Mapping[str, float | None] | None]
     parameters: int
     nonzero: NotRequired[int]
     macs: int

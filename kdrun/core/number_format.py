@@ -1,21 +1,4 @@
-"""Figures as tables and sentences have them."""
-
-from collections.abc import Mapping
-from typing import Any
-
-Row = Mapping[str, Any]
-EAGER = "eager PyTorch"  # the runtime of times that are not marked
-
-
-def compared(summary: Mapping[str, Any]) -> list[Row]:
-    """The rows of steps of compression; after several, the last one against what all began with."""
-    steps = [row for row in summary["rows"] if row.get("versus")]
-    whole = [
-        {**row, "model": f"all, over {row['overall']['baseline']}", "versus": row["overall"]}
-        for row in steps
-        if row.get("overall")
-    ]
-    return [*steps, *whole]
+"""Numbers as tables and sentences show them."""
 
 
 def count(number: float) -> str:
@@ -51,9 +34,3 @@ def share_or_none(share: float | None) -> str:
 
 def percent(share: float) -> str:
     return f"{100 * share:.2f}"
-
-
-def epochs_of(row: Row) -> str:
-    """Epochs of training; those of phases before the main one are told apart: 30 + 240."""
-    first = row.get("first_epochs", 0)
-    return f"{first} + {row['epochs']}" if first else str(row["epochs"] or "")

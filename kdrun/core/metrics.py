@@ -1,0 +1,109 @@
+"""The table of metrics: what scores and costs are called, how they are computed and written.
+
+To add a score, add a line to `SCORES` and its function to kdrun/measure/scores.py: evaluation,
+tables, comparisons, reports, stop rules and searches read this table.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from kdrun.core.number_format import count, milliseconds, nats, percent
+
+Better = Literal["more", "less", ""]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How values of a metric are written.
+
+    Attributes:
+        name: the unit of a difference: `0.52 points`.
+        sign: what follows a value in a sentence, with its space: ` %`.
+        factor: from a value, as records hold it, to this unit.
+        decimals: of a difference.
+        text: a value as text, without its sign.
+    """
+
+    name: str
+    sign: str
+    factor: float
+    decimals: int
+    text: Callable[[float], str]
+
+
+SHARE = Unit("points", " %", 100, 2, percent)  # values in 0..1
+NATS = Unit("nats", " nats", 1, 3, nats)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score or a cost of a network.
+
+    Attributes:
+        name: its key in records, and its word on the command line.
+        title: of its column, in two lines.
+        label: what it is called in sentences.
+        unit: how it is written.
+        better: whether more or less is better; empty where neither is.
+        compute: `module:function` that computes a score from `kdrun.measure.scores.Samples`.
+        compared: whether `kdrun compare` has a column for it.
+    """
+
+    name: str
+    title: str
+    label: str
+    unit: Unit
+    better: Better
+    compute: str = ""
+    compared: bool = True
+
+    def merit(self, value: float) -> float:
+        """Return the value, negated if less is better, so that the higher merit is better."""
+        return -value if self.better == "less" else value
+
+
+def _by_name(*metrics: Metric) -> dict[str, Metric]:
+    return {metric.name: metric for metric in metrics}
+
+
+# What is computed from a network's predictions; older files lack the scores that came later.
+SCORES = _by_name(
+    Metric("accuracy", "top-1\n%", "top-1", SHARE, "more", "kdrun.measure.scores:accuracy"),
+    Metric("top5", "top-5\n%", "top-5", SHARE, "more", "kdrun.measure.scores:top5", False),
+    Metric(
+        "precision", "precision\n%", "macro precision", SHARE, "more",
+        "kdrun.measure.scores:precision", False,
+    ),
+    Metric(
+        "recall", "recall\n%", "macro recall", SHARE, "more", "kdrun.measure.scores:recall", False
+    ),
+    Metric("f1", "F1\n%", "macro F1", SHARE, "more", "kdrun.measure.scores:f1"),
+    Metric("nll", "NLL\n", "NLL", NATS, "less", "kdrun.measure.scores:nll"),
+    Metric("ece", "ECE\n%", "ECE", SHARE, "less", "kdrun.measure.scores:ece"),
+)  # fmt: skip
+AGREEMENT = Metric("agreement", "agrees\n%", "agreement with the teacher", SHARE, "")
+COSTS = _by_name(
+    Metric("bytes", "disk\nbytes", "bytes", Unit("bytes", "", 1, 3, count), "less"),
+    Metric("macs", "MACs\n", "MACs", Unit("MACs", "", 1, 3, count), "less"),
+    Metric(
+        "parameters", "para-\nmeters", "parameters", Unit("parameters", "", 1, 3, count), "less"
+    ),
+    Metric("latency", "median\nms", "latency", Unit("ms", " ms", 1, 3, milliseconds), "less"),
+)
+
+# The scores that may stop training: shares of which more is better.
+STOP_SCORES = tuple(
+    score.name for score in SCORES.values() if score.unit is SHARE and score.better == "more"
+)
+
+
+def leading(merged: bool = False) -> Metric:
+    """Return the metric that tables lead with, and by which validation chooses.
+
+    Validation chooses by accuracy also where classes are merged.
+
+    Args:
+        merged: whether the classes were merged into concepts, which may differ much in size.
+    """
+    return SCORES["f1" if merged else "accuracy"]
