@@ -20,7 +20,7 @@ from kdrun.compress.fold_batch_norm import fold
 from kdrun.compress.quantize.requantize import static
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.device import choose_hardware
 from kdrun.core.folder import RunFolder
 from kdrun.engine.evaluate import score
@@ -53,7 +53,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print("|---" * (1 + len(bits)) + "|")
     batches = list(calibration_batches(data, config.seed, config.compress.calibration))
     for name in CALIBRATORS:
-        (job,) = read_jobs([f"compress.calibrator={name}"], multirun=False)
+        (job,) = compose_runs([f"compress.calibrator={name}"], multirun=False)
         node = job.tree["compress"]["calibrator"]
         material = StepInputs(batches, make_calibrator(node), 0, lambda _: 0, lambda _: 0.0)
         made = (

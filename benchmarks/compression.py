@@ -22,7 +22,7 @@ from kdrun.compress.fold_batch_norm import fold
 from kdrun.compress.quantize.requantize import static
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.export.input_spec import InputSpec
 from kdrun.export.trace import encode, trace
 from kdrun.measure.cost import macs
@@ -90,8 +90,8 @@ def built(name: str, size: int) -> nn.Module:
     """A network of conf/model, with weights of no meaning."""
     words = (f"student={name}", "dataset=fake", f"dataset.image_size={size}", "teacher=mlp")
     classes = f"dataset.num_classes={CLASSES.get(size, 10)}"
-    (job,) = read_jobs([*words, classes], multirun=False)
-    network, _ = check_network(job.tree, job.unknown, job.faults)
+    (job,) = compose_runs([*words, classes], multirun=False)
+    network, _ = check_network(job.tree, job.unknown_groups, job.faults)
     return network.eval()
 
 

@@ -24,7 +24,7 @@ from benchmarks.machine import describe_machine, name_processor
 from benchmarks.seated import Seated, seat_losses
 from benchmarks.subject import read_plan
 from benchmarks.turns import ratios, spread, table
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.loss.table import LOSSES
 
 FIRST, AS_WRITTEN = ", first phase", ", literal"
@@ -81,7 +81,7 @@ def _node(row: str) -> dict[str, Any]:
     """A loss's values from its file, and what its row needs beside them."""
     name = row.removesuffix(FIRST)
     words = [f"loss={name}", _OPEN.get(row, _OPEN.get(name, ""))]
-    (job,) = read_jobs([word for word in words if word], multirun=False)
+    (job,) = compose_runs([word for word in words if word], multirun=False)
     node: dict[str, Any] = job.tree["loss"]
     return node
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.dataset.data import Data
 from kdrun.engine.frozen import freeze
 from kdrun.run.runner import Plan
@@ -31,7 +31,7 @@ WORDS = (
 def read_plan(*words: str, steps: int) -> Plan:
     """A checked config with these words, and an epoch of so many steps at least."""
     size = int(BATCH_SIZE * steps / 0.9) + 200  # a tenth is kept for validation
-    (job,) = read_jobs([*WORDS, f"dataset.train_size={size}", *words], multirun=False)
+    (job,) = compose_runs([*WORDS, f"dataset.train_size={size}", *words], multirun=False)
     return check(job.tree)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from tiny import TINY
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.screen import Screen
 from kdrun.engine.interrupt import Interrupt
@@ -23,7 +23,7 @@ RESNETS = (
 
 def plan(*words: str, base: Sequence[str] = TINY) -> Plan:
     """The checked plan of a small run with these words."""
-    (job,) = read_jobs([*base, *words], multirun=False)
+    (job,) = compose_runs([*base, *words], multirun=False)
     assert not job.faults
     return check(job.tree)
 

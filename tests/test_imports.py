@@ -41,6 +41,7 @@ LIGHT = [
     "cli.report",
     "config.choices",
     "config.compose",
+    "config.loader",
     "config.overrides",
     "config.verbs",
     "sweep.parallel_jobs",
@@ -184,8 +185,8 @@ def test_the_command_line_is_there_without_torch():
 
 def test_a_config_is_read_and_checked_for_words_without_torch():
     code = (
-        "import sys; from kdrun.config.overrides import read_jobs;"
-        " job, = read_jobs(['loss.temperature=2'], multirun=False);"
+        "import sys; from kdrun.config.compose import compose_runs;"
+        " job, = compose_runs(['loss.temperature=2'], multirun=False);"
         " assert not job.faults, job.faults;"
         f" print(job.tree['loss']['temperature'], [one for one in {HEAVY} if one in sys.modules])"
     )

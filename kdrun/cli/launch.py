@@ -13,8 +13,9 @@ from omegaconf import DictConfig
 
 from kdrun.config.choices import conf_folder, offer_models, offer_steps
 from kdrun.config.command import Command, read_command
-from kdrun.config.compose import install_named_plugins, quoted
-from kdrun.config.overrides import read_jobs, with_choices
+from kdrun.config.compose import compose_runs
+from kdrun.config.loader import install_named_plugins
+from kdrun.config.overrides import quote, translate_settings
 from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen, report
 from kdrun.core.sweep import SweepFolder
@@ -35,12 +36,12 @@ def launch(words: Sequence[str], screen: Screen) -> int:
     """
     command = read_command(words)
     broken = install_named_plugins(command.settings, command.folders)
-    command = with_choices(command)
-    if command.looks:
+    command = translate_settings(command)
+    if command.shows_only:
         if broken:
             raise ConfigError(broken)
         return _look(command)
-    jobs = read_jobs(command.settings, command.multirun, command.folders)
+    jobs = compose_runs(command.settings, command.multirun, command.folders)
     asked = jobs[0].tree["launcher"]["jobs"]
     launcher, parallel = choose(asked, jobs[0].launcher, len(jobs)) if command.multirun else ([], 1)
     plans = check_jobs(jobs, parallel)
@@ -64,15 +65,15 @@ def launch(words: Sequence[str], screen: Screen) -> int:
         measures=measures,
         path=str(folder.resolve()),
         working_folder=str(Path.cwd()),
-        jobs=named_jobs([job.words for job in jobs]),
+        jobs=named_jobs([job.settings for job in jobs]),
     )
     return run_sweep(sweep, command, screen)
 
 
 def _look(command: Command) -> int:
     """Hydra's own ways of looking at a config; the words are checked, what they mean is not."""
-    if command.composes:
-        faults = read_jobs(command.settings, command.multirun, command.folders)[0].faults
+    if command.shows_config:
+        faults = compose_runs(command.settings, command.multirun, command.folders)[0].faults
         if faults:
             raise ConfigError(faults)
     else:
@@ -102,6 +103,6 @@ def _run_one(plan: "Plan", folder: Path, command: Command, screen: Screen, told:
         except Exception as error:  # noqa: BLE001 - Hydra would print its own trace
             statuses.append(report(error, screen, plan.config.debug))
 
-    place = f"hydra.run.dir={quoted(str(folder))}"
+    place = f"hydra.run.dir={quote(str(folder))}"
     _start_hydra(replace(command, settings=(*command.settings, place)), job)
     return statuses[0]

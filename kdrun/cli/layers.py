@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kdrun.config.command import read_command
-from kdrun.config.compose import install_named_plugins
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
+from kdrun.config.loader import install_named_plugins
 from kdrun.core.errors import ConfigError, Fault, UserError
 from kdrun.core.screen import Screen
 
@@ -27,9 +27,9 @@ def show_layers(words: Sequence[str], screen: Screen) -> int:
         raise UserError("which network?", "  kdrun layers model=resnet20 dataset=cifar10")
     command = read_command([_as_student(word) for word in words])
     install_named_plugins(command.settings, command.folders)
-    job = read_jobs(command.settings, multirun=False, folders=command.folders)[0]
+    job = compose_runs(command.settings, multirun=False, folders=command.folders)[0]
     try:
-        network, info = check_network(job.tree, job.unknown, job.faults)
+        network, info = check_network(job.tree, job.unknown_groups, job.faults)
     except ConfigError as error:
         raise ConfigError([_of_model(fault) for fault in error.faults]) from error
     screen.say(_layers(network, info))

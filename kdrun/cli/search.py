@@ -10,8 +10,9 @@ from typing import Any
 from hydra.core.override_parser.types import Override, ValueType
 
 from kdrun.config.command import Command, read_command
-from kdrun.config.compose import install_named_plugins
-from kdrun.config.overrides import Job, parse, read_jobs, with_choices
+from kdrun.config.compose import ComposedRun, compose_runs
+from kdrun.config.loader import install_named_plugins
+from kdrun.config.overrides import parse_settings, translate_settings
 from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder
@@ -32,14 +33,14 @@ def search(words: Sequence[str], screen: Screen) -> int:
     if find_spec("optuna") is None:
         raise UserError("a search needs an extra: pip install 'kdrun[search]'")
     command = read_command(["--multirun", *words])
-    if command.looks:
+    if command.shows_only:
         raise UserError("a search shows no config.", "  of a run: kdrun --cfg job")
     install_named_plugins(command.settings, command.folders)
-    command = with_choices(command)
-    own = {_key(one): one for one in parse(command.settings) if one.is_sweep_override()}
+    command = translate_settings(command)
+    own = {_key(one): one for one in parse_settings(command.settings) if one.is_sweep_override()}
     _refuse(own)
     fixed = [word for word in command.settings if word not in _typed(own.values())]
-    (base,) = read_jobs(fixed, True, command.folders)
+    (base,) = compose_runs(fixed, True, command.folders)
     given = {key: str(one.input_line).partition("=")[2] for key, one in own.items()}
     ranges = given or _ready(base.tree)
     found = Search(
@@ -52,14 +53,14 @@ def search(words: Sequence[str], screen: Screen) -> int:
     return _run(found, base, command, shlex.join(["kdrun", "search", *words]), screen)
 
 
-def _run(found: Search, base: Job, command: Command, told: str, screen: Screen) -> int:
+def _run(found: Search, base: ComposedRun, command: Command, told: str, screen: Screen) -> int:
     faults = faults_of_ranges(found.ranges)
     if faults:
         raise ConfigError(faults)
     asked = base.tree["launcher"]["jobs"]
     launcher, parallel = choose(asked, base.launcher, found.trials)
     ends_of_all = [
-        read_jobs([*found.words, f"{key}={end}"], True, command.folders)[0]
+        compose_runs([*found.words, f"{key}={end}"], True, command.folders)[0]
         for key, word in found.ranges.items()
         for end in ends(word)
     ]

@@ -1,4 +1,4 @@
-"""The words after `kdrun` taken apart: Hydra's options, and settings."""
+"""The command line after `kdrun`, split into options of Hydra and settings."""
 
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from kdrun.core.unknown import unknown_name
 
 _MODES = ("run", "multirun", "cfg", "info", "shell_completion")
 
-# Options of Hydra that have no place here -> what to do instead.
+# Options of Hydra that kdrun refuses -> what to do instead.
 _REFUSED = {
     "config_path": "a folder of your own beside conf/: --config-dir FOLDER",
     "config_name": "keys of your own: experiment/NAME.yaml in a folder given by --config-dir",
@@ -22,69 +22,75 @@ _REFUSED = {
 
 @dataclass(frozen=True)
 class Command:
-    """What was typed.
+    """A command line without a verb.
 
     Attributes:
-        options: Hydra's options with their values, before all settings.
-        settings: key=value words.
+        options: options of Hydra, each followed by its value.
+        settings: `key=value` strings.
         multirun: whether several values mean several runs.
-        folders: more folders with config groups.
-        looks: whether Hydra shows something and runs nothing.
-        composes: whether what it shows is the config of these settings.
+        folders: more folders with config groups, from `--config-dir`.
+        shows_only: whether Hydra shows something and nothing is run.
+        shows_config: whether it shows the config that the settings compose.
     """
 
     options: tuple[str, ...]
     settings: tuple[str, ...]
     multirun: bool
     folders: tuple[str, ...]
-    looks: bool
-    composes: bool
+    shows_only: bool
+    shows_config: bool
 
 
 def read_command(words: Sequence[str]) -> Command:
-    """Take the words apart, in whatever order they stand.
+    """Split a command line, whose options and settings may stand in any order.
+
+    Args:
+        words: the arguments of the command.
 
     Raises:
-        UserError: an option that isn't there, or a word that is neither verb nor setting.
+        UserError: an unknown or refused option, or a word that is neither a verb nor a setting.
     """
     parser = get_args_parser()
     parser.exit_on_error = False
     try:
-        found, strange = parser.parse_known_intermixed_args(list(words))
+        options, unknown = parser.parse_known_intermixed_args(list(words))
     except ArgumentError as error:
         raise UserError(f"{error}.", "  the options: kdrun --help, kdrun --hydra-help") from error
-    _refuse_options(parser, strange, [key for key in _REFUSED if getattr(found, key)])
-    asked = [key for key in _MODES if getattr(found, key)]
-    if len(asked) > 1:
-        raise UserError(f"{' and '.join(map(_option, asked))} exclude each other.")
-    _refuse_bare([] if found.shell_completion else found.overrides)
-    options = list(words)
-    for word in found.overrides:
-        options.remove(word)
+    _refuse_options(parser, unknown, [key for key in _REFUSED if getattr(options, key)])
+    modes = [key for key in _MODES if getattr(options, key)]
+    if len(modes) > 1:
+        raise UserError(f"{' and '.join(map(_option, modes))} exclude each other.")
+    settings = options.overrides
+    if not options.shell_completion:
+        _refuse_verbs(settings)
+    rest = list(words)
+    for setting in settings:
+        rest.remove(setting)
+    shows_config = bool(options.cfg or options.info)
     return Command(
-        options=tuple(options),
-        settings=tuple(found.overrides),
-        multirun=found.multirun,
-        folders=(found.config_dir,) if found.config_dir else (),
-        looks=bool(found.cfg or found.info or found.shell_completion or found.hydra_help),
-        composes=bool(found.cfg or found.info),
+        options=tuple(rest),
+        settings=tuple(settings),
+        multirun=options.multirun,
+        folders=(options.config_dir,) if options.config_dir else (),
+        shows_only=bool(shows_config or options.shell_completion or options.hydra_help),
+        shows_config=shows_config,
     )
 
 
-def _refuse_options(parser: ArgumentParser, strange: list[str], refused: list[str]) -> None:
+def _refuse_options(parser: ArgumentParser, unknown: Sequence[str], refused: Sequence[str]) -> None:
     for key in refused:
         raise UserError(f"{_option(key)} is no option of kdrun.", f"  {_REFUSED[key]}")
-    for word in strange:
+    for option in unknown:
         known = [name for action in parser._actions for name in action.option_strings]
-        raise unknown_name("option", word, known, "kdrun --hydra-help")
+        raise unknown_name("option", option, known, "kdrun --hydra-help")
 
 
 def _option(key: str) -> str:
     return f"--{key.replace('_', '-')}"
 
 
-def _refuse_bare(settings: Sequence[str]) -> None:
-    """A word without `=` is a verb that isn't there; `~key` alone does without."""
-    for word in settings:
-        if "=" not in word and not word.startswith("~"):
-            raise no_such_verb(word)
+def _refuse_verbs(settings: Sequence[str]) -> None:
+    """Refuse a word without `=`, which can only be an unknown verb; `~key` deletes a key."""
+    for setting in settings:
+        if "=" not in setting and not setting.startswith("~"):
+            raise no_such_verb(setting)

@@ -1,72 +1,195 @@
-"""Hydra over conf/, with everything that can be chosen by name offered to it."""
+"""From the settings of a command to the resolved config of each run.
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+Unknown choices and keys are found before Hydra composes: its own messages show search paths, and
+no nearest name.
+"""
 
-from hydra import initialize_config_dir
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from hydra import compose
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.utils import create_config_search_path
-from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from kdrun.config.choices import conf_folder, offer_models, offer_plugin_parts, offer_steps
-from kdrun.config.files import add_folders
-from kdrun.core.errors import ConfigError, Fault
-from kdrun.core.plugins import install_plugins, plugin_modules
+from kdrun.config.files import foreign_code
+from kdrun.config.inner_nodes import complete_inner_nodes
+from kdrun.config.loader import hydra_loader
+from kdrun.config.overrides import expand_sweep, parse_settings, refuse_sweeps
+from kdrun.config.suggestions import options_of, unknown_choice, unknown_key
+from kdrun.core.config import plain
+from kdrun.core.errors import Fault, UserError
+
+T = TypeVar("T")
 
 
-@contextmanager
-def composing(folders: Sequence[str]) -> Iterator[ConfigLoaderImpl]:
-    """Hydra's reader of configs, while it is there.
+@dataclass(frozen=True)
+class ComposedRun:
+    """The config of one run, and what is wrong with the settings that it was composed from.
 
-    Args:
-        folders: more folders with groups, from `--config-dir`.
-
-    Raises:
-        UserError: there is no such folder.
+    Attributes:
+        settings: of this run: a sweep's are those of one combination.
+        tree: the resolved config as dicts and lists, composed without faulty settings.
+        faults: unknown names and keys.
+        unknown_groups: groups whose choice is unknown; the tree has their default choice.
+        folder: of the run or the sweep, if a setting gives it.
+        launcher: Hydra's node of the launcher that starts jobs.
     """
-    offer_models(folders)
-    offer_steps(folders)
-    with initialize_config_dir(str(conf_folder()), job_name="kdrun", version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        if not isinstance(loader, ConfigLoaderImpl):
-            raise TypeError(f"Hydra has another loader: {loader}")
-        add_folders(loader, folders)
-        yield loader
+
+    settings: tuple[str, ...]
+    tree: dict[str, Any]
+    faults: tuple[Fault, ...]
+    unknown_groups: frozenset[str]
+    folder: str | None
+    launcher: dict[str, Any]
 
 
-def make_loader(folders: Sequence[str] = ()) -> ConfigLoaderImpl:
-    """A loader of config files for use outside of `composing`.
-
-    Args:
-        folders: more folders with config groups, after conf/.
-    """
-    loader = ConfigLoaderImpl(create_config_search_path(str(conf_folder())))
-    add_folders(loader, folders)
-    return loader
-
-
-def install_named_plugins(settings: Sequence[str], folders: Sequence[str] = ()) -> list[Fault]:
-    """Install the plugins that a command names, so that their parts can be chosen.
+def compose_runs(
+    settings: Sequence[str], multirun: bool, folders: Sequence[str] = ()
+) -> list[ComposedRun]:
+    """Compose the config of every run that settings ask for.
 
     Args:
-        settings: `key=value` words of the command.
+        settings: `key=value`, in Hydra's grammar.
+        multirun: whether several values mean several runs.
         folders: more folders with config groups, from `--config-dir`.
 
-    Returns:
-        Why plugins can't be installed. The check of the config finds the same faults again, among
-        all others.
+    Raises:
+        UserError: a string is no setting, or the config cannot be composed.
     """
-    values = [word.partition("=")[2] for word in settings if word.startswith("plugins=")]
-    names = values[-1].strip("[]").split(",") if values else []
-    modules = plugin_modules(name.strip(" '\"") for name in names if name.strip())
+    overrides = parse_settings(settings)
+    with hydra_loader(folders) as loader:
+        refuse_sweeps(overrides, multirun)
+        runs = expand_sweep(settings, loader) if multirun else [tuple(settings)]
+        return [_compose_run(run, "sweep" if multirun else "run", loader) for run in runs]
+
+
+def _compose_run(settings: tuple[str, ...], mode: str, loader: ConfigLoaderImpl) -> ComposedRun:
+    """Compose one run.
+
+    Args:
+        settings: of this run.
+        mode: the key below `hydra` that has its folder: `run` or `sweep`.
+        loader: of config files.
+    """
+    overrides = parse_settings(settings)
+    sorted_out = _sort_out(overrides, loader)
     try:
-        offer_plugin_parts(install_plugins(modules), folders)
-    except ConfigError as error:
-        return list(error.faults)
+        config = _compose([*sorted_out.choices, *sorted_out.values])
+    except UserError:
+        _drop_unknown_keys(sorted_out)
+        config = _compose([*sorted_out.choices, *sorted_out.values])
+    faults = [*sorted_out.faults, *foreign_code(config.hydra), *_sweeper_faults(config)]
+    _run_hydra(lambda: complete_inner_nodes(config, loader))
+    folder_key = f"hydra.{mode}.dir"
+    has_folder = any(override.key_or_group == folder_key for override in overrides)
+    return ComposedRun(
+        settings=settings,
+        tree=_to_tree(config),
+        faults=tuple(faults),
+        unknown_groups=frozenset(sorted_out.unknown_groups),
+        folder=_resolve(lambda: str(OmegaConf.select(config, folder_key))) if has_folder else None,
+        launcher=_resolve(lambda: OmegaConf.to_container(config.hydra.launcher, resolve=True)),
+    )
+
+
+@dataclass
+class _SortedOverrides:
+    """Overrides by kind, without faulty ones.
+
+    Attributes:
+        choices: `group=name`.
+        values: `key=value`.
+        faults: unknown names and keys.
+        unknown_groups: groups whose choice is unknown.
+    """
+
+    choices: list[Override] = field(default_factory=list)
+    values: list[Override] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    unknown_groups: set[str] = field(default_factory=set)
+
+
+def _sort_out(overrides: Sequence[Override], loader: ConfigLoaderImpl) -> _SortedOverrides:
+    result = _SortedOverrides()
+    for override in overrides:
+        group = str(override.key_or_group).partition("@")[0]
+        options = options_of(loader.repository, group)
+        fault = unknown_choice(group, override, options)
+        if fault is not None:
+            result.faults.append(fault)
+            result.unknown_groups.add(group)
+        else:
+            (result.choices if options else result.values).append(override)
+    # A key below a group whose choice is unknown cannot be judged.
+    groups = result.unknown_groups
+    result.values = [override for override in result.values if not _is_below(override, groups)]
+    return result
+
+
+def _drop_unknown_keys(overrides: _SortedOverrides) -> None:
+    """Move overrides of unknown keys from the values to the faults."""
+    config = _compose(overrides.choices)
+    judged = [(override, unknown_key(config, override)) for override in overrides.values]
+    overrides.values = [override for override, fault in judged if fault is None]
+    overrides.faults += [fault for _, fault in judged if fault is not None]
+
+
+def _is_below(override: Override, groups: Iterable[str]) -> bool:
+    """Whether the key of an override is below one of the groups."""
+    key = f"{override.key_or_group}."
+    return any(key.startswith(f"{group.replace('/', '.')}.") for group in groups)
+
+
+def _sweeper_faults(config: DictConfig) -> list[Fault]:
+    """Faults for sweeps and searches by Hydra's sweepers, which kdrun replaces."""
+    sweeper, reason = config.hydra.sweeper, "kdrun sweeps and searches itself; "
+    if not str(sweeper._target_).endswith(".BasicSweeper"):
+        return [Fault("hydra/sweeper", f"{reason}for a search: kdrun search")]
+    if sweeper.get("params"):
+        hint = "values go on the command line: kdrun -m k=1,2"
+        return [Fault("hydra.sweeper.params", f"{reason}{hint}")]
     return []
 
 
-def quoted(text: str) -> str:
-    """A text as a value that Hydra takes for nothing else."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+def _compose(overrides: Sequence[Override]) -> DictConfig:
+    settings = [str(override.input_line) for override in overrides]
+    return _run_hydra(lambda: compose("config", overrides=settings, return_hydra_config=True))
+
+
+def _run_hydra(call: Callable[[], T]) -> T:
+    """Return what `call` returns.
+
+    Raises:
+        UserError: Hydra's error, without its search path.
+    """
+    try:
+        return call()
+    except (HydraException, OmegaConfBaseException) as error:
+        message = str(error).partition("Config search path:")[0]
+        lines = [line.strip() for line in message.splitlines() if line.strip()]
+        raise UserError(lines[0], *(f"  {line}" for line in lines[1:3])) from error
+
+
+def _to_tree(config: DictConfig) -> dict[str, Any]:
+    """Return a config, without Hydra's node, as plain dicts and lists."""
+    HydraConfig.instance().set_config(config)  # for interpolations such as ${hydra:job.num}
+    task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    tree = _resolve(lambda: OmegaConf.to_container(task, resolve=True, throw_on_missing=False))
+    return plain(tree)
+
+
+def _resolve(call: Callable[[], Any]) -> Any:
+    """Return what `call` returns.
+
+    Raises:
+        UserError: an interpolation cannot be resolved.
+    """
+    try:
+        return call()
+    except OmegaConfBaseException as error:
+        raise UserError(f"the config can't be resolved: {str(error).splitlines()[0]}") from error

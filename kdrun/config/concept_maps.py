@@ -1,4 +1,4 @@
-"""Concept maps by name: conf/concepts and files of one's own, read before anything is checked."""
+"""Concept maps by name: the files of conf/concepts, or files of the user."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,31 +16,38 @@ _SCHEME, _KEY = "concepts", "scheme.map"
 
 
 def with_concepts(tree: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
-    """The config with its concept map written out, so that the record has all of it; and faults."""
+    """Replace the name of a concept map by the map, so that the run's record holds all of it.
+
+    Args:
+        tree: the resolved config.
+
+    Returns:
+        The config, and the faults of the map.
+    """
     scheme = tree.get("scheme")
     if not isinstance(scheme, dict) or scheme.get("name") != _SCHEME:
         return dict(tree), []
-    named = scheme.get("map")
-    if named is None:
-        return dict(tree), [Fault(_KEY, _choose(tree.get("dataset")))]
-    if not isinstance(named, str):
+    name = scheme.get("map")
+    if name is None:
+        return dict(tree), [Fault(_KEY, _missing(tree.get("dataset")))]
+    if not isinstance(name, str):
         return dict(tree), []
     faults = Faults()
     with faults.under(_KEY):
-        tree = {**tree, "scheme": {**scheme, "map": _read(named)}}
+        tree = {**tree, "scheme": {**scheme, "map": _read(name)}}
     return dict(tree), list(faults)
 
 
-def _read(named: str) -> dict[str, Any]:
-    """The map that is called so, or that is in this file.
+def _read(name: str) -> dict[str, Any]:
+    """Read the concept map of this name, or the file at this path.
 
     Raises:
-        UserError: there is none, or it is no map.
+        UserError: there is neither, or the file holds no map.
     """
-    known = _known()
-    path = known.get(named, Path(named).expanduser())
+    files = _files()
+    path = files.get(name, Path(name).expanduser())
     if not path.is_file():
-        raise UserError(f"{named!r} is neither a concept map nor a file; {suggest(named, known)}")
+        raise UserError(f"{name!r} is neither a concept map nor a file; {suggest(name, files)}")
     try:
         refuse_unfolding(path)
         concepts = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -48,18 +55,19 @@ def _read(named: str) -> dict[str, Any]:
         raise unreadable(path, error) from error
     if not isinstance(concepts, dict):
         raise UserError(f"{str(path)!r} is no concept map: it needs lines like CONCEPT: [CLASS]")
-    return {str(name): classes for name, classes in concepts.items()}
+    return {str(concept): classes for concept, classes in concepts.items()}
 
 
-def _choose(dataset: Any) -> str:
-    """What to give, with the maps that were made for the dataset."""
+def _missing(dataset: Any) -> str:
+    """The message for a missing map, which suggests the maps of the dataset."""
     name = dataset.get("name") if isinstance(dataset, dict) else None
-    fitting = [known for known in _known() if known.startswith(f"{name}_")]
-    own = "a file, or {CONCEPT: [CLASS, ...], ...}"
-    if fitting:
-        return f"must be given; for {name}: scheme.map={fitting[0]}, or your own: {own}"
-    return f"must be given: {own}"
+    maps = [file for file in _files() if file.startswith(f"{name}_")]
+    forms = "a file, or {CONCEPT: [CLASS, ...], ...}"
+    if maps:
+        return f"must be given; for {name}: scheme.map={maps[0]}, or your own: {forms}"
+    return f"must be given: {forms}"
 
 
-def _known() -> dict[str, Path]:
+def _files() -> dict[str, Path]:
+    """Name of each concept map -> its file."""
     return {path.stem: path for path in sorted((conf_folder() / "concepts").glob("*.yaml"))}

@@ -1,4 +1,4 @@
-"""Config folders from `--config-dir`: files that somebody may have sent, read with care."""
+"""Config files of a `--config-dir`, which may come from somebody else: nothing in them is run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,22 +16,23 @@ from kdrun.core.careful_yaml import refuse_unfolding, unreadable
 from kdrun.core.errors import Fault, UserError
 
 CONFIG_DIR = "command-line"  # Hydra's name for the provider of the folder of `--config-dir`
-# Keys by which Hydra and logging name something to be called -> what may be.
-_CALLED = {
+# Keys whose values Hydra and logging call -> prefixes of the values that are allowed.
+_ALLOWED_CALLS = {
     "_target_": ("hydra._internal.core_plugins.", "hydra_plugins."),
     "()": ("colorlog.",),
     "class": ("logging.",),
 }
 
 
-class CarefulFiles(FileConfigSource):
-    """A folder of YAML files whose faults are said with file and line."""
+class CheckedFiles(FileConfigSource):
+    """A folder of YAML files whose errors name the file and the line."""
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Read a file.
 
         Raises:
-            UserError: it is no YAML, asks for code to be run, or is made to fill the memory.
+            UserError: it is no YAML, it has a tag that calls code, or its aliases unfold to a text
+                that would fill the memory.
         """
         path = Path(self.path, self._normalize_file_name(config_path))
         try:
@@ -42,25 +43,30 @@ class CarefulFiles(FileConfigSource):
 
 
 def add_folders(loader: ConfigLoaderImpl, folders: Sequence[str]) -> None:
-    """Search these too, after kdrun's own conf/, as Hydra does for `--config-dir`.
+    """Let a loader search folders after conf/, as Hydra does for `--config-dir`.
 
     Raises:
-        UserError: there is no such folder.
+        UserError: a folder does not exist.
     """
     for folder in folders:
         if not Path(folder).is_dir():
             raise UserError(f"--config-dir: there is no folder {folder!r}.")
-        place = f"file://{Path(folder).absolute()}"
-        loader.config_search_path.prepend(CONFIG_DIR, place, SearchPathQuery(provider="schema"))
+        address = f"file://{Path(folder).absolute()}"
+        loader.config_search_path.prepend(CONFIG_DIR, address, SearchPathQuery(provider="schema"))
     loader.repository.initialize_sources(loader.config_search_path)
     loader.repository.sources = [
-        CarefulFiles(one.provider, one.path) if one.provider == CONFIG_DIR else one
-        for one in loader.repository.sources
+        CheckedFiles(source.provider, source.path) if source.provider == CONFIG_DIR else source
+        for source in loader.repository.sources
     ]
 
 
 def foreign_code(node: Any, where: str = "hydra") -> list[Fault]:
-    """What Hydra would call while it starts, other than Hydra and its plugins."""
+    """Return a fault for each value that would make Hydra call code that is not its own.
+
+    Args:
+        node: Hydra's node of a config, or a part of it.
+        where: its dotted key.
+    """
     if OmegaConf.is_config(node):
         node = OmegaConf.to_container(node, resolve=False)
     if isinstance(node, list):
@@ -70,5 +76,5 @@ def foreign_code(node: Any, where: str = "hydra") -> list[Fault]:
     return [
         Fault(f"{where}.{key}", f"is refused: a config calls no code, and this would call {value}")
         for key, value in node.items()
-        if key in _CALLED and not str(value).startswith(_CALLED[key])
+        if key in _ALLOWED_CALLS and not str(value).startswith(_ALLOWED_CALLS[key])
     ] + [fault for key, item in node.items() for fault in foreign_code(item, f"{where}.{key}")]

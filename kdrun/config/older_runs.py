@@ -7,8 +7,8 @@ import yaml
 from omegaconf import OmegaConf
 
 from kdrun.config.choices import conf_folder
-from kdrun.config.compose import make_loader
 from kdrun.config.inner_nodes import complete_inner_nodes
+from kdrun.config.loader import make_loader
 
 
 def with_new_keys(tree: Mapping[str, Any]) -> dict[str, Any]:

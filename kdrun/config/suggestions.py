@@ -1,4 +1,4 @@
-"""Words that name nothing: a choice or a key that isn't there, and which ones are near."""
+"""Faults for unknown choices and unknown keys, with the names that are nearest."""
 
 from importlib import import_module
 from typing import Any
@@ -13,6 +13,7 @@ from kdrun.config.inner_nodes import SINGLE
 from kdrun.core.errors import Fault
 from kdrun.core.unknown import unknown_key_of, unknown_name
 
+# Config group -> what `kdrun list` calls its choices.
 _LISTED = {
     "teacher": "models",
     "student": "models",
@@ -22,11 +23,16 @@ _LISTED = {
     "recipe": "recipes",
     "compress": "compress",
 }
-_EXTRAS = {("hydra/launcher", "joblib"): "sweep"}
+_EXTRAS = {("hydra/launcher", "joblib"): "sweep"}  # choice -> the extra that installs it
 
 
 def options_of(files: IConfigRepository, group: str) -> list[str]:
-    """The choices of a group: its files, or those of its folders where it has no files."""
+    """Return the choices of a group: its files, or else the files of its folders.
+
+    Args:
+        files: all config files that Hydra searches.
+        group: such as `loss`, or `experiment`, whose choices are `crd/NAME`.
+    """
     names = [name for name in files.get_group_options(group) if not name.startswith("_")]
     folders = [] if names else files.get_group_options(group, ObjectType.GROUP)
     return names + [
@@ -35,7 +41,15 @@ def options_of(files: IConfigRepository, group: str) -> list[str]:
 
 
 def unknown_choice(group: str, override: Override, options: list[str]) -> Fault | None:
-    """A choice that its group doesn't have; a model that has no file is offered instead."""
+    """Return the fault of an override whose group has no such choice; None if there is none.
+
+    A torchvision network without a file is made a choice here.
+
+    Args:
+        group: that the override chooses from.
+        override: `group=name`, or `key=value`, which has no options.
+        options: the choices of the group.
+    """
     name = override.value()
     if not options or override.is_delete() or isinstance(name, list | dict) or name in options:
         return None
@@ -54,7 +68,12 @@ def _unknown(group: str, name: str, options: list[str]) -> Fault:
 
 
 def unknown_key(base: DictConfig, override: Override) -> Fault | None:
-    """A key that is nowhere in the config, with the nearest of its siblings."""
+    """Return the fault of an override whose key the config does not have; None if it has it.
+
+    Args:
+        base: the config, composed without such overrides.
+        override: `key=value`.
+    """
     key = str(override.key_or_group)
     if override.is_add() or override.is_force_add() or override.is_delete():
         return None
@@ -62,7 +81,7 @@ def unknown_key(base: DictConfig, override: Override) -> Fault | None:
     names = key.split("/")[0].split(".") if "/" not in key else []
     for depth, name in enumerate(names):
         if not isinstance(node, DictConfig):
-            return _no_mapping(".".join(names[:depth]), ".".join(names[depth:]), override)
+            return _not_a_mapping(".".join(names[:depth]), ".".join(names[depth:]), override)
         if name not in node.keys():  # noqa: SIM118 - `in` denies keys whose value is ???
             siblings = [str(sibling) for sibling in node]
             owner = repr(node.get("name") or names[depth - 1]) if depth else "the config"
@@ -73,10 +92,17 @@ def unknown_key(base: DictConfig, override: Override) -> Fault | None:
     return None
 
 
-def _no_mapping(parent: str, rest: str, override: Override) -> Fault:
+def _not_a_mapping(parent: str, rest: str, override: Override) -> Fault:
+    """The fault of an override below a key that holds a plain value.
+
+    Args:
+        parent: that key.
+        rest: the override's key below it.
+        override: `parent.rest=value`.
+    """
     value = str(override.input_line).partition("=")[2]
-    named = "name: NAME, " if parent in SINGLE else ""
+    name = "name: NAME, " if parent in SINGLE else ""
     return Fault(
         f"{parent}.{rest}",
-        f"{parent} holds no keys yet; give it as a whole: '{parent}={{{named}{rest}: {value}}}'",
+        f"{parent} holds no keys yet; give it as a whole: '{parent}={{{name}{rest}: {value}}}'",
     )

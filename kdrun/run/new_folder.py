@@ -3,7 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
-from kdrun.config.overrides import Job
+from kdrun.config.compose import ComposedRun
 from kdrun.core.config import slug_of
 from kdrun.core.disk import writable
 from kdrun.core.errors import Fault, UserError, typed
@@ -11,7 +11,7 @@ from kdrun.core.folder import find_runs
 from kdrun.core.sweep import find_sweeps
 
 
-def new_folder(job: Job, multirun: bool) -> Path:
+def new_folder(job: ComposedRun, multirun: bool) -> Path:
     """A folder for the run or sweep that was not there before, unless the words name one.
 
     Names made by the clock would collide when two are started in the same second.
@@ -29,7 +29,7 @@ def new_folder(job: Job, multirun: bool) -> Path:
     return _reserve(root / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{slug}")
 
 
-def faults_of_folder(job: Job) -> list[Fault]:
+def faults_of_folder(job: ComposedRun) -> list[Fault]:
     """What is wrong with the folder that the words name for a run or a sweep, if they do."""
     folder = job.folder
     if folder is None:
@@ -46,9 +46,9 @@ def shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _where(job: Job) -> str:
+def _where(job: ComposedRun) -> str:
     """The key that names the folder."""
-    sweep = any(word.startswith("hydra.sweep.dir=") for word in job.words)
+    sweep = any(word.startswith("hydra.sweep.dir=") for word in job.settings)
     return "hydra.sweep.dir" if sweep else "hydra.run.dir"
 
 

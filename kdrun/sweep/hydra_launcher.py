@@ -11,7 +11,8 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 
 from kdrun.config.command import Command
-from kdrun.config.compose import composing, quoted
+from kdrun.config.loader import hydra_loader
+from kdrun.config.overrides import quote
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, SweepFolder, SweepJob
 from kdrun.sweep.parallel_jobs import joblib_words, jobs_that_fit
@@ -23,9 +24,9 @@ Launch = Callable[[Sequence[SweepJob]], None]
 @contextmanager
 def launching(sweep: SweepFolder, command: Command) -> Iterator[Launch]:
     """What runs jobs: the launcher that the words choose, as Hydra would set it up."""
-    place = f"hydra.sweep.dir={quoted(str(sweep.path))}"
+    place = f"hydra.sweep.dir={quote(str(sweep.path))}"
     words = [*command.settings, *sweep.index()["launcher"], place]
-    with composing(command.folders) as loader:
+    with hydra_loader(command.folders) as loader:
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         config = hydra.compose_config("config", words, RunMode.MULTIRUN, True)
@@ -41,7 +42,7 @@ def launching(sweep: SweepFolder, command: Command) -> Iterator[Launch]:
 
 
 def _words(job: SweepJob) -> list[str]:
-    return [*job.words, f"hydra.sweep.subdir={quoted(job.folder)}"]
+    return [*job.words, f"hydra.sweep.subdir={quote(job.folder)}"]
 
 
 def survives(launch: Launch, jobs: Sequence[SweepJob], screen: Screen) -> bool:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.types import Override
 
-from kdrun.config.overrides import Job, parse
+from kdrun.config.compose import ComposedRun
+from kdrun.config.overrides import parse_settings
 from kdrun.core.errors import ConfigError
 from kdrun.core.sweep import SweepJob, job_folder
 from kdrun.run.new_folder import faults_of_folder
@@ -25,7 +26,7 @@ def named_jobs(words: Sequence[Sequence[str]]) -> list[SweepJob]:
 
 def own_words(words: Sequence[str]) -> list[Override]:
     """The words of a run alone: those for Hydra itself are the sweep's."""
-    return [one for one in parse(words) if not one.is_hydra_override()]
+    return [one for one in parse_settings(words) if not one.is_hydra_override()]
 
 
 def name_job(
@@ -46,7 +47,7 @@ def _key(word: Override) -> str:
     return str(word.key_or_group)
 
 
-def check_jobs(jobs: Sequence[Job], parallel: int) -> "list[Plan]":
+def check_jobs(jobs: Sequence[ComposedRun], parallel: int) -> "list[Plan]":
     """The plan of every run that the words ask for.
 
     Args:
@@ -64,7 +65,7 @@ def check_jobs(jobs: Sequence[Job], parallel: int) -> "list[Plan]":
     for job in jobs:
         faults += job.faults
         try:
-            plans.append(check(job.tree, parallel, job.unknown))
+            plans.append(check(job.tree, parallel, job.unknown_groups))
         except ConfigError as error:
             faults += error.faults
     if faults:

@@ -8,8 +8,8 @@ from typing import Any
 from kdrun.compare.report.write import write_sweep_report
 from kdrun.compare.runs import run_lines, started_in, sweep_line
 from kdrun.config.command import Command, read_command
-from kdrun.config.compose import install_named_plugins
-from kdrun.config.overrides import with_choices
+from kdrun.config.loader import install_named_plugins
+from kdrun.config.overrides import translate_settings
 from kdrun.core.errors import typed
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
@@ -69,7 +69,7 @@ def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
     sweep = SweepFolder(started_in(index, sweep.path))
     command = read_command(index["words"])
     install_named_plugins(command.settings, command.folders)
-    return run_sweep(sweep, with_choices(command), screen)
+    return run_sweep(sweep, translate_settings(command), screen)
 
 
 def _run_all(sweep: SweepFolder, command: Command, screen: Screen) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 
-from kdrun.config.overrides import parse
+from kdrun.config.overrides import parse_settings
 from kdrun.core.errors import Fault
 from kdrun.core.folder import STUDENT_FOLDER
 from kdrun.core.metrics import leading
@@ -124,7 +124,7 @@ def winner(sweep: SweepFolder) -> str:
 
 def ends(word: str) -> list[str]:
     """The values between which, or of which, a key is searched, as they are typed."""
-    (parsed,) = parse([f"k={word}"])
+    (parsed,) = parse_settings([f"k={word}"])
     value = parsed.value()
     if isinstance(value, IntervalSweep):
         return [str(value.start), str(value.end)]
@@ -138,7 +138,7 @@ def faults_of_ranges(ranges: Mapping[str, str]) -> list[Fault]:
 
 
 def _fault_of_range(word: str) -> str:
-    (parsed,) = parse([f"k={word}"])
+    (parsed,) = parse_settings([f"k={word}"])
     value = parsed.value()
     if not isinstance(value, IntervalSweep):
         return "" if ends(word) else "holds no value"
@@ -193,7 +193,7 @@ def _spaces(ranges: Mapping[str, str]) -> "dict[str, BaseDistribution]":
 
     spaces: dict[str, BaseDistribution] = {}
     for key, word in ranges.items():
-        (parsed,) = parse([f"k={word}"])
+        (parsed,) = parse_settings([f"k={word}"])
         value = parsed.value()
         if isinstance(value, IntervalSweep):
             low, high, log = value.start or 0, value.end or 0, "log" in value.tags

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from kdrun.config.compose import make_loader
 from kdrun.config.files import CONFIG_DIR
 from kdrun.config.inner_nodes import complete_inner_nodes
+from kdrun.config.loader import make_loader
 from kdrun.config.older_runs import with_new_keys
 from kdrun.core.errors import Pruned
 from kdrun.core.folder import RunFolder

@@ -4,14 +4,14 @@ from omegaconf import OmegaConf
 from tiny import TINY
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.store import fingerprint
 
 
 def test_a_sweep_and_a_single_run_have_the_same_config() -> None:
     """Hydra hands a job of a sweep its keys as YAML has them: 0 is a number, and odd is text."""
     words = (*TINY, "dataset.class_map={0:[0,1],odd:[2,3]}", "dataset.subset=64")
-    (job,) = read_jobs(words, multirun=False)
+    (job,) = compose_runs(words, multirun=False)
     composed = OmegaConf.create(
         {**job.tree, "dataset": {**job.tree["dataset"], "class_map": {0: [0, 1], "odd": [2, 3]}}}
     )
@@ -25,6 +25,6 @@ def test_a_sweep_and_a_single_run_have_the_same_config() -> None:
 
 def test_fewer_epochs_than_asked_for_are_told_of_before_the_start() -> None:
     words = [*TINY, "recipe.epochs=9", "recipe.max_steps=8"]
-    (job,) = read_jobs(words, multirun=False)
+    (job,) = compose_runs(words, multirun=False)
     (note,) = check(job.tree).notes
     assert note.startswith("recipe.max_steps=8 allows 2 of the 9 epochs;")

@@ -14,7 +14,7 @@ import pytest
 from tiny import TINY, Refused
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.screen import Screen
 from kdrun.run.runner import run as run_stages
 
@@ -39,7 +39,7 @@ def lacking(monkeypatch: pytest.MonkeyPatch) -> Lacking:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, to be copied."""
     root = tmp_path_factory.mktemp("finished")
-    (job,) = read_jobs([*TINY, "recipe.epochs=1", f"output_root={root}"], multirun=False)
+    (job,) = compose_runs([*TINY, "recipe.epochs=1", f"output_root={root}"], multirun=False)
     run_stages(check(job.tree), root / "run", Screen(), "kdrun")
     return root / "run"
 
@@ -64,7 +64,7 @@ def test_a_missing_extra_is_named(refused: Refused, lacking: Lacking) -> None:
 
 def test_a_missing_launcher_is_named(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "kdrun.config.overrides.options_of", lambda files, group: ["basic"] * ("/" in group)
+        "kdrun.config.compose.options_of", lambda files, group: ["basic"] * ("/" in group)
     )
     assert refused("hydra/launcher=joblib") == (
         "hydra/launcher=joblib needs an extra: pip install 'kdrun[sweep]'"

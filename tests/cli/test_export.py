@@ -9,7 +9,7 @@ import yaml
 from tiny import TINY, Kdrun, Refused
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
 from kdrun.run.runner import run as run_stages
@@ -21,7 +21,7 @@ USAGE = "\n  kdrun export RUN --to onnx[,pt2] [--normalize] [--row NAME]"
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, to be copied."""
     root = tmp_path_factory.mktemp("finished")
-    (job,) = read_jobs([*TINY, "recipe.epochs=1", f"output_root={root}"], multirun=False)
+    (job,) = compose_runs([*TINY, "recipe.epochs=1", f"output_root={root}"], multirun=False)
     run_stages(check(job.tree), root / "run", Screen(), "kdrun")
     return root / "run"
 

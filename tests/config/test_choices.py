@@ -8,7 +8,7 @@ from hydra.core.config_store import ConfigStore
 
 from kdrun.check.preflight import check
 from kdrun.config.choices import offer_plugin_parts
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.errors import ConfigError
 from kdrun.core.plugins import install_plugins
 from kdrun.loss.table import LOSSES
@@ -56,7 +56,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_plugins_loss_and_model_are_chosen_by_name(plugin: None) -> None:
-    (job,) = read_jobs(["loss=my_kd", "student=my_net", "student.width=7"], multirun=False)
+    (job,) = compose_runs(["loss=my_kd", "student=my_net", "student.width=7"], multirun=False)
     assert job.faults == ()
     assert job.tree["loss"] == {"name": "my_kd", "alpha": 0.5, "temperature": 2.0}
     assert job.tree["student"]["name"] == "my_net"
@@ -65,13 +65,13 @@ def test_a_plugins_loss_and_model_are_chosen_by_name(plugin: None) -> None:
 
 
 def test_what_a_plugin_has_no_default_for_must_be_given(plugin: None) -> None:
-    (job,) = read_jobs(["student=my_net"], multirun=False)
+    (job,) = compose_runs(["student=my_net"], multirun=False)
     with pytest.raises(ConfigError, match=r"student\.width: must be given"):
         check(job.tree)
 
 
 def test_a_torchvision_name_without_a_file_is_a_choice() -> None:
-    (job,) = read_jobs(["teacher=regnet_y_400mf", "student=convnext_tiny"], multirun=False)
+    (job,) = compose_runs(["teacher=regnet_y_400mf", "student=convnext_tiny"], multirun=False)
     assert job.faults == ()
     assert job.tree["teacher"]["name"] == "regnet_y_400mf"
     assert job.tree["student"]["name"] == "convnext_tiny"

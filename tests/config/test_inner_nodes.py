@@ -12,8 +12,9 @@ from tiny import TINY
 from kdrun.check.preflight import check
 from kdrun.config.choices import offer_plugin_parts
 from kdrun.config.command import read_command
+from kdrun.config.compose import compose_runs
 from kdrun.config.older_runs import with_new_keys
-from kdrun.config.overrides import read_jobs, with_choices
+from kdrun.config.overrides import translate_settings
 from kdrun.core.errors import UserError
 from kdrun.core.plugins import install_plugins
 from kdrun.loss.table import LOSSES
@@ -41,7 +42,7 @@ def folder(tmp_path: Path) -> str:
 
 def tree(folder: str | None, *words: str) -> dict[str, Any]:
     """The resolved config of one run with these words."""
-    (job,) = read_jobs(words, multirun=False, folders=[folder] if folder else [])
+    (job,) = compose_runs(words, multirun=False, folders=[folder] if folder else [])
     assert job.faults == ()
     return job.tree
 
@@ -92,7 +93,7 @@ def test_calibrator_and_protocol_are_found_by_name(folder):
 
 def test_a_step_of_ones_own_is_chosen_and_listed(folder):
     typed = ["--config-dir", folder, "compress=[gentle,quantize_static,gentle]"]
-    command = with_choices(read_command(typed))
+    command = translate_settings(read_command(typed))
     compress = tree(folder, *command.settings)["compress"]
     assert compress["steps"] == ["gentle", "quantize_static", "gentle2"]
     assert compress["gentle2"]["name"] == "prune_weights"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
 from kdrun.core.registry import check_model
@@ -10,7 +10,7 @@ from kdrun.loss.table import LOSSES
 
 
 def faults(*words: str) -> list[str]:
-    (job,) = read_jobs(words, multirun=False)
+    (job,) = compose_runs(words, multirun=False)
     return [str(fault) for fault in job.faults]
 
 
@@ -29,7 +29,7 @@ def faults(*words: str) -> list[str]:
     ],
 )  # fmt: skip
 def test_good_words_compose_a_config_that_binds(words):
-    (job,) = read_jobs(words, multirun=False)
+    (job,) = compose_runs(words, multirun=False)
     assert job.faults == ()
     assert check_model("", job.tree, Config, "the config") == []
 
@@ -62,17 +62,17 @@ def test_each_unknown_key_is_one_sentence():
 
 
 def test_faulty_words_are_left_out_and_the_others_stand():
-    (job,) = read_jobs(
+    (job,) = compose_runs(
         ["teacher=nope", "teacher.hidden=[3]", "loss.temprature=2", "sede=1", "recipe.epochs=3"],
         multirun=False,
     )
     assert [fault.where for fault in job.faults] == ["", "loss.temprature", "sede"]
-    assert job.unknown == {"teacher"}
+    assert job.unknown_groups == {"teacher"}
     assert job.tree["recipe"]["epochs"] == 3
 
 
 def test_a_sweep_is_every_combination():
-    jobs = read_jobs(["loss.temperature=2,4", "loss.alpha=0.5,0.9", "seed=1"], multirun=True)
+    jobs = compose_runs(["loss.temperature=2,4", "loss.alpha=0.5,0.9", "seed=1"], multirun=True)
     found = [(job.tree["loss"]["temperature"], job.tree["loss"]["alpha"]) for job in jobs]
     assert found == [(t, a) for t in (2, 4) for a in (0.5, 0.9)]
     assert {job.tree["seed"] for job in jobs} == {1}
@@ -80,7 +80,7 @@ def test_a_sweep_is_every_combination():
 
 def test_several_values_without_m_say_how_to_run_each():
     with pytest.raises(UserError) as error:
-        read_jobs(["loss.temperature=2,4"], multirun=False)
+        compose_runs(["loss.temperature=2,4"], multirun=False)
     assert error.value.lines == (
         "'loss.temperature=2,4' holds several values.",
         "  to run each of them: kdrun -m loss.temperature=2,4",
@@ -89,5 +89,5 @@ def test_several_values_without_m_say_how_to_run_each():
 
 def test_a_word_that_is_no_setting_says_what_one_is():
     with pytest.raises(UserError) as error:
-        read_jobs(["loss"], multirun=False)
+        compose_runs(["loss"], multirun=False)
     assert error.value.lines[0].startswith("'loss' is no setting")

@@ -11,7 +11,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.config import (
     MISSING,
     Config,
@@ -163,7 +163,7 @@ def test_yaml_keys_are_the_parameters_of_the_part(group, name):
 @pytest.mark.parametrize(("group", "name"), ALL_PARTS)
 def test_yaml_values_bind_but_for_those_that_must_be_given(group, name):
     table, given = PARTS[group]
-    (run,) = read_jobs([f"{group}={name}"], multirun=False)
+    (run,) = compose_runs([f"{group}={name}"], multirun=False)
     found = reduce(getitem, group.split("/"), run.tree)
     values = node(group, name).items()
     asked = [f"{group}.{key}: must be given" for key, value in values if value == MISSING]

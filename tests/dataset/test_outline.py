@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from kdrun import dataset
+from kdrun.config.compose import compose_runs
 from kdrun.config.older_runs import with_new_keys
-from kdrun.config.overrides import read_jobs
 from kdrun.core.errors import ConfigError
 from kdrun.core.types import DataInfo
 from kdrun.dataset.table import DATASETS
@@ -17,7 +17,7 @@ CONF = Path(__file__).parents[2] / "conf" / "dataset"
 
 
 def node(*words: str) -> dict[str, Any]:
-    (job,) = read_jobs(words, multirun=False)
+    (job,) = compose_runs(words, multirun=False)
     assert not job.faults
     return job.tree["dataset"]
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from kdrun.check.preflight import load_data
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.config import ExportTolerance
 from kdrun.dataset.data import Data
 from kdrun.export.check import Comparison, compare, tolerance_fault
@@ -19,7 +19,7 @@ TOLERANCE = ExportTolerance(logits=1e-3, accuracy=0.1)
 
 @pytest.fixture(scope="module")
 def data() -> Data:
-    (job,) = read_jobs(["dataset.subset=100"], multirun=False)
+    (job,) = compose_runs(["dataset.subset=100"], multirun=False)
     return load_data(job.tree["dataset"])
 
 

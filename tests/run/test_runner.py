@@ -9,7 +9,7 @@ import pytest
 from tiny import TINY
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.cores import cores
 from kdrun.core.errors import Interrupted
 from kdrun.core.folder import RunFolder
@@ -19,7 +19,7 @@ from kdrun.run.environment import differences
 
 
 def tree(root: Path, *words: str) -> dict[str, Any]:
-    (job,) = read_jobs([*TINY, f"output_root={root}", "recipe.epochs=1", *words], multirun=False)
+    (job,) = compose_runs([*TINY, f"output_root={root}", "recipe.epochs=1", *words], multirun=False)
     assert not job.faults
     return job.tree
 

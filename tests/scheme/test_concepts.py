@@ -9,7 +9,7 @@ import torch
 from tiny import TINY, Kdrun, Refused
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.screen import Screen
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.watch import make_watch
@@ -22,7 +22,7 @@ EVEN_ODD = ("scheme=concepts", "scheme.map=digits_even_odd")
 
 
 def plan(*words: str) -> Plan:
-    (job,) = read_jobs([*TINY, *words], multirun=False)
+    (job,) = compose_runs([*TINY, *words], multirun=False)
     assert not job.faults
     return check(job.tree)
 

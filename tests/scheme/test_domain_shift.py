@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from tiny import TINY, Kdrun, Refused
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.build import build_loss
 from kdrun.loss.pseudo_labels import with_pseudo_labels
@@ -34,7 +34,7 @@ def inverted(tmp_path: Path) -> Path:
 
 
 def plan(*words: str) -> Plan:
-    (job,) = read_jobs([*TINY, *words], multirun=False)
+    (job,) = compose_runs([*TINY, *words], multirun=False)
     assert not job.faults
     return check(job.tree)
 

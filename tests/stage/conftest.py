@@ -7,7 +7,7 @@ import pytest
 from tiny import TINY, Run
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.screen import Screen
 from kdrun.run.runner import run
 
@@ -18,7 +18,7 @@ def run_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
 
     def run_here(folder: str, *words: str, before: Sequence[str] = TINY) -> Path:
-        (job,) = read_jobs([*before, *words], multirun=False)
+        (job,) = compose_runs([*before, *words], multirun=False)
         assert not job.faults
         run(check(job.tree), Path(folder), Screen(), "test")
         return tmp_path / folder

@@ -7,7 +7,7 @@ import pytest
 from tiny import TINY
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.errors import DamagedFile
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
@@ -21,7 +21,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def go(folder: str) -> Path:
-    (job,) = read_jobs(list(TINY), multirun=False)
+    (job,) = compose_runs(list(TINY), multirun=False)
     run(check(job.tree), Path(folder), Screen(), "test")
     return Path(folder)
 

@@ -7,7 +7,7 @@ import pytest
 from tiny import TINY, Kdrun
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.screen import Screen
 from kdrun.run.runner import run
 
@@ -19,7 +19,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("examples")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        (job,) = read_jobs(list(TINY), multirun=False)
+        (job,) = compose_runs(list(TINY), multirun=False)
         run(check(job.tree), Path("run"), Screen(), "test")
     return root / "run"
 

@@ -16,7 +16,7 @@ from tiny import TINY
 from torch.export import ExportedProgram
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.errors import ExportRejected, Interrupted
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
@@ -31,7 +31,7 @@ BOTH = "export=[onnx,pt2]"
 def go(path: Path, *words: str) -> Path:
     """Run a small config in a folder, or go on with it there."""
     root = f"output_root={path.parent / 'outputs'}"
-    (job,) = read_jobs([*TINY, "recipe.epochs=1", root, *words], multirun=False)
+    (job,) = compose_runs([*TINY, "recipe.epochs=1", root, *words], multirun=False)
     run_stages(check(job.tree), path, Screen(), "kdrun")
     return path
 

@@ -11,7 +11,7 @@ from tiny import TINY, Run
 from torch import Tensor
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen
 
@@ -127,7 +127,7 @@ def test_validation_figures_are_those_of_the_weights_kept(run_words: Run) -> Non
 
 def test_only_what_matters_changes_a_fingerprint(run_words: Run, tmp_path: Path) -> None:
     def prints(*words: str) -> dict[str, str]:
-        (job,) = read_jobs([*TINY, *words], multirun=False)
+        (job,) = compose_runs([*TINY, *words], multirun=False)
         from kdrun.engine.interrupt import Interrupt
         from kdrun.engine.watch import make_watch
 

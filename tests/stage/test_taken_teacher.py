@@ -12,7 +12,7 @@ from PIL import Image
 from tiny import TINY
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen
 from kdrun.run.runner import run
@@ -26,7 +26,7 @@ def run_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
 
     def run_here(folder: str, *words: str) -> Path:
-        (job,) = read_jobs([*TINY, "recipe.epochs=1", "recipe.batch_size=16", *words], False)
+        (job,) = compose_runs([*TINY, "recipe.epochs=1", "recipe.batch_size=16", *words], False)
         assert not job.faults
         run(check(job.tree), Path(folder), Screen(), "test")
         return Path(folder)

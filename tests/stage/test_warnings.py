@@ -8,7 +8,7 @@ import pytest
 from tiny import TINY
 
 from kdrun.check.preflight import check
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen
 from kdrun.run.runner import run
@@ -22,7 +22,7 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Notes:
     monkeypatch.chdir(tmp_path)
 
     def run_here(*words: str) -> list[str]:
-        (job,) = read_jobs([*TINY, *words], multirun=False)
+        (job,) = compose_runs([*TINY, *words], multirun=False)
         folder = tmp_path / f"run{len(list(tmp_path.glob('run*')))}"
         run(check(job.tree), folder, Screen(), "test")
         record = json.loads((folder / "student" / "artefact.json").read_text())
@@ -75,7 +75,7 @@ def test_relations_of_one_sample_are_refused(notes):
 
 def faults(*words: str) -> list[str]:
     """What the pre-flight says of a small run."""
-    (job,) = read_jobs([*TINY, *words], multirun=False)
+    (job,) = compose_runs([*TINY, *words], multirun=False)
     with pytest.raises(ConfigError) as error:
         check(job.tree)
     return [str(fault) for fault in error.value.faults]
@@ -136,7 +136,7 @@ def test_a_place_that_gives_no_tensor_is_refused(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     for place in ("two", "unused"):
         words = ("plugins=[odd_parts]", "loss=fitnet", f"loss.pairs=[[{place},layer2]]", *RESNETS)
-        (job,) = read_jobs(words, multirun=False)
+        (job,) = compose_runs(words, multirun=False)
         own = {key: job.tree["student"][key] for key in ("init", "freeze", "taps")}
         tree = {**job.tree, "student": {"name": "odd", **own}}
         with pytest.raises(ConfigError) as error:

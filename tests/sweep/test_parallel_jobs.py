@@ -2,7 +2,7 @@
 
 import pytest
 
-from kdrun.config.overrides import read_jobs
+from kdrun.config.compose import compose_runs
 from kdrun.sweep import launchers
 from kdrun.sweep.parallel_jobs import at_once, choose, faults_of_jobs, jobs_that_fit
 
@@ -44,7 +44,7 @@ def test_so_many_jobs_run_at_once(launcher: dict, jobs: int, expected: int) -> N
 def test_the_launcher_is_read_as_hydra_composes_it(words: list[str], expected: int) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-    jobs = read_jobs(["seed=0,1,2,3", *words], multirun=True)
+    jobs = compose_runs(["seed=0,1,2,3", *words], multirun=True)
     assert at_once(jobs[0].launcher, len(jobs)) == expected
 
 
@@ -57,7 +57,7 @@ def test_a_launcher_of_a_config_file_is_seen(tmp_path) -> None:
         "hydra: {launcher: {n_jobs: 3}}\n"
     )
     words = ["experiment=wide", "seed=0,1,2,3"]
-    jobs = read_jobs(words, multirun=True, folders=[str(tmp_path)])
+    jobs = compose_runs(words, multirun=True, folders=[str(tmp_path)])
     assert [job.faults for job in jobs] == [()] * 4
     assert at_once(jobs[0].launcher, len(jobs)) == 3
 
