@@ -47,6 +47,8 @@ LIGHT = [
     "sweep.parallel_jobs",
     "sweep.hydra_launcher",
     "sweep.trials",
+    "sweep.sampler",
+    "sweep.search_space",
     "sweep.worker",
     "sweep.job_list",
     "sweep.runner",

@@ -1,4 +1,4 @@
-"""Runs and sweeps: the words are checked, a folder is made, and they are run."""
+"""A run or a sweep: check its settings, make its folder, run it."""
 
 import os
 import shlex
@@ -20,8 +20,8 @@ from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen, report
 from kdrun.core.sweep import SweepFolder
 from kdrun.run.new_folder import new_folder, shown
-from kdrun.sweep.job_list import check_jobs, named_jobs
-from kdrun.sweep.parallel_jobs import choose
+from kdrun.sweep.job_list import check_jobs, name_jobs
+from kdrun.sweep.parallel_jobs import LauncherChoice, choose_launcher
 from kdrun.sweep.runner import run_sweep
 
 if TYPE_CHECKING:
@@ -29,22 +29,27 @@ if TYPE_CHECKING:
 
 
 def launch(words: Sequence[str], screen: Screen) -> int:
-    """Check every run that the words ask for, then run them; the exit status.
+    """Check every run that the command asks for, then run them, and return the exit status.
+
+    Args:
+        words: what is typed after `kdrun`.
+        screen: messages are printed here.
 
     Raises:
-        ConfigError: something is wrong; nothing was written.
+        ConfigError: with all faults; nothing was written.
     """
     command = read_command(words)
-    broken = install_named_plugins(command.settings, command.folders)
+    plugin_faults = install_named_plugins(command.settings, command.folders)
     command = translate_settings(command)
     if command.shows_only:
-        if broken:
-            raise ConfigError(broken)
-        return _look(command)
+        if plugin_faults:
+            raise ConfigError(plugin_faults)
+        return _show_config(command)
     jobs = compose_runs(command.settings, command.multirun, command.folders)
-    asked = jobs[0].tree["launcher"]["jobs"]
-    launcher, parallel = choose(asked, jobs[0].launcher, len(jobs)) if command.multirun else ([], 1)
-    plans = check_jobs(jobs, parallel)
+    setting, choice = jobs[0].tree["launcher"]["jobs"], LauncherChoice([], 1)
+    if command.multirun:
+        choice = choose_launcher(setting, jobs[0].launcher, len(jobs))
+    plans = check_jobs(jobs, choice.parallel)
     if jobs[0].tree["check"]:
         from kdrun.cli.plan import report_plan
 
@@ -54,24 +59,24 @@ def launch(words: Sequence[str], screen: Screen) -> int:
     folder = shown(new_folder(jobs[0], command.multirun))
     if not command.multirun:
         return _run_one(plans[0], folder, command, screen, shlex.join(["kdrun", *words]))
-    measures = asked == "auto" and plans[0].hardware.device.type == "cuda"
-    plans.clear()  # the data that they hold would be there beside the jobs' own
+    measures = setting == "auto" and plans[0].hardware.device.type == "cuda"
+    plans.clear()  # frees their data: the jobs load their own
     sweep = SweepFolder(folder)
     sweep.write(
         command=shlex.join(["kdrun", *words]),
         words=list(words),
-        launcher=launcher,
-        at_once=parallel,
+        launcher=choice.overrides,
+        at_once=choice.parallel,
         measures=measures,
         path=str(folder.resolve()),
         working_folder=str(Path.cwd()),
-        jobs=named_jobs([job.settings for job in jobs]),
+        jobs=name_jobs([job.settings for job in jobs]),
     )
     return run_sweep(sweep, command, screen)
 
 
-def _look(command: Command) -> int:
-    """Hydra's own ways of looking at a config; the words are checked, what they mean is not."""
+def _show_config(command: Command) -> int:
+    """Let Hydra show a config; names and keys are checked before, values are not."""
     if command.shows_config:
         faults = compose_runs(command.settings, command.multirun, command.folders)[0].faults
         if faults:
@@ -85,24 +90,24 @@ def _look(command: Command) -> int:
 
 def _start_hydra(command: Command, job: Callable[[DictConfig], None]) -> None:
     sys.argv[1:] = [*command.options, *command.settings]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, rather than to the screen
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises errors instead of printing them
     start = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
     start(job)()
 
 
-def _run_one(plan: "Plan", folder: Path, command: Command, screen: Screen, told: str) -> int:
-    """Run what was checked, in the folder that Hydra writes its own files to; the exit status."""
+def _run_one(plan: "Plan", folder: Path, command: Command, screen: Screen, typed: str) -> int:
+    """Run a checked plan in the folder that Hydra writes its files to; return the exit status."""
     from kdrun.run.runner import run
 
     statuses: list[int] = []
 
     def job(_: DictConfig) -> None:
         try:
-            run(plan, folder, screen, told)
+            run(plan, folder, screen, typed)
             statuses.append(0)
         except Exception as error:  # noqa: BLE001 - Hydra would print its own trace
             statuses.append(report(error, screen, plan.config.debug))
 
-    place = f"hydra.run.dir={quote(str(folder))}"
-    _start_hydra(replace(command, settings=(*command.settings, place)), job)
+    run_folder = f"hydra.run.dir={quote(str(folder))}"
+    _start_hydra(replace(command, settings=(*command.settings, run_folder)), job)
     return statuses[0]

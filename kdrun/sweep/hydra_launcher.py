@@ -1,4 +1,4 @@
-"""Hydra's launchers at work on jobs of a sweep folder."""
+"""Hydra's launchers, which run the jobs of a sweep folder."""
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -15,38 +15,41 @@ from kdrun.config.loader import hydra_loader
 from kdrun.config.overrides import quote
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, SweepFolder, SweepJob
-from kdrun.sweep.parallel_jobs import joblib_words, jobs_that_fit
+from kdrun.sweep.parallel_jobs import joblib_overrides, jobs_that_fit
 from kdrun.sweep.worker import run_job
 
-Launch = Callable[[Sequence[SweepJob]], None]
+Launch = Callable[[Sequence[SweepJob]], None]  # runs the jobs and returns when they have ended
 
 
 @contextmanager
-def launching(sweep: SweepFolder, command: Command) -> Iterator[Launch]:
-    """What runs jobs: the launcher that the words choose, as Hydra would set it up."""
-    place = f"hydra.sweep.dir={quote(str(sweep.path))}"
-    words = [*command.settings, *sweep.index()["launcher"], place]
+def open_launcher(sweep: SweepFolder, command: Command) -> Iterator[Launch]:
+    """Set up the launcher that the command selects, as Hydra would, and yield its launch."""
+    folder = f"hydra.sweep.dir={quote(str(sweep.path))}"
+    overrides = [*command.settings, *sweep.index()["launcher"], folder]
     with hydra_loader(command.folders) as loader:
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
-        config = hydra.compose_config("config", words, RunMode.MULTIRUN, True)
+        config = hydra.compose_config("config", overrides, RunMode.MULTIRUN, True)
         launcher = Plugins.instance().instantiate_launcher(
             HydraContext(config_loader=loader, callbacks=Callbacks(config)), run_job, config
         )
 
         def launch(jobs: Sequence[SweepJob]) -> None:
             if jobs:
-                launcher.launch([_words(job) for job in jobs], jobs[0].number)
+                launcher.launch([_job_overrides(job) for job in jobs], jobs[0].number)
 
         yield launch
 
 
-def _words(job: SweepJob) -> list[str]:
+def _job_overrides(job: SweepJob) -> list[str]:
     return [*job.words, f"hydra.sweep.subdir={quote(job.folder)}"]
 
 
-def survives(launch: Launch, jobs: Sequence[SweepJob], screen: Screen) -> bool:
-    """Run jobs; whether the launcher got to the end of them."""
+def try_launch(launch: Launch, jobs: Sequence[SweepJob], screen: Screen) -> bool:
+    """Run jobs and return whether the launcher reached their end; a reason it did not is printed.
+
+    That a job fails does not stop a launcher; that its process dies may.
+    """
     try:
         launch(jobs)
     except Exception as error:  # noqa: BLE001 - whatever a launcher raises when a worker dies
@@ -56,22 +59,22 @@ def survives(launch: Launch, jobs: Sequence[SweepJob], screen: Screen) -> bool:
     return True
 
 
-def measure(
+def measure_first_job(
     jobs: Sequence[SweepJob], sweep: SweepFolder, command: Command, screen: Screen
 ) -> list[SweepJob]:
-    """Run jobs alone until one has finished, and let as many run together as its memory allows.
+    """Run jobs one by one until one finishes, then set how many run together by its GPU memory.
 
     Returns:
-        Those that are left.
+        The jobs that are left to run.
     """
     import torch
 
     left = list(jobs)
-    sweep.write(launcher=joblib_words(1), at_once=1)
-    with launching(sweep, command) as launch:
+    sweep.write(launcher=joblib_overrides(1), at_once=1)
+    with open_launcher(sweep, command) as launch:
         while left:
             job = left.pop(0)
-            survives(launch, [job], screen)
+            try_launch(launch, [job], screen)
             if sweep.status(job) in DONE:
                 break
         else:
@@ -80,18 +83,18 @@ def measure(
     free, _ = torch.cuda.mem_get_info(torch.device(sweep.run(job).config()["device"]))
     peak = sweep.run(job).manifest()["peak_memory"]
     assert peak is not None  # the device is a GPU
-    fit = jobs_that_fit(free, peak, len(left))
-    sweep.write(launcher=joblib_words(fit), at_once=fit, measures=False)
+    parallel = jobs_that_fit(free, peak, len(left))
+    sweep.write(launcher=joblib_overrides(parallel), at_once=parallel, measures=False)
     screen.say(
-        f"{fit} at a time: the first took {peak / 2**30:.1f} GiB of the GPU's memory,"
+        f"{parallel} at a time: the first took {peak / 2**30:.1f} GiB of the GPU's memory,"
         f" {free / 2**30:.1f} GiB are free"
     )
     return left
 
 
 @contextmanager
-def ending_on_sigterm() -> Iterator[None]:
-    """SIGTERM ends a launcher as Ctrl-C does; without this its workers would go on alone."""
+def exit_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into `SystemExit`, so that a launcher ends its workers as it does on Ctrl-C."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""Which jobs a sweep has: what each is called, and whether it can be run."""
+"""The jobs of a sweep: their names, and the check of all of them before the first starts."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,46 +16,58 @@ if TYPE_CHECKING:
     from kdrun.run.runner import Plan
 
 
-def named_jobs(words: Sequence[Sequence[str]]) -> list[SweepJob]:
-    """The jobs of these words, each called by what not all of them have in common."""
-    parsed = [own_words(one) for one in words]
-    values = [{_key(one): str(one.input_line) for one in job} for job in parsed]
-    varying = [key for key in values[0] if len({one.get(key) for one in values}) > 1]
+def name_jobs(jobs: Sequence[Sequence[str]]) -> list[SweepJob]:
+    """Name each job by the settings that not all jobs have in common.
+
+    Args:
+        jobs: the overrides of each job, as they are typed.
+    """
+    parsed = [run_overrides(overrides) for overrides in jobs]
+    typed = [{override_key(one): str(one.input_line) for one in job} for job in parsed]
+    varying = [key for key in typed[0] if len({job.get(key) for job in typed}) > 1]
     return [name_job(number, len(parsed), job, varying) for number, job in enumerate(parsed)]
 
 
-def own_words(words: Sequence[str]) -> list[Override]:
-    """The words of a run alone: those for Hydra itself are the sweep's."""
-    return [one for one in parse_settings(words) if not one.is_hydra_override()]
+def run_overrides(overrides: Sequence[str]) -> list[Override]:
+    """The parsed overrides of a run, without those of Hydra, which belong to the sweep."""
+    return [one for one in parse_settings(overrides) if not one.is_hydra_override()]
+
+
+def override_key(override: Override) -> str:
+    """The key, or the config group, that an override sets."""
+    return str(override.key_or_group)
 
 
 def name_job(
-    number: int, count: int, words: Sequence[Override], varying: Sequence[str]
+    number: int, count: int, overrides: Sequence[Override], varying: Sequence[str]
 ) -> SweepJob:
-    """One job of `count`, called by its values of the keys that vary."""
-    differs = {_key(one): one for one in words if _key(one) in varying}
-    typed = {key: str(one.input_line).partition("=")[2] for key, one in differs.items()}
+    """Name one job by its values of the keys that vary.
+
+    Args:
+        number: of the job, from 0.
+        count: how many jobs there are.
+        overrides: of this job.
+        varying: the keys.
+    """
+    differing = {override_key(one): one for one in overrides if override_key(one) in varying}
+    typed = {key: str(one.input_line).partition("=")[2] for key, one in differing.items()}
     return SweepJob(
         number=number,
         folder=job_folder(number, count, typed),
-        words=tuple(str(one.input_line) for one in words),
-        differs={key: one.value() for key, one in differs.items()},
+        words=tuple(str(one.input_line) for one in overrides),
+        differs={key: one.value() for key, one in differing.items()},
     )
 
 
-def _key(word: Override) -> str:
-    return str(word.key_or_group)
-
-
 def check_jobs(jobs: Sequence[ComposedRun], parallel: int) -> "list[Plan]":
-    """The plan of every run that the words ask for.
+    """Check every job and return its plan.
 
     Args:
-        jobs: as they were read.
+        jobs: the runs that the command asks for.
         parallel: how many of them run on this machine at the same time.
 
     Raises:
-        ConfigError: with all faults of all of them.
+        ConfigError: with the faults of all jobs.
     """
     from kdrun.check.preflight import check
 

@@ -1,22 +1,34 @@
-"""How many jobs of a sweep run at the same time on one machine, and what of Hydra runs them."""
+"""How many jobs of a sweep run at the same time on one machine, and by which launcher of Hydra."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 from kdrun.core.cores import cores
 from kdrun.core.errors import Fault
 
 _JOBLIB = "hydra_plugins.hydra_joblib_launcher"
-_RESERVE = 0.1  # share of a GPU's free memory that is left alone
+_RESERVE = 0.1  # share of a GPU's free memory that is not planned with
 _CONTEXT = 2**30  # bytes that CUDA itself is expected to take for each process
 
 
+class LauncherChoice(NamedTuple):
+    """What `launcher.jobs` means.
+
+    Attributes:
+        overrides: of Hydra's config, which select the launcher; none if the user selected it.
+        parallel: how many jobs run on this machine at the same time.
+    """
+
+    overrides: list[str]
+    parallel: int
+
+
 def faults_of_jobs(jobs: object, launcher: Mapping[str, Any]) -> list[Fault]:
-    """Whether `launcher.jobs` can be had: it is joblib in few words.
+    """The fault of a value of `launcher.jobs`, which stands for Hydra's joblib launcher.
 
     Args:
-        jobs: the key's value.
+        jobs: the value.
         launcher: the node `hydra.launcher`.
     """
     if jobs == 1 or not _is_number(jobs):
@@ -29,22 +41,22 @@ def faults_of_jobs(jobs: object, launcher: Mapping[str, Any]) -> list[Fault]:
     return []
 
 
-def choose(asked: object, launcher: Mapping[str, Any], jobs: int) -> tuple[list[str], int]:
-    """Hydra's words that `launcher.jobs` stands for, and how many jobs run at the same time.
+def choose_launcher(jobs: object, launcher: Mapping[str, Any], count: int) -> LauncherChoice:
+    """The launcher that `launcher.jobs` stands for.
 
     Args:
-        asked: the key's value; 1 leaves the choice to Hydra's own words.
+        jobs: the value of `launcher.jobs`; 1 keeps the launcher that the user selected.
         launcher: the node `hydra.launcher`.
-        jobs: of the sweep.
+        count: how many jobs the sweep has.
     """
-    if asked == 1 or not _is_number(asked) or faults_of_jobs(asked, launcher):
-        return [], at_once(launcher, jobs)
-    number = min(jobs, cores() if asked == "auto" else int(str(asked)))
-    return joblib_words(number), number
+    if jobs == 1 or not _is_number(jobs) or faults_of_jobs(jobs, launcher):
+        return LauncherChoice([], count_parallel(launcher, count))
+    parallel = min(count, cores() if jobs == "auto" else int(str(jobs)))
+    return LauncherChoice(joblib_overrides(parallel), parallel)
 
 
-def joblib_words(jobs: int) -> list[str]:
-    """Hydra's words for so many jobs at the same time, in processes of their own."""
+def joblib_overrides(jobs: int) -> list[str]:
+    """Hydra's overrides for this many jobs at the same time, each in a process of its own."""
     return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"]
 
 
@@ -54,46 +66,46 @@ def jobs_that_fit(free: int, peak: int, jobs: int) -> int:
     Args:
         free: bytes of its memory that are free.
         peak: bytes that a job of the same sweep took.
-        jobs: that are left to run.
+        jobs: how many are left to run.
     """
-    room = int(free * (1 - _RESERVE)) // (peak + _CONTEXT)
-    return max(1, min(room, jobs, cores()))
+    fitting = int(free * (1 - _RESERVE)) // (peak + _CONTEXT)
+    return max(1, min(fitting, jobs, cores()))
 
 
-def at_once(launcher: Mapping[str, Any], jobs: int) -> int:
-    """How many of a sweep's jobs run on this machine at the same time.
+def count_parallel(launcher: Mapping[str, Any], jobs: int) -> int:
+    """How many jobs a launcher runs on this machine at the same time.
 
     Args:
         launcher: the node `hydra.launcher`.
-        jobs: of the sweep.
+        jobs: how many jobs the sweep has.
     """
     kind = _kind(launcher)
-    if kind == "LocalLauncher":  # submitit's starts all of them
+    if kind == "LocalLauncher":  # of submitit; it starts all jobs at once
         return jobs
     if kind == "RayLauncher":
-        return min(jobs, _tasks(launcher.get("ray", {})))
+        return min(jobs, _ray_tasks(launcher.get("ray", {})))
     if kind == "JoblibLauncher":
-        return min(jobs, _workers(launcher.get("n_jobs", -1)))
-    return 1  # one after the other, or each with a machine's share of its own
+        return min(jobs, _joblib_workers(launcher.get("n_jobs", -1)))
+    return 1  # one after the other, or each job with a machine, or a share of one, to itself
 
 
-def _is_number(asked: object) -> bool:
-    """Whether it is a value that the config's check will let through."""
-    return asked == "auto" or (isinstance(asked, int) and asked > 0)
+def _is_number(jobs: object) -> bool:
+    """Whether the check of the config accepts this value of `launcher.jobs`."""
+    return jobs == "auto" or (isinstance(jobs, int) and jobs > 0)
 
 
 def _kind(launcher: Mapping[str, Any]) -> str:
     return str(launcher.get("_target_", "")).rpartition(".")[2]
 
 
-def _workers(given: Any) -> int:
-    """joblib counts negative numbers down from all cores."""
-    number = int(given) if isinstance(given, int | float | str) else 1
+def _joblib_workers(n_jobs: Any) -> int:
+    """How many workers `n_jobs` means: -1 stands for all cores, -2 for all but one, and so on."""
+    number = int(n_jobs) if isinstance(n_jobs, int | float | str) else 1
     return number if number > 0 else max(1, cores() + 1 + number)
 
 
-def _tasks(ray: Mapping[str, Any]) -> int:
-    """Ray starts as many tasks as its CPUs hold; a task takes one if nothing else is said."""
-    there = ray.get("init", {}).get("num_cpus") or cores()
-    each = ray.get("remote", {}).get("num_cpus") or 1
-    return max(1, int(there / each))
+def _ray_tasks(ray: Mapping[str, Any]) -> int:
+    """How many tasks fit into Ray's CPUs; a task takes one CPU by default."""
+    cpus = ray.get("init", {}).get("num_cpus") or cores()
+    cpus_per_task = ray.get("remote", {}).get("num_cpus") or 1
+    return max(1, int(cpus / cpus_per_task))

@@ -1,4 +1,4 @@
-"""Running the jobs of a sweep folder, when it is new and when it is gone on with."""
+"""Runs the jobs of a sweep folder, whether the sweep is new or resumed."""
 
 import math
 import time
@@ -14,15 +14,21 @@ from kdrun.core.errors import typed
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
-from kdrun.sweep.hydra_launcher import Launch, ending_on_sigterm, launching, measure, survives
-from kdrun.sweep.trials import add_trials, is_hopeless, winner
+from kdrun.sweep.hydra_launcher import (
+    Launch,
+    exit_on_sigterm,
+    measure_first_job,
+    open_launcher,
+    try_launch,
+)
+from kdrun.sweep.trials import add_trials, describe_best, is_hopeless
 
-_POLL = 0.2  # seconds between two looks at jobs that run in other processes
-_PATIENCE = 10.0  # seconds for a launcher's workers to end after Ctrl-C; SLURM's go on
+_POLL = 0.2  # seconds between two checks of jobs that run in other processes
+_TIMEOUT = 10.0  # seconds for a launcher's workers to end after Ctrl-C; SLURM's do not end
 
 
 def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
-    """Run every job that is not done yet, then say what became of each; the exit status.
+    """Run every job that is not done, print the outcome of each, and return the exit status.
 
     Raises:
         RunInUse: the sweep, or one of its jobs, is running already.
@@ -34,21 +40,26 @@ def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
             if sweep.run(job).is_run:
                 FolderLock(sweep.run(job).path).acquire(wait=False).release()
         try:
-            with ending_on_sigterm():
+            with exit_on_sigterm():
                 _run_all(sweep, command, screen)
         except SystemExit as end:
             status = int(end.code or 0)
         except KeyboardInterrupt:
             status = 130
-        _wait_for_jobs(sweep, _PATIENCE)
+        _wait_for_jobs(sweep, _TIMEOUT)
         if status:
             _record_interrupted(sweep, before)
-    _tell(sweep, screen)
+    _print_outcome(sweep, screen)
     return status or int(not sweep.is_complete)
 
 
 def _record_interrupted(sweep: SweepFolder, before: Mapping[int, Mapping[str, Any]]) -> None:
-    """Jobs that were cut with the sweep did not crash: joblib kills its workers on Ctrl-C."""
+    """Mark the jobs that ended with the sweep as interrupted: joblib kills its workers on Ctrl-C.
+
+    Args:
+        sweep: that was interrupted.
+        before: each job's manifest before the sweep ran; jobs that still have it did not run.
+    """
     for job in sweep.jobs():
         run = sweep.run(job)
         if sweep.status(job) == "crashed" and run.manifest() != before.get(job.number):
@@ -57,7 +68,7 @@ def _record_interrupted(sweep: SweepFolder, before: Mapping[int, Mapping[str, An
 
 
 def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
-    """`kdrun resume SWEEP`: as it was started, but for what is done; the exit status.
+    """Run the jobs of a sweep that are not done, as it was started; return the exit status.
 
     Raises:
         RunInUse: the sweep, or one of its jobs, is running already.
@@ -73,13 +84,13 @@ def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
 
 
 def _run_all(sweep: SweepFolder, command: Command, screen: Screen) -> None:
-    """Run the jobs that are not done; of a search also those that it finds then."""
+    """Run the jobs that are not done, and the trials that a search adds after them."""
     if not sweep.jobs():
         add_trials(sweep)
     todo = [job for job in sweep.jobs() if sweep.status(job) not in DONE]
     if sweep.index().get("measures"):
-        todo = measure(todo, sweep, command, screen)
-    with launching(sweep, command) as launch:
+        todo = measure_first_job(todo, sweep, command, screen)
+    with open_launcher(sweep, command) as launch:
         _run_jobs(todo, sweep, launch, screen)
         while add_trials(sweep):
             new = [job for job in sweep.jobs() if sweep.status(job) == NOT_STARTED]
@@ -87,44 +98,45 @@ def _run_all(sweep: SweepFolder, command: Command, screen: Screen) -> None:
 
 
 def _run_jobs(todo: Sequence[SweepJob], sweep: SweepFolder, launch: Launch, screen: Screen) -> None:
-    """Launch jobs, and those again that another one's death has cut.
+    """Launch jobs, and launch the jobs again that were lost when the process of another one died.
 
-    joblib ends all of its workers when one dies. So what had not begun is launched again, and what
-    was cut is launched by itself: whatever kills its worker then takes nothing else along. The
-    same goes for all of them where a worker died before any had begun.
+    joblib ends all of its workers when one dies. Jobs that had not started are launched again
+    together. Jobs that were running are launched one by one, so that the one that kills its worker
+    takes no other job along. If no job had started, all of them are launched one by one.
     """
-    alone: dict[int, SweepJob] = {}
+    single: dict[int, SweepJob] = {}
     while todo:
         before = {job.number: sweep.run(job).manifest() for job in todo}
-        if survives(launch, todo, screen):
+        if try_launch(launch, todo, screen):
             break
-        _wait_for_jobs(sweep)  # some launchers leave the others alone
-        left = [job for job in todo if sweep.run(job).manifest() == before[job.number]]
-        again = todo if left == todo else [job for job in todo if sweep.status(job) == "crashed"]
-        alone |= {job.number: job for job in again}
-        todo = [] if left == todo else left
-    for job in alone.values():
-        before_it = sweep.run(job).manifest()
-        if not survives(launch, [job], screen) and sweep.run(job).manifest() == before_it:
+        _wait_for_jobs(sweep)  # some launchers keep their other workers
+        waiting = [job for job in todo if sweep.run(job).manifest() == before[job.number]]
+        crashed = [job for job in todo if sweep.status(job) == "crashed"]
+        none_started = waiting == todo
+        single |= {job.number: job for job in (todo if none_started else crashed)}
+        todo = [] if none_started else waiting
+    for job in single.values():
+        manifest = sweep.run(job).manifest()
+        if not try_launch(launch, [job], screen) and sweep.run(job).manifest() == manifest:
             screen.fail(f"the launcher can't start {job.folder} by itself either; it ends here")
             break
 
 
-def _wait_for_jobs(sweep: SweepFolder, patience: float = math.inf) -> None:
-    """Until no process runs one of them any more, or for so many seconds."""
-    end = time.monotonic() + patience
+def _wait_for_jobs(sweep: SweepFolder, timeout: float = math.inf) -> None:
+    """Wait until no process runs a job of the sweep, at most `timeout` seconds."""
+    end = time.monotonic() + timeout
     while any(sweep.status(job) == "running" for job in sweep.jobs()) and time.monotonic() < end:
         time.sleep(_POLL)
 
 
-def _tell(sweep: SweepFolder, screen: Screen) -> None:
-    """Say what became of each job, and which trial of a search is the best."""
+def _print_outcome(sweep: SweepFolder, screen: Screen) -> None:
+    """Write the report; print a line for each job, and the best trial of a search."""
     if any(sweep.run(job).is_run for job in sweep.jobs()):
         write_sweep_report(sweep.path, screen)
     screen.say(sweep_line(sweep))
     for line in run_lines(sweep.path):
         screen.say(f"  {line}")
     if "search" in sweep.index() and (len(sweep.jobs()) == sweep.size or is_hopeless(sweep)):
-        screen.say(winner(sweep))
+        screen.say(describe_best(sweep))
     if not sweep.is_complete:
         screen.say(f"run what is not finished: {typed('resume', sweep.path)}")

@@ -27,34 +27,38 @@ from kdrun.run.new_folder import shown
 if TYPE_CHECKING:
     from kdrun.run.runner import Plan
 
-_POLL = 1.0  # seconds between two looks at whether the sweep's process is there
+_POLL = 1.0  # seconds between two checks of whether the parent process is alive
 
 
 def run_job(config: DictConfig) -> None:
-    """Run what is not done yet of the job that Hydra composed; launchers find this by its name.
+    """Run a job, or the rest of an interrupted one; do nothing if it is done.
 
-    A failed job is recorded in its folder and reported there, and the others go on.
+    A failed job is recorded and reported, and does not stop the others. Launchers pickle this
+    function by its module and name.
+
+    Args:
+        config: of the job, as Hydra composed it.
     """
     from kdrun.run.runner import run
 
-    settings = HydraConfig.get()
-    folders = [one.path for one in settings.runtime.config_sources if one.provider == CONFIG_DIR]
+    hydra = HydraConfig.get()
+    folders = [one.path for one in hydra.runtime.config_sources if one.provider == CONFIG_DIR]
     complete_inner_nodes(config, make_loader(folders))
     composed = OmegaConf.to_container(config, resolve=True)
     assert isinstance(composed, dict)
     tree = {str(key): value for key, value in composed.items() if key != "hydra"}
-    sweep = SweepFolder(shown(Path(settings.sweep.dir)))
-    folder = RunFolder(shown(Path(settings.runtime.output_dir)))
-    if current_process().name != "MainProcess":  # a worker of joblib; others are not our children
+    sweep = SweepFolder(shown(Path(hydra.sweep.dir)))
+    folder = RunFolder(shown(Path(hydra.runtime.output_dir)))
+    if current_process().name != "MainProcess":  # a child process, as joblib starts them
         if not sweep.lock().is_held():
             return
-        _end_with_parent()
+        _exit_with_parent()
     if folder.is_run and folder.status in DONE:  # by a worker that outlived its sweep
         return
     screen = Screen()
     try:
         plan = replace(_plan(folder, tree, sweep.index()["at_once"]), bars=sweep.bars(folder.path))
-        run(plan, folder.path, screen, shlex.join(["kdrun", *settings.overrides.task]))
+        run(plan, folder.path, screen, shlex.join(["kdrun", *hydra.overrides.task]))
     except Pruned as error:
         screen.say(error.lines[0])
     except Exception as error:  # noqa: BLE001 - Hydra would print its own trace
@@ -63,24 +67,24 @@ def run_job(config: DictConfig) -> None:
             raise SystemExit(status) from None
 
 
-def _plan(folder: RunFolder, tree: Mapping[str, Any], jobs: int) -> "Plan":
-    """The job's checked config: that which it began with, where it was cut."""
+def _plan(folder: RunFolder, tree: Mapping[str, Any], parallel: int) -> "Plan":
+    """The checked plan of a job; a job that was interrupted keeps the config it started with."""
     from kdrun.check.preflight import check
 
-    begun = "config" in folder.manifest()
+    started = "config" in folder.manifest()
     try:
-        return check(with_new_keys(folder.config()) if begun else tree, jobs)
+        return check(with_new_keys(folder.config()) if started else tree, parallel)
     except Exception as error:
-        if not begun:
+        if not started:
             folder.update(status="failed", error=str(error).splitlines()[0])
         raise
 
 
 @cache
-def _end_with_parent() -> None:
-    """End this process when its parent is gone, as nobody else would; for all of its jobs.
+def _exit_with_parent() -> None:
+    """Watch the parent process, once in each process, and exit when it is gone.
 
-    A worker whose sweep was killed would wait for ever to tell it that its job is done.
+    A worker of joblib whose sweep was killed would otherwise wait for ever to return its result.
     """
     parent = os.getppid()
 

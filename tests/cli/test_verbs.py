@@ -11,10 +11,12 @@ from types import ModuleType
 import pytest
 from tiny import Kdrun
 
+from benchmarks.written_runs import write_run
 from kdrun import __version__
 from kdrun.cli import compare, export, report, sensitivity
 from kdrun.cli.main import main
 from kdrun.config.verbs import VERBS, usage
+from kdrun.core.folder import RunFolder
 from kdrun.dataset.table import DATASETS
 from kdrun.loss.table import LOSSES
 from kdrun.model.table import MODELS
@@ -160,14 +162,16 @@ def test_list_without_a_word_lists_everything(shown: Shown) -> None:
 
 def test_list_runs_tells_figures_and_survives_a_damaged_run(shown: Shown, tmp_path: Path) -> None:
     for name, run in {
-        "a": json.dumps({"status": "finished"}),
         "b": "{broken",
         "c": json.dumps({"status": "interrupted"}),
     }.items():
         (tmp_path / "outputs" / name).mkdir(parents=True)
         (tmp_path / "outputs" / name / "run.json").write_text(run)
-    rows = {"rows": [{"model": "teacher", "accuracy": 0.98}, {"model": "alone", "accuracy": 0.9}]}
-    (tmp_path / "outputs" / "a" / "summary.json").write_text(json.dumps(rows))
+    run = RunFolder(write_run(tmp_path / "outputs" / "a", rows=["teacher", "alone"]))
+    summary = run.summary()
+    assert summary is not None
+    summary["rows"][0]["accuracy"], summary["rows"][1]["accuracy"] = 0.98, 0.9
+    run.write_summary(summary)
     assert shown("list", "runs").splitlines()[1:] == [
         "  outputs/a  finished     teacher 98.00 %, alone 90.00 %",
         "  outputs/b  damaged      'outputs/b/run.json' is no JSON: Expecting property name"

@@ -3,13 +3,18 @@
 import pytest
 
 from kdrun.config.compose import compose_runs
-from kdrun.sweep import launchers
-from kdrun.sweep.parallel_jobs import at_once, choose, faults_of_jobs, jobs_that_fit
+from kdrun.sweep import parallel_jobs
+from kdrun.sweep.parallel_jobs import (
+    choose_launcher,
+    count_parallel,
+    faults_of_jobs,
+    jobs_that_fit,
+)
 
 
 @pytest.fixture(autouse=True)
 def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launchers, "cores", lambda: 8)
+    monkeypatch.setattr(parallel_jobs, "cores", lambda: 8)
 
 
 @pytest.mark.parametrize(
@@ -28,8 +33,8 @@ def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"_target_": "x.RayLauncher", "ray": {"init": {"num_cpus": None}}}, 9, 8),
     ],
 )
-def test_so_many_jobs_run_at_once(launcher: dict, jobs: int, expected: int) -> None:
-    assert at_once(launcher, jobs) == expected
+def test_so_many_jobs_run_count_parallel(launcher: dict, jobs: int, expected: int) -> None:
+    assert count_parallel(launcher, jobs) == expected
 
 
 @pytest.mark.parametrize(
@@ -45,7 +50,7 @@ def test_the_launcher_is_read_as_hydra_composes_it(words: list[str], expected: i
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     jobs = compose_runs(["seed=0,1,2,3", *words], multirun=True)
-    assert at_once(jobs[0].launcher, len(jobs)) == expected
+    assert count_parallel(jobs[0].launcher, len(jobs)) == expected
 
 
 def test_a_launcher_of_a_config_file_is_seen(tmp_path) -> None:
@@ -59,7 +64,7 @@ def test_a_launcher_of_a_config_file_is_seen(tmp_path) -> None:
     words = ["experiment=wide", "seed=0,1,2,3"]
     jobs = compose_runs(words, multirun=True, folders=[str(tmp_path)])
     assert [job.faults for job in jobs] == [()] * 4
-    assert at_once(jobs[0].launcher, len(jobs)) == 3
+    assert count_parallel(jobs[0].launcher, len(jobs)) == 3
 
 
 BASIC = {"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}
@@ -67,7 +72,7 @@ GIB = 2**30
 
 
 @pytest.mark.parametrize(
-    ("asked", "jobs", "expected"),
+    ("setting", "jobs", "expected"),
     [
         (1, 9, ([], 1)),
         (4, 9, (["hydra/launcher=joblib", "hydra.launcher.n_jobs=4"], 4)),
@@ -76,9 +81,9 @@ GIB = 2**30
         ("auto", 2, (["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], 2)),
     ],
 )
-def test_a_number_of_jobs_is_joblib_in_few_words(asked, jobs, expected) -> None:
+def test_a_number_of_jobs_is_joblib_in_few_words(setting, jobs, expected) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    assert choose(asked, BASIC, jobs) == expected
+    assert choose_launcher(setting, BASIC, jobs) == expected
 
 
 def test_a_number_of_jobs_beside_another_launcher_is_refused() -> None:
@@ -87,7 +92,7 @@ def test_a_number_of_jobs_beside_another_launcher_is_refused() -> None:
 
 
 def test_a_number_of_jobs_without_joblib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launchers, "find_spec", lambda name: None)
+    monkeypatch.setattr(parallel_jobs, "find_spec", lambda name: None)
     (fault,) = faults_of_jobs("auto", BASIC)
     assert str(fault) == "launcher.jobs: needs an extra: pip install 'kdrun[sweep]'"
 

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.written_runs import write_run
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder
-from kdrun.sweep.runner import _tell
-from kdrun.sweep.trials import Search, add_trials, best_trial, ends, winner
+from kdrun.sweep.runner import _print_outcome
+from kdrun.sweep.search_space import range_values
+from kdrun.sweep.trials import Search, add_trials, best_trial, describe_best
 
 pytest.importorskip("optuna", reason="needs the extra 'search'")
 
@@ -55,9 +57,11 @@ def finish(sweep: SweepFolder, score: Score, status: str = "finished", epochs: i
         if run.is_run:
             continue
         accuracy = score(dict(job.differs))
-        place = {"stage": "distill", "phase": "main", "split": "validation"}
+        write_run(run.path, rows=["distilled"], manifest={"status": status}, predictions=False)
+        line = {"stage": "distill", "phase": "main", "split": "validation"}
         curve = [
-            {**place, "epoch": e, "accuracy": accuracy * e / epochs} for e in range(1, epochs + 1)
+            {**line, "epoch": epoch, "step": epoch, "accuracy": accuracy * epoch / epochs}
+            for epoch in range(1, epochs + 1)
         ]
         (run.stage("student") / "metrics.jsonl").write_text(
             "".join(json.dumps(one) + "\n" for one in curve)
@@ -65,8 +69,10 @@ def finish(sweep: SweepFolder, score: Score, status: str = "finished", epochs: i
         (run.path / "student/artefact.json").write_text(
             json.dumps({"validation": {"accuracy": accuracy}})
         )
-        run.update(status=status)
-        run.write_summary({"rows": [{"model": "distilled", "accuracy": 1 - accuracy}]})
+        summary = run.summary()
+        assert summary is not None
+        summary["rows"][0]["accuracy"] = 1 - accuracy
+        run.write_summary(summary)
 
 
 def searched(root: Path, search: Search = SEARCH, score: Score = near_four) -> SweepFolder:
@@ -169,7 +175,7 @@ def test_the_best_is_chosen_on_validation_never_on_test(tmp_path: Path) -> None:
     best = best_trial(sweep)
     assert best is not None
     assert near_four(dict(best.differs)) == max(map(near_four, tried(sweep)))
-    told = winner(sweep).splitlines()
+    told = describe_best(sweep).splitlines()
     accuracy = near_four(dict(best.differs))
     assert told[0].endswith(f"{best.folder}, {accuracy:.2%} (test {1 - accuracy:.2%})")
     assert told[1].startswith("  kdrun teacher=mlp loss.temperature=")
@@ -183,7 +189,7 @@ def test_a_search_whose_first_trials_all_fail_ends_and_says_so(
     while add_trials(sweep):
         finish(sweep, near_four, status="failed")
     assert len(sweep.jobs()) == 5
-    _tell(sweep, Screen())
+    _print_outcome(sweep, Screen())
     assert "the search has ended, as all of its first 5 trials failed" in capsys.readouterr().out
 
 
@@ -207,7 +213,7 @@ def test_the_best_is_told_also_where_a_trial_has_failed(
 ) -> None:
     sweep = searched(tmp_path / "a", replace(SEARCH, trials=3))
     sweep.run(sweep.jobs()[1]).update(status="failed", error="no luck")
-    _tell(sweep, Screen())
+    _print_outcome(sweep, Screen())
     said = capsys.readouterr().out
     assert ": 2 of 3 jobs finished, 1 failed" in said
     assert "best on validation: " in said
@@ -224,4 +230,4 @@ def test_the_best_is_told_also_where_a_trial_has_failed(
     ],
 )
 def test_ends_of_a_range(word: str, expected: list[str]) -> None:
-    assert ends(word) == expected
+    assert range_values(word) == expected
