@@ -101,6 +101,7 @@ def test_a_benchmark_prints_all_rows(
     assert rows(output) == expected
 
 
+@pytest.mark.slow
 def test_losses_are_timed_and_written_with_their_first_phases(tmp_path: Path) -> None:
     file = tmp_path / "cost.yaml"
     small = ("--rounds=1", "--batch-size=2", "--only", "attention", "fsp", "--literal")

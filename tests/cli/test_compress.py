@@ -21,9 +21,9 @@ COMMON = (
     "recipe.lr=0.02",
     "compress.calibration=48",
     "evaluate.latency.seconds=0.01",
-    "checkpoint_seconds=0.01",
     "threads=1",
 )
+OFTEN = "checkpoint_seconds=0.01"  # so that there is a checkpoint of the middle of an epoch
 # Steps, the words that they need, and the folders of what is trained, up to that of the cut.
 FIRST = ("teacher", "student")
 CASES = {
@@ -65,7 +65,7 @@ def test_a_run_that_was_cut_off_goes_on_exactly(name: str, command: Main) -> Non
     assert json.loads((trained / "artefact.json").read_text())["steps"] > 5
 
     cut_at = f"step:{sum(done) + 5}:raise"
-    again = (*words, f"name={name}-cut", f"output_root=again-{name}")  # nothing from the store
+    again = (*words, OFTEN, f"name={name}-cut", f"output_root=again-{name}")  # nothing from the store
     status, cut = command(f"{name}-cut", *again, fault=cut_at)
     assert status == 1
     assert (cut / "student" / "artefact.json").exists()

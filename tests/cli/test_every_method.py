@@ -20,9 +20,9 @@ COMMON = (
     "recipe.batch_size=16",
     "recipe.lr=0.02",
     "evaluate.latency.seconds=0.01",
-    "checkpoint_seconds=0.01",
     "threads=1",
 )
+OFTEN = "checkpoint_seconds=0.01"  # so that there is a checkpoint of the middle of an epoch
 # What is needed beside the defaults, to be short or to be seen at work.
 WORDS: dict[str, tuple[str, ...]] = {
     "loss=ab": ("loss.first_epochs=1",),
@@ -78,7 +78,7 @@ def test_a_run_learns_and_goes_on_exactly_after_it_was_cut_off(choice: str, comm
     assert trained[-1]["loss"] < trained[0]["loss"]
 
     # What is shared is in the store by now: all steps are those of stages that are not.
-    status, cut = command(f"{name}-cut", *words, f"name={name}-cut", fault="step:10:raise")
+    status, cut = command(f"{name}-cut", *words, OFTEN, f"name={name}-cut", fault="step:10:raise")
     assert status == 1
     assert not (cut / "summary.json").exists()
     status, resumed = command(f"{name}-cut", "resume", str(cut))

@@ -50,6 +50,7 @@ class Deadly(KD):
 """
 
 
+@pytest.mark.slow
 def test_a_killed_worker_of_joblib_takes_no_other_job_along(
     fresh_kdrun: Kdrun, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def sleeping(tmp_path: Path) -> Iterator[subprocess.Popen]:
                     os.kill(int(file.stem), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_workers_of_joblib_end_with_a_sweep_that_is_killed(
     sleeping: subprocess.Popen, tmp_path: Path
 ) -> None:
@@ -104,6 +106,7 @@ def test_workers_of_joblib_end_with_a_sweep_that_is_killed(
     soon(lambda: statuses(only_sweep(tmp_path)) == ["crashed", "crashed"], 10)
 
 
+@pytest.mark.slow
 def test_jobs_of_joblib_that_ctrl_c_cuts_are_interrupted(
     sleeping: subprocess.Popen, tmp_path: Path
 ) -> None:
@@ -133,6 +136,7 @@ def test_an_interrupted_sweep_of_joblib_goes_on_with_joblib(
     holds(sweep, 2)
 
 
+@pytest.mark.slow
 def test_submitit_on_this_machine(fresh_kdrun: Kdrun, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     fresh_kdrun("-m", "loss.temperature=2,4", "hydra/launcher=submitit_local", *QUICK)
