@@ -65,7 +65,8 @@ def test_a_run_that_was_cut_off_goes_on_exactly(name: str, command: Main) -> Non
     assert json.loads((trained / "artefact.json").read_text())["steps"] > 5
 
     cut_at = f"step:{sum(done) + 5}:raise"
-    again = (*words, OFTEN, f"name={name}-cut", f"output_root=again-{name}")  # nothing from the store
+    anew = f"output_root=again-{name}"  # nothing from the store
+    again = (*words, OFTEN, f"name={name}-cut", anew)
     status, cut = command(f"{name}-cut", *again, fault=cut_at)
     assert status == 1
     assert (cut / "student" / "artefact.json").exists()
