@@ -14,7 +14,7 @@ from benchmarks.subject import BATCH_SIZE, Subject
 from kdrun.core.screen import Screen
 from kdrun.core.types import TapShapes
 from kdrun.dataset.data import Data
-from kdrun.dataset.feed import MemoryFeed
+from kdrun.dataset.image.feeds import MemoryFeed
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.loop import train
 from kdrun.engine.optimizers import learning_rate, make_optimizer

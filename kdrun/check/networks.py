@@ -164,7 +164,7 @@ def _fewest(config: Config, known: Mapping[str, Data]) -> dict[str, int]:
     """The fewest samples that a step computes at once, by role; batches are whole ones."""
     recipes = {"teacher": teacher_recipe(config), "student": config.recipe}
     return {
-        role: min(recipe.batch_size, int(known[role].train.known.sum())) // recipe.accumulate
+        role: min(recipe.batch_size, int(known[role].train.has_label.sum())) // recipe.accumulate
         for role, recipe in recipes.items()
     }
 

@@ -100,8 +100,9 @@ def _notes(config: Config, data: Data, plugins: list[str]) -> list[str]:
     short = [shortened(recipe, data.train.steps(recipe.batch_size)) for recipe in recipes]
     named = [f"plugins: {', '.join(plugins)}"] if plugins else []
     if data.train.labeled is not None:
+        labeled = int(data.train.has_label.sum())
         named.append(
-            f"{int(data.train.known.sum()):,} of {data.train.size:,} training samples are labeled;"
+            f"{labeled:,} of {data.train.size:,} training samples are labeled;"
             " what has no teacher learns from these alone, in as many epochs of fewer steps"
         )
     return [*named, *dict.fromkeys(sentence for sentence in short if sentence)]

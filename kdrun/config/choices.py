@@ -175,5 +175,5 @@ def _given(table: str) -> tuple[str, ...]:
     if table == "OPTIMIZERS":
         return tuple(import_module("kdrun.engine.optimizers").GIVEN)
     if table == "DATASETS":
-        return tuple(import_module("kdrun.dataset.settings").Common.model_fields)
+        return tuple(import_module("kdrun.dataset.config_node").KEYS)
     return ()

@@ -11,28 +11,30 @@ if TYPE_CHECKING:
 
 def check(node: Mapping[str, Any]) -> "list[Fault]":
     """The faults of a dataset's config node; its files are not looked at."""
-    from kdrun.dataset.settings import check_settings
+    from kdrun.dataset.config_node import check_settings
 
     return check_settings(node)
 
 
 def preview(node: Mapping[str, Any]) -> "DataInfo | None":
-    """What networks are told of a dataset, without its files; None where only these know.
+    """What networks need to know about a dataset, without its files; None where only these tell.
 
     Raises:
         ConfigError: faults of the node.
     """
-    from kdrun.dataset.outline import outline
+    from kdrun.dataset.config_node import valid_settings
+    from kdrun.dataset.image.original import outline
 
-    return outline(node)
+    settings, _ = valid_settings(node)
+    return outline(settings)
 
 
 def load(node: Mapping[str, Any]) -> "Data":
-    """Read the dataset that a config node describes, split as it says, into host memory.
+    """Read the dataset that a config node describes into host memory, split as the node says.
 
     Raises:
-        ConfigError: faults of the node, on its own or beside what the dataset holds.
-        UserError: files that are missing, damaged or of no use.
+        ConfigError: faults of the node, or settings that don't fit what the dataset holds.
+        UserError: files that are missing, damaged or unusable.
     """
     from kdrun.dataset.assemble import assemble
 

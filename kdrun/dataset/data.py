@@ -1,12 +1,12 @@
-"""A dataset as training sees it: three splits that hand out batches, each by one rule.
+"""A dataset in three splits that serve batches.
 
-Shapes: B samples in a batch, (B, C, H, W) images.
+Shapes: N samples in a split, B samples in a batch.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import tee
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -14,68 +14,41 @@ from torch import Tensor
 from kdrun.core.seeds import generator, seed_of, uniform
 from kdrun.core.types import Batch, DataInfo
 from kdrun.dataset.feed import Feed, Request
-from kdrun.dataset.image.augment import draw_columns
-from kdrun.dataset.settings import Augment
 
-_BLOCK = 256  # batches whose random numbers are drawn at once: small draws cost as much as large
+_BLOCK = 256  # batches whose random numbers are drawn at once: a small draw takes as long
 
 
-@dataclass(frozen=True)
-class Normalizer:
-    """Bytes to numbers of mean 0 and standard deviation 1, channel by channel.
+class Normalize(Protocol):
+    """Turns a batch of raw samples into inputs of a network."""
 
-    Attributes:
-        scale: (W * C,) factors of a row of pixels.
-        shift: (W * C,) what is then added.
-    """
+    def __call__(self, samples: Tensor, /, dtype: torch.dtype, channels_last: bool) -> Tensor:
+        """Inputs of this dtype; of images in this memory format."""
 
-    scale: Tensor
-    shift: Tensor
-
-    @classmethod
-    def of(cls, mean: Sequence[float], std: Sequence[float], width: int) -> Self:
-        """From statistics on the scale of 0 to 1.
-
-        A whole row of factors, as an inner dimension of three channels is not vectorized.
-        """
-        scale = [1 / (255 * spread) for spread in std]
-        shift = [-center / spread for center, spread in zip(mean, std, strict=True)]
-        return cls(torch.tensor(scale * width), torch.tensor(shift * width))
-
-    def __call__(self, images: Tensor, dtype: torch.dtype, channels_last: bool) -> Tensor:
-        """(B, H, W, C) uint8 to (B, C, H, W) in the dtype and memory format asked for."""
-        rows = torch.addcmul(self.shift, images.flatten(2).float(), self.scale)
-        values = rows.to(dtype).view(images.shape).permute(0, 3, 1, 2)
-        return values if channels_last else values.contiguous()
-
-    def to(self, device: torch.device) -> Self:
-        return replace(self, scale=self.scale.to(device), shift=self.shift.to(device))
+    def to(self, device: torch.device, /) -> Self:
+        """The same on another device."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Samples that are used for one purpose.
+    """The samples of training, validation or test.
 
     Attributes:
-        part: the part of the original set that they come from: train, validation or test.
-        ids: (N,) int64 positions in that part, ascending.
-        targets: (N,) int64 labels, in host memory.
-        num_classes: how many classes the labels are of.
-        feed: serves the pixels.
-        normalize: makes inputs of pixels.
-        augment: what the pixels of an augmented epoch undergo.
+        source: the split of the original dataset that they come from: train, validation or test.
+        ids: (N,) int64 positions in the source, ascending.
+        targets: (N,) int64 labels, in host memory; 0 for samples without a label.
+        num_classes: number of classes.
+        feed: serves the samples, augmented where a request says so.
+        normalize: turns the feed's batches into inputs of a network.
         labels: the targets on the device.
-        labeled: (N,) bool on the device, whose targets are labels; those of the others are 0 and
-            mean nothing. None: all are.
+        labeled: (N,) bool on the device, which samples have a label; None: all have.
     """
 
-    part: str
+    source: str
     ids: Tensor
     targets: Tensor
     num_classes: int
     feed: Feed
-    normalize: Normalizer
-    augment: Augment
+    normalize: Normalize
     labels: Tensor
     labeled: Tensor | None = None
 
@@ -84,20 +57,20 @@ class Split:
         return len(self.ids)
 
     @property
-    def known(self) -> Tensor:
-        """(N,) bool in host memory, whose targets are labels."""
+    def has_label(self) -> Tensor:
+        """(N,) bool in host memory, which samples have a label."""
         if self.labeled is None:
             return torch.ones(self.size, dtype=torch.bool)
         return self.labeled.cpu()
 
     def steps(self, batch_size: int) -> int:
-        """Batches of a training epoch: whole ones, or one that has all samples."""
+        """Full batches of a training epoch; 1, with all samples, if they don't fill a batch."""
         return max(1, self.size // batch_size)
 
     def batches(
         self, batch_size: int, dtype: torch.dtype = torch.float32, channels_last: bool = True
     ) -> Iterator[Batch]:
-        """Every sample once, in order, not augmented; the last batch may be smaller."""
+        """Every sample once, in order, without augmentation; the last batch may be smaller."""
         requests = self._requests(torch.arange(self.size), batch_size)
         return self._serve(requests, 0, dtype, channels_last)
 
@@ -113,24 +86,25 @@ class Split:
         channels_last: bool = True,
         whole: bool = False,
     ) -> Iterator[Batch]:
-        """One training epoch; every batch follows from the arguments alone.
+        """The batches of one training epoch, which follow from the arguments alone.
 
         Args:
-            epoch: decides the order, with the seed.
-            view: decides each sample's augmentation, with the seed and its index.
-            seed: the run's.
-            batch_size: samples in a batch; those left over at the end are left out.
+            epoch: decides the order of the samples, together with the seed.
+            view: decides the augmentation of a sample, together with the seed and its index.
+            seed: the run's seed.
+            batch_size: samples in a batch.
             start_step: batches to skip, without computing them.
-            augment: whether images are augmented.
-            dtype: of the inputs.
+            augment: whether samples are augmented.
+            dtype: dtype of the inputs.
             channels_last: memory format of the inputs.
-            whole: keep what is left over, as a last batch that is smaller.
+            whole: whether the samples that don't fill a batch make a smaller last one; else they
+                are left out.
         """
         order = torch.randperm(self.size, generator=generator(seed, "order", epoch))
         end = self.size if whole else self.steps(batch_size) * batch_size
         order = order[start_step * batch_size : end]
-        drawing = (seed_of(seed, "augment"), view) if augment and not self.augment.off else None
-        requests = self._requests(order, batch_size, drawing)
+        augmentation = (seed_of(seed, "augment"), view) if augment else None
+        requests = self._requests(order, batch_size, augmentation)
         return self._serve(requests, view, dtype, channels_last)
 
     def to(self, device: torch.device) -> Self:
@@ -144,57 +118,69 @@ class Split:
         )
 
     def select(self, positions: Tensor) -> Self:
-        """Only these samples, in this order."""
+        """The samples at these positions, in this order."""
         return replace(
             self,
             ids=self.ids[positions],
             targets=self.targets[positions],
             feed=self.feed.select(positions),
             labels=self.labels[positions.to(self.labels.device)],
-            labeled=None if self.labeled is None else self.known[positions].to(self.labels.device),
+            labeled=None
+            if self.labeled is None
+            else self.has_label[positions].to(self.labels.device),
         )
 
     def labeled_only(self) -> Self:
-        """Only the samples that have labels."""
-        return replace(self.select(self.known.nonzero().squeeze(1)), labeled=None)
+        """The samples that have labels."""
+        return replace(self.select(self.has_label.nonzero().squeeze(1)), labeled=None)
 
     def relabel(self, table: Tensor, num_classes: int) -> Self:
-        """New labels by a table of the old ones; samples whose new label is -1 are left out.
+        """Map old labels to new ones by a table; samples whose new label is -1 are left out.
 
         Samples without a label stay.
+
+        Args:
+            table: (classes before,) the new label of each old one.
+            num_classes: number of new classes.
         """
-        kept = (table[self.targets] >= 0) | ~self.known
-        found = self if kept.all() else self.select(kept.nonzero().squeeze(1))
-        targets = table[found.targets].where(found.known, 0)
+        kept_mask = (table[self.targets] >= 0) | ~self.has_label
+        kept = self if kept_mask.all() else self.select(kept_mask.nonzero().squeeze(1))
+        targets = table[kept.targets].where(kept.has_label, 0)
         return replace(
-            found,
+            kept,
             targets=targets,
-            labels=targets.to(found.labels.device),
+            labels=targets.to(kept.labels.device),
             num_classes=num_classes,
         )
 
     def _requests(
-        self, order: Tensor, batch_size: int, drawing: tuple[int, int] | None = None
+        self, order: Tensor, batch_size: int, augmentation: tuple[int, int] | None = None
     ) -> Iterator[Request]:
-        if not len(order):  # torch would split nothing into one empty batch
+        """Requests for the samples in this order.
+
+        Args:
+            augmentation: the seed and the view that draws follow from; None for no augmentation.
+        """
+        if not len(order):  # torch would split an empty tensor into one empty batch
             return
+        device, columns = self.feed.request_device, self.feed.draw_columns
         for block in order.split(batch_size * _BLOCK):
-            indices = block.to(self.feed.place).split(batch_size)
-            if drawing is None:
+            indices = block.to(device).split(batch_size)
+            if augmentation is None or not columns:
                 yield from (Request(index, None) for index in indices)
                 continue
-            draws = _draw(*drawing, block, draw_columns(self.augment)).to(self.feed.place)
+            draws = _draw(*augmentation, block, columns).to(device)
             pairs = zip(indices, draws.split(batch_size), strict=True)
             yield from (Request(index, rows) for index, rows in pairs)
 
     def _serve(
         self, requests: Iterable[Request], view: int, dtype: torch.dtype, channels_last: bool
     ) -> Iterator[Batch]:
-        ahead, behind = tee(requests)
-        for images, request in zip(self.feed.read(ahead), behind, strict=True):
+        to_read, read = tee(requests)  # a feed may read ahead
+        for samples, request in zip(self.feed.read(to_read), read, strict=True):
             index = request.index.to(self.feed.device)
             yield Batch(
-                inputs=self.normalize(images, dtype, channels_last),
+                inputs=self.normalize(samples, dtype, channels_last),
                 targets=self.labels.index_select(0, index),
                 index=index,
                 view=torch.full_like(index, view),
@@ -203,9 +189,9 @@ class Split:
 
 
 def _draw(seed: int, view: int, index: Tensor, columns: int) -> Tensor:
-    """Uniform numbers (B, columns), cut to the 24 bits that stay below 1 in float32.
+    """Uniform numbers (B, columns) in [0, 1), with 24 bits, so that float32 can't round them to 1.
 
-    Drawn in host memory, as not every device has the doubles that they are made of.
+    Computed in host memory, as not every device has the float64 that they are made from.
     """
     draws = uniform(seed, index, torch.full_like(index, view), columns)
     return ((draws * 2**24).floor() / 2**24).float()
@@ -213,22 +199,22 @@ def _draw(seed: int, view: int, index: Tensor, columns: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset, split.
+    """A dataset in three splits.
 
     Attributes:
-        info: what networks and losses may know of it.
-        train: what is learned from.
-        validation: what choices are made on.
-        test: what figures are reported on, and nothing is chosen by.
-        mean: of each channel, on the scale of 0 to 1; inputs have it taken away.
-        std: of each channel; inputs are divided by it.
-        augment: what training images undergo, as plain settings.
-        digest: hash of all that determines pixels, labels and splits.
-        origin: what tells the set and its split from others, for what is trained on it.
-        notes: what the user should know of how it was read, in sentences.
-        labeled_digest: the digest of the same with the labeled training samples alone.
-        domain: what its images are called, where they are of another kind than the run's dataset
-            and its test split shows how models do on them.
+        info: what networks and losses may know about the dataset.
+        train: the samples that networks learn from.
+        validation: the samples by which hyper-parameters and epochs are chosen.
+        test: the samples whose results are reported; nothing is chosen by them.
+        mean: mean of each channel, on the scale of 0 to 1, which inputs are normalized with.
+        std: standard deviation of each channel.
+        augment: settings of the training augmentation.
+        digest: hash of all that determines inputs, labels and splits.
+        origin: which dataset this is and how it is split; artefacts record it.
+        notes: sentences for the user about how the dataset was read.
+        labeled_digest: the digest of `labeled_only()`; None if all samples have labels.
+        domain: the name of another domain that models are tested on as well; empty for the run's
+            own dataset.
     """
 
     info: DataInfo
@@ -245,7 +231,7 @@ class Data:
     domain: str = ""
 
     def labeled_only(self) -> Self:
-        """The same with the labeled training samples alone."""
+        """The same dataset without the training samples that have no label."""
         if self.train.labeled is None:
             return self
         train = self.train.labeled_only()
@@ -258,6 +244,6 @@ class Data:
         )
 
     def to(self, device: torch.device) -> Self:
-        """The same data with batches on the device."""
+        """The same dataset with batches on the device."""
         splits = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
         return replace(self, **splits)

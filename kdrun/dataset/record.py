@@ -1,4 +1,4 @@
-"""What is written down of a dataset: a hash of its content, and a sentence about it."""
+"""Hashes of a dataset's content, by which artefacts know what they were trained on."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -8,88 +8,72 @@ from typing import Any
 
 from torch import Tensor
 
-from kdrun.dataset.image.pictures import OnDisk, Pictures, RawDataset
-from kdrun.dataset.image.reshape import nbytes
-from kdrun.dataset.splits import Parts
+from kdrun.dataset.samples import RawDataset, Samples
+from kdrun.dataset.splits import Splits
 
-_READ = 64  # files whose content is looked at
+_CONTENTS = 64  # files of a split whose bytes are hashed
 
 
 def digest(
     classes: Sequence[str],
-    parts: Parts,
+    splits: Splits[Any],
     mean: Sequence[float],
     std: Sequence[float],
     labeled: Tensor | None = None,
 ) -> str:
-    """Hash of all that determines inputs, labels and splits, wherever the files lie.
+    """Hash all that determines inputs, labels and splits, wherever the files are.
 
-    Pixels count where they are in memory; of streamed files it is names and sizes.
+    For samples in memory their content is hashed, for files on disk their names and sizes.
     """
     state = blake2b(digest_size=20)
     state.update(repr((tuple(classes), tuple(mean), tuple(std))).encode())
-    for purpose, part in sorted(parts.items()):
-        state.update(f"{purpose} {part.name} {len(part.ids)} ".encode())
-        state.update(part.ids.numpy().tobytes())
-        state.update(part.targets.numpy().tobytes())
-        part.pictures.hash_into(state)
+    for name, split in sorted(splits.items()):
+        state.update(f"{name} {split.source} {len(split.ids)} ".encode())
+        state.update(split.ids.numpy().tobytes())
+        state.update(split.targets.numpy().tobytes())
+        split.samples.hash_into(state)
     if labeled is not None:
         state.update(labeled.numpy().tobytes())
     return state.hexdigest()
 
 
-def origin(node: Mapping[str, Any], raw: RawDataset, parts: Parts) -> dict[str, Any]:
-    """What tells a set and its split from others, whatever size its pictures are brought to.
+def origin(node: Mapping[str, Any], raw: RawDataset[Any], splits: Splits[Any]) -> dict[str, Any]:
+    """Which dataset this is and how it is split, whatever size its images are later resized to.
 
     Args:
         node: the config node.
-        raw: the set as it was read.
-        parts: its split, before anything was done to the pictures.
+        raw: the dataset as it was read.
+        splits: its splits, before the samples were changed.
 
     Returns:
-        Name and folder; hashes of all pictures, and of those that are held out for validation
-        and test; and the settings that decide which these are.
+        Name and folder of the dataset; a hash of all samples, and one of those that are held out
+        for validation and test; and the settings that decide which samples are held out.
     """
+    held_out = {name: splits[name].samples for name in ("validation", "test")}
     return {
         "name": node["name"],
         "root": str(Path(node["root"]).expanduser().resolve()),
-        "pictures": _hash_of(raw.parts),
-        "held_out": _hash_of({part: parts[part].pictures for part in ("validation", "test")}),
+        "pictures": _hash_samples(raw.splits),
+        "held_out": _hash_samples(held_out),
         "split": {key: node[key] for key in ("split_seed", "validation", "test")},
     }
 
 
-def _hash_of(parts: Mapping[str, Pictures]) -> str:
+def _hash_samples(splits: Mapping[str, Samples]) -> str:
     state = blake2b(digest_size=20)
-    for name, pictures in parts.items():
-        state.update(f"{name} {len(pictures)} ".encode())
-        pictures.hash_into(state)
-        for path in _some_files(pictures):
-            with suppress(OSError):  # whoever reads the picture says so better
+    for name, samples in splits.items():
+        state.update(f"{name} {len(samples)} ".encode())
+        samples.hash_into(state)
+        for path in samples.files(_spread(len(samples))):
+            with suppress(OSError):  # the reader reports an unreadable file with its reason
                 state.update(path.read_bytes())
     return state.hexdigest()
 
 
-def _some_files(pictures: Pictures) -> list[Path]:
-    """A few, evenly spread: numbered pictures of one size differ from others' in content alone."""
-    if not isinstance(pictures, OnDisk):
-        return []
-    chosen = min(_READ, len(pictures))
-    return [pictures.path(at * len(pictures) // chosen) for at in range(chosen)]
+def _spread(count: int) -> list[int]:
+    """A few positions, evenly spread.
 
-
-def describe(parts: Parts, shape: tuple[int, int, int], in_memory: bool, split_seed: int) -> str:
-    """How many samples of what size, split how, and where they are."""
-    height, width, channels = shape
-    counts = ", ".join(
-        f"{len(part.ids):,} for {purpose}"
-        + ("" if part.name == purpose else f" (carved with split_seed {split_seed})")
-        for purpose, part in parts.items()
-        if purpose != "train"
-    )
-    size = sum(nbytes(part.pictures) for part in parts.values())
-    where = f"in memory ({size / 1e6:.0f} MB)" if in_memory else "streamed"
-    return (
-        f"{len(parts['train'].ids):,} images of {width}x{height}x{channels} for training,"
-        f" {counts}, {where}"
-    )
+    Two datasets of numbered images of one format may differ in the bytes of the files alone.
+    """
+    chosen = min(_CONTENTS, count)
+    return [number * count // chosen for number in range(chosen)]

@@ -1,81 +1,88 @@
-"""Parts of a dataset and how they are split: seeded, with the classes' shares kept."""
+"""Training, validation and test samples: seeded, stratified splits."""
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Generic, Self
 
 import torch
 from torch import Tensor
 
 from kdrun.core.errors import ConfigError, Fault, UserError
 from kdrun.core.seeds import generator
-from kdrun.dataset.image.pictures import Pictures
+from kdrun.dataset.samples import S
 
 
 @dataclass(frozen=True)
-class Part:
-    """Samples and where they come from.
+class SplitSamples(Generic[S]):
+    """The samples of one split: train, validation or test.
 
     Attributes:
-        name: the part of the original set: train, validation or test.
-        ids: (N,) int64 positions in it, ascending.
-        pictures: the samples.
+        source: the split of the original dataset that they were taken from; validation is usually
+            carved from its training split.
+        ids: (N,) int64 positions in the source, ascending.
+        samples: what was read.
     """
 
-    name: str
+    source: str
     ids: Tensor
-    pictures: Pictures
+    samples: S
 
     @property
     def targets(self) -> Tensor:
-        return self.pictures.targets
+        return self.samples.targets
 
     def select(self, positions: Tensor) -> Self:
-        """Only these."""
-        return replace(self, ids=self.ids[positions], pictures=self.pictures.select(positions))
+        """The samples at these positions."""
+        return replace(self, ids=self.ids[positions], samples=self.samples.select(positions))
 
     def relabel(self, table: Tensor) -> Self:
-        """New labels by a table of the old ones; samples whose new label is -1 are left out."""
-        chosen = table[self.targets] >= 0
-        kept = self if chosen.all() else self.select(chosen.nonzero().squeeze(1))
-        return replace(kept, pictures=replace(kept.pictures, targets=table[kept.targets]))
+        """Map old labels to new ones by a table; samples whose new label is -1 are left out."""
+        kept_mask = table[self.targets] >= 0
+        kept = self if kept_mask.all() else self.select(kept_mask.nonzero().squeeze(1))
+        return replace(kept, samples=kept.samples.relabel(table[kept.targets]))
 
 
-Parts = dict[str, Part]  # by purpose: train, validation, test
+Splits = dict[str, SplitSamples[S]]  # by name: train, validation, test
 
 
-def number(name: str, pictures: Pictures) -> Part:
-    """A whole part, numbered from 0."""
-    return Part(name, torch.arange(len(pictures)), pictures)
+def number(source: str, samples: S) -> SplitSamples[S]:
+    """All samples of a source split, numbered from 0."""
+    return SplitSamples(source, torch.arange(len(samples)), samples)
 
 
-def carve(part: Part, share: float, seed: int, purpose: str) -> tuple[Part, Part]:
-    """Take a share of a part away for another purpose, at least one sample.
+def carve(
+    split: SplitSamples[S], share: float, seed: int, purpose: str
+) -> tuple[SplitSamples[S], SplitSamples[S]]:
+    """Take a share of a split away for another split, at least one sample.
+
+    Args:
+        share: between 0 and 1.
+        seed: decides which samples are taken, together with the purpose.
+        purpose: the name of the new split.
 
     Returns:
-        What is left, and what was taken.
+        The samples that remain, and those that were taken.
     """
-    count = max(1, round(share * len(part.ids)))
-    taken = stratify(part.targets, count, seed, purpose)
-    left = torch.ones(len(part.ids), dtype=torch.bool)
-    left[taken] = False
-    return part.select(left.nonzero().squeeze(1)), part.select(taken)
+    count = max(1, round(share * len(split.ids)))
+    taken = stratify(split.targets, count, seed, purpose)
+    remain = torch.ones(len(split.ids), dtype=torch.bool)
+    remain[taken] = False
+    return split.select(remain.nonzero().squeeze(1)), split.select(taken)
 
 
-def take_subset(part: Part, subset: int | float | None, seed: int) -> Part:
-    """A number or a fraction of a part's samples; all of them for None.
+def take_subset(split: SplitSamples[S], subset: int | float | None, seed: int) -> SplitSamples[S]:
+    """A number or a fraction of a split's samples; all of them for None.
 
     Raises:
-        ConfigError: more samples are asked for than there are.
+        ConfigError: the split has fewer samples than the subset should have.
     """
     if subset is None:
-        return part
-    size = len(part.ids)
+        return split
+    size = len(split.ids)
     count = subset if isinstance(subset, int) else max(1, round(subset * size))
     if count > size:
-        raise ConfigError(
-            [Fault("dataset.subset", f"{count} samples of {size} that there are for training")]
-        )
-    return part.select(stratify(part.targets, count, seed, "subset"))
+        what = f"{count} samples were asked for, and the training split has {size}"
+        raise ConfigError([Fault("dataset.subset", what)])
+    return split.select(stratify(split.targets, count, seed, "subset"))
 
 
 def stratify(targets: Tensor, count: int, seed: int, purpose: str) -> Tensor:
@@ -83,9 +90,9 @@ def stratify(targets: Tensor, count: int, seed: int, purpose: str) -> Tensor:
 
     Args:
         targets: (N,) labels.
-        count: how many to choose.
-        seed: with the purpose, decides which.
-        purpose: the name of the stream of random numbers.
+        count: number of samples to choose.
+        seed: decides the choice, together with the purpose.
+        purpose: name of the stream of random numbers.
 
     Returns:
         (count,) positions, ascending.
@@ -99,25 +106,33 @@ def stratify(targets: Tensor, count: int, seed: int, purpose: str) -> Tensor:
     return by_class[rank < _quotas(sizes, count)[labels]].sort().values
 
 
-def require_every_class(part: Part, classes: tuple[str, ...]) -> None:
-    """Each class has something to be learned from.
+def require_every_class(split: SplitSamples[Any], classes: tuple[str, ...]) -> None:
+    """Check that each class has a training sample.
 
     Raises:
-        UserError: some have no training sample; they are named.
+        UserError: names the classes that have none.
     """
-    sizes = part.targets.bincount(minlength=len(classes)).tolist()
-    without = [name for name, size in zip(classes, sizes, strict=True) if not size]
-    if without:
-        shown = ", ".join(repr(name) for name in without[:5]) + (", ..." if without[5:] else "")
+    empty = list_empty_classes(split.targets, classes)
+    if empty:
         raise UserError(
-            f"no training sample is left of {len(without)} of {len(classes)} classes: {shown}.",
+            f"no training sample is left of {empty}.",
             "  use a larger dataset.subset or a smaller dataset.validation,"
             " or leave the class out with dataset.classes",
         )
 
 
+def list_empty_classes(targets: Tensor, classes: tuple[str, ...]) -> str:
+    """The classes that no sample belongs to, for a message; an empty string if there are none."""
+    sizes = targets.bincount(minlength=len(classes)).tolist()
+    empty = [name for name, size in zip(classes, sizes, strict=True) if not size]
+    if not empty:
+        return ""
+    names = ", ".join(repr(name) for name in empty[:5]) + (", ..." if empty[5:] else "")
+    return f"{len(empty)} of {len(classes)} classes: {names}"
+
+
 def _quotas(sizes: Tensor, count: int) -> Tensor:
-    """How many of each class: its share rounded down, the rest by largest remainder."""
+    """Samples to take of each class: its share rounded down, the rest by largest remainder."""
     shares = sizes * count
     quotas = shares // sizes.sum()
     remainders = shares % sizes.sum()

@@ -1,8 +1,7 @@
-"""Every dataset: its name on the command line -> where its reader is.
+"""Every dataset: its name on the command line -> its reader.
 
-A reader returns a `kdrun.dataset.image.pictures.RawDataset`. Its parameters are the keys of the
-dataset's YAML; one that is called like a common key of `kdrun.dataset.settings.Common` is given
-the value of that key.
+A reader returns a `kdrun.dataset.samples.RawDataset`. Its parameters are keys of the dataset's
+YAML: its own, or common ones of `kdrun.dataset.image.settings.ImageSettings`.
 """
 
 DATASETS = {

@@ -7,8 +7,8 @@ from pydantic_core import PydanticCustomError
 
 from kdrun.core.config import Config
 from kdrun.core.errors import ConfigError, Fault
-from kdrun.dataset.concepts import merge_classes
 from kdrun.dataset.data import Data
+from kdrun.dataset.merged_classes import merge_classes
 from kdrun.scheme.base import Scheme, control_stages, student_stage, teacher_stage
 from kdrun.stage.base import MAIN, Stage
 

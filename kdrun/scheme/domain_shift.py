@@ -3,7 +3,7 @@
 from kdrun.core.config import Config
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.dataset.data import Data
-from kdrun.dataset.transfer import transfer_data
+from kdrun.dataset.image.transfer import transfer_data
 from kdrun.scheme.base import Scheme, control_stages, student_stage, teacher_stage
 from kdrun.stage.base import MAIN, Stage
 

@@ -182,7 +182,7 @@ def describe_data(data: Data) -> dict[str, Any]:
         "channels": data.info.channels,
         "image_size": list(data.info.image_size),
         "train_size": data.info.train_size,
-        "labeled": int(data.train.known.sum()),
+        "labeled": int(data.train.has_label.sum()),
         "merge": data.info.merge and asdict(data.info.merge),
         "mean": list(data.mean),
         "std": list(data.std),

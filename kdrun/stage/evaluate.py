@@ -124,7 +124,7 @@ def _labeled(context: StageContext) -> dict[str, int] | None:
     train = context.data.train
     if train.labeled is None:
         return None
-    return {"labeled": int(train.known.sum()), "training": train.size}
+    return {"labeled": int(train.has_label.sum()), "training": train.size}
 
 
 def _meter(context: StageContext, network: nn.Module, hardware: Hardware, split: Split) -> Meter:

@@ -64,7 +64,7 @@ def examples(
 
 def _thumbnails(few: Split) -> np.ndarray:
     """(E, H, W, C) uint8, no side above the limit."""
-    place = few.feed.place
+    place = few.feed.request_device
     (images,) = few.feed.read([Request(torch.arange(few.size, device=place), None)])
     images = images.cpu()
     height, width = images.shape[1:3]

@@ -14,7 +14,8 @@ from kdrun.core.config import Config, Network
 from kdrun.core.errors import UserError
 from kdrun.core.seeds import generator
 from kdrun.dataset.data import Data, Split
-from kdrun.dataset.feed import MemoryFeed
+from kdrun.dataset.image.feeds import MemoryFeed
+from kdrun.dataset.image.settings import Augment
 from kdrun.engine.training_spec import Runtime
 from kdrun.engine.weights import read_weights, write_weights
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
@@ -230,13 +231,12 @@ def train_on(data: Data, images: Artefact) -> Data:
     stored, train = images.weights(), data.train
     targets, device = stored["targets"], train.labels.device
     split = Split(
-        part="images",
+        source="images",
         ids=torch.arange(len(targets)),
         targets=targets,
         num_classes=train.num_classes,
-        feed=MemoryFeed(stored["images"].contiguous().to(device), train.augment),
+        feed=MemoryFeed(stored["images"].contiguous().to(device), Augment(**data.augment)),
         normalize=train.normalize,
-        augment=train.augment,
         labels=targets.to(device),
     )
     return replace(data, train=split, info=replace(data.info, train_size=len(targets)))

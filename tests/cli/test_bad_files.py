@@ -149,7 +149,7 @@ def about_photos(refused: Refused, photos: Path, *words: str) -> str:
 def test_a_class_folder_without_pictures(refused: Refused, photos: Path) -> None:
     (photos / "empty").mkdir()
     assert about_photos(refused, photos) == (
-        "the class folder 'photos/empty' has no pictures.\n"
+        "the class folder 'photos/empty' has no images.\n"
         "  put some in (.jpg, .jpeg, .png, .ppm, .bmp, .pgm, .tif, .tiff, .webp) or delete it"
     )
 
@@ -157,7 +157,7 @@ def test_a_class_folder_without_pictures(refused: Refused, photos: Path) -> None
 def test_a_single_class(refused: Refused, photos: Path) -> None:
     (photos / "dog").rename(photos / ".dog")
     said = about_photos(refused, photos)
-    assert said == "dataset: only the class 'cat' is left, and telling apart takes two or more"
+    assert said == "dataset: only the class 'cat' is left, and classification takes two or more"
 
 
 @pytest.mark.parametrize("limit", ["4.0", "0"], ids=["memory", "stream"])
@@ -168,14 +168,14 @@ def test_a_picture_that_cannot_be_read(
     path = photos / "cat" / "7.png"
     path.write_bytes(b"hello" if kind == "text" else path.read_bytes()[:200])
     said = about_photos(refused, photos, f"dataset.memory_limit={limit}")
-    assert said.startswith("the picture 'photos/cat/7.png' can't be read: ")
+    assert said.startswith("the image 'photos/cat/7.png' can't be read: ")
 
 
 def test_pictures_of_two_sizes(refused: Refused, photos: Path) -> None:
     Image.new("RGB", (9, 11)).save(photos / "cat" / "7.png")
     assert about_photos(refused, photos) == (
-        "the pictures differ in size: one is 16x16, another 9x11 pixels.\n"
-        "  give them one: dataset.image_size=16"
+        "the images differ in size: one is 16x16, another 9x11 pixels.\n"
+        "  resize them all: dataset.image_size=16"
     )
 
 
@@ -185,7 +185,7 @@ def test_files_that_are_not_there_are_named(refused: Refused) -> None:
         "dataset 'mnist' is not in 'nowhere'.",
         "  expected there: MNIST/raw/train-images-idx3-ubyte, MNIST/raw/train-labels-idx1-ubyte,"
         " MNIST/raw/t10k-images-idx3-ubyte, MNIST/raw/t10k-labels-idx1-ubyte",
-        "  name its folder with dataset.root=FOLDER, or dataset.download=true to fetch it",
+        "  name its folder with dataset.root=FOLDER, or download it with dataset.download=true",
     ]
     said = refused("dataset=imagefolder", "dataset.root=nowhere")
     assert said.startswith("dataset 'imagefolder' is not in 'nowhere'.\n  expected: nowhere/train/")

@@ -75,7 +75,7 @@ VALUES = {
     "recipe.optimizer.betas=[0.9]": "recipe.optimizer.betas.1: must be given",
     "recipe.schedule.last=nan": "recipe.schedule.last: nan should be a finite number",
     "dataset.std=[nan]": "dataset.std.0: nan should be a finite number",
-    "dataset.classes=[1]": "dataset: only the class '1' is left, and telling apart takes two or"
+    "dataset.classes=[1]": "dataset: only the class '1' is left, and classification takes two or"
     " more",
     "dataset.subset=5": "no training sample is left of 5 of 10 classes",
     "seed=-1": "seed: -1 should be greater than or equal to 0",

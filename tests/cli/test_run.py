@@ -118,7 +118,8 @@ def test_a_plugin_is_used_and_named_when_started_and_when_resumed(
 ) -> None:
     (tmp_path / "my_parts.py").write_text(
         "import torch\n"
-        "from kdrun.dataset.image.pictures import InMemory, RawDataset\n"
+        "from kdrun.dataset.image.images import InMemory\n"
+        "from kdrun.dataset.samples import RawDataset\n"
         "from kdrun.loss.logits import KD\n"
         'LOSSES = {"soft": "my_parts:Soft"}\n'
         'DATASETS = {"stripes": "my_parts:read_stripes"}\n'

@@ -11,9 +11,10 @@ from torchvision import transforms
 from kdrun import dataset
 from kdrun.core.errors import BadSample, UserError
 from kdrun.core.types import Batch
-from kdrun.dataset.data import Data, Normalizer, Split
-from kdrun.dataset.feed import MemoryFeed, StreamFeed, WorkerDied
-from kdrun.dataset.image.pictures import InMemory
+from kdrun.dataset.data import Data, Split
+from kdrun.dataset.image.feeds import MemoryFeed, StreamFeed, WorkerDied
+from kdrun.dataset.image.images import InMemory
+from kdrun.dataset.image.normalizer import Normalizer
 
 EPOCH = {"epoch": 3, "view": 3, "seed": 5}
 
@@ -27,8 +28,8 @@ def streamed(split: Split, workers: int = 0) -> Split:
     """The same split, read through a loader instead of from memory."""
     feed = split.feed
     assert isinstance(feed, MemoryFeed)
-    pictures = InMemory(feed.images, split.targets)
-    stream = StreamFeed(pictures, feed.shape, split.augment, workers, torch.device("cpu"))
+    images = InMemory(feed.images, split.targets)
+    stream = StreamFeed(images, feed.augment, workers, torch.device("cpu"))
     return replace(split, feed=stream)
 
 
@@ -191,7 +192,7 @@ def test_a_large_set_is_streamed(node):
 
 @dataclass(frozen=True)
 class Broken(InMemory):
-    """Pictures that fail as told, in a worker process."""
+    """Images that can't be read in a worker process, or that kill it."""
 
     how: str = "die"
 
@@ -200,20 +201,20 @@ class Broken(InMemory):
             raise AssertionError("read outside of a worker")
         if self.how == "die":
             os._exit(1)
-        raise UserError("the picture 'cat.jpg' can't be read.", "  mend it")
+        raise UserError("the image 'cat.jpg' can't be read.", "  repair it")
 
 
 def broken(split: Split, how: str) -> Split:
     stream = streamed(split, workers=1)
-    pictures = Broken(torch.zeros(1), split.targets, how)
-    return replace(stream, feed=replace(stream.feed, pictures=pictures))
+    images = Broken(torch.zeros(1), split.targets, how)
+    return replace(stream, feed=replace(stream.feed, images=images))
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_dead_worker_ends_the_run_with_a_sentence(data):
     with pytest.raises(WorkerDied) as caught:
         list(broken(data.train, "die").batches(16))
-    assert caught.value.lines[0] == "a process that reads pictures died."
+    assert caught.value.lines[0] == "a process that reads images died."
     assert caught.value.status == 8
 
 
@@ -221,7 +222,7 @@ def test_a_dead_worker_ends_the_run_with_a_sentence(data):
 def test_an_error_in_a_worker_arrives_as_it_was(data):
     with pytest.raises(BadSample) as caught:
         list(broken(data.train, "raise").batches(16))
-    assert caught.value.lines == ("the picture 'cat.jpg' can't be read.", "  mend it")
+    assert caught.value.lines == ("the image 'cat.jpg' can't be read.", "  repair it")
     assert caught.value.status == 1
 
 

@@ -2,15 +2,19 @@
 
 import shutil
 from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from kdrun import dataset
-from kdrun.dataset.image.pictures import InMemory
+from kdrun.dataset.image.image_files import ImageFormat
+from kdrun.dataset.image.images import InMemory, OnDisk
 from kdrun.dataset.record import digest
-from kdrun.dataset.splits import number
+from kdrun.dataset.splits import SplitSamples, number
 
 SMALL = {"train_size": 60, "test_size": 20, "image_size": 8}
 
@@ -72,7 +76,7 @@ def test_of_files_it_changes_with_them_and_not_with_their_place(node, folder, tm
     assert digest_at(moved) != first
 
 
-def test_what_augments_is_told_beside_it(node):
+def test_augmentation_is_recorded_beside_the_digest(node):
     data = dataset.load(node("fake", **SMALL, augment={"crop": 1}))
     assert data.augment == {"crop": 1, "flip": True, "resized_crop": None}
 
@@ -80,19 +84,45 @@ def test_what_augments_is_told_beside_it(node):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda part: replace(part, ids=part.ids + 1),
-        lambda part: replace(part, name="test"),
-        lambda part: replace(part, pictures=replace(part.pictures, targets=1 - part.targets)),
-        lambda part: replace(
-            part, pictures=replace(part.pictures, images=part.pictures.images + 1)
+        lambda split: replace(split, ids=split.ids + 1),
+        lambda split: replace(split, source="test"),
+        lambda split: replace(split, samples=split.samples.relabel(1 - split.targets)),
+        lambda split: replace(
+            split, samples=replace(split.samples, images=split.samples.images + 1)
         ),
     ],
 )
-def test_it_holds_pixels_labels_and_places(change):
+def test_it_changes_with_ids_source_labels_and_pixels(change):
+    split = small_split()
+    assert small_digest(change(split)) != small_digest(split)
+
+
+def small_split() -> SplitSamples:
     images = torch.arange(16, dtype=torch.uint8).view(4, 2, 2, 1)
-    part = number("train", InMemory(images, torch.tensor([0, 1, 1, 0])))
-    first, second = (digest(["a", "b"], {"train": p}, [0.5], [0.5]) for p in (part, change(part)))
-    assert first != second
+    return number("train", InMemory(images, torch.tensor([0, 1, 1, 0])))
+
+
+def small_digest(split: SplitSamples) -> str:
+    return digest(["a", "b"], {"train": split}, [0.5], [0.5])
+
+
+def test_digests_are_those_of_runs_made_before():
+    """Artefacts in stores are found by digests: a change of these numbers loses them all."""
+    assert small_digest(small_split()) == "ac3373ff1fd019809afd1ca7a2aab6147e5c0ed1"
+
+
+@pytest.mark.parametrize(
+    ("to", "expected"),
+    [
+        (ImageFormat((8, 9), 3, None), "d6536a8589ec2257c70bfd67cfb243b9980ace24"),
+        (None, "6b09f92898415a1213c4f55369b5327bcba8e90e"),
+    ],
+)
+def test_hashes_of_files_are_those_of_runs_made_before(to, expected):
+    names, sizes = np.array([b"a/1.png", b"b/2.png"]), np.array([10, 20])
+    state = blake2b(digest_size=20)
+    OnDisk(Path("x"), names, sizes, torch.tensor([0, 1]), 1.0, to).hash_into(state)
+    assert state.hexdigest() == expected
 
 
 def fake_origin(node, **changes) -> dict:
@@ -100,7 +130,7 @@ def fake_origin(node, **changes) -> dict:
 
 
 @pytest.mark.parametrize("changes", [{"image_size": 16}, {"channels": 3}, {"subset": 100}])
-def test_an_origin_does_not_change_with_what_pictures_are_brought_to(node, changes):
+def test_an_origin_does_not_change_with_the_size_that_images_are_resized_to(node, changes):
     load = dataset.load
     assert load(node("digits", **changes)).origin == load(node("digits")).origin
 

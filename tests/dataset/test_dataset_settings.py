@@ -8,7 +8,7 @@ import pytest
 from kdrun import dataset
 from kdrun.core.errors import ConfigError
 from kdrun.core.registry import keywords, resolve
-from kdrun.dataset.settings import Common
+from kdrun.dataset.config_node import KEYS
 from kdrun.dataset.table import DATASETS
 
 NAMES = sorted(DATASETS)
@@ -26,8 +26,8 @@ def load_faults(node) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_yaml_has_the_common_keys_and_the_readers_own(node, name):
-    asked = keywords(resolve("dataset", DATASETS, name))
-    assert set(node(name)) == {"name", *Common.model_fields, *asked}
+    parameters = keywords(resolve("dataset", DATASETS, name))
+    assert set(node(name)) == {"name", *KEYS, *parameters}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -131,7 +131,7 @@ def test_settings_that_the_images_prove_wrong(node):
     ) == [
         "dataset.mean: has 3 values, and the images 1 channels",
         "dataset.std: has 3 values, and the images 1 channels",
-        "dataset.augment.resized_crop: is for picture files, and this set has none; use crop",
+        "dataset.augment.resized_crop: is for image files, and this dataset has none; use crop",
     ]
     assert load_faults(node("digits", augment={"crop": 8})) == [
         "dataset.augment.crop: 8 pixels of padding could crop images of 8x8 away"

@@ -7,8 +7,8 @@ import yaml
 from kdrun import dataset
 from kdrun.config.choices import conf_folder
 from kdrun.core.errors import ConfigError
-from kdrun.dataset.concepts import merge_classes
 from kdrun.dataset.data import Data
+from kdrun.dataset.merged_classes import merge_classes
 
 SPLITS = ("train", "validation", "test")
 # Each fine class's superclass as the files of CIFAR-100 have it, both in alphabetical order.
@@ -66,15 +66,17 @@ def test_the_cifar100_map_is_that_of_its_files() -> None:
 
 def test_every_mistake_of_a_map_is_told_at_once(digits: Data) -> None:
     assert faults(digits, {"a": [1, 2], "b": [], "c": [1, "sevn", 10]}) == [
-        "scheme.map.b: joins no class; name some or leave it out",
+        "scheme.map.b: merges no class; name some or leave it out",
         "scheme.map.c: no class is called 'sevn'.\n  available: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
         "scheme.map.c: no class has the index 10; there are 0 to 9",
         "scheme.map: has the class '1' twice",
     ]
     assert faults(digits, {"a": [1]}) == [
-        "scheme.map: has 1 concept, and telling apart takes two or more"
+        "scheme.map: has 1 concept, and classification takes two or more"
     ]
-    assert faults(digits, {}) == ["scheme.map: has 0 concepts, and telling apart takes two or more"]
+    assert faults(digits, {}) == [
+        "scheme.map: has 0 concepts, and classification takes two or more"
+    ]
 
 
 def test_a_split_without_a_sample_is_refused(node) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kdrun import dataset
 from kdrun.core.errors import ConfigError, UserError
-from kdrun.dataset.image.pictures import InMemory
+from kdrun.dataset.image.images import InMemory
 from kdrun.dataset.splits import carve, number, stratify, take_subset
 
 SIZES = st.lists(st.integers(1, 40), min_size=2, max_size=6)
@@ -46,17 +46,17 @@ def test_carve_shares_all_samples_out_and_remembers_where_they_were():
     assert len(taken.ids) == 15
     assert sorted([*left.ids.tolist(), *taken.ids.tolist()]) == list(range(60))
     for part in (left, taken):
-        assert torch.equal(part.pictures.images.flatten().long(), part.ids)
+        assert torch.equal(part.samples.images.flatten().long(), part.ids)
         assert torch.equal(part.targets, targets[part.ids])
     again = take_subset(left, 10, 0)
-    assert torch.equal(again.pictures.images.flatten().long(), again.ids)
+    assert torch.equal(again.samples.images.flatten().long(), again.ids)
 
 
 @pytest.mark.parametrize("name", ["digits", "fake"])
 def test_splits_of_a_dataset_are_disjoint(node, name):
     data = dataset.load(node(name))
     splits = (data.train, data.validation, data.test)
-    samples = [(split.part, at) for split in splits for at in split.ids.tolist()]
+    samples = [(split.source, at) for split in splits for at in split.ids.tolist()]
     assert len(samples) == len(set(samples)) == sum(split.size for split in splits)
     assert all(split.size == len(split.targets) for split in splits)
 
@@ -95,7 +95,10 @@ def test_another_split_seed_gives_other_splits(node):
 def test_a_subset_larger_than_the_data_is_refused(node):
     with pytest.raises(ConfigError) as caught:
         dataset.load(node("digits", subset=5000))
-    assert str(caught.value) == "dataset.subset: 5000 samples of 1294 that there are for training"
+    assert (
+        str(caught.value)
+        == "dataset.subset: 5000 samples were asked for, and the training split has 1294"
+    )
 
 
 def test_a_subset_that_leaves_a_class_without_samples_is_refused(node):

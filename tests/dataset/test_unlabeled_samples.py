@@ -7,17 +7,17 @@ import torch
 
 from kdrun import dataset
 from kdrun.core.errors import ConfigError, UserError
-from kdrun.dataset.concepts import merge_classes
+from kdrun.dataset.merged_classes import merge_classes
 
 
 def test_hidden_labels_keep_each_classes_share_and_are_gone(node) -> None:
     whole, some = dataset.load(node("digits")), dataset.load(node("digits", unlabeled=0.75))
     train = some.train
     assert train.ids.tolist() == whole.train.ids.tolist()
-    assert int(train.known.sum()) == whole.train.size - round(0.75 * whole.train.size)
-    assert train.targets[train.known].tolist() == whole.train.targets[train.known].tolist()
-    assert not train.targets[~train.known].any()
-    shares = whole.train.targets[train.known].bincount() / whole.train.targets.bincount()
+    assert int(train.has_label.sum()) == whole.train.size - round(0.75 * whole.train.size)
+    assert train.targets[train.has_label].tolist() == whole.train.targets[train.has_label].tolist()
+    assert not train.targets[~train.has_label].any()
+    shares = whole.train.targets[train.has_label].bincount() / whole.train.targets.bincount()
     assert (shares - 0.25).abs().max() < 0.01
     assert some.validation.labeled is None
     assert some.test.targets.tolist() == whole.test.targets.tolist()
@@ -29,14 +29,14 @@ def test_which_labels_are_hidden_follows_from_the_splits_seed(node) -> None:
         dataset.load(node("digits", unlabeled=0.5, split_seed=seed, subset=400)).train
         for seed in (0, 0, 1)
     )
-    assert one.known.tolist() == same.known.tolist()
-    assert one.ids[one.known].tolist() != other.ids[other.known].tolist()
+    assert one.has_label.tolist() == same.has_label.tolist()
+    assert one.ids[one.has_label].tolist() != other.ids[other.has_label].tolist()
 
 
 def test_batches_say_who_has_a_label(node) -> None:
     train = dataset.load(node("digits", unlabeled=0.5)).train
     for batch in train.epoch(0, 0, seed=3, batch_size=100):
-        assert batch.labeled.tolist() == train.known[batch.index].tolist()
+        assert batch.labeled.tolist() == train.has_label[batch.index].tolist()
     plain = dataset.load(node("digits", unlabeled=0)).train
     assert next(plain.batches(4)).labeled is None
 
@@ -44,13 +44,13 @@ def test_batches_say_who_has_a_label(node) -> None:
 def test_the_labeled_samples_alone_are_a_set_of_their_own(node) -> None:
     data = dataset.load(node("digits", unlabeled=0.9))
     labeled = data.labeled_only()
-    assert labeled.train.ids.tolist() == data.train.ids[data.train.known].tolist()
-    assert labeled.info.train_size == labeled.train.size == int(data.train.known.sum())
+    assert labeled.train.ids.tolist() == data.train.ids[data.train.has_label].tolist()
+    assert labeled.info.train_size == labeled.train.size == int(data.train.has_label.sum())
     assert labeled.train.labeled is None
     assert labeled.digest != data.digest
     (shown,) = labeled.train.batches(10_000)
     (whole,) = data.train.batches(10_000)
-    assert torch.equal(shown.inputs, whole.inputs[data.train.known])
+    assert torch.equal(shown.inputs, whole.inputs[data.train.has_label])
 
 
 @pytest.mark.parametrize("place", ["", "a", "b/c"])
@@ -59,7 +59,7 @@ def test_pictures_of_a_folder_come_after_the_sets_own(node, folder, place: str) 
     plain = dataset.load(node("digits"))
     data = dataset.load(node("digits", unlabeled=str(path)))
     assert data.train.size == plain.train.size + 5 == data.info.train_size
-    assert data.train.known.tolist() == [True] * plain.train.size + [False] * 5
+    assert data.train.has_label.tolist() == [True] * plain.train.size + [False] * 5
     assert data.digest != plain.digest
     (shown,) = data.train.batches(10_000)
     (own,) = plain.train.batches(10_000)
@@ -93,9 +93,9 @@ def test_the_digest_tells_who_has_a_label(node) -> None:
 def test_samples_without_a_label_stay_when_classes_are_merged(node) -> None:
     data = dataset.load(node("digits", unlabeled=0.5))
     merged = merge_classes(data, {"a": [3], "b": [4, 5]}, "scheme.map")
-    assert int((~merged.train.known).sum()) == int((~data.train.known).sum())
-    kept = torch.isin(data.train.targets, torch.tensor([3, 4, 5])) & data.train.known
-    assert int(merged.train.known.sum()) == int(kept.sum())
+    assert int((~merged.train.has_label).sum()) == int((~data.train.has_label).sum())
+    kept = torch.isin(data.train.targets, torch.tensor([3, 4, 5])) & data.train.has_label
+    assert int(merged.train.has_label.sum()) == int(kept.sum())
     assert merged.labeled_only().train.targets.bincount().tolist() == [
         int((data.train.targets[kept] == 3).sum()),
         int((data.train.targets[kept] != 3).sum()),
@@ -114,13 +114,13 @@ def test_a_wrong_kind_is_refused(node, value: object) -> None:
 def test_a_class_without_a_label_is_refused_unless_all_are_hidden(node) -> None:
     with pytest.raises(UserError, match=r"no label is left of .* of 10 classes"):
         dataset.load(node("digits", unlabeled=0.998))
-    assert not dataset.load(node("digits", unlabeled=1)).train.known.any()
+    assert not dataset.load(node("digits", unlabeled=1)).train.has_label.any()
 
 
 def test_a_folder_without_pictures_is_refused(node, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"is not there, and dataset\.unlabeled names it"):
+    with pytest.raises(UserError, match=r"of dataset\.unlabeled does not exist"):
         dataset.load(node("digits", unlabeled=str(tmp_path / "nowhere")))
-    with pytest.raises(UserError, match="has no pictures"):
+    with pytest.raises(UserError, match="has no images"):
         dataset.load(node("digits", unlabeled=str(tmp_path)))
     (tmp_path / "bad.png").write_text("no picture")
     with pytest.raises(UserError, match=r"bad\.png"):

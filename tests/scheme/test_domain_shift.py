@@ -114,6 +114,6 @@ def test_a_missing_folder_and_a_loss_of_labels_are_refused(
         "scheme.transfer: must be given: a folder of images, e.g. scheme.transfer=photos"
     )
     said = refused("scheme=domain_shift", "scheme.transfer=nowhere")
-    assert said.startswith("the folder 'nowhere' is not there, and scheme.transfer names it.")
+    assert said.startswith("the folder 'nowhere' of scheme.transfer does not exist.")
     said = refused("scheme=domain_shift", f"scheme.transfer={inverted}", "loss=ce")
     assert said.startswith("loss: what learns without a teacher needs labels")

@@ -3,13 +3,14 @@
 import torch
 from sklearn.datasets import load_digits
 
-from kdrun.dataset.image.pictures import InMemory, RawDataset
+from kdrun.dataset.image.images import InMemory
+from kdrun.dataset.samples import RawDataset
 
 
-def read_digits() -> RawDataset:
+def read_digits() -> RawDataset[InMemory]:
     """Alpaydin and Kaynak 1998, UCI's "Optical Recognition of Handwritten Digits", its test set.
 
-    Grey levels 0 to 16 are spread over 0 to 255. The set has no test part of its own.
+    Grey levels 0 to 16 are scaled to 0 to 255. The dataset has no test split.
     """
     digits = load_digits()
     levels = torch.from_numpy(digits.images).long()

@@ -1,4 +1,4 @@
-"""Pictures made of random numbers, for tests and for speed: no files, any size."""
+"""Images of random numbers, for tests and for measuring speed: no files, any size."""
 
 from typing import Literal
 
@@ -8,7 +8,8 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from kdrun.core.seeds import generator
-from kdrun.dataset.image.pictures import InMemory, RawDataset
+from kdrun.dataset.image.images import InMemory
+from kdrun.dataset.samples import RawDataset
 
 _COARSE = 4  # each class is a pattern of 4x4 patches
 
@@ -20,24 +21,22 @@ def read_fake(
     image_size: PositiveInt,
     channels: Literal[1, 3],
     split_seed: int,
-) -> RawDataset:
-    """A pattern of patches for each class with noise on top, so that there is something to learn.
+) -> RawDataset[InMemory]:
+    """Images that can be learned: a pattern of patches for each class, with noise on top.
 
     Args:
-        num_classes: classes, in equal shares.
+        num_classes: number of classes, which have equal shares of the samples.
         train_size: samples to train on, validation included.
         test_size: samples to test on.
         image_size: height and width in pixels.
         channels: 1 or 3.
-        split_seed: decides patterns and noise.
+        split_seed: seed of patterns and noise.
     """
     random = generator(split_seed, "fake")
     coarse = torch.rand(num_classes, channels, _COARSE, _COARSE, generator=random) * 160
     patterns = F.interpolate(coarse, size=image_size).permute(0, 2, 3, 1)
-    parts = [_draw(patterns, size, random) for size in (train_size, test_size)]
-    return RawDataset(
-        tuple(f"class {label}" for label in range(num_classes)), parts[0], test=parts[1]
-    )
+    train, test = [_draw(patterns, size, random) for size in (train_size, test_size)]
+    return RawDataset(tuple(f"class {label}" for label in range(num_classes)), train, test=test)
 
 
 def _draw(patterns: Tensor, size: int, random: torch.Generator) -> InMemory:

@@ -1,4 +1,4 @@
-"""Any folder of class folders: train/CLASS/*.jpg, with val/ and test/ or one carved split."""
+"""Folders of class folders of images: train/CLASS/*.jpg, with or without val/ and test/."""
 
 import os
 from collections.abc import Iterator
@@ -10,37 +10,38 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from kdrun.core.errors import UserError
 from kdrun.core.ranges import UnitAboveZero
-from kdrun.dataset.image.pictures import OnDisk, RawDataset
+from kdrun.dataset.image.images import OnDisk
+from kdrun.dataset.samples import RawDataset
 from kdrun.dataset.settings import Folder
 
-_NAMED = 5  # of many empty folders
+_NAMED = 5  # empty folders that a message names
 
 
-def read_imagefolder(root: Folder, center: UnitAboveZero) -> RawDataset:
-    """A folder with train/ and perhaps val/ and test/, or with class folders in itself.
+def read_imagefolder(root: Folder, center: UnitAboveZero) -> RawDataset[OnDisk]:
+    """Read a folder with train/ and perhaps val/ and test/, or of class folders.
 
     Args:
         root: the folder.
-        center: share of the resized picture that the center crop keeps.
+        center: share of a resized image that the center crop keeps.
 
     Raises:
-        UserError: nothing like it is there, or a class folder is empty.
+        UserError: there are no class folders, or one is empty.
     """
     train = root / "train" if (root / "train").is_dir() else root
-    others = {name: root / name for name in ("val", "test") if (root / name).is_dir()}
+    held_out = {name: root / name for name in ("val", "test") if (root / name).is_dir()}
     classes = class_folders(train)
-    if not classes or (train == root and others):
+    if not classes or (train == root and held_out):
         raise _absent(root)
-    parts = {name: list_pictures(folder, classes, center) for name, folder in others.items()}
+    splits = {name: list_images(folder, classes, center) for name, folder in held_out.items()}
     notes: tuple[str, ...] = ()
-    if "val" in parts and "test" not in parts:
-        parts["test"] = parts.pop("val")
+    if "val" in splits and "test" not in splits:
+        splits["test"] = splits.pop("val")
         notes = (f"{str(root / 'val')!r} is the test split, as there is no test/ beside it",)
     return RawDataset(
         tuple(classes),
-        list_pictures(train, classes, center),
-        validation=parts.get("val"),
-        test=parts.get("test"),
+        list_images(train, classes, center),
+        validation=splits.get("val"),
+        test=splits.get("test"),
         notes=notes,
     )
 
@@ -53,35 +54,40 @@ def class_folders(folder: Path) -> list[str]:
         return sorted(entry.name for entry in entries if entry.is_dir() and _visible(entry.name))
 
 
-def list_pictures(folder: Path, classes: list[str], center: float) -> OnDisk:
-    """The picture files below each class folder, in the order of their names.
+def list_images(folder: Path, classes: list[str], center: float) -> OnDisk:
+    """The image files below each class folder, in the order of their names.
+
+    Args:
+        folder: the folder of the class folders.
+        classes: class names in the order of the labels.
+        center: share of a resized image that the center crop keeps.
 
     Raises:
-        UserError: a class folder is empty, or is there that training knows nothing of.
+        UserError: a class folder is empty, or has the name of no class.
     """
     unknown = sorted(set(class_folders(folder)) - set(classes))
     if unknown:
         raise UserError(
-            f"the folder {str(folder)!r} has the class {unknown[0]!r}, which training has not.",
+            f"the folder {str(folder)!r} has the class {unknown[0]!r}, which train/ does not have.",
             "  the class folders of train/, val/ and test/ must have the same names",
         )
-    pictures = {
-        label: sorted(pictures_below(folder / name))
+    paths_of = {
+        label: sorted(images_below(folder / name))
         for label, name in enumerate(classes)
         if (folder / name).is_dir()
     }
-    _refuse_empty([folder / classes[label] for label, paths in pictures.items() if not paths])
-    found = [
+    _refuse_empty([folder / classes[label] for label, paths in paths_of.items() if not paths])
+    files = [
         (os.fsencode(path.relative_to(folder)), path.stat().st_size, label)
-        for label, paths in pictures.items()
+        for label, paths in paths_of.items()
         for path in paths
     ]
-    if not found:
+    if not files:
         raise UserError(
             f"the folder {str(folder)!r} has no class folders.",
             "  put one in for each class, or delete it",
         )
-    names, sizes, labels = zip(*found, strict=True)
+    names, sizes, labels = zip(*files, strict=True)
     return OnDisk(folder, np.array(names), np.array(sizes), torch.tensor(labels), center)
 
 
@@ -90,43 +96,43 @@ def _refuse_empty(folders: list[Path]) -> None:
         return
     named = ", ".join(repr(str(folder)) for folder in folders[:_NAMED])
     more = f" and {len(folders) - _NAMED} more" if folders[_NAMED:] else ""
-    one = len(folders) == 1
+    single = len(folders) == 1
     raise UserError(
-        f"the class folder {named} has no pictures."
-        if one
-        else f"{len(folders)} class folders have no pictures: {named}{more}.",
-        f"  put some in ({', '.join(IMG_EXTENSIONS)}) or delete {'it' if one else 'them'}",
+        f"the class folder {named} has no images."
+        if single
+        else f"{len(folders)} class folders have no images: {named}{more}.",
+        f"  put some in ({', '.join(IMG_EXTENSIONS)}) or delete {'it' if single else 'them'}",
     )
 
 
-def loose_pictures(where: str, folder: Path) -> OnDisk:
-    """All picture files below a folder, in the order of their names; without labels.
+def list_all_images(where: str, folder: Path) -> OnDisk:
+    """All image files below a folder, in the order of their names, all with the label 0.
 
     Args:
-        where: the folder's key in the config, for the messages.
-        folder: flat, or with folders in it.
+        where: the config key of the folder, for the messages.
+        folder: with images in itself or in folders.
 
     Raises:
-        UserError: it is not there, or has none.
+        UserError: the folder does not exist, or has no images.
     """
-    paths = sorted(pictures_below(folder))
+    paths = sorted(images_below(folder))
     if not paths:
-        what = "has no pictures" if folder.is_dir() else "is not there"
+        what = "has no images" if folder.is_dir() else "does not exist"
         raise UserError(
-            f"the folder {str(folder)!r} {what}, and {where} names it.",
-            f"  name one with files like {', '.join(IMG_EXTENSIONS[:4])} in it",
+            f"the folder {str(folder)!r} of {where} {what}.",
+            f"  name a folder with files like {', '.join(IMG_EXTENSIONS[:4])}",
         )
     names = np.array([os.fsencode(path.relative_to(folder)) for path in paths])
     sizes = np.array([path.stat().st_size for path in paths])
     return OnDisk(folder, names, sizes, torch.zeros(len(paths), dtype=torch.int64), center=1.0)
 
 
-def pictures_below(folder: Path) -> Iterator[Path]:
-    """The picture files in a folder and the folders in it."""
-    for place, _, files in os.walk(folder, followlinks=True):
+def images_below(folder: Path) -> Iterator[Path]:
+    """The image files in a folder and in the folders below it."""
+    for path, _, files in os.walk(folder, followlinks=True):
         for file in files:
             if file.lower().endswith(IMG_EXTENSIONS) and _visible(file):
-                yield Path(place, file)
+                yield Path(path, file)
 
 
 def _visible(name: str) -> bool:

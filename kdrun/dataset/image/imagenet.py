@@ -7,8 +7,9 @@ from torchvision.models import get_weight
 
 from kdrun.core.errors import UserError
 from kdrun.core.ranges import UnitAboveZero
-from kdrun.dataset.image.folder import class_folders, list_pictures
-from kdrun.dataset.image.pictures import RawDataset
+from kdrun.dataset.image.folder import class_folders, list_images
+from kdrun.dataset.image.images import OnDisk
+from kdrun.dataset.samples import RawDataset
 from kdrun.dataset.settings import Folder
 
 _CLASSES = 1000
@@ -19,25 +20,25 @@ _ARCHIVES = (
 )
 
 
-def read_imagenet(root: Folder, download: bool, center: UnitAboveZero) -> RawDataset:
-    """Its validation part has public labels and is the test split; validation is carved.
+def read_imagenet(root: Folder, download: bool, center: UnitAboveZero) -> RawDataset[OnDisk]:
+    """ImageNet; its validation split has public labels and is the test split here.
 
     Args:
-        root: the folder with train/ and val/, or with the archives that they are made of.
-        download: whether torchvision may unpack the archives; nobody may fetch them unasked.
-        center: share of the resized picture that the center crop keeps.
+        root: the folder with train/ and val/, or with the archives that contain them.
+        download: whether torchvision may unpack the archives, which users must get themselves.
+        center: share of a resized image that the center crop keeps.
 
     Raises:
-        UserError: neither the folders nor the archives are there.
+        UserError: neither the folders nor the archives exist.
     """
     if not _unpacked(root):
         _unpack(root, download)
     folders = class_folders(root / "train")
     return RawDataset(
         _names(folders),
-        list_pictures(root / "train", folders, center),
-        test=list_pictures(root / "val", folders, center),
-        notes=("ImageNet's public validation part is the test split",),
+        list_images(root / "train", folders, center),
+        test=list_images(root / "val", folders, center),
+        notes=("ImageNet's public validation split is the test split",),
     )
 
 
@@ -55,14 +56,14 @@ def _unpack(root: Path, allowed: bool) -> None:
             "  name its folder with dataset.root=FOLDER",
         )
     try:
-        for part in ("train", "val"):
-            datasets.ImageNet(root, split=part)
+        for split in ("train", "val"):
+            datasets.ImageNet(root, split=split)
     except (OSError, RuntimeError) as error:
         raise UserError(f"the archives of 'imagenet' can't be unpacked: {error}") from error
 
 
 def _names(folders: list[str]) -> tuple[str, ...]:
-    """English names where all classes are there, WordNet's identifiers for a selection."""
+    """English names of all classes; WordNet's identifiers for a selection of classes."""
     if len(folders) != _CLASSES:
         return tuple(folders)
     return tuple(get_weight("ResNet50_Weights.IMAGENET1K_V1").meta["categories"])

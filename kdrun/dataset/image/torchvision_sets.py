@@ -1,4 +1,4 @@
-"""The sets that torchvision fetches and reads, turned into tensors."""
+"""Datasets that torchvision downloads and reads, as tensors."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,7 +10,8 @@ import torch
 from torchvision import datasets
 
 from kdrun.core.errors import UserError
-from kdrun.dataset.image.pictures import InMemory, RawDataset
+from kdrun.dataset.image.images import InMemory
+from kdrun.dataset.samples import RawDataset
 from kdrun.dataset.settings import Folder
 
 _DIGITS = tuple(str(digit) for digit in range(10))
@@ -18,137 +19,149 @@ _KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 _STL10 = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 _FAILURES = (OSError, RuntimeError, ValueError, AssertionError, EOFError, UnpicklingError)
 
-Make = Callable[[str, bool], Any]  # torchvision's object of a part, fetched if allowed
+# Makes torchvision's object of a split: split name, whether files may be downloaded -> object.
+Open = Callable[[str, bool], Any]
 
 
-def read_mnist(root: Folder, download: bool) -> RawDataset:
+def read_mnist(root: Folder, download: bool) -> RawDataset[InMemory]:
     """LeCun et al. 1998: 60,000 and 10,000 handwritten digits, 28x28, grey."""
     return _read_idx("mnist", datasets.MNIST, root, download, _DIGITS)
 
 
-def read_fashion_mnist(root: Folder, download: bool) -> RawDataset:
+def read_fashion_mnist(root: Folder, download: bool) -> RawDataset[InMemory]:
     """Xiao et al. 2017, arXiv:1708.07747: 60,000 and 10,000 pieces of clothing, 28x28, grey."""
     kind = datasets.FashionMNIST
     return _read_idx("fashion_mnist", kind, root, download, tuple(kind.classes))
 
 
-def read_kmnist(root: Folder, download: bool) -> RawDataset:
+def read_kmnist(root: Folder, download: bool) -> RawDataset[InMemory]:
     """Clanuwat et al. 2018, arXiv:1812.01718: 60,000 and 10,000 cursive kana, 28x28, grey."""
     return _read_idx("kmnist", datasets.KMNIST, root, download, _KANA)
 
 
-def read_cifar10(root: Folder, download: bool) -> RawDataset:
+def read_cifar10(root: Folder, download: bool) -> RawDataset[InMemory]:
     """Krizhevsky 2009: 50,000 and 10,000 photographs of 10 classes, 32x32."""
     return _read_cifar("cifar10", datasets.CIFAR10, root, download)
 
 
-def read_cifar100(root: Folder, download: bool) -> RawDataset:
+def read_cifar100(root: Folder, download: bool) -> RawDataset[InMemory]:
     """Krizhevsky 2009: 50,000 and 10,000 photographs of 100 classes, 32x32."""
     return _read_cifar("cifar100", datasets.CIFAR100, root, download)
 
 
-def read_svhn(root: Folder, download: bool) -> RawDataset:
+def read_svhn(root: Folder, download: bool) -> RawDataset[InMemory]:
     """Netzer et al. 2011: 73,257 and 26,032 digits of house numbers, 32x32."""
     kind = datasets.SVHN
     files = [kind.split_list[part][1] for part in ("train", "test")]
-    train, test = _both(
-        "svhn", root, files, download, lambda part, fetch: kind(root, part, download=fetch)
+    train, test = _open_splits(
+        "svhn", root, files, download, lambda split, download: kind(root, split, download=download)
     )
-    return RawDataset(_DIGITS, _from_planes(train), test=_from_planes(test))
+    return RawDataset(_DIGITS, _channels_last(train), test=_channels_last(test))
 
 
-def read_stl10(root: Folder, download: bool) -> RawDataset:
+def read_stl10(root: Folder, download: bool) -> RawDataset[InMemory]:
     """Coates et al. 2011: 5,000 and 8,000 labeled photographs of 10 classes, 96x96."""
     kind = datasets.STL10
     files = [f"{kind.base_folder}/{name}" for name, _ in [*kind.train_list, *kind.test_list]]
-    train, test = _both(
-        "stl10", root, files, download, lambda part, fetch: kind(root, part, download=fetch)
+    train, test = _open_splits(
+        "stl10", root, files, download, lambda split, download: kind(root, split, download=download)
     )
-    return RawDataset(_STL10, _from_planes(train), test=_from_planes(test))
+    return RawDataset(_STL10, _channels_last(train), test=_channels_last(test))
 
 
 def _read_idx(
     name: str, kind: type[datasets.MNIST], root: Path, download: bool, classes: tuple[str, ...]
-) -> RawDataset:
+) -> RawDataset[InMemory]:
     archives = [archive for archive, _ in kind.resources]
     files = [f"{kind.__name__}/raw/{archive.removesuffix('.gz')}" for archive in archives]
     train, test = (
-        InMemory(found.data.unsqueeze(-1), found.targets.long())
-        for found in _both(
+        InMemory(split.data.unsqueeze(-1), split.targets.long())
+        for split in _open_splits(
             name,
             root,
             files,
             download,
-            lambda part, fetch: kind(root, train=part == "train", download=fetch),
+            lambda split, download: kind(root, train=split == "train", download=download),
         )
     )
     return RawDataset(classes, train, test=test)
 
 
-def _read_cifar(name: str, kind: type[datasets.CIFAR10], root: Path, download: bool) -> RawDataset:
+def _read_cifar(
+    name: str, kind: type[datasets.CIFAR10], root: Path, download: bool
+) -> RawDataset[InMemory]:
     listed = [*kind.train_list, *kind.test_list, [kind.meta["filename"]]]
-    train, test = _both(
+    train, test = _open_splits(
         name,
         root,
         [f"{kind.base_folder}/{file[0]}" for file in listed],
         download,
-        lambda part, fetch: kind(root, train=part == "train", download=fetch),
+        lambda split, download: kind(root, train=split == "train", download=download),
     )
-    parts = [
-        InMemory(torch.from_numpy(found.data), torch.tensor(found.targets))
-        for found in (train, test)
+    images = [
+        InMemory(torch.from_numpy(split.data), torch.tensor(split.targets))
+        for split in (train, test)
     ]
-    return RawDataset(tuple(train.classes), parts[0], test=parts[1])
+    return RawDataset(tuple(train.classes), images[0], test=images[1])
 
 
-def _from_planes(found: Any) -> InMemory:
-    """Images (N, C, H, W) to (N, H, W, C)."""
-    images = torch.from_numpy(found.data).permute(0, 2, 3, 1).contiguous()
-    return InMemory(images, torch.from_numpy(found.labels).long())
+def _channels_last(split: Any) -> InMemory:
+    """Permute torchvision's images (N, C, H, W) to (N, H, W, C)."""
+    images = torch.from_numpy(split.data).permute(0, 2, 3, 1).contiguous()
+    return InMemory(images, torch.from_numpy(split.labels).long())
 
 
-def _both(name: str, root: Path, files: Sequence[str], download: bool, make: Make) -> list[Any]:
-    """The training and the test part, fetched where files are missing and that is allowed.
+def _open_splits(
+    name: str, root: Path, files: Sequence[str], download: bool, open_split: Open
+) -> list[Any]:
+    """Torchvision's objects of the training and the test split.
+
+    Args:
+        name: the dataset's name, for the messages.
+        root: the folder with the files.
+        files: the files that torchvision reads, relative to the root.
+        download: whether missing files are downloaded.
+        open_split: makes the object of one split.
 
     Raises:
-        UserError: files are missing and weren't fetched, or are damaged.
+        UserError: files are missing and weren't downloaded, or are damaged.
     """
     missing = [file for file in files if not (root / file).is_file()]
     if missing and not download:
         raise _absent(name, root, missing, "")
-    made = _folders_to_make(root, missing)
+    new_folders = _folders_to_make(root, missing)
     try:
-        return [make(part, bool(missing)) for part in ("train", "test")]
+        return [open_split(split, bool(missing)) for split in ("train", "test")]
     except _FAILURES as error:
-        _remove_empty(made)
+        _remove_empty(new_folders)
         reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         if missing:
             raise _absent(name, root, missing, reason[0]) from error
         raise UserError(
             f"dataset {name!r} in {str(root)!r} is damaged: {reason[0]}",
-            f"  delete what is in {str(Path(root, files[0]).parent)!r} and fetch it again:"
+            f"  empty {str(Path(root, files[0]).parent)!r} and download it again:"
             " dataset.download=true",
         ) from error
 
 
 def _folders_to_make(root: Path, missing: Sequence[str]) -> list[Path]:
-    """The folders that fetching will make, the deepest first."""
+    """The folders that a download will make, the deepest first."""
     above = {folder for file in missing for folder in Path(root, file).absolute().parents}
     return sorted((folder for folder in above if not folder.exists()), reverse=True)
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:
-    """A fetch that failed leaves no empty folders; those with a part of a file stay."""
+    """Remove the empty folders of a failed download; folders with partial files stay."""
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
 
 
 def _absent(name: str, root: Path, missing: Sequence[str], reason: str) -> UserError:
-    failed = f", and fetching it failed: {reason}" if reason else "."
-    mend = "" if reason else ", or dataset.download=true to fetch it"
+    failed = f", and downloading it failed: {reason}" if reason else "."
+    download = "" if reason else ", or download it with dataset.download=true"
     return UserError(
         f"dataset {name!r} is not in {str(root)!r}{failed}",
         f"  expected there: {', '.join(missing)}",
-        f"  name its folder with dataset.root=FOLDER{mend}",
+        f"  name its folder with dataset.root=FOLDER{download}",
     )

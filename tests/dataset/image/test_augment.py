@@ -12,8 +12,8 @@ from torchvision.transforms import functional
 
 from kdrun.core.seeds import seed_of, uniform
 from kdrun.dataset.image.augment import crop_and_flip, crop_box, draw_columns
-from kdrun.dataset.image.frames import Frame, cut, fit
-from kdrun.dataset.settings import Augment
+from kdrun.dataset.image.image_files import ImageFormat, cut, fit
+from kdrun.dataset.image.settings import Augment
 
 PADDING = 4
 PLACES = 2 * PADDING + 1
@@ -124,7 +124,7 @@ def test_resized_crops_stay_inside_the_picture():
 def test_a_resized_crop_has_the_pixels_of_torchvisions():
     image = Image.fromarray(random_images(1, (50, 70))[0].numpy())
     theirs = functional.resized_crop(image, 5, 9, 31, 40, [24, 24])
-    ours = cut(image, (5, 9, 31, 40), Frame((24, 24), 3, 24))
+    ours = cut(image, (5, 9, 31, 40), ImageFormat((24, 24), 3, 24))
     assert np.array_equal(ours, np.asarray(theirs))
 
 
@@ -132,7 +132,7 @@ def test_a_resized_crop_has_the_pixels_of_torchvisions():
 def test_resize_and_center_crop_have_the_pixels_of_torchvisions(size: tuple[int, int]):
     image = Image.fromarray(random_images(1, size)[0].numpy())
     theirs = functional.center_crop(functional.resize(image, [28]), [24, 24])
-    assert np.array_equal(fit(image, Frame((24, 24), 3, 28)), np.asarray(theirs))
+    assert np.array_equal(fit(image, ImageFormat((24, 24), 3, 28)), np.asarray(theirs))
 
 
 def test_only_resized_crops_draw_proposals():

@@ -10,7 +10,8 @@ from PIL import Image
 
 from kdrun import dataset
 from kdrun.core.errors import BadSample, ConfigError, UserError
-from kdrun.dataset.feed import MemoryFeed, StreamFeed
+from kdrun.dataset.image.feeds import MemoryFeed, StreamFeed
+from kdrun.dataset.image.image_files import Header
 
 
 def write_three_parts(folder, size=(8, 8)):
@@ -35,7 +36,7 @@ def test_train_val_and_test_are_taken_as_they_are(node, folder):
     assert data.info.classes == ("cat", "dog")
     assert data.info.image_size == (8, 8)
     assert [split.size for split in (data.train, data.validation, data.test)] == [12, 6, 4]
-    assert [split.part for split in (data.train, data.validation, data.test)] == [
+    assert [split.source for split in (data.train, data.validation, data.test)] == [
         "train",
         "validation",
         "test",
@@ -188,7 +189,7 @@ def test_an_empty_class_folder_is_named(node, folder):
     root = write_three_parts(folder)
     (root / "train" / "emu").mkdir()
     assert sentence(node, root).startswith(
-        f"the class folder '{root}/train/emu' has no pictures.\n  put some in (.jpg, "
+        f"the class folder '{root}/train/emu' has no images.\n  put some in (.jpg, "
     )
 
 
@@ -196,7 +197,7 @@ def test_a_class_that_training_has_not_is_named(node, folder):
     write_three_parts(folder)
     root = folder("test/emu", 1)
     assert sentence(node, root).startswith(
-        f"the folder '{root}/test' has the class 'emu', which training has not."
+        f"the folder '{root}/test' has the class 'emu', which train/ does not have."
     )
 
 
@@ -216,8 +217,8 @@ def test_pictures_of_several_sizes_need_an_image_size(node, folder, limit):
     write_three_parts(folder)
     root = folder("train/cat", 1, (9, 5), first=3)
     said = sentence(node, root, memory_limit=limit, mean=[0.5] * 3, std=[0.5] * 3)
-    assert said.startswith("the pictures differ in size: ")
-    assert said.endswith("give them one: dataset.image_size=8")
+    assert said.startswith("the images differ in size: ")
+    assert said.endswith("resize them all: dataset.image_size=8")
     assert load(node, root, image_size=8).info.image_size == (8, 8)
 
 
@@ -229,7 +230,7 @@ def test_an_unreadable_picture_is_named(node, folder, damage):
     file.write_bytes(
         {"truncated": whole[: len(whole) // 2], "text": b"hello", "empty": b""}[damage]
     )
-    assert sentence(node, root).startswith(f"the picture '{file}' can't be read: ")
+    assert sentence(node, root).startswith(f"the image '{file}' can't be read: ")
 
 
 def test_an_unreadable_picture_is_named_while_streaming(node, folder):
@@ -250,24 +251,24 @@ def test_all_unreadable_pictures_are_named(node, folder, limit, first):
     for file in files:
         file.write_bytes(b"hello")
     said = sentence(node, root, memory_limit=limit, mean=[0.5] * 3, std=[0.5] * 3).splitlines()
-    assert said[0] == f"{len(files)} pictures can't be read."
+    assert said[0] == f"{len(files)} images can't be read."
     assert [line.partition(": ")[0] for line in said[1:6]] == [f"  '{file}'" for file in files[:5]]
     assert said[6:] == [
         f"  and {len(files) - 5} more",
-        "  mend them or take them out of the folder",
+        "  repair them or take them out of the folder",
     ]
 
 
 def test_of_very_many_pictures_a_sample_is_opened(node, folder, monkeypatch):
-    monkeypatch.setattr("kdrun.dataset.image.reshape._MOST_HEADERS", 4)
-    monkeypatch.setattr("kdrun.dataset.image.reshape._SAMPLED_HEADERS", 3)
+    monkeypatch.setattr("kdrun.dataset.image.resize._MOST_HEADERS", 4)
+    monkeypatch.setattr("kdrun.dataset.image.resize._SAMPLED_HEADERS", 3)
     opened = []
 
     def read_header(path):
         opened.append(path)
-        return (8, 8), False
+        return Header((8, 8), False)
 
-    monkeypatch.setattr("kdrun.dataset.image.reshape.read_header", read_header)
+    monkeypatch.setattr("kdrun.dataset.image.resize.read_header", read_header)
     words = {"memory_limit": 0.0, "image_size": 8, "channels": 3}
     load(node, write_three_parts(folder), **words)
     assert len(opened) == 3 + 3 + 4  # of 12 for training, 6 for validation, and all 4 for test
@@ -279,7 +280,7 @@ def test_all_empty_class_folders_are_named(node, folder):
         (root / "train" / name).mkdir()
     named = ", ".join(f"'{root}/train/{name}'" for name in "abcde")
     said = sentence(node, root).splitlines()
-    assert said[0] == f"7 class folders have no pictures: {named} and 2 more."
+    assert said[0] == f"7 class folders have no images: {named} and 2 more."
     assert said[1].endswith(" or delete them")
 
 

@@ -119,7 +119,7 @@ def test_a_missing_set_says_which_files_are_expected(node, tmp_path, name):
     assert first == f"dataset '{name}' is not in '{tmp_path / 'nowhere'}'."
     assert files.startswith("  expected there: ")
     assert files.count(",") >= 1
-    assert mend.endswith("dataset.root=FOLDER, or dataset.download=true to fetch it")
+    assert mend.endswith("dataset.root=FOLDER, or download it with dataset.download=true")
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -144,7 +144,7 @@ def test_a_fetch_that_fails_gives_the_reason_and_leaves_no_folders(
         dataset.load(node(name, root=str(root)))
     assert caught.value.status == 2
     assert caught.value.lines[0] == (
-        f"dataset '{name}' is not in '{root}', and fetching it failed:"
+        f"dataset '{name}' is not in '{root}', and downloading it failed:"
         " <urlopen error no route to host>"
     )
     assert not (tmp_path / "sets").exists()
@@ -177,7 +177,7 @@ def test_a_label_outside_the_classes_is_named(node, tmp_path, pixels):
     with pytest.raises(UserError) as caught:
         load_small(node, "mnist", tmp_path)
     assert caught.value.lines == (
-        "dataset 'mnist': sample 19 of its test part has the label 12.",
+        "dataset 'mnist': sample 19 of its test split has the label 12.",
         "  its 10 classes have the labels 0 to 9",
     )
 

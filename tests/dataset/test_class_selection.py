@@ -5,7 +5,7 @@ import torch
 
 from kdrun import dataset
 from kdrun.core.errors import ConfigError
-from kdrun.dataset.select import choose_classes
+from kdrun.dataset.class_selection import choose_classes
 
 ANIMALS = ("bird", "cat", "dog", "frog")
 
@@ -65,9 +65,9 @@ def test_a_class_twice_is_refused():
 
 def test_fewer_than_two_classes_are_refused():
     assert faults(["cat"]) == [
-        "dataset: only the class 'cat' is left, and telling apart takes two or more"
+        "dataset: only the class 'cat' is left, and classification takes two or more"
     ]
-    assert faults([]) == ["dataset: no class is left, and telling apart takes two or more"]
+    assert faults([]) == ["dataset: no class is left, and classification takes two or more"]
     assert faults(groups={"all": [0, 1, 2, 3]})[0].startswith("dataset: only the class 'all'")
 
 

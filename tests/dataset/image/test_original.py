@@ -13,7 +13,7 @@ from kdrun.core.errors import ConfigError
 from kdrun.core.types import DataInfo
 from kdrun.dataset.table import DATASETS
 
-CONF = Path(__file__).parents[2] / "conf" / "dataset"
+CONF = Path(__file__).parents[3] / "conf" / "dataset"
 
 
 def node(*words: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 from kdrun import dataset
 from kdrun.core.errors import UserError
 from kdrun.dataset.data import Data
-from kdrun.dataset.transfer import transfer_data
+from kdrun.dataset.image.transfer import transfer_data
 
 Load = Callable[..., tuple[Data, Data]]
 
@@ -34,7 +34,7 @@ def test_images_without_labels_are_learned_from_and_not_tested_on(
     folder(place, 7, size=(10, 12), mode="RGB")
     data, other = load()
     assert other.train.size == other.info.train_size == 7
-    assert not other.train.known.any()
+    assert not other.train.has_label.any()
     assert other.validation is data.validation
     assert (other.test, other.domain) == (data.test, "")
     assert "none is tested on" in other.notes[0]
@@ -49,7 +49,7 @@ def test_the_test_part_has_the_datasets_labels(load: Load, folder, part: str, na
     folder(f"{part}/7", 3)
     folder(f"{part}/2", 4)
     data, other = load()
-    assert other.test.part == named
+    assert other.test.source == named
     assert other.test.targets.tolist() == [2] * 4 + [7] * 3
     assert other.test.num_classes == 10
     assert other.domain == "pictures"
@@ -118,7 +118,7 @@ def test_a_test_part_without_train_is_refused(load: Load, folder) -> None:
 
 
 def test_too_few_images_are_refused(load: Load, folder) -> None:
-    with pytest.raises(UserError, match=r"is not there, and scheme\.transfer names it"):
+    with pytest.raises(UserError, match=r"of scheme\.transfer does not exist"):
         load()
     folder("train", 1)
     with pytest.raises(UserError, match="has one image"):

@@ -1,4 +1,4 @@
-"""A dataset with its classes merged into concepts, split as it was before."""
+"""A dataset with its classes merged into concepts, split as before."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,32 +10,34 @@ from torch import Tensor
 from kdrun.core.class_merge import Merge
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.faults import Faults
+from kdrun.dataset.class_selection import ClassReference, choose_classes
 from kdrun.dataset.data import Data
-from kdrun.dataset.select import Reference, choose_classes
 
 
-def merge_classes(data: Data, concepts: Mapping[str, Sequence[Reference]], where: str) -> Data:
+def merge_classes(data: Data, concepts: Mapping[str, Sequence[ClassReference]], where: str) -> Data:
     """The same samples in the same splits, with concepts for labels.
 
-    The splits are those of all the classes: what a teacher of these was trained on is in no
-    other split here. Means, deviations and sizes stay, so that both see the same inputs.
+    The splits are those of all classes, so that no sample that a teacher of all classes was
+    trained on is validated or tested on here. Mean, deviation and image size stay, so that
+    teacher and student get the same inputs.
 
     Args:
         data: with the classes that a teacher knows.
-        concepts: new classes -> those that they join; samples of others are left out.
-        where: their key in the config, for the messages.
+        concepts: name of a concept -> the classes that it merges; samples of other classes are
+            left out.
+        where: the config key of the concepts, for the messages.
 
     Raises:
-        ConfigError: classes that are not there or are named twice, a concept without any, fewer
-            than two concepts, or one that no sample of a split has.
+        ConfigError: classes that don't exist or are named twice, a concept without classes, fewer
+            than two concepts, or a concept that a split has no sample of.
     """
     faults = Faults()
     for name, classes in concepts.items():
         if not classes:
-            faults.add(f"{where}.{name}", "joins no class; name some or leave it out")
+            faults.add(f"{where}.{name}", "merges no class; name some or leave it out")
     if len(concepts) < 2:
         what = f"has {len(concepts)} concept{'' if concepts else 's'}"
-        faults.add(where, f"{what}, and telling apart takes two or more")
+        faults.add(where, f"{what}, and classification takes two or more")
     with faults.under(where):
         names, table = choose_classes(data.info.classes, None, concepts, where)
     if faults:
@@ -57,20 +59,22 @@ def merge_classes(data: Data, concepts: Mapping[str, Sequence[Reference]], where
 
 
 def _digest(digest: str, names: tuple[str, ...], merge: Merge) -> str:
-    return blake2b(f"{digest} {names} {merge}".encode(), digest_size=20).hexdigest()
+    # Digests are in files: this text must stay, whatever the fields of Merge are called.
+    merged = f"Merge(known={merge.known!r}, groups={merge.groups!r})"
+    return blake2b(f"{digest} {names} {merged}".encode(), digest_size=20).hexdigest()
 
 
 def _require_samples(data: Data, names: Sequence[str], table: Tensor, where: str) -> None:
-    """Each concept has something to be learned from, and every split something to measure."""
-    counts = table[data.train.targets[data.train.known]]
+    """Check that each concept has a labeled training sample, and that no split is empty."""
+    counts = table[data.train.targets[data.train.has_label]]
     sizes = counts[counts >= 0].bincount(minlength=len(names)).tolist()
     faults = [
         Fault(f"{where}.{name}", "has no training sample; use a larger dataset.subset")
         for name, size in zip(names, sizes, strict=True)
         if not size
     ]
-    for purpose in ("validation", "test"):
-        if (table[getattr(data, purpose).targets] < 0).all():
-            faults.append(Fault(where, f"leaves no {purpose} sample; name more classes"))
+    for split in ("validation", "test"):
+        if (table[getattr(data, split).targets] < 0).all():
+            faults.append(Fault(where, f"leaves no {split} sample; name more classes"))
     if faults:
         raise ConfigError(faults)

@@ -1,27 +1,20 @@
-"""What networks need to know about a dataset, without its files; and a check against the files."""
+"""What is known about a dataset before its files are read, and a check against the files."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.types import DataInfo
-from kdrun.dataset.image.pictures import InMemory, RawDataset
-from kdrun.dataset.settings import Original, check_settings, read_settings
+from kdrun.dataset.image.images import InMemory
+from kdrun.dataset.image.settings import ImageSettings, Original
+from kdrun.dataset.samples import RawDataset
 
 
-def outline(node: Mapping[str, Any]) -> DataInfo | None:
-    """The number of classes and the size of the images that a config node describes.
+def outline(settings: ImageSettings) -> DataInfo | None:
+    """The number of classes and the size of the images that networks will get.
 
     Returns:
         Numbers in place of class names, and a training size of 0; None where only the files tell.
-
-    Raises:
-        ConfigError: faults of the node.
     """
-    faults = check_settings(node)
-    if faults:
-        raise ConfigError(faults)
-    settings, _ = read_settings(node)
     if settings.original is None:
         return None
     channels = settings.channels or settings.original.channels
@@ -34,7 +27,7 @@ def outline(node: Mapping[str, Any]) -> DataInfo | None:
     return DataInfo(names, channels, (side, side), train_size=0)
 
 
-def check_original(original: Original | None, raw: RawDataset) -> None:
+def check_original(original: Original | None, raw: RawDataset[Any]) -> None:
     """Compare what a dataset's YAML says of its files with what the reader found in them.
 
     Raises:
@@ -44,7 +37,7 @@ def check_original(original: Original | None, raw: RawDataset) -> None:
         return
     actual: dict[str, Any] = {"classes": len(raw.classes)}
     if isinstance(raw.train, InMemory):
-        _, height, width, channels = raw.train.images.shape
+        height, width, channels = raw.train.shape
         actual |= {"channels": channels, "image_size": height if height == width else None}
     elif len(raw.classes) < original.classes:  # a selection of the classes
         return

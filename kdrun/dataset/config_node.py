@@ -1,0 +1,48 @@
+"""A dataset's config node, checked against the common keys and its reader's parameters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import create_model
+
+from kdrun.core.errors import ConfigError, Fault, UserError
+from kdrun.core.registry import check_model, keywords, resolve, settings_of
+from kdrun.dataset.image.settings import ImageSettings
+from kdrun.dataset.table import DATASETS
+
+KEYS = tuple(ImageSettings.model_fields)  # that every dataset has
+
+
+def check_settings(node: Mapping[str, Any]) -> list[Fault]:
+    """The faults of a node: its name, unknown or missing keys, values out of range."""
+    try:
+        model = _model(str(node.get("name")))
+    except UserError as error:
+        return [Fault("dataset", str(error))]
+    return check_model("dataset", settings_of(node), model, repr(node["name"]))
+
+
+def read_settings(node: Mapping[str, Any]) -> tuple[ImageSettings, dict[str, Any]]:
+    """A faultless node as typed settings, and the keyword arguments of the dataset's reader."""
+    settings = _model(node["name"]).model_validate(settings_of(node))
+    reader = resolve("dataset", DATASETS, node["name"])
+    return settings, {key: getattr(settings, key) for key in keywords(reader)}
+
+
+def valid_settings(node: Mapping[str, Any]) -> tuple[ImageSettings, dict[str, Any]]:
+    """The same of a node that may have faults.
+
+    Raises:
+        ConfigError: it has some.
+    """
+    faults = check_settings(node)
+    if faults:
+        raise ConfigError(faults)
+    return read_settings(node)
+
+
+def _model(name: str) -> type[ImageSettings]:
+    """The common keys and the reader's parameters; the reader's type wins where both have a key."""
+    reader = resolve("dataset", DATASETS, name)
+    parameters: dict[str, Any] = {key: (kind, ...) for key, kind in keywords(reader).items()}
+    return create_model("Dataset", __base__=ImageSettings, **parameters)

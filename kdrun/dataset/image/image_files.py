@@ -1,0 +1,153 @@
+"""Decode one image file and convert it to a size and channels; errors name the file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from kdrun.core.errors import UserError
+from kdrun.dataset.image.augment import Box
+
+# What Pillow raises for files that are no images, truncated, damaged, or absurdly large.
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+_MODES = {1: "L", 3: "RGB"}
+_GREY = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L"}
+_NAMED = 5  # unreadable files that a message names
+
+
+class Unreadable(NamedTuple):
+    """A file that can't be read as an image, and why."""
+
+    path: Path
+    reason: str
+
+
+class UnreadableImages(UserError):
+    """Files that can't be read as images.
+
+    Args:
+        reasons: one for each file.
+    """
+
+    def __init__(self, reasons: Sequence[Unreadable]) -> None:
+        self.reasons = tuple(reasons)
+        if len(reasons) == 1:
+            path, reason = reasons[0]
+            lines = [f"the image {str(path)!r} can't be read: {reason}."]
+        else:
+            lines = [f"{len(reasons)} images can't be read."]
+            lines += [f"  {str(path)!r}: {reason}" for path, reason in reasons[:_NAMED]]
+        if len(reasons) > _NAMED:
+            lines.append(f"  and {len(reasons) - _NAMED} more")
+        them = "it" if len(reasons) == 1 else "them"
+        super().__init__(*lines, f"  repair {them} or take {them} out of the folder")
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """The size and channels that every image of a dataset is converted to.
+
+    Attributes:
+        size: (height, width) in pixels.
+        channels: 1 for grey, 3 for color.
+        shorter_side: pixels that the shorter side is resized to before the center is cut out;
+            None if images are not resized and must all have this size.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    shorter_side: int | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of an image."""
+        return self.size[0] * self.size[1] * self.channels
+
+
+def read_image(path: Path, channels: int) -> Image.Image:
+    """Decode a file into grey or RGB, 8 bits a channel.
+
+    Raises:
+        UnreadableImages: the file is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return _convert(image, _MODES[channels])
+    except _UNREADABLE as error:
+        raise UnreadableImages([Unreadable(path, str(error))]) from error
+
+
+class Header(NamedTuple):
+    """What a file says about its image: (height, width), and whether it is grey."""
+
+    size: tuple[int, int]
+    grey: bool
+
+
+def read_header(path: Path) -> Header:
+    """Read an image's header, without decoding the image.
+
+    Raises:
+        UnreadableImages: the file is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return Header((image.height, image.width), image.mode in _GREY)
+    except _UNREADABLE as error:
+        raise UnreadableImages([Unreadable(path, str(error))]) from error
+
+
+def fit(image: Image.Image, to: ImageFormat) -> NDArray[np.uint8]:
+    """Resize the shorter side and cut out the center: (H, W, C).
+
+    Raises:
+        UserError: the image has another size, and images are not resized.
+    """
+    height, width = to.size
+    if to.shorter_side is None and (image.height, image.width) != to.size:
+        raise UserError(
+            f"the images differ in size: one is {width}x{height}, another"
+            f" {image.width}x{image.height} pixels.",
+            f"  resize them all: dataset.image_size={min(to.size)}",
+        )
+    if (image.height, image.width) == to.size and to.shorter_side in (None, *to.size):
+        return to_array(image)
+    if to.shorter_side is not None:
+        image = _resize_shorter(image, to.shorter_side)
+    # Rounded half to even, as torchvision's CenterCrop does.
+    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+    return to_array(image.crop((left, top, left + width, top + height)))
+
+
+def cut(image: Image.Image, box: Box, to: ImageFormat) -> NDArray[np.uint8]:
+    """Cut a box out of an image and resize it: (H, W, C)."""
+    top, left, height, width = box
+    cropped = image.crop((left, top, left + width, top + height))
+    return to_array(cropped.resize(to.size[::-1], Image.Resampling.BILINEAR))
+
+
+def to_array(image: Image.Image) -> NDArray[np.uint8]:
+    """The pixels: (H, W, C)."""
+    return np.asarray(image).reshape(image.height, image.width, -1)
+
+
+def _resize_shorter(image: Image.Image, side: int) -> Image.Image:
+    shorter = min(image.width, image.height)
+    if shorter == side:
+        return image
+    size = (side * image.width // shorter, side * image.height // shorter)
+    return image.resize(size, Image.Resampling.BILINEAR)
+
+
+def _convert(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode.startswith("I"):
+        # Pillow would clip 16-bit values at 255 and leave a white image.
+        wide = np.asarray(image).astype(np.int64) >> 8
+        image = Image.fromarray(wide.clip(0, 255).astype(np.uint8))
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert(mode)

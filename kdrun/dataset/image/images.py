@@ -1,0 +1,206 @@
+"""Image datasets in memory or on disk.
+
+Shapes: N images of a split, B images of a batch, (H, W, C) an image.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kdrun.dataset.image.augment import crop_box
+from kdrun.dataset.image.image_files import ImageFormat, UnreadableImages, cut, fit, read_image
+from kdrun.dataset.samples import Hash
+
+_CHUNK = 16  # images that a thread takes at a time: handing one over costs as much as a small image
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Images in memory.
+
+    Attributes:
+        images: (N, H, W, C) uint8.
+        targets: (N,) int64 labels.
+    """
+
+    images: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of an image."""
+        _, height, width, channels = self.images.shape
+        return height, width, channels
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the pixels take in memory."""
+        return self.images.nbytes
+
+    def select(self, positions: Tensor) -> Self:
+        """The images at these positions, in this order."""
+        return replace(self, images=self.images[positions], targets=self.targets[positions])
+
+    def relabel(self, targets: Tensor) -> Self:
+        """The same images with other labels."""
+        return replace(self, targets=targets)
+
+    def read(self, index: Tensor) -> Tensor:
+        """The images at these positions: (B, H, W, C) uint8."""
+        return self.images.index_select(0, index)
+
+    def files(self, positions: list[int]) -> list[Path]:
+        """None: the images are in memory."""
+        return []
+
+    def hash_into(self, digest: Hash) -> None:
+        """Add the shape and all pixels."""
+        digest.update(str(tuple(self.images.shape)).encode())
+        digest.update(self.images.contiguous().numpy())
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """Image files, decoded when they are read.
+
+    Attributes:
+        root: the folder that names start from.
+        names: (N,) file names as bytes in one array: a list of a million strings would be copied
+            page by page into every worker that counts references to it.
+        sizes: (N,) bytes of each file.
+        targets: (N,) int64 labels.
+        center: share of a resized image that the center crop keeps.
+        format: what every image is converted to; None until it is known.
+    """
+
+    root: Path
+    names: NDArray[np.bytes_]
+    sizes: NDArray[np.int64]
+    targets: Tensor
+    center: float
+    format: ImageFormat | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of an image."""
+        image_format = self._format()
+        return (*image_format.size, image_format.channels)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the pixels would take in memory."""
+        return len(self) * self._format().nbytes
+
+    def select(self, positions: Tensor) -> Self:
+        """The images at these positions, in this order."""
+        chosen = positions.numpy()
+        return replace(
+            self,
+            names=self.names[chosen],
+            sizes=self.sizes[chosen],
+            targets=self.targets[positions],
+        )
+
+    def relabel(self, targets: Tensor) -> Self:
+        """The same images with other labels."""
+        return replace(self, targets=targets)
+
+    def path(self, position: int) -> Path:
+        """The file of one image."""
+        return self.root / os.fsdecode(self.names[position])
+
+    def files(self, positions: list[int]) -> list[Path]:
+        """The files of these images."""
+        return [self.path(position) for position in positions]
+
+    def read(self, index: Tensor) -> Tensor:
+        """The images at these positions, resized and cropped to the center: (B, H, W, C) uint8."""
+        to = self._format()
+        return _stack(
+            lambda position: fit(read_image(self.path(position), to.channels), to), index.tolist()
+        )
+
+    def read_crops(self, index: Tensor, draws: Tensor, smallest: float) -> Tensor:
+        """A random crop of each image at these positions: (B, H, W, C) uint8.
+
+        Args:
+            index: (B,) positions.
+            draws: (B, columns) uniform numbers that decide the crops.
+            smallest: least share of an image's area that a crop keeps.
+        """
+        to, draws_of, positions = self._format(), draws.tolist(), index.tolist()
+
+        def read_crop(number: int) -> NDArray[np.uint8]:
+            image = read_image(self.path(positions[number]), to.channels)
+            return cut(image, crop_box(draws_of[number], (image.height, image.width), smallest), to)
+
+        return _stack(read_crop, range(len(positions)))
+
+    def hash_into(self, digest: Hash) -> None:
+        """Add the format, and names and sizes of the files."""
+        # Digests are in files: this text must stay, whatever class and fields are called.
+        text = "None"
+        if self.format is not None:
+            channels, shorter_side = self.format.channels, self.format.shorter_side
+            size = self.format.size
+            text = f"Frame(size={size}, channels={channels}, shorter_side={shorter_side})"
+        digest.update(text.encode())
+        digest.update(b"\0".join(self.names.tolist()))
+        digest.update(np.ascontiguousarray(self.sizes))
+
+    def _format(self) -> ImageFormat:
+        if self.format is None:
+            raise ValueError("the files have no format yet")
+        return self.format
+
+
+Images = InMemory | OnDisk
+
+
+def in_threads(work: Callable[[int], Any], positions: Sequence[int]) -> list[Any]:
+    """Do file work in as many threads as torch may use; Pillow decodes without Python's lock.
+
+    Raises:
+        UnreadableImages: names all images that can't be read.
+    """
+
+    def attempt(position: int) -> Any:
+        try:
+            return work(position)
+        except UnreadableImages as error:
+            return error.with_traceback(None)  # whose stack frames would keep the images alive
+
+    results = list(_map_in_threads(attempt, positions))
+    errors = [result for result in results if isinstance(result, UnreadableImages)]
+    if errors:
+        raise UnreadableImages([reason for error in errors for reason in error.reasons])
+    return results
+
+
+def _map_in_threads(work: Callable[[int], Any], positions: Sequence[int]) -> Iterator[Any]:
+    threads = torch.get_num_threads()
+    if threads == 1:
+        yield from map(work, positions)
+        return
+    chunks = [positions[start : start + _CHUNK] for start in range(0, len(positions), _CHUNK)]
+    with ThreadPoolExecutor(threads) as pool:
+        for results in pool.map(lambda chunk: [work(position) for position in chunk], chunks):
+            yield from results
+
+
+def _stack(read: Callable[[int], NDArray[np.uint8]], positions: Sequence[int]) -> Tensor:
+    return torch.from_numpy(np.stack(in_threads(read, positions)))

@@ -1,0 +1,140 @@
+"""Images of another domain: a folder to learn from without labels, and to test on if labeled."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kdrun.core.errors import UserError
+from kdrun.core.unknown import nearest
+from kdrun.dataset.config_node import read_settings
+from kdrun.dataset.data import Data
+from kdrun.dataset.image.folder import class_folders, list_all_images, list_images
+from kdrun.dataset.image.image_files import ImageFormat
+from kdrun.dataset.image.images import OnDisk
+from kdrun.dataset.image.normalizer import Normalizer
+from kdrun.dataset.image.prepare import ImageSplits, load_or_check, make_splits
+from kdrun.dataset.record import digest
+from kdrun.dataset.splits import Splits, SplitSamples, carve, number
+
+_TEST_FOLDERS = ("test", "val")  # the first that exists is tested on
+
+
+def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) -> Data:
+    """A dataset whose training images are those of a folder, without labels.
+
+    They are resized and normalized as the dataset's images are. If the folder has class folders
+    with the names of the dataset's classes, it is tested on as well: on test/, else on val/, else
+    on a share of its images, as large as `dataset.test` says.
+
+    Args:
+        node: the dataset's config node.
+        data: the dataset.
+        folder: with images in itself, with class folders, or with train/ and perhaps test/ or
+            val/.
+        where: the config key of the folder, for the messages.
+
+    Returns:
+        The folder's images for training, the dataset's validation split, and the folder's test
+        split. If the folder has no labels: the dataset's test split, and an empty domain.
+
+    Raises:
+        UserError: there are no images, or only some class folders are named like classes.
+    """
+    root = Path(folder).expanduser()
+    settings, _ = read_settings(node)
+    files = _read(root, data.info.classes, settings.test, settings.split_seed, where)
+    height, width = data.info.image_size
+    side = round(max(height, width) / node.get("center", 1.0))
+    to = ImageFormat((height, width), data.info.channels, side)
+    splits: ImageSplits = {
+        name: SplitSamples(split.source, split.ids, replace(split.samples, format=to))
+        for name, split in files.items()
+    }
+    splits = load_or_check(splits, settings)
+    normalize = Normalizer.of(data.mean, data.std, width)
+    made = make_splits(splits, data.info.num_classes, settings, normalize)
+    train, test = made["train"], made.get("test")
+    train = replace(train, labeled=torch.zeros(train.size, dtype=torch.bool))
+    images_digest = digest(data.info.classes, splits, data.mean, data.std)
+    return replace(
+        data,
+        info=replace(data.info, train_size=train.size),
+        train=train,
+        test=test or data.test,
+        digest=blake2b(f"{data.digest} {images_digest}".encode(), digest_size=20).hexdigest(),
+        origin={**data.origin, "transfer": str(root.resolve())},
+        notes=(_describe(root, splits),),
+        labeled_digest=None,
+        domain=_domain_name(root, node["name"]) if test else "",
+    )
+
+
+def _read(
+    root: Path, classes: tuple[str, ...], share: float, seed: int, where: str
+) -> Splits[OnDisk]:
+    """The training images, with all labels 0, and the test images if the folder has labels."""
+    test_folders = {name: root / name for name in _TEST_FOLDERS if (root / name).is_dir()}
+    folder = root / "train" if (root / "train").is_dir() else root
+    if test_folders and folder == root:
+        raise UserError(
+            f"the folder {str(root)!r} of {where} has {next(iter(test_folders))}/ and no train/.",
+            "  put the images to learn from into train/",
+        )
+    splits: Splits[OnDisk] = {}
+    tests = [(name, _labeled(path, classes, where)) for name, path in test_folders.items()]
+    for name, files in tests:
+        if files is not None and "test" not in splits:
+            splits["test"] = number("validation" if name == "val" else name, files)
+    labeled = _labeled(folder, classes, where) if not test_folders else None
+    if labeled is not None:
+        train, splits["test"] = carve(number("train", labeled), share, seed, "test")
+    else:
+        train = number("train", list_all_images(where, folder))
+    if len(train.ids) < 2:
+        raise UserError(
+            f"the folder {str(folder)!r} of {where} has one image to learn from.",
+            "  put more images in",
+        )
+    hidden = train.samples.relabel(torch.zeros_like(train.targets))
+    return {"train": replace(train, samples=hidden), **splits}
+
+
+def _labeled(folder: Path, classes: tuple[str, ...], where: str) -> OnDisk | None:
+    """Images of class folders with the names of classes; None if no folder has such a name.
+
+    Raises:
+        UserError: only some folders have such a name.
+    """
+    folders = class_folders(folder)
+    unknown = [name for name in folders if name not in classes]
+    if len(unknown) == len(folders):
+        return None
+    if unknown:
+        close = nearest(unknown[0], classes)
+        raise UserError(
+            f"{str(folder)!r} of {where} has class folders, and no class of the dataset is called"
+            f" {unknown[0]!r}" + (f"; nearest: {close}." if close else "."),
+            "  rename the folder, or take it out: other folders there have the names of classes",
+        )
+    return list_images(folder, list(classes), center=1.0)
+
+
+def _describe(root: Path, splits: ImageSplits) -> str:
+    """How many images are learned from and tested on, for the user."""
+    start = f"{len(splits['train'].ids):,} images of {str(root)!r} are learned from without labels"
+    if "test" not in splits:
+        return f"{start}; none is tested on, as no class folder has the name of a class"
+    source = splits["test"].source
+    folder = "val" if source != "test" else source
+    where = "carved from them" if source == "train" else f"in {folder}/"
+    return f"{start}; {len(splits['test'].ids):,} others, {where}, are tested on"
+
+
+def _domain_name(root: Path, dataset: str) -> str:
+    """The folder's name, marked if it is the dataset's name too."""
+    name = root.resolve().name or "transfer"
+    return f"{name} (transfer)" if name == dataset else name

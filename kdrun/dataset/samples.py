@@ -1,0 +1,67 @@
+"""What a dataset's reader returns: samples with labels, and the splits that the dataset has."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from torch import Tensor
+
+
+class Hash(Protocol):
+    """An object of hashlib."""
+
+    def update(self, data: Any, /) -> None:
+        """Add bytes."""
+
+
+class Samples(Protocol):
+    """Samples of one modality, in memory or on disk.
+
+    Attributes:
+        targets: (N,) int64 labels.
+    """
+
+    @property
+    def targets(self) -> Tensor: ...
+
+    def __len__(self) -> int: ...
+
+    def select(self, positions: Tensor) -> Self:
+        """The samples at these positions, in this order."""
+
+    def relabel(self, targets: Tensor) -> Self:
+        """The same samples with other labels."""
+
+    def files(self, positions: list[int]) -> list[Path]:
+        """The files of these samples; none if they are in memory."""
+
+    def hash_into(self, digest: Hash) -> None:
+        """Add all that tells these samples from others, but for their labels."""
+
+
+S = TypeVar("S", bound=Samples)
+
+
+@dataclass(frozen=True)
+class RawDataset(Generic[S]):
+    """A dataset as its reader returns it, before classes are chosen and splits are carved.
+
+    Attributes:
+        classes: class names in the order of the labels.
+        train: the training split, or all samples of a dataset without splits.
+        validation: the dataset's validation split, if it has one.
+        test: the dataset's test split, if it has one.
+        notes: sentences for the user about how the dataset was read.
+    """
+
+    classes: tuple[str, ...]
+    train: S
+    validation: S | None = None
+    test: S | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def splits(self) -> dict[str, S]:
+        """The splits that the dataset has, by name."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: samples for name, samples in splits.items() if samples is not None}
