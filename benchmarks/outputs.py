@@ -111,7 +111,7 @@ def _run(
     plan.hardware.prepare(plan.config.deterministic)
     screen, clock = Screen(), make_clock(plan.hardware.device)
     runtime = plan.runtime(screen, Interrupt(), lambda record: None)
-    context = StageContext(plan.config, plan.data, runtime, screen, {})
+    context = StageContext(plan.config, plan.data, runtime, {})
     folder, prints = RunFolder(place / f"{temperature}-{alpha}"), plan.fingerprints(runtime)
     folder.path.mkdir(parents=True)
     seconds = 0.0

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from kdrun.core.config import Network, Node
 from kdrun.core.device import place_network
 from kdrun.core.taps import TappedNetwork
-from kdrun.core.types import Batch, Output, Phase, Progress
+from kdrun.core.types import Batch, Output, Phase, Progress, TapShapes
 from kdrun.loss.base import Loss
-from kdrun.loss.build import build_loss
+from kdrun.loss.table import build_loss
 from kdrun.loss.two_phase_loss import FIRST
 from kdrun.loss.weighted_loss import WeightedLoss
 from kdrun.run.runner import Plan
 from kdrun.stage.start import build_network
-from kdrun.stage.tap_binding import TapBinding, bind_taps
+from kdrun.stage.tap_binding import bind_taps
 
 BANK = 50_000  # samples in the memory of the losses that have one, as in CIFAR
 _EPOCHS, _STEPS = 240, 781  # of the run whose last step is timed: every weight has risen
@@ -84,7 +84,7 @@ def seat_losses(plan: Plan, asked: Mapping[str, tuple[Node, bool]]) -> dict[str,
             own = pupils.bind_taps(node, loss.taps().student)
             other = teacher.bind_taps(plan.config.teacher.node, loss.taps().teacher)
             info = replace(plan.data.info, train_size=BANK)
-            loss.bind(own.shapes, other.shapes if loss.uses_teacher else None, info)
+            loss.bind(own, other if loss.uses_teacher else None, info)
             waiting[row] = loss, phases[0], own, other
     return {
         row: _seated(loss, phase, pupils.answer(own, phase), teacher.answer(other, None), batch)
@@ -101,7 +101,7 @@ class Asked:
         self.places: dict[nn.Module, set[str]] = {}
         self.answers: dict[nn.Module, Output] = {}
 
-    def bind_taps(self, node: Node, request: Mapping[str, str]) -> TapBinding:
+    def bind_taps(self, node: Node, request: Mapping[str, str]) -> TapShapes:
         """Where a loss reads the network of this node."""
         plan = self.plan
         key = repr(node)
@@ -110,18 +110,18 @@ class Asked:
         network = self.networks[key]
         config = Network.model_validate({**node, "taps": plan.config.student.taps.model_dump()})
         found = bind_taps(self.role, config, network, request, plan.data)
-        self.places.setdefault(network, set()).update(found.places.values())
+        self.places.setdefault(network, set()).update(found.paths.values())
         return found
 
-    def answer(self, seated: TapBinding, phase: Phase | None) -> Output:
+    def answer(self, taps: TapShapes, phase: Phase | None) -> Output:
         """The taps of a binding, with gradients where a phase trains the student."""
-        network = seated.shapes.network
+        network = taps.network
         if network not in self.answers:
             self.answers[network] = self._answer(network)
         whole = self.answers[network]
         learns = phase is not None and any(glob.startswith("student.") for glob in phase.trains)
-        taps = {name: whole.taps[place] for name, place in seated.places.items()}
-        copies = {name: tap.detach().requires_grad_(learns) for name, tap in taps.items()}
+        activations = {name: whole.taps[path] for name, path in taps.paths.items()}
+        copies = {name: tap.detach().requires_grad_(learns) for name, tap in activations.items()}
         return Output(whole.logits.detach().requires_grad_(learns), copies)
 
     def _answer(self, network: nn.Module) -> Output:

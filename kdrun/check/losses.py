@@ -11,9 +11,10 @@ from kdrun.core.types import Batch, Output, Progress, TapShapes
 from kdrun.dataset.data import Data
 from kdrun.engine.learners import Learners
 from kdrun.loss.base import Loss, losses_in
+from kdrun.loss.table import build_loss
 from kdrun.model.table import COMPOSED
 from kdrun.stage.start import borrowed
-from kdrun.stage.tap_binding import Bound, bind_loss
+from kdrun.stage.tap_binding import BoundTaps, bind_loss
 from kdrun.stage.train import Train
 
 
@@ -42,11 +43,12 @@ def join(
     network = learner if learner is not None else built.get(stage.role)
     if network is None or (learner is None and stage.network.name in COMPOSED):
         network = model.build(stage.network.node, data.info)
-    bound = bind_loss(stage, network, [built[one.role] for one in stage.teachers], data)
-    _require_learners(stage, bound.loss, network)
-    _require_say(stage, bound.loss, data)
-    _require_batches(stage, bound, network, data)
-    _require_labels(stage, bound.loss)
+    loss = build_loss(stage.loss)
+    taps = bind_loss(loss, stage, network, [built[one.role] for one in stage.teachers], data)
+    _require_learners(stage, loss, network)
+    _require_say(stage, loss, data)
+    _require_batches(stage, loss, taps, data)
+    _require_labels(stage, loss)
 
 
 def _require_learners(stage: Train, loss: Loss, network: nn.Module) -> None:
@@ -76,10 +78,10 @@ def _require_say(stage: Train, loss: Loss, data: Data) -> None:
         )
 
 
-def _require_batches(stage: Train, bound: Bound, network: nn.Module, data: Data) -> None:
+def _require_batches(stage: Train, loss: Loss, taps: BoundTaps, data: Data) -> None:
     """Whether so few samples as a step computes at once are enough for the loss."""
     fewest = min(stage.recipe.batch_size, data.train.size) // stage.recipe.accumulate
-    least = max(part.min_batch for part in losses_in(bound.loss))
+    least = max(part.min_batch for part in losses_in(loss))
     if fewest < least:
         raise UserError(
             f"it compares the samples of a batch, and a step computes {fewest} at once.",
@@ -88,11 +90,11 @@ def _require_batches(stage: Train, bound: Bound, network: nn.Module, data: Data)
     if fewest > 1:
         return
     if stage.network.name in COMPOSED:
-        faults = model.check_training("student", network, data.info, fewest)
+        faults = model.check_training("student", taps.student.network, data.info, fewest)
         if faults:
             raise ConfigError(faults)
     try:
-        _try_one(bound, data)
+        _try_one(loss, taps, data)
     except ValueError as error:  # of a norm, which has no statistics of one value
         raise UserError(
             f"its adapters have norms, which can't learn from one sample: {error}.",
@@ -100,17 +102,17 @@ def _require_batches(stage: Train, bound: Bound, network: nn.Module, data: Data)
         ) from error
 
 
-def _try_one(bound: Bound, data: Data) -> None:
+def _try_one(loss: Loss, taps: BoundTaps, data: Data) -> None:
     """Each phase of a loss on one sample of zeros."""
     info, zero = data.info, torch.zeros(1, dtype=torch.int64)
     images = torch.zeros(1, info.channels, *info.image_size)
     batch = Batch(images, zero, zero, zero)
-    bound.loss.train()
+    loss.train()
     known = len(info.merge.known) if info.merge else info.num_classes
-    own = _blank(bound.own.shapes, info.num_classes)
-    other = _blank(bound.other.shapes, known) if bound.other else None
-    for phase in bound.loss.phases():
-        bound.loss(own, other, batch, Progress(phase.name, 0, 1, 0, 1))
+    student = _blank(taps.student, info.num_classes)
+    teacher = _blank(taps.teacher, known) if taps.teacher else None
+    for phase in loss.phases():
+        loss(student, teacher, batch, Progress(phase.name, 0, 1, 0, 1))
 
 
 def _blank(seen: TapShapes, classes: int) -> Output:

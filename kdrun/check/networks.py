@@ -23,11 +23,11 @@ from kdrun.core.unknown import suggest
 from kdrun.dataset.data import Data
 from kdrun.engine.learners import Learners, covers
 from kdrun.export.trace import try_formats
-from kdrun.loss.build import build_loss
+from kdrun.loss.base import Loss
 from kdrun.model.image.vision import load_pretrained
 from kdrun.model.table import COMPOSED
-from kdrun.scheme import make_scheme
 from kdrun.scheme.base import teacher_recipe
+from kdrun.scheme.table import make_scheme
 from kdrun.stage.base import MAIN
 from kdrun.stage.given_teacher import artefact_folder, load_teacher
 from kdrun.stage.invert import Invert
@@ -128,7 +128,7 @@ def try_network(
 
 def as_trained(network: nn.Module, frozen: tuple[str, ...]) -> nn.Module:
     """The network in the mode that it is trained in: what is frozen stays in eval mode."""
-    learners = Learners(network, build_loss({"name": "ce"}), frozen)
+    learners = Learners(network, Loss(), frozen)
     learners.choose(("student.*",))
     learners.train()
     return network

@@ -22,8 +22,8 @@ from kdrun.core.registry import check_model
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.run.runner import Plan
-from kdrun.scheme import make_scheme
 from kdrun.scheme.base import teacher_recipe
+from kdrun.scheme.table import make_scheme
 from kdrun.stage.base import MAIN
 from kdrun.stage.outputs import told
 from kdrun.step.plan import all_stages

@@ -13,15 +13,15 @@ from omegaconf import DictConfig
 
 from kdrun.config.choices import conf_folder, offer_models, offer_steps
 from kdrun.config.command import Command, read_command
-from kdrun.config.compose import compose_runs
+from kdrun.config.compose import ComposedRun, compose_runs
 from kdrun.config.loader import install_named_plugins
 from kdrun.config.overrides import quote, translate_settings
 from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen, report
 from kdrun.core.sweep import SweepFolder
-from kdrun.run.new_folder import new_folder, shown
-from kdrun.sweep.job_list import check_jobs, name_jobs
-from kdrun.sweep.parallel_jobs import LauncherChoice, choose_launcher
+from kdrun.run.new_folder import faults_of_folder, new_folder, shown
+from kdrun.sweep.job_list import name_jobs
+from kdrun.sweep.parallel_jobs import LauncherChoice, choose_launcher, faults_of_jobs
 from kdrun.sweep.runner import run_sweep
 
 if TYPE_CHECKING:
@@ -73,6 +73,32 @@ def launch(words: Sequence[str], screen: Screen) -> int:
         jobs=name_jobs([job.settings for job in jobs]),
     )
     return run_sweep(sweep, command, screen)
+
+
+def check_jobs(jobs: Sequence[ComposedRun], parallel: int) -> "list[Plan]":
+    """Check every job and return its plan.
+
+    Args:
+        jobs: the runs that the command asks for.
+        parallel: how many of them run on this machine at the same time.
+
+    Raises:
+        ConfigError: with the faults of all jobs.
+    """
+    from kdrun.check.preflight import check
+
+    plans: list[Plan] = []
+    faults = faults_of_folder(jobs[0])
+    faults += faults_of_jobs(jobs[0].tree["launcher"]["jobs"], jobs[0].launcher)
+    for job in jobs:
+        faults += job.faults
+        try:
+            plans.append(check(job.tree, parallel, job.unknown_groups))
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(faults)
+    return plans
 
 
 def _show_config(command: Command) -> int:

@@ -19,6 +19,7 @@ from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.training_spec import Runtime
 from kdrun.engine.watch import make_watch
 from kdrun.loss.base import Loss
+from kdrun.loss.table import build_loss
 from kdrun.measure.cost import macs, parameters
 from kdrun.run.runner import Plan
 from kdrun.stage.artefact import is_whole
@@ -69,11 +70,13 @@ def _data(stage: Stage, plan: Plan) -> Data:
 
 def _loss(stage: Train, plan: Plan) -> Loss:
     """The stage's loss, bound to networks as they are drawn."""
-    own, *others = (
+    student, *teachers = (
         build_network(one.network.node, plan.data_of(one), plan.config.seed, one.role)
         for one in (stage, *stage.teachers)
     )
-    return bind_loss(stage, own, others, _data(stage, plan)).loss
+    loss = build_loss(stage.loss)
+    bind_loss(loss, stage, student, teachers, _data(stage, plan))
+    return loss
 
 
 def _epochs(stage: Train, plan: Plan) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override, ValueType
 
+from kdrun.cli.launch import check_jobs
 from kdrun.config.command import Command, read_command
 from kdrun.config.compose import ComposedRun, compose_runs
 from kdrun.config.loader import install_named_plugins
@@ -17,7 +18,7 @@ from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder
 from kdrun.run.new_folder import new_folder, shown
-from kdrun.sweep.job_list import check_jobs, override_key, run_overrides
+from kdrun.sweep.job_list import override_key, run_overrides
 from kdrun.sweep.parallel_jobs import choose_launcher
 from kdrun.sweep.runner import run_sweep
 from kdrun.sweep.search_space import faults_of_ranges, range_values

@@ -29,8 +29,8 @@ class TrainingSpec:
         student: the network that learns.
         teacher: the frozen network that it learns from, if the loss uses one.
         loss: bound to both.
-        student_places: the loss's tap names -> module paths of the student.
-        teacher_places: the same of the teacher.
+        student_paths: the loss's tap names -> module paths of the student.
+        teacher_paths: the same of the teacher.
         data: the splits.
         recipe: how.
         frozen: globs of the student's module paths that don't learn.
@@ -47,8 +47,8 @@ class TrainingSpec:
     loss: Loss
     data: Data
     recipe: Recipe
-    student_places: Mapping[str, str] = field(default_factory=dict)
-    teacher_places: Mapping[str, str] = field(default_factory=dict)
+    student_paths: Mapping[str, str] = field(default_factory=dict)
+    teacher_paths: Mapping[str, str] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     good_enough: Callable[[Scores], bool] | None = None
     masked: FrozenZeros | None = None

@@ -46,9 +46,9 @@ class Update:
         if self.masked is not None:
             self.masked.to(self.hardware.device)
         self.learners = Learners(self.student, self.loss, spec.frozen)
-        self._run_student = TappedNetwork(self.student, spec.student_places, runtime.compile)
+        self._run_student = TappedNetwork(self.student, spec.student_paths, runtime.compile)
         self._run_teacher = (
-            TappedNetwork(spec.teacher, spec.teacher_places, runtime.compile)
+            TappedNetwork(spec.teacher, spec.teacher_paths, runtime.compile)
             if spec.teacher is not None
             else None
         )

@@ -19,7 +19,7 @@ from kdrun.core.types import (
     TapShapes,
 )
 from kdrun.loss.base import Loss, label_loss, nest_phase
-from kdrun.loss.build import build_loss
+from kdrun.loss.table import build_loss
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _PART = "of {}"  # a part's name among the modules, where no method of theirs has it

@@ -11,7 +11,6 @@ from kdrun.core.errors import UserError
 from kdrun.core.ranges import AtLeastTwo
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 from kdrun.loss.base import Loss, label_loss
-from kdrun.loss.build import build_loss
 from kdrun.loss.committee_taps import (
     ANSWER,
     answers,
@@ -23,6 +22,7 @@ from kdrun.loss.committee_taps import (
     require_moving,
 )
 from kdrun.loss.pseudo_labels import with_pseudo_labels
+from kdrun.loss.table import build_loss
 
 
 class Mutual(Loss):

@@ -10,9 +10,9 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import as_grid, grid_shape
 from kdrun.loss.base import Loss, label_loss, to_float32
-from kdrun.loss.build import build_loss
 from kdrun.loss.committee_taps import require_moving
 from kdrun.loss.pseudo_labels import with_pseudo_labels
+from kdrun.loss.table import build_loss
 from kdrun.loss.tap_pairs import Shape
 
 

@@ -1,4 +1,12 @@
-"""Every loss: its name on the command line -> where its class is."""
+"""Every loss: its name on the command line -> where its class is. Loads no torch by itself."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kdrun.core.registry import build
+
+if TYPE_CHECKING:
+    from kdrun.loss.base import Loss
 
 LOSSES = {
     "ab": "kdrun.loss.ab:Boundaries",
@@ -56,3 +64,8 @@ WRAPPERS = {
     "shared_body": "kdrun.loss.shared_body:SharedBody",
     "zskt": "kdrun.loss.data_free:ZSKT",
 }
+
+
+def build_loss(node: Mapping[str, Any]) -> "Loss":
+    """Build the loss that a checked config node describes; it is not bound yet."""
+    return build("loss", {**LOSSES, **WRAPPERS}, node)

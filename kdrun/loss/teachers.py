@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 from kdrun.loss.base import Loss, to_float32
-from kdrun.loss.build import build_loss
 from kdrun.loss.combined import Combined
 from kdrun.loss.committee_taps import ANSWER, answers, member, named, own, renamed
+from kdrun.loss.table import build_loss
 
 Combine = Literal["probabilities", "logits", "best"]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 from kdrun.loss.base import Loss, nest_phase
-from kdrun.loss.build import build_loss
+from kdrun.loss.table import build_loss
 
 Value = TypeVar("Value")
 

@@ -208,7 +208,7 @@ def _stages(
     if plan.bars:
         watch = pruning(watch, plan.bars, folder.stage(STUDENT_FOLDER))
     runtime = plan.runtime(screen, interrupt, watch)
-    context = StageContext(plan.config, plan.data, runtime, screen, {})
+    context = StageContext(plan.config, plan.data, runtime, {})
     prints = plan.fingerprints(runtime)
     screen.say(f"{plan.config.slug} in {folder.path}")
     screen.say("\n".join([plan.hardware.reason, *plan.notes]))

@@ -8,7 +8,7 @@ from typing import Any
 from kdrun.core.config import Config, Network, Recipe, StopWhen
 from kdrun.core.folder import STUDENT_FOLDER
 from kdrun.dataset.data import Data
-from kdrun.loss.build import build_loss
+from kdrun.loss.table import build_loss
 from kdrun.stage.base import MAIN, Stage, StageInfo
 from kdrun.stage.given_teacher import Take, artefact_folder
 from kdrun.stage.train import Train

@@ -1,4 +1,12 @@
-"""Every scheme: its name on the command line -> where its class is."""
+"""Every scheme: its name on the command line -> where its class is. Loads no torch by itself."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kdrun.core.registry import build
+
+if TYPE_CHECKING:
+    from kdrun.scheme.base import Scheme
 
 SCHEMES = {
     "assistants": "kdrun.scheme.assistants:Assistants",
@@ -16,3 +24,8 @@ SCHEMES = {
     "teachers": "kdrun.scheme.teachers:SeveralTeachers",
     "zskt": "kdrun.scheme.data_free:ZSKT",
 }
+
+
+def make_scheme(node: Mapping[str, Any]) -> "Scheme":
+    """Build the scheme that a checked config node describes."""
+    return build("scheme", SCHEMES, node)

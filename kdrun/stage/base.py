@@ -22,15 +22,18 @@ class StageContext:
         config: the run's.
         data: the splits that the stage works with.
         runtime: device, seed, display.
-        screen: where to say something.
         artefacts: what the stages before left, by stage name.
     """
 
     config: Config
     data: Data
     runtime: Runtime
-    screen: Screen
     artefacts: Mapping[str, Artefact]
+
+    @property
+    def screen(self) -> Screen:
+        """Where the user reads."""
+        return self.runtime.display.screen
 
 
 @dataclass(frozen=True)

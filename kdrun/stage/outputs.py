@@ -17,7 +17,6 @@ from kdrun.engine.frozen import freeze
 from kdrun.engine.outputs import Layout, Writer, record_of
 from kdrun.engine.training_spec import Runtime
 from kdrun.loss.base import losses_in
-from kdrun.loss.build import build_loss
 from kdrun.stage.artefact import describe_data, write_record
 from kdrun.stage.base import Stage, StageContext, StageInfo
 from kdrun.stage.train import Train
@@ -140,7 +139,7 @@ def with_outputs(config: Config, stages: Sequence[Stage]) -> list[Stage]:
         return list(stages)
     found: list[Stage] = []
     for stage in stages:
-        taught = isinstance(stage, Train) and build_loss(stage.loss).uses_teacher
+        taught = isinstance(stage, Train) and stage.unbound_loss.uses_teacher
         found += _led(stage, how) if isinstance(stage, Train) and taught else [stage]
     if all(one is stage for one, stage in zip(found, stages, strict=False)):
         raise UserError(
@@ -168,7 +167,7 @@ def _led(stage: Train, how: TeacherOutputs) -> list[Stage]:
 
 def _why_not(stage: Train) -> str:
     """Why a stage's teacher has to answer anew each time; empty where it need not."""
-    loss, name = build_loss(stage.loss), stage.loss["name"]
+    loss, name = stage.unbound_loss, stage.loss["name"]
     asked = loss.taps().teacher
     if len(stage.teachers) > 1:
         return f"{len(stage.teachers)} teachers answer, and the outputs of one are stored"

@@ -1,8 +1,7 @@
-"""Where losses read networks: from roles and paths to places and shapes."""
+"""Binds a loss to networks: resolves the taps that it requests to module paths and shapes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 from torch import nn
 
@@ -13,26 +12,14 @@ from kdrun.core.taps import resolve_taps, tap_shapes
 from kdrun.core.types import TapShapes
 from kdrun.dataset.data import Data
 from kdrun.loss.base import Loss
-from kdrun.loss.build import build_loss
 from kdrun.model.committee import Committee
 from kdrun.stage.base import Stage
 
-Member = tuple[str, Network]  # a network's place in the config, and its part of it
-
-
-@dataclass(frozen=True)
-class TapBinding:
-    """Where a loss reads one network: its taps' module paths, and their shapes."""
-
-    places: dict[str, str]
-    shapes: TapShapes
+Member = tuple[str, Network]  # the config key of a network of a committee, and its config
 
 
 class Learner(Stage, Protocol):
     """A stage in which a network learns."""
-
-    @property
-    def loss(self) -> Mapping[str, Any]: ...
 
     @property
     def teachers(self) -> Sequence[Stage]: ...
@@ -41,105 +28,109 @@ class Learner(Stage, Protocol):
     def members(self) -> Sequence[Member]: ...
 
 
-@dataclass(frozen=True)
-class Bound:
-    """A loss with its networks.
+class BoundTaps(NamedTuple):
+    """The taps of a bound loss.
 
     Attributes:
-        loss: bound.
-        own: where it reads the network that learns.
-        teacher: the network that it learns from, if it does.
-        other: where it reads that.
+        student: the network that learns, with the taps that the loss reads of it.
+        teacher: the same of the network that it learns from; None if the loss uses no teacher.
     """
 
-    loss: Loss
-    own: TapBinding
-    teacher: nn.Module | None
-    other: TapBinding | None
+    student: TapShapes
+    teacher: TapShapes | None
+
+
+def bind_loss(
+    loss: Loss, stage: Learner, student: nn.Module, teachers: Sequence[nn.Module], data: Data
+) -> BoundTaps:
+    """Bind a stage's loss to its networks.
+
+    Args:
+        loss: the loss, not bound yet.
+        stage: the stage that trains with it; its config names roles and paths of taps.
+        student: the network that learns.
+        teachers: the networks that it learns from; unused if the loss uses no teacher.
+        data: the splits that it learns from.
+
+    Returns:
+        The taps that the loss reads.
+
+    Raises:
+        UserError: the loss cannot be bound to these networks.
+    """
+    request = loss.taps().student
+    if isinstance(student, Committee):
+        student_taps = _bind_members(stage.members, student, request, data)
+    else:
+        student_taps = bind_taps(stage.role, stage.network, student, request, data)
+    teacher_taps = (
+        bind_teachers(stage.teachers, teachers, loss, data) if loss.uses_teacher else None
+    )
+    loss.bind(student_taps, teacher_taps, data.info)
+    return BoundTaps(student_taps, teacher_taps)
 
 
 def bind_taps(
     role: str, config: Network, network: nn.Module, request: Mapping[str, str], data: Data
-) -> TapBinding:
-    """Where a loss reads a network.
-
-    Raises:
-        UserError: a role or path leads nowhere, or to what gives no tensor.
-    """
-    roles = config.taps.over(model.module_roles(network))
-    places = resolve_taps(role, request, roles, network, data.info)
-    shapes = tap_shapes(network, places, data.info)
-    for name, place in places.items():
-        if name not in shapes:
-            raise UserError(
-                f"the {role}'s module {place!r} gives no tensor: it answers something else, or is"
-                " never called by itself.",
-                f"  choose another place, inside it or beside it: kdrun layers model={config.name}",
-            )
-    return TapBinding(places, TapShapes(shapes, network, places))
-
-
-def bind_loss(
-    stage: Learner, network: nn.Module, teachers: Sequence[nn.Module], data: Data
-) -> Bound:
-    """Build a stage's loss and bind it to the networks.
+) -> TapShapes:
+    """Resolve the taps that a loss requests of one network.
 
     Args:
-        stage: whose loss it is.
-        network: the one that learns.
-        teachers: those that it learns from, if the loss uses any.
-        data: the splits.
+        role: the network's key in the config, for messages.
+        config: the network's config, which may map roles to other module paths.
+        network: the network.
+        request: the loss's name of each tap -> a role or a module path.
+        data: the splits; a batch of their shape is run through the network.
 
     Raises:
-        UserError: the loss can't join them.
+        UserError: a role or path does not exist, or its module returns no tensor.
     """
-    loss = build_loss(stage.loss)
-    asked = loss.taps().student
-    if isinstance(network, Committee):
-        own = _bind_members(stage.members, network, asked, data)
-    else:
-        own = bind_taps(stage.role, stage.network, network, asked, data)
-    original, other = None, None
-    if loss.uses_teacher:
-        original, other = bind_teachers(stage.teachers, teachers, loss, data)
-    loss.bind(own.shapes, other.shapes if other else None, data.info)
-    return Bound(loss, own, original, other)
+    roles = config.taps.over(model.module_roles(network))
+    paths = resolve_taps(role, request, roles, network, data.info)
+    shapes = tap_shapes(network, paths, data.info)
+    for name, path in paths.items():
+        if name not in shapes:
+            raise UserError(
+                f"the {role}'s module {path!r} gives no tensor: it returns something else, or is"
+                " never called by itself.",
+                f"  choose a module inside it or beside it: kdrun layers model={config.name}",
+            )
+    return TapShapes(shapes, network, paths)
 
 
 def bind_teachers(
     stages: Sequence[Stage], networks: Sequence[nn.Module], loss: Loss, data: Data
-) -> tuple[nn.Module, TapBinding]:
-    """The network that a loss learns from, and where it reads it.
+) -> TapShapes:
+    """Resolve the taps that a loss requests of its teacher.
 
-    Of several, it is their committee, and the loss names the taps of each: `0/NAME`, `1/NAME`.
+    Several teachers are taken together as a committee, and the loss names the taps of each:
+    `0/NAME`, `1/NAME`.
     """
-    asked = loss.taps().teacher
+    request = loss.taps().teacher
     if len(networks) == 1:
-        stage = stages[0]
-        return networks[0], bind_taps(stage.role, stage.network, networks[0], asked, data)
-    committee = Committee(networks)
+        return bind_taps(stages[0].role, stages[0].network, networks[0], request, data)
     members = [(stage.role, stage.network) for stage in stages]
-    return committee, _bind_members(members, committee, asked, data)
+    return _bind_members(members, Committee(networks), request, data)
 
 
 def _bind_members(
     members: Sequence[Member],
     committee: Committee,
-    asked: Mapping[str, str],
+    request: Mapping[str, str],
     data: Data,
-) -> TapBinding:
-    places: dict[str, str] = {}
+) -> TapShapes:
+    paths: dict[str, str] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     for number, (role, config) in enumerate(members):
-        start = f"{number}/"
-        own = {
-            name.removeprefix(start): place
-            for name, place in asked.items()
-            if name.startswith(start)
+        prefix = f"{number}/"
+        of_member = {
+            name.removeprefix(prefix): query
+            for name, query in request.items()
+            if name.startswith(prefix)
         }
-        found = bind_taps(role, config, committee.members[number], own, data)
-        places |= {
-            start + name: committee.path_of(number, place) for name, place in found.places.items()
+        taps = bind_taps(role, config, committee.members[number], of_member, data)
+        paths |= {
+            prefix + name: committee.path_of(number, path) for name, path in taps.paths.items()
         }
-        shapes |= {start + name: shape for name, shape in found.shapes.shapes.items()}
-    return TapBinding(places, TapShapes(shapes, committee, places))
+        shapes |= {prefix + name: shape for name, shape in taps.shapes.items()}
+    return TapShapes(shapes, committee, paths)

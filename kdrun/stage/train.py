@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from kdrun.engine.frozen import freeze
 from kdrun.engine.loop import train
 from kdrun.engine.outputs import TeacherOutputs
 from kdrun.engine.training_spec import Runtime, Trained, TrainingSpec
-from kdrun.loss.build import build_loss
+from kdrun.loss.base import Loss
+from kdrun.loss.table import build_loss
 from kdrun.measure.metrics import Scores
 from kdrun.model.image.vision import load_pretrained
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
@@ -74,13 +76,18 @@ class Train:
     views: int | None = None
     outputs: Stage | None = None
 
+    @cached_property
+    def unbound_loss(self) -> Loss:
+        """The loss as its node describes it, to read facts of; training builds its own."""
+        return build_loss(self.loss)
+
     def samples(self, data: Data) -> Data:
         """What is learned from: without a teacher, the samples that have labels.
 
         Raises:
             UserError: no sample has one.
         """
-        if data.train.labeled is None or not build_loss(self.loss).needs_labels:
+        if data.train.labeled is None or not self.unbound_loss.needs_labels:
             return data
         labeled = data.labeled_only()
         if not labeled.train.size:
@@ -94,7 +101,7 @@ class Train:
     def epochs_of(self, data: Data) -> int:
         """Epochs of the longest phase."""
         steps = self.samples(data).train.steps(self.recipe.batch_size)
-        phases = (phase.epochs or self.recipe.epochs for phase in build_loss(self.loss).phases())
+        phases = (phase.epochs or self.recipe.epochs for phase in self.unbound_loss.phases())
         return max(self.recipe.within(epochs, steps) for epochs in phases)
 
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
@@ -180,8 +187,8 @@ class Train:
     def _taken(self, network: nn.Module, context: StageContext) -> dict[str, Tensor]:
         """The teacher's weights, but for the places that start afresh."""
         request = {info: info for info in self.fresh}
-        places = bind_taps(self.role, self.network, network, request, context.data).places.values()
-        starts = tuple(f"{module_path(info)}." if info else "" for info in places)
+        paths = bind_taps(self.role, self.network, network, request, context.data).paths.values()
+        starts = tuple(f"{module_path(path)}." if path else "" for path in paths)
         found = context.artefacts["teacher"].weights()
         return {name: value for name, value in found.items() if not name.startswith(starts)}
 
@@ -190,18 +197,17 @@ class Train:
         student = start.network
         torch.manual_seed(seed_of(context.runtime.seed, "loss", self.info.name))
         networks = [context.artefacts[stage.info.name].network() for stage in self.teachers]
-        bound = bind_loss(self, student, networks, context.data)
-        loss, own, other = bound.loss, bound.own, bound.other
+        loss = build_loss(self.loss)
+        taps = bind_loss(loss, self, student, networks, context.data)
         teacher = None
-        if bound.teacher is not None and other is not None:
+        if taps.teacher is not None:
             for sentence in weaker(self.teachers, context.artefacts):
                 context.screen.warn(f"{self.info.name}: {sentence}")
                 notes.append(sentence)
-        if bound.teacher is not None and other is not None and self.outputs is None:
+        if taps.teacher is not None and self.outputs is None:
             images = next(iter(context.data.train.batches(self.recipe.batch_size))).inputs
-            teacher, how = freeze(
-                bound.teacher, other.places.values(), context.runtime.hardware, images
-            )
+            network, paths = taps.teacher.network, taps.teacher.paths.values()
+            teacher, how = freeze(network, paths, context.runtime.hardware, images)
             notes.append(how)
         for note in loss.notes():
             context.screen.say(f"{self.info.name}: {note}")
@@ -214,8 +220,8 @@ class Train:
             loss=loss,
             data=context.data,
             recipe=self.recipe,
-            student_places=own.places,
-            teacher_places=other.places if other else {},
+            student_paths=taps.student.paths,
+            teacher_paths=taps.teacher.paths if taps.teacher else {},
             frozen=(*self.frozen, *borrowed(student)),
             good_enough=good_enough(self.stop, context.artefacts),
             masked=start.masked,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
-from kdrun.scheme import make_scheme
+from kdrun.scheme.table import make_scheme
 from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.outputs import with_outputs
 from kdrun.step.base import Before, Step, make_step

@@ -1,19 +1,11 @@
-"""The jobs of a sweep: their names, and the check of all of them before the first starts."""
+"""Names for the jobs of a sweep, from the settings in which they differ."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.types import Override
 
-from kdrun.config.compose import ComposedRun
 from kdrun.config.overrides import parse_settings
-from kdrun.core.errors import ConfigError
 from kdrun.core.sweep import SweepJob, job_folder
-from kdrun.run.new_folder import faults_of_folder
-from kdrun.sweep.parallel_jobs import faults_of_jobs
-
-if TYPE_CHECKING:
-    from kdrun.run.runner import Plan
 
 
 def name_jobs(jobs: Sequence[Sequence[str]]) -> list[SweepJob]:
@@ -57,29 +49,3 @@ def name_job(
         words=tuple(str(one.input_line) for one in overrides),
         differs={key: one.value() for key, one in differing.items()},
     )
-
-
-def check_jobs(jobs: Sequence[ComposedRun], parallel: int) -> "list[Plan]":
-    """Check every job and return its plan.
-
-    Args:
-        jobs: the runs that the command asks for.
-        parallel: how many of them run on this machine at the same time.
-
-    Raises:
-        ConfigError: with the faults of all jobs.
-    """
-    from kdrun.check.preflight import check
-
-    plans: list[Plan] = []
-    faults = faults_of_folder(jobs[0])
-    faults += faults_of_jobs(jobs[0].tree["launcher"]["jobs"], jobs[0].launcher)
-    for job in jobs:
-        faults += job.faults
-        try:
-            plans.append(check(job.tree, parallel, job.unknown_groups))
-        except ConfigError as error:
-            faults += error.faults
-    if faults:
-        raise ConfigError(faults)
-    return plans

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from kdrun.config.choices import conf_folder
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.base import Loss
-from kdrun.loss.build import build_loss
+from kdrun.loss.table import build_loss
 
 B, C = 8, 10
 AT = Progress(phase="main", epoch=0, epochs=240, step=0, steps=240 * 100)

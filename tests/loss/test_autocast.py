@@ -12,8 +12,7 @@ from kdrun import model
 from kdrun.core.taps import TappedNetwork, resolve_taps, tap_shapes
 from kdrun.core.types import DataInfo, Output, TapShapes
 from kdrun.loss.base import Loss
-from kdrun.loss.build import build_loss
-from kdrun.loss.table import LOSSES
+from kdrun.loss.table import LOSSES, build_loss
 from kdrun.stage.start import borrow
 
 STUDENT, TEACHER = (

@@ -11,7 +11,7 @@ from kdrun.core.class_merge import Merge, merge_logits
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.base import Loss
-from kdrun.loss.build import build_loss
+from kdrun.loss.table import build_loss
 
 GROUPS = ((1, 2, 7), (0,), (9, 4))
 FEW = replace(

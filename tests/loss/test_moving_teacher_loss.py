@@ -11,7 +11,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.taps import TappedNetwork, tap_shapes
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.base import label_loss, soft_loss
-from kdrun.loss.build import build_loss
+from kdrun.loss.table import build_loss
 
 DATA = DataInfo(INFO.classes, 2, (4, 4), 512)
 STEPS, EPOCHS = 3, 6  # of an epoch, and epochs

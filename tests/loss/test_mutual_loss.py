@@ -10,7 +10,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Output, Phase, TapShapes
 from kdrun.loss import logits
 from kdrun.loss.base import Loss
-from kdrun.loss.build import build_loss
+from kdrun.loss.table import build_loss
 
 DOUBLE = torch.float64
 MAP = (4, 6, 6)

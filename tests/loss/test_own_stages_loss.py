@@ -7,7 +7,7 @@ import torch
 from given import AT, INFO, batch, node, output, shapes
 
 from kdrun.core.errors import UserError
-from kdrun.loss.build import build_loss
+from kdrun.loss.table import build_loss
 
 STAGES = {"stage[0]": (4, 8, 8), "stage[1]": (6, 4, 4), "stage[2]": (8, 4, 4)}
 ALPHA, T, WEIGHT = 0.1, 3.0, 0.25

@@ -9,8 +9,8 @@ from torch import nn
 
 from kdrun.core.types import MAIN, TapShapes
 from kdrun.engine.learners import Learners
-from kdrun.loss.build import build_loss
 from kdrun.loss.progressive import between
+from kdrun.loss.table import build_loss
 from kdrun.model.image.resnet import CifarResNet
 
 STUDENT = {"match/tap[0]": (4, 8, 8), "match/tap[1]": (6, 4, 4)}

@@ -11,8 +11,8 @@ from kdrun.core.types import Batch, DataInfo, Output, TapShapes
 from kdrun.engine.micro_batches import micro_batches
 from kdrun.engine.mixing import mix_batch
 from kdrun.loss.base import label_loss
-from kdrun.loss.build import build_loss
 from kdrun.loss.pseudo_labels import with_pseudo_labels
+from kdrun.loss.table import build_loss
 
 B, C = 6, 4
 KNOWN = torch.tensor([True, False, True, True, False, True])

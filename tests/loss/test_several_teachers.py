@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, Output, TapShapes
 from kdrun.loss.base import Loss
-from kdrun.loss.build import build_loss
+from kdrun.loss.table import build_loss
 
 SIZES = {"tap": (4, 6, 6)}
 DOUBLE = torch.float64

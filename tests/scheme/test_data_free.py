@@ -12,8 +12,8 @@ from torch import nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.dataset.data import Data
-from kdrun.loss.build import build_loss
 from kdrun.loss.data_free import DAFL, DataFree, divergence
+from kdrun.loss.table import build_loss
 from kdrun.stage.invert import Inversion, Norms, objective, to_bytes
 
 INFO = DataInfo(("a", "b", "c"), 2, (6, 5), 30)

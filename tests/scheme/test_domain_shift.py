@@ -13,8 +13,8 @@ from tiny import TINY, Kdrun, Refused
 from kdrun.check.preflight import check
 from kdrun.config.compose import compose_runs
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.build import build_loss
 from kdrun.loss.pseudo_labels import with_pseudo_labels
+from kdrun.loss.table import build_loss
 from kdrun.measure.metrics import Meter
 from kdrun.run.runner import Plan
 from kdrun.stage.artefact import read_artefact

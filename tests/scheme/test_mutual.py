@@ -5,6 +5,7 @@ import torch
 from plans import RESNETS, plan, reads, refusal, rows
 
 from kdrun.core.screen import Screen
+from kdrun.loss.table import build_loss
 from kdrun.run.runner import run
 from kdrun.stage.artefact import read_artefact
 from kdrun.stage.start import build_network
@@ -98,8 +99,8 @@ def test_each_peer_is_read_at_its_own_places():
     assert [one.taps.stages for _, one in cohort.members] == [["layer3"], ["layer2"]]
     data = plan(base=RESNETS).data
     network = build_network(cohort.network.node, data, 0, "student")
-    binding = bind_loss(cohort, network, [], data).own
-    assert binding.places == {
+    taps = bind_loss(build_loss(cohort.loss), cohort, network, [], data).student
+    assert taps.paths == {
         "0/answer": "members.0",
         "1/answer": "members.1",
         "0/student/tap[0]": "members.0.layer3",
@@ -107,7 +108,7 @@ def test_each_peer_is_read_at_its_own_places():
         "1/student/tap[0]": "members.1.layer2",
         "1/teacher/tap[0]": "members.1.layer2",
     }
-    assert binding.shapes.shapes["1/student/tap[0]"] == (2, 32, 4, 4)
+    assert taps.shapes["1/student/tap[0]"] == (2, 32, 4, 4)
 
 
 @pytest.mark.parametrize(
