@@ -16,7 +16,7 @@ TABLES = {
     "SCHEMES": "kdrun.scheme.table",
     "DATASETS": "kdrun.dataset.table",
     "STEPS": "kdrun.step.table",
-    "CALIBRATORS": "kdrun.compress.calibrate",
+    "CALIBRATORS": "kdrun.compress.calibrators",
     "PROTOCOLS": "kdrun.measure.protocols",
     "FORMATS": "kdrun.export.table",
     "OPTIMIZERS": "kdrun.engine.optimizers",

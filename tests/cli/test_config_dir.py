@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tiny import TINY, Told
+from tiny import TINY, Kdrun, Told
 
 from kdrun.core.folder import RunFolder
 
@@ -33,3 +33,21 @@ def test_a_cut_run_resumes_without_the_folder(own, told: Told, tmp_path: Path):
     status, said = told("resume", str(manifest.parent))
     assert status == 0, said
     assert RunFolder(manifest.parent).config()["loss"]["terms"] == {"soft": SOFT}
+
+
+def test_a_file_takes_the_place_of_a_plugins_default_values(own, kdrun: Kdrun, tmp_path: Path):
+    (tmp_path / "theirs.py").write_text(
+        "from kdrun.loss.logits import KD\n"
+        'LOSSES = {"warm": "theirs:Warm"}\n'
+        "class Warm(KD):\n"
+        "    def __init__(self, alpha: float = 0.25, temperature: float = 2.0) -> None:\n"
+        "        super().__init__(alpha, temperature)\n"
+    )
+    (tmp_path / "own" / "loss" / "warm.yaml").write_text(yaml.safe_dump({**SOFT, "name": "warm"}))
+    words = ("plugins=[theirs]", "loss=warm", "--cfg", "job", "--package", "loss")
+    assert yaml.safe_load(kdrun(*words).stdout) == {
+        "name": "warm", "alpha": 0.25, "temperature": 2.0,
+    }  # fmt: skip
+    done = kdrun("--config-dir", "own", *words)
+    assert yaml.safe_load(done.stdout) == {**SOFT, "name": "warm"}
+    assert done.stderr == ""
