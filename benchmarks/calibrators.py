@@ -15,9 +15,10 @@ import torch
 from benchmarks.machine import describe_machine
 from kdrun.check.preflight import read_run
 from kdrun.compare.runs import named_row
-from kdrun.compress.calibrators import CALIBRATORS, Grid
-from kdrun.compress.fold_batch_norm import fold
-from kdrun.compress.quantize.requantize import static
+from kdrun.compress.calibrators import CALIBRATORS
+from kdrun.compress.fold_batch_norm import fold_batch_norms
+from kdrun.compress.quantization_grid import QuantizationGrid
+from kdrun.compress.quantize.requantize import quantize_static
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.config.compose import compose_runs
@@ -25,7 +26,7 @@ from kdrun.core.device import choose_hardware
 from kdrun.core.folder import RunFolder
 from kdrun.engine.evaluate import score
 from kdrun.stage.artefact import artefact_of
-from kdrun.stage.compress import calibration_batches, make_calibrator
+from kdrun.stage.step_inputs import calibration_batches, make_calibrator
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -37,7 +38,7 @@ def main(words: Sequence[str] | None = None) -> None:
     bits = [int(one) for one in given.bits.split(",")]
     folder = RunFolder(Path(given.run))
     config, data = read_run(folder.config())
-    network = fold(artefact_of(folder, *named_row(folder, given.row)).network())
+    network = fold_batch_norms(artefact_of(folder, *named_row(folder, given.row)).network())
     hardware = choose_hardware("cpu", "fp32", 1, 1, 0)
     torch.set_num_threads(1)
 
@@ -57,7 +58,12 @@ def main(words: Sequence[str] | None = None) -> None:
         node = job.tree["compress"]["calibrator"]
         material = StepInputs(batches, make_calibrator(node), 0, lambda _: 0, lambda _: 0.0)
         made = (
-            static(network, material, Grid(one, symmetric=False), WeightGrid.of(one, True, True))
+            quantize_static(
+                network,
+                material,
+                QuantizationGrid(one, symmetric=False),
+                WeightGrid.of(one, True, True),
+            )
             for one in bits
         )
         print(f"| {name} | {' | '.join(percent(one.network) for one in made)} |", flush=True)

@@ -15,11 +15,12 @@ from torch import nn
 
 from benchmarks.machine import describe_machine
 from kdrun.check.preflight import check_network
-from kdrun.compress.calibrators import Grid, MinMax
-from kdrun.compress.channels.importance import Evidence
-from kdrun.compress.channels.prune import Choice, prune_channels
-from kdrun.compress.fold_batch_norm import fold
-from kdrun.compress.quantize.requantize import static
+from kdrun.compress.calibrators import MinMax
+from kdrun.compress.channels.importance import ScoringInputs
+from kdrun.compress.channels.prune import PruningCriterion, prune_channels
+from kdrun.compress.fold_batch_norm import fold_batch_norms
+from kdrun.compress.quantization_grid import QuantizationGrid
+from kdrun.compress.quantize.requantize import quantize_static
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.config.compose import compose_runs
@@ -54,8 +55,8 @@ def main(words: Sequence[str] | None = None) -> None:
 def lines(name: str, size: int, batch: int, seconds: float) -> Iterator[str]:
     """A row for the network as it is, in int8, with half of its channels, and both."""
     whole = built(name, size)
-    empty, choice = torch.zeros(2, 3, size, size), Choice("l2", "uniform", 8, [])
-    half = prune_channels(whole, empty, 0.5, choice, Evidence(0))
+    empty, choice = torch.zeros(2, 3, size, size), PruningCriterion("l2", "uniform", 8, [])
+    half = prune_channels(whole, empty, 0.5, choice, ScoringInputs(0))
     networks = {
         "fp32": whole,
         "int8": rounded(whole, size),
@@ -108,7 +109,12 @@ def rounded(network: nn.Module, size: int) -> nn.Module:
     torch.manual_seed(1)
     batches = [(torch.randn(4, 3, size, size), torch.zeros(4, dtype=torch.int64)) for _ in range(2)]
     material = StepInputs(batches, MinMax(), 0, lambda network: 0, lambda network: 0.0)
-    made = static(fold(network), material, Grid(8, symmetric=False), WeightGrid.of(8, True, True))
+    made = quantize_static(
+        fold_batch_norms(network),
+        material,
+        QuantizationGrid(8, symmetric=False),
+        WeightGrid.of(8, True, True),
+    )
     return made.network.eval()
 
 

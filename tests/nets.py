@@ -10,10 +10,10 @@ from torchvision.models.convnext import CNBlockConfig
 from zoo import build, images
 
 from kdrun.compress.calibrators import MinMax
-from kdrun.compress.fold_batch_norm import fold
+from kdrun.compress.fold_batch_norm import fold_batch_norms
 from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
-from kdrun.compress.quantize.quantization_plan import quantizable
-from kdrun.compress.quantize.quantized_network import Quantized
+from kdrun.compress.quantize.quantization_plan import plan_quantization
+from kdrun.compress.quantize.quantized_network import QuantizedNetwork
 
 SMALL = {
     "densenet": lambda: models.DenseNet(8, (2, 2), 16, num_classes=10),
@@ -51,15 +51,15 @@ def make(name: str) -> nn.Module:
 @cache
 def folded(name: str) -> nn.Module:
     """Tests share it, so they leave it as it is."""
-    return fold(make(name))
+    return fold_batch_norms(make(name))
 
 
 @cache
-def quantized(name: str) -> Quantized:
+def quantized(name: str) -> QuantizedNetwork:
     """Static, at 8 bits; tests share it too."""
     network = folded(name)
     batches = [samples(8, seed) for seed in (1, 2)]
-    return calibrate(network, quantizable(network), batches, MinMax(), ACTIVATIONS, WEIGHTS)
+    return calibrate(network, plan_quantization(network), batches, MinMax(), ACTIVATIONS, WEIGHTS)
 
 
 def differ(found: Tensor, expected: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""What a compression step promises, and how one is done to a network that has steps behind it."""
+"""Apply a compression step to a network that other steps may have changed before."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -6,90 +6,109 @@ from typing import Protocol
 
 from torch import nn
 
-from kdrun.compress.quantize.requantize import QUANTIZING, STATIC, again, in_float
+from kdrun.compress.quantize.requantize import (
+    QUANTIZING,
+    STATIC,
+    dequantize_network,
+    requantize,
+)
 from kdrun.compress.step_inputs import StepInputs
-from kdrun.compress.structure_changes import Change, Ranges, zeros, zeros_of
+from kdrun.compress.structure_changes import (
+    ActivationRanges,
+    Change,
+    weights_with_zeros,
+    zeros_change,
+)
 
 
 @dataclass(frozen=True)
-class Changed:
-    """What a step made of a network.
+class CompressionResult:
+    """A network after a compression step.
 
     Attributes:
-        network: as it is now.
-        changes: what rebuilds its structure, in order.
-        notes: what the user should know, in sentences.
-        ranges: of each activation that was calibrated, what was seen and what is kept of it.
+        network: the changed network.
+        changes: the records from which its structure is rebuilt, in order.
+        notes: sentences for the user.
+        ranges: the ranges of calibrated activations.
     """
 
     network: nn.Module
     changes: Sequence[Change] = ()
     notes: Sequence[str] = ()
-    ranges: Ranges = field(default_factory=dict)
+    ranges: ActivationRanges = field(default_factory=dict)
 
 
-class Changing(Protocol):
-    """A step that changes a network without training."""
+class Compressor(Protocol):
+    """A compression step that changes a network without training it."""
 
-    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
-        """Change a network, which may be done in place; answers its own changes alone.
+    def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
+        """Change a network in float, possibly in place.
+
+        Returns:
+            The result, with the changes of this step alone.
 
         Raises:
-            UserError: it can't be done.
+            UserError: the step can't be applied to this network.
         """
         ...
 
 
-def change(
-    step: Changing,
+def apply_step(
+    step: Compressor,
     network: nn.Module,
     changes: Sequence[Change],
     build: Callable[[Sequence[Change]], nn.Module],
-    material: StepInputs,
-) -> Changed:
-    """Do a step to a network that was changed before; answers all changes together.
+    step_inputs: StepInputs,
+) -> CompressionResult:
+    """Apply a step to a network that was changed before.
 
-    Quantization stays last: a step after it works on what the numbers stand for, and what it
-    leaves is rounded again; of single layers, those that a later step doesn't round itself.
+    Quantization always stays the last change. If the network is quantized, the step works on its
+    dequantized weights, and afterwards the network is quantized again with the earlier settings.
+    Layers that the step itself quantizes are left out of that.
 
     Args:
-        step: what is done.
-        network: with its weights, on the device.
-        changes: what was done to it.
-        build: the network with the structure of some changes, with weights of no meaning.
-        material: samples and a seed.
+        step: the step to apply.
+        network: the network with its weights, on the device.
+        changes: all earlier changes to it.
+        build: builds the network with the structure of some changes, with meaningless weights.
+        step_inputs: samples and a seed.
+
+    Returns:
+        The result, with all changes to the network.
 
     Raises:
-        UserError: it can't be done.
+        UserError: the step can't be applied to this network.
     """
-    rounding = [one for one in changes if one["name"] in QUANTIZING]
-    earlier = [one for one in changes if one["name"] not in QUANTIZING]
-    if rounding:
-        device = material.sample.device
-        network = in_float(network, build(earlier).to(device).eval())
+    quantizations = [change for change in changes if change["name"] in QUANTIZING]
+    earlier = [change for change in changes if change["name"] not in QUANTIZING]
+    if quantizations:
+        device = step_inputs.sample.device
+        network = dequantize_network(network, build(earlier).to(device).eval())
     names = {name for name, _ in network.named_parameters()}
-    made = step.apply(network, material)
-    own, notes = list(made.changes), list(made.notes)
-    taken = [one["name"] for one in own if one["name"] in QUANTIZING]
-    if not taken:
-        names = {name for name, _ in made.network.named_parameters()}
-    for one in rounding:
-        if taken and STATIC in (one["name"], *taken):
-            continue  # of a whole network, the later takes the place of the earlier
-        rounded = again(made.network, one, material)
-        if rounded is None:
+    result = step.apply(network, step_inputs)
+    new, notes = list(result.changes), list(result.notes)
+    new_quantizations = [change["name"] for change in new if change["name"] in QUANTIZING]
+    if not new_quantizations:
+        names = {name for name, _ in result.network.named_parameters()}
+    for change in quantizations:
+        if new_quantizations and STATIC in (change["name"], *new_quantizations):
+            continue  # static quantization is of the whole network, so the new one replaces the old
+        quantized = requantize(result.network, change, step_inputs)
+        if quantized is None:
             continue
-        made, own = Changed(rounded.network, ranges=rounded.ranges), [*own, rounded.change]
-        notes += [] if taken else [*rounded.notes, "what was rounded was rounded again"]
-    gone = [name for name in zeros_of(earlier) if name not in names]
+        result = CompressionResult(quantized.network, ranges=quantized.ranges)
+        new.append(quantized.change)
+        if not new_quantizations:
+            notes += [*quantized.notes, "what was rounded was rounded again"]
+    gone = [name for name in weights_with_zeros(earlier) if name not in names]
     if gone:
         notes.append(f"zeros of {len(gone)} pruned layers are gone: these layers are others now")
-    kept = [_still(one, names) for one in (*earlier, *own)]
-    return Changed(made.network, kept, notes, made.ranges)
+    kept = [_without_missing(change, names) for change in (*earlier, *new)]
+    return CompressionResult(result.network, kept, notes, result.ranges)
 
 
-def _still(one: Change, names: set[str]) -> Change:
-    """Of weights with zeros those that are still there."""
-    if one["name"] != "zeros":
-        return one
-    return zeros([name for name in one["weights"] if name in names])
+def _without_missing(change: Change, names: set[str]) -> Change:
+    """A record of zeros without the weights that the network no longer has."""
+    if change["name"] != "zeros":
+        return change
+    return zeros_change([name for name in change["weights"] if name in names])

@@ -1,4 +1,4 @@
-"""Weights that are 0, and stay so or become more, while a network learns."""
+"""Keep pruned weights at 0 while a network trains, and prune further weights meanwhile."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,113 +13,119 @@ from kdrun.core.types import MAIN, Progress
 
 
 @dataclass(frozen=True)
-class Growth:
-    """How weights become 0 while the network learns.
+class GradualPruning:
+    """How a network is pruned during training: the sparsity rises several times.
 
     Attributes:
-        names: of the weights that do.
-        choose: masks of scores, at a sparsity from 0 to what is asked for.
-        sparsity: the share that is asked for.
-        score: `magnitude`, |w| at that time; or `movement`, -g w summed over the steps so far:
+        names: names of the weights to prune.
+        choose_masks: computes masks from scores and a sparsity.
+        sparsity: the sparsity to reach.
+        score: `magnitude`, the current |w|; or `movement`, the sum of -g w over all steps so far:
             Sanh, Wolf, Rush 2020 (arXiv:2005.07683), section 3.
-        schedule: `cubic`, or `iterative`: in equal rises.
-        rises: how often the sparsity rises.
-        until: the share of the training by which all of it is reached.
+        schedule: `cubic`, see `masks.cubic`; or `iterative`, in equal rises.
+        rises: number of times that the sparsity rises.
+        until: share of the training after which `sparsity` is reached.
     """
 
     names: Sequence[str]
-    choose: Callable[[Scores, float], Masks]
+    choose_masks: Callable[[Scores, float], Masks]
     sparsity: float
     score: Literal["magnitude", "movement"]
     schedule: Literal["cubic", "iterative"]
     rises: int
     until: float
 
-    def due(self, progress: Progress) -> int:
-        """How many rises there are by the end of a step."""
+    def rises_after(self, progress: Progress) -> int:
+        """Number of rises that are due by the end of the current step."""
         share = (progress.step + 1) / (progress.steps * self.until)
         return min(self.rises, int(share * self.rises + 1e-9))
 
     def sparsity_after(self, rises: int) -> float:
+        """The sparsity after this number of rises."""
         share = rises / self.rises
         return cubic(0, self.sparsity, share) if self.schedule == "cubic" else share * self.sparsity
 
 
 class FrozenZeros:
-    """Keeps weights of a network 0, whatever an optimizer makes of them.
+    """Keeps pruned weights of a network at 0, whatever the optimizer changes.
 
     Args:
-        network: the one that learns; what is 0 in it now stays 0.
-        names: of its weights whose zeros stay.
-        growth: how more become 0; None: no more do.
+        network: the network in training.
+        names: names of weights; their current zeros are kept.
+        gradual: how further weights are pruned; None to prune no more.
     """
 
     def __init__(
-        self, network: nn.Module, names: Sequence[str], growth: Growth | None = None
+        self, network: nn.Module, names: Sequence[str], gradual: GradualPruning | None = None
     ) -> None:
-        kept = dict.fromkeys([*names, *(growth.names if growth is not None else ())])
+        kept = dict.fromkeys([*names, *(gradual.names if gradual is not None else ())])
         self.masks = {name: network.get_parameter(name).detach() != 0 for name in kept}
-        self.growth = growth
+        self.gradual = gradual
         self.rises = 0
-        self.sums: dict[str, Tensor] = {}
+        self.movement: dict[str, Tensor] = {}
 
     @property
     def names(self) -> list[str]:
-        """Of all weights with zeros that stay."""
+        """Names of all weights whose zeros are kept."""
         return list(self.masks)
 
     @property
     def complete(self) -> bool:
-        """Whether as much is 0 as was asked for: before, no epoch counts as the best."""
-        return self.growth is None or self.rises == self.growth.rises
+        """Whether the full sparsity is reached. Epochs before that can't be the best one."""
+        return self.gradual is None or self.rises == self.gradual.rises
 
     def to(self, device: torch.device) -> None:
-        """Follow the network there."""
+        """Move the masks to the network's device."""
         self.masks = {name: mask.to(device) for name, mask in self.masks.items()}
-        self.sums = {name: value.to(device) for name, value in self.sums.items()}
+        self.movement = {name: value.to(device) for name, value in self.movement.items()}
 
-    def watch(self, network: nn.Module, progress: Progress) -> None:
-        """Take in the gradients of a step, before the optimizer makes it."""
-        growth = self.growth
-        if growth is not None and growth.score == "movement" and progress.phase == MAIN.name:
-            self._add({name: network.get_parameter(name) for name in growth.names})
+    def before_step(self, network: nn.Module, progress: Progress) -> None:
+        """Accumulate gradients for the movement score; call it before each optimizer step."""
+        gradual = self.gradual
+        if gradual is None or gradual.score != "movement" or progress.phase != MAIN.name:
+            return
+        for name in gradual.names:
+            weight = network.get_parameter(name)
+            if weight.grad is not None:
+                # Gradients that overflowed in fp16 count as 0: the optimizer skips that step.
+                movement = (weight.grad * weight.detach()).nan_to_num(0.0, 0.0, 0.0)
+                total = self.movement.get(name)
+                self.movement[name] = -movement if total is None else total - movement
 
-    def update(self, network: nn.Module, progress: Progress) -> None:
-        """Follow a step of the optimizer."""
-        if self.growth is not None and progress.phase == MAIN.name:
-            self._grow(self.growth, network, progress)
+    def after_step(self, network: nn.Module, progress: Progress) -> None:
+        """Prune if a rise is due, and restore the zeros; call it after each optimizer step."""
+        if self.gradual is not None and progress.phase == MAIN.name:
+            self._prune_if_due(self.gradual, network, progress)
         self.apply(network)
 
     def apply(self, network: nn.Module) -> None:
-        """Set what is left out to 0, in the network or its average."""
+        """Set the pruned weights to 0, in the network or in its weight average."""
         apply_masks(network, self.masks)
 
     def state(self) -> dict[str, Any]:
-        return {"masks": self.masks, "rises": self.rises, "sums": self.sums}
+        """The state for a checkpoint."""
+        return {"masks": self.masks, "rises": self.rises, "sums": self.movement}
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from the state of a checkpoint."""
         device = next(iter(self.masks.values())).device
-        self.masks, self.sums, self.rises = state["masks"], state["sums"], state["rises"]
+        self.masks, self.movement, self.rises = state["masks"], state["sums"], state["rises"]
         self.to(device)
 
-    def _grow(self, growth: Growth, network: nn.Module, progress: Progress) -> None:
-        due = growth.due(progress)
-        if due > self.rises:
-            self.rises = due
-            weights = {name: network.get_parameter(name) for name in growth.names}
-            found = self.sums if growth.score == "movement" else magnitude(weights)
-            self.masks |= growth.choose(self._last(found), growth.sparsity_after(due))
+    def _prune_if_due(
+        self, gradual: GradualPruning, network: nn.Module, progress: Progress
+    ) -> None:
+        rises = gradual.rises_after(progress)
+        if rises > self.rises:
+            self.rises = rises
+            weights = {name: network.get_parameter(name) for name in gradual.names}
+            scores = self.movement if gradual.score == "movement" else magnitude(weights)
+            masks = gradual.choose_masks(self._pruned_lowest(scores), gradual.sparsity_after(rises))
+            self.masks |= masks
 
-    def _add(self, weights: Mapping[str, nn.Parameter]) -> None:
-        for name, weight in weights.items():
-            if weight.grad is not None:
-                # Of a step that fp16 leaves out, as its gradients overflowed, nothing is known.
-                moved = (weight.grad * weight.detach()).nan_to_num(0.0, 0.0, 0.0)
-                self.sums[name] = self.sums[name] - moved if name in self.sums else -moved
-
-    def _last(self, found: Scores) -> Scores:
-        """What was left out before goes first again: it doesn't come back."""
+    def _pruned_lowest(self, scores: Scores) -> Scores:
+        """The scores, with the lowest possible one for pruned weights: they stay pruned."""
         return {
             name: score.where(self.masks[name], torch.finfo(score.dtype).min)
-            for name, score in found.items()
+            for name, score in scores.items()
         }

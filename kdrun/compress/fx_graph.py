@@ -1,4 +1,4 @@
-"""The graph of a network, in which every operator is seen and every module keeps its path."""
+"""Trace a network with torch.fx: a graph with every operator, in which modules keep their paths."""
 
 import traceback
 from collections.abc import Callable
@@ -10,29 +10,32 @@ from torch import fx, nn
 
 from kdrun.core.errors import UserError
 
-_OWN = "kdrun.compress.quantize."
-_PART = "part"
+_QUANTIZED_LAYERS = "kdrun.compress.quantize."  # modules of these classes are traced as one call
+_MARKER = "module_output"  # key in the metadata of marker nodes
 _TORCH = str(Path(torch.__file__).parent)
 
 
-class Point(nn.Module):
-    """A part of the network whose operators stand in a graph, for hooks to find at its path.
+class ModuleMarker(nn.Module):
+    """Marks the output of a module whose operators stand in the graph.
 
-    It is told what the part is given and what it answers, and answers that.
+    It stands at the module's path, so that a forward hook at this path still sees the module's
+    input and output. It returns the output.
     """
 
-    def forward(self, given: Any, answer: Any) -> Any:
-        return answer
+    def forward(self, module_input: Any, module_output: Any) -> Any:
+        return module_output
 
 
-def trace(network: nn.Module) -> fx.Graph:
-    """The graph of a network in evaluation mode; the network stays as it was.
+def trace_graph(network: nn.Module) -> fx.Graph:
+    """The graph of a network in evaluation mode; the network is left unchanged.
 
-    Modules of torch.nn are calls by their path. After the operators of any other module stands a
-    call of that module's path, in whose place a `GraphModule` has a `Point`.
+    A module of torch.nn, or a quantized layer, is one call of its path. Any other module is traced
+    into its operators, and a marker node follows them: a call of the module's path with its input
+    and its output. A `GraphModule` of this graph has a `ModuleMarker` at that path.
 
     Raises:
-        UserError: the network can't be traced; the message says what breaks it, and where.
+        UserError: the network can't be traced. The message says which operation prevents it, and
+            where it is.
     """
     modes = {module: module.training for module in network.modules()}
     tracer = _Tracer()
@@ -42,39 +45,43 @@ def trace(network: nn.Module) -> fx.Graph:
     except Exception as error:
         raise UserError(
             f"the graph of this network can't be read: {_reason(error)}.",
-            f"  in {tracer.where(network)}{_line(error)}",
-            "  what needs no graph works with it: quantize_weights, quantize_dynamic",
+            f"  in {tracer.current_module(network)}{_source_line(error)}",
+            "  steps that need no graph work with it: quantize_weights, quantize_dynamic",
         ) from error
     finally:
         for module, training in modes.items():
             module.training = training
 
 
-def is_part(node: fx.Node) -> bool:
-    """Whether a node only says what a module with operators of its own answers."""
-    return _PART in node.meta
+def is_marker(node: fx.Node) -> bool:
+    """Whether a node only marks the output of a module."""
+    return _MARKER in node.meta
 
 
-def answer_of(part: fx.Node) -> fx.Node:
-    """The operator whose answer is that of a part."""
-    answer = part.args[1]
-    assert isinstance(answer, fx.Node)
-    return answer
+def marked_output(marker: fx.Node) -> fx.Node:
+    """The node whose output a marker node marks."""
+    output = marker.args[1]
+    assert isinstance(output, fx.Node)
+    return output
 
 
-def readers(node: fx.Node) -> list[fx.Node]:
-    """The nodes that go on with what a node answers; not parts that are given it."""
-    return [user for user in node.users if not is_part(user) or answer_of(user) is node]
+def consumers(node: fx.Node) -> list[fx.Node]:
+    """The nodes that use a node's output, including markers of it.
+
+    A marker of a module that takes the output as its input is left out: it only records the input.
+    """
+    return [user for user in node.users if not is_marker(user) or marked_output(user) is node]
 
 
 class _Tracer(fx.Tracer):
     def __init__(self) -> None:
         super().__init__()
-        self.open: list[str] = []
+        self.open_modules: list[str] = []  # paths of the modules being traced, outermost first
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        name = type(m).__module__
-        return super().is_leaf_module(m, module_qualified_name) or name.startswith(_OWN)
+        if super().is_leaf_module(m, module_qualified_name):
+            return True
+        return type(m).__module__.startswith(_QUANTIZED_LAYERS)
 
     def call_module(
         self,
@@ -84,18 +91,18 @@ class _Tracer(fx.Tracer):
         kwargs: dict[str, Any],
     ) -> Any:
         path = self.path_of_module(m)
-        self.open.append(path)
-        answer = super().call_module(m, forward, args, kwargs)
-        self.open.pop()
-        if not self.is_leaf_module(m, path) and isinstance(answer, fx.Proxy):
-            given = args[0] if args else None
-            answer = self.create_proxy("call_module", path, (given, answer), {})
-            answer.node.meta[_PART] = True
-        return answer
+        self.open_modules.append(path)
+        output = super().call_module(m, forward, args, kwargs)
+        self.open_modules.pop()
+        if not self.is_leaf_module(m, path) and isinstance(output, fx.Proxy):
+            module_input = args[0] if args else None
+            output = self.create_proxy("call_module", path, (module_input, output), {})
+            output.node.meta[_MARKER] = True
+        return output
 
-    def where(self, network: nn.Module) -> str:
-        """The module that is being traced, in words."""
-        path = self.open[-1] if self.open else ""
+    def current_module(self, network: nn.Module) -> str:
+        """Path and class of the innermost module that is being traced."""
+        path = self.open_modules[-1] if self.open_modules else ""
         kind = type(network.get_submodule(path)).__name__
         return f"{path!r} ({kind})" if path else kind
 
@@ -104,10 +111,14 @@ def _reason(error: Exception) -> str:
     return str(error).strip().splitlines()[0].rstrip(".") if str(error) else type(error).__name__
 
 
-def _line(error: Exception) -> str:
-    """The innermost line of the network's own code, as a part of a sentence."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [one for one in frames if not one.filename.startswith((_TORCH, __file__, "<"))]
-    return (
-        f", line {own[-1].lineno} of {Path(own[-1].filename).name}: {own[-1].line}" if own else ""
-    )
+def _source_line(error: Exception) -> str:
+    """The innermost line of the network's source code that raised, for the end of a sentence."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((_TORCH, __file__, "<"))
+    ]
+    if not frames:
+        return ""
+    last = frames[-1]
+    return f", line {last.lineno} of {Path(last.filename).name}: {last.line}"

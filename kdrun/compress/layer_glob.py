@@ -1,31 +1,31 @@
-"""Layers by a glob of their paths."""
+"""Select layers by a glob of their module paths."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatch
 
 from kdrun.core.errors import UserError
 
-_SHOWN = 5
+_SHOWN = 5  # paths that a message lists
 
 
-def fitting(known: Sequence[str], glob: str, what: str) -> list[str]:
-    """Those of the paths of a network's layers that fit a glob.
+def match_layers(paths: Sequence[str], glob: str, description: str) -> list[str]:
+    """The paths that match a glob.
 
     Args:
-        known: paths of layers of the kind that is meant, with weights in float.
-        glob: of module paths.
-        what: such a layer is called.
+        paths: module paths of all layers that come into question.
+        glob: a pattern for `fnmatch`.
+        description: what the message of an error calls such a layer.
 
     Raises:
-        UserError: none fits.
+        UserError: no path matches.
     """
-    found = [path for path in known if fnmatch(path, glob)]
-    if not found:
-        more = ", ..." if len(known) > _SHOWN else ""
+    matches = [path for path in paths if fnmatch(path, glob)]
+    if not matches:
+        more = ", ..." if len(paths) > _SHOWN else ""
         raise UserError(
-            f"no {what} has a path like {glob!r}.",
-            f"  there are {', '.join(known[:_SHOWN])}{more}"
-            if known
+            f"no {description} has a path like {glob!r}.",
+            f"  there are {', '.join(paths[:_SHOWN])}{more}"
+            if paths
             else "  this network has none in float",
         )
-    return found
+    return matches

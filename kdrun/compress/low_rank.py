@@ -1,28 +1,27 @@
-"""Linear and convolution layers as two smaller ones in a row, by their singular values."""
+"""Low-rank factorization: replace a linear layer or convolution by two smaller ones in sequence."""
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.layer_glob import fitting
+from kdrun.compress.layer_glob import match_layers
 from kdrun.core.errors import UserError
 
-Ranks = Mapping[str, int]
+Ranks = Mapping[str, int]  # by the module path of a layer
 
-_HALVINGS = 12  # of the range of energies: to a four-thousandth
+_BISECTIONS = 12  # which find an energy to within 1 / 4096
 
 
 @dataclass(frozen=True)
-class Spectrum:
-    """What there is to know of a layer before its rank is chosen.
+class SingularValues:
+    """The singular values of a layer's weight as a matrix (outputs, inputs x kernel).
 
     Attributes:
-        squares: the squared singular values of its weights as a matrix (outputs, inputs x kernel),
-            from large to small.
+        squares: the squared singular values, in descending order.
         outputs: rows of the matrix.
         inputs: columns of the matrix.
     """
@@ -32,133 +31,147 @@ class Spectrum:
     inputs: int
 
     @property
-    def most(self) -> int:
-        """The largest rank at which two layers have fewer weights than the one; 0: none does."""
+    def max_useful_rank(self) -> int:
+        """The highest rank at which the two layers have fewer weights than the original; or 0."""
         return (self.outputs * self.inputs - 1) // (self.outputs + self.inputs)
 
     def rank_of_energy(self, energy: float) -> int:
-        """The least rank that keeps this share of the sum of squares."""
+        """The lowest rank whose singular values have this share of the energy, the sum of squares.
+
+        That share of the weight's squared Frobenius norm is kept: Eckart and Young 1936.
+        """
         kept = self.squares.cumsum(0) / self.squares.sum().clamp_min(1e-30)
         return int((kept < energy - 1e-12).sum()) + 1
 
     def rank_of_share(self, share: float) -> int:
-        """This share of the full rank, at least 1."""
+        """This share of the full rank, and at least 1."""
         return max(1, round(share * len(self.squares)))
 
 
-def separable(network: nn.Module, layers: str = "*") -> dict[str, nn.Module]:
-    """The layers that can be taken apart, by module path: linear, and convolutions of one group.
+class FactorPair(NamedTuple):
+    """The two layers that replace one: inputs to rank, and rank to outputs."""
+
+    first: Any
+    second: Any
+
+
+def factorizable(network: nn.Module, layers: str = "*") -> dict[str, nn.Module]:
+    """The layers that can be factorized, by module path: linear ones, and ungrouped convolutions.
 
     Args:
-        network: whose layers.
+        network: the network to search.
         layers: a glob of module paths.
 
     Raises:
-        UserError: no such layer has a path like that.
+        UserError: no such layer matches the glob.
     """
-    known = [path for path, layer in network.named_modules() if _fits(layer)]
-    found = fitting(known, layers, "linear layer or convolution of one group")
-    return {path: network.get_submodule(path) for path in found}
+    paths = [path for path, layer in network.named_modules() if _is_factorizable(layer)]
+    matches = match_layers(paths, layers, "linear layer or convolution of one group")
+    return {path: network.get_submodule(path) for path in matches}
 
 
-def spectra(network: nn.Module, layers: str = "*") -> dict[str, Spectrum]:
-    """The spectrum of each layer that can be taken apart, by module path.
+def singular_values(network: nn.Module, layers: str = "*") -> dict[str, SingularValues]:
+    """The singular values of each layer that can be factorized, by module path.
 
     Args:
-        network: whose layers.
+        network: the network to search.
         layers: a glob of module paths.
 
     Raises:
-        UserError: no such layer has a path like that.
+        UserError: no such layer matches the glob.
     """
-    return {path: _spectrum(layer) for path, layer in separable(network, layers).items()}
+    return {path: _svd_values(layer) for path, layer in factorizable(network, layers).items()}
 
 
-def ranks_of_energy(known: Mapping[str, Spectrum], energy: float) -> dict[str, int]:
-    """Ranks that keep a share of each layer's energy; layers that would grow are left out."""
-    return _worthwhile({path: one.rank_of_energy(energy) for path, one in known.items()}, known)
+def ranks_of_energy(values: Mapping[str, SingularValues], energy: float) -> dict[str, int]:
+    """The ranks that keep a share of each layer's energy; without layers that would grow."""
+    return _useful({path: layer.rank_of_energy(energy) for path, layer in values.items()}, values)
 
 
-def ranks_of_share(known: Mapping[str, Spectrum], share: float) -> dict[str, int]:
-    """A share of each layer's full rank; layers that would grow are left out."""
-    return _worthwhile({path: one.rank_of_share(share) for path, one in known.items()}, known)
+def ranks_of_share(values: Mapping[str, SingularValues], share: float) -> dict[str, int]:
+    """A share of each layer's full rank; without layers that would grow."""
+    return _useful({path: layer.rank_of_share(share) for path, layer in values.items()}, values)
 
 
 def ranks_of_macs(
     network: nn.Module,
-    known: Mapping[str, Spectrum],
+    values: Mapping[str, SingularValues],
     share: float,
     macs: Callable[[nn.Module], int],
 ) -> dict[str, int]:
-    """Ranks of equal energy in all layers at which a share of the network's MACs remains.
+    """The ranks with which at most a share of the network's MACs remains.
 
-    The most energy that does is found by bisection.
+    All layers keep the same share of their energy: the highest one that meets the limit, which is
+    found by bisection.
 
     Args:
-        network: whose layers are known; it stays as it is.
-        known: their spectra.
-        share: of the MACs that may remain, above 0 to 1.
-        macs: those of a network.
+        network: is left unchanged.
+        values: singular values of the layers that may be factorized.
+        share: share of the MACs that may remain, above 0 to 1.
+        macs: computes the MACs of a network.
 
     Raises:
-        UserError: at the lowest ranks more remain.
+        UserError: more MACs remain even if all layers have rank 1.
     """
-    allowed = share * macs(network)
+    limit = share * macs(network)
     low, high = 0.0, 1.0
 
-    def cost(energy: float) -> int:
-        smaller = reshape(deepcopy(network), ranks_of_energy(known, energy))
-        return macs(smaller)
+    def macs_at(energy: float) -> int:
+        return macs(low_rank_structure(deepcopy(network), ranks_of_energy(values, energy)))
 
-    if cost(low) > allowed:
+    if macs_at(low) > limit:
         raise UserError(
             f"macs={share:g} can't be reached: at rank 1 of each layer"
-            f" {cost(low) / macs(network):.3f} of the MACs remain.",
+            f" {macs_at(low) / macs(network):.3f} of the MACs remain.",
             "  take a larger share, or more layers",
         )
-    for _ in range(_HALVINGS):
+    for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        low, high = (middle, high) if cost(middle) <= allowed else (low, middle)
-    return ranks_of_energy(known, low)
+        low, high = (middle, high) if macs_at(middle) <= limit else (low, middle)
+    return ranks_of_energy(values, low)
 
 
 def factorize(network: nn.Module, ranks: Ranks) -> None:
-    """Put two layers in the place of each, with the nearest weights in the mean square.
+    """Replace each of these layers by two whose product is its best approximation of that rank.
 
-    W = U S V' of the weights as a matrix (Eckart and Young 1936): the first layer is
-    sqrt(S) V', with the kernel, stride and padding of the layer; the second is U sqrt(S), of 1x1,
-    with its bias.
+    With the singular value decomposition W = U S V' of the weight as a matrix, cut off at the rank,
+    the first layer has the weight sqrt(S) V', and kernel, stride and padding of the original. The
+    second is a 1x1 convolution, or linear, with the weight U sqrt(S) and the original's bias. No
+    other product of this rank has a smaller squared error: Eckart and Young 1936.
+
+    Args:
+        network: is changed in place.
+        ranks: rank of each layer to replace.
     """
     for path, rank in ranks.items():
         layer: Any = network.get_submodule(path)
         weight = layer.weight.detach()
-        left, values, right = torch.linalg.svd(weight.flatten(1).double(), full_matrices=False)
-        root = values[:rank].sqrt()
-        first, second = _in_two(layer, rank)
+        u, s, v = torch.linalg.svd(weight.flatten(1).double(), full_matrices=False)
+        root = s[:rank].sqrt()
+        first, second = _make_factors(layer, rank)
         with torch.no_grad():
-            narrow = (root[:, None] * right[:rank]).reshape(first.weight.shape)
-            first.weight.copy_(narrow)
-            second.weight.copy_((left[:, :rank] * root).reshape(second.weight.shape))
+            first.weight.copy_((root[:, None] * v[:rank]).reshape(first.weight.shape))
+            second.weight.copy_((u[:, :rank] * root).reshape(second.weight.shape))
             if second.bias is not None:
                 second.bias.copy_(layer.bias)
-        _put(network, path, nn.Sequential(first, second))
+        _replace(network, path, nn.Sequential(first, second))
 
 
-def reshape(network: nn.Module, ranks: Ranks) -> nn.Module:
-    """The same layers with weights of no meaning: for those that are then read from a file."""
+def low_rank_structure(network: nn.Module, ranks: Ranks) -> nn.Module:
+    """Replace layers by two each, in place, with random weights: they are then loaded or unused."""
     for path, rank in ranks.items():
-        _put(network, path, nn.Sequential(*_in_two(network.get_submodule(path), rank)))
+        _replace(network, path, nn.Sequential(*_make_factors(network.get_submodule(path), rank)))
     return network
 
 
 # Any, here and below: nn.Module's own attributes are typed as tensors or modules alike.
-def _in_two(layer: Any, rank: int) -> tuple[Any, Any]:
-    like: Any = {"device": layer.weight.device, "dtype": layer.weight.dtype}
+def _make_factors(layer: Any, rank: int) -> FactorPair:
+    options: Any = {"device": layer.weight.device, "dtype": layer.weight.dtype}
     biased = layer.bias is not None
     if isinstance(layer, nn.Linear):
-        return (
-            nn.Linear(layer.in_features, rank, bias=False, **like),
-            nn.Linear(rank, layer.out_features, bias=biased, **like),
+        return FactorPair(
+            nn.Linear(layer.in_features, rank, bias=False, **options),
+            nn.Linear(rank, layer.out_features, bias=biased, **options),
         )
     first = nn.Conv2d(
         layer.in_channels,
@@ -169,25 +182,26 @@ def _in_two(layer: Any, rank: int) -> tuple[Any, Any]:
         layer.dilation,
         bias=False,
         padding_mode=layer.padding_mode,
-        **like,
+        **options,
     )
-    return first, nn.Conv2d(rank, layer.out_channels, 1, bias=biased, **like)
+    return FactorPair(first, nn.Conv2d(rank, layer.out_channels, 1, bias=biased, **options))
 
 
-def _spectrum(layer: Any) -> Spectrum:
+def _svd_values(layer: Any) -> SingularValues:
     matrix = layer.weight.detach().flatten(1).double()
-    return Spectrum(torch.linalg.svdvals(matrix).square().cpu(), *matrix.shape)
+    return SingularValues(torch.linalg.svdvals(matrix).square().cpu(), *matrix.shape)
 
 
-def _worthwhile(ranks: Ranks, known: Mapping[str, Spectrum]) -> dict[str, int]:
-    return {path: rank for path, rank in ranks.items() if rank <= known[path].most}
+def _useful(ranks: Ranks, values: Mapping[str, SingularValues]) -> dict[str, int]:
+    """The ranks without those of layers that would have more weights afterwards."""
+    return {path: rank for path, rank in ranks.items() if rank <= values[path].max_useful_rank}
 
 
-def _fits(layer: nn.Module) -> bool:
-    # Exactly these: attention reads the weights of its own kind of linear layer.
+def _is_factorizable(layer: nn.Module) -> bool:
+    # No subclasses: attention uses the weights of its own subclass of nn.Linear directly.
     return type(layer) is nn.Linear or (type(layer) is nn.Conv2d and layer.groups == 1)
 
 
-def _put(network: nn.Module, path: str, layer: nn.Module) -> None:
-    above, _, name = path.rpartition(".")
-    setattr(network.get_submodule(above), name, layer)
+def _replace(network: nn.Module, path: str, layer: nn.Module) -> None:
+    parent, _, name = path.rpartition(".")
+    setattr(network.get_submodule(parent), name, layer)

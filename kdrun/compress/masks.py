@@ -1,82 +1,86 @@
-"""Which weights are pruned: masks from scores, to an exact share or a pattern of N in M."""
+"""Masks of pruned weights, computed from scores: an exact share of them, or a pattern N of M."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.layer_glob import fitting
-from kdrun.compress.quantize.layers import Trainable
+from kdrun.compress.layer_glob import match_layers
+from kdrun.compress.quantize.layers import FakeQuantizedLayer
 from kdrun.core.errors import UserError
 
-Scores = Mapping[str, Tensor]
-Masks = dict[str, Tensor]  # True where a weight stays
+Scores = Mapping[str, Tensor]  # by the name of a weight; the lowest are pruned first
+Masks = dict[str, Tensor]  # by the name of a weight; False where it is pruned
 
 
 def prunable(network: nn.Module, layers: str = "*") -> dict[str, nn.Parameter]:
-    """The weights of linear layers and convolutions by name; biases and norms stay whole.
+    """The weights of linear layers and convolutions by name. Biases and norms are never pruned.
 
     Args:
-        network: whose weights.
+        network: the network to prune.
         layers: a glob of module paths.
 
     Raises:
-        UserError: no such layer has a path like that.
+        UserError: no linear layer or convolution matches the glob.
     """
-    known = [path for path, layer in network.named_modules() if _has_matrix(layer)]
-    found = fitting(known, layers, "linear layer or convolution")
-    names = (f"{path}.weight" if path else "weight" for path in found)
+    all_paths = [path for path, layer in network.named_modules() if _is_prunable(layer)]
+    paths = match_layers(all_paths, layers, "linear layer or convolution")
+    names = (f"{path}.weight" if path else "weight" for path in paths)
     return {name: network.get_parameter(name) for name in names}
 
 
-def keep(network: nn.Module, weights: Sequence[str]) -> nn.Module:
-    """What a network is changed to whose weights of these names have zeros that stay: nothing."""
+def keep_structure(network: nn.Module, weights: Sequence[str]) -> nn.Module:
+    """The network as it is: zeros in its weights do not change its structure."""
     return network
 
 
 def global_masks(scores: Scores, sparsity: float) -> Masks:
-    """Masks that leave out the lowest scores of all weights together.
+    """Prune the lowest scores of all layers together.
 
     Args:
-        scores: of each weight, by name; the higher, the more it matters.
-        sparsity: the share that is left out, 0 to below 1; of n weights, round(sparsity n) are.
+        scores: scores of each layer's weights.
+        sparsity: the share of all n weights to prune, 0 to below 1: round(sparsity n) of them.
 
     Raises:
-        UserError: a layer would keep no weight.
+        UserError: a layer would lose all its weights.
     """
     flat = torch.cat([score.flatten() for score in scores.values()])
-    whole = _keep(flat, sparsity)
-    parts = whole.split([score.numel() for score in scores.values()])
+    flat_masks = _keep_highest(flat, sparsity).split([score.numel() for score in scores.values()])
     masks = {
-        name: part.reshape(score.shape)
-        for (name, score), part in zip(scores.items(), parts, strict=True)
+        name: mask.reshape(score.shape)
+        for (name, score), mask in zip(scores.items(), flat_masks, strict=True)
     }
     return _refuse_empty(masks, sparsity)
 
 
 def layer_masks(scores: Scores, sparsity: float) -> Masks:
-    """Masks that leave out the same share of each layer's weights.
+    """Prune the same share of each layer's weights, those with the lowest scores.
 
     Args:
-        scores: of each weight, by name; the higher, the more it matters.
-        sparsity: the share that is left out, 0 to below 1; of n weights, round(sparsity n) are.
+        scores: scores of each layer's weights.
+        sparsity: the share of each layer's n weights to prune, 0 to below 1: round(sparsity n).
 
     Raises:
-        UserError: a layer would keep no weight.
+        UserError: a layer would lose all its weights.
     """
     masks = {
-        name: _keep(score.flatten(), sparsity).reshape(score.shape)
+        name: _keep_highest(score.flatten(), sparsity).reshape(score.shape)
         for name, score in scores.items()
     }
     return _refuse_empty(masks, sparsity)
 
 
 def pattern_masks(scores: Scores, kept: int, of: int) -> Masks:
-    """Masks that keep, of each `of` inputs in a row of an output, the `kept` of highest scores.
+    """Keep the highest scores in each group of consecutive input channels.
 
-    The pattern that sparse tensor cores run, 2 of 4 (Mishra et al. 2021, arXiv:2104.08378). Rows
-    are the weights of one output in the order (kernel, input channel), so that a group lies in the
-    input channels. Layers whose inputs are no multiple of `of` are not pruned, and have no mask.
+    With 2 of 4, this is the pattern that sparse tensor cores compute: Mishra et al. 2021
+    (arXiv:2104.08378). A layer whose number of input channels is no multiple of `of` is not pruned
+    and gets no mask.
+
+    Args:
+        scores: scores of each layer's weights (outputs, inputs, ...).
+        kept: weights to keep in each group.
+        of: weights in a group: consecutive input channels of one output and kernel position.
     """
     masks = {}
     for name, score in scores.items():
@@ -91,28 +95,29 @@ def pattern_masks(scores: Scores, kept: int, of: int) -> Masks:
 
 
 def cubic(start: float, end: float, fraction: float) -> float:
-    """The sparsity at a fraction of the pruning, which is fast first and slow at the end.
+    """The sparsity at a fraction of the pruning time; it rises fast at first and slowly at the end.
 
-    Zhu and Gupta 2017 (arXiv:1710.01878), equation 1: s_f + (s_i - s_f) (1 - t)^3.
+    Zhu and Gupta 2017 (arXiv:1710.01878), equation 1: s_f + (s_i - s_f) (1 - t)^3, with s_i the
+    start, s_f the end and t the fraction, which is clipped to 0..1.
     """
     return end + (start - end) * (1 - min(1.0, max(0.0, fraction))) ** 3
 
 
 @torch.no_grad()
 def apply_masks(network: nn.Module, masks: Mapping[str, Tensor]) -> None:
-    """Set the weights that are left out to 0."""
+    """Set the pruned weights to 0, in place."""
     for name, mask in masks.items():
         network.get_parameter(name).masked_fill_(~mask, 0)
 
 
 def sparsity_of(masks: Mapping[str, Tensor]) -> float:
-    """The share of weights that masks leave out."""
+    """The share of weights that the masks prune."""
     kept = sum(int(mask.sum()) for mask in masks.values())
     return 1 - kept / sum(mask.numel() for mask in masks.values())
 
 
-def _keep(scores: Tensor, sparsity: float) -> Tensor:
-    """True for all but the lowest; of equal ones the first are left out."""
+def _keep_highest(scores: Tensor, sparsity: float) -> Tensor:
+    """A mask that prunes a share of the scores (N,), the lowest; of equal ones the first."""
     order = scores.argsort(stable=True)
     mask = torch.ones_like(scores, dtype=torch.bool)
     mask[order[: round(sparsity * len(scores))]] = False
@@ -129,5 +134,5 @@ def _refuse_empty(masks: Masks, sparsity: float) -> Masks:
     return masks
 
 
-def _has_matrix(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | Trainable)
+def _is_prunable(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d | FakeQuantizedLayer)

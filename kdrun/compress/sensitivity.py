@@ -1,42 +1,52 @@
-"""What a network loses when one layer alone is compressed."""
+"""Change one layer of a network at a time, to measure how much accuracy depends on it."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from kdrun.compress.masks import layer_masks, prunable
-from kdrun.compress.quantize.weight_scales import WeightGrid, rounded
+from kdrun.compress.quantize.weight_scales import WeightGrid, fake_quantize
 from kdrun.compress.weight_scores import magnitude
 
-SHARES = (0.5, 0.8, 0.95)  # of a layer's weights that become 0
-BITS = (8, 4)  # that its weights are rounded to, each output channel by its own scale
-TRIALS = (*(f"{share:.0%} of weights 0" for share in SHARES), *(f"{bits} bits" for bits in BITS))
+SPARSITIES = (0.5, 0.8, 0.95)  # share of a layer's weights that is pruned by magnitude
+BITS = (8, 4)  # to which a layer's weights are rounded, with a scale for each output channel
+TRIALS = (*(f"{share:.0%} of weights 0" for share in SPARSITIES), *(f"{n} bits" for n in BITS))
+
+
+class LayerTrial(NamedTuple):
+    """A layer by its module path, and one of `TRIALS`, which is applied to it."""
+
+    layer: str
+    trial: str
 
 
 @torch.no_grad()
-def trials(network: nn.Module) -> Iterator[tuple[str, str]]:
-    """The network with one layer changed, once for each layer and each of `TRIALS`.
+def trials(network: nn.Module) -> Iterator[LayerTrial]:
+    """Apply each of `TRIALS` to each layer of a network, one at a time.
 
     Yields:
-        The layer's path and the trial, while the network is so; afterwards it is as it was.
+        The layer and the trial, while the network is changed accordingly. Afterwards the network is
+        as it was.
 
     Raises:
-        UserError: no layer has weights to be changed.
+        UserError: the network has no linear layer or convolution.
     """
     for name, weight in prunable(network).items():
-        before = weight.detach().clone()
+        original = weight.detach().clone()
         try:
-            for trial, changed in zip(TRIALS, _changed(before), strict=True):
+            for trial, changed in zip(TRIALS, _changed_weights(original), strict=True):
                 weight.copy_(changed)
-                yield name.removesuffix(".weight"), trial
+                yield LayerTrial(name.removesuffix(".weight"), trial)
         finally:
-            weight.copy_(before)
+            weight.copy_(original)
 
 
-def _changed(weight: torch.Tensor) -> Iterator[torch.Tensor]:
+def _changed_weights(weight: Tensor) -> Iterator[Tensor]:
+    """The weight after each of `TRIALS`."""
     scores = magnitude({"": weight})
-    for share in SHARES:
-        yield weight * layer_masks(scores, min(share, 1 - 1 / weight.numel()))[""]
+    for sparsity in SPARSITIES:
+        yield weight * layer_masks(scores, min(sparsity, 1 - 1 / weight.numel()))[""]
     for bits in BITS:
-        yield rounded(weight, WeightGrid.of(bits, symmetric=True, per_channel=True))[0]
+        yield fake_quantize(weight, WeightGrid.of(bits, symmetric=True, per_channel=True)).weight

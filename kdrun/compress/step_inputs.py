@@ -1,4 +1,4 @@
-"""What a compression step may look at beside the network: samples, a seed, what networks cost."""
+"""What a compression step gets besides the network: samples, a seed, and the costs of networks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from kdrun.core.errors import UserError
 
 @dataclass(frozen=True)
 class StepInputs:
-    """What a step works with.
+    """The inputs of a compression step.
 
     Attributes:
-        batches: images (B, C, H, W) with labels (B,), of the training split, not augmented; -1 for
-            a label that is not known.
-        calibrator: chooses ranges of quantized numbers.
-        seed: what is random follows from it.
-        macs: multiply-accumulate operations of a network for one image.
-        latency: milliseconds of a network's answer, in eager PyTorch.
+        batches: images (B, C, H, W) with labels (B,), from the training split without augmentation.
+            The label of an unlabeled image is -1.
+        calibrator: chooses the ranges of quantized activations.
+        seed: determines all random numbers of the step.
+        macs: computes the multiply-accumulate operations of a network for one image.
+        latency: measures the milliseconds of a network's forward pass in eager PyTorch.
     """
 
     batches: Sequence[tuple[Tensor, Tensor]]
@@ -31,18 +31,18 @@ class StepInputs:
 
     @property
     def sample(self) -> Tensor:
-        """A batch of images, of which only shape and type matter."""
+        """Two images, for work that depends on their shape and dtype only."""
         return self.batches[0][0][:2]
 
-    def labeled(self, why: str) -> Sequence[tuple[Tensor, Tensor]]:
-        """The batches, for what needs their labels.
+    def labeled(self, setting: str) -> Sequence[tuple[Tensor, Tensor]]:
+        """The batches, for a setting that needs labels.
 
         Raises:
-            UserError: there are none; `why` begins the sentence.
+            UserError: the images have no labels. The message begins with the setting.
         """
         if any((labels < 0).any() for _, labels in self.batches):
             raise UserError(
-                f"{why} needs labels, and no training sample has one.",
+                f"{setting} needs labels, and no training sample has one.",
                 "  take one that looks at the weights alone, or leave some labels: a smaller"
                 " dataset.unlabeled",
             )
@@ -50,5 +50,5 @@ class StepInputs:
 
     @property
     def generator(self) -> torch.Generator:
-        """A new one, on the CPU, which gives the same numbers everywhere."""
+        """A new generator on the CPU, whose numbers are the same on every machine."""
         return torch.Generator().manual_seed(self.seed)

@@ -1,48 +1,56 @@
-"""What compression changed in a network's structure: plain data that is done again to rebuild it.
+"""Records of how compression changed the structure of a network, from which it is rebuilt.
 
-A compressed network is the network of its config node, changed in order, then filled with weights.
+An artefact's model.json lists them in order. To load a compressed network, the network of its
+config node is built, these changes are applied, and the weights are loaded.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from torch import nn
 
 from kdrun.core.registry import resolve, settings_of
 
-Change = Mapping[str, Any]  # {"name": ..., and what its function takes}
-Ranges = dict[
-    str, dict[str, list[float]]
-]  # activation -> what was seen and what is kept: low, high
+Change = Mapping[str, Any]  # {"name": a key of CHANGES, and the arguments of its function}
+
+
+class ActivationRange(TypedDict):
+    """The range of one calibrated activation: [low, high] of each."""
+
+    seen: list[float]  # over the calibration samples
+    kept: list[float]  # without what is clipped
+
+
+ActivationRanges = dict[str, ActivationRange]  # by the name of the activation's graph node
 
 CHANGES = {
-    "channels": "kdrun.compress.channels.plan:channels",
-    "fold": "kdrun.compress.fold_batch_norm:fold",
-    "low_rank": "kdrun.compress.low_rank:reshape",
-    "quantize": "kdrun.compress.quantize.static:quantize",
-    "quantize_dynamic": "kdrun.compress.quantize.dynamic:quantize_dynamic",
-    "quantize_weights": "kdrun.compress.quantize.weight_only:quantize_weights",
-    "zeros": "kdrun.compress.masks:keep",
+    "channels": "kdrun.compress.channels.plan:apply_channel_plan",
+    "fold": "kdrun.compress.fold_batch_norm:fold_batch_norms",
+    "low_rank": "kdrun.compress.low_rank:low_rank_structure",
+    "quantize": "kdrun.compress.quantize.static:static_structure",
+    "quantize_dynamic": "kdrun.compress.quantize.dynamic:dynamic_structure",
+    "quantize_weights": "kdrun.compress.quantize.weight_only:weight_only_structure",
+    "zeros": "kdrun.compress.masks:keep_structure",
 }
 
 
 def rebuild(network: nn.Module, changes: Sequence[Change]) -> nn.Module:
-    """A newly built network with the structure that compression gave it; weights mean nothing.
+    """Apply structure changes to a newly built network; its weights are still to be loaded.
 
     Raises:
-        UserError: a change that this kdrun doesn't know.
+        UserError: this version of kdrun knows no such change.
     """
     for change in changes:
         network = resolve("change", CHANGES, change["name"])(network, **settings_of(change))
     return network
 
 
-def zeros(names: Sequence[str]) -> Change:
-    """That weights of these names have zeros, which stay when the network learns on."""
+def zeros_change(names: Sequence[str]) -> Change:
+    """The record that zeros of these weights must stay 0 in later training."""
     return {"name": "zeros", "weights": list(names)}
 
 
-def zeros_of(changes: Sequence[Change]) -> list[str]:
-    """The names of all weights with zeros that stay."""
-    found = (change["weights"] for change in changes if change["name"] == "zeros")
-    return list(dict.fromkeys(name for names in found for name in names))
+def weights_with_zeros(changes: Sequence[Change]) -> list[str]:
+    """The names of all weights whose zeros must stay 0."""
+    lists = (change["weights"] for change in changes if change["name"] == "zeros")
+    return list(dict.fromkeys(name for names in lists for name in names))

@@ -1,4 +1,4 @@
-"""Pruning of single weights as one plan: which weights, by what score, at once or over time."""
+"""Settings of weight pruning: which weights, by which score, at once or during training."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 from torch import nn
 
 from kdrun.compress import weight_scores
-from kdrun.compress.frozen_zeros import Growth
+from kdrun.compress.frozen_zeros import GradualPruning
 from kdrun.compress.masks import (
     Masks,
     Scores,
@@ -20,18 +20,18 @@ from kdrun.compress.step_inputs import StepInputs
 
 
 @dataclass(frozen=True)
-class Pruning:
-    """Which weights become 0.
+class WeightPruning:
+    """Which weights become 0, and when.
 
     Attributes:
-        sparsity: the share that does, 0 to below 1.
-        score: the lowest go first; `movement` while training alone.
-        scope: over all weights together, or the same share of each layer's.
-        pattern: (kept, of): as many of each group of inputs stay; then no sparsity is looked at.
+        sparsity: share of the weights to prune, 0 to below 1.
+        score: weights with the lowest scores are pruned; `movement` only during training.
+        scope: rank the weights of all layers together, or prune the same share of each layer.
+        pattern: (kept, of), how many weights of each group of inputs stay; it replaces `sparsity`.
         layers: a glob of module paths.
-        schedule: at once, or while the network learns on.
-        rises: how often the sparsity rises then.
-        until: the share of that training by which all of it is reached.
+        schedule: `one_shot` prunes at once; the others prune during training.
+        rises: number of times that the sparsity rises during training.
+        until: share of the training after which the full sparsity is reached.
     """
 
     sparsity: float
@@ -43,36 +43,40 @@ class Pruning:
     rises: int
     until: float
 
-    def masks(self, found: Scores, sparsity: float) -> Masks:
-        """True where a weight stays."""
+    def masks(self, scores: Scores, sparsity: float) -> Masks:
+        """The masks of these scores, False where a weight is pruned."""
         if self.pattern is not None:
-            return pattern_masks(found, *self.pattern)
-        return (global_masks if self.scope == "global" else layer_masks)(found, sparsity)
+            return pattern_masks(scores, *self.pattern)
+        return (global_masks if self.scope == "global" else layer_masks)(scores, sparsity)
 
-    def at_once(self, network: nn.Module, material: StepInputs) -> Masks:
-        """Prune a network, all of it now.
+    def prune_at_once(self, network: nn.Module, step_inputs: StepInputs) -> Masks:
+        """Prune a network to its full sparsity, in place.
+
+        Returns:
+            The masks, False where a weight was pruned.
 
         Raises:
-            UserError: no layer has a path as asked for, or one would keep no weight.
+            UserError: no layer matches the glob, or a layer would lose all its weights.
         """
         weights = prunable(network, self.layers)
         if self.score == "taylor":
-            found = weight_scores.taylor(network, weights, material.labeled("score=taylor"))
+            batches = step_inputs.labeled("score=taylor")
+            scores = weight_scores.taylor(network, weights, batches)
         elif self.score == "random":
-            found = weight_scores.random(weights, material.generator)
+            scores = weight_scores.random(weights, step_inputs.generator)
         else:
-            found = weight_scores.magnitude(weights)
-        masks = self.masks(found, self.sparsity)
+            scores = weight_scores.magnitude(weights)
+        masks = self.masks(scores, self.sparsity)
         apply_masks(network, masks)
         return masks
 
-    def growth(self, network: nn.Module) -> Growth:
-        """How the network is pruned while it learns."""
+    def gradual(self, network: nn.Module) -> GradualPruning:
+        """How the network is pruned during training."""
         if self.schedule == "one_shot" or self.score == "taylor" or self.score == "random":
-            raise ValueError(f"{self.schedule} by {self.score} is no pruning over time")
-        return Growth(
+            raise ValueError(f"{self.schedule} by {self.score} does not prune during training")
+        return GradualPruning(
             names=list(prunable(network, self.layers)),
-            choose=self.masks,
+            choose_masks=self.masks,
             sparsity=self.sparsity,
             score=self.score,
             schedule=self.schedule,

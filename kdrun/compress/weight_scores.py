@@ -1,4 +1,4 @@
-"""How much single weights matter: the higher the score, the later a weight is pruned."""
+"""Scores of single weights: those with the lowest scores are pruned first."""
 
 from collections.abc import Iterable, Mapping
 
@@ -17,10 +17,10 @@ def magnitude(weights: Mapping[str, Tensor]) -> Scores:
 
 
 def random(weights: Mapping[str, Tensor], generator: torch.Generator) -> Scores:
-    """What any other score is held against: above 0, but for weights that are 0 by now."""
-    drawn = {name: torch.rand(one.shape, generator=generator) for name, one in weights.items()}
+    """Uniform in (0, 1], as a baseline for other scores; 0 for weights that are already 0."""
+    uniform = {name: torch.rand(w.shape, generator=generator) for name, w in weights.items()}
     return {
-        name: (1 - drawn[name]).to(weight.device) * (weight.detach() != 0)
+        name: (1 - uniform[name]).to(weight.device) * (weight.detach() != 0)
         for name, weight in weights.items()
     }
 
@@ -28,19 +28,19 @@ def random(weights: Mapping[str, Tensor], generator: torch.Generator) -> Scores:
 def taylor(network: nn.Module, weights: Mapping[str, nn.Parameter], batches: Batches) -> Scores:
     """(g w)^2, averaged over batches: Molchanov et al. 2019 (arXiv:1906.10771), equation 8.
 
-    The squared change of the cross-entropy, to the first order, if the weight became 0.
+    To first order, this is the squared change of the cross-entropy if the weight became 0.
 
     Args:
-        network: in the mode that it is used in; its gradients are as they were afterwards.
-        weights: its own, by name.
+        network: in the mode in which it is to be scored; `.grad` of its parameters is not changed.
+        weights: parameters of the network by name.
         batches: images with labels.
     """
     sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     count = 0
     for images, labels in batches:
         loss = F.cross_entropy(network(images), labels)
-        found = torch.autograd.grad(loss, list(weights.values()))
-        for (name, weight), slope in zip(weights.items(), found, strict=True):
-            sums[name] += (slope * weight.detach()).square()
+        gradients = torch.autograd.grad(loss, list(weights.values()))
+        for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
+            sums[name] += (gradient * weight.detach()).square()
         count += 1
     return {name: total / max(1, count) for name, total in sums.items()}

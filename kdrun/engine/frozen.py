@@ -6,7 +6,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.fold_batch_norm import merge, pairs
+from kdrun.compress.fold_batch_norm import FoldablePair, fold_pair, foldable_pairs
 from kdrun.core.device import Hardware, place_network
 from kdrun.core.errors import UserError
 from kdrun.core.taps import TappedNetwork, module_path
@@ -59,7 +59,7 @@ def fold_norms(network: nn.Module, keep: Collection[str] = ()) -> tuple[nn.Modul
         if not any(_falls_between(place, layer, norm) for place in keep)
     ]
     for layer, norm in free:
-        merge(folded, layer, norm)
+        fold_pair(folded, layer, norm)
         folded.get_submodule(layer).requires_grad_(False)
     return folded, len(free)
 
@@ -73,10 +73,10 @@ def _falls_between(place: str, layer: str, norm: str) -> bool:
     return has_layer and not has_norm
 
 
-def _pairs(network: nn.Module) -> list[tuple[str, str]]:
+def _pairs(network: nn.Module) -> list[FoldablePair]:
     """Paths of (layer, norm) where the norm alone reads the layer; none without a graph."""
     try:
-        return pairs(network)
+        return foldable_pairs(network)
     except UserError:
         return []
 

@@ -90,7 +90,7 @@ class Update:
             self._refuse(self.gradients.norm.fault(), _when("at", progress.step, progress.epoch))
         self.gradients.clip(norm)
         if self.masked is not None:
-            self.masked.watch(self.student, progress)
+            self.masked.before_step(self.student, progress)
         self.gradients.take(rate)
         self._follow(progress)
 
@@ -207,7 +207,7 @@ class Update:
     def _follow(self, progress: Progress) -> None:
         """Let zeros and averages follow the new weights."""
         if self.masked is not None:
-            self.masked.update(self.student, progress)
+            self.masked.after_step(self.student, progress)
         if self._average is not None:
             self._average.update_parameters(self.student)
             if self.masked is not None:

@@ -28,7 +28,7 @@ def nonzero_parameters(network: nn.Module) -> int:
 def _weights(network: nn.Module) -> Iterator[Tensor]:
     yield from network.parameters()
     for module in network.modules():
-        yield from getattr(module, "stands_for", ())
+        yield from getattr(module, "dequantized", ())
 
 
 def macs(network: nn.Module, input_shape: tuple[int, ...], device: torch.device) -> int:

@@ -69,10 +69,10 @@ def _change(stage: Compress, before: Artefact, context: StageContext, parts: Par
         split.select(torch.from_numpy(one)) for one in (parts.chosen, parts.measured)
     )
     own = replace(context, data=replace(context.data, train=chosen, validation=chosen))
-    made, _ = stage.make(before, own)
+    result = stage.apply(before, own).result
     hardware, size = context.runtime.hardware, context.config.evaluate.batch_size
     after, level = (
         score(network.to(hardware.device), measured, hardware, size)[leading().name]
-        for network in (made.network, before.network())
+        for network in (result.network, before.network())
     )
     return after - level

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from kdrun import model
 from kdrun.compress.frozen_zeros import FrozenZeros
 from kdrun.compress.quantize.requantize import is_quantized
-from kdrun.compress.quantize.trainable import settled, trainable
-from kdrun.compress.structure_changes import Change, zeros, zeros_of
-from kdrun.compress.weight_pruning import Pruning
+from kdrun.compress.quantize.trainable import to_int8, to_trainable
+from kdrun.compress.structure_changes import Change, weights_with_zeros, zeros_change
+from kdrun.compress.weight_pruning import WeightPruning
 from kdrun.core.seeds import seed_of
 from kdrun.dataset.data import Data
 from kdrun.engine.weights import copy_weights
@@ -70,18 +70,18 @@ class Start:
         if not is_quantized(self.changes):
             return weights
         self.network.load_state_dict(weights)
-        return copy_weights(settled(self.network))
+        return copy_weights(to_int8(self.network))
 
 
-def go_on(before: Artefact, pruning: Pruning | None) -> Start:
+def go_on(before: Artefact, pruning: WeightPruning | None) -> Start:
     """Start from what an earlier stage left; weights that were pruned stay so."""
     network, changes = before.network(), list(before.changes)
     if is_quantized(changes):
-        network = trainable(network)
+        network = to_trainable(network)
     learning = dict(network.named_parameters())  # rounded weights alone stay as they are
-    names = [name for name in zeros_of(changes) if name in learning]
-    growth = pruning.growth(network) if pruning is not None else None
-    if growth is not None:
-        changes.append(zeros(growth.names))
-    masked = FrozenZeros(network, names, growth) if names or growth is not None else None
+    names = [name for name in weights_with_zeros(changes) if name in learning]
+    gradual = pruning.gradual(network) if pruning is not None else None
+    if gradual is not None:
+        changes.append(zeros_change(gradual.names))
+    masked = FrozenZeros(network, names, gradual) if names or gradual is not None else None
     return Start(network, changes, masked)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kdrun import model
-from kdrun.compress.weight_pruning import Pruning
+from kdrun.compress.weight_pruning import WeightPruning
 from kdrun.core.config import Config, Network, Recipe, StopWhen
 from kdrun.core.errors import UserError
 from kdrun.core.metrics import SCORES, leading
@@ -72,7 +72,7 @@ class Train:
     seeded_as: str = ""
     members: tuple[tuple[str, Network], ...] = ()
     source: str = ""
-    pruning: Pruning | None = None
+    pruning: WeightPruning | None = None
     views: int | None = None
     outputs: Stage | None = None
 

@@ -1,153 +1,194 @@
-"""What a step is given when a run is planned, and what every step promises."""
+"""What every compression step implements, and how a step builds its stages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 from torch import nn
 
-from kdrun.compress.apply_step import Changing
+from kdrun.compress.apply_step import Compressor
 from kdrun.core.config import Config, Recipe
 from kdrun.core.errors import UserError
 from kdrun.core.registry import build
 from kdrun.core.types import DataInfo
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.base import Stage, StageInfo
-from kdrun.stage.compress import Compress, Search
+from kdrun.stage.compress import Compress
+from kdrun.stage.search_strength import StrengthSearch
 from kdrun.stage.train import Train
-from kdrun.step.table import STEPS, STRENGTHS
+from kdrun.step.table import STEPS
 
-Rounds = Literal["", "layers", "network"]
+Quantizes = Literal["layers", "network"]
+
+
+class Strength(NamedTuple):
+    """The setting of a step that `compress.target` searches.
+
+    Attributes:
+        key: the setting.
+        mild: its value that changes the network least.
+        strong: its value that changes the network most.
+        excludes: other settings that determine the strength; they must be null in a search.
+    """
+
+    key: str
+    mild: float
+    strong: float
+    excludes: tuple[str, ...]
+
+
+class Step(Protocol):
+    """One compression step. The keyword arguments of its constructor are its config node's keys.
+
+    Attributes:
+        quantizes: what the step rounds: `layers`, the weights of single layers; `network`, all
+            weights and activations, with calibrated ranges; or None, nothing.
+        strength: the setting that `compress.target` searches; None if it has none.
+    """
+
+    quantizes: Quantizes | None
+    strength: Strength | None
+
+    def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
+        """Check, before anything is trained, that the step can be applied to the network.
+
+        Args:
+            network: untrained, with the structure that the step will find. It may be changed.
+            info: the dataset's sizes and classes.
+
+        Returns:
+            A network with the structure that the step leaves, as far as that is known by now.
+
+        Raises:
+            UserError: the step can't be applied.
+        """
+        ...
+
+    def stages(self, context: "StepContext") -> list[Stage]:
+        """The stages of the step, in order. The last one leaves the step's model."""
+        ...
 
 
 @dataclass(frozen=True)
-class Before:
-    """What a step follows.
+class StepContext:
+    """What a step builds its stages from.
 
     Attributes:
-        config: the run's.
-        info: where the step's own stage stands.
-        stage: the one before it, whose network it takes.
-        origin: the one that trained the network, before all steps.
-        teacher: the run's teacher.
-        node: the step's own node.
-        calibrated: whether it, or a step before it, chooses ranges.
+        config: the run's config.
+        info: the place in the run of the step's last stage.
+        previous: the stage before, whose network the step takes.
+        origin: the stage that trained the network, before all steps.
+        teacher: the stage of the run's teacher.
+        node: config node of the step.
+        calibrated: whether this step or one before it calibrates activations.
     """
 
     config: Config
     info: StageInfo
-    stage: Stage
+    previous: Stage
     origin: Stage
     teacher: Stage | None
     node: Mapping[str, Any]
     calibrated: bool
 
-    def changed_by(self, step: Changing) -> Compress:
-        """A stage in which a step changes the network, without training."""
+    def compress(self, step: Compressor) -> Compress:
+        """A stage that applies a step without training."""
         target = self.config.compress.target
-        search = _search(self.node, target.accuracy_drop) if target is not None else None
-        network = self.stage.network
-        return Compress(
-            self.info, self.stage.role, network, self.node, step, search, self.calibrated
-        )
+        search = _strength_search(self.node, target.accuracy_drop) if target is not None else None
+        role, network = self.previous.role, self.previous.network
+        return Compress(self.info, role, network, self.node, step, search, self.calibrated)
 
     def recipe(self, lr_share: float, changes: Mapping[str, Any] | None) -> Recipe:
-        """How the network learns on: its own recipe with a share of the learning rate.
+        """The recipe for further training: that of the network, with a smaller learning rate.
 
         Args:
-            lr_share: of the learning rate.
-            changes: keys that differ besides.
+            lr_share: factor of the learning rate.
+            changes: further keys of the recipe that differ.
         """
-        whole = teacher_recipe(self.config) if self.origin.role == "teacher" else self.config.recipe
-        rates = {name: lr * lr_share for name, lr in (whole.lr_by_model or {}).items()}
-        own = {"lr": whole.lr * lr_share, "lr_by_model": rates or None, "warmup_epochs": 0.0}
-        return Recipe.model_validate({**whole.model_dump(), **own, **(changes or {})})
+        is_teacher = self.origin.role == "teacher"
+        original = teacher_recipe(self.config) if is_teacher else self.config.recipe
+        lr_by_model = {name: lr * lr_share for name, lr in (original.lr_by_model or {}).items()}
+        rates = {
+            "lr": original.lr * lr_share,
+            "lr_by_model": lr_by_model or None,
+            "warmup_epochs": 0.0,
+        }
+        return Recipe.model_validate({**original.model_dump(), **rates, **(changes or {})})
 
-    def taught(self, loss: Mapping[str, Any] | None, recipe: Recipe) -> Train:
-        """A stage in which the network learns on as it did before, from the teacher.
+    def distill(self, loss: Mapping[str, Any] | None, recipe: Recipe) -> Train:
+        """A stage that trains the network with the teachers that it was first trained with.
 
         Args:
-            loss: the node of another loss than it learned with.
-            recipe: how.
+            loss: config node of the loss; None for the loss of the first training.
+            recipe: the recipe of this training.
         """
         teachers: tuple[Stage, ...] = (self.teacher,) if self.teacher is not None else ()
-        learned: Mapping[str, Any] = self.config.loss
+        first_loss: Mapping[str, Any] = self.config.loss
         if isinstance(self.origin, Train) and self.origin.teachers:
-            teachers, learned = self.origin.teachers, self.origin.loss
-        return self._learning(loss or learned, recipe, teachers)
+            teachers, first_loss = self.origin.teachers, self.origin.loss
+        return self._train(loss or first_loss, recipe, teachers)
 
-    def taught_by(self, teacher: Stage, loss: Mapping[str, Any], recipe: Recipe) -> Train:
-        """A stage in which the network learns on from the network of another stage."""
-        return self._learning(loss, recipe, (teacher,))
+    def distill_from(self, teacher: Stage, loss: Mapping[str, Any], recipe: Recipe) -> Train:
+        """A stage that trains the network with the network of another stage as its teacher."""
+        return self._train(loss, recipe, (teacher,))
 
-    def alone(self, recipe: Recipe) -> Train:
-        """A stage in which the network learns on from the labels."""
-        return self._learning({"name": "ce"}, recipe, ())
+    def finetune(self, recipe: Recipe) -> Train:
+        """A stage that trains the network with the labels alone."""
+        return self._train({"name": "ce"}, recipe, ())
 
-    def _learning(
-        self, loss: Mapping[str, Any], recipe: Recipe, teachers: tuple[Stage, ...]
-    ) -> Train:
-        reads = (*self.info.reads, *(one.info.name for one in teachers))
+    def _train(self, loss: Mapping[str, Any], recipe: Recipe, teachers: tuple[Stage, ...]) -> Train:
+        reads = (*self.info.reads, *(teacher.info.name for teacher in teachers))
         return Train(
             replace(self.info, reads=tuple(dict.fromkeys(reads))),
-            role=self.stage.role,
-            network=self.stage.network,
+            role=self.previous.role,
+            network=self.previous.network,
             loss=loss,
             recipe=recipe,
             teachers=teachers,
-            source=self.stage.info.name,
+            source=self.previous.info.name,
         )
 
 
-def make_step(node: Mapping[str, Any]) -> "Step":
-    """The step that a checked node describes."""
-    return build("step", STEPS, node)
+def make_step(node: Mapping[str, Any]) -> Step:
+    """The step that a checked config node describes."""
+    step: Step = build("step", STEPS, node)
+    return step
 
 
-def _search(node: Mapping[str, Any], drop: float) -> Search | None:
-    """The search for a step's strongest value; None for a step that has nothing to vary.
+def check_one_goal(goals: Mapping[str, float | None]) -> None:
+    """Check that exactly one of several settings is given that each determine the strength.
 
     Raises:
-        UserError: the node says how far in another way.
+        UserError: none or several are given.
     """
-    if node["name"] not in STRENGTHS:
+    given = [key for key, value in goals.items() if value is not None]
+    if len(given) != 1:
+        *first, last = goals
+        raise UserError(
+            f"one of {', '.join(first)} and {last} says how far, and {len(given) or 'none'} are"
+            " given.",
+            f"  all but one are null, e.g. {first[0]}=null",
+        )
+
+
+def _strength_search(node: Mapping[str, Any], max_drop: float) -> StrengthSearch | None:
+    """The search of a step's strength; None for a step that has none.
+
+    Raises:
+        UserError: another setting of the node already determines the strength.
+    """
+    strength = make_step(node).strength
+    if strength is None:
         return None
-    key, mild, strong, others = STRENGTHS[node["name"]]
-    for other in others:
-        if node[other] is not None:
+    for setting in strength.excludes:
+        if node[setting] is not None:
             raise UserError(
-                f"compress.target searches {key} of {node['name']}, which has"
-                f" {other}={node[other]}.",
-                f"  give one of them: {other}=null, or compress.target=null",
+                f"compress.target searches {strength.key} of {node['name']}, which has"
+                f" {setting}={node[setting]}.",
+                f"  give one of them: {setting}=null, or compress.target=null",
             )
 
-    def step(value: float) -> Changing:
-        return cast(Changing, make_step({**node, key: value}))
+    def step_of(value: float) -> Compressor:
+        return cast(Compressor, make_step({**node, strength.key: value}))
 
-    return Search(drop, key, mild, strong, step)
-
-
-class Step(Protocol):
-    """One step of compression. The keyword arguments of its constructor are its node's keys.
-
-    Attributes:
-        rounds: what it rounds: the weights of layers, or a whole network, with activations whose
-            ranges are chosen from samples.
-    """
-
-    rounds: Rounds
-
-    def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
-        """Hold the settings against the network, before anything is trained.
-
-        Returns:
-            A network of the structure that the step leaves, as far as that is known by then.
-
-        Raises:
-            UserError: it can't be done.
-        """
-        ...
-
-    def stages(self, before: Before) -> list[Stage]:
-        """The stages that do it; the last one leaves the step's model."""
-        ...
+    return StrengthSearch(max_drop, strength.key, strength.mild, strength.strong, step_of)

@@ -1,4 +1,4 @@
-"""Layers become two smaller ones in a row."""
+"""The step that factorizes layers: each becomes two smaller ones in sequence."""
 
 from copy import deepcopy
 from functools import partial
@@ -6,15 +6,15 @@ from functools import partial
 import torch
 from torch import nn
 
-from kdrun.compress.apply_step import Changed
+from kdrun.compress.apply_step import CompressionResult
 from kdrun.compress.low_rank import (
+    factorizable,
     factorize,
+    low_rank_structure,
     ranks_of_energy,
     ranks_of_macs,
     ranks_of_share,
-    reshape,
-    separable,
-    spectra,
+    singular_values,
 )
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.errors import UserError
@@ -22,20 +22,21 @@ from kdrun.core.ranges import UnitAboveZero
 from kdrun.core.types import DataInfo
 from kdrun.measure.cost import macs
 from kdrun.stage.base import Stage
-from kdrun.step.base import Before, Rounds
+from kdrun.step.base import Quantizes, StepContext, Strength, check_one_goal
 
 
 class LowRank:
-    """Take layers apart by their singular values.
+    """Factorize linear layers and convolutions by their singular values.
 
     Args:
-        energy: the share of each layer's squared singular values that is kept.
-        rank: the share of each layer's full rank that is kept.
-        macs: the share of the network's MACs that may remain.
+        energy: share of each layer's squared singular values to keep.
+        rank: share of each layer's full rank to keep.
+        macs: share of the network's MACs that may remain.
         layers: a glob of module paths.
     """
 
-    rounds: Rounds = ""
+    quantizes: Quantizes | None = None
+    strength: Strength | None = Strength("energy", 1.0, 0.1, excludes=("rank", "macs"))
 
     def __init__(
         self,
@@ -47,49 +48,44 @@ class LowRank:
         self.energy, self.rank, self.macs, self.layers = energy, rank, macs, layers
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
-        """Look for the layers, whether one goal is given, and whether the network runs then.
+        """Check that one goal is given, layers match the glob, and the factorized network runs.
 
         Raises:
-            UserError: none or several are, no layer has such a path, or it does not.
+            UserError: one of these is not so.
         """
-        goals = {"energy": self.energy, "rank": self.rank, "macs": self.macs}
-        given = [key for key, value in goals.items() if value is not None]
-        if len(given) != 1:
-            raise UserError(
-                f"one of energy, rank and macs says how far, and {len(given) or 'none'} are given.",
-                "  all but one are null, e.g. energy=null",
-            )
-        parts = separable(network, self.layers)
+        check_one_goal({"energy": self.energy, "rank": self.rank, "macs": self.macs})
+        layers = factorizable(network, self.layers)
         shape = (info.channels, *info.image_size)
         if self.macs is not None:
             cost = partial(macs, input_shape=shape, device=torch.device("cpu"))
-            ranks_of_macs(network, spectra(network, self.layers), self.macs, cost)
+            ranks_of_macs(network, singular_values(network, self.layers), self.macs, cost)
         try:
-            smallest = reshape(deepcopy(network).eval(), dict.fromkeys(parts, 1))
+            smallest = low_rank_structure(deepcopy(network).eval(), dict.fromkeys(layers, 1))
             with torch.no_grad():
                 smallest(torch.zeros(2, *shape))
         except Exception as error:
             reason = str(error).partition("\n")[0].rstrip(".")
             raise UserError(
-                f"the network does not run with layers taken apart: {reason}.",
-                "  it uses the weights of a layer otherwise than by calling it; name others:"
+                f"the network does not run with factorized layers: {reason}.",
+                "  it uses the weights of a layer without calling the layer; leave that layer out:"
                 " layers=GLOB",
             ) from error
         return network
 
-    def stages(self, before: Before) -> list[Stage]:
-        """One stage, in which the network is changed."""
-        return [before.changed_by(self)]
+    def stages(self, context: StepContext) -> list[Stage]:
+        """One stage, which changes the network."""
+        return [context.compress(self)]
 
-    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
-        """Take the layers apart that have fewer weights so."""
-        known = spectra(network, self.layers)
+    def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
+        """Factorize the layers that have fewer weights afterwards."""
+        values = singular_values(network, self.layers)
         if self.energy is not None:
-            ranks = ranks_of_energy(known, self.energy)
+            ranks = ranks_of_energy(values, self.energy)
         elif self.rank is not None:
-            ranks = ranks_of_share(known, self.rank)
+            ranks = ranks_of_share(values, self.rank)
         else:
-            ranks = ranks_of_macs(network, known, self.macs or 1.0, material.macs)
+            ranks = ranks_of_macs(network, values, self.macs or 1.0, step_inputs.macs)
         factorize(network, ranks)
-        notes = [f"{len(ranks)} of {len(known)} layers are two in a row now"]
-        return Changed(network, [{"name": "low_rank", "ranks": ranks}] if ranks else [], notes)
+        changes = [{"name": "low_rank", "ranks": ranks}] if ranks else []
+        notes = [f"{len(ranks)} of {len(values)} layers are two in a row now"]
+        return CompressionResult(network, changes, notes)

@@ -1,66 +1,73 @@
-"""The stages of `compress=...`, after those of the scheme."""
+"""Plan the stages of `compress=...`, which follow those of the scheme."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
 from kdrun.scheme.table import make_scheme
 from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.outputs import with_outputs
-from kdrun.step.base import Before, Step, make_step
+from kdrun.step.base import Step, StepContext, make_step
 
-Planned = tuple[str, Step, list[Stage]]
+_LABELS = {"student": "distilled", "teacher": "teacher"}  # by role: label of the network's stage
 
-_ROWS = {"student": "distilled", "teacher": "teacher"}  # what is compressed -> its row
+
+class PlannedStep(NamedTuple):
+    """A step of compression, its key in the config's `compress`, and its stages in order."""
+
+    key: str
+    step: Step
+    stages: list[Stage]
 
 
 def origin_of(config: Config, stages: Sequence[Stage]) -> Stage:
-    """The stage whose network is compressed.
+    """The stage that trains the network to compress.
 
     Raises:
-        UserError: the scheme has no such network.
+        UserError: the scheme trains no such network.
     """
-    of = config.compress.of
-    found = [stage for stage in stages if stage.info.label == _ROWS[of]]
-    if not found:
+    role = config.compress.of
+    matching = [stage for stage in stages if stage.info.label == _LABELS[role]]
+    if not matching:
         raise UserError(
-            f"scheme={config.scheme['name']} has no {of} to compress.",
-            f"  compress.of={'student' if of == 'teacher' else 'teacher'}",
+            f"scheme={config.scheme['name']} has no {role} to compress.",
+            f"  compress.of={'student' if role == 'teacher' else 'teacher'}",
         )
-    return found[-1]
+    return matching[-1]
 
 
 def all_stages(config: Config) -> list[Stage]:
-    """What leaves models in a run: the stages of its scheme, then those of compression.
+    """The stages of a run that leave models: those of its scheme, then those of compression.
 
     Raises:
-        UserError: a stage has nothing to work with.
+        UserError: a stage lacks what it needs, such as a teacher.
     """
     stages = make_scheme(config.scheme).stages(config)
     return with_outputs(config, [*stages, *compress_stages(config, stages)])
 
 
 def compress_stages(config: Config, stages: Sequence[Stage]) -> list[Stage]:
-    """The stages that compress the network which the config names, each after the one before.
+    """The stages that compress a network, each of which takes the network of the one before.
 
     Args:
-        config: the run's.
-        stages: the scheme's.
+        config: the run's config, which names the network and the steps.
+        stages: the stages of the scheme.
 
     Raises:
-        UserError: there is no such network, or a step has nothing to work with.
+        UserError: the scheme trains no such network, or a step lacks what it needs.
     """
-    return [stage for _, _, own in plan_steps(config, stages) for stage in own]
+    return [stage for planned in plan_steps(config, stages) for stage in planned.stages]
 
 
-def plan_steps(config: Config, stages: Sequence[Stage]) -> list[Planned]:
-    """Each step by what it is called here, with its stages; see `compress_stages`."""
+def plan_steps(config: Config, stages: Sequence[Stage]) -> list[PlannedStep]:
+    """The steps of compression with their stages; see `compress_stages`."""
     if not config.compress.steps:
         return []
     origin = origin_of(config, stages)
     teacher = next((stage for stage in stages if stage.info.name == "teacher"), None)
-    made: list[Planned] = []
-    before = origin
+    plan: list[PlannedStep] = []
+    previous = origin
     for number, (key, node) in enumerate(config.compress.nodes.items(), start=1):
         name, step = f"compress-{number}-{key}", make_step(node)
         info = StageInfo(
@@ -68,12 +75,13 @@ def plan_steps(config: Config, stages: Sequence[Stage]) -> list[Planned]:
             name,
             f"{number} {key}",
             shared=number < len(config.compress.nodes),
-            reads=(before.info.name,),
+            reads=(previous.info.name,),
             data=origin.info.data,
-            baseline=before.info.label,
+            baseline=previous.info.label,
         )
-        calibrated = "network" in [step.rounds, *(one.rounds for _, one, _ in made)]
-        own = step.stages(Before(config, info, before, origin, teacher, node, calibrated))
-        made.append((key, step, own))
-        before = own[-1]
-    return made
+        steps = [*(planned.step for planned in plan), step]
+        calibrated = any(one.quantizes == "network" for one in steps)
+        context = StepContext(config, info, previous, origin, teacher, node, calibrated)
+        plan.append(PlannedStep(key, step, step.stages(context)))
+        previous = plan[-1].stages[-1]
+    return plan

@@ -1,6 +1,7 @@
-"""Whole channels go."""
+"""The step that prunes whole channels, so that layers become smaller."""
 
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -8,36 +9,36 @@ import torch
 from pydantic import PositiveInt
 from torch import nn
 
-from kdrun.compress.apply_step import Changed
-from kdrun.compress.channels.importance import Evidence
-from kdrun.compress.channels.plan import plan_of
-from kdrun.compress.channels.prune import Choice, prune_channels, prune_to_cost
+from kdrun.compress.apply_step import CompressionResult
+from kdrun.compress.channels.importance import ScoringInputs
+from kdrun.compress.channels.plan import make_channel_plan
+from kdrun.compress.channels.prune import PruningCriterion, prune_channels, prune_to_cost
 from kdrun.compress.step_inputs import StepInputs
-from kdrun.core.errors import UserError
 from kdrun.core.ranges import OpenUnit, UnitBelowOne
 from kdrun.core.types import DataInfo
 from kdrun.measure.cost import macs
 from kdrun.stage.base import Stage
-from kdrun.step.base import Before, Rounds
+from kdrun.step.base import Quantizes, StepContext, Strength, check_one_goal
 
 Importance = Literal["l1", "l2", "bn_scale", "fpgm", "taylor", "hessian", "random"]
-_LEARNED = ("taylor", "hessian")  # these look at gradients, and so at labels
+_NEED_LABELS = ("taylor", "hessian")  # importances that are computed from gradients of the loss
 
 
 class PruneChannels:
-    """Take the least important channels out, with all that depends on them.
+    """Prune the least important channels, from all layers that depend on them.
 
     Args:
-        ratio: the share of channels that go.
-        macs: the share of MACs that may remain.
-        latency: the share of latency that may remain, in eager PyTorch.
-        importance: by which score.
-        scope: the same share of each group of layers, or of all together.
-        round_to: the channels that stay in a group are a multiple of it.
-        skip: globs of module paths whose channels all stay.
+        ratio: share of the channels to prune.
+        macs: share of the MACs that may remain.
+        latency: share of the latency in eager PyTorch that may remain.
+        importance: the score by which channels are chosen.
+        scope: prune the same share of each group of layers, or rank all channels together.
+        round_to: the number of channels that remain in a group is a multiple of it.
+        skip: globs of module paths whose channels are not pruned.
     """
 
-    rounds: Rounds = ""
+    quantizes: Quantizes | None = None
+    strength: Strength | None = Strength("ratio", 0.0, 0.95, excludes=("macs", "latency"))
 
     def __init__(
         self,
@@ -50,50 +51,50 @@ class PruneChannels:
         skip: list[str],
     ) -> None:
         self.ratio, self.macs, self.latency = ratio, macs, latency
-        self.choice = Choice(importance, scope, round_to, skip)
+        self.criterion = PruningCriterion(importance, scope, round_to, skip)
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
-        """Take channels out of a copy, by a score that needs no samples.
+        """Prune a copy, by a score that needs no samples.
 
         Raises:
-            UserError: none or several goals are given, or the network can't be pruned so.
+            UserError: not exactly one goal is given, or the network can't be pruned.
         """
-        goals = {"ratio": self.ratio, "macs": self.macs, "latency": self.latency}
-        given = [key for key, value in goals.items() if value is not None]
-        if len(given) != 1:
-            raise UserError(
-                f"one of ratio, macs and latency says how far, and {len(given) or 'none'} are"
-                " given.",
-                "  all but one are null, e.g. ratio=null",
-            )
-        score = "l2" if self.choice.importance in _LEARNED else self.choice.importance
-        choice = Choice(score, "uniform", self.choice.round_to, self.choice.skip)
-        sample = torch.zeros(2, info.channels, *info.image_size)
-        whole = deepcopy(network).eval()
+        check_one_goal({"ratio": self.ratio, "macs": self.macs, "latency": self.latency})
+        importance = self.criterion.importance
+        importance = "l2" if importance in _NEED_LABELS else importance
+        criterion = replace(self.criterion, importance=importance, scope="uniform")
+        shape = (info.channels, *info.image_size)
+        sample, inputs = torch.zeros(2, *shape), ScoringInputs(seed=0)
+        copy = deepcopy(network).eval()
         if self.macs is not None:
-            shape = (info.channels, *info.image_size)
             cost = partial(macs, input_shape=shape, device=torch.device("cpu"))
-            return prune_to_cost(whole, sample, self.macs, cost, "macs", choice, Evidence(0))[0]
-        return prune_channels(whole, sample, self.ratio or 0.5, choice, Evidence(0))
+            pruned = prune_to_cost(copy, sample, self.macs, cost, "macs", criterion, inputs)
+            return pruned.network
+        return prune_channels(copy, sample, self.ratio or 0.5, criterion, inputs)
 
-    def stages(self, before: Before) -> list[Stage]:
-        """One stage, in which the network is changed."""
-        return [before.changed_by(self)]
+    def stages(self, context: StepContext) -> list[Stage]:
+        """One stage, which changes the network."""
+        return [context.compress(self)]
 
-    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
-        """Prune a copy."""
-        sample, score = material.sample, self.choice.importance
-        labeled = material.labeled(f"importance={score}") if score in _LEARNED else None
-        evidence = Evidence(material.seed, labeled)
+    def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
+        """Prune a copy of the network."""
+        sample, importance = step_inputs.sample, self.criterion.importance
+        labeled = None
+        if importance in _NEED_LABELS:
+            labeled = step_inputs.labeled(f"importance={importance}")
+        inputs = ScoringInputs(step_inputs.seed, labeled)
         if self.ratio is not None:
-            pruned = prune_channels(network, sample, self.ratio, self.choice, evidence)
+            pruned = prune_channels(network, sample, self.ratio, self.criterion, inputs)
             ratio = self.ratio
         else:
             share = self.macs if self.macs is not None else self.latency
             assert share is not None
-            of = "macs" if self.macs is not None else "latency"
-            cost = material.macs if of == "macs" else material.latency
-            pruned, ratio = prune_to_cost(network, sample, share, cost, of, self.choice, evidence)
-        left = material.macs(pruned) / material.macs(network)
-        notes = [f"{ratio:.1%} of the channels are gone, {left:.1%} of the MACs remain"]
-        return Changed(pruned, [{"name": "channels", **plan_of(network, pruned)}], notes)
+            name = "macs" if self.macs is not None else "latency"
+            cost = step_inputs.macs if name == "macs" else step_inputs.latency
+            pruned, ratio = prune_to_cost(
+                network, sample, share, cost, name, self.criterion, inputs
+            )
+        remaining = step_inputs.macs(pruned) / step_inputs.macs(network)
+        notes = [f"{ratio:.1%} of the channels are gone, {remaining:.1%} of the MACs remain"]
+        change = {"name": "channels", **make_channel_plan(network, pruned)}
+        return CompressionResult(pruned, [change], notes)

@@ -1,4 +1,4 @@
-"""Single weights become 0."""
+"""The step that sets single weights to 0."""
 
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -6,38 +6,39 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 
-from kdrun.compress.apply_step import Changed
+from kdrun.compress.apply_step import CompressionResult
 from kdrun.compress.masks import prunable, sparsity_of
 from kdrun.compress.step_inputs import StepInputs
-from kdrun.compress.structure_changes import zeros
-from kdrun.compress.weight_pruning import Pruning
+from kdrun.compress.structure_changes import zeros_change
+from kdrun.compress.weight_pruning import WeightPruning
 from kdrun.compress.weight_scores import magnitude
 from kdrun.core.errors import UserError
 from kdrun.core.ranges import UnitAboveZero, UnitBelowOne
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
-from kdrun.step.base import Before, Rounds
+from kdrun.step.base import Quantizes, StepContext, Strength
 
 Pattern = Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
 
 
 class PruneWeights:
-    """Set weights to 0 by their scores, at once or while the network learns on.
+    """Set the weights with the lowest scores to 0, at once or during further training.
 
     Args:
-        sparsity: the share that becomes 0.
-        score: the lowest go.
-        scope: over all weights together, or the same share of each layer's.
-        pattern: kept weights, of how many in a row; instead of a sparsity.
+        sparsity: share of the weights to prune.
+        score: how weights are scored.
+        scope: rank the weights of all layers together, or prune the same share of each layer.
+        pattern: [kept, of], how many weights of each group of inputs stay; instead of a sparsity.
         layers: a glob of module paths.
-        schedule: at once, or while the network learns on.
-        rises: how often the sparsity rises then.
-        until: the share of that training by which all of it is reached.
-        lr_share: of the recipe's learning rate.
-        recipe: keys that differ from the run's recipe.
+        schedule: prune at once, or during further training.
+        rises: number of times that the sparsity rises during training.
+        until: share of the training after which the full sparsity is reached.
+        lr_share: factor of the recipe's learning rate in that training.
+        recipe: keys that differ from the run's recipe in that training.
     """
 
-    rounds: Rounds = ""
+    quantizes: Quantizes | None = None
+    strength: Strength | None = Strength("sparsity", 0.0, 0.99, excludes=("pattern",))
 
     def __init__(
         self,
@@ -53,77 +54,78 @@ class PruneWeights:
         recipe: dict[str, Any] | None,
     ) -> None:
         kept = (pattern[0], pattern[1]) if pattern else None
-        self.plan = Pruning(sparsity, score, scope, kept, layers, schedule, rises, until)
+        self.pruning = WeightPruning(sparsity, score, scope, kept, layers, schedule, rises, until)
         self.lr_share, self.recipe = lr_share, recipe
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
-        """Look for the layers, and whether the settings go together.
+        """Check that the settings agree, and that layers match the glob.
 
         Raises:
-            UserError: they don't, or no layer has such a path.
+            UserError: they don't agree, or no layer matches.
         """
-        known = prunable(network, self.plan.layers)
-        if self.plan.pattern is not None:
-            _check_pattern(*self.plan.pattern, [one.shape[1] for one in known.values()])
-        if self.plan.scope == "layer":
-            self.plan.masks(magnitude(known), self.plan.sparsity)
-        if self.plan.schedule == "one_shot":
-            self._check_at_once()
+        weights = prunable(network, self.pruning.layers)
+        if self.pruning.pattern is not None:
+            _check_pattern(*self.pruning.pattern, [weight.shape[1] for weight in weights.values()])
+        if self.pruning.scope == "layer":
+            self.pruning.masks(magnitude(weights), self.pruning.sparsity)
+        if self.pruning.schedule == "one_shot":
+            self._check_one_shot()
         else:
-            self._check_over_time()
+            self._check_gradual()
         return network
 
-    def _check_at_once(self) -> None:
-        if self.plan.score == "movement":
+    def _check_one_shot(self) -> None:
+        if self.pruning.score == "movement":
             raise UserError(
                 "score=movement looks at where training takes the weights.",
                 "  prune while training: schedule=cubic; or take score=taylor",
             )
 
-    def _check_over_time(self) -> None:
-        if self.plan.pattern or self.plan.score in ("taylor", "random"):
-            what = "a pattern" if self.plan.pattern else f"score={self.plan.score}"
+    def _check_gradual(self) -> None:
+        if self.pruning.pattern or self.pruning.score in ("taylor", "random"):
+            setting = "a pattern" if self.pruning.pattern else f"score={self.pruning.score}"
             raise UserError(
-                f"{what} is for pruning at once, and schedule={self.plan.schedule}.",
+                f"{setting} is for pruning at once, and schedule={self.pruning.schedule}.",
                 "  take schedule=one_shot, or score=magnitude or movement without a pattern",
             )
 
-    def stages(self, before: Before) -> list[Stage]:
-        """One stage: in which the network is changed, or learns on.
+    def stages(self, context: StepContext) -> list[Stage]:
+        """One stage, which changes the network at once, or trains it and prunes meanwhile.
 
         Raises:
-            UserError: it is to learn on, and to be searched.
+            UserError: `compress.target` is given, but pruning takes a training.
         """
-        if self.plan.schedule == "one_shot":
-            return [before.changed_by(self)]
-        if before.config.compress.target is not None:
+        if self.pruning.schedule == "one_shot":
+            return [context.compress(self)]
+        if context.config.compress.target is not None:
             raise UserError(
-                f"prune_weights has schedule={self.plan.schedule}, and compress.target tries steps"
-                " that are done at once.",
+                f"prune_weights has schedule={self.pruning.schedule}, and compress.target tries"
+                " steps that are done at once.",
                 "  take schedule=one_shot, or compress.target=null",
             )
-        recipe = before.recipe(self.lr_share, self.recipe)
-        if before.teacher is None and not getattr(before.origin, "teachers", ()):
-            return [replace(before.alone(recipe), pruning=self.plan)]
-        return [replace(before.taught(None, recipe), pruning=self.plan)]
+        recipe = context.recipe(self.lr_share, self.recipe)
+        if context.teacher is None and not getattr(context.origin, "teachers", ()):
+            return [replace(context.finetune(recipe), pruning=self.pruning)]
+        return [replace(context.distill(None, recipe), pruning=self.pruning)]
 
-    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
-        """Prune the network, all of it now."""
-        masks = self.plan.at_once(network, material)
-        whole = sorted(set(prunable(network, self.plan.layers)) - set(masks))
+    def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
+        """Prune the network to its full sparsity."""
+        masks = self.pruning.prune_at_once(network, step_inputs)
+        unpruned = sorted(set(prunable(network, self.pruning.layers)) - set(masks))
         notes = [f"{sparsity_of(masks):.1%} of the weights of {len(masks)} layers are 0"]
-        if whole:
-            notes.append(f"without whole groups, and left alone: {', '.join(whole)}")
-        return Changed(network, [zeros(list(masks))], notes)
+        if unpruned:
+            notes.append(f"without whole groups, and left alone: {', '.join(unpruned)}")
+        return CompressionResult(network, [zeros_change(list(masks))], notes)
 
 
-def _check_pattern(kept: int, of: int, inputs: list[int]) -> None:
+def _check_pattern(kept: int, of: int, input_counts: list[int]) -> None:
+    """Check that a pattern prunes some weights of layers with these numbers of inputs."""
     if kept >= of:
         raise UserError(
             f"pattern=[{kept}, {of}] leaves nothing out.",
             "  the first number, of those that stay, is the smaller: [2, 4]",
         )
-    if all(count % of for count in inputs):
+    if all(count % of for count in input_counts):
         raise UserError(
             f"no layer has a multiple of {of} inputs, as pattern=[{kept}, {of}] asks.",
             "  take a smaller group, or a sparsity",

@@ -1,4 +1,4 @@
-"""Weights, and activations, as whole numbers of a few bits."""
+"""The steps that quantize: weights, and activations, become integers of a few bits."""
 
 from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
@@ -6,179 +6,186 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 
-from kdrun.compress.apply_step import Changed
-from kdrun.compress.calibrators import Grid
-from kdrun.compress.fold_batch_norm import fold, pairs
-from kdrun.compress.quantize.dynamic import store_dynamic
-from kdrun.compress.quantize.quantization_plan import quantizable
-from kdrun.compress.quantize.requantize import static
-from kdrun.compress.quantize.static import quantize
-from kdrun.compress.quantize.trainable import trainable
-from kdrun.compress.quantize.weight_only import store_weights
+from kdrun.compress.apply_step import CompressionResult
+from kdrun.compress.fold_batch_norm import fold_batch_norms, foldable_pairs
+from kdrun.compress.quantization_grid import QuantizationGrid
+from kdrun.compress.quantize.dynamic import quantize_dynamic
+from kdrun.compress.quantize.quantization_plan import plan_quantization
+from kdrun.compress.quantize.requantize import quantize_static
+from kdrun.compress.quantize.static import static_structure
+from kdrun.compress.quantize.trainable import to_trainable
+from kdrun.compress.quantize.weight_only import quantize_weights
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
-from kdrun.step.base import Before, Rounds
+from kdrun.step.base import Quantizes, StepContext, Strength
 
 Bits = Annotated[int, Field(ge=2, le=8)]
-Ranges = Literal["affine", "symmetric"]
+GridKind = Literal["affine", "symmetric"]
 
 
 class QuantizeStatic:
-    """Round weights and activations; the ranges of activations are calibrated.
+    """Quantize weights and activations, with calibrated ranges of activations.
 
     Args:
-        bits: of each number.
-        activations: whether 0 is the middle of their range.
-        weights: the same of theirs.
-        per_channel: whether each output channel's weights have a scale of their own.
+        bits: bits of each integer.
+        activations: grid of activations; symmetric ones have a zero point of 0.
+        weights: grid of weights.
+        per_channel: whether the weights of each output channel have their own scale.
     """
 
-    rounds: Rounds = "network"
+    quantizes: Quantizes | None = "network"
+    strength: Strength | None = None
 
-    def __init__(self, bits: Bits, activations: Ranges, weights: Ranges, per_channel: bool) -> None:
-        self.activations = Grid(bits, symmetric=activations == "symmetric")
+    def __init__(
+        self, bits: Bits, activations: GridKind, weights: GridKind, per_channel: bool
+    ) -> None:
+        self.activations = QuantizationGrid(bits, symmetric=activations == "symmetric")
         self.weights = WeightGrid.of(bits, weights == "symmetric", per_channel)
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
-        """Follow the network's graph.
+        """Trace the network and build the structure of the quantized one.
 
         Raises:
-            UserError: it can't be followed, or nothing of it can be quantized.
+            UserError: the network can't be traced, or no layer of it can be quantized.
         """
-        folded = fold(network.eval())
-        plan = quantizable(folded)
-        how = {**asdict(self.weights.grid), "per_channel": self.weights.per_channel}
-        made = quantize(folded, plan.layers, plan.after, asdict(self.activations), how)
-        return trainable(made)
+        folded = fold_batch_norms(network.eval())
+        plan = plan_quantization(folded)
+        weights = {**asdict(self.weights.grid), "per_channel": self.weights.per_channel}
+        activations = asdict(self.activations)
+        return to_trainable(
+            static_structure(folded, plan.layers, plan.rounded, activations, weights)
+        )
 
-    def stages(self, before: Before) -> list[Stage]:
-        """One stage, in which the network is changed."""
-        return [before.changed_by(self)]
+    def stages(self, context: StepContext) -> list[Stage]:
+        """One stage, which changes the network."""
+        return [context.compress(self)]
 
-    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
-        """Fold norms, look at samples, round."""
-        folded = [{"name": "fold"}] if pairs(network) else []
-        made = static(fold(network), material, self.activations, self.weights)
-        return Changed(made.network, [*folded, made.change], made.notes, made.ranges)
+    def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
+        """Fold batch norms, calibrate ranges, and quantize."""
+        fold_changes = [{"name": "fold"}] if foldable_pairs(network) else []
+        folded = fold_batch_norms(network)
+        quantized = quantize_static(folded, step_inputs, self.activations, self.weights)
+        changes = [*fold_changes, quantized.change]
+        return CompressionResult(quantized.network, changes, quantized.notes, quantized.ranges)
 
 
 class QAT:
-    """Quantize, then learn on with rounded weights and activations.
+    """Quantization-aware training: quantize statically, then train with rounding.
 
     Args:
-        bits: as of `QuantizeStatic`.
-        activations: as there.
-        weights: as there.
-        per_channel: as there.
-        teacher: the model before all steps, in float, or the run's teacher.
-        loss: the node of the loss.
-        lr_share: of the recipe's learning rate.
+        bits: as in `QuantizeStatic`.
+        activations: as in `QuantizeStatic`.
+        weights: as in `QuantizeStatic`.
+        per_channel: as in `QuantizeStatic`.
+        teacher: `origin`, the model before all steps, in float; or `teacher`, that of the run.
+        loss: config node of the loss.
+        lr_share: factor of the recipe's learning rate.
         recipe: keys that differ from the run's recipe.
     """
 
-    rounds: Rounds = "network"
+    quantizes: Quantizes | None = "network"
+    strength: Strength | None = None
 
     def __init__(
         self,
         bits: Bits,
-        activations: Ranges,
-        weights: Ranges,
+        activations: GridKind,
+        weights: GridKind,
         per_channel: bool,
         teacher: Literal["origin", "teacher"],
         loss: dict[str, Any],
         lr_share: PositiveFloat,
         recipe: dict[str, Any] | None,
     ) -> None:
-        self.quantized = QuantizeStatic(bits, activations, weights, per_channel)
+        self.static = QuantizeStatic(bits, activations, weights, per_channel)
         self.teacher, self.loss, self.lr_share, self.recipe = teacher, loss, lr_share, recipe
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
-        """As static quantization."""
-        return self.quantized.check(network, info)
+        """As for `QuantizeStatic`."""
+        return self.static.check(network, info)
 
-    def stages(self, before: Before) -> list[Stage]:
-        """Quantization, which is not shown, and the training that starts from it.
+    def stages(self, context: StepContext) -> list[Stage]:
+        """A stage that quantizes, whose model is not shown, and one that trains it.
 
         Raises:
             UserError: there is no teacher.
         """
-        info = before.info
-        start = replace(info, name=f"{info.name}-start", folder=f"{info.folder}-start", label="")
-        rounded = replace(before, info=replace(start, baseline="")).changed_by(self.quantized)
-        teacher = before.origin if self.teacher == "origin" else before.teacher
+        info = context.info
+        name, folder = f"{info.name}-start", f"{info.folder}-start"
+        start_info = replace(info, name=name, folder=folder, label="", baseline="")
+        start = replace(context, info=start_info).compress(self.static)
+        teacher = context.origin if self.teacher == "origin" else context.teacher
         if teacher is None:
             raise UserError(
                 "there is no teacher to learn from: this scheme has none.", "  take teacher=origin"
             )
-        learning = replace(
-            before,
-            info=replace(info, reads=(start.name,)),
-            stage=rounded,
-        )
-        recipe = before.recipe(self.lr_share, self.recipe)
-        return [rounded, learning.taught_by(teacher, self.loss, recipe)]
+        training = replace(context, info=replace(info, reads=(name,)), previous=start)
+        recipe = context.recipe(self.lr_share, self.recipe)
+        return [start, training.distill_from(teacher, self.loss, recipe)]
 
 
 class QuantizeDynamic:
-    """Round the weights of linear layers, and their inputs on the fly.
+    """Quantize the weights of linear layers now, and their inputs in each forward pass.
 
     Args:
         layers: a glob of module paths.
     """
 
-    rounds: Rounds = "layers"
+    quantizes: Quantizes | None = "layers"
+    strength: Strength | None = None
 
     def __init__(self, layers: str) -> None:
         self.layers = layers
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
-        """Look for the layers.
+        """Quantize the untrained network.
 
         Raises:
-            UserError: there is none.
+            UserError: no linear layer matches the glob.
         """
-        return store_dynamic(network, self.layers).network
+        return quantize_dynamic(network, self.layers).network
 
-    def stages(self, before: Before) -> list[Stage]:
-        """One stage, in which the network is changed."""
-        return [before.changed_by(self)]
+    def stages(self, context: StepContext) -> list[Stage]:
+        """One stage, which changes the network."""
+        return [context.compress(self)]
 
-    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
-        """Round the weights."""
-        made = store_dynamic(network, self.layers)
-        return Changed(made.network, [made.change], made.notes)
+    def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
+        """Quantize the weights."""
+        quantized = quantize_dynamic(network, self.layers)
+        return CompressionResult(quantized.network, [quantized.change], quantized.notes)
 
 
 class QuantizeWeights:
-    """Round weights alone.
+    """Quantize weights only; activations stay in float.
 
     Args:
         bits: 8 or 4.
-        group: weights of an output that share a scale; None for all of them.
+        group: how many weights of an output share a scale; None if all do.
         layers: a glob of module paths.
     """
 
-    rounds: Rounds = "layers"
+    quantizes: Quantizes | None = "layers"
+    strength: Strength | None = None
 
     def __init__(self, bits: Literal[8, 4], group: PositiveInt | None, layers: str) -> None:
         self.bits, self.group, self.layers = bits, group, layers
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
-        """Look for the layers.
+        """Quantize the untrained network.
 
         Raises:
-            UserError: there is none.
+            UserError: no layer matches the glob.
         """
-        return store_weights(network, self.bits, self.group, self.layers).network
+        return quantize_weights(network, self.bits, self.group, self.layers).network
 
-    def stages(self, before: Before) -> list[Stage]:
-        """One stage, in which the network is changed."""
-        return [before.changed_by(self)]
+    def stages(self, context: StepContext) -> list[Stage]:
+        """One stage, which changes the network."""
+        return [context.compress(self)]
 
-    def apply(self, network: nn.Module, material: StepInputs) -> Changed:
-        """Round the weights."""
-        made = store_weights(network, self.bits, self.group, self.layers)
-        return Changed(made.network, [made.change], made.notes)
+    def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
+        """Quantize the weights."""
+        quantized = quantize_weights(network, self.bits, self.group, self.layers)
+        return CompressionResult(quantized.network, [quantized.change], quantized.notes)

@@ -1,4 +1,4 @@
-"""Every compression step: its name on the command line -> where its class is."""
+"""The compression steps: name on the command line -> "module:class"."""
 
 STEPS = {
     "distill": "kdrun.step.training:Distill",
@@ -10,12 +10,4 @@ STEPS = {
     "quantize_dynamic": "kdrun.step.quantize:QuantizeDynamic",
     "quantize_static": "kdrun.step.quantize:QuantizeStatic",
     "quantize_weights": "kdrun.step.quantize:QuantizeWeights",
-}
-
-# What is searched where compress.target is given: a step's key, from its mildest to its strongest;
-# and the keys that say how far in another way.
-STRENGTHS: dict[str, tuple[str, float, float, tuple[str, ...]]] = {
-    "low_rank": ("energy", 1.0, 0.1, ("rank", "macs")),
-    "prune_channels": ("ratio", 0.0, 0.95, ("macs", "latency")),
-    "prune_weights": ("sparsity", 0.0, 0.99, ("pattern",)),
 }

@@ -1,4 +1,4 @@
-"""Steps in which a network learns on: to recover from what a step before took away."""
+"""Steps that train the network further, to recover the accuracy that another step cost."""
 
 from typing import Any
 
@@ -8,19 +8,20 @@ from torch import nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
-from kdrun.step.base import Before, Rounds
+from kdrun.step.base import Quantizes, StepContext, Strength
 
 
 class Distill:
-    """The network learns on from its teacher, with the loss that it learned with.
+    """Train the network with its teacher, by default with the loss of its first training.
 
     Args:
-        loss: the node of another loss.
-        lr_share: of the recipe's learning rate.
+        loss: config node of another loss.
+        lr_share: factor of the recipe's learning rate.
         recipe: keys that differ from the run's recipe.
     """
 
-    rounds: Rounds = ""
+    quantizes: Quantizes | None = None
+    strength: Strength | None = None
 
     def __init__(
         self, loss: dict[str, Any] | None, lr_share: PositiveFloat, recipe: dict[str, Any] | None
@@ -28,41 +29,42 @@ class Distill:
         self.loss, self.lr_share, self.recipe = loss, lr_share, recipe
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
-        """What learns on is tried where all that learns is."""
+        """Nothing to check here: the checks of all trainings include this one."""
         return network
 
-    def stages(self, before: Before) -> list[Stage]:
-        """One stage.
+    def stages(self, context: StepContext) -> list[Stage]:
+        """One stage, which trains.
 
         Raises:
             UserError: there is no teacher.
         """
-        stage = before.taught(self.loss, before.recipe(self.lr_share, self.recipe))
+        stage = context.distill(self.loss, context.recipe(self.lr_share, self.recipe))
         if not stage.teachers:
             raise UserError(
                 "there is no teacher to distill from: this scheme has none.",
-                "  let it learn on from the labels: finetune in the place of distill",
+                "  train with the labels alone: finetune in place of distill",
             )
         return [stage]
 
 
 class Finetune:
-    """The network learns on from the labels.
+    """Train the network with the labels alone.
 
     Args:
-        lr_share: of the recipe's learning rate.
+        lr_share: factor of the recipe's learning rate.
         recipe: keys that differ from the run's recipe.
     """
 
-    rounds: Rounds = ""
+    quantizes: Quantizes | None = None
+    strength: Strength | None = None
 
     def __init__(self, lr_share: PositiveFloat, recipe: dict[str, Any] | None) -> None:
         self.lr_share, self.recipe = lr_share, recipe
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
-        """What learns on is tried where all that learns is."""
+        """Nothing to check here: the checks of all trainings include this one."""
         return network
 
-    def stages(self, before: Before) -> list[Stage]:
-        """One stage."""
-        return [before.alone(before.recipe(self.lr_share, self.recipe))]
+    def stages(self, context: StepContext) -> list[Stage]:
+        """One stage, which trains."""
+        return [context.finetune(context.recipe(self.lr_share, self.recipe))]

@@ -5,24 +5,26 @@ import math
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import Tensor
 
+from kdrun.compress.activation_statistics import BINS, ActivationStatistics
 from kdrun.compress.calibrators import (
-    BINS,
     CALIBRATORS,
-    Grid,
     KLDivergence,
-    MovingMax,
-    Percentile,
-    Seen,
-    _divergences,
-    quantized,
-    scale_and_zero,
 )
+from kdrun.compress.kl_divergence import kl_divergences
+from kdrun.compress.quantization_grid import (
+    QuantizationGrid,
+    ValueRange,
+    affine_map,
+    quantize_dequantize,
+)
+from kdrun.config.choices import conf_folder
 from kdrun.core.errors import UserError
-from kdrun.core.registry import resolve
+from kdrun.core.registry import build
 
-GRIDS = [Grid(bits, symmetric) for bits in (8, 6, 4) for symmetric in (True, False)]
+GRIDS = [QuantizationGrid(bits, symmetric) for bits in (8, 6, 4) for symmetric in (True, False)]
 
 
 def drawn(kind: str, batches: int = 4) -> list[Tensor]:
@@ -33,17 +35,20 @@ def drawn(kind: str, batches: int = 4) -> list[Tensor]:
     return [one[0].relu() if kind == "relu" else one[0] for one in batches]
 
 
-def seen(batches: list[Tensor]) -> Seen:
-    found = Seen()
+def seen(batches: list[Tensor]) -> ActivationStatistics:
+    found = ActivationStatistics()
     for batch in batches:
-        found.extend(batch)
+        found.update_extremes(batch)
     for batch in batches:
-        found.count(batch)
+        found.update_histogram(batch)
     return found
 
 
-def chosen(name: str, batches: list[Tensor], grid: Grid, **keys) -> tuple[float, float]:
-    return resolve("calibrator", CALIBRATORS, name)(**keys).range(seen(batches), grid)
+def chosen(name: str, batches: list[Tensor], grid: QuantizationGrid, **keys) -> tuple[float, float]:
+    """The range of a calibrator with the settings of its file in conf/, or with these keys."""
+    file = conf_folder() / "calibrator" / f"{name}.yaml"
+    node = {**yaml.safe_load(file.read_text(encoding="utf-8")), **keys}
+    return build("calibrator", CALIBRATORS, node).range(seen(batches), grid)
 
 
 def test_what_was_seen_is_counted():
@@ -51,13 +56,13 @@ def test_what_was_seen_is_counted():
     values = torch.cat(batches).double().tolist()
     found = seen(batches)
     assert (found.low, found.high) == (min(values), max(values))
-    assert found.maxima == [max(map(abs, batch.tolist())) for batch in batches]
+    assert found.batch_maxima == [max(map(abs, batch.tolist())) for batch in batches]
     assert found.counts.sum() == len(values)
     width = found.limit / BINS
     sizes = [0] * BINS
     for value in values:
         sizes[min(BINS - 1, int(abs(value) / width))] += 1
-    assert np.abs(found.sizes - sizes).sum() <= 4  # of those that lie on an edge
+    assert np.abs(found.magnitude_counts - sizes).sum() <= 4  # of those that lie on an edge
 
 
 @pytest.mark.parametrize("grid", GRIDS)
@@ -81,13 +86,13 @@ def test_the_ranges_of_the_maxima_are_their_formulas(kind, grid):
 def test_a_percentile_leaves_out_as_many_at_both_ends(kind, percentile):
     batches = drawn(kind)
     values = torch.cat(batches).double()
-    low, high = chosen("percentile", batches, Grid(), percentile=percentile)
+    low, high = chosen("percentile", batches, QuantizationGrid(), percentile=percentile)
     width, tail = values.abs().max().item() / BINS, (100 - percentile) / 200 * len(values)
     assert (values < low - 1e-6).sum() <= tail <= (values < low + width + 1e-6).sum()
     assert (values > high + 1e-6).sum() <= tail <= (values > high - width - 1e-6).sum()
 
 
-def plain_error(values: list[float], low: float, high: float, grid: Grid) -> float:
+def plain_error(values: list[float], low: float, high: float, grid: QuantizationGrid) -> float:
     low, high = min(low, 0), max(high, 0)
     most, least = 2 ** (grid.bits - 1) - 1, -(2 ** (grid.bits - 1))
     if grid.symmetric:
@@ -145,9 +150,9 @@ def plain_kl(sizes: list[float], kept: int, levels: int) -> float:
 def test_kl_takes_the_cut_of_least_divergence(kind, bits):
     batches = drawn(kind)
     found = seen(batches)
-    low, high = KLDivergence().range(found, Grid(bits))
+    low, high = KLDivergence().range(found, QuantizationGrid(bits))
     kept = round(max(-low, high) / found.limit * BINS)
-    sizes, levels = found.sizes.tolist(), 2 ** (bits - 1)
+    sizes, levels = found.magnitude_counts.tolist(), 2 ** (bits - 1)
     sizes[0] = sizes[1]
     best = plain_kl(sizes, kept, levels)
     others = range(levels, BINS + 1, 97)
@@ -159,7 +164,9 @@ def test_kl_takes_the_cut_of_least_divergence(kind, bits):
 def test_kl_takes_no_notice_of_zeros(kind):
     batches = drawn(kind)
     with_zeros = [torch.cat([batch.flatten(), torch.zeros(20_000)]) for batch in batches]
-    alone, beside = (KLDivergence().range(seen(one), Grid()) for one in (batches, with_zeros))
+    alone, beside = (
+        KLDivergence().range(seen(one), QuantizationGrid()) for one in (batches, with_zeros)
+    )
     assert alone == beside
 
 
@@ -168,9 +175,12 @@ def test_of_a_heavy_tail_kl_and_percentile_leave_the_end_and_minmax_does_not():
     values = torch.cat(batches)
     assert values.abs().max() > 20
     for name, keys in (("kl", {}), ("percentile", {"percentile": 98.0})):
-        low, high = chosen(name, batches, Grid(), **keys)
+        low, high = chosen(name, batches, QuantizationGrid(), **keys)
         assert max(-low, high) < 0.7 * values.abs().max()
-    assert chosen("minmax", batches, Grid()) == (values.min().item(), values.max().item())
+    assert chosen("minmax", batches, QuantizationGrid()) == (
+        values.min().item(),
+        values.max().item(),
+    )
 
 
 @pytest.mark.parametrize("grid", GRIDS)
@@ -178,39 +188,35 @@ def test_of_a_heavy_tail_kl_and_percentile_leave_the_end_and_minmax_does_not():
 @pytest.mark.parametrize("high", [2.5, 4.0])
 def test_values_within_the_range_move_by_half_a_step_at_most(low, high, grid):
     values = np.linspace(min(low, 0), high, 1001)
-    scale, zero = scale_and_zero(low, high, grid)
-    found = quantized(values, low, high, grid)
+    scale, zero = affine_map(ValueRange(low, high), grid)
+    found = quantize_dequantize(values, ValueRange(low, high), grid)
     assert np.abs(found - values).max() <= scale * (0.5 + 1e-9)
-    assert quantized(np.zeros(1), low, high, grid) == 0
+    assert quantize_dequantize(np.zeros(1), ValueRange(low, high), grid) == 0
     assert grid.lowest <= zero <= grid.highest
     assert len(np.unique(found)) <= 2**grid.bits
     end = max(-low, high) if grid.symmetric else high
-    assert quantized(np.array([1e9]), low, high, grid) == pytest.approx(end, abs=scale)
+    beyond = quantize_dequantize(np.array([1e9]), ValueRange(low, high), grid)
+    assert beyond == pytest.approx(end, abs=scale)
 
 
 def test_a_tensor_of_zeros_has_a_grid():
     zeros = [torch.zeros(10)]
     for name in CALIBRATORS:
-        low, high = chosen(name, zeros, Grid())
-        assert quantized(np.zeros(2), low, high, Grid()).tolist() == [0, 0]
+        kept = chosen(name, zeros, QuantizationGrid())
+        assert quantize_dequantize(np.zeros(2), kept, QuantizationGrid()).tolist() == [0, 0]
 
 
 def test_what_is_not_finite_is_refused():
     with pytest.raises(UserError, match="not a finite number"):
-        Seen().extend(torch.tensor([1.0, float("nan")]))
-
-
-def test_the_settings_are_those_of_the_formulas():
-    assert MovingMax().momentum == 0.9
-    assert Percentile().percentile == 99.9
+        ActivationStatistics().update_extremes(torch.tensor([1.0, float("nan")]))
 
 
 @pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("kind", ["normal", "heavy"])
 def test_divergences_are_those_of_the_formula(kind, bits):
-    sizes, levels = seen(drawn(kind)).sizes, 2 ** (bits - 1)
+    sizes, levels = seen(drawn(kind)).magnitude_counts, 2 ** (bits - 1)
     sizes[7:11] = 0
-    found = _divergences(sizes, levels)
+    found = kl_divergences(sizes, levels)
     assert len(found) == BINS + 1 - levels
     for kept in (levels, levels + 1, 300, 1001, 1777, BINS - 1, BINS):
         expected = plain_kl(sizes.tolist(), kept, levels)

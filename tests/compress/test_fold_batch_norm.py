@@ -6,7 +6,7 @@ from nets import NAMES, make, samples
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from kdrun.compress.fold_batch_norm import fold, pairs
+from kdrun.compress.fold_batch_norm import fold_batch_norms, foldable_pairs
 from kdrun.core.errors import UserError
 
 FOLDED = {  # how many norms of how many
@@ -27,9 +27,9 @@ def norms(network: nn.Module) -> int:
 @pytest.mark.parametrize("name", NAMES)
 def test_answers_stay_and_norms_go(name):
     network = make(name)
-    small = fold(network)
+    small = fold_batch_norms(network)
     few, all_of_them = FOLDED.get(name, (0, 0))
-    assert (len(pairs(network)), norms(network)) == (few, all_of_them)
+    assert (len(foldable_pairs(network)), norms(network)) == (few, all_of_them)
     assert norms(small) == all_of_them - few
     with torch.no_grad():
         torch.testing.assert_close(small(samples(4)), network(samples(4)), rtol=1e-4, atol=1e-4)
@@ -40,7 +40,7 @@ def test_answers_stay_and_norms_go(name):
 
 @pytest.mark.parametrize("name", ["resnet8", "densenet"])
 def test_a_new_network_gets_the_structure(name):
-    small, new = fold(make(name)), fold(make(name).train())
+    small, new = fold_batch_norms(make(name)), fold_batch_norms(make(name).train())
     assert new.training
     for value in new.state_dict().values():
         value.zero_()
@@ -51,7 +51,7 @@ def test_a_new_network_gets_the_structure(name):
 def test_the_network_that_was_given_stays():
     network = make("resnet8")
     before = network(samples(2))
-    weights = fold(network).conv1.weight
+    weights = fold_batch_norms(network).conv1.weight
     assert weights.requires_grad
     assert torch.equal(network(samples(2)), before)
 
@@ -62,14 +62,14 @@ def test_a_norm_goes_into_a_linear_layer(affine):
     network = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5, affine=affine)).train()
     network(torch.randn(20, 6) * 3 + 1)
     inputs = torch.randn(4, 6)
-    small = fold(network.eval())
+    small = fold_batch_norms(network.eval())
     assert isinstance(small[1], nn.Identity)
     torch.testing.assert_close(small(inputs), network(inputs))
 
 
 def test_a_norm_over_positions_is_no_part_of_a_linear_layer():
     network = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(7)).eval()
-    assert pairs(network) == []
+    assert foldable_pairs(network) == []
     network(torch.randn(2, 7, 6))
 
 
@@ -77,9 +77,9 @@ def test_a_layer_whose_weights_another_has_is_left_alone():
     network = nn.Sequential(
         nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
     )
-    assert len(pairs(network)) == 2
+    assert len(foldable_pairs(network)) == 2
     network[2].weight = network[0].weight
-    assert pairs(network) == []
+    assert foldable_pairs(network) == []
 
 
 class Branching(nn.Module):
@@ -102,7 +102,7 @@ def test_what_breaks_the_graph_is_named():
     network = Branching().train()
     network.inner[0].eval()
     with pytest.raises(UserError) as error:
-        fold(network)
+        fold_batch_norms(network)
     first, second, third = error.value.lines
     assert first.startswith("the graph of this network can't be read: ")
     assert "control flow" in first

@@ -1,4 +1,4 @@
-"""Weights that stay 0 while a network learns, and weights that become 0 on the way."""
+"""Pruned weights that stay 0 while a network trains, and weights that are pruned meanwhile."""
 
 from copy import deepcopy
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdrun.compress.frozen_zeros import FrozenZeros, Growth
+from kdrun.compress.frozen_zeros import FrozenZeros, GradualPruning
 from kdrun.compress.masks import global_masks, sparsity_of
 from kdrun.core.types import Progress
 
@@ -19,17 +19,17 @@ def network() -> nn.Sequential:
     return nn.Sequential(nn.Linear(16, 20), nn.ReLU(), nn.Linear(20, 10))
 
 
-def growth(**changed) -> Growth:
+def gradual(**changed) -> GradualPruning:
     settings = {
         "names": ["0.weight", "2.weight"],
-        "choose": global_masks,
+        "choose_masks": global_masks,
         "sparsity": 0.8,
         "score": "magnitude",
         "schedule": "cubic",
         "rises": 4,
         "until": 0.5,
     }
-    return Growth(**{**settings, **changed})
+    return GradualPruning(**{**settings, **changed})
 
 
 def learn(
@@ -42,15 +42,15 @@ def learn(
         torch.manual_seed(step)
         optimizer.zero_grad()
         network(torch.randn(8, 16)).square().mean().backward()
-        masked.watch(network, Progress("main", 0, 1, step, STEPS))
+        masked.before_step(network, Progress("main", 0, 1, step, STEPS))
         optimizer.step()
-        masked.update(network, Progress("main", 0, 1, step, STEPS))
+        masked.after_step(network, Progress("main", 0, 1, step, STEPS))
         seen.append(sparsity_of(masked.masks))
     return seen
 
 
 def zeros(network: nn.Module) -> int:
-    return sum(int((network.get_parameter(name) == 0).sum()) for name in growth().names)
+    return sum(int((network.get_parameter(name) == 0).sum()) for name in gradual().names)
 
 
 def test_what_is_zero_at_the_start_stays_so_and_nothing_else_becomes_it(network):
@@ -68,7 +68,7 @@ def test_what_is_zero_at_the_start_stays_so_and_nothing_else_becomes_it(network)
 
 @pytest.mark.parametrize("score", ["magnitude", "movement"])
 def test_weights_go_until_the_sparsity_is_reached_and_never_come_back(network, score):
-    masked = FrozenZeros(network, [], growth(score=score))
+    masked = FrozenZeros(network, [], gradual(score=score))
     seen = learn(network, masked)
     assert seen == sorted(seen)
     assert seen[3] == 0  # the first rise is at the end of the fifth step
@@ -80,12 +80,12 @@ def test_weights_go_until_the_sparsity_is_reached_and_never_come_back(network, s
 
 
 def test_equal_rises_are_equal(network):
-    seen = learn(network, FrozenZeros(network, [], growth(schedule="iterative")))
+    seen = learn(network, FrozenZeros(network, [], gradual(schedule="iterative")))
     assert [seen[step] for step in (4, 9, 14, 19)] == pytest.approx([0.2, 0.4, 0.6, 0.8])
 
 
 def test_no_epoch_counts_before_the_sparsity_is_reached(network):
-    masked = FrozenZeros(network, [], growth())
+    masked = FrozenZeros(network, [], gradual())
     learn(network, masked, stop=19)
     assert not masked.complete
     learn(network, masked, start=19, stop=20)
@@ -93,35 +93,35 @@ def test_no_epoch_counts_before_the_sparsity_is_reached(network):
 
 
 def test_it_grows_in_the_main_phase_alone(network):
-    masked = FrozenZeros(network, [], growth())
-    masked.update(network, Progress("hint", 0, 1, STEPS - 1, STEPS))
+    masked = FrozenZeros(network, [], gradual())
+    masked.after_step(network, Progress("hint", 0, 1, STEPS - 1, STEPS))
     assert sparsity_of(masked.masks) == 0
 
 
 def test_movement_sums_minus_gradient_times_weight(network):
-    masked = FrozenZeros(network, [], growth(score="movement"))
+    masked = FrozenZeros(network, [], gradual(score="movement"))
     expected = torch.zeros(10, 20, dtype=torch.float64)
     for step in range(3):
         network(torch.randn(8, 16)).square().mean().backward()
-        masked.watch(network, Progress("main", 0, 1, step, STEPS))
+        masked.before_step(network, Progress("main", 0, 1, step, STEPS))
         weight = network[2].weight
         expected -= weight.grad.double() * weight.detach().double()
-    torch.testing.assert_close(masked.sums["2.weight"].double(), expected, rtol=1e-5, atol=1e-9)
+    torch.testing.assert_close(masked.movement["2.weight"].double(), expected, rtol=1e-5, atol=1e-9)
 
 
 def test_a_step_whose_gradients_overflowed_says_nothing_of_movement(network):
-    masked = FrozenZeros(network, [], growth(score="movement"))
+    masked = FrozenZeros(network, [], gradual(score="movement"))
     network(torch.randn(8, 16)).square().mean().backward()
-    masked.watch(network, Progress("main", 0, 1, 0, STEPS))
-    known = masked.sums["2.weight"].clone()
+    masked.before_step(network, Progress("main", 0, 1, 0, STEPS))
+    known = masked.movement["2.weight"].clone()
     network[2].weight.grad.fill_(torch.inf)
-    masked.watch(network, Progress("main", 0, 1, 1, STEPS))
-    assert torch.equal(masked.sums["2.weight"], known)
+    masked.before_step(network, Progress("main", 0, 1, 1, STEPS))
+    assert torch.equal(masked.movement["2.weight"], known)
 
 
 @pytest.mark.parametrize("score", ["magnitude", "movement"])
 def test_it_goes_on_from_its_state(network, score):
-    settings = growth(score=score)
+    settings = gradual(score=score)
     masked = FrozenZeros(network, [], settings)
     learn(network, masked, stop=12)
     other = FrozenZeros(network, [], settings)
@@ -131,8 +131,8 @@ def test_it_goes_on_from_its_state(network, score):
     for parameter, same in zip(network.parameters(), copy.parameters(), strict=True):
         same.grad = parameter.grad.clone()
     for one, learner in ((masked, network), (other, copy)):
-        one.watch(learner, step)
-        one.update(learner, step)
+        one.before_step(learner, step)
+        one.after_step(learner, step)
     assert masked.rises == other.rises == 3
     assert all(torch.equal(other.masks[name], mask) for name, mask in masked.masks.items())
 
@@ -140,7 +140,7 @@ def test_it_goes_on_from_its_state(network, score):
 def test_zeros_from_before_count_and_stay(network):
     with torch.no_grad():
         network[2].weight[:5] = 0
-    masked = FrozenZeros(network, ["2.weight"], growth(names=["0.weight"]))
+    masked = FrozenZeros(network, ["2.weight"], gradual(names=["0.weight"]))
     learn(network, masked)
     assert (network[2].weight[:5] == 0).all()
     assert int((network[0].weight == 0).sum()) == round(0.8 * 320)

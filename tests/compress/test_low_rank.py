@@ -6,12 +6,12 @@ from torch import nn
 from zoo import build, images
 
 from kdrun.compress.low_rank import (
+    factorizable,
     factorize,
+    low_rank_structure,
     ranks_of_energy,
     ranks_of_share,
-    reshape,
-    separable,
-    spectra,
+    singular_values,
 )
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
@@ -31,13 +31,13 @@ def network() -> nn.Sequential:
 
 
 def test_layers_of_several_groups_are_left_alone():
-    assert list(spectra(network())) == ["0", "3", "5"]
-    assert list(spectra(network(), "[03]")) == ["0", "3"]
+    assert list(singular_values(network())) == ["0", "3", "5"]
+    assert list(singular_values(network(), "[03]")) == ["0", "3"]
 
 
 def test_at_full_rank_the_answers_are_the_same():
     plain, parted = network(), network()
-    known = spectra(parted)
+    known = singular_values(parted)
     factorize(parted, {path: len(one.squares) for path, one in known.items()})
     inputs = torch.randn(3, 6, 8, 8, dtype=torch.float64)
     torch.testing.assert_close(parted(inputs), plain(inputs))
@@ -51,14 +51,14 @@ def test_the_weights_are_the_nearest_of_their_rank(rank):
         first, second = parted.get_submodule(path)
         whole = plain.get_submodule(path).weight.flatten(1)
         found = second.weight.flatten(1) @ first.weight.flatten(1)
-        lost = spectra(plain)[path].squares[rank:].sum()
+        lost = singular_values(plain)[path].squares[rank:].sum()
         assert (whole - found).square().sum().item() == pytest.approx(lost.item(), rel=1e-6)
         assert torch.linalg.matrix_rank(found) == rank
         assert torch.equal(second.bias, plain.get_submodule(path).bias)
 
 
 def test_the_rank_of_an_energy_is_the_least_that_keeps_it():
-    known = spectra(network())
+    known = singular_values(network())
     for path, one in known.items():
         values = one.squares.tolist()
         for energy in (0.3, 0.8, 0.95, 1.0):
@@ -68,7 +68,7 @@ def test_the_rank_of_an_energy_is_the_least_that_keeps_it():
 
 
 def test_layers_that_would_grow_are_left_out():
-    known = spectra(network())
+    known = singular_values(network())
     assert ranks_of_share(known, 1.0) == {}
     assert ranks_of_energy(known, 1.0) == {}
     found = ranks_of_share(known, 0.25)
@@ -87,7 +87,7 @@ def test_the_shapes_alone_take_the_weights_from_a_file():
     parted, empty = network(), network()
     ranks = {"0": 4, "5": 9}
     factorize(parted, ranks)
-    reshape(empty, ranks)
+    low_rank_structure(empty, ranks)
     empty.load_state_dict(parted.state_dict())
     inputs = torch.randn(3, 6, 8, 8, dtype=torch.float64)
     assert torch.equal(parted(inputs), empty(inputs))
@@ -96,7 +96,7 @@ def test_the_shapes_alone_take_the_weights_from_a_file():
 @pytest.mark.parametrize("name", ["resnet8", "vgg8", "mobilenet_v2_x0_5", "shufflenet_v1"])
 def test_networks_learn_after_it(name):
     parted = build(name, images(32))
-    ranks = ranks_of_energy(spectra(parted), 0.5)
+    ranks = ranks_of_energy(singular_values(parted), 0.5)
     assert ranks
     factorize(parted, ranks)
     parted(torch.randn(2, 3, 32, 32)).sum().backward()
@@ -105,10 +105,10 @@ def test_networks_learn_after_it(name):
 
 def test_a_pattern_that_fits_nothing_is_refused():
     with pytest.raises(UserError, match=r"has a path like 'layer9\*'") as error:
-        spectra(network(), "layer9*")
+        singular_values(network(), "layer9*")
     assert "there are 0, 3, 5" in error.value.lines[1]
     with pytest.raises(UserError) as error:
-        spectra(nn.ReLU())
+        singular_values(nn.ReLU())
     assert "this network has none" in error.value.lines[1]
 
 
@@ -123,10 +123,10 @@ def test_layers_whose_weights_are_read_from_outside_are_found_before_anything_is
 
     step = LowRank(energy=0.9, rank=None, macs=None, layers="*")
     info = DataInfo(("a", "b"), 1, (8, 8), 10)
-    with pytest.raises(UserError, match=r"does not run with layers taken apart: .*'weight'"):
+    with pytest.raises(UserError, match=r"does not run with factorized layers: .*'weight'"):
         step.check(Tied(), info)
     assert step.check(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), info)
 
 
 def test_the_projection_of_attention_is_left_alone():
-    assert list(separable(nn.TransformerEncoderLayer(16, 2))) == ["linear1", "linear2"]
+    assert list(factorizable(nn.TransformerEncoderLayer(16, 2))) == ["linear1", "linear2"]

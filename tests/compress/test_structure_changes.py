@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from kdrun.compress.structure_changes import CHANGES, rebuild, zeros, zeros_of
+from kdrun.compress.structure_changes import CHANGES, rebuild, weights_with_zeros, zeros_change
 from kdrun.core.errors import UserError
 from kdrun.core.registry import resolve
 
@@ -17,7 +17,7 @@ def test_changes_are_made_in_order():
     network = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 4))
     changes = [
         {"name": "low_rank", "ranks": {"0": 3}},
-        zeros(["1.weight"]),
+        zeros_change(["1.weight"]),
         {"name": "low_rank", "ranks": {"0.1": 2}},
     ]
     made = rebuild(network, changes)
@@ -28,8 +28,12 @@ def test_changes_are_made_in_order():
 
 
 def test_zeros_of_several_changes_are_joined():
-    changes = [zeros(["a", "b"]), {"name": "low_rank", "ranks": {}}, zeros(["b", "c"])]
-    assert zeros_of(changes) == ["a", "b", "c"]
+    changes = [
+        zeros_change(["a", "b"]),
+        {"name": "low_rank", "ranks": {}},
+        zeros_change(["b", "c"]),
+    ]
+    assert weights_with_zeros(changes) == ["a", "b", "c"]
 
 
 def test_a_change_of_a_newer_kdrun_is_refused():

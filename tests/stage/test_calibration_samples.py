@@ -8,7 +8,7 @@ from kdrun.compress.calibrators import MinMax
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.errors import UserError
 from kdrun.stage.base import MAIN
-from kdrun.stage.compress import calibration_batches
+from kdrun.stage.step_inputs import calibration_batches
 
 
 def test_they_follow_from_the_seed_and_are_not_augmented():

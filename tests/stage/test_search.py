@@ -4,14 +4,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from kdrun.compress.apply_step import Changed
+from kdrun.compress.apply_step import CompressionResult
 from kdrun.core.errors import UserError
 from kdrun.stage import compress
-from kdrun.stage.compress import Search, find_strongest
+from kdrun.stage.compress import search_value
+from kdrun.stage.search_strength import StrengthSearch
 
 
-class Before:
-    """An artefact as far as a search looks at it."""
+class Artefact:
+    """What a search reads of an artefact."""
 
     record: ClassVar = {"stage": "distill"}
 
@@ -20,7 +21,7 @@ class Before:
 
 
 class Silent:
-    """Stands for a bench: nobody interrupts, nobody reads."""
+    """In place of a stage context: nothing interrupts, and messages are dropped."""
 
     def __getattr__(self, name: str) -> "Silent":
         return self
@@ -34,11 +35,11 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The values that were tried; each costs a tenth of itself in accuracy, above 0.9 too much."""
     values: list[float] = []
 
-    def apply(value: float, *rest: object) -> Changed:
+    def apply(value: float, *rest: object) -> CompressionResult:
         values.append(value)
         if value > 0.9:
             raise UserError("a layer would keep nothing.")
-        return Changed(value)
+        return CompressionResult(value)
 
     monkeypatch.setattr(compress, "_apply", apply)
     monkeypatch.setattr(compress, "_score", lambda value, context: {"accuracy": 0.9 - value / 10})
@@ -46,8 +47,8 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def strongest(drop: float, mild: float, strong: float) -> float:
-    search = Search(drop, "sparsity", mild, strong, lambda value: value)
-    return find_strongest(search, Before(), None, Silent())
+    search = StrengthSearch(drop, "sparsity", mild, strong, lambda value: value)
+    return search_value(search, Artefact(), None, Silent())
 
 
 def test_it_is_as_strong_as_the_drop_allows(tried):

@@ -11,7 +11,7 @@ from kdrun.config.choices import conf_folder
 from kdrun.core.registry import check_node, keywords, resolve
 from kdrun.measure.protocols import PROTOCOLS
 from kdrun.step.base import make_step
-from kdrun.step.table import STEPS, STRENGTHS
+from kdrun.step.table import STEPS
 
 TABLES: dict[str, Mapping[str, str]] = {
     "step": STEPS,
@@ -37,11 +37,14 @@ def test_a_file_has_the_parameters_in_their_order(group, name):
     assert list(found) == ["name", *keywords(part)]
 
 
-@pytest.mark.parametrize("name", STRENGTHS)
-def test_what_is_searched_is_a_key_between_values_that_can_be(name):
-    key, mild, strong, others = STRENGTHS[name]
-    assert set(others) <= node("step", name).keys() - {key}
-    for value in (mild, strong):
+@pytest.mark.parametrize("name", STEPS)
+def test_the_strength_of_a_step_is_a_key_whose_limits_are_valid(name):
+    strength = make_step(node("step", name)).strength
+    if strength is None:
+        return
+    key = strength.key
+    assert set(strength.excludes) <= node("step", name).keys() - {key}
+    for value in (strength.mild, strength.strong):
         make_step({**node("step", name), key: value})
         assert (
             check_node("step", {**node("step", name), key: value}, resolve("", STEPS, name)) == []

@@ -1,24 +1,28 @@
-"""How much a channel matters: scores of each group's channels, the lowest of which go first.
+"""Importance scores of channels: those with the lowest scores are pruned first.
 
-A group's channels are made by several layers; a channel's filters are its rows in their weights
-as matrices (outputs, inputs x kernel). All functions have one signature, and answer a tensor
-(channels,) for each group, or None for one that they can say nothing of.
+Each function scores the channels of all groups. It returns a tensor (channels,) for each group, or
+None for a group that it can't score. The filter of a channel is its row in the weight of a layer as
+a matrix (outputs, inputs x kernel); several layers may output the same channel.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from kdrun.compress.channels.groups import Group, Touched
-from kdrun.compress.channels.layers import CONVOLUTION
+from kdrun.compress.channels.channel_group import ChannelGroup
+from kdrun.compress.channels.channel_weights import (
+    ChannelRows,
+    filters,
+    norm_rows,
+    sum_by_channel,
+    weights_or_norms,
+)
 from kdrun.core.errors import UserError
 
-BATCH_NORM = nn.modules.batchnorm._BatchNorm
 IMPORTANCES = {
     "l1": "kdrun.compress.channels.importance:l1",
     "l2": "kdrun.compress.channels.importance:l2",
@@ -31,135 +35,156 @@ IMPORTANCES = {
 
 Scores = list[Tensor | None]
 Batches = Iterable[tuple[Tensor, Tensor]]
-Rows = list[tuple[Tensor, Tensor]]  # (K, n) values, (K,) which channel each row is of
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What scores are computed from, beside the weights.
+class ScoringInputs:
+    """What scores may be computed from, besides the network.
 
     Attributes:
-        seed: of random scores.
-        batches: images (B, C, H, W) and labels (B,), on the network's device, where there are any.
+        seed: seed of random scores.
+        batches: images (B, C, H, W) and labels (B,) on the network's device; None if there are no
+            labels.
     """
 
     seed: int
     batches: Batches | None = None
 
 
-def l1(network: nn.Module, groups: Sequence[Group], evidence: Evidence) -> Scores:
+def l1(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs) -> Scores:
     """Sum of |w| over a channel's filters: Li et al. 2017 (arXiv:1608.08710), section 3.1.
 
-    Divided by its mean over the group, so that layers of many inputs compare with those of few.
+    Divided by the mean over the group's channels, so that groups of large and of small layers can
+    be compared.
     """
-    return _of_filters(network, groups, lambda rows: rows.abs().sum(dim=1))
+    return _score_filters(network, groups, lambda rows: rows.abs().sum(dim=1))
 
 
-def l2(network: nn.Module, groups: Sequence[Group], evidence: Evidence) -> Scores:
-    """As `l1`, with each filter's Euclidean norm: He et al. 2018 (arXiv:1808.06866)."""
-    return _of_filters(network, groups, lambda rows: rows.square().sum(dim=1).sqrt())
+def l2(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs) -> Scores:
+    """As `l1`, with the Euclidean norm of each filter: He et al. 2018 (arXiv:1808.06866)."""
+    return _score_filters(network, groups, lambda rows: rows.square().sum(dim=1).sqrt())
 
 
-def fpgm(network: nn.Module, groups: Sequence[Group], evidence: Evidence) -> Scores:
-    """Sum over all j of ||F_i - F_j||, least next to the layer's geometric median.
+def fpgm(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs) -> Scores:
+    """Sum over j of ||F_i - F_j||, for the filter F_i of a channel and all filters of its layer.
 
-    He et al. 2019 (arXiv:1811.00250), section 3: what is near the median, others can replace.
-    Summed over the layers that make the channel and divided by its mean over the group.
+    He et al. 2019 (arXiv:1811.00250), section 3. The sum is least for filters near the geometric
+    median of the layer, which other filters can replace. Summed over the layers that output the
+    channel, and divided by the mean over the group's channels.
     """
-    return _of_filters(network, groups, lambda rows: torch.cdist(rows, rows).sum(dim=1))
+    return _score_filters(network, groups, lambda rows: torch.cdist(rows, rows).sum(dim=1))
 
 
-def bn_scale(network: nn.Module, groups: Sequence[Group], evidence: Evidence) -> Scores:
-    """|gamma| of the batch norms on a channel, on average: Liu et al. 2017 (arXiv:1708.06519).
+def bn_scale(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs) -> Scores:
+    """Mean of |gamma| over the batch norms of a channel: Liu et al. 2017 (arXiv:1708.06519).
 
-    A group without a batch norm that scales has no score, so that its channels stay.
+    A group without a batch norm with scales has no score, so that its channels are not pruned.
 
     Raises:
-        UserError: the network has none at all.
+        UserError: no group has such a batch norm.
     """
-    found = [_of_norms(network, group, "weight") for group in groups]
-    if not any(found):
+    scales = [norm_rows(network, group, "weight") for group in groups]
+    if not any(scales):
         raise UserError(
             "importance=bn_scale needs batch norms with scales, and no layer that can be pruned"
             " has one.",
             "  take importance=l1, or prune before the norms are folded",
         )
     return [
-        _sum(group, [(rows.abs(), to) for rows, to in norms]) / len(norms) if norms else None
-        for group, norms in zip(groups, found, strict=True)
+        _mean_magnitude(group, rows) if rows else None
+        for group, rows in zip(groups, scales, strict=True)
     ]
 
 
-def taylor(network: nn.Module, groups: Sequence[Group], evidence: Evidence) -> Scores:
-    """(sum of g w over the weights that make a channel)^2, on average over the batches.
+def taylor(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs) -> Scores:
+    """(sum of g w)^2 over the weights w that compute a channel, averaged over batches.
 
-    Molchanov et al. 2019 (arXiv:1906.10771), their first-order expansion: the squared change of
-    the loss when these weights become 0, where g is the gradient of a batch's mean cross-entropy.
-    The weights are the scales and shifts of the channel's batch norms, as in their Taylor-FO-BN,
-    or its filters and biases where there is no such norm.
+    Molchanov et al. 2019 (arXiv:1906.10771), section 3: the squared change of the loss, to first
+    order, if these weights became 0; g is the gradient of a batch's mean cross-entropy. The
+    weights are the scales and shifts of the channel's batch norms, as in their Taylor-FO-BN;
+    without batch norms, its filters and biases.
 
     Raises:
         UserError: there are no labeled batches.
     """
-    batches = _labeled(evidence.batches, "taylor")
-    return _averages(network, groups, batches, torch.mul, torch.square)
+    batches = _labeled(inputs.batches, "taylor")
+    return _average_over_batches(network, groups, batches, torch.mul, torch.square)
 
 
-def hessian(network: nn.Module, groups: Sequence[Group], evidence: Evidence) -> Scores:
-    """Sum of h w^2 / 2 over the weights that make a channel, which are the same as in `taylor`.
+def hessian(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs) -> Scores:
+    """Sum of h w^2 / 2 over the same weights as `taylor`, with h the diagonal of the Hessian.
 
-    LeCun, Denker, Solla 1989, "Optimal Brain Damage": the change of the loss to second order,
-    with the Hessian's diagonal h alone. As in Hassibi and Stork 1992, h is the mean of squared
-    gradients, one for each sample, which takes a backward pass each.
+    LeCun, Denker, Solla 1989, "Optimal Brain Damage": the change of the loss, to second order, if
+    these weights became 0. As in Hassibi and Stork 1992, h is approximated by the mean square of
+    each sample's gradient, which takes a backward pass for each sample.
 
     Raises:
         UserError: there are no labeled batches.
     """
     samples = (
-        (images[at : at + 1], labels[at : at + 1])
-        for images, labels in _labeled(evidence.batches, "hessian")
-        for at in range(len(images))
+        (images[i : i + 1], labels[i : i + 1])
+        for images, labels in _labeled(inputs.batches, "hessian")
+        for i in range(len(images))
     )
-    return _averages(network, groups, samples, lambda g, w: (g * w).square() / 2, lambda sums: sums)
+    return _average_over_batches(
+        network, groups, samples, lambda g, w: (g * w).square() / 2, lambda sums: sums
+    )
 
 
-def random(network: nn.Module, groups: Sequence[Group], evidence: Evidence) -> Scores:
-    """Uniform in [0, 1): what any other importance has to be better than."""
-    generator = torch.Generator().manual_seed(evidence.seed)
+def random(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs) -> Scores:
+    """Uniform in [0, 1): a baseline for the other scores."""
+    generator = torch.Generator().manual_seed(inputs.seed)
     return [torch.rand(group.channels, generator=generator) for group in groups]
 
 
-def _of_filters(
-    network: nn.Module, groups: Sequence[Group], score: Callable[[Tensor], Tensor]
+def _score_filters(
+    network: nn.Module, groups: Sequence[ChannelGroup], score: Callable[[Tensor], Tensor]
 ) -> Scores:
-    """Scores of each layer's filters, summed over the layers and divided by their mean."""
-    found = []
+    """Sum the scores (K,) of each layer's filters (K, n) by channel, and divide by their mean."""
+    scores: Scores = []
     for group in groups:
-        sums = _sum(group, [(score(rows)[:, None], to) for rows, to in _filters(network, group)])
-        found.append(sums / sums.mean().clamp_min(torch.finfo(sums.dtype).tiny))
-    return list(found)
+        rows = [
+            ChannelRows(score(values)[:, None], channels)
+            for values, channels in filters(network, group)
+        ]
+        sums = sum_by_channel(group, rows)
+        scores.append(sums / sums.mean().clamp_min(torch.finfo(sums.dtype).tiny))
+    return scores
 
 
-def _averages(
+def _mean_magnitude(group: ChannelGroup, rows: list[ChannelRows]) -> Tensor:
+    magnitudes = [ChannelRows(values.abs(), channels) for values, channels in rows]
+    return sum_by_channel(group, magnitudes) / len(rows)
+
+
+def _average_over_batches(
     network: nn.Module,
-    groups: Sequence[Group],
+    groups: Sequence[ChannelGroup],
     batches: Batches,
     product: Callable[[Tensor, Tensor], Tensor],
     finish: Callable[[Tensor], Tensor],
 ) -> Scores:
-    """The mean over batches of finish(sum of product(gradient, weight)), in evaluation mode."""
+    """The mean over batches of finish(sum of product(gradient, weight)), in evaluation mode.
+
+    Args:
+        network: is left unchanged.
+        groups: groups of channels.
+        batches: images with labels; the gradient is that of a batch's mean cross-entropy.
+        product: computes a term for each weight from gradient and weight.
+        finish: computes scores (channels,) from each channel's sum of terms.
+    """
     copy = deepcopy(network).eval().requires_grad_(True)
-    products = deepcopy(copy).requires_grad_(False)  # these in the place of the weights
+    terms = deepcopy(copy).requires_grad_(False)  # holds the terms in place of its parameters
     weights = list(copy.parameters())
     totals, count = [torch.zeros(group.channels) for group in groups], 0
     for images, labels in batches:
         with torch.enable_grad():
             loss = cross_entropy(copy(images), labels)
             gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
-        for place, gradient, weight in zip(products.parameters(), gradients, weights, strict=True):
-            place.copy_(product(gradient, weight.detach()))
-        sums = [_sum(group, _makers(products, group)) for group in groups]
-        totals = [total + finish(one) for total, one in zip(totals, sums, strict=True)]
+        for term, gradient, weight in zip(terms.parameters(), gradients, weights, strict=True):
+            term.copy_(product(gradient, weight.detach()))
+        sums = [sum_by_channel(group, weights_or_norms(terms, group)) for group in groups]
+        totals = [total + finish(part) for total, part in zip(totals, sums, strict=True)]
         count += 1
     if not count:
         raise UserError("there is no batch to compute the importance of channels from.")
@@ -174,65 +199,3 @@ def _labeled(batches: Batches | None, importance: str) -> Iterator[tuple[Tensor,
         if not isinstance(labels, Tensor):
             raise UserError(f"importance={importance} needs images with labels; a batch has none.")
         yield batch
-
-
-def _makers(network: nn.Module, group: Group) -> Rows:
-    """The weights that make a channel: those of its batch norms, else filters and biases."""
-    norms = [*_of_norms(network, group, "weight"), *_of_norms(network, group, "bias")]
-    return norms or [*_filters(network, group), *_biases(network, group)]
-
-
-def _of_norms(network: nn.Module, group: Group, name: str) -> Rows:
-    found = []
-    for one in group.touched:
-        module = _module(network, one)
-        if isinstance(module, BATCH_NORM) and module.affine:
-            found.append((getattr(module, name).detach()[one.indices, None], one.channels))
-    return found
-
-
-def _filters(network: nn.Module, group: Group) -> Rows:
-    found = [(one, filters_of(_module(network, one))) for one in group.touched if one.makes]
-    return [(rows.detach()[one.indices], one.channels) for one, rows in found if rows is not None]
-
-
-def _biases(network: nn.Module, group: Group) -> Rows:
-    found = [(one, _bias(_module(network, one))) for one in group.touched if one.makes]
-    return [(rows.detach()[one.indices], one.channels) for one, rows in found if rows is not None]
-
-
-def filters_of(module: Any) -> Tensor | None:
-    """A layer's weights by output (outputs, rest); None of a module that is no such layer.
-
-    An output of attention has a row in each of queries, keys, values and the last projection.
-    """
-    if isinstance(module, CONVOLUTION):
-        return (module.weight.transpose(0, 1) if module.transposed else module.weight).flatten(1)
-    if isinstance(module, nn.Linear):
-        return module.weight
-    if isinstance(module, nn.MultiheadAttention):
-        thirds = module.in_proj_weight.unflatten(0, (3, -1)).transpose(0, 1).flatten(1)
-        return torch.cat([thirds, module.out_proj.weight], dim=1)
-    return None
-
-
-def _bias(module: Any) -> Tensor | None:
-    """The biases beside `filters_of` (outputs, 1 or 4)."""
-    if isinstance(module, nn.MultiheadAttention) and module.in_proj_bias is not None:
-        thirds = module.in_proj_bias.unflatten(0, (3, -1)).T
-        return torch.cat([thirds, module.out_proj.bias[:, None]], dim=1)
-    layer = isinstance(module, CONVOLUTION | nn.Linear) and module.bias is not None
-    return module.bias[:, None] if layer else None
-
-
-def _module(network: nn.Module, one: Touched) -> nn.Module | None:
-    return network.get_submodule(one.path) if one.dim is None else None
-
-
-def _sum(group: Group, rows: Rows) -> Tensor:
-    """(channels,) the sum of all values of each channel."""
-    first = rows[0][0]
-    sums = torch.zeros(group.channels, dtype=first.dtype, device=first.device)
-    for values, channels in rows:
-        sums.index_add_(0, channels.to(sums.device), values.sum(dim=1))
-    return sums.cpu()

@@ -1,11 +1,12 @@
-"""Modules with fewer channels: their weights, and the sizes that they know of themselves."""
+"""Remove channels from a module: from its parameters, buffers and size attributes."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.channels.plan import put_tensor
+from kdrun.compress.channels.channel_group import PrunedDimension
+from kdrun.compress.channels.plan import set_tensor
 
 CONVOLUTION = nn.modules.conv._ConvNd
 NORM = nn.modules.batchnorm._NormBase  # batch and instance norms
@@ -19,112 +20,114 @@ PRUNABLE = (
     nn.MultiheadAttention,
     nn.Parameter,
 )
-# What a network's forward reads of itself -> the parameter beside it whose last dimension it is.
-_WIDTHS = {"hidden_dim": "class_token"}  # torchvision's VisionTransformer
+# Size attributes that a network's own forward reads -> the parameter of the same module whose last
+# dimension has this size.
+_SIZE_ATTRIBUTES = {"hidden_dim": "class_token"}  # torchvision's VisionTransformer
 
 
-def drop_channels(
-    network: nn.Module, path: str, makes: bool, dim: int | None, gone: Tensor
-) -> None:
-    """Take channels out of a module, or of a parameter.
+def remove_indices(network: nn.Module, dimension: PrunedDimension, removed: Tensor) -> None:
+    """Remove indices of a dimension, in place.
 
     Args:
-        path: of the module, or the name of the parameter.
-        makes: its outputs, else its inputs; a module that treats each channel alone has but one.
-        dim: of a parameter, which dimension; None of a module.
-        gone: (K,) the positions that go.
+        network: holds the module or parameter.
+        dimension: inputs or outputs of a module, or a dimension of a parameter. Modules that treat
+            each channel by itself, such as norms, have the same channels as input and output.
+        removed: (K,) the indices to remove.
     """
+    path, dim, is_output = dimension.path, dimension.dim, dimension.is_output
     if dim is not None:
-        _narrow(network, path, dim, _rest(network.get_parameter(path).shape[dim], gone))
+        _select(network, path, dim, _remaining(network.get_parameter(path).shape[dim], removed))
         return
     module: Any = network.get_submodule(path)
     if isinstance(module, CONVOLUTION):
-        _drop_of_convolution(module, makes, gone)
+        _prune_convolution(module, is_output, removed)
     elif isinstance(module, nn.Linear):
-        _drop_of_linear(module, makes, gone)
+        _prune_linear(module, is_output, removed)
     elif isinstance(module, nn.MultiheadAttention):
-        _drop_of_attention(module, gone)
+        _prune_attention(module, removed)
     else:
-        _drop_of_each(module, gone)
+        _prune_channelwise(module, removed)
 
 
-def follow_widths(network: nn.Module) -> None:
-    """Set the sizes that modules read of themselves to what their parameters are now."""
+def update_size_attributes(network: nn.Module) -> None:
+    """Set the size attributes of modules that are no layers to the sizes of their parameters."""
     for module in network.modules():
-        for name, parameter in _WIDTHS.items():
+        for name, parameter in _SIZE_ATTRIBUTES.items():
             if name in vars(module) and hasattr(module, parameter):
                 setattr(module, name, getattr(module, parameter).shape[-1])
 
 
-def _rest(size: int, gone: Tensor) -> Tensor:
-    """Which of so many positions stay, from small to large."""
-    stays = torch.ones(size, dtype=torch.bool)
-    stays[gone] = False
-    return stays.nonzero()[:, 0]
+def _remaining(size: int, removed: Tensor) -> Tensor:
+    """The indices 0 to size - 1 that are not removed, in ascending order."""
+    remains = torch.ones(size, dtype=torch.bool)
+    remains[removed] = False
+    return remains.nonzero()[:, 0]
 
 
-def _narrow(module: nn.Module, name: str, dim: int, keep: Tensor) -> None:
-    """Leave a parameter or buffer these positions of a dimension; where it is None, nothing."""
-    path, _, own = name.rpartition(".")
-    value = getattr(module.get_submodule(path), own)
-    if value is not None:
-        put_tensor(module, name, value.detach().index_select(dim, keep.to(value.device)))
+def _select(module: nn.Module, name: str, dim: int, indices: Tensor) -> None:
+    """Keep only these indices of a parameter's or buffer's dimension; do nothing if it is None."""
+    path, _, attribute = name.rpartition(".")
+    tensor = getattr(module.get_submodule(path), attribute)
+    if tensor is not None:
+        set_tensor(module, name, tensor.detach().index_select(dim, indices.to(tensor.device)))
 
 
-def _drop_of_convolution(module: Any, makes: bool, gone: Tensor) -> None:
-    """A weight is (outputs, inputs of a group, ...), a transposed one (inputs, outputs of ...)."""
-    each = module.groups == module.in_channels == module.out_channels > 1
-    keep = _rest(module.out_channels if makes or each else module.in_channels, gone)
-    group = (module.out_channels if makes else module.in_channels) // module.groups
-    first = each or makes != module.transposed
-    _narrow(module, "weight", 0 if first else 1, keep if first else keep[keep < group])
-    if makes or each:
-        _narrow(module, "bias", 0, keep)
-        module.out_channels = len(keep)
-    if each or not makes:
-        module.in_channels = len(keep)
-    if each:
-        module.groups = len(keep)
+def _prune_convolution(module: Any, is_output: bool, removed: Tensor) -> None:
+    """Of a weight (outputs, inputs / groups, ...), transposed (inputs, outputs / groups, ...)."""
+    depthwise = module.groups == module.in_channels == module.out_channels > 1
+    size = module.out_channels if is_output or depthwise else module.in_channels
+    kept = _remaining(size, removed)
+    group_size = (module.out_channels if is_output else module.in_channels) // module.groups
+    first_dim = depthwise or is_output != module.transposed
+    _select(module, "weight", 0 if first_dim else 1, kept if first_dim else kept[kept < group_size])
+    if is_output or depthwise:
+        _select(module, "bias", 0, kept)
+        module.out_channels = len(kept)
+    if depthwise or not is_output:
+        module.in_channels = len(kept)
+    if depthwise:
+        module.groups = len(kept)
 
 
-def _drop_of_linear(module: nn.Linear, makes: bool, gone: Tensor) -> None:
-    keep = _rest(module.out_features if makes else module.in_features, gone)
-    _narrow(module, "weight", 0 if makes else 1, keep)
-    if makes:
-        _narrow(module, "bias", 0, keep)
-        module.out_features = len(keep)
+def _prune_linear(module: nn.Linear, is_output: bool, removed: Tensor) -> None:
+    kept = _remaining(module.out_features if is_output else module.in_features, removed)
+    _select(module, "weight", 0 if is_output else 1, kept)
+    if is_output:
+        _select(module, "bias", 0, kept)
+        module.out_features = len(kept)
     else:
-        module.in_features = len(keep)
+        module.in_features = len(kept)
 
 
-def _drop_of_attention(module: Any, gone: Tensor) -> None:
-    """Queries, keys and values lie in one weight, one after the other."""
+def _prune_attention(module: Any, removed: Tensor) -> None:
+    """The weights of queries, keys and values are stacked in one parameter (3 width, width)."""
     width = module.embed_dim
-    keep = _rest(width, gone)
-    rows = torch.cat([keep, keep + width, keep + 2 * width])
-    _narrow(module, "in_proj_weight", 0, rows)
-    _narrow(module, "in_proj_weight", 1, keep)
-    _narrow(module, "in_proj_bias", 0, rows)
+    kept = _remaining(width, removed)
+    rows = torch.cat([kept, kept + width, kept + 2 * width])
+    _select(module, "in_proj_weight", 0, rows)
+    _select(module, "in_proj_weight", 1, kept)
+    _select(module, "in_proj_bias", 0, rows)
     for name in ("bias_k", "bias_v"):
-        _narrow(module, name, 2, keep)
-    for makes in (True, False):
-        _drop_of_linear(module.out_proj, makes, gone)
-    module.embed_dim = module.kdim = module.vdim = len(keep)
-    module.head_dim = len(keep) // module.num_heads
+        _select(module, name, 2, kept)
+    for is_output in (True, False):
+        _prune_linear(module.out_proj, is_output, removed)
+    module.embed_dim = module.kdim = module.vdim = len(kept)
+    module.head_dim = len(kept) // module.num_heads
 
 
-def _drop_of_each(module: Any, gone: Tensor) -> None:
-    """Norms, and activations with a weight for each channel."""
+def _prune_channelwise(module: Any, removed: Tensor) -> None:
+    """Norms, and PReLU with a weight for each channel."""
     if isinstance(module, nn.PReLU) and module.num_parameters == 1:
         return
-    size = "num_features" if isinstance(module, NORM) else "num_channels"
-    size = "num_parameters" if isinstance(module, nn.PReLU) else size
-    layer = isinstance(module, nn.LayerNorm)
-    keep = _rest(module.normalized_shape[-1] if layer else getattr(module, size), gone)
+    attribute = "num_features" if isinstance(module, NORM) else "num_channels"
+    attribute = "num_parameters" if isinstance(module, nn.PReLU) else attribute
+    is_layer_norm = isinstance(module, nn.LayerNorm)
+    size = module.normalized_shape[-1] if is_layer_norm else getattr(module, attribute)
+    kept = _remaining(size, removed)
     for name in ("weight", "bias", "running_mean", "running_var"):
         if hasattr(module, name):
-            _narrow(module, name, -1, keep)
-    if layer:
-        module.normalized_shape = (*module.normalized_shape[:-1], len(keep))
+            _select(module, name, -1, kept)
+    if is_layer_norm:
+        module.normalized_shape = (*module.normalized_shape[:-1], len(kept))
     else:
-        setattr(module, size, len(keep))
+        setattr(module, attribute, len(kept))

@@ -1,4 +1,4 @@
-"""What structured pruning changed of a network, as plain JSON, and that change done again."""
+"""The channel plan: a record of what channel pruning changed, from which it is applied again."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,54 +7,60 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import DamagedFile
 
-Plan = dict[str, Any]
+ChannelPlan = dict[str, Any]  # the arguments of `apply_channel_plan`, as plain JSON
 Shapes = Mapping[str, list[int]]
 Sizes = Mapping[str, Mapping[str, int | list[int]]]
 
 
-def plan_of(whole: nn.Module, pruned: nn.Module) -> Plan:
-    """The channel plan: all by which a pruned network differs from the same one as built.
+def make_channel_plan(unpruned: nn.Module, pruned: nn.Module) -> ChannelPlan:
+    """Record all differences between a pruned network and the same network before pruning.
 
     Returns:
-        shapes: name of a parameter or buffer -> its shape now.
-        sizes: module path -> attribute -> the whole number, or the list of them, that it is now.
+        shapes: maps names of parameters and buffers to their pruned shapes.
+        sizes: maps module paths and attributes to the pruned sizes, integers or lists of them.
     """
-    before, modules = dict(_tensors(whole)), dict(whole.named_modules())
+    before, modules = dict(_tensors(unpruned)), dict(unpruned.named_modules())
     shapes = {
         name: list(tensor.shape)
         for name, tensor in _tensors(pruned)
         if tensor.shape != before[name].shape
     }
-    sizes = {path: _changed(modules[path], module) for path, module in pruned.named_modules()}
+    sizes = {path: _changed_sizes(modules[path], module) for path, module in pruned.named_modules()}
     return {"shapes": shapes, "sizes": {path: new for path, new in sizes.items() if new}}
 
 
-def channels(network: nn.Module, shapes: Shapes, sizes: Sizes) -> nn.Module:
-    """Give a freshly built network the structure of a channel plan, its new tensors all 0.
+def apply_channel_plan(network: nn.Module, shapes: Shapes, sizes: Sizes) -> nn.Module:
+    """Give a newly built network the structure of a channel plan. Its new tensors are all 0.
+
+    Args:
+        network: is changed in place.
+        shapes: as in `make_channel_plan`.
+        sizes: as in `make_channel_plan`.
 
     Raises:
-        DamagedFile: the plan is none of this network.
+        DamagedFile: the plan does not fit the network.
     """
     tensors, modules = dict(_tensors(network)), dict(network.named_modules())
     for name, shape in shapes.items():
-        _refuse_shape(name, shape, tensors)
-        put_tensor(network, name, tensors[name].new_zeros(shape))
+        _check_shape(name, shape, tensors)
+        set_tensor(network, name, tensors[name].new_zeros(shape))
     for path, new in sizes.items():
         if path not in modules:
-            raise _misfit(f"no module is called {path!r}")
+            raise _mismatch(f"no module is called {path!r}")
         for name, size in new.items():
-            _refuse_size(f"{path}.{name}", size, vars(modules[path]).get(name))
+            _check_size(f"{path}.{name}", size, vars(modules[path]).get(name))
             setattr(modules[path], name, tuple(size) if isinstance(size, list) else size)
     return network
 
 
-def put_tensor(network: nn.Module, name: str, value: Tensor) -> None:
-    """Set a parameter or buffer by its name; a parameter stays one, and learns if it did."""
-    path, _, own = name.rpartition(".")
+def set_tensor(network: nn.Module, name: str, value: Tensor) -> None:
+    """Replace a parameter or buffer by name. A parameter keeps its `requires_grad`."""
+    path, _, attribute = name.rpartition(".")
     module = network.get_submodule(path)
-    before = getattr(module, own)
-    learns = isinstance(before, nn.Parameter)
-    setattr(module, own, nn.Parameter(value, before.requires_grad) if learns else value)
+    before = getattr(module, attribute)
+    if isinstance(before, nn.Parameter):
+        value = nn.Parameter(value, before.requires_grad)
+    setattr(module, attribute, value)
 
 
 def _tensors(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -62,45 +68,49 @@ def _tensors(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from network.named_buffers()
 
 
-def _changed(before: nn.Module, after: nn.Module) -> dict[str, int | list[int]]:
-    found = {}
+def _changed_sizes(before: nn.Module, after: nn.Module) -> dict[str, int | list[int]]:
+    """The size attributes of a module that differ from before."""
+    changed = {}
     for name, value in vars(after).items():
         if _is_size(value) and value != vars(before).get(name):
-            found[name] = list(value) if isinstance(value, tuple) else value
-    return found
+            changed[name] = list(value) if isinstance(value, tuple) else value
+    return changed
 
 
 def _is_size(value: Any) -> bool:
-    """Whether a value is a whole number, or several."""
+    """Whether a value is an integer or a tuple of integers."""
     if isinstance(value, tuple):
-        return all(_is_size(one) for one in value)
+        return all(_is_size(element) for element in value)
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _refuse_shape(name: str, shape: Any, tensors: Mapping[str, Tensor]) -> None:
+def _check_shape(name: str, shape: Any, tensors: Mapping[str, Tensor]) -> None:
     if name not in tensors:
-        raise _misfit(f"no parameter or buffer is called {name!r}")
-    there = list(tensors[name].shape)
-    if not _fits(shape, there):
-        raise _misfit(f"{name!r} has the shape {there}, and can't become {shape!r}")
+        raise _mismatch(f"no parameter or buffer is called {name!r}")
+    current = list(tensors[name].shape)
+    if not _can_shrink(current, shape):
+        raise _mismatch(f"{name!r} has the shape {current}, and can't become {shape!r}")
 
 
-def _refuse_size(name: str, size: Any, there: Any) -> None:
-    if there is None or not _is_size(there):
-        raise _misfit(f"{name!r} is no size of a module")
-    several = isinstance(there, tuple)
-    if not _fits(size if several else [size], list(there) if several else [there]):
-        raise _misfit(f"{name!r} is {there}, and can't become {size!r}")
+def _check_size(name: str, size: Any, current: Any) -> None:
+    if current is None or not _is_size(current):
+        raise _mismatch(f"{name!r} is no size of a module")
+    is_tuple = isinstance(current, tuple)
+    if not _can_shrink(list(current) if is_tuple else [current], size if is_tuple else [size]):
+        raise _mismatch(f"{name!r} is {current}, and can't become {size!r}")
 
 
-def _fits(new: Any, there: list[int]) -> bool:
-    """Whether these are as many sizes, each from 1 to what it was."""
+def _can_shrink(current: list[int], new: Any) -> bool:
+    """Whether `new` has as many sizes, each from 1 to the current one."""
     return (
         isinstance(new, list)
-        and len(new) == len(there)
-        and all(type(one) is int and 1 <= one <= most for one, most in zip(new, there, strict=True))
+        and len(new) == len(current)
+        and all(
+            type(size) is int and 1 <= size <= limit
+            for size, limit in zip(new, current, strict=True)
+        )
     )
 
 
-def _misfit(what: str) -> DamagedFile:
-    return DamagedFile(f"the channel plan is not of this network: {what}.")
+def _mismatch(reason: str) -> DamagedFile:
+    return DamagedFile(f"the channel plan is not of this network: {reason}.")

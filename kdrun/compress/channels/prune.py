@@ -1,33 +1,34 @@
-"""Networks with fewer channels: the least important go, with all that depends on them."""
+"""Prune the least important channels of a network, by a ratio or to a cost."""
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from kdrun.compress.channels.groups import Group, find_groups
-from kdrun.compress.channels.importance import IMPORTANCES, Evidence
-from kdrun.compress.channels.remove import cut_channels
-from kdrun.compress.channels.select import EmptyLayer, gone_of_all, gone_of_each
-from kdrun.compress.channels.verify import first_half, refuse_misled
+from kdrun.compress.channels.channel_group import ChannelGroup
+from kdrun.compress.channels.groups import find_groups
+from kdrun.compress.channels.importance import IMPORTANCES, ScoringInputs
+from kdrun.compress.channels.remove import remove_channels
+from kdrun.compress.channels.select import EmptyLayer, select_global, select_uniform
+from kdrun.compress.channels.verify import first_half, verify_pruning
 from kdrun.core.errors import UserError
 from kdrun.core.registry import resolve
 
-_STEPS = 12  # of a bisection, which finds a ratio to 1 in 4096
+_BISECTIONS = 12  # which find a ratio to within 1 / 4096
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which channels go, however many they are.
+class PruningCriterion:
+    """How channels to prune are chosen, independent of their number.
 
     Attributes:
-        importance: a name of `IMPORTANCES`; the least important go.
-        scope: `uniform` takes the same share of each group of layers, `global` the least important
-            of all groups together.
-        round_to: the channels that stay in a group are a multiple of it.
-        skip: globs of module paths whose output channels all stay.
+        importance: a name of `IMPORTANCES`; the least important channels are pruned.
+        scope: `uniform` prunes the same share of each group, `global` ranks the channels of all
+            groups together.
+        round_to: the number of channels that remain in a group is a multiple of it.
+        skip: globs of module paths whose output channels are not pruned.
     """
 
     importance: str
@@ -36,30 +37,46 @@ class Choice:
     skip: Sequence[str]
 
 
+class PrunedToCost(NamedTuple):
+    """A pruned network, and the ratio of its channels that were pruned."""
+
+    network: nn.Module
+    ratio: float
+
+
 def prune_channels(
-    network: nn.Module, sample: Tensor, ratio: float, choice: Choice, evidence: Evidence
+    network: nn.Module,
+    sample: Tensor,
+    ratio: float,
+    criterion: PruningCriterion,
+    inputs: ScoringInputs,
 ) -> nn.Module:
-    """A copy of a network without a share of its channels; the network stays as it is.
+    """A copy of a network without a share of its channels.
 
     Args:
+        network: is left unchanged.
         sample: a batch of inputs (B, C, H, W) on the network's device, of which only shape and
-            type matter.
-        ratio: the share of channels that go, 0 to below 1. Of n channels of a group, these are
-            round(ratio n); of all n with scope `global`. The network's outputs are not counted.
+            dtype are used.
+        ratio: share of channels to prune, 0 to below 1: round(ratio n) of the n channels of each
+            group, or of all groups with scope `global`. Outputs of the network are not counted.
+        criterion: how the channels are chosen.
+        inputs: what scores are computed from.
 
     Raises:
-        UserError: nothing would go, or all of a layer; torch-pruning is missing or can't follow
-            the network's channels; the importance needs what is not there.
+        UserError: no channel or all channels of a layer would be pruned; torch-pruning is not
+            installed or can't follow the channels; or the scores can't be computed.
     """
     if not 0 <= ratio < 1:
         raise UserError(f"ratio={ratio:g} is no share of channels: it is from 0 to below 1.")
-    candidates = _candidates(network, sample, choice, evidence)
-    pruned, gone = _pruned(network, candidates, ratio, choice)
-    if not any(map(len, gone)):
+    scored = _score_groups(network, sample, criterion, inputs)
+    removed = _select(scored, ratio, criterion)
+    if not any(map(len, removed)):
         raise UserError(
-            f"ratio={ratio:g} takes no channel of any layer.", "  take a higher ratio, or no step"
+            f"ratio={ratio:g} takes no channel of any layer.",
+            "  take a higher ratio, or leave this step out",
         )
-    refuse_misled(network, sample, candidates.groups, gone)
+    pruned = _remove(network, scored, removed)
+    verify_pruning(network, sample, scored.groups, removed)
     return pruned
 
 
@@ -68,91 +85,87 @@ def prune_to_cost(
     sample: Tensor,
     share: float,
     cost: Callable[[nn.Module], float],
-    of: str,
-    choice: Choice,
-    evidence: Evidence,
-) -> tuple[nn.Module, float]:
-    """As `prune_channels`, by the least ratio at which a cost is down to a share of what it was.
+    cost_name: str,
+    criterion: PruningCriterion,
+    inputs: ScoringInputs,
+) -> PrunedToCost:
+    """As `prune_channels`, with the least ratio that reduces a cost to a share of what it was.
 
-    Found by bisection, because the cost falls as the ratio grows.
+    The ratio is found by bisection: the cost falls as the ratio rises.
 
     Args:
-        share: of the whole network's cost, above 0 and below 1.
-        cost: of a network, as its multiplications or its latency.
-        of: what the cost is called.
-
-    Returns:
-        The pruned copy, and the ratio.
+        network: is left unchanged.
+        sample: as in `prune_channels`.
+        share: share of the unpruned network's cost that may remain, above 0 and below 1.
+        cost: computes the cost of a network, such as its MACs or its latency.
+        cost_name: the key of the config that `share` stands in, for messages.
+        criterion: as in `prune_channels`.
+        inputs: as in `prune_channels`.
 
     Raises:
-        UserError: no ratio is enough; or as `prune_channels`.
+        UserError: no ratio reaches the cost; or as `prune_channels`.
     """
     if not 0 < share < 1:
         raise UserError(f"{share:g} is no share of a cost: it is above 0 and below 1.")
-    candidates = _candidates(network, sample, choice, evidence)
-    refuse_misled(
-        network, sample, candidates.groups, [first_half(one) for one in candidates.groups]
-    )
-    whole, low, high = cost(network), 0.0, 1.0
-    best: tuple[nn.Module, float] | None = None
-    least = whole
-    for _ in range(_STEPS):
+    scored = _score_groups(network, sample, criterion, inputs)
+    verify_pruning(network, sample, scored.groups, [first_half(group) for group in scored.groups])
+    unpruned_cost, low, high = cost(network), 0.0, 1.0
+    lowest_cost = unpruned_cost
+    best: PrunedToCost | None = None
+    for _ in range(_BISECTIONS):
         ratio = (low + high) / 2
-        found = _pruned_or_none(network, candidates, ratio, choice)
-        own = None if found is None else cost(found)
-        if own is not None:
-            least = min(least, own)
-        if own is not None and own > share * whole:
+        try:
+            candidate = _remove(network, scored, _select(scored, ratio, criterion))
+        except EmptyLayer:
+            high = ratio
+            continue
+        candidate_cost = cost(candidate)
+        lowest_cost = min(lowest_cost, candidate_cost)
+        if candidate_cost > share * unpruned_cost:
             low = ratio
         else:
-            high = ratio
-            best = best if found is None else (found, ratio)
+            high, best = ratio, PrunedToCost(candidate, ratio)
     if best is None:
-        left = f"{least / whole:.3f} of the {'MACs' if of == 'macs' else of}"
+        unit = "MACs" if cost_name == "macs" else cost_name
         raise UserError(
-            f"{of}={share:g} can't be reached: with a channel left in each layer, {left} remain.",
+            f"{cost_name}={share:g} can't be reached: with a channel left in each layer,"
+            f" {lowest_cost / unpruned_cost:.3f} of the {unit} remain.",
             "  take a larger share, or skip fewer layers",
         )
     return best
 
 
-@dataclass(frozen=True)
-class _Candidates:
-    groups: list[Group]
+class _ScoredGroups(NamedTuple):
+    """Groups of channels, with the scores (channels,) of each."""
+
+    groups: list[ChannelGroup]
     scores: list[Tensor]
 
 
-def _candidates(
-    network: nn.Module, sample: Tensor, choice: Choice, evidence: Evidence
-) -> _Candidates:
-    """What may be pruned, and how much it matters; groups without a score are left out."""
-    score = resolve("importance", IMPORTANCES, choice.importance)
-    groups = find_groups(network, sample, choice.skip)
-    scores = score(network, groups, evidence)
-    for group, one in zip(groups, scores, strict=True):
-        if one is not None and not one.isfinite().all():
+def _score_groups(
+    network: nn.Module, sample: Tensor, criterion: PruningCriterion, inputs: ScoringInputs
+) -> _ScoredGroups:
+    """Find and score the groups of a network. Groups that can't be scored are left out."""
+    compute_scores = resolve("importance", IMPORTANCES, criterion.importance)
+    groups = find_groups(network, sample, criterion.skip)
+    scored = _ScoredGroups([], [])
+    for group, scores in zip(groups, compute_scores(network, groups, inputs), strict=True):
+        if scores is None:
+            continue
+        if not scores.isfinite().all():
             raise UserError(f"the importance of {group.path!r}'s channels is not a finite number.")
-    return _Candidates(
-        [group for group, one in zip(groups, scores, strict=True) if one is not None],
-        [one for one in scores if one is not None],
-    )
+        scored.groups.append(group)
+        scored.scores.append(scores)
+    return scored
 
 
-def _pruned(
-    network: nn.Module, candidates: _Candidates, ratio: float, choice: Choice
-) -> tuple[nn.Module, list[Tensor]]:
-    choose = gone_of_each if choice.scope == "uniform" else gone_of_all
-    gone = choose(candidates.groups, candidates.scores, ratio, choice.round_to)
+def _select(scored: _ScoredGroups, ratio: float, criterion: PruningCriterion) -> list[Tensor]:
+    select = select_uniform if criterion.scope == "uniform" else select_global
+    return select(scored.groups, scored.scores, ratio, criterion.round_to)
+
+
+def _remove(network: nn.Module, scored: _ScoredGroups, removed: list[Tensor]) -> nn.Module:
     pruned = deepcopy(network)
     pruned.zero_grad(set_to_none=True)
-    cut_channels(pruned, candidates.groups, gone)
-    return pruned, gone
-
-
-def _pruned_or_none(
-    network: nn.Module, candidates: _Candidates, ratio: float, choice: Choice
-) -> nn.Module | None:
-    try:
-        return _pruned(network, candidates, ratio, choice)[0]
-    except EmptyLayer:
-        return None
+    remove_channels(pruned, scored.groups, removed)
+    return pruned

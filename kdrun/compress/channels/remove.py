@@ -1,39 +1,42 @@
-"""Taking channels of several groups out of a network."""
+"""Remove channels of several groups from a network."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.channels.groups import Group, Touched
-from kdrun.compress.channels.layers import drop_channels, follow_widths
-
-Place = tuple[str, bool, int | None]  # a path, whether it makes them, the dimension
+from kdrun.compress.channels.channel_group import ChannelGroup, PrunedDimension
+from kdrun.compress.channels.layers import remove_indices, update_size_attributes
 
 
-def cut_channels(network: nn.Module, groups: Sequence[Group], gone: Sequence[Tensor]) -> None:
-    """Take channels out of a network, wherever they are.
+def remove_channels(
+    network: nn.Module, groups: Sequence[ChannelGroup], removed: Sequence[Tensor]
+) -> None:
+    """Remove channels from all modules and parameters of a network, in place.
 
     Args:
-        gone: of each group, the channels that go.
+        network: the network to prune.
+        groups: groups of its channels.
+        removed: for each group, the channels to remove.
     """
-    for (path, makes, dim), indices in places(groups, gone).items():
-        drop_channels(network, path, makes, dim, indices)
-    follow_widths(network)
+    for dimension, indices in removed_indices(groups, removed).items():
+        remove_indices(network, dimension, indices)
+    update_size_attributes(network)
 
 
-def places(groups: Sequence[Group], gone: Sequence[Tensor]) -> dict[Place, Tensor]:
-    """The positions that go from each module, those of all groups at once.
+def removed_indices(
+    groups: Sequence[ChannelGroup], removed: Sequence[Tensor]
+) -> dict[PrunedDimension, Tensor]:
+    """The indices to remove from each dimension, for all groups together.
 
-    So they are positions in the whole network, whatever goes first.
+    They are indices in the unpruned network, so they must be removed at once.
+
+    Args:
+        groups: groups of channels.
+        removed: for each group, the channels to remove.
     """
-    found: dict[Place, list[Tensor]] = {}
-    for group, channels in zip(groups, gone, strict=True):
-        for one in group.touched:
-            place = (one.path, one.makes, one.dim)
-            found.setdefault(place, []).append(_positions(one, channels))
-    return {place: torch.cat(several) for place, several in found.items()}
-
-
-def _positions(one: Touched, channels: Tensor) -> Tensor:
-    return one.indices[torch.isin(one.channels, channels)]
+    indices: dict[PrunedDimension, list[Tensor]] = {}
+    for group, channels in zip(groups, removed, strict=True):
+        for member in group.members:
+            indices.setdefault(member.dimension, []).append(member.indices_of(channels))
+    return {dimension: torch.cat(parts) for dimension, parts in indices.items()}

@@ -1,4 +1,4 @@
-"""How many channels go from each group, and which."""
+"""Select the channels to prune from each group, by their scores."""
 
 from collections.abc import Sequence
 from math import gcd
@@ -6,83 +6,98 @@ from math import gcd
 import torch
 from torch import Tensor
 
-from kdrun.compress.channels.groups import Group
+from kdrun.compress.channels.channel_group import ChannelGroup
 from kdrun.core.errors import UserError
 
-Scores = Sequence[Tensor]  # (channels,) of each group
+Scores = Sequence[Tensor]  # (channels,) for each group
 
 
 class EmptyLayer(UserError):
-    """A ratio that would leave a layer without channels."""
+    """The ratio would leave a layer without channels."""
 
 
-def gone_of_each(
-    groups: Sequence[Group], scores: Scores, ratio: float, round_to: int
+def select_uniform(
+    groups: Sequence[ChannelGroup], scores: Scores, ratio: float, round_to: int
 ) -> list[Tensor]:
-    """The channels that go when each group loses the same share: round(ratio n) of n.
-
-    What must stay equal in several parts of a group is counted once.
+    """Select the same share of each group's channels, those with the lowest scores.
 
     Args:
-        round_to: what stays of each is a multiple of it, the nearest that the group has.
+        groups: groups of channels.
+        scores: scores of each group's channels.
+        ratio: share to select: round(ratio n) of the n channels in each block of a group.
+        round_to: the number of channels that remain in a group is the nearest multiple of it.
+
+    Returns:
+        The selected channels of each group.
 
     Raises:
-        UserError: a group would lose all, or has fewer channels than `round_to`.
+        UserError: a group would lose all channels, or has fewer than `round_to`.
     """
-    counts = [round(ratio * group.positions) for group in groups]
-    return _gone(groups, scores, counts, ratio, round_to)
+    counts = [round(ratio * group.block_size) for group in groups]
+    return _select_lowest(groups, scores, counts, ratio, round_to)
 
 
-def gone_of_all(
-    groups: Sequence[Group], scores: Scores, ratio: float, round_to: int
+def select_global(
+    groups: Sequence[ChannelGroup], scores: Scores, ratio: float, round_to: int
 ) -> list[Tensor]:
-    """The channels that go when the lowest scores of all groups do: round(ratio n) of n in all.
+    """Select the channels with the lowest scores of all groups together.
 
-    As far as parts of a group that must stay equal, and `round_to`, allow.
+    Args:
+        groups: groups of channels.
+        scores: scores of each group's channels.
+        ratio: share to select: round(ratio n) of the n channels of all groups, as far as equal
+            blocks and `round_to` allow.
+        round_to: the number of channels that remain in a group is the nearest multiple of it.
+
+    Returns:
+        The selected channels of each group.
 
     Raises:
-        UserError: a group would lose all, or has fewer channels than `round_to`.
+        UserError: a group would lose all channels, or has fewer than `round_to`.
     """
-    flat = torch.cat([_by_position(*one) for one in zip(groups, scores, strict=True)])
-    owner = torch.cat([torch.full((g.positions,), number) for number, g in enumerate(groups)])
-    size = torch.cat([torch.full((g.positions,), g.parts) for g in groups])
+    # One entry for each position in the blocks of each group: its score, the number of its group,
+    # and the number of channels that go with it, one from each block.
+    flat = torch.cat([_block_scores(*pair) for pair in zip(groups, scores, strict=True)])
+    owner = torch.cat([torch.full((g.block_size,), number) for number, g in enumerate(groups)])
+    size = torch.cat([torch.full((g.block_size,), g.blocks) for g in groups])
     order = flat.argsort(stable=True)
-    wanted = round(ratio * int(size.sum()))
-    lowest = order[size[order].cumsum(0) <= wanted]
+    total = round(ratio * int(size.sum()))
+    lowest = order[size[order].cumsum(0) <= total]
     counts = owner[lowest].bincount(minlength=len(groups)).tolist()
-    return _gone(groups, scores, counts, ratio, round_to)
+    return _select_lowest(groups, scores, counts, ratio, round_to)
 
 
-def _gone(
-    groups: Sequence[Group],
+def _select_lowest(
+    groups: Sequence[ChannelGroup],
     scores: Scores,
     counts: Sequence[int],
     ratio: float,
     round_to: int,
 ) -> list[Tensor]:
-    found = []
+    """Select about so many channels from each block of each group; `ratio` is for the message."""
+    selected = []
     for group, score, count in zip(groups, scores, counts, strict=True):
-        if count >= group.positions:
+        if count >= group.block_size:
             raise EmptyLayer(
                 f"ratio={ratio:g} leaves no channel of {group.path!r}, which has {group.channels}.",
                 f"  take a lower ratio, or skip=[{group.path}]; of scope=global, scope=uniform",
             )
-        count = group.positions - _rounded(group, group.positions - count, round_to)
-        lowest = _by_position(group, score).argsort(stable=True)[:count]
-        parts = torch.arange(group.parts) * group.positions
-        found.append((parts[:, None] + lowest).flatten())
-    return found
+        count = group.block_size - _round_kept(group, group.block_size - count, round_to)
+        lowest = _block_scores(group, score).argsort(stable=True)[:count]
+        block_starts = torch.arange(group.blocks) * group.block_size
+        selected.append((block_starts[:, None] + lowest).flatten())
+    return selected
 
 
-def _by_position(group: Group, scores: Tensor) -> Tensor:
-    """(positions,) the mean over the parts of a group."""
-    return scores.reshape(group.parts, -1).mean(dim=0)
+def _block_scores(group: ChannelGroup, scores: Tensor) -> Tensor:
+    """(block_size,) the mean over the blocks of a group."""
+    return scores.reshape(group.blocks, -1).mean(dim=0)
 
 
-def _rounded(group: Group, kept: int, round_to: int) -> int:
-    """The number of positions next to `kept` with which the channels are a multiple."""
-    step = round_to // gcd(round_to, group.parts)
-    most = group.positions // step
+def _round_kept(group: ChannelGroup, kept: int, round_to: int) -> int:
+    """The block size nearest to `kept` that makes the channels a multiple of `round_to`."""
+    step = round_to // gcd(round_to, group.blocks)
+    most = group.block_size // step
     if not most:
         raise UserError(
             f"round_to={round_to} is more than the {group.channels} channels of {group.path!r}.",

@@ -1,4 +1,4 @@
-"""Whether a pruned network is the one before without some channels, and not another one."""
+"""Verify that channel pruning computes what it should, as torch-pruning can be wrong."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -7,94 +7,112 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.channels.groups import STUMBLES, Group, not_followed
+from kdrun.compress.channels.channel_group import ChannelGroup
+from kdrun.compress.channels.dependency_graph import TORCH_PRUNING_ERRORS, cannot_follow
 from kdrun.compress.channels.layers import CONVOLUTION
-from kdrun.compress.channels.remove import cut_channels, places
+from kdrun.compress.channels.remove import remove_channels, removed_indices
 
-_FAILURES: tuple[type[Exception], ...] = (*STUMBLES, RuntimeError)
-# They mix channels without weights for it, so that zeros are not the same as nothing.
-_MIXING = (nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm)
+_FAILURES: tuple[type[Exception], ...] = (*TORCH_PRUNING_ERRORS, RuntimeError)
+# These norms compute statistics over several channels, so a channel of zeros changes their output
+# while a removed channel does not.
+_CROSS_CHANNEL_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm)
 
 
-def refuse_misled(
-    network: nn.Module, sample: Tensor, groups: Sequence[Group], gone: Sequence[Tensor]
+def verify_pruning(
+    network: nn.Module,
+    sample: Tensor,
+    groups: Sequence[ChannelGroup],
+    removed: Sequence[Tensor],
 ) -> None:
-    """Refuse to prune where torch-pruning was wrong about the way that channels take.
+    """Check that the pruned network computes what the network does without these channels.
 
-    The pruned network must answer, and what it answers must be what the whole one does when the
-    layers after them read the channels as zeros; in evaluation mode, without the norms over
-    several channels.
+    Removing channels must have the same effect as ignoring them: the output of the pruned network
+    is compared with that of an unpruned copy in which the layers that read the channels have input
+    weights of 0 for them. Both run in evaluation mode and float64 on one random input, with norms
+    over several channels replaced by identities.
 
     Args:
-        sample: a batch of inputs (B, C, H, W), of which the shape matters.
-        gone: the channels of each group that are to go.
+        network: the unpruned network; it is left unchanged.
+        sample: a batch of inputs (B, C, H, W), of which only the shape is used.
+        groups: groups of channels.
+        removed: for each group, the channels to remove.
 
     Raises:
-        UserError: it is not, with the groups that are to blame.
+        UserError: the outputs differ or the pruned network can't run. The message names the groups
+            for which this is so when they are pruned alone.
     """
     noise = torch.randn(
         1, *sample.shape[1:], dtype=torch.float64, generator=torch.Generator().manual_seed(0)
     )
-    if _follows(network, noise, groups, gone):
+    if _removing_equals_ignoring(network, noise, groups, removed):
         return
-    alone = [one for one in groups if not _follows(network, noise, [one], [first_half(one)])]
-    blamed = alone or groups
-    operations = [name for group in blamed for name in group.through[:1]]
-    raise not_followed([group.path for group in blamed], operations)
+    failing_alone = [
+        group
+        for group in groups
+        if not _removing_equals_ignoring(network, noise, [group], [first_half(group)])
+    ]
+    blamed = failing_alone or groups
+    operations = [name for group in blamed for name in group.operations[:1]]
+    raise cannot_follow([group.path for group in blamed], operations)
 
 
-def _plain(network: nn.Module) -> nn.Module:
-    """A copy in double precision, whose norms over several channels do nothing."""
-    copy = deepcopy(network).cpu().double().eval()
-    for module in copy.modules():
-        if isinstance(module, _MIXING):
-            module.forward = _same  # type: ignore[assignment]
-    return copy
-
-
-def _same(inputs: Tensor) -> Tensor:
-    return inputs
-
-
-def first_half(group: Group) -> Tensor:
-    """The first half of each part of a group, to try."""
-    starts = torch.arange(group.parts)[:, None] * group.positions
-    return (starts + torch.arange(group.positions // 2)).flatten()
+def first_half(group: ChannelGroup) -> Tensor:
+    """The first half of the channels in each block of a group, as a trial of pruning."""
+    block_starts = torch.arange(group.blocks)[:, None] * group.block_size
+    return (block_starts + torch.arange(group.block_size // 2)).flatten()
 
 
 @torch.no_grad()
-def _follows(
-    network: nn.Module, noise: Tensor, groups: Sequence[Group], gone: Sequence[Tensor]
+def _removing_equals_ignoring(
+    network: nn.Module,
+    noise: Tensor,
+    groups: Sequence[ChannelGroup],
+    removed: Sequence[Tensor],
 ) -> bool:
-    pruned, deaf = _plain(network), _plain(network)
+    pruned, ignoring = _comparable_copy(network), _comparable_copy(network)
     try:
-        cut_channels(pruned, groups, gone)
-        found = pruned(noise)
+        remove_channels(pruned, groups, removed)
+        output = pruned(noise)
     except _FAILURES:
         return False
-    for (path, makes, dim), indices in places(groups, gone).items():
-        if dim is None:
-            _deafen(deaf.get_submodule(path), makes, indices)
-    wanted = deaf(noise)
-    return torch.allclose(found, wanted, rtol=0, atol=1e-6 * float(wanted.abs().max()))
+    for dimension, indices in removed_indices(groups, removed).items():
+        if dimension.dim is None:
+            module = ignoring.get_submodule(dimension.path)
+            _zero_input_weights(module, dimension.is_output, indices)
+    expected = ignoring(noise)
+    return torch.allclose(output, expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
 
 
-def _deafen(module: Any, makes: bool, indices: Tensor) -> None:
-    """Set a layer's weights for these inputs to 0."""
+def _comparable_copy(network: nn.Module) -> nn.Module:
+    """A copy on the CPU in float64, whose norms over several channels are identities."""
+    copy = deepcopy(network).cpu().double().eval()
+    for module in copy.modules():
+        if isinstance(module, _CROSS_CHANNEL_NORMS):
+            module.forward = _identity  # type: ignore[assignment]
+    return copy
+
+
+def _identity(inputs: Tensor) -> Tensor:
+    return inputs
+
+
+def _zero_input_weights(module: Any, is_output: bool, indices: Tensor) -> None:
+    """Set a layer's weights for these inputs to 0. Do nothing if the indices are its outputs."""
     if isinstance(module, nn.MultiheadAttention):
-        _deafen_attention(module, indices)
-    elif isinstance(module, CONVOLUTION) and not module.transposed and not makes:
-        size = module.in_channels // module.groups
+        _zero_attention_weights(module, indices)
+    elif isinstance(module, CONVOLUTION) and not module.transposed and not is_output:
+        group_size = module.in_channels // module.groups
         by_group = module.weight.unflatten(0, (module.groups, -1))
-        by_group[indices // size, :, indices % size] = 0
-    elif isinstance(module, CONVOLUTION | nn.Linear) and not makes:
+        by_group[indices // group_size, :, indices % group_size] = 0
+    elif isinstance(module, CONVOLUTION | nn.Linear) and not is_output:
         (module.weight if isinstance(module, CONVOLUTION) else module.weight.T)[indices] = 0
 
 
-def _deafen_attention(module: Any, indices: Tensor) -> None:
-    """Without these inputs, and these positions of queries, keys and values.
+def _zero_attention_weights(module: Any, indices: Tensor) -> None:
+    """Set the weights for these inputs, queries, keys and values to 0.
 
-    Attention divides by the root of a head's width, which is another one then.
+    Attention divides its logits by the root of a head's width, which pruning reduces. The queries
+    are scaled up to make up for that.
     """
     width = module.embed_dim
     module.in_proj_weight[:, indices] = 0

@@ -1,4 +1,4 @@
-"""From a network and samples of its inputs to a network that is quantized."""
+"""Static quantization of a network, with ranges of activations calibrated on samples."""
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -8,118 +8,124 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from kdrun.compress.calibrators import Calibrator, Grid, Seen, scale_and_zero
-from kdrun.compress.fx_graph import answer_of, is_part, trace
-from kdrun.compress.quantize.layers import Stored
-from kdrun.compress.quantize.quantization_plan import Plan, source
-from kdrun.compress.quantize.quantized_network import Quantized, left_in_float
-from kdrun.compress.quantize.static import quantize, quantizers
+from kdrun.compress.activation_statistics import ActivationStatistics
+from kdrun.compress.calibrators import Calibrator
+from kdrun.compress.fx_graph import is_marker, marked_output, trace_graph
+from kdrun.compress.quantization_grid import QuantizationGrid, affine_map
+from kdrun.compress.quantize.layers import Int8Layer
+from kdrun.compress.quantize.quantization_plan import QuantizationPlan, rounding_of
+from kdrun.compress.quantize.quantized_network import QuantizedNetwork, float_share_note
+from kdrun.compress.quantize.static import activation_quantizers, static_structure
 from kdrun.compress.quantize.weight_scales import WeightGrid
-from kdrun.compress.structure_changes import Ranges
+from kdrun.compress.structure_changes import ActivationRanges
 from kdrun.core.errors import UserError
 
-# What runtimes have int8 kernels for. Where 0 is not the middle, a ReLU needs no step of its own.
-ACTIVATIONS = Grid(8, symmetric=False)
-WEIGHTS = WeightGrid(Grid(8, symmetric=True), per_channel=True)
+# The grids that runtimes have int8 kernels for. With an affine grid of activations, the lowest
+# integer stands for 0 after a ReLU, so that rounding also does the ReLU's clipping.
+ACTIVATIONS = QuantizationGrid(8, symmetric=False)
+WEIGHTS = WeightGrid(QuantizationGrid(8, symmetric=True), per_channel=True)
 
-Looks = Mapping[str, Callable[[Tensor], None]]
+Observers = Mapping[str, Callable[[Tensor], None]]  # by the name of the observed graph node
 
 
 @torch.no_grad()
 def calibrate(
     network: nn.Module,
-    plan: Plan,
+    plan: QuantizationPlan,
     batches: Sequence[Tensor],
     calibrator: Calibrator,
-    activations: Grid,
+    activations: QuantizationGrid,
     weights: WeightGrid,
-) -> Quantized:
-    """Quantize a network whose activations are as these batches make them.
+) -> QuantizedNetwork:
+    """Quantize a network, with ranges of activations calibrated on these batches.
 
     Args:
-        network: its norms folded; it stays as it was.
-        plan: what `quantizable` answered of it.
-        batches: normalized inputs (B, ...) on the network's device; they are gone through twice.
-        calibrator: chooses the range of each activation; weights reach as far as they do.
-        activations: the whole numbers of activations.
-        weights: those of weights.
+        network: its batch norms are folded; it is left unchanged.
+        plan: the result of `plan_quantization` for the network.
+        batches: normalized inputs (B, ...) on the network's device; they are passed through the
+            network once or twice.
+        calibrator: chooses the range of each activation. Weights keep their whole range.
+        activations: the integers that activations are rounded to.
+        weights: how weights are quantized.
 
     Raises:
-        UserError: there is no sample; a channel of the inputs, or a value, is of no use.
+        UserError: there is no sample; a channel of the inputs is constant; or an activation is
+            not finite.
     """
     check_inputs(batches)
-    seen = _watch(network, plan, batches, calibrator.counts)
-    keys: dict[str, Any] = {
+    statistics = _collect_statistics(network, plan, batches, calibrator.needs_histogram)
+    arguments: dict[str, Any] = {
         "layers": list(plan.layers),
-        "after": list(plan.after),
+        "after": list(plan.rounded),
         "activations": asdict(activations),
         "weights": {**asdict(weights.grid), "per_channel": weights.per_channel},
     }
-    made = quantize(network, **keys)
-    ranges: Ranges = {}
-    for name, quantizer in quantizers(made).items():
-        low, high = calibrator.range(seen[name], activations)
-        ranges[name] = {"seen": [seen[name].low, seen[name].high], "kept": [low, high]}
-        scale, zero = scale_and_zero(low, high, activations)
+    quantized = static_structure(network, **arguments)
+    ranges: ActivationRanges = {}
+    for name, quantizer in activation_quantizers(quantized).items():
+        seen, kept = statistics[name], calibrator.range(statistics[name], activations)
+        ranges[name] = {"seen": [seen.low, seen.high], "kept": list(kept)}
+        scale, zero_point = affine_map(kept, activations)
         quantizer.scale.fill_(scale)
-        quantizer.zero.fill_(zero)
-    _store(network, made, plan)
-    chosen = f"ranges are chosen from {sum(len(batch) for batch in batches)} training samples"
-    notes = (chosen, *plan.notes, *left_in_float(network, plan.layers), *_silent(seen))
-    return Quantized(made, {"name": "quantize", **keys}, notes, ranges)
+        quantizer.zero.fill_(zero_point)
+    _store_weights(network, quantized, plan)
+    source = f"ranges are chosen from {sum(len(batch) for batch in batches)} training samples"
+    in_float = float_share_note(network, plan.layers)
+    notes = (source, *plan.notes, *in_float, *_constant_activations(statistics))
+    return QuantizedNetwork(quantized, {"name": "quantize", **arguments}, notes, ranges)
 
 
-def _store(network: nn.Module, made: nn.Module, plan: Plan) -> None:
-    """Fill the layers' whole numbers in, with the scales of what they read."""
-    known, modules = quantizers(made), dict(network.named_modules())
-    for node in trace(network).nodes:
+def _store_weights(network: nn.Module, quantized: nn.Module, plan: QuantizationPlan) -> None:
+    """Fill the int8 layers of a quantized network from the layers in float."""
+    quantizers, modules = activation_quantizers(quantized), dict(network.named_modules())
+    for node in trace_graph(network).nodes:
         if node.op != "call_module" or node.target not in plan.layers:
             continue
         # Any: nn.Module's own attributes are typed as tensors or modules alike.
         layer: Any = network.get_submodule(node.target)
-        stored = made.get_submodule(node.target)
-        rounding = source(node.all_input_nodes[0], plan.after, modules)
-        assert isinstance(stored, Stored)
+        int8_layer = quantized.get_submodule(node.target)
+        rounding = rounding_of(node.all_input_nodes[0], plan.rounded, modules)
+        assert isinstance(int8_layer, Int8Layer)
         assert rounding is not None
-        stored.store(layer.weight, layer.bias, known[rounding.name].scale)
+        int8_layer.store(layer.weight, layer.bias, quantizers[rounding.name].scale)
 
 
-def _watch(
-    network: nn.Module, plan: Plan, batches: Sequence[Tensor], counts: bool
-) -> dict[str, Seen]:
-    """The extremes and, if wanted, the histograms of what is to be rounded."""
-    seen = {name: Seen() for name in plan.after}
+def _collect_statistics(
+    network: nn.Module, plan: QuantizationPlan, batches: Sequence[Tensor], histogram: bool
+) -> dict[str, ActivationStatistics]:
+    """The statistics of each activation that will be rounded, with or without its histogram."""
+    statistics = {name: ActivationStatistics() for name in plan.rounded}
     network = deepcopy(network).eval()
-    graph = trace(network)
-    looks: list[Looks] = [{name: one.extend for name, one in seen.items()}]
-    if counts:
-        looks.append({name: one.count for name, one in seen.items()})
-    for look in looks:
-        watcher = _Watcher(network, graph, look)
+    graph = trace_graph(network)
+    passes: list[Observers] = [{name: one.update_extremes for name, one in statistics.items()}]
+    if histogram:
+        passes.append({name: one.update_histogram for name, one in statistics.items()})
+    for observers in passes:
+        interpreter = _ObservingInterpreter(network, graph, observers)
         for batch in batches:
-            watcher.run(batch)
-    return seen
+            interpreter.run(batch)
+    return statistics
 
 
-class _Watcher(fx.Interpreter):
-    """Runs a graph, and shows the values of some nodes on their way."""
+class _ObservingInterpreter(fx.Interpreter):
+    """Runs a graph and passes the outputs of some nodes to their observers."""
 
-    def __init__(self, network: nn.Module, graph: fx.Graph, look: Looks) -> None:
+    def __init__(self, network: nn.Module, graph: fx.Graph, observers: Observers) -> None:
         super().__init__(network, graph=graph)
-        self.look = look
+        self.observers = observers
 
     def run_node(self, n: fx.Node) -> Any:
-        value = self.env[answer_of(n)] if is_part(n) else super().run_node(n)
-        if n.name in self.look:
-            self.look[n.name](value)
+        value = self.env[marked_output(n)] if is_marker(n) else super().run_node(n)
+        if n.name in self.observers:
+            self.observers[n.name](value)
         return value
 
 
 def check_inputs(batches: Sequence[Tensor]) -> None:
-    """Whether ranges can be known from these inputs (B, C, ...).
+    """Check that ranges can be calibrated on these inputs (B, C, ...).
 
     Raises:
-        UserError: there is none, or a channel is the same number everywhere.
+        UserError: there is no sample, or a channel has the same value everywhere.
     """
     if not sum(len(batch) for batch in batches):
         raise UserError(
@@ -128,19 +134,21 @@ def check_inputs(batches: Sequence[Tensor]) -> None:
     if batches[0].dim() < 3:
         return
     channels = [batch.movedim(1, 0).flatten(1) for batch in batches if len(batch)]
-    low = torch.stack([one.amin(1) for one in channels]).amin(0)
-    high = torch.stack([one.amax(1) for one in channels]).amax(0)
+    low = torch.stack([values.amin(1) for values in channels]).amin(0)
+    high = torch.stack([values.amax(1) for values in channels]).amax(0)
     for channel in (low == high).nonzero().flatten().tolist():
         raise UserError(
             f"channel {channel} of the calibration set is {low[channel].item():g} everywhere.",
             "  its range can't be known from that: take other or more samples, or data in which"
-            " this channel says something",
+            " this channel varies",
         )
 
 
-def _silent(seen: dict[str, Seen]) -> list[str]:
-    names = [name for name, one in seen.items() if one.low == one.high]
+def _constant_activations(statistics: Mapping[str, ActivationStatistics]) -> list[str]:
+    """A note that names activations with the same value everywhere; none if there are none."""
+    names = [name for name, activation in statistics.items() if activation.low == activation.high]
     if not names:
         return []
-    some = f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
-    return [f"{len(names)} of {len(seen)} activations are the same number everywhere: {some}"]
+    shown = f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+    count = f"{len(names)} of {len(statistics)} activations"
+    return [f"{count} are the same number everywhere: {shown}"]

@@ -1,4 +1,4 @@
-"""Dynamic quantization: int8 linear layers whose inputs are rounded to a grid of the moment."""
+"""Dynamic quantization: int8 linear layers that choose the grid of their input in each call."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -7,51 +7,56 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.calibrators import Grid
+from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.ops import dequantize, linear_dynamic
-from kdrun.compress.quantize.quantized_network import Quantized, chosen, left_in_float, replace
-from kdrun.compress.quantize.weight_scales import WeightGrid, steps
+from kdrun.compress.quantize.quantized_network import (
+    QuantizedNetwork,
+    float_share_note,
+    replace_modules,
+    select_float_layers,
+)
+from kdrun.compress.quantize.weight_scales import WeightGrid, choose_scales
 
-_HOW = WeightGrid(Grid(8, symmetric=True), per_channel=True)
+_WEIGHT_GRID = WeightGrid(QuantizationGrid(8, symmetric=True), per_channel=True)
 
 
-def quantize_dynamic(network: nn.Module, layers: Sequence[str]) -> nn.Module:
-    """A copy whose linear layers at these paths are quantized, with weights of no meaning."""
-    made = deepcopy(network)
-    replace(made, {path: _layer(made.get_submodule(path)) for path in layers})
-    return made
+def dynamic_structure(network: nn.Module, layers: Sequence[str]) -> nn.Module:
+    """A copy in which the linear layers at these paths are `DynamicLinear`, with weights of 0."""
+    copy = deepcopy(network)
+    replace_modules(copy, {path: _empty_layer(copy.get_submodule(path)) for path in layers})
+    return copy
 
 
 @torch.no_grad()
-def store_dynamic(network: nn.Module, layers: str | Sequence[str]) -> Quantized:
-    """Store the weights of linear layers as int8, and let these round their inputs.
+def quantize_dynamic(network: nn.Module, layers: str | Sequence[str]) -> QuantizedNetwork:
+    """Quantize linear layers: weights to int8 now, inputs in each forward pass.
 
     Args:
-        network: stays as it was.
-        layers: a glob of module paths, or paths.
+        network: is left unchanged.
+        layers: a glob of module paths, or a list of paths.
 
     Raises:
-        UserError: no linear layer has such a path.
+        UserError: no linear layer matches the glob.
     """
-    paths = chosen(network, (nn.Linear,), layers, "linear layer")
-    made = quantize_dynamic(network, paths)
+    paths = select_float_layers(network, (nn.Linear,), layers, "linear layer")
+    quantized = dynamic_structure(network, paths)
     for path in paths:
-        stored = made.get_submodule(path)
-        assert isinstance(stored, Dynamic)
-        stored.store(network.get_submodule(path))
-    notes = left_in_float(network, paths)
-    return Quantized(made, {"name": "quantize_dynamic", "layers": paths}, notes)
+        layer = quantized.get_submodule(path)
+        assert isinstance(layer, DynamicLinear)
+        layer.store(network.get_submodule(path))
+    notes = float_share_note(network, paths)
+    return QuantizedNetwork(quantized, {"name": "quantize_dynamic", "layers": paths}, notes)
 
 
-class Dynamic(nn.Module):
-    """A linear layer with int8 weights, each output's with a scale of its own.
+class DynamicLinear(nn.Module):
+    """A linear layer with int8 weights and one scale for the weights of each output.
 
-    Its input is rounded to 256 numbers between its least and its largest value, 0 among them, of
-    the whole batch: so an answer depends, a little, on what else is in the batch.
+    Its input is rounded to 256 levels between its lowest and its highest value. They are taken
+    over the whole batch, so a sample's output depends slightly on the rest of its batch.
 
     Args:
-        outputs: features that it answers.
-        inputs: features that it is given.
+        outputs: number of output features.
+        inputs: number of input features.
         biased: whether it has a bias.
     """
 
@@ -67,12 +72,12 @@ class Dynamic(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """What its numbers stand for."""
+        """The dequantized weight."""
         return dequantize(self.values, self.scale, None, 0)
 
     @property
-    def stands_for(self) -> tuple[Tensor, ...]:
-        """The weights in float that are stored as whole numbers."""
+    def dequantized(self) -> tuple[Tensor, ...]:
+        """The float tensors that the integers stand for."""
         return (self.weight,)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,16 +86,16 @@ class Dynamic(nn.Module):
     # Any: nn.Module's own attributes are typed as tensors or modules alike.
     @torch.no_grad()
     def store(self, layer: Any) -> None:
-        """Take over the weights and the bias of a linear layer."""
-        found = steps(layer.weight, _HOW)
-        self.values.copy_(found.whole(layer.weight, _HOW.grid))
-        self.scale.copy_(found.scale)
+        """Quantize the weight of a linear layer, and keep it with the layer's bias."""
+        scales = choose_scales(layer.weight, _WEIGHT_GRID)
+        self.values.copy_(scales.quantize(layer.weight, _WEIGHT_GRID.grid))
+        self.scale.copy_(scales.scale)
         if self.bias is not None:
             self.bias.copy_(layer.bias)
 
 
 # Any: as above.
-def _layer(layer: Any) -> Dynamic:
+def _empty_layer(layer: Any) -> DynamicLinear:
     outputs, inputs = layer.weight.shape
-    made = Dynamic(outputs, inputs, layer.bias is not None).to(layer.weight.device)
-    return made.train(layer.training)
+    empty = DynamicLinear(outputs, inputs, layer.bias is not None).to(layer.weight.device)
+    return empty.train(layer.training)

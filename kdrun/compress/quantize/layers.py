@@ -1,103 +1,116 @@
-"""Convolutions and linear layers whose weights are stored as whole numbers, or learn as such."""
+"""Layers of statically quantized networks, in two forms: with int8 weights, and trainable."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdrun.compress.calibrators import Grid
+from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.ops import dequantize, quantize_dequantize
 from kdrun.compress.quantize.weight_scales import (
-    Steps,
     WeightGrid,
-    finest,
-    rounded,
-    steps,
-    straight,
+    WeightScales,
+    choose_scales,
+    fake_quantize,
+    min_scale_for_bias,
+    straight_through,
 )
 
-KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+QUANTIZABLE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
+class Padding(NamedTuple):
+    """Arguments of `F.pad` for padding with other values than zeros."""
+
+    sizes: Sequence[int]
+    mode: str
+
+
 @dataclass(frozen=True)
-class Form:
-    """What a layer does with inputs, weights and bias.
+class LayerOperation:
+    """What a linear layer or convolution computes from an input, a weight and a bias.
 
     Attributes:
-        shape: of its weights.
+        shape: shape of the weight.
         biased: whether it has a bias.
-        convolution: stride, padding, dilation, groups; empty for a linear layer.
-        edges: what `F.pad` adds first, and how, where that is not zeros.
+        convolution: stride, padding, dilation and groups; empty for a linear layer.
+        padding: padding before a convolution, unless that pads with zeros itself.
     """
 
     shape: tuple[int, ...]
     biased: bool
     convolution: tuple[Any, ...] = ()
-    edges: tuple[Sequence[int], str] | None = None
+    padding: Padding | None = None
 
     def __call__(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if not self.convolution:
             if x.dim() == 2:
                 return F.linear(x, weight, bias)
-            # As rows (B, inputs): else exporters write a product and a sum, which run in float.
+            # As a matrix (B, inputs): with more dimensions, exporters write a product and a sum,
+            # which runtimes compute in float.
             return F.linear(x.flatten(0, -2), weight, bias).unflatten(0, x.shape[:-1])
-        if self.edges is not None:
-            x = F.pad(x, *self.edges)
+        if self.padding is not None:
+            x = F.pad(x, *self.padding)
         return _CONVOLVE[len(self.shape) - 2](x, weight, bias, *self.convolution)
 
 
-def form_of(layer: Any) -> Form:
-    """The form of one of `KINDS`."""
+# Any: nn.Module's own attributes are typed as tensors or modules alike.
+def operation_of(layer: Any) -> LayerOperation:
+    """The operation of a layer whose class is one of `QUANTIZABLE`."""
     shape, biased = tuple(layer.weight.shape), layer.bias is not None
     if isinstance(layer, nn.Linear):
-        return Form(shape, biased)
+        return LayerOperation(shape, biased)
     if layer.padding_mode == "zeros":
-        return Form(shape, biased, (layer.stride, layer.padding, layer.dilation, layer.groups))
-    inner = (layer.stride, 0, layer.dilation, layer.groups)
-    return Form(shape, biased, inner, (layer._reversed_padding_repeated_twice, layer.padding_mode))
+        keys = (layer.stride, layer.padding, layer.dilation, layer.groups)
+        return LayerOperation(shape, biased, keys)
+    keys = (layer.stride, 0, layer.dilation, layer.groups)
+    padding = Padding(layer._reversed_padding_repeated_twice, layer.padding_mode)
+    return LayerOperation(shape, biased, keys, padding)
 
 
-class Quantizer(nn.Module):
-    """Rounds activations to a grid; its scale and zero are stored with the weights.
+class ActivationQuantizer(nn.Module):
+    """Rounds an activation to a grid. Scale and zero point are buffers, saved with the weights.
 
-    While the network learns, a stretch of the scale learns too, as its logarithm: so steps are as
-    large for any scale (Jain et al. 2020, arXiv:1903.08066).
+    In quantization-aware training the scale is multiplied by exp(stretch), and `stretch` is
+    learned. In the logarithm, update steps have the same relative size for every scale: Jain et
+    al. 2020 (arXiv:1903.08066).
 
     Args:
-        grid: the whole numbers.
+        grid: the integers.
     """
 
     scale: Tensor
     zero: Tensor
     stretch: nn.Parameter | None
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: QuantizationGrid) -> None:
         super().__init__()
         self.grid = grid
         self.register_buffer("scale", torch.ones(()))
-        # A float, as averages of weights take all buffers in.
+        # The zero point, as a float: averages of a network's weights average all buffers.
         self.register_buffer("zero", torch.zeros(()))
         self.register_parameter("stretch", None)
 
     @property
-    def step(self) -> Tensor:
-        """The scale by now."""
+    def current_scale(self) -> Tensor:
+        """The scale, including what was learned."""
         return self.scale if self.stretch is None else self.scale * self.stretch.exp()
 
     def forward(self, x: Tensor) -> Tensor:
-        return quantize_dequantize(x, self.step, self.zero, self.grid.lowest, self.grid.highest)
+        grid = self.grid
+        return quantize_dequantize(x, self.current_scale, self.zero, grid.lowest, grid.highest)
 
 
-class Stored(nn.Module):
-    """A layer with int8 weights and an int32 bias that counts in input scale times weight scale.
+class Int8Layer(nn.Module):
+    """A layer with int8 weights and an int32 bias, in units of input scale times weight scale.
 
     Args:
-        form: of the layer.
-        how: how its weights are quantized.
+        operation: what the layer computes.
+        weight_grid: how its weights are quantized.
     """
 
     values: Tensor
@@ -106,83 +119,101 @@ class Stored(nn.Module):
     whole_bias: Tensor | None
     input_scale: Tensor
 
-    def __init__(self, form: Form, how: WeightGrid) -> None:
+    def __init__(self, operation: LayerOperation, weight_grid: WeightGrid) -> None:
         super().__init__()
-        self.form, self.how = form, how
-        scales = form.shape[:1] if how.per_channel else ()
-        self.register_buffer("values", torch.zeros(form.shape, dtype=torch.int8))
+        self.operation, self.weight_grid = operation, weight_grid
+        shape = operation.shape
+        scales = shape[:1] if weight_grid.per_channel else ()
+        self.register_buffer("values", torch.zeros(shape, dtype=torch.int8))
         self.register_buffer("scale", torch.ones(scales))
-        affine = not how.grid.symmetric
+        affine = not weight_grid.grid.symmetric
         self.register_buffer("zero", torch.zeros(scales, dtype=torch.int8) if affine else None)
-        bias = torch.zeros(form.shape[:1], dtype=torch.int32) if form.biased else None
+        bias = torch.zeros(shape[:1], dtype=torch.int32) if operation.biased else None
         self.register_buffer("whole_bias", bias)
         self.register_buffer("input_scale", torch.ones(()))
 
     @property
     def weight(self) -> Tensor:
-        """What its numbers stand for."""
-        return dequantize(self.values, self.scale, self.zero, self.how.axis)
+        """The dequantized weight."""
+        return dequantize(self.values, self.scale, self.zero, self.weight_grid.axis)
 
     @property
     def bias(self) -> Tensor | None:
+        """The dequantized bias."""
         if self.whole_bias is None:
             return None
-        return dequantize(self.whole_bias, self.input_scale * self.scale, None, self.how.axis)
+        scale = self.input_scale * self.scale
+        return dequantize(self.whole_bias, scale, None, self.weight_grid.axis)
 
     @property
-    def stands_for(self) -> tuple[Tensor, ...]:
-        """The weights in float that are stored as whole numbers."""
+    def dequantized(self) -> tuple[Tensor, ...]:
+        """The float tensors that the integers stand for."""
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.form(x, self.weight, self.bias)
+        return self.operation(x, self.weight, self.bias)
 
     @torch.no_grad()
     def store(self, weight: Tensor, bias: Tensor | None, input_scale: Tensor) -> None:
-        """Take over weights and a bias in float."""
+        """Quantize a float weight and bias, and keep the result.
+
+        Args:
+            weight: of the operation's shape.
+            bias: (N,), or None.
+            input_scale: () the scale of the layer's input.
+        """
         self.input_scale.copy_(input_scale)
-        least = None if bias is None else finest(bias, input_scale)
-        found = steps(weight, self.how, least)
-        self.values.copy_(found.whole(weight, self.how.grid))
-        self.scale.copy_(found.scale)
-        if self.zero is not None and found.zero is not None:
-            self.zero.copy_(found.zero)
+        min_scale = None if bias is None else min_scale_for_bias(bias, input_scale)
+        scales = choose_scales(weight, self.weight_grid, min_scale)
+        self.values.copy_(scales.quantize(weight, self.weight_grid.grid))
+        self.scale.copy_(scales.scale)
+        if self.zero is not None and scales.zero_point is not None:
+            self.zero.copy_(scales.zero_point)
         if self.whole_bias is not None and bias is not None:
-            self.whole_bias.copy_((bias / (input_scale * found.scale)).round())
+            self.whole_bias.copy_((bias / (input_scale * scales.scale)).round())
 
 
-class Trainable(nn.Module):
-    """The same layer with weights that learn, and are rounded in each forward pass.
+class FakeQuantizedLayer(nn.Module):
+    """A layer with trainable float weights, which each forward pass rounds as int8 would.
 
-    Their scales follow the weights (Jacob et al. 2018, arXiv:1712.05877, section 3).
+    Scales are computed from the current weights: Jacob et al. 2018 (arXiv:1712.05877), section 3.
 
     Args:
-        form: of the layer.
-        how: how its weights are quantized.
-        reads: what rounds its input.
+        operation: what the layer computes.
+        weight_grid: how its weights are quantized.
+        input_quantizer: the module that rounds the layer's input.
     """
 
     bias: nn.Parameter | None
 
-    def __init__(self, form: Form, how: WeightGrid, reads: Quantizer) -> None:
+    def __init__(
+        self,
+        operation: LayerOperation,
+        weight_grid: WeightGrid,
+        input_quantizer: ActivationQuantizer,
+    ) -> None:
         super().__init__()
-        self.form, self.how = form, how
-        self._reads = (reads,)  # in a tuple, as it is no part of this layer
-        self.weight = nn.Parameter(torch.zeros(form.shape))
-        bias = nn.Parameter(torch.zeros(form.shape[:1])) if form.biased else None
+        self.operation, self.weight_grid = operation, weight_grid
+        # In a tuple, so that it does not become a submodule of this layer.
+        self._input_quantizer = (input_quantizer,)
+        self.weight = nn.Parameter(torch.zeros(operation.shape))
+        bias = nn.Parameter(torch.zeros(operation.shape[:1])) if operation.biased else None
         self.register_parameter("bias", bias)
 
     @property
     def input_scale(self) -> Tensor:
-        return self._reads[0].step.detach()
+        """() the current scale of the layer's input."""
+        return self._input_quantizer[0].current_scale.detach()
 
     def forward(self, x: Tensor) -> Tensor:
-        least = None if self.bias is None else finest(self.bias, self.input_scale)
-        weight, found = rounded(self.weight, self.how, least)
-        return self.form(x, weight, self._bias(found))
+        min_scale = None
+        if self.bias is not None:
+            min_scale = min_scale_for_bias(self.bias, self.input_scale)
+        weight, scales = fake_quantize(self.weight, self.weight_grid, min_scale)
+        return self.operation(x, weight, self._fake_quantized_bias(scales))
 
-    def _bias(self, found: Steps) -> Tensor | None:
+    def _fake_quantized_bias(self, scales: WeightScales) -> Tensor | None:
         if self.bias is None:
             return None
-        unit = self.input_scale * found.scale
-        return straight(self.bias, (self.bias.detach() / unit).round() * unit)
+        unit = self.input_scale * scales.scale
+        return straight_through(self.bias, (self.bias.detach() / unit).round() * unit)

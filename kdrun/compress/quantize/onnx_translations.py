@@ -1,4 +1,4 @@
-"""Quantized networks as ONNX, in the operators that runtimes turn into int8 kernels."""
+"""The custom operators of quantized networks as ONNX operators that have int8 kernels."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,18 +7,18 @@ import torch
 
 from kdrun.core.errors import UserError
 
-_MIDDLE = 128  # what uint8 has for the 0 of int8
+_UINT8_OFFSET = 128  # the uint8 that stands for int8's 0
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """For `torch.onnx.export(dynamo=True, custom_translation_table=translations())`.
+    """The `custom_translation_table` for `torch.onnx.export(dynamo=True)`.
 
-    Activations are uint8, which kernels on x86 want: ONNX Runtime converts those of int8, but not
-    where two operators read one, and computes these in float. Below 8 bits activations are clipped
-    first, and operators run in float.
+    Activations become uint8, which int8 kernels on x86 read. ONNX Runtime converts int8 activations
+    by itself, except where two operators read the same one; it computes those in float. Below 8
+    bits, activations are clipped first and operators run in float.
 
     Raises:
-        UserError: onnx or onnxscript is missing.
+        UserError: onnx or onnxscript is not installed.
     """
     try:
         import onnx  # noqa: F401 - the exporter needs it
@@ -30,33 +30,33 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
             "  pip install 'kdrun[export]'",
         ) from error
 
-    # Any: onnxscript's own types of what a graph is made of.
+    # Any: onnxscript's own types for the values of a graph.
     def quantize_dequantize(x: Any, scale: Any, zero: Any, low: int, high: int) -> Any:
-        if high < _MIDDLE - 1:
-            ends = (op.Mul(op.Sub(float(end), zero), scale) for end in (low, high))
-            x = op.Clip(x, *ends)
-        zero = op.Cast(op.Add(zero, float(_MIDDLE)), to=UINT8.dtype)
+        if high < _UINT8_OFFSET - 1:
+            limits = (op.Mul(op.Sub(float(integer), zero), scale) for integer in (low, high))
+            x = op.Clip(x, *limits)
+        zero = op.Cast(op.Add(zero, float(_UINT8_OFFSET)), to=UINT8.dtype)
         return op.DequantizeLinear(op.QuantizeLinear(x, scale, zero), scale, zero)
 
     def dequantize(values: Any, scale: Any, zero: Any = None, axis: int | None = None) -> Any:
         if zero is None and values.dtype == INT8.dtype:
-            # Said, though 0: else no runtime takes a product of matrices for one of int8.
+            # An explicit zero point of 0: without one, runtimes don't use int8 matrix products.
             zero = op.Cast(op.Mul(scale, 0.0), to=INT8.dtype)
         return op.DequantizeLinear(values, scale, zero, axis=0 if axis is None else axis)
 
     def linear_dynamic(x: Any, values: Any, scale: Any, bias: Any = None) -> Any:
-        whole, step, zero = op.DynamicQuantizeLinear(x)
-        # Turned here: runtimes then store it turned.
-        product = op.MatMulInteger(whole, op.Transpose(values, perm=[1, 0]), zero)
-        found = op.Mul(op.Cast(product, to=FLOAT.dtype), op.Mul(step, scale))
-        return found if bias is None else op.Add(found, bias)
+        integers, input_scale, zero = op.DynamicQuantizeLinear(x)
+        # A Transpose of a constant: runtimes compute it once and store the result.
+        product = op.MatMulInteger(integers, op.Transpose(values, perm=[1, 0]), zero)
+        output = op.Mul(op.Cast(product, to=FLOAT.dtype), op.Mul(input_scale, scale))
+        return output if bias is None else op.Add(output, bias)
 
     def mean(x: Any, dim: Sequence[int] | None, keepdim: bool = False, dtype: int = -1) -> Any:
-        places = [] if dim is None else sorted(place % len(x.shape) for place in dim)
-        axes: Any = op.Constant(value_ints=places) if places else None
-        if len(x.shape) != 4 or places != [2, 3]:
+        dims = [] if dim is None else sorted(axis % len(x.shape) for axis in dim)
+        axes: Any = op.Constant(value_ints=dims) if dims else None
+        if len(x.shape) != 4 or dims != [2, 3]:
             return op.ReduceMean(x, axes, keepdims=keepdim)
-        pooled = op.GlobalAveragePool(x)  # which has an int8 kernel, unlike other means
+        pooled = op.GlobalAveragePool(x)  # it has an int8 kernel, unlike ReduceMean
         return pooled if keepdim else op.Squeeze(pooled, axes)
 
     return {

@@ -1,4 +1,7 @@
-"""The operators that quantized networks are made of, with names that exporters know."""
+"""Custom operators of quantized networks: torch.ops.kdrun.
+
+Exported .pt2 files call them by name, so whoever loads such a file imports this module first.
+"""
 
 from math import prod
 from typing import Any
@@ -8,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-# Not `torch.library.custom_op`, whose operators load the compiler when they are first called.
+# Not `torch.library.custom_op`: its operators load the compiler at their first call.
 _LIBRARY = torch.library.Library("kdrun", "DEF")
 _LIBRARY.define(
     "quantize_dequantize(Tensor x, Tensor scale, Tensor zero, int low, int high) -> Tensor"
@@ -18,80 +21,81 @@ _LIBRARY.define("linear_dynamic(Tensor x, Tensor values, Tensor scale, Tensor? b
 
 
 def _quantize_dequantize(x: Tensor, scale: Tensor, zero: Tensor, low: int, high: int) -> Tensor:
-    """(clip(round(x / scale) + zero, low, high) - zero) scale, of the type of x.
+    """(clip(round(x / scale) + zero, low, high) - zero) scale, in the dtype of x.
 
-    Gradients pass straight through where nothing was clipped (Bengio et al. 2013,
-    arXiv:1308.3432). The scale's is that of Esser et al. 2020 (arXiv:1902.08153, equation 3):
-    round(v) - v with v = x / scale, or the end that v was clipped to.
+    The gradient passes straight through to every x that was not clipped: Bengio et al. 2013
+    (arXiv:1308.3432). The gradient to the scale is that of Esser et al. 2020 (arXiv:1902.08153),
+    equation 3: round(v) - v with v = x / scale; where v was clipped, the limit it was clipped to.
 
     Args:
         x: any shape.
         scale: () float32.
-        zero: () the whole number that stands for 0.
-        low: the least whole number.
-        high: the largest.
+        zero: () the zero point: the integer that stands for 0.
+        low: the lowest integer.
+        high: the highest integer.
     """
-    # In place, and with the zero in the ends: a fifth of the time of torch's own function on a CPU.
-    whole = x.float().div(scale).round_()
-    return whole.clamp_(low - zero, high - zero).mul_(scale).to(x.dtype)
+    # In place, and with the zero point in the limits: a fifth of the time that torch's own function
+    # takes on a CPU.
+    integers = x.float().div(scale).round_()
+    return integers.clamp_(low - zero, high - zero).mul_(scale).to(x.dtype)
 
 
 def _dequantize(values: Tensor, scale: Tensor, zero: Tensor | None, axis: int | None) -> Tensor:
     """(values - zero) scale.
 
     Args:
-        values: whole numbers of any shape.
-        scale: (), or (N,) float32 where axis says which dimension these N belong to.
-        zero: as scale, int8; None for 0.
-        axis: of the scales; None for one scale.
+        values: integers of any shape.
+        scale: () float32, or (N,) with one scale for each index of the dimension `axis`.
+        zero: int8 of the same shape as scale; None if all zero points are 0.
+        axis: the dimension that scales belong to; None for a single scale.
     """
     shape = [1] * values.dim()
     if axis is not None:
         shape[axis] = -1
-    numbers = values.to(scale.dtype)
+    integers = values.to(scale.dtype)
     if zero is not None:
-        numbers = numbers - zero.to(scale.dtype).reshape(shape)
-    return numbers * scale.reshape(shape)
+        integers = integers - zero.to(scale.dtype).reshape(shape)
+    return integers * scale.reshape(shape)
 
 
 def _linear_dynamic(x: Tensor, values: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
-    """A linear layer of int8 weights, x rounded to 256 numbers from its least to its largest value.
+    """A linear layer with int8 weights that rounds x to 256 levels over the range of its values.
 
-    As ONNX's DynamicQuantizeLinear has it; gradients pass straight through the rounding.
+    The rounding is that of ONNX's DynamicQuantizeLinear. Gradients pass straight through it.
 
     Args:
-        x: (..., K).
-        values: (N, K) int8.
-        scale: (N,).
-        bias: (N,).
+        x: (..., K) inputs.
+        values: (N, K) int8 weights.
+        scale: (N,) scale of each output's weights.
+        bias: (N,), or None.
     """
     low, high = torch.aminmax(x.float())
     low, high = low.clamp_max(0), high.clamp_min(0)
-    step = (high - low) / 255
-    step = torch.where(step > 0, step, 1.0)
-    zero = (-low / step).round()
-    rounded = _quantize_dequantize(x, step, zero, 0, 255)
+    input_scale = (high - low) / 255
+    input_scale = torch.where(input_scale > 0, input_scale, 1.0)
+    zero = (-low / input_scale).round()
+    rounded = _quantize_dequantize(x, input_scale, zero, 0, 255)
     return F.linear(rounded, _dequantize(values, scale, None, 0).to(x.dtype), bias)
 
 
-# Any: the context that torch hands from the forward to the backward pass.
-def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+# Any: the context that torch passes from the forward to the backward pass.
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, scale, zero, low, high = inputs
     ctx.save_for_backward(x, scale, zero)
-    ctx.ends = low, high
+    ctx.limits = low, high
 
 
-def _straight_through(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     x, scale, zero = ctx.saved_tensors
-    low, high = ctx.ends
+    low, high = ctx.limits
     exact = x.float().div(scale)
-    whole = exact.round()
-    kept = (whole >= low - zero) & (whole <= high - zero)
-    own = None
+    integers = exact.round()
+    kept = (integers >= low - zero) & (integers <= high - zero)
+    scale_gradient = None
     if ctx.needs_input_grad[1]:
-        slope = torch.where(kept, whole - exact, whole.clamp(low - zero, high - zero))
-        own = (slope * gradient.float()).sum()
-    return gradient * kept, own, None, None, None
+        slope = torch.where(kept, integers - exact, integers.clamp(low - zero, high - zero))
+        scale_gradient = (slope * gradient.float()).sum()
+    return gradient * kept, scale_gradient, None, None, None
 
 
 def _fake(x: Tensor, scale: Tensor, zero: Tensor, low: int, high: int) -> Tensor:
@@ -108,22 +112,22 @@ def _fake_linear_dynamic(x: Tensor, values: Tensor, scale: Tensor, bias: Tensor 
     return x.new_empty(*x.shape[:-1], len(values))
 
 
-def _count_linear_dynamic(x: list[int], values: list[int], *others: Any, **keys: Any) -> int:
-    """Multiplications and additions by shapes, for torch's counter, which sees none within."""
+def _count_linear_dynamic(x: list[int], values: list[int], *more: Any, **keys: Any) -> int:
+    """FLOPs from the shapes of the arguments: torch's counter can't look into the operator."""
     return 2 * prod(x) * values[0]
 
 
-def _remember_linear(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save_linear_for_backward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     _, values, scale, bias = inputs
     ctx.save_for_backward(values, scale)
     ctx.biased = bias is not None
 
 
-def _through_linear(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+def _linear_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     values, scale = ctx.saved_tensors
     weight = _dequantize(values, scale, None, 0).to(gradient.dtype)
-    own = gradient.flatten(0, -2).sum(0) if ctx.biased else None
-    return gradient @ weight, None, None, own
+    bias_gradient = gradient.flatten(0, -2).sum(0) if ctx.biased else None
+    return gradient @ weight, None, None, bias_gradient
 
 
 _LIBRARY.impl("quantize_dequantize", _quantize_dequantize, "CompositeExplicitAutograd")
@@ -133,10 +137,10 @@ torch.library.register_fake("kdrun::quantize_dequantize", _fake, lib=_LIBRARY)
 torch.library.register_fake("kdrun::dequantize", _fake_dequantize, lib=_LIBRARY)
 torch.library.register_fake("kdrun::linear_dynamic", _fake_linear_dynamic, lib=_LIBRARY)
 torch.library.register_autograd(
-    "kdrun::quantize_dequantize", _straight_through, setup_context=_remember, lib=_LIBRARY
+    "kdrun::quantize_dequantize", _backward, setup_context=_save_for_backward, lib=_LIBRARY
 )
 torch.library.register_autograd(
-    "kdrun::linear_dynamic", _through_linear, setup_context=_remember_linear, lib=_LIBRARY
+    "kdrun::linear_dynamic", _linear_backward, setup_context=_save_linear_for_backward, lib=_LIBRARY
 )
 register_flop_formula(torch.ops.kdrun.linear_dynamic)(_count_linear_dynamic)
 quantize_dequantize = torch.ops.kdrun.quantize_dequantize

@@ -1,79 +1,55 @@
-"""What of a network can be quantized: its layers, and where activations are rounded."""
+"""Which layers of a network can be quantized, and which activations are rounded for that."""
 
-import operator
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import fx, nn
 
-from kdrun.compress.fx_graph import answer_of, is_part, readers, trace
-from kdrun.compress.quantize.layers import KINDS
+from kdrun.compress.fx_graph import consumers, is_marker, marked_output, trace_graph
+from kdrun.compress.quantize.layers import QUANTIZABLE
+from kdrun.compress.quantize.operator_kinds import (
+    CLIPPING,
+    COMBINING,
+    MOVING,
+    SHAPE_READING,
+    kind_of,
+)
 from kdrun.core.errors import UserError
-
-# What cuts values off: one step with the layer or the sum before it.
-_CLIPS = {nn.ReLU, nn.ReLU6, F.relu, F.relu6, torch.relu, "relu", "relu_"}
-
-# What mixes values that lie on a grid, in whole numbers where runtimes can.
-_MIXES = {
-    *(operator.add, operator.iadd, operator.mul, operator.imul),
-    *(torch.add, torch.mul, torch.cat, torch.concat, torch.mean),
-    *(F.avg_pool1d, F.avg_pool2d, F.avg_pool3d),
-    *(F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d),
-    *(nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
-    *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
-    *("add", "add_", "mul", "mul_", "mean"),
-}
-
-# What moves or picks values, which stay on their grid.
-_MOVES = {
-    *(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout),
-    *(nn.Flatten, nn.Unflatten, nn.ZeroPad2d, nn.ChannelShuffle, nn.PixelShuffle),
-    *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
-    *(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d),
-    *(F.max_pool1d, F.max_pool2d, F.max_pool3d, F.adaptive_max_pool2d),
-    *(F.dropout, F.dropout1d, F.dropout2d, F.dropout3d),
-    *(operator.getitem, torch.flatten, torch.reshape, torch.permute, torch.transpose),
-    *(torch.squeeze, torch.unsqueeze, torch.chunk, torch.split),
-    *("flatten", "unflatten", "view", "reshape", "permute", "transpose", "contiguous"),
-    *("squeeze", "unsqueeze", "chunk", "split", "expand"),
-}
-_SPLITS = {torch.chunk, torch.split, "chunk", "split"}
-_SHAPES = {getattr, "size", "dim", "shape"}  # ask about a tensor, and compute nothing
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is quantized of a network.
+class QuantizationPlan:
+    """What static quantization changes in a network.
 
     Attributes:
-        layers: paths of modules whose weights become whole numbers.
-        after: names of the graph's nodes whose values are rounded.
-        notes: what stays in float, in sentences.
+        layers: paths of the modules whose weights become int8.
+        rounded: names of the graph nodes whose outputs are rounded to a grid.
+        notes: sentences on what stays in float.
     """
 
     layers: tuple[str, ...]
-    after: tuple[str, ...]
+    rounded: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def quantizable(network: nn.Module) -> Plan:
-    """Which layers can have int8 weights, and where activations are rounded for that.
+def plan_quantization(network: nn.Module) -> QuantizationPlan:
+    """Find the layers that can have int8 weights, and the activations to round for them.
 
-    The inputs of each convolution and linear layer, and what they answer, after the ReLU that
-    alone reads it; sums, products, concatenations and means of such values. An answer of the
-    network that a linear layer gives stays as it is. All else is computed in float.
+    Rounded are the input and the output of each convolution and linear layer; if a ReLU is the
+    only consumer of the output, the ReLU's output instead. Sums, products, concatenations and
+    means of rounded values are rounded, too. Two things stay in float: the network's output where
+    a linear layer computes it, and everything else.
 
     Args:
-        network: its norms are folded (`fold_batch_norm`); norms that are not stay in float.
+        network: a network whose batch norms are folded (`fold_batch_norm`). Norms that are not
+            folded stay in float.
 
     Raises:
-        UserError: the network can't be traced, or no layer is of a kind that can be quantized.
+        UserError: the network can't be traced, or it has no layer that can be quantized.
     """
-    graph = trace(network)
+    graph = trace_graph(network)
     planner = _Planner(graph, dict(network.named_modules()))
     for node in graph.nodes:
         planner.visit(node)
@@ -83,133 +59,134 @@ def quantizable(network: nn.Module) -> Plan:
             " that is a module of its own, used once.",
             *(f"  {note}" for note in planner.notes()),
         )
-    return Plan(tuple(planner.layers), tuple(planner.after), planner.notes())
+    return QuantizationPlan(tuple(planner.layers), tuple(planner.rounded), planner.notes())
 
 
-def source(
-    node: fx.Node, after: Collection[str], modules: Mapping[str, nn.Module]
+def rounding_of(
+    node: fx.Node, rounded: Collection[str], modules: Mapping[str, nn.Module]
 ) -> fx.Node | None:
-    """The node whose rounding put this one's values on their grid; None where none did."""
-    while node.name not in after:
-        if is_part(node):
-            node = answer_of(node)
-        elif kind_of(node, modules) in _MOVES:
+    """The node at which the values of this node were rounded; None if they were not.
+
+    Args:
+        node: of a traced graph.
+        rounded: names of the nodes whose outputs are rounded.
+        modules: the modules of the network by path.
+    """
+    while node.name not in rounded:
+        if is_marker(node):
+            node = marked_output(node)
+        elif kind_of(node, modules) in MOVING:
             node = node.all_input_nodes[0]
         else:
             return None
     return node
 
 
-def is_split(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
-    """Whether it is one of the parts that a tensor was cut into."""
-    whole = node.args[0] if node.target is operator.getitem else None
-    return isinstance(whole, fx.Node) and kind_of(whole, modules) in _SPLITS
-
-
-# Any: a module's type, a function, a method's name; None for what is no operator.
-def kind_of(node: fx.Node, modules: Mapping[str, nn.Module]) -> Any:
-    """What an operator is, among the others of its kind."""
-    if node.op == "call_module":
-        return type(modules[str(node.target)])
-    return node.target if node.op in ("call_function", "call_method") else None
-
-
 class _Planner:
-    """Goes through a graph in its order, and keeps what lies on a grid by then."""
+    """Visits the nodes of a graph in order and decides which outputs are rounded.
+
+    Attributes:
+        layers: paths of the layers to quantize.
+        rounded: names of the nodes whose outputs are rounded, in order (the keys of a dict).
+        on_grid: nodes whose output values lie on a grid.
+        fused_clips: clipping nodes that are computed as part of the node before them.
+        shape_nodes: nodes that read shapes, or compute only with these.
+        in_float: descriptions of operators that stay in float, with their number.
+    """
 
     def __init__(self, graph: fx.Graph, modules: dict[str, nn.Module]) -> None:
         self.modules = modules
         self.layers: list[str] = []
-        self.after: dict[str, None] = {}
+        self.rounded: dict[str, None] = {}
         self.on_grid: set[fx.Node] = set()
-        self.joined: set[fx.Node] = set()  # clips that are one step with what is before them
-        self.numbers: set[fx.Node] = set()  # sizes, and what is computed of sizes alone
-        self.left: Counter[str] = Counter()
-        calls = (node.target for node in graph.nodes if node.op == "call_module")
-        self.uses = Counter(calls)
+        self.fused_clips: set[fx.Node] = set()
+        self.shape_nodes: set[fx.Node] = set()
+        self.in_float: Counter[str] = Counter()
+        self.calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
 
     def visit(self, node: fx.Node) -> None:
-        """Decide on one node."""
-        kind, given = self._kind(node), node.all_input_nodes
+        """Decide on one node, after all nodes that it reads."""
+        kind, inputs = self._kind(node), node.all_input_nodes
         if node.op in ("placeholder", "get_attr", "output"):
             return
-        if kind in _SHAPES or (given and self.numbers.issuperset(given)):
-            self.numbers.add(node)
-        elif kind in KINDS and self._ready(node):
-            self._layer(node)
-        elif node in self.joined:
+        if kind in SHAPE_READING or (inputs and self.shape_nodes.issuperset(inputs)):
+            self.shape_nodes.add(node)
+        elif kind in QUANTIZABLE and self._can_quantize(node):
+            self._add_layer(node)
+        elif node in self.fused_clips:
             self._round(node)
-        elif is_part(node) or kind in _MOVES:
-            if (answer_of(node) if is_part(node) else given[0]) in self.on_grid:
+        elif is_marker(node) or kind in MOVING:
+            if (marked_output(node) if is_marker(node) else inputs[0]) in self.on_grid:
                 self.on_grid.add(node)
-        elif kind in _MIXES | _CLIPS and self._mixes(given):
-            self._leave(node)
+        elif kind in COMBINING | CLIPPING and self._round_inputs(inputs):
+            self._round_output(node)
         else:
-            self.left[_title(kind)] += 1
+            self.in_float[_kind_name(kind)] += 1
 
     def notes(self) -> tuple[str, ...]:
-        """What stays in float, in sentences."""
-        found = [f"{count} {name}" if count > 1 else name for name, count in self.left.items()]
-        return (f"stay in float: {', '.join(found)}",) if found else ()
+        """Sentences on what stays in float."""
+        names = [f"{count} {name}" if count > 1 else name for name, count in self.in_float.items()]
+        return (f"stay in float: {', '.join(names)}",) if names else ()
 
-    def _layer(self, node: fx.Node) -> None:
-        given = node.args[0]
-        assert isinstance(given, fx.Node)
-        if given not in self.on_grid:
-            self._round(given)
+    def _add_layer(self, node: fx.Node) -> None:
+        layer_input = node.args[0]
+        assert isinstance(layer_input, fx.Node)
+        if layer_input not in self.on_grid:
+            self._round(layer_input)
         self.layers.append(str(node.target))
         linear = isinstance(self.modules[str(node.target)], nn.Linear)
-        if not (linear and self._answers(node)):
-            self._leave(node)
+        if not (linear and self._is_network_output(node)):
+            self._round_output(node)
 
-    def _mixes(self, given: list[fx.Node]) -> bool:
-        """Whether all that is read lies on grids, or is the network's input, which then does."""
-        if not all(one in self.on_grid or one.op == "placeholder" for one in given):
+    def _round_inputs(self, inputs: list[fx.Node]) -> bool:
+        """Whether all inputs lie on grids. Inputs of the network are rounded so that they do."""
+        if not all(node in self.on_grid or node.op == "placeholder" for node in inputs):
             return False
-        for one in given:
-            if one not in self.on_grid:
-                self._round(one)
-        return bool(given)
+        for node in inputs:
+            if node not in self.on_grid:
+                self._round(node)
+        return bool(inputs)
 
-    def _leave(self, node: fx.Node) -> None:
-        """Round what a node answers, or what the clip makes of it that alone reads it."""
-        reader = self._only_reader(node)
-        if reader is not None and self._kind(reader) in _CLIPS:
-            self.joined.add(reader)
+    def _round_output(self, node: fx.Node) -> None:
+        """Round a node's output; if a clipping node is its only consumer, round after that."""
+        consumer = self._only_consumer(node)
+        if consumer is not None and self._kind(consumer) in CLIPPING:
+            self.fused_clips.add(consumer)
         else:
             self._round(node)
 
     def _round(self, node: fx.Node) -> None:
-        self.after[node.name] = None
+        self.rounded[node.name] = None
         self.on_grid.add(node)
 
-    def _only_reader(self, node: fx.Node) -> fx.Node | None:
-        while len(readers(node)) == 1:
-            (node,) = readers(node)
-            if not is_part(node) and self._kind(node) is not nn.Identity:
+    def _only_consumer(self, node: fx.Node) -> fx.Node | None:
+        """The only operator that uses a node's output; markers and identities are skipped."""
+        while len(consumers(node)) == 1:
+            (node,) = consumers(node)
+            if not is_marker(node) and self._kind(node) is not nn.Identity:
                 return node
         return None
 
-    def _answers(self, node: fx.Node) -> bool:
-        """Whether nobody but the network's caller reads it."""
+    def _is_network_output(self, node: fx.Node) -> bool:
+        """Whether a node's values only reach the network's output, without further computation."""
         return all(
             user.op == "output"
-            or ((is_part(user) or self._kind(user) in _MOVES) and self._answers(user))
-            for user in readers(node)
+            or ((is_marker(user) or self._kind(user) in MOVING) and self._is_network_output(user))
+            for user in consumers(node)
         )
 
-    def _ready(self, node: fx.Node) -> bool:
-        """Whether a layer is used once, on one tensor, and has weights of its own in float."""
+    def _can_quantize(self, node: fx.Node) -> bool:
+        """Whether a layer is called once, with one tensor, and its weights are in float."""
         layer: Any = self.modules[str(node.target)]
-        whole = isinstance(node.args[0], fx.Node) and layer.weight.is_floating_point()
-        if self.uses[node.target] == 1 and whole:
+        fits = isinstance(node.args[0], fx.Node) and layer.weight.is_floating_point()
+        if self.calls[node.target] == 1 and fits:
             return True
-        self.left[f"{type(layer).__name__} {node.target!r} (used at several places)"] += 1
+        self.in_float[f"{type(layer).__name__} {node.target!r} (used at several places)"] += 1
         return False
 
     def _kind(self, node: fx.Node) -> Any:
         return kind_of(node, self.modules)
 
 
-def _title(kind: Any) -> str:
+def _kind_name(kind: Any) -> str:
     return kind if isinstance(kind, str) else str(getattr(kind, "__name__", kind))

@@ -1,4 +1,4 @@
-"""What quantization answers, whichever way it was done."""
+"""The result of quantization, and what its three kinds share."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,29 +6,31 @@ from typing import Any
 
 from torch import fx, nn
 
-from kdrun.compress.layer_glob import fitting
-from kdrun.compress.structure_changes import Ranges
+from kdrun.compress.layer_glob import match_layers
+from kdrun.compress.structure_changes import ActivationRanges
+
+_FEW = 0.05  # of the weights: so few in float are not worth a note
 
 
 @dataclass(frozen=True)
-class Quantized:
-    """A quantized network and how to rebuild it.
+class QuantizedNetwork:
+    """A quantized network, and the record from which its structure is rebuilt.
 
     Attributes:
-        network: with weights as whole numbers.
-        change: the plain record that gives the unquantized network this structure.
-        notes: what was left in float and what looked odd, in sentences.
-        ranges: of each activation that was calibrated, what was seen and what is kept of it.
+        network: has integer weights.
+        change: the structure change that turns the network in float into this one.
+        notes: sentences on what stays in float, and on what is unusual.
+        ranges: the ranges of calibrated activations.
     """
 
     network: nn.Module
     change: dict[str, Any]
     notes: tuple[str, ...]
-    ranges: Ranges = field(default_factory=dict)
+    ranges: ActivationRanges = field(default_factory=dict)
 
 
-def layers_in_float(network: nn.Module, kinds: tuple[type, ...]) -> list[str]:
-    """Paths of modules that are of these kinds exactly, and have float weights."""
+def float_layers(network: nn.Module, kinds: tuple[type, ...]) -> list[str]:
+    """Paths of the layers with float weights whose class is one of `kinds`, not a subclass."""
     return [
         path
         for path, module in network.named_modules(remove_duplicate=False)
@@ -36,43 +38,54 @@ def layers_in_float(network: nn.Module, kinds: tuple[type, ...]) -> list[str]:
     ]
 
 
-def chosen(
-    network: nn.Module, kinds: tuple[type, ...], layers: str | Sequence[str], what: str
+def select_float_layers(
+    network: nn.Module, kinds: tuple[type, ...], layers: str | Sequence[str], description: str
 ) -> list[str]:
-    """Those of `layers_in_float` whose paths fit a glob, or are in a list.
+    """Those of `float_layers` that match a glob, or whose paths are listed.
+
+    Args:
+        network: is searched.
+        kinds: classes of layers.
+        layers: a glob of module paths, or a list of paths.
+        description: what the message of an error calls such a layer.
 
     Raises:
-        UserError: none fits the glob; `what` says what was looked for.
+        UserError: no layer matches the glob.
     """
-    known = layers_in_float(network, kinds)
+    paths = float_layers(network, kinds)
     if isinstance(layers, str):
-        return fitting(known, layers, what)
-    return [path for path in known if path in layers]
+        return match_layers(paths, layers, description)
+    return [path for path in paths if path in layers]
 
 
-def replace(network: nn.Module, new: Mapping[str, nn.Module]) -> None:
-    """Put modules at their paths; the network itself stands at none."""
-    for path, module in new.items():
-        above, _, name = path.rpartition(".")
-        setattr(network.get_submodule(above), name, module)
+def replace_modules(network: nn.Module, modules: Mapping[str, nn.Module]) -> None:
+    """Put each module at its path, in place of the module that is there."""
+    for path, module in modules.items():
+        parent, _, name = path.rpartition(".")
+        setattr(network.get_submodule(parent), name, module)
 
 
-def keep_roles(network: nn.Module, made: nn.Module) -> nn.Module:
-    """A network with the family's name and the roles of another; copies of a graph forget both."""
-    if isinstance(made, fx.GraphModule):  # each of which has a class of its own
-        type(made).__name__ = type(network).__name__
-    if hasattr(network, "roles"):
-        made.roles = network.roles
-    return made
+def copy_class_name_and_roles(source: nn.Module, target: nn.Module) -> nn.Module:
+    """Give a network the class name and the tap roles of another; a new GraphModule has neither."""
+    if isinstance(target, fx.GraphModule):  # each GraphModule has its own class
+        type(target).__name__ = type(source).__name__
+    if hasattr(source, "roles"):
+        target.roles = source.roles
+    return target
 
 
-def left_in_float(network: nn.Module, replaced: Iterable[str]) -> tuple[str, ...]:
-    """Which share of the weights is not in these modules, as a sentence, where it is not small."""
-    inside = tuple(f"{path}." for path in replaced)
+def float_share_note(network: nn.Module, quantized: Iterable[str]) -> tuple[str, ...]:
+    """A note with the share of weights that stay in float; none if it is below 5 %.
+
+    Args:
+        network: before quantization.
+        quantized: paths of the quantized modules.
+    """
+    prefixes = tuple(f"{path}." for path in quantized)
     sizes = {name: weight.numel() for name, weight in network.named_parameters()}
-    left = {name: size for name, size in sizes.items() if not name.startswith(inside)}
-    share = sum(left.values()) / max(1, sum(sizes.values()))
-    if share < 0.05:
+    in_float = {name: size for name, size in sizes.items() if not name.startswith(prefixes)}
+    share = sum(in_float.values()) / max(1, sum(sizes.values()))
+    if share < _FEW:
         return ()
-    largest = max(left, key=lambda name: left[name])
+    largest = max(in_float, key=lambda name: in_float[name])
     return (f"{share:.0%} of the weights stay in float, of which {largest!r} has the most",)

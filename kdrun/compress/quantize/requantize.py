@@ -1,4 +1,4 @@
-"""Quantized networks back in float, for steps that change their weights, and rounded again."""
+"""Steps after quantization work on a network in float, which is then quantized again."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,78 +6,95 @@ from typing import Any
 import torch
 from torch import nn
 
-from kdrun.compress.calibrators import Grid
+from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.calibration import calibrate
-from kdrun.compress.quantize.dynamic import Dynamic, store_dynamic
-from kdrun.compress.quantize.layers import KINDS, Stored
-from kdrun.compress.quantize.quantization_plan import quantizable
-from kdrun.compress.quantize.quantized_network import Quantized, layers_in_float
-from kdrun.compress.quantize.weight_only import WeightOnly, store_weights
+from kdrun.compress.quantize.dynamic import DynamicLinear, quantize_dynamic
+from kdrun.compress.quantize.layers import QUANTIZABLE, Int8Layer
+from kdrun.compress.quantize.quantization_plan import plan_quantization
+from kdrun.compress.quantize.quantized_network import QuantizedNetwork, float_layers
+from kdrun.compress.quantize.weight_only import WeightOnlyLayer, quantize_weights
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.compress.structure_changes import Change
 from kdrun.core.registry import settings_of
 
-_KINDS = (Stored, WeightOnly, Dynamic)
-STATIC = "quantize"
-QUANTIZING = (STATIC, "quantize_dynamic", "quantize_weights")  # changes that round
+_QUANTIZED_LAYERS = (Int8Layer, WeightOnlyLayer, DynamicLinear)
+STATIC = "quantize"  # name of the change by static quantization
+DYNAMIC = "quantize_dynamic"
+QUANTIZING = (STATIC, DYNAMIC, "quantize_weights")  # names of the changes that quantize
 
 
 def is_quantized(changes: Sequence[Change]) -> bool:
-    """Whether a network was quantized; that is the last change of its structure."""
+    """Whether one of the changes to a network quantized it."""
     return any(change["name"] in QUANTIZING for change in changes)
 
 
 @torch.no_grad()
-def in_float(quantized: nn.Module, network: nn.Module) -> nn.Module:
-    """Fill a network in float with what the numbers of a quantized one stand for.
+def dequantize_network(quantized: nn.Module, network: nn.Module) -> nn.Module:
+    """Fill a network in float with the dequantized weights of a quantized one.
 
     Args:
-        quantized: in whole numbers.
-        network: the same before it was quantized, with weights of no meaning; it is changed.
+        quantized: has integer weights.
+        network: has the structure from before quantization; its weights are overwritten.
+
+    Returns:
+        `network`.
     """
-    rounded = {path: one for path, one in quantized.named_modules() if isinstance(one, _KINDS)}
-    own, given = network.state_dict(), quantized.state_dict()
-    for path, layer in rounded.items():
-        given[f"{path}.weight"] = layer.weight
+    layers = {
+        path: module
+        for path, module in quantized.named_modules()
+        if isinstance(module, _QUANTIZED_LAYERS)
+    }
+    weights = quantized.state_dict()
+    for path, layer in layers.items():
+        weights[f"{path}.weight"] = layer.weight
         if layer.bias is not None:
-            given[f"{path}.bias"] = layer.bias
-    # A module that answers nothing is not in the graph that was quantized.
-    network.load_state_dict({name: given.get(name, value) for name, value in own.items()})
+            weights[f"{path}.bias"] = layer.bias
+    # A module that does not contribute to the output is missing in a quantized graph.
+    old = network.state_dict()
+    network.load_state_dict({name: weights.get(name, value) for name, value in old.items()})
     return network
 
 
-def again(network: nn.Module, change: Change, material: StepInputs) -> Quantized | None:
-    """Quantize a network as it was quantized before; None where nothing is left of that in float.
+def requantize(
+    network: nn.Module, change: Change, step_inputs: StepInputs
+) -> QuantizedNetwork | None:
+    """Quantize a network with the settings of an earlier quantization.
 
     Args:
-        network: with weights and structure as they are now.
-        change: by which it was quantized then.
-        material: samples for the ranges of activations.
+        network: in float, with its current weights and structure.
+        change: the record of the earlier quantization.
+        step_inputs: the samples that ranges of activations are calibrated on.
+
+    Returns:
+        The quantized network; None if none of the layers of that time is in float any more.
     """
     # Any: a change is plain data.
-    keys: dict[str, Any] = settings_of(change)
+    settings: dict[str, Any] = settings_of(change)
     if change["name"] == STATIC:
-        activations, weights = Grid(**keys["activations"]), WeightGrid.of(**keys["weights"])
-        return static(network, material, activations, weights)
-    kinds = (nn.Linear,) if change["name"] == "quantize_dynamic" else KINDS
-    paths = [path for path in layers_in_float(network, kinds) if _is_of(path, keys["layers"])]
+        grid = QuantizationGrid(**settings["activations"])
+        return quantize_static(network, step_inputs, grid, WeightGrid.of(**settings["weights"]))
+    kinds = (nn.Linear,) if change["name"] == DYNAMIC else QUANTIZABLE
+    paths = [path for path in float_layers(network, kinds) if _is_in(path, settings["layers"])]
     if not paths:
         return None
-    if change["name"] == "quantize_dynamic":
-        return store_dynamic(network, paths)
-    return store_weights(network, keys["bits"], keys["group"], paths)
+    if change["name"] == DYNAMIC:
+        return quantize_dynamic(network, paths)
+    return quantize_weights(network, settings["bits"], settings["group"], paths)
 
 
-def _is_of(path: str, layers: Sequence[str]) -> bool:
-    """Whether a module is one of these layers, or a part of what one became."""
+def quantize_static(
+    network: nn.Module,
+    step_inputs: StepInputs,
+    activations: QuantizationGrid,
+    weights: WeightGrid,
+) -> QuantizedNetwork:
+    """Quantize weights and activations of a network whose batch norms are folded."""
+    images = [batch for batch, _ in step_inputs.batches]
+    plan = plan_quantization(network)
+    return calibrate(network, plan, images, step_inputs.calibrator, activations, weights)
+
+
+def _is_in(path: str, layers: Sequence[str]) -> bool:
+    """Whether a path is that of a listed layer, or of a submodule that such a layer became."""
     return any(path == layer or path.startswith(f"{layer}.") for layer in layers)
-
-
-def static(
-    network: nn.Module, material: StepInputs, activations: Grid, weights: WeightGrid
-) -> Quantized:
-    """Quantize a network whose norms are folded, with ranges from the material's samples."""
-    images = [batch for batch, _ in material.batches]
-    plan = quantizable(network)
-    return calibrate(network, plan, images, material.calibrator, activations, weights)

@@ -1,4 +1,4 @@
-"""Static quantization: a network's graph with int8 layers, and activations that are rounded."""
+"""Static quantization: int8 layers, and activations rounded to calibrated grids."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -6,100 +6,110 @@ from typing import Any
 
 from torch import fx, nn
 
-from kdrun.compress.calibrators import Grid
-from kdrun.compress.fx_graph import Point, is_part, trace
-from kdrun.compress.quantize.layers import Quantizer, Stored, form_of
-from kdrun.compress.quantize.quantization_plan import is_split, source
-from kdrun.compress.quantize.quantized_network import keep_roles
+from kdrun.compress.fx_graph import ModuleMarker, is_marker, trace_graph
+from kdrun.compress.quantization_grid import QuantizationGrid
+from kdrun.compress.quantize.layers import ActivationQuantizer, Int8Layer, operation_of
+from kdrun.compress.quantize.operator_kinds import is_split_output
+from kdrun.compress.quantize.quantization_plan import rounding_of
+from kdrun.compress.quantize.quantized_network import copy_class_name_and_roles
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.core.errors import UserError
 from kdrun.core.unknown import nearest
 
-QUANTIZERS = "quantizers"  # where a network has those of its activations
+QUANTIZERS = "quantizers"  # the attribute of a quantized network that holds its quantizers
 
 
-def quantize(
+def static_structure(
     network: nn.Module,
     layers: Sequence[str],
     after: Sequence[str],
     activations: Mapping[str, Any],
     weights: Mapping[str, Any],
 ) -> nn.Module:
-    """A copy with the structure of a quantized network, whose int8 weights have no meaning.
+    """A copy with the structure of a statically quantized network; int8 weights are all 0.
 
-    Modules keep their paths, and can be tapped; quantizers stand below `quantizers`, each under
-    the name of the graph's node that it follows.
+    Modules keep their paths, so taps work as before. The quantizers are submodules below
+    `quantizers`, named after the graph nodes whose outputs they round.
 
     Args:
-        network: with its norms folded if they were when its plan was made.
-        layers: as in `Plan`.
-        after: as in `Plan`.
-        activations: `{bits, symmetric}`.
-        weights: `{bits, symmetric, per_channel}`.
+        network: with folded norms, if they were folded when its plan was made.
+        layers: `QuantizationPlan.layers`.
+        after: `QuantizationPlan.rounded`.
+        activations: the arguments of a `QuantizationGrid`.
+        weights: the arguments of `WeightGrid.of`.
 
     Raises:
-        UserError: the network can't be traced, or is not the one that these names are from.
+        UserError: the network can't be traced, or has no such layer or graph node.
     """
     network = deepcopy(network)
-    graph = trace(network)
+    graph = trace_graph(network)
     nodes = {node.name: node for node in graph.nodes}
     _check_names(layers, dict(network.named_modules()), "layer")
     _check_names(after, nodes, "operator")
-    how = WeightGrid.of(**weights)
-    parts = {
-        str(node.target): _part(network, node, layers, how)
+    weight_grid = WeightGrid.of(**weights)
+    attributes = {
+        str(node.target): _attribute(network, node, layers, weight_grid)
         for node in graph.nodes
         if node.op in ("call_module", "get_attr")
     }
     device = next(network.parameters()).device
-    parts |= {f"{QUANTIZERS}.{name}": Quantizer(Grid(**activations)).to(device) for name in after}
+    grid = QuantizationGrid(**activations)
+    attributes |= {f"{QUANTIZERS}.{name}": ActivationQuantizer(grid).to(device) for name in after}
     modules = dict(network.named_modules())
-    for node, rounding in [(node, _rounding(node, after, modules)) for node in graph.nodes]:
-        if rounding is not None:
-            _insert(graph, node, f"{QUANTIZERS}.{rounding.name}")
-    made = fx.GraphModule(parts, graph)
-    return keep_roles(network, made.train(network.training))
+    for node, quantizer in [(node, _quantizer_name(node, after, modules)) for node in graph.nodes]:
+        if quantizer is not None:
+            _insert_call(graph, node, f"{QUANTIZERS}.{quantizer}")
+    quantized = fx.GraphModule(attributes, graph)
+    return copy_class_name_and_roles(network, quantized.train(network.training))
 
 
-def quantizers(network: nn.Module) -> dict[str, Quantizer]:
-    """The quantizers of a network, by the name of the node that each follows."""
-    start = f"{QUANTIZERS}."
+def activation_quantizers(network: nn.Module) -> dict[str, ActivationQuantizer]:
+    """The quantizers of a network, by the name of the graph node whose output each rounds."""
+    prefix = f"{QUANTIZERS}."
     return {
-        path.removeprefix(start): module
+        path.removeprefix(prefix): module
         for path, module in network.named_modules()
-        if isinstance(module, Quantizer)
+        if isinstance(module, ActivationQuantizer)
     }
 
 
-# Any: modules, parameters and buffers alike.
-def _part(network: nn.Module, node: fx.Node, layers: Sequence[str], how: WeightGrid) -> Any:
+# Any: modules, parameters and buffers.
+def _attribute(
+    network: nn.Module, node: fx.Node, layers: Sequence[str], weight_grid: WeightGrid
+) -> Any:
+    """What the quantized network has at a node's path: a module, a parameter or a buffer."""
     path = str(node.target)
     if node.op == "get_attr":
-        above, _, name = path.rpartition(".")
-        return getattr(network.get_submodule(above), name)
-    if is_part(node):
-        return Point()
+        parent, _, name = path.rpartition(".")
+        return getattr(network.get_submodule(parent), name)
+    if is_marker(node):
+        return ModuleMarker()
     # Any: nn.Module's own attributes are typed as tensors or modules alike.
     module: Any = network.get_submodule(path)
-    return Stored(form_of(module), how).to(module.weight.device) if path in layers else module
+    if path not in layers:
+        return module
+    return Int8Layer(operation_of(module), weight_grid).to(module.weight.device)
 
 
-def _rounding(
-    node: fx.Node, after: Sequence[str], modules: Mapping[str, nn.Module]
-) -> fx.Node | None:
-    """The node that gives the quantizer its name which follows this node; None where none does.
+def _quantizer_name(
+    node: fx.Node, rounded: Sequence[str], modules: Mapping[str, nn.Module]
+) -> str | None:
+    """The name of the quantizer to insert after a node; None to insert none.
 
-    Parts of a tensor are rounded again, which changes nothing: runtimes want to see it.
+    The outputs of a split are rounded again by the quantizer of the tensor that was split. This
+    changes no value, but runtimes need it to run the following layers as int8.
     """
-    known = node.name in after or is_split(node, modules)
-    return source(node, after, modules) if known else None
+    if node.name not in rounded and not is_split_output(node, modules):
+        return None
+    source = rounding_of(node, rounded, modules)
+    return None if source is None else source.name
 
 
-def _insert(graph: fx.Graph, node: fx.Node, path: str) -> None:
-    """Let all that read a node read what the module at this path makes of it."""
+def _insert_call(graph: fx.Graph, node: fx.Node, path: str) -> None:
+    """Call the module at a path with a node's output, and let all users of it use the result."""
     with graph.inserting_after(node):
-        added = graph.call_module(path, (node,))
-    node.replace_all_uses_with(added, delete_user_cb=lambda user: user is not added)
+        call = graph.call_module(path, (node,))
+    node.replace_all_uses_with(call, delete_user_cb=lambda user: user is not call)
 
 
 def _check_names(names: Sequence[str], known: Mapping[str, Any], what: str) -> None:

@@ -1,4 +1,4 @@
-"""Quantized networks in a form that learns, and back."""
+"""Turn statically quantized networks into a form that can be trained, and back into int8."""
 
 from copy import deepcopy
 from typing import TypeVar
@@ -6,76 +6,81 @@ from typing import TypeVar
 import torch
 from torch import fx, nn
 
-from kdrun.compress.fx_graph import Point
-from kdrun.compress.quantize.layers import Quantizer, Stored, Trainable
-from kdrun.compress.quantize.quantized_network import keep_roles, replace
+from kdrun.compress.fx_graph import ModuleMarker
+from kdrun.compress.quantize.layers import ActivationQuantizer, FakeQuantizedLayer, Int8Layer
+from kdrun.compress.quantize.quantized_network import copy_class_name_and_roles, replace_modules
 
 M = TypeVar("M", bound=nn.Module)
 
 
-def trainable(network: nn.Module) -> nn.Module:
-    """A copy whose int8 layers have float weights that learn, rounded in each forward pass.
+def to_trainable(network: nn.Module) -> nn.Module:
+    """A copy whose int8 layers become trainable layers, which round in each forward pass.
 
-    Its answers are the same. The scales of its activations learn too. Weights have the names that
-    they had before they were quantized (`conv1.weight`), so those of the unquantized network,
-    norms folded, can be loaded instead.
+    Its outputs are the same. The scales of its activations are trainable, too. Weights get the
+    names that they had before quantization (`conv1.weight`), so that the weights of the
+    unquantized network with folded norms can be loaded instead.
 
     Args:
-        network: what `quantize` made, or a network without layers of its kind.
+        network: is left unchanged. A network that is not statically quantized is only copied.
     """
-    changed = deepcopy(network)
-    if not isinstance(changed, fx.GraphModule):
-        return changed  # of rounded weights alone, which stay
-    reads = _reads(changed)
-    for quantizer in _of(changed, Quantizer).values():
+    copy = deepcopy(network)
+    if not isinstance(copy, fx.GraphModule):
+        return copy
+    input_quantizers = _input_quantizers(copy)
+    for quantizer in _modules_of(copy, ActivationQuantizer).values():
         quantizer.stretch = nn.Parameter(torch.zeros_like(quantizer.scale))
-    stored = _of(changed, Stored)
-    replace(changed, {path: _thaw(one, reads[path]) for path, one in stored.items()})
-    return keep_roles(network, changed)
+    layers = {
+        path: _to_float(layer, input_quantizers[path])
+        for path, layer in _modules_of(copy, Int8Layer).items()
+    }
+    replace_modules(copy, layers)
+    return copy_class_name_and_roles(network, copy)
 
 
-def settled(network: nn.Module) -> nn.Module:
-    """A copy of a trainable network with its weights stored as int8 again."""
-    changed = deepcopy(network)
-    for quantizer in _of(changed, Quantizer).values():
-        quantizer.scale.copy_(quantizer.step.detach())
+def to_int8(network: nn.Module) -> nn.Module:
+    """A copy of a trainable network with its weights and scales stored as integers again."""
+    copy = deepcopy(network)
+    for quantizer in _modules_of(copy, ActivationQuantizer).values():
+        quantizer.scale.copy_(quantizer.current_scale.detach())
         quantizer.stretch = None
-    learned = _of(changed, Trainable)
-    replace(changed, {path: _settle(one) for path, one in learned.items()})
-    return keep_roles(network, changed)
+    layers = _modules_of(copy, FakeQuantizedLayer)
+    replace_modules(copy, {path: _to_integers(layer) for path, layer in layers.items()})
+    return copy_class_name_and_roles(network, copy)
 
 
 @torch.no_grad()
-def _thaw(stored: Stored, reads: Quantizer) -> Trainable:
-    layer = Trainable(stored.form, stored.how, reads).to(stored.scale.device)
-    layer.weight.copy_(stored.weight)
-    if layer.bias is not None and stored.bias is not None:
-        layer.bias.copy_(stored.bias)
-    return layer.train(stored.training)
+def _to_float(layer: Int8Layer, input_quantizer: ActivationQuantizer) -> FakeQuantizedLayer:
+    trainable = FakeQuantizedLayer(layer.operation, layer.weight_grid, input_quantizer)
+    trainable = trainable.to(layer.scale.device)
+    trainable.weight.copy_(layer.weight)
+    if trainable.bias is not None and layer.bias is not None:
+        trainable.bias.copy_(layer.bias)
+    return trainable.train(layer.training)
 
 
-def _settle(layer: Trainable) -> Stored:
-    stored = Stored(layer.form, layer.how).to(layer.weight.device)
+def _to_integers(layer: FakeQuantizedLayer) -> Int8Layer:
+    stored = Int8Layer(layer.operation, layer.weight_grid).to(layer.weight.device)
     stored.store(layer.weight, layer.bias, layer.input_scale)
     return stored.train(layer.training)
 
 
-def _reads(network: fx.GraphModule) -> dict[str, Quantizer]:
-    """What rounds the input of each layer, by the layer's path."""
-    modules, found = dict(network.named_modules()), {}
+def _input_quantizers(network: fx.GraphModule) -> dict[str, ActivationQuantizer]:
+    """Maps the path of each int8 layer to the quantizer that rounds its input."""
+    modules, quantizers = dict(network.named_modules()), {}
     for node in network.graph.nodes:
-        if node.op != "call_module" or not isinstance(modules[str(node.target)], Stored):
+        if node.op != "call_module" or not isinstance(modules[str(node.target)], Int8Layer):
             continue
         source = node.all_input_nodes[0]
         while True:
             module = modules[str(source.target)] if source.op == "call_module" else None
-            if isinstance(module, Quantizer):
+            if isinstance(module, ActivationQuantizer):
                 break
-            # What lies between moves values and computes nothing.
-            source = source.args[1] if isinstance(module, Point) else source.all_input_nodes[0]
-        found[str(node.target)] = module
-    return found
+            # Nodes between quantizer and layer only move values, so their input is followed.
+            marker = isinstance(module, ModuleMarker)
+            source = source.args[1] if marker else source.all_input_nodes[0]
+        quantizers[str(node.target)] = module
+    return quantizers
 
 
-def _of(network: nn.Module, kind: type[M]) -> dict[str, M]:
-    return {path: one for path, one in network.named_modules() if isinstance(one, kind)}
+def _modules_of(network: nn.Module, kind: type[M]) -> dict[str, M]:
+    return {path: module for path, module in network.named_modules() if isinstance(module, kind)}

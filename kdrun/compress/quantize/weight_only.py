@@ -1,4 +1,4 @@
-"""Weights alone as whole numbers: smaller files; activations and arithmetic stay in float."""
+"""Weight-only quantization: smaller files; activations and arithmetic stay in float."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -8,137 +8,146 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdrun.compress.calibrators import Grid
-from kdrun.compress.quantize.layers import KINDS, Form, form_of
+from kdrun.compress.quantization_grid import QuantizationGrid
+from kdrun.compress.quantize.layers import QUANTIZABLE, LayerOperation, operation_of
 from kdrun.compress.quantize.ops import dequantize
-from kdrun.compress.quantize.quantized_network import Quantized, chosen, left_in_float, replace
-from kdrun.compress.quantize.weight_scales import WeightGrid, steps
+from kdrun.compress.quantize.quantized_network import (
+    QuantizedNetwork,
+    float_share_note,
+    replace_modules,
+    select_float_layers,
+)
+from kdrun.compress.quantize.weight_scales import WeightGrid, choose_scales
 from kdrun.core.errors import UserError
 
-_PACKED = 4  # bits, of which two numbers share a byte
-_OFFSET = 8  # by which packed numbers are raised to be no less than 0
+_PACKED_BITS = 4  # two integers of so many bits share a byte
+_PACKED_OFFSET = 8  # is added to such integers, so that they are not negative
 
 
-def quantize_weights(
+def weight_only_structure(
     network: nn.Module, layers: Sequence[str], bits: int, group: int | None
 ) -> nn.Module:
-    """A copy whose layers at these paths have weights as whole numbers, of no meaning.
+    """A copy in which the layers at these paths are `WeightOnlyLayer`, with weights of 0.
 
     Args:
-        network: stays as it was.
+        network: is left unchanged.
         layers: paths of linear layers and convolutions.
-        bits: as in `store_weights`.
-        group: as there.
+        bits: as in `quantize_weights`.
+        group: as in `quantize_weights`.
     """
-    made = deepcopy(network)
-    replace(made, {path: _layer(made.get_submodule(path), bits, group) for path in layers})
-    return made
+    copy = deepcopy(network)
+    new = {path: _empty_layer(copy.get_submodule(path), bits, group) for path in layers}
+    replace_modules(copy, new)
+    return copy
 
 
 @torch.no_grad()
-def store_weights(
+def quantize_weights(
     network: nn.Module, bits: int, group: int | None, layers: str | Sequence[str]
-) -> Quantized:
-    """Store the weights of linear layers and convolutions as whole numbers, symmetric about 0.
+) -> QuantizedNetwork:
+    """Quantize the weights of linear layers and convolutions to a symmetric grid.
 
     Args:
-        network: stays as it was.
-        bits: 8, or 4, of which two share a byte.
-        group: how many weights of an output have a scale together, in the order (input channel,
-            kernel); None for all of them.
-        layers: a glob of module paths, or paths.
+        network: is left unchanged.
+        bits: 8, or 4, where two integers share a byte.
+        group: how many weights of an output share a scale, in the order (input channel, kernel);
+            None if all weights of an output share one.
+        layers: a glob of module paths, or a list of paths.
 
     Raises:
-        UserError: no layer has such a path; the bits are neither 8 nor 4.
+        UserError: no layer matches the glob, or the bits are neither 8 nor 4.
     """
-    if bits not in (8, _PACKED):
+    if bits not in (8, _PACKED_BITS):
         raise UserError(f"weights of {bits} bits can't be stored.", "  bits is 8 or 4")
-    paths = chosen(network, KINDS, layers, "linear layer or convolution")
-    keys: dict[str, Any] = {"layers": paths, "bits": bits, "group": group}
-    made = quantize_weights(network, **keys)
+    paths = select_float_layers(network, QUANTIZABLE, layers, "linear layer or convolution")
+    arguments: dict[str, Any] = {"layers": paths, "bits": bits, "group": group}
+    quantized = weight_only_structure(network, **arguments)
     for path in paths:
-        stored = made.get_submodule(path)
-        assert isinstance(stored, WeightOnly)
-        stored.store(network.get_submodule(path))
-    notes = left_in_float(network, paths)
-    return Quantized(made, {"name": "quantize_weights", **keys}, notes)
+        layer = quantized.get_submodule(path)
+        assert isinstance(layer, WeightOnlyLayer)
+        layer.store(network.get_submodule(path))
+    notes = float_share_note(network, paths)
+    return QuantizedNetwork(quantized, {"name": "quantize_weights", **arguments}, notes)
 
 
-class WeightOnly(nn.Module):
-    """A layer that computes in float with weights stored as whole numbers.
+class WeightOnlyLayer(nn.Module):
+    """A layer with integer weights that are dequantized in each forward pass.
 
     Args:
-        form: of the layer.
+        operation: what the layer computes.
         bits: 8 or 4.
-        group: of weights with a scale together; None for all of an output.
+        group: how many weights of an output share a scale; None if all do.
     """
 
     values: Tensor
     scale: Tensor
     bias: nn.Parameter | None
 
-    def __init__(self, form: Form, bits: int, group: int | None) -> None:
+    def __init__(self, operation: LayerOperation, bits: int, group: int | None) -> None:
         super().__init__()
-        self.form, self.bits = form, bits
-        outputs, *inner = form.shape
+        self.operation, self.bits = operation, bits
+        outputs, *inner = operation.shape
         self.inputs = torch.Size(inner).numel()
         self.group = min(group or self.inputs, self.inputs)
         groups = -(-self.inputs // self.group)
-        if bits == _PACKED:
+        if bits == _PACKED_BITS:
             values = torch.zeros(outputs, -(-self.inputs // 2), dtype=torch.uint8)
         else:
             values = torch.zeros(outputs, self.inputs, dtype=torch.int8)
         self.register_buffer("values", values)
         self.register_buffer("scale", torch.ones(outputs * groups))
-        bias = nn.Parameter(torch.zeros(outputs)) if form.biased else None
+        bias = nn.Parameter(torch.zeros(outputs)) if operation.biased else None
         self.register_parameter("bias", bias)
 
     @property
     def weight(self) -> Tensor:
-        """What its numbers stand for."""
-        values = _unpack(self.values, self.inputs) if self.bits == _PACKED else self.values
+        """The dequantized weight."""
+        packed = self.bits == _PACKED_BITS
+        values = _unpack(self.values, self.inputs) if packed else self.values
         rows = dequantize(self._grouped(values), self.scale, None, 0)
-        return rows.reshape(self.form.shape[0], -1)[:, : self.inputs].reshape(self.form.shape)
+        shape = self.operation.shape
+        return rows.reshape(shape[0], -1)[:, : self.inputs].reshape(shape)
 
     @property
-    def stands_for(self) -> tuple[Tensor, ...]:
-        """The weights in float that are stored as whole numbers."""
+    def dequantized(self) -> tuple[Tensor, ...]:
+        """The float tensors that the integers stand for."""
         return (self.weight,)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.form(x, self.weight, self.bias)
+        return self.operation(x, self.weight, self.bias)
 
     # Any: nn.Module's own attributes are typed as tensors or modules alike.
     @torch.no_grad()
     def store(self, layer: Any) -> None:
-        """Take over the weights and the bias of a layer."""
-        how = WeightGrid(Grid(self.bits, symmetric=True), per_channel=True)
+        """Quantize the weight of a layer, and keep it with the layer's bias."""
+        weight_grid = WeightGrid(QuantizationGrid(self.bits, symmetric=True), per_channel=True)
         rows = self._grouped(layer.weight.flatten(1))
-        found = steps(rows, how)
-        numbers = found.whole(rows, how.grid).reshape(len(layer.weight), -1)[:, : self.inputs]
-        self.values.copy_(_pack(numbers) if self.bits == _PACKED else numbers)
-        self.scale.copy_(found.scale)
+        scales = choose_scales(rows, weight_grid)
+        integers = scales.quantize(rows, weight_grid.grid)
+        integers = integers.reshape(len(layer.weight), -1)[:, : self.inputs]
+        self.values.copy_(_pack(integers) if self.bits == _PACKED_BITS else integers)
+        self.scale.copy_(scales.scale)
         if self.bias is not None:
             self.bias.copy_(layer.bias)
 
     def _grouped(self, rows: Tensor) -> Tensor:
-        """(outputs, inputs) as (outputs x groups, group), the last one filled up with 0."""
+        """(outputs, inputs) as (outputs x groups, group); an output's last group ends with 0s."""
         return F.pad(rows, (0, -self.inputs % self.group)).reshape(-1, self.group)
 
 
 # Any: as above.
-def _layer(layer: Any, bits: int, group: int | None) -> WeightOnly:
-    made = WeightOnly(form_of(layer), bits, group).to(layer.weight.device)
-    return made.train(layer.training)
+def _empty_layer(layer: Any, bits: int, group: int | None) -> WeightOnlyLayer:
+    empty = WeightOnlyLayer(operation_of(layer), bits, group).to(layer.weight.device)
+    return empty.train(layer.training)
 
 
-def _pack(numbers: Tensor) -> Tensor:
-    """Numbers from -8 to 7 (N, K) as bytes (N, K / 2), the first in the lower half."""
-    raised = F.pad(numbers + _OFFSET, (0, numbers.shape[1] % 2)).to(torch.uint8)
+def _pack(integers: Tensor) -> Tensor:
+    """Integers from -8 to 7 (N, K) as bytes (N, ceil(K / 2)), the first in the lower half."""
+    raised = F.pad(integers + _PACKED_OFFSET, (0, integers.shape[1] % 2)).to(torch.uint8)
     return raised[:, 0::2] + raised[:, 1::2] * 16
 
 
 def _unpack(packed: Tensor, inputs: int) -> Tensor:
-    """What `_pack` was given, (N, inputs) int8."""
+    """The integers (N, inputs) int8 that `_pack` packed."""
     halves = torch.stack((packed % 16, packed // 16), dim=-1).flatten(1)
-    return halves[:, :inputs].to(torch.int8) - _OFFSET
+    return halves[:, :inputs].to(torch.int8) - _PACKED_OFFSET

@@ -1,17 +1,17 @@
-"""Weights as whole numbers: which scales, and which numbers."""
+"""Scales and integers of quantized weights."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
-from kdrun.compress.calibrators import Grid
+from kdrun.compress.quantization_grid import QuantizationGrid
 
-_UNUSED = 0xFF  # bits of a float32 that a scale leaves 0
-_SLACK = 7  # units in the last place by which a scale may fall short
-_FINEST = 2.0**-23  # of a bias, in which its whole numbers count
-_TRIES = 3
+_CLEARED_BITS = 0xFF  # the lowest bits of a float32, which are 0 in every scale
+_SLACK = 7  # a scale so few units in the last place above a 16-bit number becomes that number
+_BIAS_RESOLUTION = 2.0**-23  # a bias's integer has 24 bits, so that float32 holds it exactly
+_ITERATIONS = 3
 
 
 @dataclass(frozen=True)
@@ -19,114 +19,138 @@ class WeightGrid:
     """How weights are quantized.
 
     Attributes:
-        grid: the whole numbers.
-        per_channel: whether each output channel has a scale of its own, or all share one.
+        grid: the integers.
+        per_channel: whether each output channel has its own scale; otherwise a layer has one.
     """
 
-    grid: Grid
+    grid: QuantizationGrid
     per_channel: bool
 
     @classmethod
     def of(cls, bits: int, symmetric: bool, per_channel: bool) -> Self:
-        """From plain values, as a change has them."""
-        return cls(Grid(bits, symmetric), per_channel)
+        """Build it from plain values, as a record of a change holds them."""
+        return cls(QuantizationGrid(bits, symmetric), per_channel)
 
     @property
     def axis(self) -> int | None:
+        """The dimension of a weight that scales belong to; None for a single scale."""
         return 0 if self.per_channel else None
 
 
 @dataclass(frozen=True)
-class Steps:
-    """The scales of a tensor, and the whole numbers that stand for 0.
+class WeightScales:
+    """The scales and zero points of a weight (N, ...).
 
     Attributes:
-        scale: (N,) float32, or () where all of it has one.
-        zero: as scale; None where all are 0.
+        scale: (N,) float32, or () if the whole weight has one.
+        zero_point: as scale; None if all are 0.
     """
 
     scale: Tensor
-    zero: Tensor | None
+    zero_point: Tensor | None
 
-    def whole(self, values: Tensor, grid: Grid) -> Tensor:
-        """The numbers of the grid, as floats, that stand for values (N, ...)."""
-        numbers = (values / _beside(self.scale, values)).round_()
-        if self.zero is not None:
-            numbers += _beside(self.zero, values)
-        return numbers.clamp_(grid.lowest, grid.highest)
+    def quantize(self, values: Tensor, grid: QuantizationGrid) -> Tensor:
+        """Values (N, ...) as the nearest integers of the grid, in a float tensor."""
+        integers = (values / _expand(self.scale, values)).round_()
+        if self.zero_point is not None:
+            integers += _expand(self.zero_point, values)
+        return integers.clamp_(grid.lowest, grid.highest)
 
-    def values(self, numbers: Tensor) -> Tensor:
-        """What whole numbers (N, ...) stand for."""
-        if self.zero is not None:
-            numbers = numbers - _beside(self.zero, numbers)
-        return numbers * _beside(self.scale, numbers)
+    def dequantize(self, integers: Tensor) -> Tensor:
+        """The values that integers (N, ...) stand for."""
+        if self.zero_point is not None:
+            integers = integers - _expand(self.zero_point, integers)
+        return integers * _expand(self.scale, integers)
+
+
+class FakeQuantized(NamedTuple):
+    """A weight after quantization and dequantization, and the scales of that."""
+
+    weight: Tensor
+    scales: WeightScales
 
 
 @torch.no_grad()
-def steps(weight: Tensor, how: WeightGrid, least: Tensor | None = None) -> Steps:
-    """Steps that reach from the least weight to the largest, of each channel or of all.
+def choose_scales(
+    weight: Tensor, weight_grid: WeightGrid, min_scale: Tensor | None = None
+) -> WeightScales:
+    """Scales for which the grid reaches from the lowest weight to the highest.
 
-    Scales have 16 significant bits, so that a whole number times its scale is exact in float32.
-    Weights that were quantized once have the same scales and numbers when it is done again.
+    Scales have 16 significant bits, so that integer times scale is exact in float32. Quantizing
+    weights that were quantized before gives the same scales and integers.
 
     Args:
         weight: (N, ...).
-        how: the grid; where it is not symmetric, it is widened to hold 0.
-        least: (N,), what no scale may be below.
+        weight_grid: the integers, and whether each of the N channels has its own scale.
+        min_scale: (N,) lower bound of each channel's scale.
     """
-    rows = weight.detach().float().flatten(1) if how.per_channel else weight.detach().float()
-    ends = torch.stack(torch.aminmax(rows, dim=1) if how.per_channel else torch.aminmax(rows), -1)
-    if least is not None and not how.per_channel:
-        least = least.max()
-    found = _from_ends(ends, how.grid, least)
-    if not how.grid.symmetric:
-        # Rounding moves the ends, and with them the scale: until it does no more.
-        for _ in range(_TRIES):
-            ends = found.values(found.whole(ends, how.grid))
-            found = _from_ends(ends, how.grid, least)
-    return found
+    rows = weight.detach().float()
+    if weight_grid.per_channel:
+        extremes = torch.stack(torch.aminmax(rows.flatten(1), dim=1), -1)
+    else:
+        extremes = torch.stack(torch.aminmax(rows), -1)
+        min_scale = None if min_scale is None else min_scale.max()
+    scales = _scales_of_extremes(extremes, weight_grid.grid, min_scale)
+    if not weight_grid.grid.symmetric:
+        # Rounding moves the extremes and with them the scale: repeat until neither changes.
+        for _ in range(_ITERATIONS):
+            extremes = scales.dequantize(scales.quantize(extremes, weight_grid.grid))
+            scales = _scales_of_extremes(extremes, weight_grid.grid, min_scale)
+    return scales
 
 
-def finest(bias: Tensor, input_scale: Tensor) -> Tensor:
-    """(N,) the least scales of weights with which a bias is a whole number of 24 bits.
+def min_scale_for_bias(bias: Tensor, input_scale: Tensor) -> Tensor:
+    """(N,) the smallest scales of weights with which a bias fits into 24 bits.
 
-    A bias counts in units of input scale times weight scale, which else are too small for it
-    where all weights of a channel are about 0.
+    A bias is an integer in units of input scale times weight scale. Without this bound, that unit
+    would be too small in a channel whose weights are all about 0.
     """
-    return bias.detach().float().abs() * _FINEST / input_scale
+    return bias.detach().float().abs() * _BIAS_RESOLUTION / input_scale
 
 
-def rounded(weight: Tensor, how: WeightGrid, least: Tensor | None = None) -> tuple[Tensor, Steps]:
-    """Weights after they were quantized, and how; gradients pass straight through."""
-    found = steps(weight, how, least)
+def fake_quantize(
+    weight: Tensor, weight_grid: WeightGrid, min_scale: Tensor | None = None
+) -> FakeQuantized:
+    """Quantize and dequantize a weight; gradients pass straight through to it.
+
+    Args:
+        weight: (N, ...).
+        weight_grid: as in `choose_scales`.
+        min_scale: as in `choose_scales`.
+    """
+    scales = choose_scales(weight, weight_grid, min_scale)
     with torch.no_grad():
-        target = found.values(found.whole(weight, how.grid))
-    return straight(weight, target), found
+        target = scales.dequantize(scales.quantize(weight, weight_grid.grid))
+    return FakeQuantized(straight_through(weight, target), scales)
 
 
-def straight(values: Tensor, target: Tensor) -> Tensor:
-    """The target exactly, with the gradient of the values."""
+def straight_through(values: Tensor, target: Tensor) -> Tensor:
+    """A tensor that equals the target and has the gradient of the values."""
     return target + (values - values.detach())
 
 
-def _from_ends(ends: Tensor, grid: Grid, least: Tensor | None) -> Steps:
-    low, high = ends[..., 0].clamp_max(0), ends[..., 1].clamp_min(0)
+def _scales_of_extremes(
+    extremes: Tensor, grid: QuantizationGrid, min_scale: Tensor | None
+) -> WeightScales:
+    """Scales of the ranges (..., 2) from low to high, each widened to include 0."""
+    low, high = extremes[..., 0].clamp_max(0), extremes[..., 1].clamp_min(0)
     if grid.symmetric:
         scale = torch.maximum(-low, high) / grid.highest
     else:
         scale = (high - low) / (grid.highest - grid.lowest)
-    if least is not None:
-        scale = torch.maximum(scale, least)
-    scale = _short(torch.where(scale > 0, scale, 1.0))
-    return Steps(scale, None if grid.symmetric else (grid.lowest - low / scale).round())
+    if min_scale is not None:
+        scale = torch.maximum(scale, min_scale)
+    scale = _round_up_to_16_bits(torch.where(scale > 0, scale, 1.0))
+    zero_point = None if grid.symmetric else (grid.lowest - low / scale).round()
+    return WeightScales(scale, zero_point)
 
 
-def _short(scale: Tensor) -> Tensor:
-    """Rounded up to 16 significant bits."""
+def _round_up_to_16_bits(scale: Tensor) -> Tensor:
+    """The next float32 with 16 significant bits; within the slack, the one below."""
     bits = scale.contiguous().view(torch.int32)
-    return ((bits + (_UNUSED - _SLACK)) & ~_UNUSED).view(torch.float32)
+    return ((bits + (_CLEARED_BITS - _SLACK)) & ~_CLEARED_BITS).view(torch.float32)
 
 
-def _beside(scale: Tensor, values: Tensor) -> Tensor:
-    """A scale (N,) or () in a shape that fits values (N, ...)."""
+def _expand(scale: Tensor, values: Tensor) -> Tensor:
+    """A scale (N,) or () in a shape that broadcasts with values (N, ...)."""
     return scale.reshape([-1] + [1] * (values.dim() - 1)) if scale.dim() else scale

@@ -10,8 +10,8 @@ from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.resnet import Bottleneck
 from zoo import build, images
 
-from kdrun.compress.channels.importance import Evidence
-from kdrun.compress.channels.prune import Choice, prune_channels
+from kdrun.compress.channels.importance import ScoringInputs
+from kdrun.compress.channels.prune import PruningCriterion, prune_channels
 
 SIDE = 32
 
@@ -86,9 +86,9 @@ def made(name: str) -> nn.Module:
     return network
 
 
-def choice(**changed: Any) -> Choice:
+def choice(**changed: Any) -> PruningCriterion:
     settings = {"importance": "l1", "scope": "uniform", "round_to": 1, "skip": ()}
-    return Choice(**{**settings, **changed})
+    return PruningCriterion(**{**settings, **changed})
 
 
 def sample(batch: int = 1) -> Tensor:
@@ -108,4 +108,4 @@ def labeled(batches: int = 2, size: int = 4) -> Sequence[tuple[Tensor, Tensor]]:
 
 def prune(network: nn.Module, ratio: float = 0.5, seed: int = 0, **changed: Any) -> nn.Module:
     batches = labeled() if changed.get("importance") in ("taylor", "hessian") else None
-    return prune_channels(network, sample(), ratio, choice(**changed), Evidence(seed, batches))
+    return prune_channels(network, sample(), ratio, choice(**changed), ScoringInputs(seed, batches))

@@ -7,29 +7,30 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from kdrun.compress.channels import importance as importances
-from kdrun.compress.channels.groups import Group, find_groups
-from kdrun.compress.channels.importance import Evidence
+from kdrun.compress.channels.channel_group import ChannelGroup
+from kdrun.compress.channels.groups import find_groups
+from kdrun.compress.channels.importance import ScoringInputs
 from kdrun.core.errors import UserError
 
 pytest.importorskip("torch_pruning")
 NAMES = ["resnet20", "wrn_16_1", "densenet", "folded", "grouped", "vit"]
 
 
-def scored(name: str, importance: str) -> tuple[nn.Module, list[Group], list[Tensor | None]]:
+def scored(name: str, importance: str) -> tuple[nn.Module, list[ChannelGroup], list[Tensor | None]]:
     network = made(name).double()
     groups = find_groups(network, sample().double())
     batches = [(images.double(), labels) for images, labels in labeled()]
     score = getattr(importances, importance)
-    return network, groups, score(network, groups, Evidence(0, batches))
+    return network, groups, score(network, groups, ScoringInputs(0, batches))
 
 
-def makers(network: nn.Module, group: Group) -> dict[tuple[str, int], int]:
+def makers(network: nn.Module, group: ChannelGroup) -> dict[tuple[str, int], int]:
     """(a layer or norm of the group, a position in it) -> the channel that it is."""
     return {
-        (one.path, int(index)): int(channel)
-        for one in group.touched
-        if one.makes and one.dim is None
-        for index, channel in zip(one.indices, one.channels, strict=True)
+        (member.dimension.path, int(index)): int(channel)
+        for member in group.members
+        if member.dimension.is_output and member.dimension.dim is None
+        for index, channel in zip(member.indices, member.channels, strict=True)
     }
 
 
@@ -56,7 +57,7 @@ def biases(layer: nn.Module, index: int, of: str = "data") -> list[Tensor]:
     return []
 
 
-def summed(network: nn.Module, group: Group, value) -> Tensor:
+def summed(network: nn.Module, group: ChannelGroup, value) -> Tensor:
     """value(layer, index) of each layer that makes a channel, summed by channel."""
     sums = torch.zeros(group.channels, dtype=torch.float64)
     for (path, index), channel in makers(network, group).items():
@@ -116,11 +117,11 @@ def test_groups_without_norms_have_no_scale():
         nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(6, 2)
     )
     groups = find_groups(network, torch.zeros(1, 3, 5, 5))
-    found = importances.bn_scale(network, groups, Evidence(0))
+    found = importances.bn_scale(network, groups, ScoringInputs(0))
     assert [score is None for score in found] == [False, True]
 
 
-def products(network: nn.Module, group: Group, square: bool) -> Tensor:
+def products(network: nn.Module, group: ChannelGroup, square: bool) -> Tensor:
     """The sum of g w, or of (g w)^2 / 2, over the weights that make each channel."""
     norms = {
         path
@@ -180,7 +181,7 @@ def test_taylor_foretells_how_the_loss_changes():
     """For a channel whose scale and shift shrink a little, where the first order is all."""
     network, groups, _ = scored("resnet20", "taylor")
     (images, labels), *_ = [(images.double(), labels) for images, labels in labeled(1)]
-    score = importances.taylor(network, groups, Evidence(0, [(images, labels)]))
+    score = importances.taylor(network, groups, ScoringInputs(0, [(images, labels)]))
     network.eval()
     group = next(group for group in groups if group.path == "layer1.0.conv1")
     with torch.no_grad():
@@ -194,7 +195,7 @@ def test_taylor_foretells_how_the_loss_changes():
 
 def test_random_scores_are_of_the_seed():
     groups = find_groups(made("resnet20"), sample())
-    one, same, other = (importances.random(nn.ReLU(), groups, Evidence(s)) for s in (1, 1, 2))
+    one, same, other = (importances.random(nn.ReLU(), groups, ScoringInputs(s)) for s in (1, 1, 2))
     assert all(torch.equal(*pair) for pair in zip(one, same, strict=True))
     assert not any(torch.equal(*pair) for pair in zip(one, other, strict=True))
 
@@ -207,4 +208,4 @@ def test_scores_that_are_no_numbers_are_refused():
     network = made("vgg8")
     network.block1[0].weight.data[3] = float("nan")
     with pytest.raises(UserError, match=r"of 'block1\.0''s channels is not a finite number"):
-        prune_channels(network, torch.zeros(1, 3, SIDE, SIDE), 0.5, choice(), Evidence(0))
+        prune_channels(network, torch.zeros(1, 3, SIDE, SIDE), 0.5, choice(), ScoringInputs(0))

@@ -10,7 +10,7 @@ from channel_networks import FAMILIES, made, prune
 from torch import nn
 from zoo import build, images
 
-from kdrun.compress.channels.plan import channels, plan_of
+from kdrun.compress.channels.plan import apply_channel_plan, make_channel_plan
 from kdrun.core.errors import DamagedFile
 
 
@@ -18,7 +18,7 @@ def small(width: int = 8) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width), nn.Conv2d(width, 5, 1))
 
 
-PLAN = plan_of(small(), small(6))
+PLAN = make_channel_plan(small(), small(6))
 
 
 def test_a_plan_holds_what_differs_and_no_more():
@@ -38,7 +38,7 @@ def test_a_plan_holds_what_differs_and_no_more():
             "2": {"in_channels": 6},
         },
     }
-    assert plan_of(small(), small()) == {"shapes": {}, "sizes": {}}
+    assert make_channel_plan(small(), small()) == {"shapes": {}, "sizes": {}}
 
 
 @pytest.mark.parametrize("name", ["vit", "convnext", "grouped", "folded"])
@@ -46,11 +46,11 @@ def test_a_plan_survives_json(name):
     pytest.importorskip("torch_pruning")
     whole = made(name)
     pruned = prune(whole)
-    plan = plan_of(whole, pruned)
+    plan = make_channel_plan(whole, pruned)
     read = json.loads(json.dumps(plan))
     assert read == plan
-    again = channels(FAMILIES[name](), **read)
-    assert plan_of(again, pruned) == {"shapes": {}, "sizes": {}}
+    again = apply_channel_plan(FAMILIES[name](), **read)
+    assert make_channel_plan(again, pruned) == {"shapes": {}, "sizes": {}}
     again.load_state_dict(pruned.state_dict())
     assert [type(one) for one in again.parameters()] == [type(one) for one in pruned.parameters()]
     if name == "vit":
@@ -68,13 +68,13 @@ def test_a_plan_needs_no_extra(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
     for name in [name for name in sys.modules if name.startswith("torch_pruning")]:
         monkeypatch.delitem(sys.modules, name)
-    assert channels(small(), **PLAN)(torch.zeros(1, 3, 4, 4)).shape == (1, 5, 2, 2)
+    assert apply_channel_plan(small(), **PLAN)(torch.zeros(1, 3, 4, 4)).shape == (1, 5, 2, 2)
 
 
 def test_frozen_parameters_stay_frozen():
     network = small()
     network[0].requires_grad_(False)
-    changed = channels(network, **PLAN)
+    changed = apply_channel_plan(network, **PLAN)
     assert [one.requires_grad for one in changed.parameters()] == [False] * 2 + [True] * 4
 
 
@@ -98,13 +98,15 @@ def test_frozen_parameters_stay_frozen():
 )
 def test_a_plan_of_another_network_is_refused(shapes, sizes, said):
     with pytest.raises(DamagedFile) as error:
-        channels(small(), shapes, sizes)
+        apply_channel_plan(small(), shapes, sizes)
     assert error.value.lines == (f"the channel plan is not of this network: {said}.",)
 
 
 def test_a_plan_of_a_narrower_network_is_refused():
     with pytest.raises(DamagedFile, match="has the shape"):
-        channels(build("resnet8", images(32)), **plan_of(*map(resnet, (64, 48))))
+        apply_channel_plan(
+            build("resnet8", images(32)), **make_channel_plan(*map(resnet, (64, 48)))
+        )
 
 
 def resnet(width: int) -> nn.Module:

@@ -11,8 +11,8 @@ from torchvision.models.shufflenetv2 import ShuffleNetV2
 from zoo import build, count, images
 
 from kdrun.compress.channels.groups import find_groups
-from kdrun.compress.channels.importance import IMPORTANCES, Evidence
-from kdrun.compress.channels.plan import channels, plan_of
+from kdrun.compress.channels.importance import IMPORTANCES, ScoringInputs
+from kdrun.compress.channels.plan import apply_channel_plan, make_channel_plan
 from kdrun.compress.channels.prune import prune_channels, prune_to_cost
 from kdrun.core.errors import UserError
 from kdrun.measure.cost import macs
@@ -36,7 +36,7 @@ def test_half_of_the_channels_run_learn_and_are_built_again(name):
     assert answers.shape == (2, 10)
     answers.square().sum().backward()
     assert all(weight.grad is not None for weight in pruned.parameters())
-    again = channels(FAMILIES[name](), **plan_of(whole, pruned))
+    again = apply_channel_plan(FAMILIES[name](), **make_channel_plan(whole, pruned))
     again.load_state_dict(pruned.state_dict())
     assert torch.equal(again.eval()(inputs), answers)
 
@@ -48,11 +48,11 @@ def test_half_of_the_channels_run_learn_and_are_built_again(name):
 def test_half_of_torchvisions_networks_are_a_quarter_of_their_work(name):
     whole = get_model(name, weights=None)
     images = torch.zeros(1, 3, 224, 224)
-    pruned = prune_channels(whole, images, 0.5, choice(), Evidence(0))
+    pruned = prune_channels(whole, images, 0.5, choice(), ScoringInputs(0))
     before, after = (macs(one, (3, 224, 224), CPU) for one in (whole, pruned))
     assert 0.24 < after / before < 0.27
     pruned(torch.randn(2, 3, 224, 224)).sum().backward()
-    again = channels(get_model(name, weights=None), **plan_of(whole, pruned))
+    again = apply_channel_plan(get_model(name, weights=None), **make_channel_plan(whole, pruned))
     again.load_state_dict(pruned.state_dict())
 
 
@@ -64,8 +64,8 @@ def test_a_uniform_ratio_is_exact_in_each_layer(name, ratio):
     groups = find_groups(whole, sample())
     assert groups
     for group in groups:
-        heads = group.positions
-        assert width(pruned, group.path) == group.parts * (heads - round(ratio * heads))
+        heads = group.block_size
+        assert width(pruned, group.path) == group.blocks * (heads - round(ratio * heads))
 
 
 def width(network: nn.Module, path: str) -> int:
@@ -93,7 +93,7 @@ def test_what_stays_is_a_multiple_of_round_to(name, scope):
         assert width(pruned, group.path) % 4 == 0
         if scope == "uniform":
             wanted = 0.6 * group.channels
-            assert abs(width(pruned, group.path) - wanted) <= 2.5 * group.parts
+            assert abs(width(pruned, group.path) - wanted) <= 2.5 * group.blocks
 
 
 def test_the_lowest_scores_go():
@@ -109,10 +109,10 @@ def test_channels_that_are_zero_go_and_the_answers_stay():
     whole = made("resnet20").eval()
     for group in find_groups(whole, sample()):
         nothing = torch.randperm(group.channels)[: group.channels // 2]
-        for one in group.touched:
-            module = whole.get_submodule(one.path)
-            if one.makes:
-                gone = one.indices[torch.isin(one.channels, nothing)]
+        for member in group.members:
+            module = whole.get_submodule(member.dimension.path)
+            if member.dimension.is_output:
+                gone = member.indices_of(nothing)
                 module.weight.data[gone] = 0
                 if isinstance(module, nn.BatchNorm2d):
                     module.bias.data[gone] = 0
@@ -127,7 +127,7 @@ def test_weights_of_layer_norms_stay_with_their_channels():
     """Where many go; torch-pruning itself then puts what stays in another order."""
     whole = nn.Sequential(nn.Flatten(), nn.Linear(12, 768), nn.LayerNorm(768), nn.Linear(768, 10))
     whole[2].weight.data = torch.arange(768.0)
-    pruned = prune_channels(whole, torch.zeros(1, 3, 2, 2), 0.7, choice(), Evidence(0))
+    pruned = prune_channels(whole, torch.zeros(1, 3, 2, 2), 0.7, choice(), ScoringInputs(0))
     kept = pruned[2].weight.long()
     assert len(kept) == 230
     assert torch.equal(pruned[1].weight, whole[1].weight[kept])
@@ -171,13 +171,15 @@ def test_another_seed_prunes_others_at_random():
 def test_a_share_of_the_cost_is_reached_within_one_step(name, scope, share):
     whole = made(name)
     how = choice(scope=scope)
-    pruned, ratio = prune_to_cost(whole, sample(), share, multiplications, "macs", how, Evidence(0))
+    pruned, ratio = prune_to_cost(
+        whole, sample(), share, multiplications, "macs", how, ScoringInputs(0)
+    )
     most = share * multiplications(whole)
     assert multiplications(pruned) <= most
-    less = prune_channels(whole, sample(), ratio - 2 / 4096, how, Evidence(0))
+    less = prune_channels(whole, sample(), ratio - 2 / 4096, how, ScoringInputs(0))
     assert multiplications(less) > most
-    same = prune_channels(whole, sample(), ratio, how, Evidence(0))
-    assert plan_of(whole, pruned) == plan_of(whole, same)
+    same = prune_channels(whole, sample(), ratio, how, ScoringInputs(0))
+    assert make_channel_plan(whole, pruned) == make_channel_plan(whole, same)
 
 
 def test_layers_that_are_skipped_keep_their_channels():
@@ -256,13 +258,13 @@ def test_gradients_need_labels(importance):
         [(one, None) for one in pictures],
     ):
         with pytest.raises(UserError, match=f"importance={importance} needs images with labels"):
-            prune_channels(made("resnet20"), sample(), 0.5, how, Evidence(0, batches))
+            prune_channels(made("resnet20"), sample(), 0.5, how, ScoringInputs(0, batches))
     with pytest.raises(UserError, match="there is no batch"):
-        prune_channels(made("resnet20"), sample(), 0.5, how, Evidence(0, []))
+        prune_channels(made("resnet20"), sample(), 0.5, how, ScoringInputs(0, []))
 
 
 def test_the_missing_extra_is_named(monkeypatch):
-    monkeypatch.setattr("kdrun.compress.channels.groups.find_spec", lambda name: None)
+    monkeypatch.setattr("kdrun.compress.channels.dependency_graph.find_spec", lambda name: None)
     assert lines(made("vgg8")) == (
         "pruning channels needs an extra.",
         "  pip install 'kdrun[prune]'",
@@ -282,13 +284,15 @@ def test_nothing_that_goes_is_refused():
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0, float("nan")])
 def test_a_share_of_the_cost_is_between_none_and_all(share):
     with pytest.raises(UserError, match="is no share of a cost"):
-        prune_to_cost(made("vgg8"), sample(), share, multiplications, "macs", choice(), Evidence(0))
+        prune_to_cost(
+            made("vgg8"), sample(), share, multiplications, "macs", choice(), ScoringInputs(0)
+        )
 
 
 def test_a_share_that_no_ratio_reaches_is_refused():
     with pytest.raises(UserError, match=r"macs=0.001 can't be reached: with a channel"):
         prune_to_cost(
-            made("resnet20"), sample(), 1e-3, multiplications, "macs", choice(), Evidence(0)
+            made("resnet20"), sample(), 1e-3, multiplications, "macs", choice(), ScoringInputs(0)
         )
 
 

@@ -11,12 +11,13 @@ import torch
 from nets import quantized, samples
 from torch import Tensor, nn
 
-from kdrun.compress.calibrators import Grid, MinMax
+from kdrun.compress.calibrators import MinMax
+from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
-from kdrun.compress.quantize.dynamic import store_dynamic
+from kdrun.compress.quantize.dynamic import quantize_dynamic
 from kdrun.compress.quantize.onnx_translations import translations
-from kdrun.compress.quantize.quantization_plan import quantizable
-from kdrun.compress.quantize.weight_only import store_weights
+from kdrun.compress.quantize.quantization_plan import plan_quantization
+from kdrun.compress.quantize.weight_only import quantize_weights
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.core.errors import UserError
 from kdrun.export.input_spec import InputSpec
@@ -77,10 +78,12 @@ def levels(found: np.ndarray, expected: Tensor) -> np.ndarray:
     return np.abs(found - expected.detach().numpy()) / level
 
 
-def static(activations: Grid, weights: WeightGrid) -> nn.Module:
+def static(activations: QuantizationGrid, weights: WeightGrid) -> nn.Module:
     network = Block().eval()
     batches = [images(8)]
-    return calibrate(network, quantizable(network), batches, MinMax(), activations, weights).network
+    return calibrate(
+        network, plan_quantization(network), batches, MinMax(), activations, weights
+    ).network
 
 
 def test_it_runs_in_int8_and_answers_the_same(tmp_path):
@@ -103,7 +106,8 @@ def test_it_runs_in_int8_and_answers_the_same(tmp_path):
 )
 def test_other_grids_answer_the_same(tmp_path, bits, symmetric, per_channel):
     network = static(
-        Grid(bits, symmetric), WeightGrid(Grid(bits, symmetric=bits == 8), per_channel)
+        QuantizationGrid(bits, symmetric),
+        WeightGrid(QuantizationGrid(bits, symmetric=bits == 8), per_channel),
     )
     found, _, _ = run(network, images(5), tmp_path)
     assert (levels(found, network(images(5))) <= 1).mean() > 0.9
@@ -111,7 +115,7 @@ def test_other_grids_answer_the_same(tmp_path, bits, symmetric, per_channel):
 
 @pytest.mark.parametrize("bits", [8, 4])
 def test_weights_alone_stay_small(tmp_path, bits):
-    network = store_weights(Block().eval(), bits, None, "*").network
+    network = quantize_weights(Block().eval(), bits, None, "*").network
     found, _, model = run(network, images(5), tmp_path)
     np.testing.assert_allclose(found, network(images(5)).detach(), rtol=1e-4, atol=1e-5)
     kinds = [(one.data_type, len(one.raw_data)) for one in model.graph.initializer]
@@ -120,7 +124,7 @@ def test_weights_alone_stay_small(tmp_path, bits):
 
 
 def test_dynamic_layers_run_in_int8(tmp_path):
-    network = store_dynamic(Block().eval(), "*").network
+    network = quantize_dynamic(Block().eval(), "*").network
     found, ran, _ = run(network, images(5), tmp_path)
     assert levels(found, network(images(5))).max() < 2
     assert ran["DynamicQuantizeMatMul"] == 2

@@ -9,11 +9,13 @@ from nets import NAMES, differ, folded, make, quantized, samples
 from safetensors.torch import load, save
 from torch import nn
 
-from kdrun.compress.calibrators import Grid, KLDivergence, MinMax, Percentile, Seen, scale_and_zero
+from kdrun.compress.activation_statistics import ActivationStatistics
+from kdrun.compress.calibrators import KLDivergence, MinMax, Percentile
+from kdrun.compress.quantization_grid import QuantizationGrid, ValueRange, affine_map
 from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
-from kdrun.compress.quantize.layers import Stored
-from kdrun.compress.quantize.quantization_plan import quantizable
-from kdrun.compress.quantize.static import quantize, quantizers
+from kdrun.compress.quantize.layers import Int8Layer
+from kdrun.compress.quantize.quantization_plan import plan_quantization
+from kdrun.compress.quantize.static import activation_quantizers, static_structure
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.core.errors import UserError
 from kdrun.core.taps import TappedNetwork
@@ -22,7 +24,7 @@ from kdrun.core.taps import TappedNetwork
 def rebuilt(name: str) -> nn.Module:
     keys = dict(quantized(name).change)
     assert keys.pop("name") == "quantize"
-    return quantize(folded(name), **keys)
+    return static_structure(folded(name), **keys)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,7 +47,7 @@ def test_the_change_gives_a_network_that_takes_the_weights_from_a_file(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_weight_is_a_byte(name):
     network = quantized(name).network
-    layers = [one for one in network.modules() if isinstance(one, Stored)]
+    layers = [one for one in network.modules() if isinstance(one, Int8Layer)]
     whole = sum(layer.values.numel() for layer in layers)
     assert {layer.values.dtype for layer in layers} == {torch.int8}
     others = sum(one.numel() for one in network.parameters())
@@ -59,7 +61,7 @@ def test_the_network_that_was_given_stays():
     state = {key: value.clone() for key, value in network.state_dict().items()}
     before = {path: type(module) for path, module in network.named_modules()}
     made = calibrate(
-        network, quantizable(network), [samples(4)], MinMax(), ACTIVATIONS, WEIGHTS
+        network, plan_quantization(network), [samples(4)], MinMax(), ACTIVATIONS, WEIGHTS
     ).network
     assert made.training
     assert before == {path: type(module) for path, module in network.named_modules()}
@@ -68,23 +70,23 @@ def test_the_network_that_was_given_stays():
 
 
 def test_rounding_stands_where_runtimes_want_it():
-    plan = quantizable(folded("resnet8"))
-    assert plan.after[:4] == ("images", "relu", "layer1_0_relu1", "layer1_0_conv2")
-    assert "add" not in plan.after  # the ReLU after it is
-    assert plan.after[4] == "layer1_0_relu2"
-    assert plan.after[-1] == "pool"  # and not the logits
+    plan = plan_quantization(folded("resnet8"))
+    assert plan.rounded[:4] == ("images", "relu", "layer1_0_relu1", "layer1_0_conv2")
+    assert "add" not in plan.rounded  # the ReLU after it is
+    assert plan.rounded[4] == "layer1_0_relu2"
+    assert plan.rounded[-1] == "pool"  # and not the logits
     assert len(plan.layers) == 9 + 1
     assert plan.notes == ()
 
 
 def test_what_stays_in_float_is_said():
-    (note,) = quantizable(folded("convnext")).notes
+    (note,) = plan_quantization(folded("convnext")).notes
     assert note.startswith("stay in float: ")
     for word in ("layer_norm", "2 GELU", "2 mul", "2 add"):
         assert word in note
-    (note,) = quantizable(folded("vit")).notes
+    (note,) = plan_quantization(folded("vit")).notes
     assert "2 MultiheadAttention" in note
-    (note,) = quantizable(folded("wrn_16_1")).notes
+    (note,) = plan_quantization(folded("wrn_16_1")).notes
     assert "7 BatchNorm2d" in note
     assert quantized("vit").notes[-1].startswith("36% of the weights stay in float, of which")
     assert quantized("resnet8").notes == ("ranges are chosen from 16 training samples",)
@@ -92,7 +94,7 @@ def test_what_stays_in_float_is_said():
 
 def test_a_network_without_layers_is_refused():
     with pytest.raises(UserError, match="nothing of this network can be quantized"):
-        quantizable(nn.Sequential(nn.ReLU(), nn.LSTM(3, 3)))
+        plan_quantization(nn.Sequential(nn.ReLU(), nn.LSTM(3, 3)))
 
 
 class Twice(nn.Module):
@@ -105,7 +107,7 @@ class Twice(nn.Module):
 
 
 def test_a_layer_that_is_used_twice_stays_in_float():
-    plan = quantizable(Twice())
+    plan = plan_quantization(Twice())
     assert plan.layers == ("first",)
     assert "2 Linear 'shared' (used at several places)" in plan.notes[0]
     batches = [torch.randn(10, 5)]
@@ -116,10 +118,10 @@ def test_a_layer_that_is_used_twice_stays_in_float():
 def test_another_network_is_refused():
     keys = {key: value for key, value in quantized("resnet8").change.items() if key != "name"}
     with pytest.raises(UserError) as error:
-        quantize(folded("vgg8"), **keys)
+        static_structure(folded("vgg8"), **keys)
     assert "has the layer 'conv1'" in error.value.lines[0]
     with pytest.raises(UserError, match="has the operator 'image'"):
-        quantize(folded("resnet8"), **{**keys, "after": ["image"]})
+        static_structure(folded("resnet8"), **{**keys, "after": ["image"]})
 
 
 @pytest.mark.parametrize("name", ["resnet8", "mobilenet_v2_x0_5"])
@@ -138,7 +140,7 @@ def test_taps_read_what_they_read_before(name):
 
 def test_what_is_rounded_lies_on_its_grid():
     network = deepcopy(quantized("shufflenet_v2").network)
-    known = quantizers(network)
+    known = activation_quantizers(network)
     taps = TappedNetwork(network, {name: f"quantizers.{name}" for name in known})(samples(2)).taps
     for name, quantizer in known.items():
         value = taps[name]
@@ -159,12 +161,12 @@ def small() -> nn.Module:
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("bits", [8, 5, 2])
 def test_a_network_computes_as_whole_numbers_do(bits, symmetric, per_channel):
-    grid = Grid(bits, symmetric)
+    grid = QuantizationGrid(bits, symmetric)
     network, batches = small(), [samples(4)]
     made = calibrate(
-        network, quantizable(network), batches, MinMax(), grid, WeightGrid(grid, per_channel)
+        network, plan_quantization(network), batches, MinMax(), grid, WeightGrid(grid, per_channel)
     ).network
-    known = quantizers(made)
+    known = activation_quantizers(made)
     x = batches[0].double()
     (scale, zero) = (known["input_1"].scale.double(), known["input_1"].zero.double())
     whole = ((x / scale).round() + zero).clamp(grid.lowest, grid.highest)
@@ -191,15 +193,15 @@ def test_a_network_computes_as_whole_numbers_do(bits, symmetric, per_channel):
 @pytest.mark.parametrize("calibrator", [MinMax(), KLDivergence()])
 def test_ranges_are_those_of_the_calibrator(calibrator):
     network, batches = small(), [samples(4, seed) for seed in (5, 6)]
-    made = calibrate(network, quantizable(network), batches, calibrator, ACTIVATIONS, WEIGHTS)
-    seen = Seen()
+    made = calibrate(network, plan_quantization(network), batches, calibrator, ACTIVATIONS, WEIGHTS)
+    seen = ActivationStatistics()
     answers = [network[1](network[0](batch)) for batch in batches]
     for answer in answers:
-        seen.extend(answer)
+        seen.update_extremes(answer)
     for answer in answers:
-        seen.count(answer)
-    scale, zero = scale_and_zero(*calibrator.range(seen, ACTIVATIONS), ACTIVATIONS)
-    found = quantizers(made.network)["_1"]
+        seen.update_histogram(answer)
+    scale, zero = affine_map(calibrator.range(seen, ACTIVATIONS), ACTIVATIONS)
+    found = activation_quantizers(made.network)["_1"]
     assert (found.scale.item(), found.zero.item()) == (pytest.approx(scale), zero)
     assert zero == -128  # as it must be for runtimes to leave the ReLU out
     assert made.network.get_submodule("2").input_scale == found.scale
@@ -207,7 +209,7 @@ def test_ranges_are_those_of_the_calibrator(calibrator):
 
 def test_samples_that_say_nothing_are_refused():
     network = small()
-    plan = quantizable(network)
+    plan = plan_quantization(network)
 
     def try_with(*batches):
         return calibrate(network, plan, batches, MinMax(), ACTIVATIONS, WEIGHTS)
@@ -229,7 +231,9 @@ def test_samples_that_say_nothing_are_refused():
 def test_an_activation_that_is_always_0_is_said():
     network = small()
     network[0].bias.data.fill_(-1000)
-    made = calibrate(network, quantizable(network), [samples(4)], MinMax(), ACTIVATIONS, WEIGHTS)
+    made = calibrate(
+        network, plan_quantization(network), [samples(4)], MinMax(), ACTIVATIONS, WEIGHTS
+    )
     assert made.notes[-1].startswith("1 of 3 activations are the same number everywhere: _1")
     assert torch.isfinite(made.network(samples(2))).all()
 
@@ -237,9 +241,11 @@ def test_an_activation_that_is_always_0_is_said():
 def test_fewer_bits_are_worse():
     network, errors = folded("resnet8"), []
     for bits in (8, 6, 4, 2):
-        how = WeightGrid(Grid(bits, True), True)
-        plan, batches = quantizable(network), [samples(8)]
-        made = calibrate(network, plan, batches, MinMax(), Grid(bits, False), how).network
+        how = WeightGrid(QuantizationGrid(bits, True), True)
+        plan, batches = plan_quantization(network), [samples(8)]
+        made = calibrate(
+            network, plan, batches, MinMax(), QuantizationGrid(bits, False), how
+        ).network
         errors.append(differ(made(samples(8)), network(samples(8))))
     assert errors == sorted(errors)
     assert errors[0] < errors[2] / 5
@@ -250,7 +256,7 @@ def test_a_layer_takes_tokens_and_edges_that_mirror():
     tokens = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5))
     mirrors = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), nn.ReLU())
     for network, batch in ((tokens, torch.randn(4, 7, 6)), (mirrors, samples(4))):
-        plan = quantizable(network)
+        plan = plan_quantization(network)
         made = calibrate(network, plan, [batch], MinMax(), ACTIVATIONS, WEIGHTS).network
         assert made(batch).shape == network(batch).shape
         assert differ(made(batch), network(batch)) < 0.03
@@ -258,14 +264,16 @@ def test_a_layer_takes_tokens_and_edges_that_mirror():
 
 def test_what_was_seen_and_what_is_kept_of_it_is_answered():
     network, batches = folded("resnet20"), [samples(16)]
-    made = calibrate(network, quantizable(network), batches, Percentile(90), ACTIVATIONS, WEIGHTS)
-    known = quantizers(made.network)
+    made = calibrate(
+        network, plan_quantization(network), batches, Percentile(90), ACTIVATIONS, WEIGHTS
+    )
+    known = activation_quantizers(made.network)
     assert list(made.ranges) == list(known)
     images = made.ranges["images"]["seen"]
     assert images == [batches[0].min().item(), batches[0].max().item()]
     for name, ends in made.ranges.items():
         (seen_low, seen_high), (low, high) = ends["seen"], ends["kept"]
         assert seen_low <= low < high <= seen_high
-        scale, zero = scale_and_zero(low, high, ACTIVATIONS)
+        scale, zero = affine_map(ValueRange(low, high), ACTIVATIONS)
         assert (known[name].scale.item(), known[name].zero.item()) == (pytest.approx(scale), zero)
     assert any(ends["kept"][1] < ends["seen"][1] for ends in made.ranges.values())

@@ -9,12 +9,13 @@ from nets import NAMES, folded, make, quantized, samples
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from kdrun.compress.calibrators import Grid, MinMax
+from kdrun.compress.calibrators import MinMax
+from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
-from kdrun.compress.quantize.layers import Quantizer, Stored, Trainable
-from kdrun.compress.quantize.quantization_plan import quantizable
-from kdrun.compress.quantize.static import quantizers
-from kdrun.compress.quantize.trainable import settled, trainable
+from kdrun.compress.quantize.layers import ActivationQuantizer, FakeQuantizedLayer, Int8Layer
+from kdrun.compress.quantize.quantization_plan import plan_quantization
+from kdrun.compress.quantize.static import activation_quantizers
+from kdrun.compress.quantize.trainable import to_int8, to_trainable
 from kdrun.compress.quantize.weight_scales import WeightGrid
 
 
@@ -41,8 +42,8 @@ def learn(network: nn.Module, steps: int, rate: float = 0.05) -> list[float]:
 @pytest.mark.parametrize("name", NAMES)
 def test_answers_are_those_of_the_int8_network(name):
     whole = quantized(name).network
-    learner = trainable(whole)
-    assert not any(isinstance(module, Stored) for module in learner.modules())
+    learner = to_trainable(whole)
+    assert not any(isinstance(module, Int8Layer) for module in learner.modules())
     assert getattr(learner, "roles", None) == getattr(folded(name), "roles", None)
     assert type(learner).__name__ == type(folded(name)).__name__
     torch.testing.assert_close(learner(samples(4)), whole(samples(4)), rtol=1e-5, atol=1e-5)
@@ -51,7 +52,7 @@ def test_answers_are_those_of_the_int8_network(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_without_training_the_way_back_keeps_every_number(name):
     whole = quantized(name).network
-    back = settled(trainable(whole))
+    back = to_int8(to_trainable(whole))
     same(back, whole)
     assert torch.equal(back(samples(4)), whole(samples(4)))
 
@@ -60,18 +61,20 @@ def test_without_training_the_way_back_keeps_every_number(name):
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("bits", [8, 4])
 def test_so_it_does_on_every_grid(bits, symmetric, per_channel):
-    network, how = folded("resnet8"), WeightGrid(Grid(bits, symmetric), per_channel)
-    plan, batches = quantizable(network), [samples(4)]
-    whole = calibrate(network, plan, batches, MinMax(), Grid(bits, symmetric), how).network
-    learner = trainable(whole)
+    network, how = folded("resnet8"), WeightGrid(QuantizationGrid(bits, symmetric), per_channel)
+    plan, batches = plan_quantization(network), [samples(4)]
+    whole = calibrate(
+        network, plan, batches, MinMax(), QuantizationGrid(bits, symmetric), how
+    ).network
+    learner = to_trainable(whole)
     assert torch.equal(learner(samples(4)), whole(samples(4)))
-    same(settled(learner), whole)
+    same(to_int8(learner), whole)
 
 
 def test_weights_learn_under_the_names_that_they_had():
-    learner = trainable(quantized("resnet8").network)
+    learner = to_trainable(quantized("resnet8").network)
     plain = folded("resnet8")
-    scales = {f"quantizers.{key}.stretch" for key in quantizers(learner)}
+    scales = {f"quantizers.{key}.stretch" for key in activation_quantizers(learner)}
     expected = dict(plain.named_parameters()).keys() | scales
     assert dict(learner.named_parameters()).keys() == expected
     left = learner.load_state_dict(plain.state_dict(), strict=False)
@@ -82,24 +85,24 @@ def test_weights_learn_under_the_names_that_they_had():
 
 @pytest.mark.parametrize("name", ["resnet8", "lenet5", "vit", "mobilenet_v2_x0_5"])
 def test_it_learns_and_settles_to_what_it_answers(name):
-    learner = trainable(quantized(name).network)
+    learner = to_trainable(quantized(name).network)
     before = {key: value.clone() for key, value in learner.named_parameters()}
     losses = learn(learner, 6, rate=0.01)
     assert losses[-1] < losses[0]
     moved = [not torch.equal(value, before[key]) for key, value in learner.named_parameters()]
     assert sum(moved) > 0.9 * len(moved)
-    back = settled(learner.eval())
-    assert not any(dict(one.named_parameters()) for one in quantizers(back).values())
+    back = to_int8(learner.eval())
+    assert not any(dict(one.named_parameters()) for one in activation_quantizers(back).values())
     torch.testing.assert_close(back(samples(4)), learner(samples(4)), rtol=1e-3, atol=1e-3)
 
 
 def test_a_layer_rounds_weights_that_moved():
-    learner = trainable(quantized("resnet8").network)
+    learner = to_trainable(quantized("resnet8").network)
     layer = learner.conv1
-    assert isinstance(layer, Trainable)
+    assert isinstance(layer, FakeQuantizedLayer)
     with torch.no_grad():
         layer.weight.mul_(1.5).add_(0.001 * torch.randn_like(layer.weight))
-    stored = settled(learner).conv1
+    stored = to_int8(learner).conv1
     found, expected = layer(samples(2)), stored(samples(2))
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
     weight = layer.weight.double().flatten(1)
@@ -110,46 +113,46 @@ def test_a_layer_rounds_weights_that_moved():
 def test_it_learns_the_same_twice_in_any_memory_format():
     runs = []
     for _ in range(2):
-        learner = trainable(quantized("resnet8").network).to(memory_format=torch.channels_last)
+        learner = to_trainable(quantized("resnet8").network).to(memory_format=torch.channels_last)
         losses = learn(learner, 3)
         runs.append((losses, learner))
     assert runs[0][0] == runs[1][0]
     same(runs[0][1], runs[1][1])
-    plain = trainable(quantized("resnet8").network)
+    plain = to_trainable(quantized("resnet8").network)
     assert learn(plain, 3) == pytest.approx(runs[0][0], rel=1e-2)
 
 
 def test_a_saved_state_goes_on_exactly():
-    learner = trainable(quantized("resnet8").network)
+    learner = to_trainable(quantized("resnet8").network)
     learn(learner, 2)
-    other = trainable(quantized("resnet8").network)
+    other = to_trainable(quantized("resnet8").network)
     other.load_state_dict(learner.state_dict())
     assert learn(other, 2) == learn(learner, 2)
     same(other, learner)
 
 
 def test_an_average_of_weights_keeps_the_grids():
-    learner = trainable(quantized("resnet8").network)
+    learner = to_trainable(quantized("resnet8").network)
     average = AveragedModel(learner, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
     for _ in range(3):
         learn(learner, 1)
         average.update_parameters(learner)
-    for name, one in quantizers(average.module).items():
-        expected = quantizers(learner)[name]
+    for name, one in activation_quantizers(average.module).items():
+        expected = activation_quantizers(learner)[name]
         assert torch.equal(one.zero, expected.zero)
         assert torch.equal(one.scale, expected.scale)
-    back, images = settled(average.module.eval()), samples(4)
+    back, images = to_int8(average.module.eval()), samples(4)
     torch.testing.assert_close(back(images), average.module(images), rtol=1e-3, atol=1e-3)
 
 
 def test_biases_count_in_the_scale_that_the_input_has_by_then():
-    learner = trainable(quantized("resnet8").network)
+    learner = to_trainable(quantized("resnet8").network)
     with torch.no_grad():
-        for one in quantizers(learner).values():
+        for one in activation_quantizers(learner).values():
             one.stretch.fill_(0.5)
-    back = settled(learner)
-    assert back.conv1.input_scale == quantizers(back)["images"].scale
-    known = quantizers(quantized("resnet8").network)["images"].scale
+    back = to_int8(learner)
+    assert back.conv1.input_scale == activation_quantizers(back)["images"].scale
+    known = activation_quantizers(quantized("resnet8").network)["images"].scale
     assert back.conv1.input_scale.item() == pytest.approx(known.item() * 1.6487213)
     torch.testing.assert_close(back(samples(4)), learner(samples(4)), rtol=1e-3, atol=1e-3)
 
@@ -158,7 +161,7 @@ def test_biases_count_in_the_scale_that_the_input_has_by_then():
 def test_the_step_of_a_range_is_the_same_for_any_scale(factor):
     moved = []
     for scale in (0.02, 0.02 * factor):
-        one = Quantizer(Grid(8, symmetric=False))
+        one = ActivationQuantizer(QuantizationGrid(8, symmetric=False))
         one.scale.fill_(scale)
         one.stretch = nn.Parameter(torch.zeros(()))
         torch.manual_seed(0)
@@ -170,7 +173,7 @@ def test_the_step_of_a_range_is_the_same_for_any_scale(factor):
 
 
 def test_half_precision_trains():
-    learner = trainable(quantized("resnet8").network)
+    learner = to_trainable(quantized("resnet8").network)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         learner(samples(4)).float().square().mean().backward()
     assert all(torch.isfinite(value.grad).all() for value in learner.parameters())
@@ -179,8 +182,10 @@ def test_half_precision_trains():
 def test_a_channel_without_weights_learns_nothing_odd():
     network = deepcopy(make("lenet5"))
     network.conv1.weight.data[0] = 0
-    plan, batches = quantizable(network), [samples(4)]
-    learner = trainable(calibrate(network, plan, batches, MinMax(), ACTIVATIONS, WEIGHTS).network)
+    plan, batches = plan_quantization(network), [samples(4)]
+    learner = to_trainable(
+        calibrate(network, plan, batches, MinMax(), ACTIVATIONS, WEIGHTS).network
+    )
     assert all(torch.isfinite(torch.tensor(learn(learner, 2))))
     expected = network.conv1.bias[0]
-    assert settled(learner).conv1.bias[0].item() == pytest.approx(expected.item(), abs=0.1)
+    assert to_int8(learner).conv1.bias[0].item() == pytest.approx(expected.item(), abs=0.1)

@@ -6,29 +6,29 @@ from nets import NAMES, differ, make, samples
 from safetensors.torch import load, save
 from torch import nn
 
-from kdrun.compress.quantize.dynamic import Dynamic, quantize_dynamic, store_dynamic
-from kdrun.compress.quantize.quantized_network import Quantized
+from kdrun.compress.quantize.dynamic import DynamicLinear, dynamic_structure, quantize_dynamic
+from kdrun.compress.quantize.quantized_network import QuantizedNetwork
 from kdrun.compress.quantize.weight_only import (
-    WeightOnly,
+    WeightOnlyLayer,
     _pack,
     _unpack,
     quantize_weights,
-    store_weights,
+    weight_only_structure,
 )
 from kdrun.core.errors import UserError
 from kdrun.measure.cost import macs
 
 WAYS = {
-    "8 bits": lambda network: store_weights(network, 8, None, "*"),
-    "8 bits in groups": lambda network: store_weights(network, 8, 32, "*"),
-    "4 bits": lambda network: store_weights(network, 4, None, "*"),
-    "4 bits in groups": lambda network: store_weights(network, 4, 16, "*"),
-    "dynamic": lambda network: store_dynamic(network, "*"),
+    "8 bits": lambda network: quantize_weights(network, 8, None, "*"),
+    "8 bits in groups": lambda network: quantize_weights(network, 8, 32, "*"),
+    "4 bits": lambda network: quantize_weights(network, 4, None, "*"),
+    "4 bits in groups": lambda network: quantize_weights(network, 4, 16, "*"),
+    "dynamic": lambda network: quantize_dynamic(network, "*"),
 }
-CHANGES = {"quantize_weights": quantize_weights, "quantize_dynamic": quantize_dynamic}
+CHANGES = {"quantize_weights": weight_only_structure, "quantize_dynamic": dynamic_structure}
 
 
-def rebuilt(network: nn.Module, made: Quantized) -> nn.Module:
+def rebuilt(network: nn.Module, made: QuantizedNetwork) -> nn.Module:
     keys = dict(made.change)
     return CHANGES[keys.pop("name")](network, **keys)
 
@@ -43,7 +43,7 @@ def test_answers_stay_near_and_come_back_from_a_file(name, way):
     new = rebuilt(network, made)
     new.load_state_dict(load(save(made.network.state_dict())))
     assert torch.equal(new(samples(4)), found)
-    assert not any(isinstance(one, WeightOnly | Dynamic) for one in network.modules())
+    assert not any(isinstance(one, WeightOnlyLayer | DynamicLinear) for one in network.modules())
 
 
 def weight_of(*shape: int) -> torch.Tensor:
@@ -76,7 +76,7 @@ def test_no_weight_moves_by_more_than_half_a_step_of_its_group(kind, bits, group
     with torch.no_grad():
         layer.weight.copy_(weight_of(*layer.weight.shape))
         layer.weight[0] = 0
-    (stored,) = store_weights(network, bits, group, "*").network
+    (stored,) = quantize_weights(network, bits, group, "*").network
     rows, moved = (
         tensor.detach().flatten(1) for tensor in (layer.weight, stored.weight - layer.weight)
     )
@@ -112,9 +112,9 @@ def test_files_are_smaller():
     network = make("mlp")
     whole = len(save(network.state_dict()))
     for bits, group, ratio in ((8, None, 3.9), (4, None, 7.7), (4, 32, 6.2)):
-        made = store_weights(network, bits, group, "*").network
+        made = quantize_weights(network, bits, group, "*").network
         assert whole / len(save(made.state_dict())) > ratio
-    assert whole / len(save(store_dynamic(network, "*").network.state_dict())) > 3.9
+    assert whole / len(save(quantize_dynamic(network, "*").network.state_dict())) > 3.9
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -131,51 +131,51 @@ def test_smaller_groups_are_better():
     network = make("vgg8")
     weight = network.classifier.weight
     errors = [
-        differ(store_weights(network, 4, group, "*").network.classifier.weight, weight)
+        differ(quantize_weights(network, 4, group, "*").network.classifier.weight, weight)
         for group in (None, 32, 8)
     ]
     assert errors[0] > 1.1 * errors[1] > 1.2 * errors[2]
 
 
 def test_layers_are_chosen_by_path():
-    made = store_weights(make("lenet5"), 8, None, "fc*")
+    made = quantize_weights(make("lenet5"), 8, None, "fc*")
     assert made.change["layers"] == ["fc1", "fc2", "fc3"]
     assert isinstance(made.network.conv1, nn.Conv2d)
-    assert store_dynamic(make("lenet5"), "fc3").change["layers"] == ["fc3"]
+    assert quantize_dynamic(make("lenet5"), "fc3").change["layers"] == ["fc3"]
 
 
 def test_what_stays_in_float_is_said():
-    (note,) = store_dynamic(make("resnet8"), "*").notes
+    (note,) = quantize_dynamic(make("resnet8"), "*").notes
     assert "of the weights stay in float, of which 'layer3.0.conv2.weight' has the most" in note
-    assert store_weights(make("resnet8"), 8, None, "*").notes == ()
+    assert quantize_weights(make("resnet8"), 8, None, "*").notes == ()
 
 
 def test_bad_wishes_are_refused():
     network = make("lenet5")
     with pytest.raises(UserError) as error:
-        store_weights(network, 8, None, "layer9*")
+        quantize_weights(network, 8, None, "layer9*")
     assert error.value.lines[0].endswith("has a path like 'layer9*'.")
     assert "conv1, conv2, fc1" in error.value.lines[1]
     with pytest.raises(UserError, match="weights of 3 bits can't be stored"):
-        store_weights(network, 3, None, "*")
+        quantize_weights(network, 3, None, "*")
     with pytest.raises(UserError, match="no linear layer has a path like"):
-        store_dynamic(network, "conv*")
+        quantize_dynamic(network, "conv*")
     with pytest.raises(UserError) as error:
-        store_dynamic(nn.Sequential(nn.ReLU()), "*")
+        quantize_dynamic(nn.Sequential(nn.ReLU()), "*")
     assert "this network has none" in error.value.lines[1]
 
 
 def test_modules_that_read_a_layers_weights_find_them():
     attention = nn.Sequential(nn.Linear(8, 8), nn.MultiheadAttention(8, 2))
-    made = store_weights(attention, 8, None, "*")
+    made = quantize_weights(attention, 8, None, "*")
     assert made.change["layers"] == ["0"]  # the other reads its own inner weights
     assert made.network[0].weight.shape == (8, 8)
-    made = store_dynamic(attention, "*")
+    made = quantize_dynamic(attention, "*")
     assert differ(made.network[0].weight, attention[0].weight) < 0.01
 
 
 def test_a_layer_at_two_places_is_replaced_at_both():
     layer = nn.Linear(4, 4)
-    made = store_weights(nn.Sequential(layer, nn.ReLU(), layer), 8, None, "*").network
-    assert isinstance(made[2], WeightOnly)
+    made = quantize_weights(nn.Sequential(layer, nn.ReLU(), layer), 8, None, "*").network
+    assert isinstance(made[2], WeightOnlyLayer)
     assert made[0](torch.ones(1, 4)).equal(made[2](torch.ones(1, 4)))

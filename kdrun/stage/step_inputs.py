@@ -1,0 +1,71 @@
+"""The inputs of compression steps in a run: calibration samples, and the costs of networks."""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdrun.compress.calibrators import CALIBRATORS, Calibrator
+from kdrun.compress.step_inputs import StepInputs
+from kdrun.core.registry import build
+from kdrun.core.seeds import seed_of
+from kdrun.dataset.data import Data
+from kdrun.measure.cost import macs
+from kdrun.measure.latency import latencies
+from kdrun.stage.base import StageContext
+from kdrun.stage.timing import blank_images
+
+_BATCH = 32  # calibration samples at a time: a moving average wants several batches
+
+
+def make_step_inputs(context: StageContext, stage: str) -> StepInputs:
+    """The inputs of the step that a stage applies."""
+    info, device = context.data.info, context.runtime.hardware.device
+    shape = (info.channels, *info.image_size)
+    seed, count = context.runtime.seed, context.config.compress.calibration
+    return StepInputs(
+        batches=list(calibration_batches(context.data, seed, count)),
+        calibrator=make_calibrator(context.config.compress.calibrator),
+        seed=seed_of(seed, "compress", stage),
+        macs=lambda network: macs(network, shape, device),
+        latency=lambda network: _latency_in_ms(network, context),
+    )
+
+
+def make_calibrator(node: Mapping[str, Any]) -> Calibrator:
+    """The calibrator that a checked config node describes."""
+    calibrator: Calibrator = build("calibrator", CALIBRATORS, node)
+    return calibrator
+
+
+def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Seeded random samples of the training split, without augmentation.
+
+    If some samples have labels, only those are drawn, as some scores need labels.
+
+    Args:
+        data: the splits.
+        seed: the run's seed.
+        count: number of samples. There are fewer if the split has fewer in whole batches.
+
+    Yields:
+        images (B, C, H, W), and labels (B,), which are all -1 if no sample has a label.
+    """
+    labeled = data.labeled_only().train
+    train = labeled if labeled.size else data.train
+    size = min(_BATCH, count, train.size)
+    order_seed = seed_of(seed, "calibration")
+    batches = train.epoch(0, 0, order_seed, size, augment=False, dtype=torch.float32)
+    for number, batch in enumerate(islice(batches, -(-count // size))):
+        remaining = count - number * size
+        images, labels = batch.inputs, batch.targets
+        assert isinstance(images, Tensor)
+        labels = labels if labeled.size else torch.full_like(labels, -1)
+        yield images[:remaining], labels[:remaining]
+
+
+def _latency_in_ms(network: nn.Module, context: StageContext) -> float:
+    settings, sample = context.config.evaluate.latency, blank_images(context)
+    return latencies({"": network}, sample, settings.threads, settings.seconds)[""].median_ms
