@@ -147,14 +147,3 @@ def to_float32(tensor: Tensor) -> Tensor:
 def no_autocast(tensor: Tensor) -> torch.autocast:
     """A context without autocast, for products that half precision would spoil."""
     return torch.autocast(tensor.device.type, enabled=False)
-
-
-def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(teacher || student) of two (N, C) logits at a temperature, averaged over rows."""
-    divergence = F.kl_div(
-        F.log_softmax(student / temperature, dim=1),
-        F.log_softmax(teacher / temperature, dim=1),
-        reduction="batchmean",
-        log_target=True,
-    )
-    return divergence * temperature**2

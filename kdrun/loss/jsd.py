@@ -9,7 +9,8 @@ from torch import Tensor
 
 from kdrun.core.ranges import UnitInterval
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import soft_loss, teacher_logits, to_float32
+from kdrun.loss.base import teacher_logits, to_float32
+from kdrun.loss.logits import soft_loss
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from kdrun.core.ranges import UnitInterval
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import Loss, label_loss, soft_loss, teacher_logits, to_float32
+from kdrun.loss.base import Loss, label_loss, teacher_logits, to_float32
 
 
 class CrossEntropy(Loss):
@@ -60,3 +60,14 @@ class LogitsMSE(Loss):
             "ce": (1 - self.alpha) * label_loss(student.logits, batch),
             "mse": self.alpha * distance,
         }
+
+
+def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T^2 KL(teacher || student) of two (N, C) logits at a temperature, averaged over rows."""
+    divergence = F.kl_div(
+        F.log_softmax(student / temperature, dim=1),
+        F.log_softmax(teacher / temperature, dim=1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    return divergence * temperature**2

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
-from kdrun.loss.base import soft_loss, teacher_logits, to_float32
+from kdrun.loss.base import teacher_logits, to_float32
 from kdrun.loss.dkd import decoupled
+from kdrun.loss.logits import soft_loss
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _LEAST = 1e-4  # variance; less is that of logits which say nothing, and have no direction

@@ -7,7 +7,8 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import no_autocast, soft_loss, teacher_logits, to_float32
+from kdrun.loss.base import no_autocast, teacher_logits, to_float32
+from kdrun.loss.logits import soft_loss
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _LEAST = 1e-6  # squared length of a row; less is one of equal numbers, without a direction

@@ -8,7 +8,8 @@ from pydantic import PositiveFloat
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import Loss, label_loss, soft_loss, teacher_logits, to_float32
+from kdrun.loss.base import Loss, label_loss, teacher_logits, to_float32
+from kdrun.loss.logits import soft_loss
 from kdrun.loss.weight import Weight, ramp_at, weight_at
 
 _NOBODY = Output(torch.empty(0))
