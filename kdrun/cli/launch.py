@@ -3,18 +3,21 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
-from omegaconf import DictConfig
+from hydra._internal.callbacks import Callbacks
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.utils import run_job
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, read_write
 
 from kdrun.config.choices import conf_folder, offer_models, offer_steps
 from kdrun.config.command import Command, read_command
 from kdrun.config.compose import ComposedRun, compose_runs
-from kdrun.config.loader import install_named_plugins
+from kdrun.config.loader import install_named_plugins, make_loader
 from kdrun.config.overrides import quote, translate_settings
 from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen, report
@@ -58,7 +61,9 @@ def launch(words: Sequence[str], screen: Screen) -> int:
         return 0
     folder = shown(new_folder(jobs[0], command.multirun))
     if not command.multirun:
-        return _run_one(plans[0], folder, command, screen, shlex.join(["kdrun", *words]))
+        typed, loader = shlex.join(["kdrun", *words]), make_loader(command.folders)
+        assert jobs[0].config is not None  # it is kept of a single run
+        return _run_one(plans[0], folder, jobs[0].config, loader, screen, typed)
     measures = setting == "auto" and plans[0].hardware.device.type == "cuda"
     plans.clear()  # frees their data: the jobs load their own
     sweep = SweepFolder(folder)
@@ -110,30 +115,42 @@ def _show_config(command: Command) -> int:
     else:
         offer_models(command.folders)
         offer_steps(command.folders)
-    _start_hydra(command, lambda _: None)
-    return 0
-
-
-def _start_hydra(command: Command, job: Callable[[DictConfig], None]) -> None:
     sys.argv[1:] = [*command.options, *command.settings]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises errors instead of printing them
     start = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
-    start(job)()
+    start(lambda _: None)()
+    return 0
 
 
-def _run_one(plan: "Plan", folder: Path, command: Command, screen: Screen, typed: str) -> int:
-    """Run a checked plan in the folder that Hydra writes its files to; return the exit status."""
+def _run_one(
+    plan: "Plan", folder: Path, config: DictConfig, loader: ConfigLoader, screen: Screen, typed: str
+) -> int:
+    """Run a checked plan as Hydra runs a job, which writes `.hydra/`; return the exit status.
+
+    Args:
+        plan: of the run.
+        folder: of the run.
+        config: as Hydra composed it for the check. To compose it again takes as long as all else
+            that is done before a small run trains.
+        loader: of config files.
+        screen: messages are printed here.
+        typed: the command.
+    """
     from kdrun.run.runner import run
 
     statuses: list[int] = []
 
-    def job(_: DictConfig) -> None:
+    def task(_: DictConfig) -> None:
         try:
             run(plan, folder, screen, typed)
             statuses.append(0)
         except Exception as error:  # noqa: BLE001 - Hydra would print its own trace
             statuses.append(report(error, screen, plan.config.debug))
 
-    run_folder = f"hydra.run.dir={quote(str(folder))}"
-    _start_hydra(replace(command, settings=(*command.settings, run_folder)), job)
+    with read_write(config.hydra):
+        config.hydra.mode = RunMode.RUN
+        config.hydra.run.dir = str(folder)
+        config.hydra.overrides.hydra.append(f"hydra.run.dir={quote(str(folder))}")
+    context = HydraContext(config_loader=loader, callbacks=Callbacks(config))
+    run_job(task, config, "hydra.run.dir", None, context)
     return statuses[0]

@@ -38,6 +38,8 @@ class ComposedRun:
         unknown_groups: groups whose choice is unknown; the tree has their default choice.
         folder: of the run or the sweep, if a setting gives it.
         launcher: Hydra's node of the launcher that starts jobs.
+        config: what Hydra composed, with its own node; None for a job of a sweep, whose launcher
+            composes it where the job runs.
     """
 
     settings: tuple[str, ...]
@@ -46,6 +48,7 @@ class ComposedRun:
     unknown_groups: frozenset[str]
     folder: str | None
     launcher: dict[str, Any]
+    config: DictConfig | None
 
 
 def compose_runs(
@@ -94,6 +97,7 @@ def _compose_run(settings: tuple[str, ...], mode: str, loader: ConfigLoaderImpl)
         unknown_groups=frozenset(sorted_out.unknown_groups),
         folder=_resolve(lambda: str(OmegaConf.select(config, folder_key))) if has_folder else None,
         launcher=_resolve(lambda: OmegaConf.to_container(config.hydra.launcher, resolve=True)),
+        config=config if mode == "run" else None,
     )
 
 
