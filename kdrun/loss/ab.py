@@ -1,4 +1,4 @@
-"""Which side of their boundary neurons are on: the student's signs made the teacher's."""
+"""Activation boundaries."""
 
 from typing import Unpack
 
@@ -8,50 +8,70 @@ from pydantic import NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
 
 from kdrun.core.types import Output
-from kdrun.loss.adapters import aligned, channel_adapter
-from kdrun.loss.base import to_float32
-from kdrun.loss.tap_pairs import Pairs
-from kdrun.loss.two_phase_loss import Staged
+from kdrun.loss.adapters import channel_adapter
+from kdrun.loss.functional import sum_terms, to_float32
+from kdrun.loss.tap_pairs import TapPairs
+from kdrun.loss.two_phase_loss import TwoPhaseLoss
 from kdrun.loss.weighted_loss import TermWeights
 
-_SCALE = 3 / 1000  # of the authors' code, so that rates of usual size train it
+_SCALE = 3 / 1000  # of the authors' code, so that the usual learning rates train it
 
 
-class Boundaries(Staged):
-    """Heo, Lee, Yun, Choi 2019 (arXiv:1811.03233), equation 6, scaled as in their code.
+class AB(TwoPhaseLoss):
+    """Activation boundaries: the student's neurons get the signs of the teacher's.
 
-    0.003 sum_l 2^(l - L) (1 / B) sum_i h_i over places l = 1..L and all neurons i of a place, with
-    h = max(0, margin + s)^2 where t <= 0 and max(0, margin - s)^2 where t > 0. s and t are the
-    values before the activation; an adapter brings the student's channels to the teacher's.
+    Formula:
+        ab = 0.003 sum_l 2^(l - L) (1 / B) sum_i h_i over layers l = 1..L and neurons i
+        h = max(0, margin + s)^2 where t <= 0, max(0, margin - s)^2 where t > 0
+        s, t: values before the activation, the student's adapted to the teacher's channels
+
+    Paper:
+        Heo, Lee, Yun and Choi, Knowledge Transfer via Distillation of Activation Boundaries Formed
+        by Hidden Neurons, AAAI 2019, arXiv:1811.03233, equation 6, scaled as in the authors' code
+
+    Needs:
+        - feature maps of both before their activation (any networks)
+        - a first phase of 30 epochs
+
+    Notes:
+        - It reads the input of the activation that ends a stage or, in pre-activation networks, of
+          the next one; where neither is a module of its own, it reads the stage's output.
+        - The first phase has the term unweighted, the main phase the labels alone;
+          loss.first_epochs=0 trains both together.
+        - Maps of two sizes are averaged to the smaller one, where common code has strided
+          convolutions.
     """
 
     auto = "stages[*]:pre"
 
     def __init__(
         self,
-        pairs: Pairs,
+        pairs: TapPairs,
         margin: PositiveFloat,
         first_epochs: NonNegativeInt,
-        **shares: Unpack[TermWeights],
+        **weights: Unpack[TermWeights],
     ) -> None:
-        super().__init__(first_epochs, pairs, **shares)
+        super().__init__(first_epochs, pairs, **weights)
         self.margin = margin
+        self.adapters = nn.ModuleList()
 
     def build(self) -> None:
         self.adapters = nn.ModuleList(
-            nn.Identity() if own == other else channel_adapter(own, other)
-            for own, other in self.channels()
+            nn.Identity() if each.student == each.teacher else channel_adapter(*each)
+            for each in self.channels()
         )
 
-    def own(self, student: Output, teacher: Output) -> dict[str, Tensor]:
-        found = []
-        for number, (pair, adapter) in enumerate(zip(self.joined, self.adapters, strict=True)):
-            own, other = aligned(student.taps[pair.student], teacher.taps[pair.teacher])
-            share = 2.0 ** (number + 1 - len(self.joined)) * _SCALE
-            found.append(share * self._hinge(to_float32(adapter(own)), other))
-        return {"ab": sum(found[1:], found[0])}
+    def feature_terms(self, student: Output, teacher: Output) -> dict[str, Tensor]:
+        layers = zip(self.aligned(student, teacher), self.adapters, strict=True)
+        hinges = [
+            2.0 ** (number + 1 - len(self.tap_pairs))
+            * _SCALE
+            * self._hinge(to_float32(adapter(maps.student)), maps.teacher)
+            for number, (maps, adapter) in enumerate(layers)
+        ]
+        return {"ab": sum_terms(hinges)}
 
     def _hinge(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """The sum over neurons of maps (B, C, H, W), a mean over the batch."""
-        away = torch.where(teacher > 0, -student, student)
-        return F.relu(self.margin + away).square().sum() / len(student)
+        """Return sum_i h_i of maps (B, C, H, W), averaged over the batch."""
+        wrong_side = torch.where(teacher > 0, -student, student)
+        return F.relu(self.margin + wrong_side).square().sum() / len(student)

@@ -1,19 +1,34 @@
-"""What brings two feature maps of any shapes to one: channels, grid, tokens."""
+"""Adapters that make two feature maps comparable: same layout, channels and size."""
 
 from math import isqrt
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdrun.loss.base import to_float32
+from kdrun.loss.functional import to_float32
 from kdrun.loss.tap_pairs import Shape
 
 
-def as_grid(features: Tensor) -> Tensor:
-    """Features as maps (B, C, H, W).
+class MapPair(NamedTuple):
+    """Feature maps (B, C_s, H, W) and (B, C_t, H, W) of student and teacher."""
 
-    Tokens (B, T, C) are put back on their square, a class token before them left out; tokens
+    student: Tensor
+    teacher: Tensor
+
+
+class Channels(NamedTuple):
+    """The numbers of channels of two feature maps."""
+
+    student: int
+    teacher: int
+
+
+def to_maps(features: Tensor) -> Tensor:
+    """Return features as maps (B, C, H, W).
+
+    Tokens (B, T, C) are put back on their square, without the class token before them; tokens
     that make no square become one row; vectors (B, C) become maps of one pixel.
     """
     if features.dim() == 4:
@@ -28,38 +43,37 @@ def as_grid(features: Tensor) -> Tensor:
     return features.transpose(1, 2).reshape(batch, width, height, -1)
 
 
-def grid_shape(shape: Shape) -> Shape:
-    """The shape that `as_grid` gives, without computing."""
-    return tuple(as_grid(torch.empty(shape, device="meta")).shape)
+def map_shape(shape: Shape) -> Shape:
+    """Return the shape of what `to_maps` makes of features of a shape."""
+    return tuple(to_maps(torch.empty(shape, device="meta")).shape)
 
 
-def to_smaller_grid(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Two maps (B, C, H, W) averaged to the smaller height and width of both."""
+def to_smaller_size(student: Tensor, teacher: Tensor) -> MapPair:
+    """Return two maps (B, C, H, W), each averaged to the smaller height and width of both."""
     size = min(student.shape[2], teacher.shape[2]), min(student.shape[3], teacher.shape[3])
-    return _pool(student, size), _pool(teacher, size)
+    return MapPair(_pool(student, size), _pool(teacher, size))
 
 
 def meets_in_one_pixel(student: Shape, teacher: Shape) -> bool:
-    """Whether the smaller grid of two places' features has one pixel."""
-    own, other = grid_shape(student), grid_shape(teacher)
-    return min(own[2], other[2]) * min(own[3], other[3]) == 1
+    """Return whether the smaller size of two features, as maps, is one pixel."""
+    first, second = map_shape(student), map_shape(teacher)
+    return min(first[2], second[2]) * min(first[3], second[3]) == 1
 
 
 def channel_adapter(student: int, teacher: int) -> nn.Module:
-    """A 1x1 convolution with a norm from the student's channels to the teacher's."""
+    """Return a 1x1 convolution with a batch norm from the student's channels to the teacher's."""
     convolution = nn.Conv2d(student, teacher, kernel_size=1, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(teacher))
 
 
-def aligned(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Both as maps of one grid, in float32 at least; the teacher's without a graph."""
-    return to_smaller_grid(as_grid(to_float32(student)), as_grid(to_float32(teacher.detach())))
+def align(student: Tensor, teacher: Tensor) -> MapPair:
+    """Return features as maps of one size, in float32 or float64; the teacher's detached."""
+    return to_smaller_size(to_maps(to_float32(student)), to_maps(to_float32(teacher.detach())))
 
 
-def flat(features: Tensor) -> Tensor:
-    """Features (B, C): maps averaged over their pixels, in float32 at least."""
-    grid = as_grid(to_float32(features))
-    return grid.mean(dim=(2, 3))
+def pool_features(features: Tensor) -> Tensor:
+    """Return features as vectors (B, C): maps averaged over pixels, in float32 or float64."""
+    return to_maps(to_float32(features)).mean(dim=(2, 3))
 
 
 def _pool(maps: Tensor, size: tuple[int, int]) -> Tensor:

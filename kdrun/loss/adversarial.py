@@ -1,4 +1,4 @@
-"""A discriminator tells the teacher's features from the student's, which learn to deceive it."""
+"""Adversarial distillation: a discriminator between the features of student and teacher."""
 
 from typing import Any, Unpack
 
@@ -9,25 +9,42 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.adapters import flat
-from kdrun.loss.feature_loss import Paired
-from kdrun.loss.tap_pairs import Pairs
+from kdrun.loss.adapters import pool_features
+from kdrun.loss.feature_loss import FeatureLoss
+from kdrun.loss.functional import no_autocast, sum_terms
+from kdrun.loss.tap_pairs import TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
 
-class Adversarial(Paired):
-    """Xu, Hsu, Huang 2018 (arXiv:1709.00513), on features, in one step by gradient reversal.
+class Adversarial(FeatureLoss):
+    """Adversarial distillation: features that a discriminator can't tell from the teacher's.
 
-    -1/2 mean_b [log D(f_t) + log(1 - D(r(f_s)))], summed over pairs, where f are features averaged
-    over pixels, r a linear map to the teacher's width where the widths differ, and D = sigmoid of
-    two linear layers, each divided by its largest singular value (Miyato et al. 2018,
-    arXiv:1802.05957). D goes down this term; student and r go up it, `reversal` times as fast
-    (Ganin and Lempitsky 2015, arXiv:1409.7495).
+    Formula:
+        -1/2 mean_b [log D(f_t) + log(1 - D(r(f_s)))], summed over the pairs of taps
+        f: features averaged over pixels, r: a linear map where the widths differ
+        D: sigmoid of two linear layers, each divided by its largest singular value
+        D minimizes it; the student and r maximize it, with gradients `reversal` times as large
+
+    Paper:
+        after Xu, Hsu, Huang, Training Shallow and Thin Networks for Acceleration via Knowledge
+        Distillation with Conditional Adversarial Networks, ICLR workshop 2018, arXiv:1709.00513;
+        the reversed gradient is that of Ganin and Lempitsky 2015, arXiv:1409.7495, the
+        normalization of D that of Miyato et al. 2018, arXiv:1802.05957
+
+    Needs:
+        - an embedding of both (any networks), or pairs of module paths
+
+    Notes:
+        - The paper's discriminator reads logits and is trained in turns; here it reads features,
+          and a reversed gradient trains both in one step.
+        - It matches distributions, not samples; add kd or another loss for the latter.
+        - The term does not fall when all goes well; near log 2 = 0.69 the discriminator is
+          guessing.
 
     Args:
         width: of the discriminator's hidden layer.
-        reversal: what the gradient of the student is multiplied with, beside its sign.
-        pairs: `auto` for the embeddings, or module paths.
+        reversal: factor of the reversed gradient that student and r receive.
+        pairs: `auto` for the embeddings, or pairs of module paths.
     """
 
     auto = "embedding"
@@ -36,45 +53,49 @@ class Adversarial(Paired):
         self,
         width: PositiveInt,
         reversal: NonNegativeFloat,
-        pairs: Pairs,
-        **shares: Unpack[TermWeights],
+        pairs: TapPairs,
+        **weights: Unpack[TermWeights],
     ) -> None:
-        super().__init__(pairs, **shares)
+        super().__init__(pairs, **weights)
         self.width, self.reversal = width, reversal
+        self.adapters, self.discriminators = nn.ModuleList(), nn.ModuleList()
 
     def build(self) -> None:
-        widths = self.channels()
         self.adapters = nn.ModuleList(
-            nn.Identity() if own == other else nn.Linear(own, other) for own, other in widths
+            nn.Identity() if each.student == each.teacher else nn.Linear(*each)
+            for each in self.channels()
         )
         self.discriminators = nn.ModuleList(
-            _discriminator(other, self.width) for _, other in widths
+            _discriminator(each.teacher, self.width) for each in self.channels()
         )
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         # In full precision: norms of half-precision matrices are too coarse to divide by.
-        with torch.autocast(student.logits.device.type, enabled=False):
-            found = [
-                self._doubt(
-                    number, flat(student.taps[pair.student]), flat(teacher.taps[pair.teacher])
+        with no_autocast(student.logits):
+            errors = [
+                self._error(
+                    number,
+                    pool_features(student.taps[pair.student]),
+                    pool_features(teacher.taps[pair.teacher]),
                 )
-                for number, pair in enumerate(self.joined)
+                for number, pair in enumerate(self.tap_pairs)
             ]
-        return {"adversarial": sum(found[1:], found[0])}
+        return {"adversarial": sum_terms(errors)}
 
-    def _doubt(self, number: int, student: Tensor, teacher: Tensor) -> Tensor:
-        """The discriminator's cross-entropy on features (B, C) of both."""
-        own = Reverse.apply(self.adapters[number](student), self.reversal)
-        # Both at once: the norms are estimated anew in each pass.
-        scores = self.discriminators[number](torch.cat([own, teacher.detach()])).flatten()
-        truth = torch.arange(len(scores), device=scores.device) >= len(own)
-        return F.binary_cross_entropy_with_logits(scores, truth.to(scores.dtype))
+    def _error(self, number: int, student: Tensor, teacher: Tensor) -> Tensor:
+        """Return the cross-entropy of a pair's discriminator on features (B, C) of both."""
+        student = ReverseGradient.apply(self.adapters[number](student), self.reversal)
+        # Both networks in one call: each call updates the estimate of the singular values.
+        features = torch.cat([student, teacher.detach()])
+        scores = self.discriminators[number](features).flatten()
+        is_teacher = torch.arange(len(scores), device=scores.device) >= len(student)
+        return F.binary_cross_entropy_with_logits(scores, is_teacher.to(scores.dtype))
 
 
-class Reverse(torch.autograd.Function):
-    """The same tensor, its gradient turned round and scaled."""
+class ReverseGradient(torch.autograd.Function):
+    """The identity, whose gradient is multiplied by -scale."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, scale: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Where a network sees each class."""
+"""Class attention transfer."""
 
 from typing import Unpack
 
@@ -8,19 +8,33 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import as_grid, grid_shape, meets_in_one_pixel
-from kdrun.loss.base import no_autocast, to_float32
+from kdrun.loss.adapters import map_shape, meets_in_one_pixel, to_maps
+from kdrun.loss.base import require_teacher
+from kdrun.loss.functional import no_autocast, to_float32
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
-_MAPS, _HEAD = "maps", "head"
+_MAPS, _CLASSIFIER = "maps", "head"
 
 
 class CATKD(WeightedLoss):
-    """Guo et al. 2023 (arXiv:2304.12777), equations 4 and 5.
+    """Class attention transfer: matches where in the image the classifier sees each class.
 
-    mean (n(P(A_s)) - n(P(A_t)))^2, where A (B, K, H, W) are class activation maps, the classifier
-    applied at each pixel, P averages them to `resolution`, and n makes each class's map a unit
-    vector. It takes networks whose classifier reads as many numbers as the last stage has channels.
+    Formula:
+        mean (n(P(A_s)) - n(P(A_t)))^2
+        A (B, K, H, W): class activation maps, the classifier applied at each pixel of the last maps
+        P: averages them to resolution x resolution; n: makes each class's map a unit vector
+
+    Paper:
+        Guo et al., Class Attention Transfer Based Knowledge Distillation, CVPR 2023,
+        arXiv:2304.12777, equations 4 and 5
+
+    Needs:
+        - last feature maps of both, of at least `resolution` pixels a side
+        - in both, a linear classifier that reads the averaged last maps
+
+    Notes:
+        - Its weight for CIFAR-100 is 50 to 400 by pair (recalled, not checked); sweep it.
+        - The gradient reaches the student's classifier too, as its weights make the maps.
     """
 
     copies_teacher_weights = copies_teacher_classifier = True
@@ -29,22 +43,22 @@ class CATKD(WeightedLoss):
     teacher_weight: Tensor
     teacher_bias: Tensor
 
-    def __init__(self, resolution: PositiveInt, **shares: Unpack[TermWeights]) -> None:
-        super().__init__(**shares)
+    def __init__(self, resolution: PositiveInt, **weights: Unpack[TermWeights]) -> None:
+        super().__init__(**weights)
         self.resolution = resolution
+        # In a list, so that the loss does not save the layer, which belongs to the student.
+        self._student_classifier: list[nn.Linear] = []
 
     def taps(self) -> TapRequest:
-        places = {_MAPS: "stages[-1]", _HEAD: "logits"}
-        return TapRequest(places, places)
+        roles = {_MAPS: "stages[-1]", _CLASSIFIER: "logits"}
+        return TapRequest(roles, roles)
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        if teacher is None:
-            raise TypeError("this loss reads a teacher, and none was given")
-        # In a list, as the layer is the student's own: not to be saved with the loss.
-        self._head = [_classifier("student", student)]
-        other = _classifier("teacher", teacher)
-        bias = other.weight.new_zeros(other.out_features) if other.bias is None else other.bias
-        for name, value in (("teacher_weight", other.weight), ("teacher_bias", bias)):
+        teacher = require_teacher(teacher)
+        self._student_classifier = [_classifier("student", student)]
+        layer = _classifier("teacher", teacher)
+        bias = layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias
+        for name, value in (("teacher_weight", layer.weight), ("teacher_bias", bias)):
             self.register_buffer(name, to_float32(value.detach()).clone(), persistent=False)
         self._require_pixels(student, teacher)
 
@@ -55,44 +69,50 @@ class CATKD(WeightedLoss):
                 "  take loss.resolution=2 or more",
             )
         if meets_in_one_pixel(student.shapes[_MAPS], teacher.shapes[_MAPS]):
-            places = " and ".join(f"{each.paths[_MAPS]}" for each in (student, teacher))
+            layers = " and ".join(network.paths[_MAPS] for network in (student, teacher))
             raise UserError(
-                f"cat_kd compares the pixels of maps, and there is only one in common of {places}.",
+                f"cat_kd compares the pixels of maps, and there is only one in common of {layers}.",
                 "  take larger images, or another loss such as fitnet or cosine",
             )
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        head = self._head[0]
-        maps = teacher.taps[_MAPS].detach()
+        layer, teacher_maps = self._student_classifier[0], teacher.taps[_MAPS].detach()
         with no_autocast(student.logits):
-            own = self._seen(student.taps[_MAPS], head.weight, head.bias)
-            other = self._seen(maps, self.teacher_weight, self.teacher_bias)
-        return {"cat_kd": F.mse_loss(own, other)}
+            student_attention = self._attention(student.taps[_MAPS], layer.weight, layer.bias)
+            teacher_attention = self._attention(
+                teacher_maps, self.teacher_weight, self.teacher_bias
+            )
+        return {"cat_kd": F.mse_loss(student_attention, teacher_attention)}
 
-    def _seen(self, maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        # Averaging and the classifier are both linear: the few averages go through it.
-        pooled = F.adaptive_avg_pool2d(as_grid(to_float32(maps)), self.resolution)
-        seen = F.linear(
-            pooled.flatten(2).mT, to_float32(weight), None if bias is None else to_float32(bias)
-        )
-        return F.normalize(seen.mT, dim=2)
+    def _attention(self, maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return n(P(A)) of maps (B, C, H, W): (B, K, resolution^2)."""
+        # Averaging and the classifier are both linear: it is cheaper to average first.
+        pooled = F.adaptive_avg_pool2d(to_maps(to_float32(maps)), self.resolution)
+        bias = None if bias is None else to_float32(bias)
+        attention = F.linear(pooled.flatten(2).mT, to_float32(weight), bias)
+        return F.normalize(attention.mT, dim=2)
 
 
-def _classifier(where: str, network: TapShapes) -> nn.Linear:
-    place, channels = network.paths[_HEAD], grid_shape(network.shapes[_MAPS])[1]
-    head = network.network.get_submodule(place)
-    if isinstance(head, nn.Linear) and head.in_features == channels:
-        return head
-    if not isinstance(head, nn.Linear):
+def _classifier(role: str, network: TapShapes) -> nn.Linear:
+    """Return the linear layer that makes a network's logits of its averaged last maps.
+
+    Raises:
+        UserError: the network has no such layer.
+    """
+    path, channels = network.paths[_CLASSIFIER], map_shape(network.shapes[_MAPS])[1]
+    layer = network.network.get_submodule(path)
+    if isinstance(layer, nn.Linear) and layer.in_features == channels:
+        return layer
+    if not isinstance(layer, nn.Linear):
         raise UserError(
-            f"cat_kd applies the classifier at each pixel, and the {where}'s is not linear:"
-            f" {place or 'the network itself'} ({type(head).__name__}).",
-            f"  choose another {where}, or another loss such as attention",
+            f"cat_kd applies the classifier at each pixel, and the {role}'s is not linear:"
+            f" {path or 'the network itself'} ({type(layer).__name__}).",
+            f"  choose another {role}, or another loss such as attention",
         )
     raise UserError(
-        f"cat_kd applies the classifier at each pixel, and the {where}'s reads {head.in_features}"
+        f"cat_kd applies the classifier at each pixel, and the {role}'s reads {layer.in_features}"
         f" numbers where its last stage has {channels} channels.",
-        f"  name the maps that are averaged for it: {where}.taps.stages=[PATH]",
+        f"  name the maps that are averaged for it: {role}.taps.stages=[PATH]",
     )

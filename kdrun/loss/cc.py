@@ -1,4 +1,4 @@
-"""Correlation congruence: how samples of a batch go together, in student and teacher."""
+"""Correlation congruence."""
 
 import math
 from typing import Literal, Unpack
@@ -8,22 +8,37 @@ import torch.nn.functional as F
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from kdrun.core.types import DataInfo, TapShapes
-from kdrun.loss.adapters import grid_shape
-from kdrun.loss.relation_loss import Relation
-from kdrun.loss.tap_pairs import Pair, Pairs
+from kdrun.loss.relation_loss import RelationLoss
+from kdrun.loss.tap_pairs import TapPair, TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
 
-class CC(Relation):
-    """Peng et al. 2019 (arXiv:1904.01802), in either of two forms.
+class CC(RelationLoss):
+    """Correlation congruence: matches how the embeddings of a batch correlate with each other.
 
-    neighbours: mean_i sum_c |s_i - t_i|_c |s_i+1 - t_i+1|_c, as the CIFAR-100 tables have it,
-    where s and t are learned linear maps of both embeddings to `dim` numbers.
+    Formula:
+        form=neighbours: mean_i sum_c |s_i - t_i|_c |s_i+1 - t_i+1|_c
+        s, t: embeddings of student and teacher, brought to `dim` numbers by learned linear maps
+        form=kernel: mean_ij (K_s,ij - K_t,ij)^2
+        K_ij = sum_p exp(-2g) (2g)^p / p! (e_i . e_j)^p, p = 0..order, g: gamma, the Taylor form
+          of a Gaussian kernel of unit embeddings e_i
 
-    kernel: (1 / B^2) |K(e_s) - K(e_t)|^2 as in the paper, where K_ij is the Gaussian
-    kernel of the unit embeddings in its Taylor form: sum over p up to `order` of
-    exp(-2 gamma) (2 gamma)^p / p! (e_i . e_j)^p. It has no learned part.
+    Paper:
+        Peng, Jin, Liu, Zhou, Wu, Liu, Li, Zhang, Correlation Congruence for Knowledge Distillation,
+        ICCV 2019, arXiv:1904.01802
+
+    Needs:
+        - embeddings of both (any widths)
+        - a batch of 2 or more
+        - two learned linear maps (form=neighbours)
+
+    Notes:
+        - The published CIFAR-100 figures come from form=neighbours, which is not the formula of the
+          paper; form=kernel is.
+        - With form=neighbours the teacher's linear map learns too, so that the term can fall
+          without the student coming nearer to the teacher.
+        - The weight of form=neighbours does not carry over to form=kernel, whose values are
+          smaller.
     """
 
     def __init__(
@@ -32,33 +47,31 @@ class CC(Relation):
         dim: PositiveInt,
         gamma: PositiveFloat,
         order: NonNegativeInt,
-        pairs: Pairs,
-        **shares: Unpack[TermWeights],
+        pairs: TapPairs,
+        **weights: Unpack[TermWeights],
     ) -> None:
-        super().__init__("cc", pairs, **shares)
+        super().__init__("cc", pairs, **weights)
         self.form, self.dim = form, dim
         self.gamma, self.order = gamma, order
+        self.students, self.teachers = nn.ModuleList(), nn.ModuleList()
 
-    def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        super().bind(student, teacher, data)
+    def build(self) -> None:
         if self.form == "neighbours":
-            self.students = self._linear([pair.student_shape for pair in self.joined])
-            self.teachers = self._linear([pair.teacher_shape for pair in self.joined])
+            channels = self.channels()
+            self.students = nn.ModuleList(nn.Linear(each.student, self.dim) for each in channels)
+            self.teachers = nn.ModuleList(nn.Linear(each.teacher, self.dim) for each in channels)
 
-    def between(self, pair: Pair, student: Tensor, teacher: Tensor) -> Tensor:
+    def compare(self, pair: TapPair, student: Tensor, teacher: Tensor) -> Tensor:
         if self.form == "kernel":
             return F.mse_loss(self._kernel(student), self._kernel(teacher))
-        number = self.joined.index(pair)
-        apart = (self.students[number](student) - self.teachers[number](teacher)).abs()
-        return (apart[:-1] * apart[1:]).sum(dim=1).mean()
-
-    def _linear(self, shapes: list[tuple[int, ...]]) -> nn.ModuleList:
-        return nn.ModuleList(nn.Linear(grid_shape(shape)[1], self.dim) for shape in shapes)
+        number = self.tap_pairs.index(pair)
+        distances = (self.students[number](student) - self.teachers[number](teacher)).abs()
+        return (distances[:-1] * distances[1:]).sum(dim=1).mean()
 
     def _kernel(self, embeddings: Tensor) -> Tensor:
-        """(B, C) -> (B, B)."""
+        """Return K (B, B) of embeddings (B, C)."""
         units = F.normalize(embeddings)
         cosines = units @ units.T
         powers = torch.stack([cosines**power for power in range(self.order + 1)])
-        shares = [(2 * self.gamma) ** p / math.factorial(p) for p in range(self.order + 1)]
-        return math.exp(-2 * self.gamma) * torch.tensordot(powers.new_tensor(shares), powers, 1)
+        factors = [(2 * self.gamma) ** p / math.factorial(p) for p in range(self.order + 1)]
+        return math.exp(-2 * self.gamma) * torch.tensordot(powers.new_tensor(factors), powers, 1)

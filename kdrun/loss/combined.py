@@ -1,6 +1,6 @@
-"""Several losses at once."""
+"""A weighted sum of losses."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any, Unpack
 
@@ -8,148 +8,139 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 
-from kdrun.core.types import (
-    MAIN,
-    Batch,
-    DataInfo,
-    Output,
-    Phase,
-    Progress,
-    TapRequest,
-    TapShapes,
-)
-from kdrun.loss.base import Loss, label_loss, nest_phase
+from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
+from kdrun.loss.base import Loss, nest_phase
+from kdrun.loss.functional import label_loss
+from kdrun.loss.prefixes import add_prefix, strip_prefix, strip_tap_prefix
 from kdrun.loss.table import build_loss
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
-_PART = "of {}"  # a part's name among the modules, where no method of theirs has it
-_BETWEEN = "/"  # a part's key and its own name for a tap, a phase, a term
+_MODULE = "of "  # before a loss's name among the modules, which no method of ModuleDict has
+_SEPARATOR = "/"  # between a loss's name and its names of taps, phases and terms
 
 
-def _key(text: str) -> str:
-    if not text or set(text) & {".", _BETWEEN}:
+def _name(text: str) -> str:
+    if not text or set(text) & {".", _SEPARATOR}:
         raise PydanticCustomError("key", "should be a name without . and /")
     return text
 
 
-Key = Annotated[str, AfterValidator(_key)]
-Terms = Annotated[dict[Key, dict[str, Any]], Field(min_length=1)]
+Terms = Annotated[dict[Annotated[str, AfterValidator(_name)], dict[str, Any]], Field(min_length=1)]
 
 
 class Combined(WeightedLoss):
-    """The sum of any losses' own terms, each weighted as its keys say.
+    """A weighted sum of losses, each with its own settings.
 
-    Labels and Hinton's soft targets count once, by `ce` and `kd` of the sum: those that other
-    methods have beside their own terms are left out. First phases of the parts come one after the
-    other, each with its part alone.
+    Formula:
+        ce CE(y, z_s) + kd T^2 KL(p_t || p_s) + weight sum_k w_k L_k
+        L_k: the distillation terms of each loss in loss.terms, w_k: the weight among its settings
+
+    Paper:
+        none; a sum of the named losses
+
+    Needs:
+        - loss.terms, at least one loss
+        - what each of these losses needs
+
+    Notes:
+        - Labels and soft targets count once, by ce and kd of the sum; the ce and kd of the losses
+          in loss.terms are left out.
+        - First phases of the losses come one after the other, each with its loss alone.
+        - A weight that is good for one loss alone is not for several; sweep the weights.
+        - simkd changes the student and can't be summed.
     """
 
-    def __init__(self, terms: Terms, **shares: Unpack[TermWeights]) -> None:
-        super().__init__(**shares)
-        built = {key: build_loss({"name": key, **node}) for key, node in terms.items()}
-        self.left = [
-            key for key, part in built.items() if isinstance(part, WeightedLoss) and part.kd
+    def __init__(self, terms: Terms, **weights: Unpack[TermWeights]) -> None:
+        super().__init__(**weights)
+        losses = {name: build_loss({"name": name, **node}) for name, node in terms.items()}
+        self.without_soft_targets = [
+            name for name, loss in losses.items() if isinstance(loss, WeightedLoss) and loss.kd
         ]
-        for part in built.values():
-            if isinstance(part, WeightedLoss):
-                part.ce = part.kd = 0.0
-        self.parts = nn.ModuleDict({_PART.format(key): part for key, part in built.items()})
-        self.uses_teacher = bool(self.kd) or any(part.uses_teacher for _, part in self._each())
+        for loss in losses.values():
+            if isinstance(loss, WeightedLoss):
+                loss.ce = loss.kd = 0.0
+        self.parts = nn.ModuleDict({_MODULE + name: loss for name, loss in losses.items()})
+        self.uses_teacher = bool(self.kd) or any(loss.uses_teacher for _, loss in self._losses())
 
     def taps(self) -> TapRequest:
-        requests = {key: part.taps() for key, part in self._each()}
-        return TapRequest(
-            *(
-                {
-                    f"{key}{_BETWEEN}{name}": place
-                    for key, asked in requests.items()
-                    for name, place in getattr(asked, role).items()
-                }
-                for role in ("student", "teacher")
-            )
-        )
+        student: dict[str, str] = {}
+        teacher: dict[str, str] = {}
+        for name, loss in self._losses():
+            request = loss.taps()
+            student |= add_prefix(name + _SEPARATOR, request.student)
+            teacher |= add_prefix(name + _SEPARATOR, request.teacher)
+        return TapRequest(student, teacher)
 
     def phases(self) -> tuple[Phase, ...]:
-        first = [
-            replace(
-                nest_phase(phase, f"parts.{_PART.format(key)}"), name=f"{key}{_BETWEEN}{phase.name}"
+        first: list[Phase] = []
+        main: list[str] = []
+        for name, loss in self._losses():
+            *earlier, last = (
+                nest_phase(phase, f"parts.{_MODULE}{name}") for phase in loss.phases()
             )
-            for key, part in self._each()
-            for phase in part.phases()[:-1]
-        ]
-        mains = [self._inside(part.phases()[-1], key) for key, part in self._each()]
-        last = [glob for phase in mains for glob in phase.trains]
-        return (*first, replace(MAIN, trains=tuple(dict.fromkeys(last))))
+            first += [replace(phase, name=name + _SEPARATOR + phase.name) for phase in earlier]
+            main += last.trains
+        return (*first, replace(MAIN, trains=tuple(dict.fromkeys(main))))
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        for key, part in self._each():
-            part.bind(_seen(student, key), teacher and _seen(teacher, key), data)
+        for name, loss in self._losses():
+            prefix = name + _SEPARATOR
+            teacher_taps = teacher and strip_tap_prefix(prefix, teacher)
+            loss.bind(strip_tap_prefix(prefix, student), teacher_taps, data)
 
     def notes(self) -> list[str]:
-        found = [f"{key}: {note}" for key, part in self._each() for note in part.notes()]
-        if self.left:
-            found.append(f"the soft targets of {', '.join(self.left)} are left out: see loss.kd")
-        beside = [key for key, part in self._each() if not part.uses_teacher and self.ce]
+        notes = [f"{name}: {note}" for name, loss in self._losses() for note in loss.notes()]
+        if self.without_soft_targets:
+            names = ", ".join(self.without_soft_targets)
+            notes.append(f"the soft targets of {names} are left out: see loss.kd")
+        beside = [name for name, loss in self._losses() if not loss.uses_teacher and self.ce]
         if beside:
-            found.append(f"{', '.join(beside)} needs no teacher, and counts beside loss.ce")
-        return found
+            notes.append(f"{', '.join(beside)} needs no teacher, and counts beside loss.ce")
+        return notes
 
     def stop_reason(self) -> str:
-        return next((why for _, part in self._each() if (why := part.stop_reason())), "")
+        return next((why for _, loss in self._losses() if (why := loss.stop_reason())), "")
 
     def ramp(self, progress: Progress) -> float:
-        return super().ramp(progress) * min(
-            (part.ramp(progress) for _, part in self._each()), default=1.0
-        )
+        shares = (loss.ramp(progress) for _, loss in self._losses())
+        return super().ramp(progress) * min(shares, default=1.0)
 
     def prepare(self, batch: Batch, progress: Progress) -> Batch:
-        for _, part in self._each():
-            batch = part.prepare(batch, progress)
+        for _, loss in self._losses():
+            batch = loss.prepare(batch, progress)
         return batch
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        key, between, phase = progress.phase.partition(_BETWEEN)
-        if between:
-            own, other = _answer(student, key), _answer(teacher, key)
-            part = self.parts[_PART.format(key)]
-            return part(own, other, batch, replace(progress, phase=phase))
+        name, separator, phase = progress.phase.partition(_SEPARATOR)
+        if separator:
+            loss, progress = self.parts[_MODULE + name], replace(progress, phase=phase)
+            return loss(_taps_of(student, name), _taps_of(teacher, name), batch, progress)
+        terms = super().forward(student, teacher, batch, progress)
         # A sum of no terms has no gradient.
-        found = super().forward(student, teacher, batch, progress)
-        return found or {"ce": 0 * label_loss(student.logits, batch)}
+        return terms or {"ce": 0 * label_loss(student.logits, batch)}
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
-        for key, part in self._each():
-            own = part(_answer(student, key), _answer(teacher, key), batch, progress)
-            for name, value in own.items():
-                if name != "ce":
-                    own_name = name == key and not (name == "kd" and self.kd)
-                    found[name if own_name else f"{key}{_BETWEEN}{name}"] = value
-        return found
+        terms: dict[str, Tensor] = {}
+        for name, loss in self._losses():
+            named = loss(_taps_of(student, name), _taps_of(teacher, name), batch, progress)
+            for term, value in named.items():
+                if term != "ce":
+                    # The sum's own soft targets are logged as kd.
+                    is_short = term == name and not (name == "kd" and self.kd)
+                    terms[term if is_short else name + _SEPARATOR + term] = value
+        return terms
 
-    def _inside(self, phase: Phase, key: str) -> Phase:
-        return nest_phase(phase, f"parts.{_PART.format(key)}")
-
-    def _each(self) -> list[tuple[str, Loss]]:
-        start = _PART.format("")
-        named = ((name.removeprefix(start), part) for name, part in self.parts.items())
-        return [(key, part) for key, part in named if isinstance(part, Loss)]
-
-
-def _seen(network: TapShapes, key: str) -> TapShapes:
-    return TapShapes(_own(network.shapes, key), network.network, _own(network.paths, key))
+    def _losses(self) -> Iterator[tuple[str, Loss]]:
+        """Yield the name and the loss of each term."""
+        for name, loss in self.parts.items():
+            if isinstance(loss, Loss):
+                yield name.removeprefix(_MODULE), loss
 
 
-def _answer(output: Output | None, key: str) -> Output | None:
-    return output and replace(output, taps=_own(output.taps, key))
-
-
-def _own(named: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """What belongs to a part, under the part's own names."""
-    start = f"{key}{_BETWEEN}"
-    mine = [name for name in named if name.startswith(start)]
-    return {name.removeprefix(start): named[name] for name in mine}
+def _taps_of(output: Output | None, name: str) -> Output | None:
+    """Return a network's output with the taps of one loss, by that loss's names."""
+    return output and replace(output, taps=strip_prefix(name + _SEPARATOR, output.taps))

@@ -1,71 +1,71 @@
-"""What losses around others need: one network of several, and phases of what is inside."""
+"""Taps and phases of networks that a committee holds: `0/tap/NAME` is a tap of the first one."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
-
-from torch import nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Phase, TapShapes
 from kdrun.loss.base import Loss, losses_in
+from kdrun.loss.prefixes import strip_prefix
 
-ANSWER = "answer"  # the tap on a network's own logits
-ITSELF = ""  # its place: a network's own output
+NETWORK_OUTPUT = ""  # the module path of a network itself, whose output is its logits
 
 
-def require_moving(loss: Loss, name: str, scheme: str) -> None:
-    """Refuse what takes over a teacher's weights once, where the teacher goes on learning.
+def refuse_copied_weights(loss: Loss, name: str, scheme: str) -> None:
+    """Refuse a loss that copies a teacher's weights, where the teacher is still learning.
 
     Raises:
-        UserError: the loss does, or a part of it.
+        UserError: the loss copies them, or an inner loss does.
     """
     if any(part.copies_teacher_weights for part in losses_in(loss)):
         raise UserError(
             f"loss {name!r} takes over weights of a trained teacher, and with scheme={scheme} what"
             " teaches is still learning.",
-            "  choose a loss on answers and features alone: loss=kd, loss=attention",
+            "  choose a loss on logits and features alone: loss=kd, loss=attention",
         )
 
 
-def named(number: int, request: Mapping[str, str], kind: str = "tap") -> dict[str, str]:
-    """A loss's taps, as those of one network of several: `0/tap/NAME`."""
-    return {f"{number}/{kind}/{name}": place for name, place in request.items()}
+def member_prefix(number: int, kind: str = "tap") -> str:
+    """Return the prefix of one member's taps: `0/tap/`."""
+    return f"{number}/{kind}/"
 
 
-def answers(count: int) -> dict[str, str]:
-    """Taps on the logits of so many networks: `0/answer`, `1/answer`, ..."""
-    return {f"{number}/{ANSWER}": ITSELF for number in range(count)}
+def logits_tap(number: int) -> str:
+    """Return the name of the tap on one member's logits: `0/answer`."""
+    return f"{number}/answer"
 
 
-def own(taps: Mapping[str, Any], number: int, kind: str = "tap") -> dict[str, Any]:
-    """What belongs to one network of several, under the loss's own names."""
-    start = f"{number}/{kind}/"
-    return {name.removeprefix(start): taps[name] for name in taps if name.startswith(start)}
+def logits_taps(count: int) -> dict[str, str]:
+    """Return taps on the logits of all members."""
+    return {logits_tap(number): NETWORK_OUTPUT for number in range(count)}
 
 
-def member_path(several: TapShapes, number: int) -> str:
-    """Where one of several networks is in their committee."""
-    return several.paths[f"{number}/{ANSWER}"]
+def member_path(committee: TapShapes, number: int) -> str:
+    """Return the module path of a member in the committee."""
+    return committee.paths[logits_tap(number)]
 
 
-def member(several: TapShapes, number: int, kind: str = "tap") -> TapShapes:
-    """One of several networks, as the loss inside sees it."""
-    path = member_path(several, number)
-    network: nn.Module = several.network.get_submodule(path)
-    places = {
-        name: place.removeprefix(path).removeprefix(".")
-        for name, place in own(several.paths, number, kind).items()
+def member_shapes(committee: TapShapes, number: int, kind: str = "tap") -> TapShapes:
+    """Return the taps of one member, named and placed as if it stood alone."""
+    path, prefix = member_path(committee, number), member_prefix(number, kind)
+    paths = {
+        name: tap.removeprefix(path).removeprefix(".")
+        for name, tap in strip_prefix(prefix, committee.paths).items()
     }
-    return TapShapes(own(several.shapes, number, kind), network, places)
+    network = committee.network.get_submodule(path)
+    return TapShapes(strip_prefix(prefix, committee.shapes), network, paths)
 
 
-def renamed(phase: Phase, starts: Mapping[str, Iterable[str]]) -> Phase:
-    """A phase in which what begins with a key learns below each of the paths that stand for it."""
+def move_phase(phase: Phase, paths: Mapping[str, Iterable[str]]) -> Phase:
+    """Return a phase whose globs match parameters at other paths.
+
+    Args:
+        phase: as the inner loss has it.
+        paths: prefix of a glob -> the prefixes that replace it, a glob for each.
+    """
     globs: list[str] = []
     for glob in phase.trains:
-        found = [start for start in starts if glob.startswith(start)]
-        globs += [
-            f"{path}{glob.removeprefix(start)}" for start in found for path in starts[start]
-        ] or [glob]
+        prefixes = [prefix for prefix in paths if glob.startswith(prefix)]
+        moved = [path + glob.removeprefix(prefix) for prefix in prefixes for path in paths[prefix]]
+        globs += moved or [glob]
     return replace(phase, trains=tuple(dict.fromkeys(globs)))

@@ -1,4 +1,4 @@
-"""Contrast: a sample's student embedding must find its teacher embedding among many others."""
+"""Contrastive representation distillation."""
 
 import math
 from typing import Literal, Unpack
@@ -11,29 +11,45 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.ranges import UnitBelowOne
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import flat, grid_shape
-from kdrun.loss.base import no_autocast
-from kdrun.loss.tap_pairs import Pairs, join, request, told
+from kdrun.loss.adapters import map_shape, pool_features
+from kdrun.loss.functional import no_autocast
+from kdrun.loss.tap_pairs import TapPair, TapPairs, describe_pairs, pair_taps, request_pairs
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
-_SMALL = 1e-7  # beside the noise in a denominator, as in the published code
-_UNSEEN = -1  # the label of a sample that no batch has brought yet
+_SMALL = 1e-7  # added to the noise in a denominator, as in the published code
+_UNKNOWN = -1  # the label of a sample that has been in no batch yet
 
 
 class CRD(WeightedLoss):
-    """Tian et al. 2020 (arXiv:1910.10699), section 3.1, as its published code has it.
+    """Contrastive distillation: a sample's embedding in one network against those in the other.
 
-    Learned linear maps take both embeddings to unit vectors s_i and t_i of `dim` numbers. With P =
-    exp(s_i . m / tau) / Z against a memory m of the teacher's vectors, and c = K / N,
-    -mean_i [log P+ / (P+ + c) + sum over K negatives of log c / (P- + c)], and the same of t_i
-    against a memory of the student's. A memory has a vector for each of the N training samples,
-    which moves to each new one by `momentum`; Z is fixed by the first batch.
+    Formula:
+        -mean_i [log P+ / (P+ + c) + sum over K negatives of log c / (P- + c)]
+        once with s_i against the memory of t, once with t_i against the memory of s
+        P = exp(s_i . m / tau) / Z, m: a vector of the other network's memory; c = K / N
+        s_i, t_i: unit vectors of `dim` numbers, by learned linear maps of both embeddings
+        memory: a vector for each of the N training samples, which moves to each new one by
+          `momentum`; Z: fixed by the first batch
 
-    The positive is the sample itself (exact) or any known one of its class (relax). Negatives are
-    drawn evenly, with replacement, from all samples not known to be of its class; labels become
-    known as batches bring them.
+    Paper:
+        Tian, Krishnan, Isola, Contrastive Representation Distillation, ICLR 2020, arXiv:1910.10699,
+        section 3.1, as in its published code
 
-    Memory: 2 N dim floats, as much again while a step replaces them, and 2 B N for likenesses.
+    Needs:
+        - embeddings of both (any widths)
+        - labels
+        - two learned linear maps
+        - a memory bank of 2 N d floats, in checkpoints too, and 2 B N floats in a step
+
+    Notes:
+        - The positive is the sample itself (mode=exact) or any sample known to be of its class
+          (mode=relax).
+        - Negatives are drawn evenly with replacement, from all samples not known to be of the
+          class; the published code draws without replacement where a class has enough others.
+        - Labels become known as batches bring them, so that in the first epoch some negatives are
+          of the sample's own class.
+        - The first batch fixes Z, as in the published code, so that the value depends on how
+          embeddings start.
     """
 
     # Buffers, which nn.Module's own annotations do not know.
@@ -41,6 +57,11 @@ class CRD(WeightedLoss):
     teachers: Tensor
     log_scales: Tensor
     labels: Tensor
+
+    # Built by `bind`, from the shapes of the taps.
+    pair: TapPair
+    student_map: nn.Linear
+    teacher_map: nn.Linear
 
     has_memory_bank = True
 
@@ -51,83 +72,94 @@ class CRD(WeightedLoss):
         negatives: PositiveInt,
         tau: PositiveFloat,
         momentum: UnitBelowOne,
-        pairs: Pairs,
-        **shares: Unpack[TermWeights],
+        pairs: TapPairs,
+        **weights: Unpack[TermWeights],
     ) -> None:
-        super().__init__(**shares)
+        super().__init__(**weights)
         self.mode, self.dim, self.negatives = mode, dim, negatives
         self.tau, self.momentum, self.pairs = tau, momentum, pairs
 
     def taps(self) -> TapRequest:
-        return request(self.pairs, auto="embedding")
+        return request_pairs(self.pairs, auto="embedding")
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        joined = join(student, teacher)
-        if len(joined) != 1:
+        pairs = pair_taps(student, teacher)
+        if len(pairs) != 1:
             raise UserError(
-                f"loss 'crd' compares one place of each network; {len(joined)} pairs were given.",
+                f"loss 'crd' compares one layer of each network; {len(pairs)} pairs were given.",
                 "  name one: loss.pairs=[[PATH,PATH]], or loss.pairs=auto for the embeddings",
             )
-        self.pair = joined[0]
-        self.student_map = nn.Linear(grid_shape(self.pair.student_shape)[1], self.dim)
-        self.teacher_map = nn.Linear(grid_shape(self.pair.teacher_shape)[1], self.dim)
+        self.pair = pairs[0]
+        self.student_map = nn.Linear(map_shape(self.pair.student_shape)[1], self.dim)
+        self.teacher_map = nn.Linear(map_shape(self.pair.teacher_shape)[1], self.dim)
         for name in ("students", "teachers"):
             start = torch.rand(data.train_size, self.dim) * 2 - 1
             self.register_buffer(name, start / math.sqrt(self.dim / 3))
-        self.register_buffer("log_scales", torch.full((2,), math.inf))  # of Z; inf: unknown
-        self.register_buffer("labels", torch.full((data.train_size,), _UNSEEN))
+        self.register_buffer("log_scales", torch.full((2,), math.inf))  # log Z; inf: not fixed yet
+        self.register_buffer("labels", torch.full((data.train_size,), _UNKNOWN))
 
     def notes(self) -> list[str]:
         size = (self.students.nbytes + self.teachers.nbytes) / 2**20
         shape = f"2 x {len(self.students)} x {self.dim} floats"
-        return [told([self.pair]), f"memory of {shape} ({size:.1f} MiB), kept in checkpoints"]
+        return [
+            describe_pairs([self.pair]),
+            f"memory of {shape} ({size:.1f} MiB), kept in checkpoints",
+        ]
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         with no_autocast(student.logits):
-            own = F.normalize(self.student_map(flat(student.taps[self.pair.student])))
-            other = F.normalize(self.teacher_map(flat(teacher.taps[self.pair.teacher].detach())))
+            s = F.normalize(self.student_map(pool_features(student.taps[self.pair.student])))
+            teacher_tap = teacher.taps[self.pair.teacher].detach()
+            t = F.normalize(self.teacher_map(pool_features(teacher_tap)))
             drawn = self._draw(batch)
-            against_teachers = (own @ self.teachers.T).gather(1, drawn) / self.tau
-            against_students = (other @ self.students.T).gather(1, drawn) / self.tau
-            self._remember(batch, own.detach(), other.detach())
+            against_teachers = (s @ self.teachers.T).gather(1, drawn) / self.tau
+            against_students = (t @ self.students.T).gather(1, drawn) / self.tau
+            self._update_memory(batch, s.detach(), t.detach())
             value = self._contrast(against_teachers, 0) + self._contrast(against_students, 1)
         return {"crd": value}
 
-    def _contrast(self, likenesses: Tensor, side: int) -> Tensor:
-        """The noise-contrastive loss of (B, 1 + K) likenesses, the positive's first."""
+    def _contrast(self, products: Tensor, side: int) -> Tensor:
+        """Return the noise-contrastive loss of products (B, 1 + K), the positive's first.
+
+        Args:
+            products: s_i . m / tau.
+            side: 0 against the teacher's memory, 1 against the student's.
+        """
         count = len(self.students)
         if self.training:
-            whole = likenesses.detach().logsumexp(dim=(0, 1))
-            first = whole + math.log(count / likenesses.numel())
-            known = self.log_scales[side].isfinite()
-            self.log_scales[side] = torch.where(known, self.log_scales[side], first)
+            log_sum = products.detach().logsumexp(dim=(0, 1))
+            estimate = log_sum + math.log(count / products.numel())
+            fixed = self.log_scales[side].isfinite()
+            self.log_scales[side] = torch.where(fixed, self.log_scales[side], estimate)
         noise = self.negatives / count
-        above = likenesses - self.log_scales[side] - math.log(noise + _SMALL)
-        found = F.softplus(-above[:, 0])
-        refused = F.softplus(above[:, 1:]) + math.log1p(_SMALL / noise)
-        return (found + refused.sum(dim=1)).mean()
+        # log P - log c, so that log P / (P + c) is -softplus of its negative.
+        log_ratios = products - self.log_scales[side] - math.log(noise + _SMALL)
+        positive = F.softplus(-log_ratios[:, 0])
+        negatives = F.softplus(log_ratios[:, 1:]) + math.log1p(_SMALL / noise)
+        return (positive + negatives.sum(dim=1)).mean()
 
     def _draw(self, batch: Batch) -> Tensor:
-        """Positions (B, 1 + K) in the memory, the positive's first."""
+        """Return positions (B, 1 + K) in the memory, the positive's first."""
         if self.training:
             self.labels[batch.index] = batch.targets
         count, rows = len(self.labels), len(batch.index)
+        # Sorted by label, the samples of a class stand side by side: from `first`, `alike` of them.
         order = self.labels.argsort(stable=True)
-        in_order = self.labels[order]
-        first = torch.searchsorted(in_order, batch.targets)[:, None]
-        alike = torch.searchsorted(in_order, batch.targets, right=True)[:, None] - first
+        labels = self.labels[order]
+        first = torch.searchsorted(labels, batch.targets)[:, None]
+        alike = torch.searchsorted(labels, batch.targets, right=True)[:, None] - first
         others = (count - alike).clamp(min=1)
-        place = _any_of(others.expand(rows, self.negatives))
-        place = (place + alike * (place >= first)).clamp(max=count - 1)  # past those of its class
+        negative = _randint(others.expand(rows, self.negatives))
+        negative = (negative + alike * (negative >= first)).clamp(max=count - 1)  # skip the class
         positive = batch.index[:, None]
         if self.mode == "relax":
-            positive = order[first + _any_of(alike)]
-        return torch.cat([positive, order[place]], dim=1)
+            positive = order[first + _randint(alike)]
+        return torch.cat([positive, order[negative]], dim=1)
 
     @torch.no_grad()
-    def _remember(self, batch: Batch, student: Tensor, teacher: Tensor) -> None:
+    def _update_memory(self, batch: Batch, student: Tensor, teacher: Tensor) -> None:
         if not self.training:
             return
         for name, new in (("students", student), ("teachers", teacher)):
@@ -137,7 +169,7 @@ class CRD(WeightedLoss):
             setattr(self, name, memory.index_copy(0, index, F.normalize(mixed)))
 
 
-def _any_of(counts: Tensor) -> Tensor:
-    """For each count an even draw from 0 up to it; the remainder's bias is below 2^-40."""
-    drawn = torch.randint(2**62, counts.shape, device=counts.device)
-    return drawn % counts
+def _randint(highs: Tensor) -> Tensor:
+    """Return a random integer from 0 up to each of `highs`; the modulo's bias is below 2^-40."""
+    drawn = torch.randint(2**62, highs.shape, device=highs.device)
+    return drawn % highs

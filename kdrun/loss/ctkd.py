@@ -1,48 +1,61 @@
-"""A temperature that is learned against the student."""
+"""Curriculum temperature: a temperature that is trained against the student."""
 
 from math import cos, pi
 from typing import Annotated, Unpack
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import teacher_logits, to_float32
+from kdrun.loss.functional import logits_of
+from kdrun.loss.logits import kl_divergence
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 Span = Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)]
 
 
 class CTKD(WeightedLoss):
-    """Li et al. 2023 (arXiv:2211.16231), equations 6 to 9, with one temperature for all samples.
+    """Curriculum temperature: kd whose temperature is learned to make the loss larger.
 
-    T^2 KL(p_t^T || p_s^T) with T = low + (high - low) sigmoid(t). The learned t goes uphill: its
-    gradient is reversed, times lambda, which rises as a cosine from 0 to 1 in the first epochs.
+    Formula:
+        T^2 KL(softmax(z_t / T) || softmax(z_s / T)), T = low + (high - low) sigmoid(t)
+        averaged over the batch
+        t goes up the loss: its gradient is reversed, times lambda, which rises as a cosine from 0
+          to 1 over the first `curriculum` epochs
+
+    Paper:
+        Li et al., Curriculum Temperature for Knowledge Distillation, AAAI 2023, arXiv:2211.16231,
+        equations 6 to 9
+
+    Needs:
+        - logits of both, of the same classes
+
+    Notes:
+        - All samples share one temperature; the paper's other form, one for each, is not here.
+        - The learned t is updated by the student's optimizer, with its learning rate.
     """
 
     def __init__(
-        self, span: Span, start: float, curriculum: NonNegativeFloat, **shares: Unpack[TermWeights]
+        self, span: Span, start: float, curriculum: NonNegativeFloat, **weights: Unpack[TermWeights]
     ) -> None:
-        super().__init__(**shares)
+        super().__init__(**weights)
         self.low, self.high = span
         self.curriculum = curriculum
-        self.place = nn.Parameter(torch.tensor(float(start)))
+        self.place = nn.Parameter(torch.tensor(float(start)))  # t; checkpoints know it by this name
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        own, other = to_float32(student.logits), teacher_logits(teacher)
         fixed = self.place.detach()
-        reversed_place = fixed - self.uphill(progress) * (self.place - fixed)
-        temperature = self.low + (self.high - self.low) * reversed_place.sigmoid()
-        log_own, log_other = ((z / temperature).log_softmax(dim=1) for z in (own, other))
-        apart = F.kl_div(log_own, log_other, reduction="batchmean", log_target=True)
-        return {"ctkd": apart * temperature**2}
+        reversed_t = fixed - self.reversal(progress) * (self.place - fixed)
+        temperature = self.low + (self.high - self.low) * reversed_t.sigmoid()
+        logits = logits_of(student, teacher)
+        log_student, log_teacher = ((z / temperature).log_softmax(dim=1) for z in logits)
+        return {"ctkd": kl_divergence(log_student, log_teacher) * temperature**2}
 
-    def uphill(self, progress: Progress) -> float:
-        """Lambda: how much of the gradient the temperature goes up by."""
+    def reversal(self, progress: Progress) -> float:
+        """Return lambda, the factor of the reversed gradient, 0 to 1."""
         if progress.epoch >= self.curriculum:
             return 1.0
         return (1 - cos(pi * progress.epoch / self.curriculum)) / 2

@@ -1,4 +1,4 @@
-"""Losses around the config's, on images that a generator draws from the teacher alone."""
+"""Losses around the loss of the config, on images that a generator makes from the teacher alone."""
 
 from abc import abstractmethod
 from dataclasses import replace
@@ -11,69 +11,72 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.base import losses_in, to_float32
-from kdrun.loss.generator import Generator, Training
-from kdrun.loss.wrapper import LossWrapper, begun, picked, seen
+from kdrun.loss.base import losses_in, require_teacher
+from kdrun.loss.functional import to_float32
+from kdrun.loss.generator import Generator, GeneratorTraining
+from kdrun.loss.logits import kl_divergence
+from kdrun.loss.prefixes import add_prefix, strip_prefix, strip_tap_prefix
+from kdrun.loss.wrapper import LossWrapper
 
-_OWN, _ACTIVE = "own/", "active"  # the inner loss's taps of the teacher, and DAFL's
+_INNER, _EMBEDDING = "own/", "active"  # prefix of the inner loss's teacher taps, and DAFL's tap
 
 
 class DataFree(LossWrapper):
-    """The config's loss on generated images, whose labels are the teacher's decisions.
+    """The inner loss on generated images, whose labels are the teacher's classes.
 
-    Each batch's images are replaced by drawn ones before any network sees them; the label term
-    of the config's loss then counts the teacher's decisions.
+    `prepare` trains the generator and replaces the images of the batch.
 
     Args:
-        loss: the config's node.
+        loss: the config node of the inner loss.
         latent: numbers in a noise vector.
         rate: learning rate of the generator's Adam.
     """
 
     generates_images = True
 
+    # Built by `bind`: the generator needs the images' size.
+    drawing: GeneratorTraining
+
     def __init__(self, loss: dict[str, Any], latent: int, rate: float) -> None:
         super().__init__(loss)
         self.name, self.latent, self.rate = loss["name"], latent, rate
+        # In lists, so that the loss neither trains nor saves the networks.
+        self._teacher: list[nn.Module] = []
+        self._student: list[nn.Module] = []
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         super().bind(student, teacher, data)
         if teacher is None:
             raise UserError("images are drawn from a teacher, and this loss has none.")
-        if any(part.has_memory_bank for part in losses_in(self.loss)):
+        if any(loss.has_memory_bank for loss in losses_in(self.loss)):
             raise UserError(
                 f"loss {self.name!r} keeps a memory of each training sample, and drawn images are"
                 " new in each step.",
                 "  choose a loss without one: loss=kd, loss=pkt",
             )
-        # In lists, as the networks are not the loss's own: not to be trained or saved with it.
         self._teacher, self._student = [teacher.network], [student.network]
         generator = Generator(self.latent, data.channels, data.image_size)
-        self.drawing = Training(generator, self.rate)
+        self.drawing = GeneratorTraining(generator, self.rate)
 
     def prepare(self, batch: Batch, progress: Progress) -> Batch:
         count, device = len(batch.targets), batch.targets.device
         teacher = self._teacher[0].to(device).eval().requires_grad_(False)
         with torch.autocast(device.type, enabled=False):
-            self.update(teacher, count, progress)
+            self.train_generator(teacher, count, progress)
             with torch.no_grad():
                 images = self.drawing.generator.draw(count)
-                decided = teacher(images).argmax(dim=1)
+                classes = teacher(images).argmax(dim=1)
         if isinstance(batch.inputs, Tensor):
             images = images.to(batch.inputs.dtype)
-        return replace(batch, inputs=images, targets=decided, labeled=None)
+        return replace(batch, inputs=images, targets=classes, labeled=None)
 
     @abstractmethod
-    def update(self, teacher: nn.Module, count: int, progress: Progress) -> None:
-        """Train the generator on so many images."""
+    def train_generator(self, teacher: nn.Module, count: int, progress: Progress) -> None:
+        """Update the generator on `count` images."""
 
 
 class DAFL(DataFree):
-    """Chen et al. 2019 (arXiv:1904.01186), equations 2 to 5: images that the teacher is sure of.
-
-    The generator lowers CE(z_t, argmax z_t) - activation * mean |f_t| + entropy * sum m log m, of
-    the teacher's embedding f and the batch's mean probabilities m of the classes.
-    """
+    """The loss of scheme=dafl, whose formula and paper stand at `kdrun.scheme.data_free.DAFL`."""
 
     def __init__(
         self,
@@ -85,50 +88,48 @@ class DAFL(DataFree):
     ) -> None:
         super().__init__(loss, latent, rate)
         self.activation, self.entropy = activation, entropy
+        self._embedding_path = ""
 
     def taps(self) -> TapRequest:
-        asked = super().taps()
-        return TapRequest(asked.student, {**begun(_OWN, asked.teacher), _ACTIVE: "embedding"})
+        inner = super().taps()
+        teacher = {**add_prefix(_INNER, inner.teacher), _EMBEDDING: "embedding"}
+        return TapRequest(inner.student, teacher)
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        super().bind(student, teacher and seen(_OWN, teacher), data)
-        if teacher is not None:
-            self._place = teacher.paths[_ACTIVE]
+        super().bind(student, teacher and strip_tap_prefix(_INNER, teacher), data)
+        self._embedding_path = require_teacher(teacher).paths[_EMBEDDING]
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        own = teacher and replace(teacher, taps=picked(_OWN, teacher.taps))
-        return super().forward(student, own, batch, progress)
+        inner = teacher and replace(teacher, taps=strip_prefix(_INNER, teacher.taps))
+        return super().forward(student, inner, batch, progress)
 
-    def update(self, teacher: nn.Module, count: int, progress: Progress) -> None:
-        tapped = TappedNetwork(teacher, {"embedding": self._place})
+    def train_generator(self, teacher: nn.Module, count: int, progress: Progress) -> None:
+        tapped = TappedNetwork(teacher, {"embedding": self._embedding_path})
         try:
             self.drawing.step(lambda images: self.objective(tapped(images)), count)
         finally:
             tapped.close()
 
     def objective(self, teacher: Output) -> Tensor:
-        """What the generator lowers, of the teacher's answers to its images."""
+        """Return what the generator lowers, from the teacher's output on its images."""
         logits = to_float32(teacher.logits)
         mean = logits.softmax(dim=1).mean(dim=0)
-        sure = F.cross_entropy(logits, logits.detach().argmax(dim=1))
-        spread = (mean * mean.clamp_min(1e-12).log()).sum()
+        one_hot = F.cross_entropy(logits, logits.detach().argmax(dim=1))
+        negative_entropy = (mean * mean.clamp_min(1e-12).log()).sum()
         active = to_float32(teacher.taps["embedding"]).abs().mean()
-        return sure - self.activation * active + self.entropy * spread
+        return one_hot - self.activation * active + self.entropy * negative_entropy
 
 
 class ZSKT(DataFree):
-    """Micaelli and Storkey 2019 (arXiv:1905.09768), algorithm 1: images they disagree on.
-
-    One step of the generator, which raises KL(p_t || p_s), for each `student_steps` of the student.
-    """
+    """The loss of scheme=zskt, whose formula and paper stand at `kdrun.scheme.data_free.ZSKT`."""
 
     def __init__(self, loss: dict[str, Any], latent: int, rate: float, student_steps: int) -> None:
         super().__init__(loss, latent, rate)
         self.student_steps = student_steps
 
-    def update(self, teacher: nn.Module, count: int, progress: Progress) -> None:
+    def train_generator(self, teacher: nn.Module, count: int, progress: Progress) -> None:
         if progress.step % self.student_steps:
             return
         student = self._student[0]
@@ -140,6 +141,6 @@ class ZSKT(DataFree):
 
 
 def divergence(student: Tensor, teacher: Tensor) -> Tensor:
-    """KL(p_t || p_s) of logits (N, C), averaged over rows; gradients reach both."""
-    own, other = (F.log_softmax(to_float32(logits), dim=1) for logits in (student, teacher))
-    return F.kl_div(own, other, reduction="batchmean", log_target=True)
+    """Return KL(p_t || p_s) of logits (N, C), a mean over rows, with gradients to both."""
+    logs = (F.log_softmax(to_float32(logits), dim=1) for logits in (student, teacher))
+    return kl_divergence(*logs)

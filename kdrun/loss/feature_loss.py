@@ -1,70 +1,78 @@
-"""What methods share that compare places of both networks, pair by pair."""
+"""The base of losses that compare layers of both networks, pair by pair."""
 
 from typing import Unpack
 
 from kdrun.core.errors import UserError
-from kdrun.core.types import DataInfo, TapRequest, TapShapes
-from kdrun.loss.adapters import grid_shape, meets_in_one_pixel
-from kdrun.loss.tap_pairs import Pair, Pairs, join, request, told
+from kdrun.core.types import DataInfo, Output, TapRequest, TapShapes
+from kdrun.loss.adapters import Channels, MapPair, align, map_shape, meets_in_one_pixel
+from kdrun.loss.tap_pairs import TapPair, TapPairs, describe_pairs, pair_taps, request_pairs
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
-class Paired(WeightedLoss):
-    """A method on pairs of places; what learns is built from their shapes.
+class FeatureLoss(WeightedLoss):
+    """A loss on pairs of taps, with adapters that are built from the shapes of the taps.
 
     Attributes:
-        auto: the places that `pairs: auto` means.
-        compares_pixels: whether maps of one pixel tell the method nothing; they are left out.
-        joined: the pairs, once bound.
+        auto: the role that `pairs: auto` stands for.
+        compares_pixels: whether maps of one pixel are all alike to the loss; pairs that meet in
+            one pixel are then skipped.
+        tap_pairs: the pairs that are compared, after `bind`.
+        skipped: the pairs that are not.
     """
 
     auto = "stages[*]"
     compares_pixels = False
 
-    def __init__(self, pairs: Pairs, **shares: Unpack[TermWeights]) -> None:
-        super().__init__(**shares)
+    def __init__(self, pairs: TapPairs, **weights: Unpack[TermWeights]) -> None:
+        super().__init__(**weights)
         self.pairs = pairs
-        self.joined: list[Pair] = []
-        self.left_out: list[Pair] = []
+        self.tap_pairs: list[TapPair] = []
+        self.skipped: list[TapPair] = []
 
     def taps(self) -> TapRequest:
-        return request(self.pairs, auto=self.auto)
+        return request_pairs(self.pairs, auto=self.auto)
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        self.joined = join(student, teacher)
+        self.tap_pairs = pair_taps(student, teacher)
         if self.compares_pixels:
-            self._leave_out_one_pixel()
+            self._skip_single_pixels()
         self.build()
 
     def build(self) -> None:
-        """Build what learns beside the student, for each pair.
+        """Build the trainable modules of each pair.
 
         Raises:
-            UserError: the places can't be joined by this method.
+            UserError: this loss can't compare the layers.
         """
 
     def notes(self) -> list[str]:
-        left = "; ".join(pair.where for pair in self.left_out)
-        note = [f"left out, as maps of one pixel tell nothing here: {left}"] if left else []
-        return [told(self.joined), *note]
+        skipped = "; ".join(pair.description for pair in self.skipped)
+        note = [f"left out, as maps of one pixel tell nothing here: {skipped}"] if skipped else []
+        return [describe_pairs(self.tap_pairs), *note]
 
-    def channels(self) -> list[tuple[int, int]]:
-        """Of each pair, the student's and the teacher's channels."""
+    def channels(self) -> list[Channels]:
+        """Return the channels of each pair."""
         return [
-            (grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1])
-            for pair in self.joined
+            Channels(map_shape(pair.student_shape)[1], map_shape(pair.teacher_shape)[1])
+            for pair in self.tap_pairs
         ]
 
-    def _leave_out_one_pixel(self) -> None:
-        pairs = self.joined
-        self.left_out = [
+    def aligned(self, student: Output, teacher: Output) -> list[MapPair]:
+        """Return the maps of each pair, brought to one size; see `align`."""
+        return [
+            align(student.taps[pair.student], teacher.taps[pair.teacher]) for pair in self.tap_pairs
+        ]
+
+    def _skip_single_pixels(self) -> None:
+        pairs = self.tap_pairs
+        self.skipped = [
             pair for pair in pairs if meets_in_one_pixel(pair.student_shape, pair.teacher_shape)
         ]
-        self.joined = [pair for pair in pairs if pair not in self.left_out]
-        if self.left_out and not self.joined:
+        self.tap_pairs = [pair for pair in pairs if pair not in self.skipped]
+        if self.skipped and not self.tap_pairs:
             raise UserError(
                 "this loss compares the pixels of maps, and there is only one in common of"
-                f" {'; '.join(pair.where for pair in self.left_out)}.",
-                "  name other places: loss.pairs=[[PATH,PATH],...] (kdrun layers model=NAME), or"
+                f" {'; '.join(pair.description for pair in self.skipped)}.",
+                "  name other layers: loss.pairs=[[PATH,PATH],...] (kdrun layers model=NAME), or"
                 " take another loss such as fitnet or cosine",
             )

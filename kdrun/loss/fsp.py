@@ -1,4 +1,4 @@
-"""How features change from stage to stage: the student's flow matrices pulled to the teacher's."""
+"""Flow of the solution procedure."""
 
 from itertools import pairwise
 from typing import Unpack
@@ -9,55 +9,73 @@ from torch import Tensor
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Output
-from kdrun.loss.adapters import as_grid, grid_shape, to_smaller_grid
-from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.tap_pairs import Pair, Pairs
-from kdrun.loss.two_phase_loss import Staged
+from kdrun.loss.adapters import map_shape, to_maps, to_smaller_size
+from kdrun.loss.functional import no_autocast, sum_terms, to_float32
+from kdrun.loss.tap_pairs import TapPair, TapPairs
+from kdrun.loss.two_phase_loss import TwoPhaseLoss
 from kdrun.loss.weighted_loss import TermWeights
 
 
-class Flow(Staged):
-    """Yim, Joo, Bae, Kim 2017 (CVPR), equations 1 and 2.
+class FSP(TwoPhaseLoss):
+    """Flow of the solution procedure: matches products of the channels of successive layers.
 
-    Sum over successive places of mean_b,i,j (G_s - G_t)^2, where G = X Y' / (H W) is made of the
-    maps X (C1, H W) of one place and Y (C2, H W) of the next, averaged to the smaller grid of both.
+    Formula:
+        fsp = mean (G_s - G_t)^2, summed over successive layers
+        G = X Y' / (H W); X (C1, H W), Y (C2, H W): the maps of a layer and of the next
+        averaged over the batch and the elements of G; s, t: student and teacher
+
+    Paper:
+        Yim, Joo, Bae and Kim, A Gift from Knowledge Distillation: Fast Optimization, Network
+        Minimization and Transfer Learning, CVPR 2017, equations 1 and 2
+
+    Needs:
+        - feature maps of both at 2 or more layers, with equal channels
+        - a first phase of 30 epochs
+
+    Notes:
+        - The first phase has the term unweighted, the main phase the labels alone;
+          loss.first_epochs=0 trains both together.
+        - The layers are the ends of stages; the code of the CIFAR-100 tables has the stem too,
+          which loss.pairs can name.
+        - Maps of two sizes are averaged to the smaller one.
     """
 
     def __init__(
-        self, pairs: Pairs, first_epochs: NonNegativeInt, **shares: Unpack[TermWeights]
+        self, pairs: TapPairs, first_epochs: NonNegativeInt, **weights: Unpack[TermWeights]
     ) -> None:
-        super().__init__(first_epochs, pairs, **shares)
+        super().__init__(first_epochs, pairs, **weights)
 
     def build(self) -> None:
-        if len(self.joined) < 2:
+        if len(self.tap_pairs) < 2:
             raise UserError(
-                f"fsp needs 2 places in a row, and there is only {self.joined[0].where}.",
+                f"fsp needs 2 layers in a row, and there is only {self.tap_pairs[0].description}.",
                 "  name more: loss.pairs=[[PATH,PATH],[PATH,PATH]]; kdrun layers model=NAME",
             )
-        for pair in self.joined:
+        for pair in self.tap_pairs:
             _require_equal_channels(pair)
 
-    def own(self, student: Output, teacher: Output) -> dict[str, Tensor]:
-        distances = []
+    def feature_terms(self, student: Output, teacher: Output) -> dict[str, Tensor]:
+        errors = []
         with no_autocast(student.logits):
-            for before, after in pairwise(self.joined):
-                own = _flow(student.taps[before.student], student.taps[after.student])
-                other = _flow(teacher.taps[before.teacher], teacher.taps[after.teacher])
-                distances.append(F.mse_loss(own, other.detach()))
-        return {"fsp": sum(distances[1:], distances[0])}
+            for before, after in pairwise(self.tap_pairs):
+                flow = _flow(student.taps[before.student], student.taps[after.student])
+                target = _flow(teacher.taps[before.teacher], teacher.taps[after.teacher])
+                errors.append(F.mse_loss(flow, target.detach()))
+        return {"fsp": sum_terms(errors)}
 
 
 def _flow(before: Tensor, after: Tensor) -> Tensor:
-    """Two places' features -> (B, C1, C2)."""
-    first, second = to_smaller_grid(as_grid(to_float32(before)), as_grid(to_float32(after)))
+    """Return G (B, C1, C2) of the features of two layers."""
+    first, second = to_smaller_size(to_maps(to_float32(before)), to_maps(to_float32(after)))
     return first.flatten(2) @ second.flatten(2).mT / (first.shape[2] * first.shape[3])
 
 
-def _require_equal_channels(pair: Pair) -> None:
-    own, other = grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1]
-    if own != other:
+def _require_equal_channels(pair: TapPair) -> None:
+    student, teacher = map_shape(pair.student_shape)[1], map_shape(pair.teacher_shape)[1]
+    if student != teacher:
         raise UserError(
-            f"fsp compares matrices of channels, and {pair.where} have {own} and {other}.",
-            "  choose a student of the teacher's widths (wrn_16_2 from wrn_40_2), places with equal"
+            f"fsp compares matrices of channels, and {pair.description} have {student} and"
+            f" {teacher}.",
+            "  choose a student of the teacher's widths (wrn_16_2 from wrn_40_2), layers with equal"
             " channels (loss.pairs=[[PATH,PATH],...]), or loss=ickd, which adapts them",
         )

@@ -1,7 +1,7 @@
-"""The teacher's features said again in fewer words, which the student learns to say."""
+"""Factor transfer."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Unpack
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -10,35 +10,62 @@ from torch import Tensor, nn
 
 from kdrun.core.ranges import UnitAboveZero
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
-from kdrun.loss.adapters import as_grid, to_smaller_grid
-from kdrun.loss.base import to_float32
-from kdrun.loss.feature_loss import Paired
-from kdrun.loss.tap_pairs import Pair, Pairs
+from kdrun.loss.adapters import to_maps, to_smaller_size
+from kdrun.loss.feature_loss import FeatureLoss
+from kdrun.loss.functional import sum_terms, to_float32
+from kdrun.loss.tap_pairs import TapPair, TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
-_FIRST = "paraphraser"
+_FIRST = "paraphraser"  # the name of the first phase
 _SLOPE = 0.1  # of the leaky ReLUs
 
 
-class Factor(Paired):
-    """Kim, Park, Kwak 2018 (arXiv:1802.04977), equations 1 to 3.
+class _PairCoders(NamedTuple):
+    """The modules of one pair of taps."""
 
-    First phase: a paraphraser learns to restore the teacher's maps from factors with `rate` times
-    the channels; mean (P(F_t) - F_t)^2, unweighted. Then a translator of the student's maps learns
-    with the student: mean |v_s / |v_s|_2 - v_t / |v_t|_2| over a sample's flattened factors v.
+    pair: TapPair
+    encoder: nn.Module  # of the paraphraser
+    decoder: nn.Module
+    translator: nn.Module
+
+
+class FT(FeatureLoss):
+    """Factor transfer: an autoencoder compresses the teacher's maps to factors for the student.
+
+    Formula:
+        ft = mean |v_s / |v_s|_2 - v_t / |v_t|_2|, summed over the pairs of taps
+        v_t: the paraphraser's factors of the teacher's maps, flattened, with `rate` times the
+          channels; v_s: the translator's factors of the student's maps
+        first phase, unweighted: mean (decoder(factors of F_t) - F_t)^2
+        averaged over the batch and the elements
+
+    Paper:
+        Kim, Park and Kwak, Paraphrasing Complex Network: Network Compression via Factor Transfer,
+        NeurIPS 2018, arXiv:1802.04977, equations 1 to 3
+
+    Needs:
+        - feature maps of both (any networks)
+        - a first phase of 30 epochs, which trains the paraphraser alone
+
+    Notes:
+        - All factors are compared, as in the paper; the code of the CIFAR-100 tables compares their
+          attention map and has another weight for it.
+        - The paraphraser has no norm, as in the tables' code; the translator has one after each
+          convolution.
     """
 
     auto = "stages[-1]"
 
     def __init__(
         self,
-        pairs: Pairs,
+        pairs: TapPairs,
         rate: UnitAboveZero,
         first_epochs: PositiveInt,
-        **shares: Unpack[TermWeights],
+        **weights: Unpack[TermWeights],
     ) -> None:
-        super().__init__(pairs, **shares)
+        super().__init__(pairs, **weights)
         self.rate, self.first_epochs = rate, first_epochs
+        self.paraphraser, self.translator = nn.ModuleList(), nn.ModuleList()
 
     def phases(self) -> tuple[Phase, ...]:
         first = Phase(_FIRST, epochs=self.first_epochs, trains=("loss.paraphraser.*",))
@@ -46,12 +73,11 @@ class Factor(Paired):
 
     def build(self) -> None:
         self.paraphraser, self.translator = nn.ModuleList(), nn.ModuleList()
-        for own, other in self.channels():
-            factors = max(1, int(other * self.rate))
-            self.paraphraser.append(
-                nn.ModuleList([_encoder(other, factors, norm=False), _decoder(factors, other)])
-            )
-            self.translator.append(_encoder(own, factors, norm=True))
+        for each in self.channels():
+            factors = max(1, int(each.teacher * self.rate))
+            encoder = _encoder(each.teacher, factors, norm=False)
+            self.paraphraser.append(nn.ModuleList([encoder, _decoder(factors, each.teacher)]))
+            self.translator.append(_encoder(each.student, factors, norm=True))
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
@@ -64,42 +90,45 @@ class Factor(Paired):
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         distances = []
-        for pair, (encoder, _), translator in self._each():
-            own = to_float32(translator(as_grid(to_float32(student.taps[pair.student]))))
+        for pair, encoder, _, translator in self._coders():
+            maps = to_maps(to_float32(student.taps[pair.student]))
+            factors = to_float32(translator(maps))
             with torch.no_grad():
-                other = to_float32(
-                    encoder(as_grid(to_float32(teacher.taps[pair.teacher].detach())))
-                )
-            distances.append(_distance(*to_smaller_grid(own, other)))
-        return {"ft": sum(distances[1:], distances[0])}
+                target = to_float32(encoder(_teacher_maps(teacher, pair)))
+            distances.append(_distance(*to_smaller_size(factors, target)))
+        return {"ft": sum_terms(distances)}
 
     def _reconstruction(self, teacher: Output) -> Tensor:
-        distances = []
-        for pair, (encoder, decoder), _ in self._each():
-            maps = as_grid(to_float32(teacher.taps[pair.teacher].detach()))
-            distances.append(F.mse_loss(to_float32(decoder(encoder(maps))), maps))
-        return sum(distances[1:], distances[0])
+        errors = []
+        for pair, encoder, decoder, _ in self._coders():
+            maps = _teacher_maps(teacher, pair)
+            errors.append(F.mse_loss(to_float32(decoder(encoder(maps))), maps))
+        return sum_terms(errors)
 
-    def _each(self) -> Iterator[tuple[Pair, Iterable[nn.Module], nn.Module]]:
-        for pair, coder, translator in zip(
-            self.joined, self.paraphraser, self.translator, strict=True
-        ):
-            yield pair, coder.children(), translator
+    def _coders(self) -> Iterator[_PairCoders]:
+        modules = zip(self.tap_pairs, self.paraphraser, self.translator, strict=True)
+        for pair, paraphraser, translator in modules:
+            encoder, decoder = paraphraser.children()
+            yield _PairCoders(pair, encoder, decoder, translator)
+
+
+def _teacher_maps(teacher: Output, pair: TapPair) -> Tensor:
+    return to_maps(to_float32(teacher.taps[pair.teacher].detach()))
 
 
 def _distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """The mean absolute difference of two factors (B, C, H, W), each sample's of length 1."""
+    """Return the mean absolute difference of factors (B, C, H, W), each sample's of length 1."""
     return F.l1_loss(F.normalize(student.flatten(1)), F.normalize(teacher.flatten(1)))
 
 
 def _encoder(channels: int, factors: int, norm: bool) -> nn.Sequential:
-    """Three 3x3 convolutions, each with a leaky ReLU, from maps to factors."""
+    """Return three 3x3 convolutions, each with a leaky ReLU, from maps to factors."""
     widths = ((channels, channels), (channels, factors), (factors, factors))
     return _layers([nn.Conv2d(a, b, 3, padding=1) for a, b in widths], norm)
 
 
 def _decoder(factors: int, channels: int) -> nn.Sequential:
-    """The way back."""
+    """Return three transposed convolutions, each with a leaky ReLU, from factors to maps."""
     widths = ((factors, factors), (factors, channels), (channels, channels))
     return _layers([nn.ConvTranspose2d(a, b, 3, padding=1) for a, b in widths], norm=False)
 

@@ -1,4 +1,4 @@
-"""A network that draws images, and how it is trained beside a student."""
+"""A generator of images, and its training beside a student."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +10,11 @@ _WIDTH = 128  # channels of its first maps
 
 
 class Generator(nn.Module):
-    """Noise (B, latent) to images (B, C, H, W) of mean 0 and variance 1 in each channel.
+    """Maps noise (B, latent) to images (B, C, H, W) with mean 0 and variance 1 in each channel.
 
-    A linear layer to maps of a quarter of the size, then twice: double the size, convolve, as in
-    the generators of DAFL (arXiv:1904.01186) and ZSKT (arXiv:1905.09768). The last norm, without
-    weights, keeps images where normalized ones are.
+    A linear layer makes maps of a quarter of the size; twice these are doubled in size and
+    convolved, as in the generators of DAFL (arXiv:1904.01186) and ZSKT (arXiv:1905.09768). The last
+    norm, without weights, keeps images in the range of normalized ones.
 
     Args:
         latent: numbers in a noise vector.
@@ -44,16 +44,16 @@ class Generator(nn.Module):
         return self.layers(maps)[:, :, :height, :width]
 
     def draw(self, count: int) -> Tensor:
-        """So many images, of noise from torch's global generator."""
+        """Return `count` images, made from noise of torch's global generator."""
         device = self.spread.weight.device
         return self(torch.randn(count, self.latent, device=device))
 
 
-class Training(nn.Module):
-    """Adam steps on a generator; their state is saved and resumed with the loss that holds this.
+class GeneratorTraining(nn.Module):
+    """Adam on a generator; its state is saved and resumed with the loss that holds this module.
 
     Args:
-        generator: what is trained.
+        generator: the network to train.
         rate: Adam's learning rate.
     """
 
@@ -63,12 +63,16 @@ class Training(nn.Module):
         self._adam = torch.optim.Adam(generator.parameters(), lr=rate)
 
     def step(self, objective: Callable[[Tensor], Tensor], count: int) -> None:
-        """One update by the mean objective of so many new images.
+        """Update the generator once, to lower an objective on `count` new images.
 
-        Only the generator's weights change, whatever networks the objective asks.
+        Only the generator's weights change, whatever networks the objective calls.
+
+        Args:
+            objective: images (B, C, H, W) -> a scalar.
+            count: images.
         """
         weights = list(self.generator.parameters())
-        for weight in weights:  # which the engine holds for the loss's own, and leaves still
+        for weight in weights:  # the engine freezes them, as no phase of the loss trains them
             weight.requires_grad_(True)
         with torch.enable_grad():
             value = objective(self.generator.draw(count))
@@ -85,6 +89,6 @@ class Training(nn.Module):
         self._adam.load_state_dict(state)
 
 
-def _convolve(channels: int, wanted: int) -> list[nn.Module]:
-    convolution = nn.Conv2d(channels, wanted, 3, padding=1)
-    return [convolution, nn.BatchNorm2d(wanted), nn.LeakyReLU(0.2)]
+def _convolve(source: int, target: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(source, target, 3, padding=1)
+    return [convolution, nn.BatchNorm2d(target), nn.LeakyReLU(0.2)]

@@ -1,41 +1,61 @@
-"""Which channels say the same: correlations of the student's channels pulled to the teacher's."""
+"""Inter-channel correlation."""
+
+from typing import Unpack
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.adapters import as_grid, channel_adapter
-from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.feature_loss import Paired
+from kdrun.loss.adapters import channel_adapter, to_maps
+from kdrun.loss.feature_loss import FeatureLoss
+from kdrun.loss.functional import no_autocast, sum_terms, to_float32
+from kdrun.loss.tap_pairs import TapPairs
+from kdrun.loss.weighted_loss import TermWeights
 
 
-class Channels(Paired):
-    """Liu et al. 2021 (arXiv:2202.03680): ICKD-C, as the authors' code has it.
+class ICKD(FeatureLoss):
+    """Inter-channel correlation: matches how the channels of a layer correlate with each other.
 
-    Sum over pairs of (1 / (B C)) sum_b |G_s - G_t|_F^2, where G = F F' (C, C) with rows of unit
-    length and F (C, H W) are a sample's maps, the student's adapted to the teacher's channels.
+    Formula:
+        ickd = (1 / (B C)) sum_b |G_s - G_t|_F^2, summed over the pairs of taps
+        G = F F' (C, C), each row divided by its length; F (C, H W): a sample's maps
+        the student's maps are adapted to the teacher's C channels first
+
+    Paper:
+        Liu et al., Exploring Inter-Channel Correlation for Diversity-Preserved Knowledge
+        Distillation, ICCV 2021, arXiv:2202.03680, ICKD-C as in the authors' code
+
+    Needs:
+        - feature maps of both (any networks)
+
+    Notes:
+        - This is the form for classification; the grid-level form for dense prediction is not here.
     """
 
     auto = "stages[-1]"
 
+    def __init__(self, pairs: TapPairs, **weights: Unpack[TermWeights]) -> None:
+        super().__init__(pairs, **weights)
+        self.adapters = nn.ModuleList()
+
     def build(self) -> None:
-        self.adapters = nn.ModuleList(channel_adapter(own, other) for own, other in self.channels())
+        self.adapters = nn.ModuleList(channel_adapter(*each) for each in self.channels())
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         distances = []
-        for pair, adapter in zip(self.joined, self.adapters, strict=True):
-            adapted = adapter(as_grid(to_float32(student.taps[pair.student])))
+        for pair, adapter in zip(self.tap_pairs, self.adapters, strict=True):
+            adapted = adapter(to_maps(to_float32(student.taps[pair.student])))
             with no_autocast(student.logits):
-                own = _correlations(adapted)
-                other = _correlations(as_grid(teacher.taps[pair.teacher].detach()))
-            apart = (own - other).square().sum() / (other.shape[0] * other.shape[1])
-            distances.append(apart)
-        return {"ickd": sum(distances[1:], distances[0])}
+                correlations = _correlations(adapted)
+                target = _correlations(to_maps(teacher.taps[pair.teacher].detach()))
+            difference = (correlations - target).square().sum()
+            distances.append(difference / (target.shape[0] * target.shape[1]))
+        return {"ickd": sum_terms(distances)}
 
 
 def _correlations(maps: Tensor) -> Tensor:
-    """(B, C, H, W) -> inner products of the channels (B, C, C), each row of unit length."""
+    """Return G (B, C, C) of maps (B, C, H, W), each row of length 1."""
     rows = to_float32(maps).flatten(2)
     return F.normalize(rows @ rows.mT, dim=2)

@@ -1,91 +1,129 @@
-"""Singular vectors of maps: how the student's turn from stage to stage, as the teacher's."""
+"""Knowledge distillation by singular value decomposition."""
 
 from itertools import pairwise
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
 import torch
+import torch.nn.functional as F
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.adapters import as_grid, channel_adapter, grid_shape
-from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.feature_loss import Paired
-from kdrun.loss.singular_vectors import follow, top_eigen
-from kdrun.loss.tap_pairs import Pairs
+from kdrun.loss.adapters import channel_adapter, map_shape, to_maps
+from kdrun.loss.feature_loss import FeatureLoss
+from kdrun.loss.functional import no_autocast, sum_terms, to_float32
+from kdrun.loss.singular_vectors import attach_gradient, top_singular
+from kdrun.loss.tap_pairs import TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
-_SPARE = 3  # more vectors of the student than of the teacher, among which partners are found
+_EXTRA = 3  # the student's vectors beyond the teacher's k, among which partners are searched
 _WIDTH = 8.0  # of the radial basis function
 
 
-class Singular(Paired):
-    """Lee, Kim, Song 2018 (arXiv:1807.06819), as the code of the CIFAR-100 tables has it.
+class _Vectors(NamedTuple):
+    """Weighted singular vectors (B, C, k) of a layer's maps in both networks."""
 
-    Sum over successive places of (1 / B) sum_b,i,j,n (exp(-(x_in - y_jn)^2 / 8) of the student -
-    the same of the teacher)^2, where x (C1, k) and y (C2, k) are the first k right singular vectors
-    of a place's maps (H W, C) and of the next one's. Each of the teacher's has as its partner the
-    student's with the largest cosine, its sign turned to it; both count as the teacher's singular
-    values do, which have length 1. An adapter brings the student's channels to the teacher's.
+    student: Tensor
+    teacher: Tensor
+
+
+class KDSVD(FeatureLoss):
+    """Singular vectors: matches how the singular vectors of maps change from layer to layer.
+
+    Formula:
+        kdsvd = (1 / B) sum_ijn (exp(-(x_in - y_jn)^2 / 8) of the student - of the teacher)^2
+        summed over successive layers and the batch of B
+        x (C1, k), y (C2, k): the first k right singular vectors of the maps (H W, C) of a layer and
+          of the next, each multiplied by the teacher's singular value; these values have length 1
+
+    Paper:
+        Lee, Kim and Song, Self-supervised Knowledge Distillation Using Singular Value
+        Decomposition, ECCV 2018, arXiv:1807.06819, as in the code of the CIFAR-100 tables
+
+    Needs:
+        - feature maps of both at 2 or more layers (any networks)
+
+    Notes:
+        - Signs and order of singular vectors are arbitrary, so each of the teacher's is compared
+          with the student's vector of the largest cosine, with its sign flipped where that is
+          below 0.
+        - The vectors come from subspace iteration on the smaller Gram matrix and have their exact
+          gradient; where the channels differ, an adapter comes before.
+        - On a processor most of its time is in QR decompositions, one a sample and layer for the
+          gradient and two for the vectors.
     """
 
-    def __init__(self, pairs: Pairs, vectors: PositiveInt, **shares: Unpack[TermWeights]) -> None:
-        super().__init__(pairs, **shares)
+    def __init__(
+        self, pairs: TapPairs, vectors: PositiveInt, **weights: Unpack[TermWeights]
+    ) -> None:
+        super().__init__(pairs, **weights)
         self.vectors = vectors
+        self.adapters = nn.ModuleList()
 
     def build(self) -> None:
-        if len(self.joined) < 2:
+        if len(self.tap_pairs) < 2:
             raise UserError(
-                f"kdsvd needs 2 places in a row, and there is only {self.joined[0].where}.",
+                "kdsvd needs 2 layers in a row, and there is only"
+                f" {self.tap_pairs[0].description}.",
                 "  name more: loss.pairs=[[PATH,PATH],[PATH,PATH]]; kdrun layers model=NAME",
             )
-        least, where = min(
-            (min(shape[1], shape[2] * shape[3]), pair.where)
-            for pair in self.joined
-            for shape in (grid_shape(pair.student_shape), grid_shape(pair.teacher_shape))
-        )
-        if self.vectors > least:
-            raise UserError(
-                f"kdsvd: loss.vectors={self.vectors}, and maps of {where} have {least} at most.",
-                f"  take loss.vectors={least} or less, or other places: loss.pairs=...",
-            )
+        self._require_rank()
         self.adapters = nn.ModuleList(
-            nn.Identity() if own == other else channel_adapter(own, other)
-            for own, other in self.channels()
+            nn.Identity() if each.student == each.teacher else channel_adapter(*each)
+            for each in self.channels()
         )
+
+    def _require_rank(self) -> None:
+        """Refuse more vectors than the smallest maps have."""
+        rank, layers = min(
+            (min(shape[1], shape[2] * shape[3]), pair.description)
+            for pair in self.tap_pairs
+            for shape in (map_shape(pair.student_shape), map_shape(pair.teacher_shape))
+        )
+        if self.vectors > rank:
+            raise UserError(
+                f"kdsvd: loss.vectors={self.vectors}, and maps of {layers} have {rank} at most.",
+                f"  take loss.vectors={rank} or less, or other layers: loss.pairs=...",
+            )
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        with no_autocast(student.logits):  # which decompositions don't know
-            found = [
+        with no_autocast(student.logits):  # decompositions have no half precision
+            layers = [
                 self._vectors(
-                    adapter(as_grid(to_float32(student.taps[pair.student]))).flatten(2),
-                    as_grid(to_float32(teacher.taps[pair.teacher].detach())).flatten(2),
+                    adapter(to_maps(to_float32(student.taps[pair.student]))).flatten(2),
+                    to_maps(to_float32(teacher.taps[pair.teacher].detach())).flatten(2),
                 )
-                for pair, adapter in zip(self.joined, self.adapters, strict=True)
+                for pair, adapter in zip(self.tap_pairs, self.adapters, strict=True)
             ]
-        distances = [
-            (_similarity(own, own_next) - _similarity(other, other_next)).square().sum() / len(own)
-            for (own, other), (own_next, other_next) in pairwise(found)
-        ]
-        return {"kdsvd": sum(distances[1:], distances[0])}
+        distances = [_distance(layer, deeper) for layer, deeper in pairwise(layers)]
+        return {"kdsvd": sum_terms(distances)}
 
-    def _vectors(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-        """The vectors (B, C, k) of two maps (B, C, H W), in pairs and weighted."""
+    def _vectors(self, student: Tensor, teacher: Tensor) -> _Vectors:
+        """Return the vectors of maps (B, C, H W), the student's ordered as the teacher's."""
         with torch.no_grad():
-            squares, other = top_eigen(teacher, self.vectors)
-            shares = nn.functional.normalize(squares.clamp_min(0).sqrt(), dim=1)[:, None]
-            values, own = top_eigen(student.detach(), self.vectors + _SPARE)
-            cosines = own.mT @ other  # (B, student's, teacher's)
+            target = top_singular(teacher, self.vectors)
+            weights = F.normalize(target.squares.clamp_min(0).sqrt(), dim=1)[:, None]
+            candidates = top_singular(student.detach(), self.vectors + _EXTRA)
+            cosines = candidates.vectors.mT @ target.vectors  # (B, student's, teacher's)
             partner = cosines.abs().argmax(dim=1)
-            own = own.gather(2, partner[:, None].expand(-1, own.shape[1], -1))
-            own = own * cosines.gather(1, partner[:, None]).sign()
-            values = values.gather(1, partner)
-        return follow(student, values, own) * shares, other * shares
+            index = partner[:, None].expand(-1, student.shape[1], -1)
+            vectors = candidates.vectors.gather(2, index)
+            vectors = vectors * cosines.gather(1, partner[:, None]).sign()
+            squares = candidates.squares.gather(1, partner)
+        vectors = attach_gradient(student, squares, vectors)
+        return _Vectors(vectors * weights, target.vectors * weights)
+
+
+def _distance(layer: _Vectors, deeper: _Vectors) -> Tensor:
+    """Return the term of two successive layers."""
+    difference = _similarity(layer.student, deeper.student)
+    difference = difference - _similarity(layer.teacher, deeper.teacher)
+    return difference.square().sum() / len(layer.student)
 
 
 def _similarity(first: Tensor, second: Tensor) -> Tensor:
-    """(B, C1, k), (B, C2, k) -> (B, C1, C2, k)."""
+    """Return exp(-(x_in - y_jn)^2 / 8) of (B, C1, k) and (B, C2, k): (B, C1, C2, k)."""
     return (-(first[:, :, None] - second[:, None]).square() / _WIDTH).exp()

@@ -1,4 +1,4 @@
-"""Losses on logits: the labels alone, Hinton's distillation, and logit regression."""
+"""The plain losses on logits: cross-entropy with labels, Hinton's distillation, squared error."""
 
 import torch.nn.functional as F
 from pydantic import PositiveFloat
@@ -6,11 +6,26 @@ from torch import Tensor
 
 from kdrun.core.ranges import UnitInterval
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import Loss, label_loss, teacher_logits, to_float32
+from kdrun.loss.base import Loss
+from kdrun.loss.functional import label_loss, logits_of
 
 
 class CrossEntropy(Loss):
-    """The labels alone: what the teacher and the control are trained with."""
+    """Cross-entropy with the labels, without a teacher: what teachers and controls train with.
+
+    Formula:
+        CE(y, z_s) = -log softmax(z_s)_y, averaged over the batch
+
+    Paper:
+        none
+
+    Needs:
+        - labels
+
+    Notes:
+        - It reads no teacher. As the loss of a run it repeats the control; a gain over it is what
+          distillation brings.
+    """
 
     uses_teacher = False
 
@@ -21,10 +36,25 @@ class CrossEntropy(Loss):
 
 
 class KD(Loss):
-    """Hinton, Vinyals, Dean 2015 (arXiv:1503.02531), section 2.
+    """Knowledge distillation: labels and the teacher's probabilities, softened by a temperature.
 
-    (1 - alpha) CE(y, z_s) + alpha T^2 KL(softmax(z_t / T) || softmax(z_s / T)), batch mean. T^2
-    keeps the size of the soft gradient when T changes, as the paper advises.
+    Formula:
+        (1 - alpha) CE(y, z_s) + alpha T^2 KL(softmax(z_t / T) || softmax(z_s / T))
+        z_s, z_t: logits of student and teacher; y: the label; averaged over the batch
+
+    Paper:
+        Hinton, Vinyals and Dean, Distilling the Knowledge in a Neural Network, NIPS workshop 2014,
+        arXiv:1503.02531, section 2
+
+    Needs:
+        - logits of both, of the same classes
+        - labels (alpha below 1)
+
+    Notes:
+        - T^2 keeps the size of the soft gradient when T changes, as the paper advises.
+        - The weights of labels and soft targets matter more than many a method. On resnet32x4 ->
+          resnet8x4, tables with the weights 0.1 and 0.9 report 73.33, others with 1 and 1 report
+          74.42; sweep them before comparing kd with another method.
     """
 
     def __init__(self, alpha: UnitInterval, temperature: PositiveFloat) -> None:
@@ -35,7 +65,7 @@ class KD(Loss):
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        soft = soft_loss(to_float32(student.logits), teacher_logits(teacher), self.temperature)
+        soft = soft_loss(*logits_of(student, teacher), self.temperature)
         return {
             "ce": (1 - self.alpha) * label_loss(student.logits, batch),
             "kd": self.alpha * soft,
@@ -43,9 +73,24 @@ class KD(Loss):
 
 
 class LogitsMSE(Loss):
-    """Ba and Caruana 2014 (arXiv:1312.6184), equation 1: regression on the teacher's logits.
+    """Squared error between the logits of student and teacher.
 
-    (1 - alpha) CE(y, z_s) + alpha mean_ic (z_s - z_t)^2.
+    Formula:
+        (1 - alpha) CE(y, z_s) + alpha mean_ic (z_s - z_t)^2
+        z_s, z_t: logits of student and teacher for sample i and class c; y: the label
+
+    Paper:
+        Ba and Caruana, Do Deep Nets Really Need to be Deep?, NIPS 2014, arXiv:1312.6184, equation 1
+
+    Needs:
+        - logits of both, of the same classes
+        - labels (alpha below 1)
+
+    Notes:
+        - The mean goes over classes too, so that the term does not grow with their number.
+        - Unlike a softmax it depends on a constant added to all logits, which changes no
+          prediction.
+        - For large T the gradient of T^2 KL tends to that of this error, where logits have mean 0.
     """
 
     def __init__(self, alpha: UnitInterval) -> None:
@@ -55,19 +100,19 @@ class LogitsMSE(Loss):
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        distance = F.mse_loss(to_float32(student.logits), teacher_logits(teacher))
+        error = F.mse_loss(*logits_of(student, teacher))
         return {
             "ce": (1 - self.alpha) * label_loss(student.logits, batch),
-            "mse": self.alpha * distance,
+            "mse": self.alpha * error,
         }
 
 
 def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(teacher || student) of two (N, C) logits at a temperature, averaged over rows."""
-    divergence = F.kl_div(
-        F.log_softmax(student / temperature, dim=1),
-        F.log_softmax(teacher / temperature, dim=1),
-        reduction="batchmean",
-        log_target=True,
-    )
-    return divergence * temperature**2
+    """Return T^2 KL(teacher || student) of logits (N, C) at temperature T, a mean over rows."""
+    log_student, log_teacher = ((z / temperature).log_softmax(1) for z in (student, teacher))
+    return kl_divergence(log_student, log_teacher) * temperature**2
+
+
+def kl_divergence(log_student: Tensor, log_teacher: Tensor) -> Tensor:
+    """Return KL(teacher || student) of log-probabilities (N, C), a mean over rows."""
+    return F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)

@@ -1,4 +1,4 @@
-"""Logits compared by their shape alone: standardized before they are softened."""
+"""Logit standardization before distillation."""
 
 from typing import Literal, Unpack
 
@@ -7,19 +7,34 @@ from torch import Tensor
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
-from kdrun.loss.base import teacher_logits, to_float32
-from kdrun.loss.dkd import decoupled
+from kdrun.loss.dkd import decouple
+from kdrun.loss.functional import Logits, logits_of
 from kdrun.loss.logits import soft_loss
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
-_LEAST = 1e-4  # variance; less is that of logits which say nothing, and have no direction
+_MIN_VARIANCE = 1e-4  # logits that vary less are equal but for rounding
 
 
 class LSKD(WeightedLoss):
-    """Sun et al. 2024 (arXiv:2403.01427), equation 9: the softmax of (z - mean) / (std T).
+    """Logit standardization: distills logits of mean 0 and deviation 1, by kd or dkd.
 
-    Mean and standard deviation are of each sample's logits. On these, T^2 KL (`base: kd`), or DKD's
-    alpha TCKD + beta NCKD (`base: dkd`).
+    Formula:
+        base=kd: T^2 KL(softmax(u_t / T) || softmax(u_s / T))
+        u = (z - mean z) / std z of each sample's logits, the variance being 1e-4 or more
+        base=dkd: alpha TCKD + beta NCKD of dkd, of the same u
+
+    Paper:
+        Sun et al., Logit Standardization in Knowledge Distillation, CVPR 2024, arXiv:2403.01427,
+        equation 9
+
+    Needs:
+        - logits of both, of the same 3 or more classes
+        - labels (base=dkd)
+
+    Notes:
+        - It teaches the shape of the logits alone; how sure the student is comes from the labels.
+        - T is 2 for most pairs of the published runs, 3 for vgg13 -> vgg8 and some others; take
+          that of the pair before comparing.
     """
 
     def __init__(
@@ -27,9 +42,9 @@ class LSKD(WeightedLoss):
         base: Literal["kd", "dkd"],
         alpha: NonNegativeFloat,
         beta: NonNegativeFloat,
-        **shares: Unpack[TermWeights],
+        **weights: Unpack[TermWeights],
     ) -> None:
-        super().__init__(**shares)
+        super().__init__(**weights)
         self.base, self.alpha, self.beta = base, alpha, beta
         self.needs_hard_labels = base == "dkd"
 
@@ -44,14 +59,15 @@ class LSKD(WeightedLoss):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        own, other = standardized(to_float32(student.logits)), standardized(teacher_logits(teacher))
+        logits = Logits(*(standardize(each) for each in logits_of(student, teacher)))
         if self.base == "kd":
-            return {"lskd": soft_loss(own, other, self.temperature)}
-        target, others = decoupled(own, other, batch.targets, self.temperature)
-        return {"lskd": self.alpha * target + self.beta * others}
+            return {"lskd": soft_loss(*logits, self.temperature)}
+        parts = decouple(*logits, batch.targets, self.temperature)
+        return {"lskd": self.alpha * parts.target + self.beta * parts.others}
 
 
-def standardized(logits: Tensor) -> Tensor:
-    """Each row of (N, C) logits with mean 0 and standard deviation 1, or less where it is flat."""
+def standardize(logits: Tensor) -> Tensor:
+    """Return logits (N, C) with mean 0 and deviation 1 in each row, less in a constant row."""
     centered = logits - logits.mean(dim=1, keepdim=True)
-    return centered / centered.square().mean(dim=1, keepdim=True).clamp_min(_LEAST).sqrt()
+    variance = centered.square().mean(dim=1, keepdim=True)
+    return centered / variance.clamp_min(_MIN_VARIANCE).sqrt()

@@ -1,4 +1,4 @@
-"""The teacher's features restored from a part of the student's."""
+"""Masked generative distillation."""
 
 from typing import Literal, Unpack
 
@@ -7,18 +7,31 @@ from torch import Tensor, nn
 
 from kdrun.core.ranges import UnitInterval
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.adapters import aligned
-from kdrun.loss.feature_loss import Paired
-from kdrun.loss.tap_pairs import Pairs
+from kdrun.loss.feature_loss import FeatureLoss
+from kdrun.loss.tap_pairs import TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
 
-class MGD(Paired):
-    """Yang et al. 2022 (arXiv:2205.01529), equations 3 to 5: |G(r(F_s) * M) - F_t|^2 / B.
+class MGD(FeatureLoss):
+    """Masked generative distillation: restores the teacher's maps from masked maps of the student.
 
-    A sum of squares over maps, divided by the samples. M drops a share of the channels or of the
-    pixels at random, r is a 1x1 convolution where channels differ, G a 3x3 convolution, a ReLU and
-    another 3x3 convolution.
+    Formula:
+        (1 / B) |G(r(F_s) * M) - F_t|^2, summed over the pairs of taps and all elements
+        M: 0 for a random share of the channels or of the pixels, else 1
+        r: a learned 1x1 convolution where channels differ
+        G: two learned 3x3 convolutions with a ReLU between
+
+    Paper:
+        Yang et al., Masked Generative Distillation, ECCV 2022, arXiv:2205.01529, equations 3 to 5
+
+    Needs:
+        - feature maps of both (any networks)
+
+    Notes:
+        - A sum over elements grows with the size of the maps, so the weight belongs to ImageNet's
+          last maps; at other sizes sweep it.
+        - The published code masks channels for classification, the default here; for dense
+          prediction pixels.
     """
 
     auto = "stages[-1]"
@@ -27,38 +40,39 @@ class MGD(Paired):
         self,
         drop: Literal["channels", "pixels"],
         masked: UnitInterval,
-        pairs: Pairs,
-        **shares: Unpack[TermWeights],
+        pairs: TapPairs,
+        **weights: Unpack[TermWeights],
     ) -> None:
-        super().__init__(pairs, **shares)
+        super().__init__(pairs, **weights)
         self.drop, self.masked = drop, masked
+        self.adapters, self.generators = nn.ModuleList(), nn.ModuleList()
 
     def build(self) -> None:
         self.adapters, self.generators = nn.ModuleList(), nn.ModuleList()
-        for own, other in self.channels():
-            self.adapters.append(nn.Identity() if own == other else nn.Conv2d(own, other, 1))
+        for each in self.channels():
+            differ = each.student != each.teacher
+            self.adapters.append(nn.Conv2d(*each, kernel_size=1) if differ else nn.Identity())
             self.generators.append(
                 nn.Sequential(
-                    nn.Conv2d(other, other, kernel_size=3, padding=1),
+                    nn.Conv2d(each.teacher, each.teacher, kernel_size=3, padding=1),
                     nn.ReLU(),
-                    nn.Conv2d(other, other, kernel_size=3, padding=1),
+                    nn.Conv2d(each.teacher, each.teacher, kernel_size=3, padding=1),
                 )
             )
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        found = []
-        parts = zip(self.joined, self.adapters, self.generators, strict=True)
-        for pair, adapter, generator in parts:
-            own, other = aligned(student.taps[pair.student], teacher.taps[pair.teacher])
-            adapted = adapter(own)
-            restored = generator(adapted * self._mask(adapted)).to(other.dtype)
-            found.append((restored - other).square().sum() / len(other))
-        return {"mgd": torch.stack(found).sum()}
+        errors = []
+        pairs = zip(self.aligned(student, teacher), self.adapters, self.generators, strict=True)
+        for maps, adapter, generator in pairs:
+            adapted = adapter(maps.student)
+            restored = generator(adapted * self._mask(adapted)).to(maps.teacher.dtype)
+            errors.append((restored - maps.teacher).square().sum() / len(maps.teacher))
+        return {"mgd": torch.stack(errors).sum()}
 
     def _mask(self, maps: Tensor) -> Tensor:
-        """1 for what is kept, 0 for what is dropped."""
+        """Return M: 1 for what is kept, 0 for what is dropped."""
         batch, channels, height, width = maps.shape
         shape = (batch, channels, 1, 1) if self.drop == "channels" else (batch, 1, height, width)
         return (torch.rand(shape, device=maps.device) >= self.masked).to(maps.dtype)

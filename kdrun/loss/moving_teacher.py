@@ -1,8 +1,7 @@
-"""Around a loss: its teacher is the student itself, averaged or as it was some epochs ago."""
+"""A loss around another whose teacher is a copy of the student: its average or a snapshot."""
 
-from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from pydantic import NonNegativeInt, PositiveInt
@@ -12,31 +11,40 @@ from kdrun.core.errors import UserError
 from kdrun.core.ranges import UnitBelowOne
 from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.base import label_loss
-from kdrun.loss.committee_taps import require_moving
+from kdrun.loss.committee_taps import refuse_copied_weights
+from kdrun.loss.functional import label_loss
+from kdrun.loss.prefixes import add_prefix, strip_prefix, strip_tap_prefix
 from kdrun.loss.pseudo_labels import with_pseudo_labels
-from kdrun.loss.wrapper import LossWrapper, begun, picked, seen
+from kdrun.loss.wrapper import LossWrapper
 
 Kind = Literal["ema", "snapshot"]
-_OWN, _OTHER = "own/", "other/"  # the student's taps, and the places that its copy is tapped at
+_STUDENT, _TEACHER = "own/", "other/"  # prefixes of the inner loss's taps of both networks
+
+
+class _Step(NamedTuple):
+    """A step of training."""
+
+    phase: str
+    step: int
 
 
 class MovingTeacher(LossWrapper):
-    """A copy of the student teaches it, on the same images, in eval mode and without a graph.
+    """The loss of scheme=moving_teacher; see `kdrun.scheme.moving_teacher.MovingTeacher`.
 
-    `ema` (Tarvainen and Valpola 2017, arXiv:1703.01780): before step k = 1, 2, ... the copy is
-    min(1 - 1/(k + 1), decay) parts itself and the rest the student, norms' statistics too.
-    `snapshot` (Yang et al. 2019, arXiv:1812.00123): the copy is the student at the beginning of
-    epoch `start` and of each `every`-th after it. Before epoch `start` only the labels count. The
-    copy is kept as buffers: nothing trains it, and it is saved and resumed.
+    The copy runs on the student's images, in eval mode and without a graph. It is kept as buffers:
+    nothing trains it, and it is saved and resumed. `ema` averages the statistics of norms too.
 
     Args:
-        loss: the node of the loss inside, which may tap the copy as any teacher.
-        kind: which of both.
+        loss: the config node of the inner loss, which may tap the copy as any teacher.
+        kind: an exponential moving average, or snapshots.
         decay: of the average.
         every: epochs between two snapshots.
         start: the epoch, from 0, in which the copy begins to teach.
     """
+
+    # Built by `bind`: a copy of the student.
+    teacher: nn.Module
+    _tapped: TappedNetwork
 
     def __init__(
         self,
@@ -49,14 +57,18 @@ class MovingTeacher(LossWrapper):
         super().__init__(loss)
         self.uses_teacher, self.name = False, loss["name"]
         self.kind, self.decay, self.every, self.start = kind, decay, every, start
+        self._student: list[nn.Module] = []  # in a list, so that the loss does not save it
+        self._updated: _Step | None = None
 
     @property
     def needs_labels(self) -> bool:
         return False
 
     def taps(self) -> TapRequest:
-        asked = self.loss.taps()
-        return TapRequest({**begun(_OWN, asked.student), **begun(_OTHER, asked.teacher)})
+        inner = self.loss.taps()
+        return TapRequest(
+            {**add_prefix(_STUDENT, inner.student), **add_prefix(_TEACHER, inner.teacher)}
+        )
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         if not self.loss.uses_teacher:
@@ -64,19 +76,22 @@ class MovingTeacher(LossWrapper):
                 f"loss {self.name!r} reads no teacher, and scheme=moving_teacher makes one.",
                 "  choose a loss with a teacher: loss=kd",
             )
-        require_moving(self.loss, self.name, "moving_teacher")
-        self._student = (student.network,)  # in a tuple: it is no part of the loss
-        self.teacher = still_copy(student.network)
-        self._updated: tuple[str, int] | None = None
-        own, other = (seen(start, student) for start in (_OWN, _OTHER))
-        self._ask_teacher = TappedNetwork(self.teacher, other.paths)
-        self.loss.bind(own, TapShapes(other.shapes, self.teacher, other.paths), data)
+        refuse_copied_weights(self.loss, self.name, "moving_teacher")
+        self._student = [student.network]
+        self.teacher = frozen_copy(student.network)
+        self._updated = None
+        inner_student, inner_teacher = (
+            strip_tap_prefix(prefix, student) for prefix in (_STUDENT, _TEACHER)
+        )
+        self._tapped = TappedNetwork(self.teacher, inner_teacher.paths)
+        copy = TapShapes(inner_teacher.shapes, self.teacher, inner_teacher.paths)
+        self.loss.bind(inner_student, copy, data)
 
     def ramp(self, progress: Progress) -> float:
         return super().ramp(progress) if progress.epoch >= self.start else 0.0
 
     def train(self, mode: bool = True) -> Self:
-        """The copy stays in eval mode."""
+        """Set the mode of the loss; the copy stays in eval mode."""
         super().train(mode)
         if hasattr(self, "teacher"):
             self.teacher.eval()
@@ -85,24 +100,21 @@ class MovingTeacher(LossWrapper):
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        if self._updated != (
-            progress.phase,
-            progress.step,
-        ):  # a step may be computed in several parts
-            self._updated = (progress.phase, progress.step)
-            self._follow(progress)
+        step = _Step(progress.phase, progress.step)
+        if self._updated != step:  # with recipe.accumulate a step calls `forward` several times
+            self._updated = step
+            self._update(progress)
         if progress.epoch < self.start and progress.phase == self.phases()[-1].name:
             return {"ce": label_loss(student.logits, batch)}
         with torch.no_grad():
-            answer = self._ask_teacher(batch.inputs)
-        batch = with_pseudo_labels(batch, self.loss, answer)
-        return self.loss(
-            Output(student.logits, picked(_OWN, student.taps)), answer, batch, progress
-        )
+            copy = self._tapped(batch.inputs)
+        batch = with_pseudo_labels(batch, self.loss, copy)
+        student = Output(student.logits, strip_prefix(_STUDENT, student.taps))
+        return self.loss(student, copy, batch, progress)
 
     @torch.no_grad()
-    def _follow(self, progress: Progress) -> None:
-        """Bring the copy to where it is to be at the beginning of this step."""
+    def _update(self, progress: Progress) -> None:
+        """Update the copy at the beginning of a step."""
         if self.kind == "ema":
             self._blend(min(1 - 1 / (progress.step + 1), self.decay))
         elif progress.step * progress.epochs == progress.epoch * progress.steps:
@@ -111,16 +123,17 @@ class MovingTeacher(LossWrapper):
                 self._blend(0.0)
 
     def _blend(self, kept: float) -> None:
-        pairs = zip(_tensors(self.teacher), _tensors(self._student[0]), strict=True)
-        for (_, own), (_, new) in pairs:
-            if kept and own.is_floating_point():
-                own.lerp_(new.detach(), 1 - kept)
+        """Set the copy to `kept` times itself and 1 - `kept` times the student."""
+        copy, student = _tensors(self.teacher), _tensors(self._student[0])
+        for average, new in zip(copy, student, strict=True):
+            if kept and average.is_floating_point():
+                average.lerp_(new.detach(), 1 - kept)
             else:
-                own.copy_(new)
+                average.copy_(new)
 
 
-def still_copy(network: nn.Module) -> nn.Module:
-    """A copy in eval mode whose weights are buffers: no optimizer sees them."""
+def frozen_copy(network: nn.Module) -> nn.Module:
+    """Return a copy in eval mode whose weights are buffers, so that no optimizer sees them."""
     copy = deepcopy(network)
     for module in copy.modules():
         for name, value in list(module.named_parameters(recurse=False)):
@@ -129,6 +142,6 @@ def still_copy(network: nn.Module) -> nn.Module:
     return copy.eval()
 
 
-def _tensors(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Weights and buffers by name, in the order of the names: a copy has only buffers."""
-    return iter(sorted(network.state_dict(keep_vars=True).items()))
+def _tensors(network: nn.Module) -> list[Tensor]:
+    """Return weights and buffers in the order of their names; in a copy all are buffers."""
+    return [value for _, value in sorted(network.state_dict(keep_vars=True).items())]

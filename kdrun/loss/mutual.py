@@ -1,8 +1,8 @@
-"""Networks that learn from each other while they learn from the labels."""
+"""The loss of networks that learn from each other and from the labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import PositiveFloat
 from torch import Tensor, nn
@@ -10,35 +10,45 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.ranges import AtLeastTwo
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.base import Loss, label_loss
+from kdrun.loss.base import Loss
 from kdrun.loss.committee_taps import (
-    ANSWER,
-    answers,
-    member,
+    logits_tap,
+    logits_taps,
     member_path,
-    named,
-    own,
-    renamed,
-    require_moving,
+    member_prefix,
+    member_shapes,
+    move_phase,
+    refuse_copied_weights,
 )
+from kdrun.loss.functional import label_loss
+from kdrun.loss.prefixes import add_prefix, strip_prefix
 from kdrun.loss.pseudo_labels import with_pseudo_labels
 from kdrun.loss.table import build_loss
 
 
+class _Pair(NamedTuple):
+    """Two members of the committee, by number: one learns from the other."""
+
+    learner: int
+    peer: int
+
+    @property
+    def module(self) -> str:
+        """The name of the pair's loss among the modules."""
+        return f"{self.learner}_{self.peer}"
+
+
 class Mutual(Loss):
-    """Zhang et al. 2018 (arXiv:1706.00384), equations 3 to 6 and 8, for any loss.
+    """The loss of scheme=mutual, whose formula and paper stand at `kdrun.scheme.mutual.Mutual`.
 
-    sum_i [CE(y, z_i) + 1 / (n - 1) sum_{j != i} L(z_i, z_j)] over n networks, where L is the loss
-    without its label term and nothing is differentiated by what teaches: the gradient of each
-    network is that of its own bracket. With L = KL(p_j || p_i) at T = 1 it is the paper's.
-
-    The student that it is given is a committee; the first member is the run's student. Each of
-    the n (n - 1) pairs has adapters of its own.
+    The student is a committee, whose first member is the student of the run. Each of the n (n - 1)
+    pairs of members has a loss L with adapters of its own. What teaches is detached, so that each
+    network has the gradient of its own bracket.
 
     Args:
         loss: the config node of L.
         members: n.
-        temperature: takes the place of those in the node; None leaves them.
+        temperature: replaces the temperatures in the node; None leaves them.
     """
 
     uses_teacher = False
@@ -48,118 +58,121 @@ class Mutual(Loss):
     ) -> None:
         super().__init__()
         self.name, self.members = loss["name"], members
-        node = loss if temperature is None else softened(loss, temperature)
-        self.changed = node != loss
+        node = loss if temperature is None else with_temperature(loss, temperature)
+        self.is_changed = node != loss
         self.temperature = temperature
-        self.pairs = nn.ModuleDict(
-            {f"{i}_{j}": build_loss(node) for i in range(members) for j in range(members) if i != j}
-        )
+        self._pairs = [_Pair(i, j) for i in range(members) for j in range(members) if i != j]
+        self.pairs = nn.ModuleDict({pair.module: build_loss(node) for pair in self._pairs})
+        self.paths: list[str] = []
 
     @property
     def needs_labels(self) -> bool:
         return False
 
     def taps(self) -> TapRequest:
-        inner = self._pair(0, 1).taps()
-        found = answers(self.members)
+        inner = self._loss(self._pairs[0]).taps()
+        taps = logits_taps(self.members)
         for number in range(self.members):
-            found |= named(number, inner.student, "student")
-            found |= named(number, inner.teacher, "teacher")
-        return TapRequest(found)
+            taps |= add_prefix(member_prefix(number, "student"), inner.student)
+            taps |= add_prefix(member_prefix(number, "teacher"), inner.teacher)
+        return TapRequest(taps)
 
     def phases(self) -> tuple[Phase, ...]:
-        each = [
-            [renamed(phase, self._starts(i, j)) for phase in self._pair(i, j).phases()]
-            for i, j in self._numbers()
+        phases = [
+            [move_phase(phase, self._prefixes(pair)) for phase in self._loss(pair).phases()]
+            for pair in self._pairs
         ]
-        return tuple(_at_once(same) for same in zip(*each, strict=True))
+        return tuple(_unite(same) for same in zip(*phases, strict=True))
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        if not self._pair(0, 1).uses_teacher:
+        first = self._loss(self._pairs[0])
+        if not first.uses_teacher:
             raise UserError(
                 f"the loss {self.name!r} learns from no teacher, and peers teach each other.",
                 "  use scheme=none, or a loss that does: loss=kd",
             )
-        require_moving(self._pair(0, 1), self.name, "mutual")
+        refuse_copied_weights(first, self.name, "mutual")
         self.paths = [member_path(student, number) for number in range(self.members)]
-        for i, j in self._numbers():
-            seats = member(student, i, "student"), member(student, j, "teacher")
-            self._pair(i, j).bind(*seats, data)
+        for pair in self._pairs:
+            learner = member_shapes(student, pair.learner, "student")
+            peer = member_shapes(student, pair.peer, "teacher")
+            self._loss(pair).bind(learner, peer, data)
 
     def notes(self) -> list[str]:
         names = ["student", *(f"peer{number}" for number in range(1, self.members))]
-        told = [
-            f"{names[i]} from {names[j]}: {note}"
-            for i, j in self._numbers()
-            for note in self._pair(i, j).notes()
+        notes = [
+            f"{names[pair.learner]} from {names[pair.peer]}: {note}"
+            for pair in self._pairs
+            for note in self._loss(pair).notes()
         ]
         changed = f"the loss is taken at temperature {self.temperature}: scheme.temperature"
-        return [*told, changed] if self.changed else told
+        return [*notes, changed] if self.is_changed else notes
 
     def ramp(self, progress: Progress) -> float:
-        return self._pair(0, 1).ramp(progress)
+        return self._loss(self._pairs[0]).ramp(progress)
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
-        main = progress.phase == MAIN.name
-        if main:
+        terms: dict[str, Tensor] = {}
+        is_main = progress.phase == MAIN.name
+        if is_main:
             for number in range(self.members):
-                logits = student.taps[f"{number}/{ANSWER}"]
-                found[f"{_called(number)}ce"] = label_loss(logits, batch)
-        for i, j in self._numbers():
-            learner = Output(student.taps[f"{i}/{ANSWER}"], own(student.taps, i, "student"))
-            taught = own(student.taps, j, "teacher")
-            peer = Output(
-                student.taps[f"{j}/{ANSWER}"].detach(),
-                {name: value.detach() for name, value in taught.items()},
-            )
-            pair = self._pair(i, j)
-            for name, value in pair(
-                learner, peer, with_pseudo_labels(batch, pair, peer), progress
-            ).items():
-                if main and name == "ce":
+                logits = student.taps[logits_tap(number)]
+                terms[f"{_term_prefix(number)}ce"] = label_loss(logits, batch)
+        for pair in self._pairs:
+            for name, value in self._pair_terms(pair, student, batch, progress).items():
+                if is_main and name == "ce":
                     continue  # the labels count once, above
-                key = f"{_called(i)}{name}"
-                found[key] = value / (self.members - 1) + found.get(key, 0)
-        return found
+                key = f"{_term_prefix(pair.learner)}{name}"
+                terms[key] = value / (self.members - 1) + terms.get(key, 0)
+        return terms
 
-    def _pair(self, learner: int, peer: int) -> Loss:
-        part = self.pairs[f"{learner}_{peer}"]
-        if not isinstance(part, Loss):
+    def _pair_terms(
+        self, pair: _Pair, committee: Output, batch: Batch, progress: Progress
+    ) -> dict[str, Tensor]:
+        """Return L(z_i, z_j) of a pair, in named terms."""
+        loss, taps = self._loss(pair), committee.taps
+        student_taps = strip_prefix(member_prefix(pair.learner, "student"), taps)
+        teacher_taps = strip_prefix(member_prefix(pair.peer, "teacher"), taps)
+        learner = Output(taps[logits_tap(pair.learner)], student_taps)
+        peer = Output(
+            taps[logits_tap(pair.peer)].detach(),
+            {name: value.detach() for name, value in teacher_taps.items()},
+        )
+        return loss(learner, peer, with_pseudo_labels(batch, loss, peer), progress)
+
+    def _loss(self, pair: _Pair) -> Loss:
+        loss = self.pairs[pair.module]
+        if not isinstance(loss, Loss):
             raise TypeError("a pair is joined by a loss")
-        return part
+        return loss
 
-    def _numbers(self) -> list[tuple[int, int]]:
-        """Who learns from whom."""
-        each = range(self.members)
-        return [(i, j) for i in each for j in each if i != j]
-
-    def _starts(self, learner: int, peer: int) -> dict[str, list[str]]:
-        """What a pair calls its student and itself, as the whole calls them."""
+    def _prefixes(self, pair: _Pair) -> dict[str, list[str]]:
+        """Return the globs of a pair's phases -> those of the whole loss and the committee."""
         return {
-            "student.": [f"student.{self.paths[learner]}."],
-            "loss.": [f"loss.pairs.{learner}_{peer}."],
+            "student.": [f"student.{self.paths[pair.learner]}."],
+            "loss.": [f"loss.pairs.{pair.module}."],
         }
 
 
-def softened(node: Mapping[str, Any], temperature: float) -> dict[str, Any]:
-    """A loss's node with another temperature wherever it has one, in the parts of a sum too."""
-    found = {**node}
-    if "temperature" in found:
-        found["temperature"] = temperature
-    if isinstance(found.get("terms"), Mapping):
-        found["terms"] = {key: softened(one, temperature) for key, one in found["terms"].items()}
-    return found
+def with_temperature(node: Mapping[str, Any], temperature: float) -> dict[str, Any]:
+    """Return a loss's config node with another temperature, in the terms of a sum too."""
+    changed = {**node}
+    if "temperature" in changed:
+        changed["temperature"] = temperature
+    if isinstance(changed.get("terms"), Mapping):
+        terms = changed["terms"].items()
+        changed["terms"] = {name: with_temperature(term, temperature) for name, term in terms}
+    return changed
 
 
-def _at_once(phases: Sequence[Phase]) -> Phase:
-    """One phase of all pairs, in which learns what learns in any."""
+def _unite(phases: Sequence[Phase]) -> Phase:
+    """Return one phase that trains what any of the phases trains."""
     globs = dict.fromkeys(glob for phase in phases for glob in phase.trains)
     return replace(phases[0], trains=tuple(globs))
 
 
-def _called(number: int) -> str:
-    """What the terms of a member begin with: nothing for the student."""
+def _term_prefix(number: int) -> str:
+    """Return the prefix of a member's terms: none for the student, `peer1/` for the first peer."""
     return f"peer{number}/" if number else ""

@@ -1,20 +1,33 @@
-"""What each channel answers to: the student's channel maps distributed like the teacher's."""
+"""Neuron selectivity transfer."""
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.adapters import aligned
-from kdrun.loss.base import no_autocast
-from kdrun.loss.feature_loss import Paired
+from kdrun.loss.feature_loss import FeatureLoss
+from kdrun.loss.functional import no_autocast, sum_terms
 
 
-class Selectivity(Paired):
-    """Huang and Wang 2017 (arXiv:1707.01219), section 4: NST with the polynomial kernel.
+class NST(FeatureLoss):
+    """Neuron selectivity transfer: matches the distributions of the channels' maps.
 
-    Sum over pairs of the batch mean of MMD^2 = mean_ij k(t_i, t_j) + mean_ij k(s_i, s_j)
-    - 2 mean_ij k(s_i, t_j), where s_i, t_i are the maps of a channel as unit vectors (H W) and
-    k(x, y) = (x'y)^2. Maps of two sizes meet at the smaller one; channels may differ.
+    Formula:
+        nst = mean_ij k(t_i, t_j) + mean_ij k(s_i, s_j) - 2 mean_ij k(s_i, t_j)
+        averaged over the batch, summed over the pairs of taps
+        k(x, y) = (x'y)^2; s_i, t_i: the map of channel i of student and teacher as a unit vector
+
+    Paper:
+        Huang and Wang, Like What You Like: Knowledge Distill via Neuron Selectivity Transfer, 2017,
+        arXiv:1707.01219, section 4
+
+    Needs:
+        - feature maps of both (any networks)
+
+    Notes:
+        - It compares at which pixels channels respond, not which channel does; the numbers of
+          channels may differ. Maps of two sizes are averaged to the smaller one.
+        - Of the paper's kernels this is the polynomial one; maps of one pixel all have k = 1 and
+          teach nothing.
     """
 
     compares_pixels = True
@@ -23,23 +36,20 @@ class Selectivity(Paired):
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         with no_autocast(student.logits):
-            distances = [
-                _discrepancy(*aligned(student.taps[pair.student], teacher.taps[pair.teacher]))
-                for pair in self.joined
-            ]
-        return {"nst": sum(distances[1:], distances[0])}
+            distances = [_discrepancy(*maps) for maps in self.aligned(student, teacher)]
+        return {"nst": sum_terms(distances)}
 
 
 def _discrepancy(student: Tensor, teacher: Tensor) -> Tensor:
-    """MMD^2 of maps (B, C, H, W), a mean over the batch, by the smaller of two products."""
-    own, other = (F.normalize(maps.flatten(2), dim=2) for maps in (student, teacher))
-    if own.shape[2] <= max(own.shape[1], other.shape[1]):
-        # sum_ij (s_i't_j)^2 = <S'S, T'T>, so that the three means are one square.
-        apart = own.mT @ own / own.shape[1] - other.mT @ other / other.shape[1]
-        return apart.square().sum(dim=(1, 2)).mean()
-    return _kernel(other, other) + _kernel(own, own) - 2 * _kernel(own, other)
+    """Return the term of maps (B, C, H, W), the squared maximum mean discrepancy."""
+    s, t = (F.normalize(maps.flatten(2), dim=2) for maps in (student, teacher))
+    if s.shape[2] <= max(s.shape[1], t.shape[1]):
+        # sum_ij (s_i't_j)^2 = <S'S, T'T>: the three means are one square, of smaller products.
+        difference = s.mT @ s / s.shape[1] - t.mT @ t / t.shape[1]
+        return difference.square().sum(dim=(1, 2)).mean()
+    return _mean_kernel(t, t) + _mean_kernel(s, s) - 2 * _mean_kernel(s, t)
 
 
-def _kernel(first: Tensor, second: Tensor) -> Tensor:
-    """The mean of (x'y)^2 over the rows of (B, C1, D) and (B, C2, D)."""
+def _mean_kernel(first: Tensor, second: Tensor) -> Tensor:
+    """Return the mean of (x'y)^2 over the rows x of (B, C1, D) and y of (B, C2, D)."""
     return (first @ second.mT).square().mean()

@@ -1,100 +1,135 @@
-"""Responses before the activation, where what the teacher rejects need only be low enough."""
+"""Overhaul of feature distillation."""
 
 from math import pi, sqrt
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
-from kdrun.loss.adapters import aligned, channel_adapter, grid_shape
-from kdrun.loss.base import to_float32
-from kdrun.loss.feature_loss import Paired
+from kdrun.loss.adapters import channel_adapter
+from kdrun.loss.base import require_teacher
+from kdrun.loss.feature_loss import FeatureLoss
+from kdrun.loss.functional import sum_terms, to_float32
+from kdrun.loss.tap_pairs import TapPairs
+from kdrun.loss.weighted_loss import TermWeights
 
 _NORMS = nn.BatchNorm1d | nn.BatchNorm2d
 _RARE = 0.001  # share of negative responses below which the margin is 3 deviations
 
 
-class Overhaul(Paired):
-    """Heo et al. 2019 (arXiv:1904.01866), equations 2 to 5, as in the authors' code.
+class OFD(FeatureLoss):
+    """Overhaul of feature distillation: matches responses before the activation, above a margin.
 
-    sum_l 2^(l - L) (1 / B) sum_i d_i over places l = 1..L and all neurons i of a place, with
-    d = 0 where s <= t' <= 0, else (s - t')^2, and t' = max(t, m). m is the mean of a channel's
-    negative responses, of the normal distribution that the teacher's norm before the activation
-    makes; without such a norm, of the batch. s is adapted to the teacher's channels.
+    Formula:
+        ofd = sum_l 2^(l - L) (1 / B) sum_i d_i over layers l = 1..L and neurons i
+        d = 0 where s <= t' <= 0, else (s - t')^2
+        t' = max(t, m), m: a channel's mean negative response
+        s, t: values before the activation, the student's adapted to the teacher's channels
+
+    Paper:
+        Heo et al., A Comprehensive Overhaul of Feature Distillation, ICCV 2019, arXiv:1904.01866,
+        equations 2 to 5, as in the authors' code
+
+    Needs:
+        - feature maps of both before their activation (any networks)
+        - batch norms before the teacher's activations, for its margins
+
+    Notes:
+        - It reads the input of the activation that ends a stage or, in pre-activation networks, of
+          the next one; where neither is a module of its own, it reads the stage's output.
+        - m is computed from the normal distribution that the weight and bias of the teacher's norm
+          before the activation define; without a norm it is the mean of the batch's negative
+          responses. Behind a shortcut it is the norm before the sum, as in the authors' code.
+        - Maps of two sizes are averaged to the smaller one.
     """
 
     auto = "stages[*]:pre"
     copies_teacher_weights = True
 
+    def __init__(self, pairs: TapPairs, **weights: Unpack[TermWeights]) -> None:
+        super().__init__(pairs, **weights)
+        self.adapters = nn.ModuleList()
+        self._notes: list[str] = []
+
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         super().bind(student, teacher, data)
-        self.adapters, self.told = nn.ModuleList(), super().notes()
-        for number, pair in enumerate(self.joined):
-            own, other = grid_shape(pair.student_shape)[1], grid_shape(pair.teacher_shape)[1]
-            self.adapters.append(channel_adapter(own, other))
-            place = teacher.paths[pair.teacher] if teacher else ""
-            norm = _norm_before(teacher.network, place, other) if teacher else None
+        teacher = require_teacher(teacher)
+        self.adapters = nn.ModuleList()
+        self._notes = super().notes()
+        for number, (pair, channels) in enumerate(
+            zip(self.tap_pairs, self.channels(), strict=True)
+        ):
+            self.adapters.append(channel_adapter(*channels))
+            path = teacher.paths[pair.teacher]
+            norm = _norm_before(teacher.network, path, channels.teacher)
             self.register_buffer(f"margin{number}", None if norm is None else _margin(norm))
             if norm is None:
-                self.told.append(f"no batch norm before {place}: margins are those of each batch")
+                self._notes.append(f"no batch norm before {path}: margins are those of each batch")
 
     def notes(self) -> list[str]:
-        return self.told
+        return self._notes
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        found = []
-        for number, (pair, adapter) in enumerate(zip(self.joined, self.adapters, strict=True)):
-            own, other = aligned(student.taps[pair.student], teacher.taps[pair.teacher])
+        distances = []
+        layers = zip(self.aligned(student, teacher), self.adapters, strict=True)
+        for number, (maps, adapter) in enumerate(layers):
             margin = getattr(self, f"margin{number}")
-            margin = _batch_margin(other) if margin is None else margin.to(other)
-            distance = _partial(to_float32(adapter(own)), other.maximum(margin[:, None, None]))
-            found.append(distance * 2.0 ** (number + 1 - len(self.joined)))
-        return {"ofd": sum(found[1:], found[0])}
+            margin = _batch_margin(maps.teacher) if margin is None else margin.to(maps.teacher)
+            target = maps.teacher.maximum(margin[:, None, None])
+            distance = _partial_distance(to_float32(adapter(maps.student)), target)
+            distances.append(distance * 2.0 ** (number + 1 - len(self.tap_pairs)))
+        return {"ofd": sum_terms(distances)}
 
 
-def _partial(student: Tensor, target: Tensor) -> Tensor:
-    """The sum over neurons of maps (B, C, H, W), a mean over the batch."""
+def _partial_distance(student: Tensor, target: Tensor) -> Tensor:
+    """Return sum_i d_i of maps (B, C, H, W), averaged over the batch."""
     counts = (student > target) | (target > 0)
     return ((student - target).square() * counts).sum() / len(student)
 
 
 def _batch_margin(maps: Tensor) -> Tensor:
-    """Each channel's mean negative response (C,); 0 where none is negative."""
+    """Return each channel's mean negative response (C,); 0 where none is negative."""
     count = (maps < 0).sum(dim=(0, 2, 3)).clamp_min(1)
     return maps.clamp_max(0).sum(dim=(0, 2, 3)) / count
 
 
 def _margin(norm: nn.Module) -> Tensor:
-    """E[x | x < 0] (C,) of normal x with a norm's weight as deviation and its bias as mean."""
+    """Return E[x | x < 0] (C,) of normal x, with a norm's weight as deviation and bias as mean."""
     weight, bias = norm.get_parameter("weight"), norm.get_parameter("bias")
     deviation = weight.detach().double().abs().clamp_min(1e-12)
     mean = bias.detach().double()
-    away = mean / deviation
-    negative = torch.special.ndtr(-away)
-    density = torch.exp(-away.square() / 2) / sqrt(2 * pi)
+    ratio = mean / deviation
+    negative = torch.special.ndtr(-ratio)  # the share of x < 0
+    density = torch.exp(-ratio.square() / 2) / sqrt(2 * pi)
     expected = mean - deviation * density / negative.clamp_min(_RARE)
     return torch.where(negative > _RARE, expected, -3 * deviation).float()
 
 
-def _norm_before(network: nn.Module, place: str, channels: int) -> nn.Module | None:
-    """The batch norm beside an activation that makes what enters it, as far as names tell.
+def _norm_before(network: nn.Module, path: str, channels: int) -> nn.Module | None:
+    """Return the batch norm whose output enters an activation, as far as module names tell.
 
-    In a sequence, the layer just before; else the block's last norm with as many channels: that
-    of the way beside the shortcut. None where the place is no activation's entrance.
+    In a sequence, it is the module just before the activation; else the last norm of the same block
+    with as many channels, which is that of the branch beside the shortcut.
+
+    Args:
+        network: the teacher.
+        path: the tap path of the activation's input, which ends in `:in`; for others there is none.
+        channels: of the tap.
     """
-    if not place.endswith(":in"):
+    if not path.endswith(":in"):
         return None
-    above, _, name = place.removesuffix(":in").rpartition(".")
-    parent = network.get_submodule(above)
-    parts = dict(parent.named_children())
+    parent_path, _, name = path.removesuffix(":in").rpartition(".")
+    parent = network.get_submodule(parent_path)
+    siblings = list(parent.named_children())
     if isinstance(parent, nn.Sequential):
-        names = list(parts)
-        parts = {at: parts[at] for at in names[max(0, names.index(name) - 1) : names.index(name)]}
-    fitting = [
-        part
-        for part in parts.values()
-        if isinstance(part, _NORMS) and part.num_features == channels and part.affine
+        position = [sibling for sibling, _ in siblings].index(name)
+        siblings = siblings[max(0, position - 1) : position]
+    norms = [
+        module
+        for _, module in siblings
+        if isinstance(module, _NORMS) and module.num_features == channels and module.affine
     ]
-    return fitting[-1] if fitting else None
+    return norms[-1] if norms else None

@@ -1,6 +1,6 @@
-"""Around a loss: heads after each stage of a network learn from its own deepest one."""
+"""The loss of a network whose shallow stages learn from its deepest one."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch.nn.functional as F
 from pydantic import NonNegativeFloat
@@ -8,25 +8,23 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import as_grid, grid_shape
-from kdrun.loss.base import Loss, label_loss, to_float32
-from kdrun.loss.committee_taps import require_moving
+from kdrun.loss.adapters import map_shape, to_maps
+from kdrun.loss.base import Loss
+from kdrun.loss.committee_taps import refuse_copied_weights
+from kdrun.loss.functional import label_loss, to_float32
 from kdrun.loss.pseudo_labels import with_pseudo_labels
 from kdrun.loss.table import build_loss
 from kdrun.loss.tap_pairs import Shape
 
 
 class OwnStages(Loss):
-    """Zhang et al. 2019 (arXiv:1905.08094), "Be Your Own Teacher", section 3.
+    """The loss of scheme=own_stages; see `kdrun.scheme.own_stages.OwnStages`.
 
-    CE(y, z) + sum over shallow stages i of L(z_i, z) + features * mean_b |F_i - F|^2, where z_i
-    are the logits of a head after stage i, L is the loss inside with the network's own logits z
-    as the teacher's, and F the deepest features, averaged over their pixels; neither z nor F gets
-    a gradient from it. Heads belong to the loss, so that the network stays what it is.
+    Heads belong to the loss, so that the trained network has none.
 
     Args:
-        loss: the node of a loss on logits, its labels' term included.
-        features: weight of the last term, which is summed over a sample's features.
+        loss: the config node of L, a loss on logits, its term with the labels included.
+        features: weight of the distance between features, which is summed over channels.
     """
 
     uses_teacher = False
@@ -34,6 +32,8 @@ class OwnStages(Loss):
     def __init__(self, loss: dict[str, Any], features: NonNegativeFloat) -> None:
         super().__init__()
         self.node, self.features = loss, features
+        self.stages: list[str] = []
+        self.heads, self.losses = nn.ModuleList(), nn.ModuleList()
 
     @property
     def needs_labels(self) -> bool:
@@ -45,12 +45,12 @@ class OwnStages(Loss):
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         self.stages = list(student.shapes)
         self._refuse()
-        *shallow, deepest = (grid_shape(student.shapes[name]) for name in self.stages)
+        *shallow, deepest = (map_shape(student.shapes[name]) for name in self.stages)
         self.heads = nn.ModuleList(Head(shape, deepest, data.num_classes) for shape in shallow)
         self.losses = nn.ModuleList(build_loss(self.node) for _ in shallow)
-        nothing = TapShapes({}, student.network, {})
+        no_taps = TapShapes({}, student.network, {})
         for loss in self._inner():
-            loss.bind(nothing, nothing if loss.uses_teacher else None, data)
+            loss.bind(no_taps, no_taps if loss.uses_teacher else None, data)
 
     def notes(self) -> list[str]:
         return [f"heads after stages 1 to {len(self.heads)} learn from the network's own logits"]
@@ -61,34 +61,36 @@ class OwnStages(Loss):
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        found = {"ce": label_loss(student.logits, batch)}
-        own = Output(student.logits.detach())
-        batch = with_pseudo_labels(batch, self._inner()[0], own)
-        *shallow, deepest = (as_grid(student.taps[name]) for name in self.stages)
-        target = _pooled(deepest.detach())
+        terms = {"ce": label_loss(student.logits, batch)}
+        target = Output(student.logits.detach())
+        batch = with_pseudo_labels(batch, self._inner()[0], target)
+        *shallow, deepest = (to_maps(student.taps[name]) for name in self.stages)
+        features = _pool(deepest.detach())
         for head, loss, maps in zip(self.heads, self._inner(), shallow, strict=True):
-            features, logits = head(maps)
-            terms = loss(Output(logits), own if loss.uses_teacher else None, batch, progress)
-            terms = {f"heads/{name}": value for name, value in terms.items()}
+            output: HeadOutput = head(maps)
+            teacher = target if loss.uses_teacher else None
+            inner = loss(Output(output.logits), teacher, batch, progress)
+            named = {f"heads/{name}": value for name, value in inner.items()}
             if self.features:
-                distance = (_pooled(features) - target).square().sum(dim=1).mean()
-                terms["features"] = self.features * distance
-            for name, value in terms.items():
-                found[name] = found[name] + value if name in found else value
-        return found
+                distance = (_pool(output.features) - features).square().sum(dim=1).mean()
+                named["features"] = self.features * distance
+            for name, value in named.items():
+                terms[name] = terms[name] + value if name in terms else value
+        return terms
 
     def _inner(self) -> list[Loss]:
         return [loss for loss in self.losses if isinstance(loss, Loss)]
 
     def _refuse(self) -> None:
-        probe, name = build_loss(self.node), self.node["name"]
-        asked = probe.taps()
-        if asked.student or asked.teacher or len(probe.phases()) > 1:
+        """Refuse losses and networks that this loss can't use."""
+        loss, name = build_loss(self.node), self.node["name"]
+        taps = loss.taps()
+        if taps.student or taps.teacher or len(loss.phases()) > 1:
             raise UserError(
                 f"loss {name!r} reads features of a teacher, and scheme=own_stages has none.",
                 "  choose a loss on logits: loss=kd",
             )
-        require_moving(probe, name, "own_stages")
+        refuse_copied_weights(loss, name, "own_stages")
         if len(self.stages) < 2:
             raise UserError(
                 f"scheme=own_stages needs two stages, and the student has {len(self.stages)}.",
@@ -96,36 +98,44 @@ class OwnStages(Loss):
             )
 
 
+class HeadOutput(NamedTuple):
+    """What a head returns: features (B, D, h, w) and logits (B, classes)."""
+
+    features: Tensor
+    logits: Tensor
+
+
 class Head(nn.Module):
     """A bottleneck from a shallow stage to the shape of the deepest, then a linear layer.
 
     Args:
-        own: shape (2, C, H, W) of the stage.
-        deepest: shape (2, D, h, w) of the last one.
-        classes: how many.
+        shallow: shape (2, C, H, W) of the stage.
+        deepest: shape (2, D, h, w) of the last stage.
+        classes: number of classes.
     """
 
-    def __init__(self, own: Shape, deepest: Shape, classes: int) -> None:
+    def __init__(self, shallow: Shape, deepest: Shape, classes: int) -> None:
         super().__init__()
         width = max(1, deepest[1] // 4)
-        self.grid = deepest[2], deepest[3]
+        self.size = deepest[2], deepest[3]
         self.body = nn.Sequential(
-            *_unit(own[1], width, 1), *_unit(width, width, 3), *_unit(width, deepest[1], 1)
+            *_convolution(shallow[1], width, 1),
+            *_convolution(width, width, 3),
+            *_convolution(width, deepest[1], 1),
         )
         self.classify = nn.Linear(deepest[1], classes)
 
-    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, D, h, w) and logits (B, classes)."""
-        if tuple(maps.shape[2:]) != self.grid:
-            maps = F.adaptive_avg_pool2d(maps, self.grid)
+    def forward(self, maps: Tensor) -> HeadOutput:
+        if tuple(maps.shape[2:]) != self.size:
+            maps = F.adaptive_avg_pool2d(maps, self.size)
         features = self.body(maps)
-        return features, self.classify(features.mean(dim=(2, 3)))
+        return HeadOutput(features, self.classify(features.mean(dim=(2, 3))))
 
 
-def _pooled(maps: Tensor) -> Tensor:
+def _pool(maps: Tensor) -> Tensor:
     return to_float32(maps).mean(dim=(2, 3))
 
 
-def _unit(channels_in: int, channels_out: int, size: int) -> list[nn.Module]:
-    convolution = nn.Conv2d(channels_in, channels_out, size, padding=size // 2, bias=False)
-    return [convolution, nn.BatchNorm2d(channels_out), nn.ReLU()]
+def _convolution(source: int, target: int, size: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(source, target, size, padding=size // 2, bias=False)
+    return [convolution, nn.BatchNorm2d(target), nn.ReLU()]

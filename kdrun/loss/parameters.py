@@ -1,78 +1,99 @@
-"""The student's weights pulled to the teacher's."""
+"""Distance between the weights of student and teacher."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal, Unpack
+from typing import Annotated, Literal, NamedTuple, Unpack
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.core.unknown import suggest
-from kdrun.loss.base import no_autocast, to_float32
+from kdrun.loss.functional import no_autocast, to_float32
+from kdrun.loss.logits import kl_divergence
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 Weights = dict[str, nn.Parameter]
-WeightPair = Annotated[list[str], Field(min_length=2, max_length=2)]
-WeightPairs = Literal["auto"] | Annotated[list[WeightPair], Field(min_length=1)]
+NamePair = Annotated[list[str], Field(min_length=2, max_length=2)]
+NamePairs = Literal["auto"] | Annotated[list[NamePair], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """A weight of the student, and the name of the teacher's among the buffers."""
+class WeightPair:
+    """A weight of the student and the weight of the teacher that it is compared with.
+
+    Attributes:
+        student: the student's parameter.
+        teacher: the name of the buffer with the teacher's weight.
+        is_projected: whether learned matrices bring the teacher's weight to the student's shape.
+    """
 
     student: Tensor
     teacher: str
-    projected: bool
+    is_projected: bool
+
+
+class _Compared(NamedTuple):
+    """W_s, and W_t or A W_t B, of one shape and in float32 or float64."""
+
+    student: Tensor
+    teacher: Tensor
 
 
 class Parameters(WeightedLoss):
-    """The distance of the student's weights W_s from the teacher's W_t, or from A W_t B.
+    """Distance between weights: brings the student's weights near the teacher's.
 
-    A (rows of W_s x rows of W_t) and B (columns of W_t x columns of W_s) are learned where the
-    shapes of a pair differ; kernels must agree. `squared` is sum |W_s - W_t|^2 / sum |W_t|^2 over
-    all pairs; `kl` the mean over pairs of the mean over rows of KL(softmax(W_t) || softmax(W_s)),
-    each row being the weights of one output.
+    Formula:
+        distance=squared: sum |W_s - W_t|^2 / sum |W_t|^2, over all pairs of weights
+        distance=kl: mean over pairs and rows of KL(softmax(W_t) || softmax(W_s)), a row being the
+          weights of one output
+        where shapes differ, A W_t B replaces W_t, with learned matrices A (rows of W_s x rows of
+          W_t) and B (columns of W_t x columns of W_s)
 
-    Training ends after the epoch in which the root of `squared` falls under `until`.
+    Paper:
+        none
+
+    Needs:
+        - weights of both with the same names, or pairs of them
+        - equal kernel sizes within a pair
+
+    Notes:
+        - It reads no image. Networks that compute the same can have quite other weights, so it
+          suits students that start from the teacher or share its layout.
+        - Weights whose shapes can't be compared are left free; the run says how many.
+        - With `until`, training ends after the epoch in which the root of `squared` falls under it.
+        - The term of distance=kl is small, as softmax makes the weights of a row nearly equal
+          shares. Raise loss.weight.
     """
 
     copies_teacher_weights = copies_teacher_classifier = True
 
     def __init__(
         self,
-        pairs: WeightPairs,
+        pairs: NamePairs,
         project: bool,
         distance: Literal["squared", "kl"],
         until: PositiveFloat | None,
-        **shares: Unpack[TermWeights],
+        **weights: Unpack[TermWeights],
     ) -> None:
-        super().__init__(**shares)
+        super().__init__(**weights)
         self.pairs, self.project, self.distance, self.until = pairs, project, distance, until
+        self.rows, self.columns = nn.ParameterDict(), nn.ParameterDict()
+        self.weight_pairs: list[WeightPair] = []
+        self.free = 0  # weights of the student in no pair
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         if teacher is None:
             raise UserError("the loss 'parameters' needs a teacher's weights.")
-        own, other = (dict(each.network.named_parameters()) for each in (student, teacher))
+        students, teachers = (dict(each.network.named_parameters()) for each in (student, teacher))
         self.rows, self.columns = nn.ParameterDict(), nn.ParameterDict()
-        self.joined: list[_Pair] = []
-        for name, its in self._pairs(own, other):
-            weight, wanted = own[name], other[its].detach().clone()
-            if weight.shape != wanted.shape and not self._can_project(weight, wanted):
-                self._refuse(name, its, weight, wanted)
-                continue
-            place = f"of {name}".replace(".", "/")
-            self.register_buffer(place, wanted, persistent=False)
-            projected = weight.shape != wanted.shape
-            if projected:
-                self.rows[place] = _selection(weight.shape[0], wanted.shape[0])
-                self.columns[place] = _selection(wanted.shape[1], weight.shape[1])
-            self.joined.append(_Pair(weight, place, projected))
-        self.left = len(own) - len(self.joined)
-        if not any(pair.student.dim() > 1 for pair in self.joined):
+        self.weight_pairs = []
+        for student_name, teacher_name in self._name_pairs(students, teachers):
+            self._add_pair(student_name, students[student_name], teacher_name, teachers)
+        self.free = len(students) - len(self.weight_pairs)
+        if not any(pair.student.dim() > 1 for pair in self.weight_pairs):
             raise UserError(
                 "no weights of student and teacher have the same name and shape.",
                 "  name pairs yourself: loss.pairs=[[STUDENT_WEIGHT, TEACHER_WEIGHT]]"
@@ -80,11 +101,11 @@ class Parameters(WeightedLoss):
             )
 
     def notes(self) -> list[str]:
-        through = sum(pair.projected for pair in self.joined)
-        straight = len(self.joined) - through
+        projected = sum(pair.is_projected for pair in self.weight_pairs)
+        direct = len(self.weight_pairs) - projected
         return [
-            f"{straight} weights are pulled to the teacher's, {through} through learned"
-            f" projections, {self.left} are free"
+            f"{direct} weights are pulled to the teacher's, {projected} through learned"
+            f" projections, {self.free} are free"
         ]
 
     def terms(
@@ -97,42 +118,57 @@ class Parameters(WeightedLoss):
         if self.until is None:
             return ""
         with torch.no_grad():
-            found = self._squared().sqrt().item()
-        if found >= self.until:
+            distance = self._squared().sqrt().item()
+        if distance >= self.until:
             return ""
-        return f"the weights differ from the teacher's by {found:.3g}, under {self.until:.3g}"
+        return f"the weights differ from the teacher's by {distance:.3g}, under {self.until:.3g}"
 
-    def _weights(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for pair in self.joined:
-            wanted = to_float32(self.get_buffer(pair.teacher))
-            if pair.projected:
+    def _add_pair(
+        self, name: str, weight: nn.Parameter, teacher_name: str, teachers: Weights
+    ) -> None:
+        """Add a pair of weights, with its projections, if they can be compared."""
+        target = teachers[teacher_name].detach().clone()
+        is_projected = weight.shape != target.shape
+        if is_projected and not self._can_project(weight, target):
+            self._refuse_named(name, teacher_name, weight, target)
+            return
+        key = f"of {name}".replace(".", "/")
+        self.register_buffer(key, target, persistent=False)
+        if is_projected:
+            self.rows[key] = _selection(weight.shape[0], target.shape[0])
+            self.columns[key] = _selection(target.shape[1], weight.shape[1])
+        self.weight_pairs.append(WeightPair(weight, key, is_projected))
+
+    def _compared(self) -> Iterator[_Compared]:
+        for pair in self.weight_pairs:
+            target = to_float32(self.get_buffer(pair.teacher))
+            if pair.is_projected:
                 rows, columns = self.rows[pair.teacher], self.columns[pair.teacher]
-                wanted = torch.einsum("ab,bc...,cd->ad...", rows, wanted, columns)
-            yield to_float32(pair.student), wanted
+                target = torch.einsum("ab,bc...,cd->ad...", rows, target, columns)
+            yield _Compared(to_float32(pair.student), target)
 
     def _squared(self) -> Tensor:
-        pairs = list(self._weights())
-        differences = torch.stack([(own - wanted).square().sum() for own, wanted in pairs])
-        return differences.sum() / torch.stack([wanted.square().sum() for _, wanted in pairs]).sum()
+        pairs = list(self._compared())
+        differences = torch.stack([(pair.student - pair.teacher).square().sum() for pair in pairs])
+        sizes = torch.stack([pair.teacher.square().sum() for pair in pairs])
+        return differences.sum() / sizes.sum()
 
     def _kl(self) -> Tensor:
-        rows = [(_rows(own), _rows(wanted)) for own, wanted in self._weights()]
-        each = [F.kl_div(*pair, reduction="batchmean", log_target=True) for pair in rows]
+        each = [kl_divergence(*(_log_rows(w) for w in pair)) for pair in self._compared()]
         return torch.stack(each).mean()
 
-    def _pairs(
-        self, own: dict[str, nn.Parameter], other: dict[str, nn.Parameter]
-    ) -> list[tuple[str, str]]:
+    def _name_pairs(self, students: Weights, teachers: Weights) -> list[tuple[str, str]]:
+        """Return pairs of names: those of the config, or all names that both networks have."""
         if self.pairs == "auto":
-            return [(name, name) for name in own if name in other]
-        for number, (role, known) in enumerate((("student", own), ("teacher", other))):
+            return [(name, name) for name in students if name in teachers]
+        for number, (role, known) in enumerate((("student", students), ("teacher", teachers))):
             for pair in self.pairs:
                 if pair[number] not in known:
                     raise UserError(
                         f"the {role} has no weight {pair[number]!r}.",
                         f"  {suggest(pair[number], known)}",
                     )
-        return [(name, its) for name, its in self.pairs]
+        return [(student, teacher) for student, teacher in self.pairs]
 
     def _can_project(self, student: Tensor, teacher: Tensor) -> bool:
         return (
@@ -141,25 +177,26 @@ class Parameters(WeightedLoss):
             and student.shape[2:] == teacher.shape[2:]
         )
 
-    def _refuse(self, name: str, its: str, student: Tensor, teacher: Tensor) -> None:
-        """Complain of a pair that was asked for and can't be joined; others are left free."""
+    def _refuse_named(self, name: str, teacher_name: str, student: Tensor, teacher: Tensor) -> None:
+        """Refuse a pair of the config that can't be compared; with `auto` it is left free."""
         if self.pairs == "auto":
             return
         shapes = f"{tuple(student.shape)} and {tuple(teacher.shape)}"
         raise UserError(
-            f"the weights {name!r} and {its!r} have the shapes {shapes}, which can't be joined.",
+            f"the weights {name!r} and {teacher_name!r} have the shapes {shapes}, which can't be"
+            " joined.",
             "  project=true joins matrices and kernels of one size",
         )
 
 
-def _rows(weights: Tensor) -> Tensor:
-    """The weights of each output as the log of shares; a vector is one row."""
+def _log_rows(weights: Tensor) -> Tensor:
+    """Return the log-softmax of the weights of each output; a vector is one row."""
     return (weights.flatten(1) if weights.dim() > 1 else weights[None]).log_softmax(dim=1)
 
 
 def _selection(rows: int, columns: int) -> nn.Parameter:
-    """A projection to start from: every so many-th of what is projected, so that sizes stay."""
-    chosen = (
+    """Return an initial projection, which selects evenly spaced inputs, so that sizes stay."""
+    selected = (
         torch.arange(rows) * columns // rows if columns >= rows else torch.arange(rows) % columns
     )
-    return nn.Parameter(F.one_hot(chosen, columns).float())
+    return nn.Parameter(nn.functional.one_hot(selected, columns).float())

@@ -1,35 +1,48 @@
-"""Probabilities of being near in a batch, as likenesses of embeddings give them."""
+"""Probabilistic knowledge transfer."""
 
 from typing import Unpack
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from kdrun.loss.relation_loss import Relation
-from kdrun.loss.tap_pairs import Pair, Pairs
+from kdrun.loss.relation_loss import RelationLoss
+from kdrun.loss.tap_pairs import TapPair, TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
-_SMALL = 1e-7  # the published code's, beside norms and probabilities
+_SMALL = 1e-7  # added to norms and probabilities, as in the published code
 
 
-class PKT(Relation):
-    """Passalis and Tefas 2018 (arXiv:1803.10837), with the cosine kernel.
+class PKT(RelationLoss):
+    """Probabilistic knowledge transfer: matches which samples of a batch are near each other.
 
-    mean_ij p_ij log(p_ij / q_ij), where q_ij (student) and p_ij (teacher) are (cos(e_i, e_j) + 1)
-    / 2 over their sum in row i. As in the published code, i = j counts and the mean goes over all
-    B^2 entries, where the paper sums the others.
+    Formula:
+        mean_ij p_ij log(p_ij / q_ij)
+        q_ij (student), p_ij (teacher): (cos(e_i, e_j) + 1) / 2, each row divided by its sum
+        e_i: embedding of sample i of the batch
+
+    Paper:
+        Passalis, Tefas, Learning Deep Representations with Probabilistic Knowledge Transfer, ECCV
+        2018, arXiv:1803.10837, with the cosine kernel
+
+    Needs:
+        - embeddings of both (any widths)
+        - a batch of 2 or more
+
+    Notes:
+        - The mean goes over all B^2 entries, those of a sample with itself too, as in the published
+          code; the paper sums over different samples. The value shrinks as the batch grows.
     """
 
-    def __init__(self, pairs: Pairs, **shares: Unpack[TermWeights]) -> None:
-        super().__init__("pkt", pairs, **shares)
+    def __init__(self, pairs: TapPairs, **weights: Unpack[TermWeights]) -> None:
+        super().__init__("pkt", pairs, **weights)
 
-    def between(self, pair: Pair, student: Tensor, teacher: Tensor) -> Tensor:
-        own, other = _likenesses(student), _likenesses(teacher)
-        return (other * ((other + _SMALL).log() - (own + _SMALL).log())).mean()
+    def compare(self, pair: TapPair, student: Tensor, teacher: Tensor) -> Tensor:
+        q, p = _conditional(student), _conditional(teacher)
+        return (p * ((p + _SMALL).log() - (q + _SMALL).log())).mean()
 
 
-def _likenesses(embeddings: Tensor) -> Tensor:
-    """Conditional probabilities (B, B) from embeddings (B, C); each row sums to 1."""
+def _conditional(embeddings: Tensor) -> Tensor:
+    """Return p_ij (B, B) of embeddings (B, C); each row sums to 1."""
     units = F.normalize(embeddings, eps=_SMALL)
-    cosines = (units @ units.T + 1) / 2
-    return cosines / cosines.sum(dim=1, keepdim=True)
+    similarities = (units @ units.T + 1) / 2
+    return similarities / similarities.sum(dim=1, keepdim=True)

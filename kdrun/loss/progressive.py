@@ -1,4 +1,4 @@
-"""Around a loss: before it, the student's stages learn the teacher's, one after the other."""
+"""A loss around another: before it, the student's stages learn the teacher's one by one."""
 
 from typing import Any
 
@@ -9,55 +9,57 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.taps import module_path
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import aligned, channel_adapter, grid_shape
-from kdrun.loss.tap_pairs import Pairs, join, request, told
-from kdrun.loss.wrapper import LossWrapper, begun, picked, seen
+from kdrun.loss.adapters import align, channel_adapter, map_shape
+from kdrun.loss.base import require_teacher
+from kdrun.loss.prefixes import add_prefix, strip_prefix, strip_tap_prefix
+from kdrun.loss.tap_pairs import TapPair, TapPairs, describe_pairs, pair_taps, request_pairs
+from kdrun.loss.wrapper import LossWrapper
 
-_OWN, _MATCH = "own/", "match/"  # taps of the loss inside, and the stages that are matched
+_INNER, _MATCH = "own/", "match/"  # prefixes of the inner loss's taps, and of the stages
 
 
 class Progressive(LossWrapper):
-    """Layer-wise training, each stage by the hint of Romero et al. 2015 (arXiv:1412.6550).
-
-    In phase i, of its own epochs, mean (r_i(F_s) - F_t)^2 of the i-th pair of stages, where r_i is
-    a 1x1 convolution with a norm; only the student's layers after the stage before it, up to this
-    stage, learn, and r_i. Then come the phases of the loss inside, in which all that it trains
-    learns. Layers are counted in the order in which the network holds them.
+    """The loss of scheme=progressive; see `kdrun.scheme.progressive.Progressive`.
 
     Args:
-        loss: the node of the loss inside.
+        loss: the config node of the inner loss.
         epochs: of each stage's phase.
         pairs: `auto` for all stages, or module paths of student and teacher.
     """
 
-    def __init__(self, loss: dict[str, Any], epochs: PositiveInt, pairs: Pairs) -> None:
+    def __init__(self, loss: dict[str, Any], epochs: PositiveInt, pairs: TapPairs) -> None:
         super().__init__(loss)
         self.uses_teacher = True
         self.epochs, self.pairs = epochs, pairs
+        self.tap_pairs: list[TapPair] = []
+        self.adapters = nn.ModuleList()
+        self._layers: list[list[str]] = []
 
     def taps(self) -> TapRequest:
-        inner, own = self.loss.taps(), request(self.pairs, auto="stages[*]")
+        inner, stages = self.loss.taps(), request_pairs(self.pairs, auto="stages[*]")
         return TapRequest(
-            {**begun(_OWN, inner.student), **begun(_MATCH, own.student)},
-            {**begun(_OWN, inner.teacher), **begun(_MATCH, own.teacher)},
+            {**add_prefix(_INNER, inner.student), **add_prefix(_MATCH, stages.student)},
+            {**add_prefix(_INNER, inner.teacher), **add_prefix(_MATCH, stages.teacher)},
         )
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        own, other = seen(_MATCH, student), teacher and seen(_MATCH, teacher)
-        self.joined = join(own, other)
-        shapes = [(grid_shape(p.student_shape), grid_shape(p.teacher_shape)) for p in self.joined]
-        self.adapters = nn.ModuleList(channel_adapter(s[1], t[1]) for s, t in shapes)
-        ends = [module_path(own.paths[pair.student]) for pair in self.joined]
-        self._layers = between(student.network, ends)
+        stages = strip_tap_prefix(_MATCH, student)
+        self.tap_pairs = pair_taps(stages, teacher and strip_tap_prefix(_MATCH, teacher))
+        self.adapters = nn.ModuleList(
+            channel_adapter(map_shape(pair.student_shape)[1], map_shape(pair.teacher_shape)[1])
+            for pair in self.tap_pairs
+        )
+        ends = [module_path(stages.paths[pair.student]) for pair in self.tap_pairs]
+        self._layers = parameters_between(student.network, ends)
         if not all(self._layers):
             raise UserError(
                 f"scheme.pairs: no weights of the student lie between two of {', '.join(ends)}.",
-                "  name places that have layers of their own before them",
+                "  name modules that have layers of their own before them",
             )
         inner = None
         if teacher is not None and self.loss.uses_teacher:
-            inner = seen(_OWN, teacher)
-        super().bind(seen(_OWN, student), inner, data)
+            inner = strip_tap_prefix(_INNER, teacher)
+        super().bind(strip_tap_prefix(_INNER, student), inner, data)
 
     def phases(self) -> tuple[Phase, ...]:
         first = tuple(
@@ -71,36 +73,41 @@ class Progressive(LossWrapper):
         return (*first, *super().phases())
 
     def notes(self) -> list[str]:
-        return [f"stage by stage, {told(self.joined)}", *super().notes()]
+        return [f"stage by stage, {describe_pairs(self.tap_pairs)}", *super().notes()]
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        if teacher is None:
-            raise TypeError("this loss reads a teacher, and none was given")
-        names = [phase.name for phase in self.phases()[: len(self.joined)]]
+        teacher = require_teacher(teacher)
+        names = [phase.name for phase in self.phases()[: len(self.tap_pairs)]]
         if progress.phase in names:
             return {"match": self._match(names.index(progress.phase), student, teacher)}
-        own = Output(student.logits, picked(_OWN, student.taps))
-        other = Output(teacher.logits, picked(_OWN, teacher.taps))
-        return super().forward(own, other if self.loss.uses_teacher else None, batch, progress)
+        student = Output(student.logits, strip_prefix(_INNER, student.taps))
+        inner = Output(teacher.logits, strip_prefix(_INNER, teacher.taps))
+        return super().forward(student, inner if self.loss.uses_teacher else None, batch, progress)
 
     def _match(self, number: int, student: Output, teacher: Output) -> Tensor:
-        pair, adapter = self.joined[number], self.adapters[number]
-        maps = aligned(student.taps[_MATCH + pair.student], teacher.taps[_MATCH + pair.teacher])
-        return F.mse_loss(adapter(maps[0]).to(maps[1].dtype), maps[1])
+        """Return mean (r_i(F_s) - F_t)^2 of a pair of stages."""
+        pair, adapter = self.tap_pairs[number], self.adapters[number]
+        maps = align(student.taps[_MATCH + pair.student], teacher.taps[_MATCH + pair.teacher])
+        return F.mse_loss(adapter(maps.student).to(maps.teacher.dtype), maps.teacher)
 
 
-def between(network: nn.Module, ends: list[str]) -> list[list[str]]:
-    """Names of the parameters up to each of these modules, after those of the module before it."""
+def parameters_between(network: nn.Module, ends: list[str]) -> list[list[str]]:
+    """Return the names of the parameters of each span of layers.
+
+    Args:
+        network: its layers count in the order in which it holds them.
+        ends: the module path at which each span ends; it begins after the one before it.
+    """
     modules = [path for path, _ in network.named_modules()]
     owners = {
         name: modules.index(name.rpartition(".")[0]) for name, _ in network.named_parameters()
     }
-    found, begin = list[list[str]](), -1
+    spans, begin = list[list[str]](), -1
     for path in ends:
-        inside = [at for at, name in enumerate(modules) if f"{name}.".startswith(f"{path}.")]
+        inside = [index for index, name in enumerate(modules) if f"{name}.".startswith(f"{path}.")]
         end = inside[-1] if path else len(modules)
-        found.append([name for name, at in owners.items() if begin < at <= end])
+        spans.append([name for name, index in owners.items() if begin < index <= end])
         begin = max(begin, end)
-    return found
+    return spans

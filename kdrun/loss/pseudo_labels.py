@@ -1,4 +1,4 @@
-"""Samples without labels in a batch: the teacher's decisions stand for what is not there."""
+"""Pseudo-labels: the teacher's classes in place of missing labels."""
 
 from dataclasses import replace
 
@@ -9,18 +9,18 @@ from kdrun.loss.base import Loss
 
 
 def with_pseudo_labels(batch: Batch, loss: Loss, teacher: Output | None) -> Batch:
-    """The batch with the teacher's decisions for targets where labels are missing.
+    """Return the batch with the teacher's classes as targets of unlabeled samples.
 
     Args:
-        batch: as it is served, mixed if it is.
-        loss: knows which of the student's classes the teacher means.
-        teacher: what it answered; without it the batch stays as it is.
+        batch: one step's batch, after mixup and cutmix.
+        loss: maps the teacher's logits to classes of the student.
+        teacher: its output; None leaves the batch as it is.
     """
     if batch.labeled is None or teacher is None:
         return batch
-    decisions, soft = loss.pseudo_labels(teacher), batch.soft_targets
+    classes, soft = loss.pseudo_labels(teacher), batch.soft_targets
     if soft is not None:
-        certain = F.one_hot(decisions, soft.shape[1]).to(soft.dtype)
-        soft = soft.where(batch.labeled[:, None], certain)
-    targets = batch.targets.where(batch.labeled, decisions)
+        one_hot = F.one_hot(classes, soft.shape[1]).to(soft.dtype)
+        soft = soft.where(batch.labeled[:, None], one_hot)
+    targets = batch.targets.where(batch.labeled, classes)
     return replace(batch, targets=targets, soft_targets=soft)

@@ -1,43 +1,68 @@
-"""Review: the student's stages, fused from deep to shallow, must give the teacher's."""
+"""Knowledge review."""
+
+from typing import NamedTuple, Unpack
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress, TapRequest
-from kdrun.loss.adapters import as_grid, grid_shape
-from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.feature_loss import Paired
+from kdrun.loss.adapters import to_maps
+from kdrun.loss.feature_loss import FeatureLoss
+from kdrun.loss.functional import no_autocast, sum_terms, to_float32
+from kdrun.loss.tap_pairs import TapPairs
+from kdrun.loss.weighted_loss import TermWeights
 
-_WIDEST = 512  # channels that fused maps have at most
-_LEVELS = (4, 2, 1)  # sides of the pooled maps that are compared beside the whole ones
+_MAX_WIDTH = 512  # channels of the fused maps
+_SIDES = (4, 2, 1)  # of the pooled maps that are compared beside the full ones
 
 
-class ReviewKD(Paired):
-    """Chen et al. 2021 (arXiv:2104.09044), as its published code has it.
+class ReviewKD(FeatureLoss):
+    """Knowledge review: the student's stages, fused from deep to shallow, match the teacher's.
 
-    Sum over pairs of hcl(out_i, F_t,i). From the deepest place on, m_i is the 1x1 convolution of
-    F_s,i to a common width, mixed with m_i+1, which is enlarged to it, by two learned maps of
-    shares in 0 to 1; out_i is a 3x3 convolution of m_i, brought to the teacher's grid. hcl is the
-    mean square of whole maps and of maps pooled to 4x4, 2x2, 1x1 where that is smaller, with
-    shares 1, 1/2, 1/4, 1/8 that are made to sum to 1. The embeddings are the deepest place.
+    Formula:
+        sum_i hcl(conv3x3(m_i), F_t,i), m_i = a . conv1x1(F_s,i) + b . m_i+1, from the deepest layer
+          on; the embeddings are the deepest layer
+        a, b: learned maps of shares in 0 to 1; m_i+1 is enlarged to the size of F_s,i
+        hcl: mean squares of full maps and of those pooled to 4x4, 2x2, 1x1 where that is smaller,
+          with the weights 1, 1/2, 1/4, 1/8 divided by their sum
+
+    Paper:
+        Chen, Liu, Zhao, Jia, Distilling Knowledge via Knowledge Review, CVPR 2021,
+        arXiv:2104.09044, as in its published code
+
+    Needs:
+        - feature maps of both, several layers each, and embeddings (any networks)
+        - fusion modules of two convolutions for each layer
+        - a batch of 2 or more
+
+    Notes:
+        - The published code compares maps from before the last ReLU of a stage; a stage's output
+          here is what the network hands on, unless pairs name other layers.
+        - The weight rises over the first 20 epochs; in a shorter run set weight to a number or
+          give it a shorter warmup.
+        - On a processor most of its time is in the 3x3 convolutions to the teacher's maps, about 50
+          billion multiplications a step of 64 images from resnet8x4 to resnet32x4.
     """
 
-    min_batch = 2  # the norms have no statistics of one sample with one pixel
+    min_batch = 2  # the batch norms have no statistics of one sample of one pixel
+
+    def __init__(self, pairs: TapPairs, **weights: Unpack[TermWeights]) -> None:
+        super().__init__(pairs, **weights)
+        self.fusions = nn.ModuleList()
 
     def taps(self) -> TapRequest:
         if self.pairs != "auto":
             return super().taps()
-        asked = {"tap": "stages[*]", "last": "embedding"}
-        return TapRequest(asked, asked)
+        roles = {"tap": "stages[*]", "last": "embedding"}
+        return TapRequest(roles, roles)
 
     def build(self) -> None:
-        own = [grid_shape(pair.student_shape) for pair in self.joined]
-        other = [grid_shape(pair.teacher_shape) for pair in self.joined]
-        width = min(_WIDEST, own[-1][1])
+        channels = self.channels()
+        width = min(_MAX_WIDTH, channels[-1].student)
         self.fusions = nn.ModuleList(
-            Fusion(source[1], width, target[1], deepest=number == len(own) - 1)
-            for number, (source, target) in enumerate(zip(own, other, strict=True))
+            Fusion(each.student, width, each.teacher, deepest=number == len(channels) - 1)
+            for number, each in enumerate(channels)
         )
 
     def terms(
@@ -46,53 +71,63 @@ class ReviewKD(Paired):
         if len(student.logits) < self.min_batch:
             return {"review_kd": 0 * student.logits.sum()}
         deeper: Tensor | None = None
-        found: list[Tensor] = []
-        for pair, fusion in zip(reversed(self.joined), reversed(list(self.fusions)), strict=True):
-            target = as_grid(to_float32(teacher.taps[pair.teacher].detach()))
-            source = as_grid(to_float32(student.taps[pair.student]))
-            answer, deeper = fusion(source, deeper, target.shape[2:])
+        distances: list[Tensor] = []
+        layers = zip(reversed(self.tap_pairs), reversed(list(self.fusions)), strict=True)
+        for pair, fusion in layers:
+            target = to_maps(to_float32(teacher.taps[pair.teacher].detach()))
+            source = to_maps(to_float32(student.taps[pair.student]))
+            compared, deeper = fusion(source, deeper, target.shape[2:])
             with no_autocast(target):
-                found.append(hierarchical(to_float32(answer), target))
-        return {"review_kd": sum(found[1:], found[0])}
+                distances.append(hierarchical_mse(to_float32(compared), target))
+        return {"review_kd": sum_terms(distances)}
+
+
+class FusedMaps(NamedTuple):
+    """What a fusion returns.
+
+    Attributes:
+        compared: maps (B, C_t, H, W), to be compared with the teacher's.
+        mixed: m_i (B, width, H, W), for the next shallower layer.
+    """
+
+    compared: Tensor
+    mixed: Tensor
 
 
 class Fusion(nn.Module):
-    """One place of the student joined with what the deeper ones gave."""
+    """Fuses one layer of the student with the fused maps of the deeper ones."""
 
     def __init__(self, student: int, width: int, teacher: int, deepest: bool) -> None:
         super().__init__()
-        self.enter = _normed(student, width, kernel=1)
-        self.leave = _normed(width, teacher, kernel=3)
+        self.enter = _convolution(student, width, kernel=1)
+        self.leave = _convolution(width, teacher, kernel=3)
         self.shares = None if deepest else nn.Conv2d(2 * width, 2, kernel_size=1)
 
-    def forward(
-        self, maps: Tensor, deeper: Tensor | None, size: torch.Size
-    ) -> tuple[Tensor, Tensor]:
-        """Maps (B, C_t, *size) to be compared, and the mixed ones (B, width, *size)."""
+    def forward(self, maps: Tensor, deeper: Tensor | None, size: torch.Size) -> FusedMaps:
         mixed = self.enter(maps)
         if self.shares is not None and deeper is not None:
             deeper = F.interpolate(deeper, mixed.shape[2:], mode="nearest").to(mixed.dtype)
-            own, other = self.shares(torch.cat([mixed, deeper], dim=1)).sigmoid().split(1, dim=1)
-            mixed = own * mixed + other * deeper
+            a, b = self.shares(torch.cat([mixed, deeper], dim=1)).sigmoid().split(1, dim=1)
+            mixed = a * mixed + b * deeper
         if mixed.shape[2:] != size:
             mixed = F.interpolate(mixed, size, mode="nearest")
-        return self.leave(mixed), mixed
+        return FusedMaps(self.leave(mixed), mixed)
 
 
-def hierarchical(student: Tensor, teacher: Tensor) -> Tensor:
-    """The mean square difference of two maps (B, C, H, W) and of what is left when pooled."""
-    value, share, whole = F.mse_loss(student, teacher), 1.0, 1.0
-    for side in _LEVELS:
+def hierarchical_mse(student: Tensor, teacher: Tensor) -> Tensor:
+    """Return hcl of maps (B, C, H, W): mean squares of full and pooled maps, weighted."""
+    value, weight, total = F.mse_loss(student, teacher), 1.0, 1.0
+    for side in _SIDES:
         if side >= min(student.shape[2:]):
             continue
-        share /= 2
-        whole += share
-        own, other = (F.adaptive_avg_pool2d(maps, side) for maps in (student, teacher))
-        value = value + share * F.mse_loss(own, other)
-    return value / whole
+        weight /= 2
+        total += weight
+        pooled = F.adaptive_avg_pool2d(student, side)
+        value = value + weight * F.mse_loss(pooled, F.adaptive_avg_pool2d(teacher, side))
+    return value / total
 
 
-def _normed(source: int, target: int, kernel: int) -> nn.Module:
+def _convolution(source: int, target: int, kernel: int) -> nn.Module:
     convolution = nn.Conv2d(source, target, kernel, padding=kernel // 2, bias=False)
     nn.init.kaiming_uniform_(convolution.weight, a=1)
     return nn.Sequential(convolution, nn.BatchNorm2d(target))

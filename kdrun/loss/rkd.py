@@ -1,6 +1,6 @@
-"""Relations in a batch: distances of pairs and angles of triples of samples."""
+"""Relational knowledge distillation."""
 
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -8,69 +8,107 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from kdrun.loss.relation_loss import Relation
-from kdrun.loss.tap_pairs import Pair, Pairs
+from kdrun.loss.relation_loss import RelationLoss
+from kdrun.loss.tap_pairs import TapPair, TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
-_AT_ONCE = 2**24  # numbers: differences (b, B, C) and angles (b, B, B) of b of the anchors
-_NEAR = 1e-12  # samples nearer than this have no direction from each other
+_MAX_NUMBERS = 2**24  # in differences (b, B, C) and angles (b, B, B) of a group of b anchors
+_MIN_DISTANCE = 1e-12  # samples nearer than this have no direction from each other
 
 
-class RKD(Relation):
-    """Park et al. 2019 (arXiv:1904.05068), on embeddings e_1 ... e_B.
+class _Group(NamedTuple):
+    """Relations of b anchors to the B samples of a batch.
 
-    distance * mean_ij h(|e_i - e_j| / mu) + angle * mean_ijk h(cos angle of e_i e_j e_k), where h
-    is the Huber loss between student and teacher and mu the mean of the batch's distances that
-    are above 0. As in the published code, the means go over all B^2 and B^3 choices.
+    Attributes:
+        student: the student's distances (b, B).
+        teacher: the teacher's distances (b, B).
+        angle_loss: the sum of h over the cosines of both networks.
+    """
 
-    Angles take B^3 numbers and differences B^2 C. Where that is above 64 MiB, the anchors e_j are
-    taken in groups which are computed again in the backward pass, one at a time.
+    student: Tensor
+    teacher: Tensor
+    angle_loss: Tensor
+
+
+class _Relations(NamedTuple):
+    """Distances (b, B) from anchors, and cosines (b, B, B) of the angles at them."""
+
+    distances: Tensor
+    cosines: Tensor
+
+
+class RKD(RelationLoss):
+    """Relational distillation: matches distances and angles between the samples of a batch.
+
+    Formula:
+        a mean_ij h(d_s,ij / mean d_s ; d_t,ij / mean d_t) + b mean_ijk h(cos_s,ijk ; cos_t,ijk)
+        d_ij: distance of the embeddings of samples i and j; the mean goes over those above 0
+        cos_ijk: of the angle at j
+        h: Huber loss (linear from 1 on); a: distance, b: angle
+
+    Paper:
+        Park, Kim, Lu, Cho, Relational Knowledge Distillation, CVPR 2019, arXiv:1904.05068
+
+    Needs:
+        - embeddings of both (any widths)
+        - a batch of 2 or more
+        - memory for B^3 angles, or time to compute them twice
+
+    Notes:
+        - Means go over all B^2 pairs and B^3 triples, those of a sample with itself too, as in the
+          published code; the paper sums over different samples.
+        - Angles take B^3 numbers and differences B^2 C. Where that is above 64 MiB, the samples j
+          are taken in groups which are computed again in the backward pass, one at a time.
+        - The last stage's maps are averaged over their pixels where pairs name maps.
     """
 
     def __init__(
         self,
         distance: NonNegativeFloat,
         angle: NonNegativeFloat,
-        pairs: Pairs,
-        **shares: Unpack[TermWeights],
+        pairs: TapPairs,
+        **weights: Unpack[TermWeights],
     ) -> None:
-        super().__init__("rkd", pairs, **shares)
+        super().__init__("rkd", pairs, **weights)
         self.distance, self.angle = distance, angle
 
-    def between(self, pair: Pair, student: Tensor, teacher: Tensor) -> Tensor:
+    def compare(self, pair: TapPair, student: Tensor, teacher: Tensor) -> Tensor:
         batch, width = len(student), max(len(student), student.shape[1], teacher.shape[1])
-        rows = max(1, min(batch, _AT_ONCE // (batch * width)))
-        apart, angles = [], []
+        rows = max(1, min(batch, _MAX_NUMBERS // (batch * width)))
+        groups: list[_Group] = []
         for first in range(0, batch, rows):
             anchors = slice(first, first + rows)
             if rows < batch:
-                found = checkpoint(_group, student, teacher, anchors, use_reentrant=False)
+                group = checkpoint(_group, student, teacher, anchors, use_reentrant=False)
             else:
-                found = _group(student, teacher, anchors)
-            apart.append(found[:2])
-            angles.append(found[2])
-        own, other = (_relative(torch.cat(part)) for part in zip(*apart, strict=True))
-        distances = F.smooth_l1_loss(own, other)
-        return self.distance * distances + self.angle * torch.stack(angles).sum() / batch**3
+                group = _group(student, teacher, anchors)
+            groups.append(group)
+        distances = F.smooth_l1_loss(
+            _relative(torch.cat([group.student for group in groups])),
+            _relative(torch.cat([group.teacher for group in groups])),
+        )
+        angles = torch.stack([group.angle_loss for group in groups]).sum() / batch**3
+        return self.distance * distances + self.angle * angles
 
 
-def _group(student: Tensor, teacher: Tensor, anchors: slice) -> tuple[Tensor, Tensor, Tensor]:
-    """Both networks' distances (b, B) from b anchors, and the sum of Huber losses of angles."""
-    own, own_angles = _seen_from(student[anchors], student)
-    other, other_angles = _seen_from(teacher[anchors], teacher)
-    return own, other, F.smooth_l1_loss(own_angles, other_angles, reduction="sum")
+def _group(student: Tensor, teacher: Tensor, anchors: slice) -> _Group:
+    """Return the relations of some anchors in embeddings (B, C) of both networks."""
+    first = _relations(student[anchors], student)
+    second = _relations(teacher[anchors], teacher)
+    angle_loss = F.smooth_l1_loss(first.cosines, second.cosines, reduction="sum")
+    return _Group(first.distances, second.distances, angle_loss)
 
 
-def _seen_from(anchors: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-    """Distances (b, B) from anchors (b, C), and cosines (b, B, B) of the angles at them."""
+def _relations(anchors: Tensor, embeddings: Tensor) -> _Relations:
+    """Return distances and cosines of embeddings (B, C), seen from anchors (b, C)."""
     differences = embeddings[None] - anchors[:, None]
     distances = torch.linalg.vector_norm(differences, dim=2)
-    far = distances > _NEAR
-    units = differences * torch.where(far, 1 / distances.where(far, 1), 0)[:, :, None]
-    return distances, units @ units.transpose(1, 2)
+    apart = distances > _MIN_DISTANCE
+    units = differences * torch.where(apart, 1 / distances.where(apart, 1), 0)[:, :, None]
+    return _Relations(distances, units @ units.transpose(1, 2))
 
 
 def _relative(distances: Tensor) -> Tensor:
-    """Distances over their mean, in which those of a sample to itself or its like don't count."""
+    """Return distances divided by the mean of those above 0."""
     mean = distances.sum() / (distances > 0).sum().clamp(min=1)
     return distances / mean.where(mean > 0, 1)

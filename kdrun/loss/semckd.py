@@ -1,6 +1,5 @@
-"""Every place of the student learns from every place of the teacher, as much as it is like it."""
+"""Semantic calibration across layers."""
 
-from collections.abc import Mapping
 from typing import Unpack
 
 import torch
@@ -10,24 +9,43 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import aligned, as_grid, grid_shape
-from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.tap_pairs import Places, Shape, known, several
+from kdrun.loss.adapters import Channels, align, map_shape, to_maps
+from kdrun.loss.base import require_teacher
+from kdrun.loss.functional import no_autocast, to_float32
+from kdrun.loss.tap_pairs import TapList, request_list, require_features
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
-_MOST = 2**30  # parameters in all adapters: 4 GiB, three times over while they are trained
+_MAX_WEIGHTS = 2**30  # in all adapters: 4 GiB, three times over while they are trained
 
 
 class SemCKD(WeightedLoss):
-    """Chen et al. 2021 (arXiv:2012.03236), section 3, as its published code has it.
+    """Semantic calibration: every layer of the student learns from all of the teacher's, weighted.
 
-    (1 / B S) sum over samples b and places i of the student (S) and j of the teacher of
-    a_bij mean (r_ij(F_s,i) - F_t,j)^2. The shares a_bi. are a softmax over j of q_bi . k_bj: unit
-    vectors which small networks make of row b of the likenesses F F' of the batch's samples.
-    r_ij is three convolutions (1x1, 3x3, 1x1). Maps of two sizes meet at the smaller one.
+    Formula:
+        (1 / B S) sum_b sum_ij a_bij mean (r_ij(F_s,i) - F_t,j)^2, a_bi. = softmax_j(q_bi . k_bj)
+        b: samples; i: the S layers of the student; j: those of the teacher
+        r_ij: three learned convolutions (1x1, 3x3, 1x1)
+        q, k: unit vectors, by small learned networks from row b of the products F F' of the batch's
+          samples
 
-    The likenesses are those within groups of up to `samples`, which the small networks take; a
-    smaller group is filled up with zeros. The code takes the batch size and skips smaller ones.
+    Paper:
+        Chen, Mei, Zhang, Wang, Feng, Chen, Cross-Layer Distillation with Semantic Calibration, AAAI
+        2021, arXiv:2012.03236, section 3, as in its published code
+
+    Needs:
+        - feature maps of both, several layers each (any networks)
+        - an adapter of three convolutions for every pair of layers
+        - a batch of 2 or more
+
+    Notes:
+        - The slowest of these losses without a GPU, for its 3x3 convolutions; hidden=1 or fewer
+          layers cost a fraction.
+        - Products are taken within groups of up to `samples`, the width of the small networks, and
+          a smaller group is filled up with zeros, so that any batch size works; the published code
+          is bound to one and skips smaller batches.
+        - Maps of two sizes are averaged to the smaller one.
+        - Of resnet8x4 and resnet32x4 a step of 64 images takes about 190 billion multiplications in
+          the 3x3 convolutions of its 9 adapters, 63 billion of them forward.
     """
 
     min_batch = 2
@@ -37,86 +55,99 @@ class SemCKD(WeightedLoss):
         samples: PositiveInt,
         factor: PositiveInt,
         hidden: PositiveInt,
-        student_places: Places,
-        teacher_places: Places,
-        **shares: Unpack[TermWeights],
+        student_places: TapList,
+        teacher_places: TapList,
+        **weights: Unpack[TermWeights],
     ) -> None:
-        super().__init__(**shares)
+        super().__init__(**weights)
         self.samples, self.factor, self.hidden = samples, factor, hidden
-        self.student_places, self.teacher_places = student_places, teacher_places
+        self.student_paths, self.teacher_paths = student_places, teacher_places
+        self.student_taps: list[str] = []
+        self.teacher_taps: list[str] = []
+        self.description = ""
+        self.queries, self.keys = nn.ModuleList(), nn.ModuleList()
+        self.adapters = nn.ModuleList()
 
     def taps(self) -> TapRequest:
         return TapRequest(
-            several(self.student_places, auto="stages[*]"),
-            several(self.teacher_places, auto="stages[*]"),
+            request_list(self.student_paths, auto="stages[*]"),
+            request_list(self.teacher_paths, auto="stages[*]"),
         )
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        if teacher is None:
-            raise TypeError("this loss reads a teacher, and none was given")
-        own, other = known(student.shapes, "student"), known(teacher.shapes, "teacher")
-        self.own, self.other = list(own), list(other)
-        self.where = [
-            [network.paths[tap] for tap in network.shapes] for network in (student, teacher)
+        teacher = require_teacher(teacher)
+        student_shapes = require_features(student.shapes, "student")
+        teacher_shapes = require_features(teacher.shapes, "teacher")
+        self.student_taps, self.teacher_taps = list(student_shapes), list(teacher_shapes)
+        layers = [", ".join(each.paths[tap] for tap in each.shapes) for each in (student, teacher)]
+        self.description = f"each of {layers[0]} from each of {layers[1]}"
+        channels = [
+            Channels(map_shape(source)[1], map_shape(target)[1])
+            for source in student_shapes.values()
+            for target in teacher_shapes.values()
         ]
-        self._refuse_too_many(own, other)
-        self.queries = nn.ModuleList(self._small_network() for _ in own)
-        self.keys = nn.ModuleList(self._small_network() for _ in other)
-        self.adapters = nn.ModuleList(
-            self._adapter(grid_shape(source)[1], grid_shape(target)[1])
-            for source in own.values()
-            for target in other.values()
-        )
+        self._refuse_too_large(channels)
+        self.queries = nn.ModuleList(self._small_network() for _ in student_shapes)
+        self.keys = nn.ModuleList(self._small_network() for _ in teacher_shapes)
+        self.adapters = nn.ModuleList(self._adapter(*each) for each in channels)
 
     def notes(self) -> list[str]:
-        own, other = (", ".join(places) for places in self.where)
-        return [f"each of {own} from each of {other}"]
+        return [self.description]
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        own = [as_grid(to_float32(student.taps[tap])) for tap in self.own]
-        if len(own[0]) < self.min_batch:
-            return {"semckd": 0 * own[0].sum()}
-        other = [as_grid(to_float32(teacher.taps[tap].detach())) for tap in self.other]
-        apart = torch.stack(
-            [torch.stack(self._apart(number, own, other)) for number in range(len(own))]
+        student_maps = [to_maps(to_float32(student.taps[tap])) for tap in self.student_taps]
+        if len(student_maps[0]) < self.min_batch:
+            return {"semckd": 0 * student_maps[0].sum()}
+        teacher_maps = [
+            to_maps(to_float32(teacher.taps[tap].detach())) for tap in self.teacher_taps
+        ]
+        errors = torch.stack(
+            [
+                torch.stack(self._errors(number, maps, teacher_maps))
+                for number, maps in enumerate(student_maps)
+            ]
         )
         with no_autocast(student.logits):
-            query, key = self._vectors(self.queries, own), self._vectors(self.keys, other)
-            shares = (query @ key.transpose(1, 2)).softmax(dim=2)
-        return {"semckd": (shares * apart.permute(2, 0, 1)).sum() / shares.shape[:2].numel()}
+            queries = self._unit_vectors(self.queries, student_maps)
+            keys = self._unit_vectors(self.keys, teacher_maps)
+            attention = (queries @ keys.transpose(1, 2)).softmax(dim=2)
+        total = (attention * errors.permute(2, 0, 1)).sum()
+        return {"semckd": total / attention.shape[:2].numel()}
 
-    def _refuse_too_many(self, own: Mapping[str, Shape], other: Mapping[str, Shape]) -> None:
-        pairs = [(grid_shape(s)[1], grid_shape(t)[1]) for s in own.values() for t in other.values()]
-        inner = [(s, self.hidden * t, t) for s, t in pairs]
-        count = sum(s * middle + 9 * middle**2 + middle * t for s, middle, t in inner)
-        if count > _MOST:
+    def _refuse_too_large(self, channels: list[Channels]) -> None:
+        middles = [self.hidden * each.teacher for each in channels]
+        count = sum(
+            each.student * middle + 9 * middle**2 + middle * each.teacher
+            for each, middle in zip(channels, middles, strict=True)
+        )
+        if count > _MAX_WEIGHTS:
             raise UserError(
-                f"loss 'semckd' would need {len(pairs)} adapters, one for each pair of places, "
-                f"with {count / 1e9:.1f} billion weights.",
-                "  name fewer places: loss.teacher_places=[PATH,...]; or make them narrower: "
-                "loss.hidden=1",
+                f"loss 'semckd' would need {len(channels)} adapters, one for each pair of layers,"
+                f" with {count / 1e9:.1f} billion weights.",
+                "  name fewer layers: loss.teacher_places=[PATH,...]; or make them narrower:"
+                " loss.hidden=1",
             )
 
-    def _apart(self, number: int, own: list[Tensor], other: list[Tensor]) -> list[Tensor]:
-        """The squared errors (B,) of one place of the student, for each of the teacher."""
-        found = []
-        for column, target in enumerate(other):
-            source, target = aligned(own[number], target)
-            adapted = self.adapters[number * len(other) + column](source)
-            found.append((to_float32(adapted) - target).square().mean(dim=(1, 2, 3)))
-        return found
+    def _errors(self, number: int, maps: Tensor, teacher_maps: list[Tensor]) -> list[Tensor]:
+        """Return the mean squared errors (B,) of a student's layer, for each of the teacher's."""
+        errors = []
+        for column, teacher in enumerate(teacher_maps):
+            source, target = align(maps, teacher)
+            adapted = self.adapters[number * len(teacher_maps) + column](source)
+            errors.append((to_float32(adapted) - target).square().mean(dim=(1, 2, 3)))
+        return errors
 
-    def _vectors(self, networks: nn.ModuleList, maps: list[Tensor]) -> Tensor:
-        """Unit vectors (B, places, samples / factor)."""
-        found = [
-            network(self._likenesses(place)) for network, place in zip(networks, maps, strict=True)
+    def _unit_vectors(self, networks: nn.ModuleList, layers: list[Tensor]) -> Tensor:
+        """Return queries or keys (B, layers, samples / factor) of maps (B, C, H, W)."""
+        vectors = [
+            network(self._products(maps)) for network, maps in zip(networks, layers, strict=True)
         ]
-        return F.normalize(torch.stack(found, dim=1), dim=2)
+        return F.normalize(torch.stack(vectors, dim=1), dim=2)
 
-    def _likenesses(self, maps: Tensor) -> Tensor:
-        """(B, C, H, W) -> products (B, samples) with the samples of the same group."""
+    def _products(self, maps: Tensor) -> Tensor:
+        """Return products (B, samples) of each sample's maps with those of its group."""
         groups = maps.flatten(1).split(self.samples)
         return torch.cat([F.pad(rows @ rows.T, (0, self.samples - len(rows))) for rows in groups])
 

@@ -1,4 +1,4 @@
-"""Around a loss: of the student only some places learn, the rest stays the teacher's."""
+"""A loss around another: a few modules of the student learn, the rest stays the teacher's."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,30 +10,34 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.taps import module_path
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.wrapper import LossWrapper, begun, picked, seen
+from kdrun.loss.prefixes import add_prefix, strip_prefix, strip_tap_prefix
+from kdrun.loss.wrapper import LossWrapper
 
-_OWN, _LEARN = "own/", "learn/"  # the inner loss's taps of the student, and the places that learn
+_INNER, _LEARN = "own/", "learn/"  # prefixes of the inner loss's student taps, and of what learns
 
 
 class SharedBody(LossWrapper):
-    """The loss inside, with the student's parameters outside of some places left as they are.
+    """The loss of scheme=shared_body; see `kdrun.scheme.shared_body.SharedBody`.
 
-    Norms outside of these places keep their statistics, as those of any module do of which
-    nothing learns.
+    Norms outside of the modules that learn keep their statistics, as the engine leaves every module
+    in eval mode of which nothing learns.
 
     Args:
-        loss: the node of the loss inside.
-        learn: roles or module paths, with stars, as a `TapRequest` has them.
+        loss: the config node of the inner loss.
+        learn: roles or module paths, with stars, as in a `TapRequest`.
     """
 
     def __init__(self, loss: dict[str, Any], learn: list[str]) -> None:
         super().__init__(loss)
         self.learn = learn
+        self._learning: list[str] = []
+        self._note = ""
 
     def taps(self) -> TapRequest:
-        asked = self.loss.taps()
-        places = begun(_LEARN, {str(number): place for number, place in enumerate(self.learn)})
-        return TapRequest({**begun(_OWN, asked.student), **places}, asked.teacher)
+        inner = self.loss.taps()
+        learn = {str(number): path for number, path in enumerate(self.learn)}
+        student = {**add_prefix(_INNER, inner.student), **add_prefix(_LEARN, learn)}
+        return TapRequest(student, inner.teacher)
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         if getattr(student.network, "borrows", None):
@@ -42,43 +46,42 @@ class SharedBody(LossWrapper):
                 " that don't learn: no body is shared.",
                 "  choose a loss that leaves the student as it is: loss=kd",
             )
-        places = picked(_LEARN, student.paths).values()
-        self._learning = parameters_below(student.network, places)
+        paths = strip_prefix(_LEARN, student.paths).values()
+        self._learning = parameters_below(student.network, paths)
         if not self._learning:
             raise UserError(
-                f"scheme.learn={self.learn} names no place with weights: nothing would learn.",
+                f"scheme.learn={self.learn} names no module with weights: nothing would learn.",
                 "  for the classifier alone: scheme.learn=[logits]",
             )
-        super().bind(seen(_OWN, student), teacher, data)
-        whole = len(list(student.network.parameters()))
-        self._told = f"{len(self._learning)} of {whole} weights learn, in {', '.join(places)}"
+        super().bind(strip_tap_prefix(_INNER, student), teacher, data)
+        total = len(list(student.network.parameters()))
+        self._note = f"{len(self._learning)} of {total} weights learn, in {', '.join(paths)}"
 
     def phases(self) -> tuple[Phase, ...]:
-        """Those of the loss inside; of the student, only what may learn does."""
-        return tuple(
-            replace(phase, trains=self._within(phase.trains)) for phase in super().phases()
-        )
+        """Return the phases of the inner loss, which train only the chosen student parameters."""
+        return tuple(replace(phase, trains=self._limit(phase.trains)) for phase in super().phases())
 
     def notes(self) -> list[str]:
-        return [self._told, *super().notes()]
+        return [self._note, *super().notes()]
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        own = Output(student.logits, picked(_OWN, student.taps))
-        return super().forward(own, teacher, batch, progress)
+        student = Output(student.logits, strip_prefix(_INNER, student.taps))
+        return super().forward(student, teacher, batch, progress)
 
-    def _within(self, trains: tuple[str, ...]) -> tuple[str, ...]:
-        named = [f"student.{name}" for name in self._learning]
-        chosen = [name for name in named if any(fnmatch(name, glob) for glob in trains)]
+    def _limit(self, trains: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a phase's globs with those of the student limited to the parameters that learn."""
+        names = [f"student.{name}" for name in self._learning]
+        chosen = [name for name in names if any(fnmatch(name, glob) for glob in trains)]
         return (*chosen, *(glob for glob in trains if glob.startswith("loss.")))
 
 
-def parameters_below(network: nn.Module, places: Iterable[str]) -> list[str]:
-    """Names of the parameters in modules at tap places; the network's own path is empty."""
-    starts = [f"{module_path(place)}." if place else "" for place in places]
+def parameters_below(network: nn.Module, paths: Iterable[str]) -> list[str]:
+    """Return the names of the parameters in modules at tap paths; an empty path is the network."""
+    prefixes = [f"{module_path(path)}." if path else "" for path in paths]
     return [
         name
         for name, _ in network.named_parameters()
-        if any(name.startswith(start) for start in starts)
+        if any(name.startswith(prefix) for prefix in prefixes)
     ]

@@ -1,4 +1,4 @@
-"""The student's features in the teacher's place, under the teacher's own classifier."""
+"""SimKD: the reused teacher classifier."""
 
 from typing import Any, Literal, Unpack
 
@@ -8,27 +8,47 @@ from torch import Tensor
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import aligned
-from kdrun.loss.base import to_float32
+from kdrun.loss.adapters import align
+from kdrun.loss.functional import to_float32
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
 class SimKD(WeightedLoss):
-    """Chen et al. 2022 (arXiv:2203.14001), equation 5.
+    """SimKD: the student's projected features match the teacher's and feed its classifier.
 
-    Mean square of (projector(F_s) - F_t), F being what both classifiers read: the maps before the
-    average, of the smaller grid, or the embedding. The student keeps the projector, and answers
-    through the teacher's classifier, which does not learn.
+    Formula:
+        mean (r(F_s) - F_t)^2
+        F_s, F_t: what the classifiers of student and teacher read, the last maps (averaged to the
+          smaller size) or embeddings
+        r: a learned projector; the student answers through it and the teacher's classifier, which
+          does not learn
+
+    Paper:
+        Chen et al., Knowledge Distillation with the Reused Teacher Classifier, CVPR 2022,
+        arXiv:2203.14001, equation 5
+
+    Needs:
+        - last feature maps of both, or embeddings
+        - the teacher's classifier
+
+    Notes:
+        - The trained student keeps projector and classifier, which make it larger than the chosen
+          network; compare its parameters too, which the table counts.
+        - Neither labels nor soft targets are used unless ce or kd are above 0.
+        - The projector's inner channels are the teacher's over `reduction`; the published figures
+          are those of reduction=2, the largest projector.
     """
 
     def __init__(
         self,
         at: Literal["auto", "maps", "embedding"],
         reduction: PositiveInt,
-        **shares: Unpack[TermWeights],
+        **weights: Unpack[TermWeights],
     ) -> None:
-        super().__init__(**shares)
+        super().__init__(**weights)
         self.at, self.reduction = at, reduction
+        self.compares_maps = False
+        self.student_path = ""
 
     def student_node(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -49,19 +69,20 @@ class SimKD(WeightedLoss):
                 "simkd changes the student, which a sum of losses or this scheme leaves as it is.",
                 "  take it alone: loss=simkd scheme=none",
             )
-        self.maps = len(student.shapes["projected"]) == 4
-        self.place = student.paths["projected"]
+        self.compares_maps = len(student.shapes["projected"]) == 4
+        self.student_path = student.paths["projected"]
 
     def notes(self) -> list[str]:
-        kind = "maps" if self.maps else "embeddings"
-        return [f"the projector compares {kind} at {self.place}; the classifier is the teacher's"]
+        kind = "maps" if self.compares_maps else "embeddings"
+        return [
+            f"the projector compares {kind} at {self.student_path}; the classifier is the teacher's"
+        ]
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        own = student.taps["projected"]
-        if self.maps:
-            return {"simkd": F.mse_loss(*aligned(own, teacher.taps["maps"]))}
-        return {
-            "simkd": F.mse_loss(to_float32(own), to_float32(teacher.taps["embedding"].detach()))
-        }
+        projected = student.taps["projected"]
+        if self.compares_maps:
+            return {"simkd": F.mse_loss(*align(projected, teacher.taps["maps"]))}
+        target = to_float32(teacher.taps["embedding"].detach())
+        return {"simkd": F.mse_loss(to_float32(projected), target)}

@@ -1,19 +1,32 @@
-"""Which samples a network finds alike: the student's similarities pulled to the teacher's."""
+"""Similarity-preserving knowledge distillation."""
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.feature_loss import Paired
+from kdrun.loss.feature_loss import FeatureLoss
+from kdrun.loss.functional import no_autocast, sum_terms, to_float32
 
 
-class Similarity(Paired):
-    """Tung and Mori 2019 (arXiv:1907.09682), equations 1 to 4.
+class SP(FeatureLoss):
+    """Similarity preserving: matches which samples of a batch have similar features.
 
-    Sum over pairs of (1 / B^2) |G_s - G_t|_F^2, where G = A A' with rows of unit length and A is
-    the batch of features, one flattened sample a row (B, C H W). The two networks' features may
-    have any shapes; a batch of one sample has nothing to compare and gives 0.
+    Formula:
+        sp = (1 / B^2) |G_s - G_t|_F^2, summed over the pairs of taps
+        G = A A', each row divided by its length; A: the features of a batch, one flattened sample a
+          row; B: samples in the batch; s, t: student and teacher
+
+    Paper:
+        Tung and Mori, Similarity-Preserving Knowledge Distillation, ICCV 2019, arXiv:1907.09682,
+        equations 1 to 4
+
+    Needs:
+        - features of both (any networks, any shapes)
+        - a batch of 2 or more
+
+    Notes:
+        - The term of a batch of one sample is 0.
+        - The similarities are those of the batch, so their number grows with its square.
     """
 
     auto = "stages[-1]"
@@ -28,12 +41,12 @@ class Similarity(Paired):
                     _similarities(student.taps[pair.student]),
                     _similarities(teacher.taps[pair.teacher].detach()),
                 )
-                for pair in self.joined
+                for pair in self.tap_pairs
             ]
-        return {"sp": sum(distances[1:], distances[0])}
+        return {"sp": sum_terms(distances)}
 
 
 def _similarities(features: Tensor) -> Tensor:
-    """(B, ...) -> inner products of the samples (B, B), each row of unit length."""
+    """Return G (B, B) of features (B, ...), each row of length 1."""
     rows = to_float32(features).flatten(1)
     return F.normalize(rows @ rows.T)

@@ -1,4 +1,4 @@
-"""Representations that the teacher's own classifier can read."""
+"""Softmax regression representation learning."""
 
 from typing import Unpack
 
@@ -7,84 +7,113 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import flat, grid_shape
-from kdrun.loss.base import no_autocast, to_float32
-from kdrun.loss.tap_pairs import Pair, told
+from kdrun.loss.adapters import map_shape, pool_features
+from kdrun.loss.base import require_teacher
+from kdrun.loss.functional import no_autocast, to_float32
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
-_TAP, _HEAD = "tap", "head"
+_TAP, _CLASSIFIER = "tap", "head"
 
 
 class SRRL(WeightedLoss):
-    """Yang et al. 2021 (ICLR), softmax regression representation learning, with squared errors.
+    """Softmax regression representation: embeddings that the teacher's classifier reads correctly.
 
-    mean (r(f_s) - f_t)^2 + mean (W_t r(f_s) + b_t - z_t)^2, where f are embeddings, z_t the
-    teacher's logits, W_t and b_t its classifying layer, which stays as it is, and r a linear map
-    with a norm and, if `relu`, a ReLU.
+    Formula:
+        mean (r(f_s) - f_t)^2 + mean (W r(f_s) + b - z_t)^2
+        f_s, f_t: embeddings; z_t: the teacher's logits; W, b: its classifier, which does not learn
+        r: a learned linear map with a batch norm and, if `relu`, a ReLU
+
+    Paper:
+        Yang, Martinez, Bulat, Tzimiropoulos, Knowledge Distillation via Softmax Regression
+        Representation Learning, ICLR 2021
+
+    Needs:
+        - embeddings of both (any widths)
+        - logits of the teacher, made by a linear layer of its embedding
+        - a batch of 2 or more
+
+    Notes:
+        - The errors are squared and r maps embeddings, as in SimKD's comparison; the authors' own
+          code differs in its first term.
+        - The embeddings of transformers fall below 0, which the ReLU can't reach; relu=false takes
+          it out.
     """
 
-    min_batch = 2  # the norm of r has no statistics of one sample
+    min_batch = 2  # the batch norm of r has no statistics of one sample
     copies_teacher_weights = copies_teacher_classifier = True
 
     # Buffers, which nn.Module's own annotations do not know.
     head_weight: Tensor
     head_bias: Tensor
 
-    def __init__(self, relu: bool, place: str, **shares: Unpack[TermWeights]) -> None:
-        super().__init__(**shares)
-        self.relu, self.place = relu, place
+    # Built by `bind`, from the shapes of the taps.
+    adapter: nn.Sequential
+
+    def __init__(self, relu: bool, place: str, **weights: Unpack[TermWeights]) -> None:
+        super().__init__(**weights)
+        self.relu, self.student_path = relu, place
+        self.description = ""
 
     def taps(self) -> TapRequest:
-        return TapRequest({_TAP: self.place}, {_TAP: "embedding", _HEAD: "logits"})
+        return TapRequest({_TAP: self.student_path}, {_TAP: "embedding", _CLASSIFIER: "logits"})
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        if teacher is None:
-            raise TypeError("this loss reads a teacher, and none was given")
-        head = _classifier(teacher)
-        own = grid_shape(student.shapes[_TAP])[1]
-        norm: list[nn.Module] = [nn.BatchNorm1d(head.in_features)]
-        end: list[nn.Module] = [nn.ReLU()] if self.relu else []
-        self.adapter = nn.Sequential(nn.Linear(own, head.in_features, bias=False), *norm, *end)
-        # Copies that are neither trained nor saved: the teacher is at hand whenever this is bound.
-        bias = head.weight.new_zeros(head.out_features) if head.bias is None else head.bias
-        for name, value in (("head_weight", head.weight), ("head_bias", bias)):
+        teacher = require_teacher(teacher)
+        classifier = _classifier(teacher)
+        width = map_shape(student.shapes[_TAP])[1]
+        layers = [
+            nn.Linear(width, classifier.in_features, bias=False),
+            nn.BatchNorm1d(classifier.in_features),
+            *([nn.ReLU()] if self.relu else []),
+        ]
+        self.adapter = nn.Sequential(*layers)
+        # Copies that are neither trained nor saved: the teacher is there whenever this is bound.
+        weight, bias = classifier.weight, classifier.bias
+        bias = weight.new_zeros(classifier.out_features) if bias is None else bias
+        for name, value in (("head_weight", weight), ("head_bias", bias)):
             self.register_buffer(name, to_float32(value.detach()).clone(), persistent=False)
-        where = f"{student.paths[_TAP]} from {teacher.paths[_TAP]}, read by {teacher.paths[_HEAD]}"
-        shapes = student.shapes[_TAP], teacher.shapes[_TAP]
-        self.joined = [Pair(_TAP, _TAP, *shapes, where)]
+        self.description = (
+            f"pairs: {student.paths[_TAP]} from {teacher.paths[_TAP]},"
+            f" read by {teacher.paths[_CLASSIFIER]}"
+        )
 
     def notes(self) -> list[str]:
-        return [told(self.joined)]
+        return [self.description]
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         with no_autocast(student.logits):
-            own, other = flat(student.taps[_TAP]), flat(teacher.taps[_TAP].detach())
-            if len(own) < self.min_batch:
-                return {"srrl_features": 0 * own.sum(), "srrl_logits": 0 * own.sum()}
-            found = self.adapter(own)
-            logits = F.linear(found, self.head_weight, self.head_bias)
+            embeddings = pool_features(student.taps[_TAP])
+            if len(embeddings) < self.min_batch:
+                return {"srrl_features": 0 * embeddings.sum(), "srrl_logits": 0 * embeddings.sum()}
+            adapted = self.adapter(embeddings)
+            logits = F.linear(adapted, self.head_weight, self.head_bias)
+            target = pool_features(teacher.taps[_TAP].detach())
             return {
-                "srrl_features": F.mse_loss(found, other),
+                "srrl_features": F.mse_loss(adapted, target),
                 "srrl_logits": F.mse_loss(logits, to_float32(teacher.logits.detach())),
             }
 
 
 def _classifier(teacher: TapShapes) -> nn.Linear:
-    """The linear layer that makes the teacher's logits of its embedding."""
-    place, width = teacher.paths[_HEAD], grid_shape(teacher.shapes[_TAP])[1]
-    head = teacher.network.get_submodule(place)
-    if not isinstance(head, nn.Linear):
+    """Return the linear layer that makes the teacher's logits of its embedding.
+
+    Raises:
+        UserError: the teacher has no such layer.
+    """
+    path, width = teacher.paths[_CLASSIFIER], map_shape(teacher.shapes[_TAP])[1]
+    layer = teacher.network.get_submodule(path)
+    if not isinstance(layer, nn.Linear):
         raise UserError(
             "loss 'srrl' reuses the teacher's linear classifier, and this teacher has none.",
-            f"  its logits come from {place or 'the network itself'} ({type(head).__name__}): "
+            f"  its logits come from {path or 'the network itself'} ({type(layer).__name__}): "
             "choose another teacher, or another loss such as pkt",
         )
-    if head.in_features != width:
+    if layer.in_features != width:
         raise UserError(
-            f"loss 'srrl': the teacher's classifier {place!r} reads {head.in_features} numbers, "
+            f"loss 'srrl': the teacher's classifier {path!r} reads {layer.in_features} numbers, "
             f"its embedding has {width}.",
-            f"  name what enters it: teacher.taps.embedding={place}:in",
+            f"  name what enters it: teacher.taps.embedding={path}:in",
         )
-    return head
+    return layer

@@ -1,4 +1,4 @@
-"""Every loss: its name on the command line -> where its class is. Loads no torch by itself."""
+"""The tables of losses: name on the command line -> "module:class". Importing it loads no torch."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,50 +9,50 @@ if TYPE_CHECKING:
     from kdrun.loss.base import Loss
 
 LOSSES = {
-    "ab": "kdrun.loss.ab:Boundaries",
+    "ab": "kdrun.loss.ab:AB",
     "adversarial": "kdrun.loss.adversarial:Adversarial",
     "attention": "kdrun.loss.attention:Attention",
     "cat_kd": "kdrun.loss.cat_kd:CATKD",
     "cc": "kdrun.loss.cc:CC",
     "ce": "kdrun.loss.logits:CrossEntropy",
     "combined": "kdrun.loss.combined:Combined",
-    "cosine": "kdrun.loss.fitnet:Cosine",
+    "cosine": "kdrun.loss.cosine:Cosine",
     "crd": "kdrun.loss.crd:CRD",
     "ctkd": "kdrun.loss.ctkd:CTKD",
-    "dist": "kdrun.loss.mlld:DIST",
+    "dist": "kdrun.loss.dist:DIST",
     "dkd": "kdrun.loss.dkd:DKD",
     "fitnet": "kdrun.loss.fitnet:FitNet",
-    "focal": "kdrun.loss.wsld:Focal",
-    "fsp": "kdrun.loss.fsp:Flow",
-    "ft": "kdrun.loss.ft:Factor",
-    "ickd": "kdrun.loss.ickd:Channels",
+    "focal": "kdrun.loss.focal:Focal",
+    "fsp": "kdrun.loss.fsp:FSP",
+    "ft": "kdrun.loss.ft:FT",
+    "ickd": "kdrun.loss.ickd:ICKD",
     "jsd": "kdrun.loss.jsd:JSD",
     "kd": "kdrun.loss.logits:KD",
-    "kdsvd": "kdrun.loss.kdsvd:Singular",
-    "label_smoothing": "kdrun.loss.tf_kd:LabelSmoothing",
+    "kdsvd": "kdrun.loss.kdsvd:KDSVD",
+    "label_smoothing": "kdrun.loss.label_smoothing:LabelSmoothing",
     "layer_fusion": "kdrun.loss.layer_fusion:LayerFusion",
     "lskd": "kdrun.loss.lskd:LSKD",
     "mgd": "kdrun.loss.mgd:MGD",
     "mlld": "kdrun.loss.mlld:MLLD",
     "mse": "kdrun.loss.logits:LogitsMSE",
-    "nkd": "kdrun.loss.dkd:NKD",
-    "nst": "kdrun.loss.nst:Selectivity",
-    "ofd": "kdrun.loss.ofd:Overhaul",
+    "nkd": "kdrun.loss.nkd:NKD",
+    "nst": "kdrun.loss.nst:NST",
+    "ofd": "kdrun.loss.ofd:OFD",
     "parameters": "kdrun.loss.parameters:Parameters",
     "pkt": "kdrun.loss.pkt:PKT",
-    "reverse_kl": "kdrun.loss.jsd:ReverseKL",
+    "reverse_kl": "kdrun.loss.reverse_kl:ReverseKL",
     "review_kd": "kdrun.loss.review_kd:ReviewKD",
     "rkd": "kdrun.loss.rkd:RKD",
     "semckd": "kdrun.loss.semckd:SemCKD",
     "simkd": "kdrun.loss.simkd:SimKD",
-    "sp": "kdrun.loss.sp:Similarity",
+    "sp": "kdrun.loss.sp:SP",
     "srrl": "kdrun.loss.srrl:SRRL",
-    "tf_kd": "kdrun.loss.tf_kd:TeacherFree",
+    "tf_kd": "kdrun.loss.tf_kd:TFKD",
     "vid": "kdrun.loss.vid:VID",
     "wsld": "kdrun.loss.wsld:WSLD",
 }
 
-# Losses around the one of the config, which schemes put there; nobody chooses them by name.
+# Losses that schemes put around the loss of the config; no command line names them.
 WRAPPERS = {
     "around_mutual": "kdrun.loss.mutual:Mutual",
     "around_teachers": "kdrun.loss.teachers:Teachers",
@@ -67,5 +67,5 @@ WRAPPERS = {
 
 
 def build_loss(node: Mapping[str, Any]) -> "Loss":
-    """Build the loss that a checked config node describes; it is not bound yet."""
+    """Return the loss of a checked config node, not bound to networks yet."""
     return build("loss", {**LOSSES, **WRAPPERS}, node)

@@ -1,4 +1,4 @@
-"""Which place of the student learns from which place of the teacher, on any two networks."""
+"""Pairs of taps: which layer of the student learns from which layer of the teacher."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,38 +8,39 @@ from pydantic import Field
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import TapRequest, TapShapes
+from kdrun.loss.base import require_teacher
 
 Path = Annotated[str, Field(min_length=1)]
-Pairs = Literal["auto"] | Annotated[list[tuple[Path, Path]], Field(min_length=1)]
-Places = Literal["auto"] | Annotated[list[Path], Field(min_length=1)]
+TapPairs = Literal["auto"] | Annotated[list[tuple[Path, Path]], Field(min_length=1)]
+TapList = Literal["auto"] | Annotated[list[Path], Field(min_length=1)]
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two taps that are compared, and what they give for two samples.
+class TapPair:
+    """A tap of the student and the tap of the teacher that it is compared with.
 
     Attributes:
-        student: the tap's name.
-        teacher: likewise.
-        student_shape: (2, C, H, W), (2, T, C) or (2, C).
+        student: the name of the student's tap.
+        teacher: the name of the teacher's tap.
+        student_shape: (2, C, H, W), (2, T, C) or (2, C), for two samples.
         teacher_shape: likewise.
-        where: both module paths and shapes, for the user.
+        description: both module paths and shapes, for the user.
     """
 
     student: str
     teacher: str
     student_shape: Shape
     teacher_shape: Shape
-    where: str
+    description: str
 
 
-def request(pairs: Pairs, auto: str) -> TapRequest:
-    """What to tap.
+def request_pairs(pairs: TapPairs, auto: str) -> TapRequest:
+    """Return the taps of both networks that a loss on pairs of taps reads.
 
     Args:
-        pairs: of a role or module path of the student and one of the teacher, or `auto`.
-        auto: the role that `auto` means, in both: `stages[*]`, `stages[-1]`, `embedding`.
+        pairs: pairs of a role or module path of the student and one of the teacher, or `auto`.
+        auto: the role that `auto` stands for in both: `stages[*]`, `stages[-1]`, `embedding`.
     """
     if pairs == "auto":
         return TapRequest({"tap": auto}, {"tap": auto})
@@ -49,68 +50,74 @@ def request(pairs: Pairs, auto: str) -> TapRequest:
     )
 
 
-def several(places: Places, auto: str) -> dict[str, str]:
-    """What to tap of one network, for losses that read many places of it at once.
+def request_list(paths: TapList, auto: str) -> dict[str, str]:
+    """Return the taps of one network, for losses that read many layers of it at once.
 
     Args:
-        places: roles or module paths, or `auto`.
-        auto: the role that `auto` means.
+        paths: roles or module paths, or `auto`.
+        auto: the role that `auto` stands for.
     """
-    if places == "auto":
+    if paths == "auto":
         return {"tap": auto}
-    return {f"tap{number}": place for number, place in enumerate(places)}
+    return {f"tap{number}": path for number, path in enumerate(paths)}
 
 
-def join(student: TapShapes, teacher: TapShapes | None) -> list[Pair]:
-    """Pair the taps: one to one where there are as many, else by their place in depth.
+def pair_taps(student: TapShapes, teacher: TapShapes | None) -> list[TapPair]:
+    """Pair the taps of two networks: one to one where they have as many, else by depth.
 
-    The deepest are paired first; of the network with more places those are taken that have the
-    nearest number of pixels, among equals those at the nearest depth, each once and in order.
+    From the deepest on, each tap of the network with fewer taps gets the tap of the other network
+    with the nearest number of pixels, among equals the one at the nearest depth. Each is used once
+    and the order is kept.
 
     Raises:
-        UserError: a tap's output is no tensor of samples.
+        UserError: a tap gives neither maps, nor tokens, nor vectors.
     """
-    if teacher is None:
-        raise TypeError("this loss reads a teacher, and none was given")
-    own, other = known(student.shapes, "student"), known(teacher.shapes, "teacher")
-    if own.keys() == other.keys():  # pairs that were named, or as many places in both
-        names = [(name, name) for name in own]
+    teacher = require_teacher(teacher)
+    students = require_features(student.shapes, "student")
+    teachers = require_features(teacher.shapes, "teacher")
+    if students.keys() == teachers.keys():  # named pairs, or as many taps in both
+        names = [(name, name) for name in students]
     else:
-        names = _match(list(own.items()), list(other.items()))
+        names = _match(list(students.items()), list(teachers.items()))
     return [
-        Pair(s, t, own[s], other[t], f"{_place(student, s)} from {_place(teacher, t)}")
+        TapPair(s, t, students[s], teachers[t], f"{_layer(student, s)} from {_layer(teacher, t)}")
         for s, t in names
     ]
 
 
-def told(pairs: list[Pair]) -> str:
-    """The pairing in a sentence."""
-    return f"pairs: {'; '.join(pair.where for pair in pairs)}"
+def describe_pairs(pairs: list[TapPair]) -> str:
+    """Return a sentence that lists the pairs."""
+    return f"pairs: {'; '.join(pair.description for pair in pairs)}"
 
 
-def pixels(shape: Shape) -> int:
-    """How many places in the image a map has; tokens count as places."""
+def pixel_count(shape: Shape) -> int:
+    """Return the number of pixels of a map, or of tokens; 1 for a vector."""
     if len(shape) == 4:
         return shape[2] * shape[3]
     return shape[1] if len(shape) == 3 else 1
 
 
-def known(shapes: Mapping[str, Shape], where: str) -> Mapping[str, Shape]:
-    """The shapes of a network's taps, all of them maps, tokens or features.
+def require_features(shapes: Mapping[str, Shape], role: str) -> Mapping[str, Shape]:
+    """Return the shapes of a network's taps, all of them of maps, tokens or vectors.
+
+    Args:
+        shapes: tap -> its shape for two samples.
+        role: student or teacher, for the message.
 
     Raises:
-        UserError: one of them is something else.
+        UserError: a tap has another shape.
     """
     for name, shape in shapes.items():
         if len(shape) not in (2, 3, 4):
             raise UserError(
-                f"the {where}'s tap {name!r} gives {shape}: neither a map, tokens, nor features.",
-                "  choose other places: loss.pairs=[[PATH,PATH],...]; kdrun layers model=NAME",
+                f"the {role}'s tap {name!r} gives {shape}: neither a map, tokens, nor features.",
+                "  choose other layers: loss.pairs=[[PATH,PATH],...]; kdrun layers model=NAME",
             )
     return shapes
 
 
-def _place(network: TapShapes, tap: str) -> str:
+def _layer(network: TapShapes, tap: str) -> str:
+    """Return a tap's module path and shape, as `layer2 (64x8x8)`."""
     sizes = "x".join(str(size) for size in network.shapes[tap][1:])
     return f"{network.paths[tap]} ({sizes})"
 
@@ -118,19 +125,18 @@ def _place(network: TapShapes, tap: str) -> str:
 def _match(
     student: list[tuple[str, Shape]], teacher: list[tuple[str, Shape]]
 ) -> list[tuple[str, str]]:
-    """Names in pairs, in order of depth; the longer list is thinned out from its deep end."""
+    """Return pairs of tap names in order of depth; taps of the longer list are left out."""
     if len(student) > len(teacher):
         return [(s, t) for t, s in _match(teacher, student)]
-    found: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     end = len(teacher)
-    for left, (name, shape) in reversed(list(enumerate(student))):
-        free = range(left, end)  # as many must stay as are still to be paired
-        depth, size = (left + 1) / len(student), pixels(shape)
-        apart = {
-            place: (abs(pixels(teacher[place][1]) - size), abs((place + 1) / len(teacher) - depth))
-            for place in free
+    for index, (name, shape) in reversed(list(enumerate(student))):
+        # The first `index` taps of the teacher stay free for as many shallower ones of the student.
+        depth, size = (index + 1) / len(student), pixel_count(shape)
+        distances = {
+            tap: (abs(pixel_count(teacher[tap][1]) - size), abs((tap + 1) / len(teacher) - depth))
+            for tap in range(index, end)
         }
-        at = min(apart, key=apart.__getitem__)
-        found.append((name, teacher[at][0]))
-        end = at
-    return found[::-1]
+        end = min(distances, key=distances.__getitem__)
+        pairs.append((name, teacher[end][0]))
+    return pairs[::-1]

@@ -1,4 +1,4 @@
-"""What a student learns from several teachers at once."""
+"""The loss of a student with several teachers."""
 
 from math import log
 from typing import Any, Literal
@@ -10,30 +10,32 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.base import Loss, to_float32
+from kdrun.loss.base import Loss, losses_in, require_teacher
 from kdrun.loss.combined import Combined
-from kdrun.loss.committee_taps import ANSWER, answers, member, named, own, renamed
+from kdrun.loss.committee_taps import (
+    logits_tap,
+    logits_taps,
+    member_prefix,
+    member_shapes,
+    move_phase,
+)
+from kdrun.loss.functional import to_float32
+from kdrun.loss.prefixes import add_prefix, strip_prefix
 from kdrun.loss.table import build_loss
 
 Combine = Literal["probabilities", "logits", "best"]
 
 
 class Teachers(Loss):
-    """A loss, of one answer made of several teachers' and of each teacher's own features.
+    """The loss of scheme=teachers, whose formula stands at `kdrun.scheme.teachers.Teachers`.
 
-    probabilities: z = T log sum_k w_k softmax(z_k / T), T the loss's own temperature; whatever
-    the loss softens by T is then the weighted mean of the teachers' softened probabilities
-    (Hinton et al. 2015, arXiv:1503.02531, section 1: the arithmetic mean of an ensemble).
-    logits: z = sum_k w_k z_k, whose softmax is their geometric mean, normalized (the same).
-    best: of each sample, z of the teacher with the lowest cross-entropy with its label.
-
-    The terms are computed with z and the features of each teacher in turn, by adapters of its
-    own, and summed with the weights w_k, which sum to 1.
+    The teacher is a committee. The inner loss is computed with the combined logits z and the
+    features of each teacher in turn, by adapters of its own, and summed with the weights w_k.
 
     Args:
-        loss: the config node of the loss.
-        combine: how logits are made one.
-        weights: above 0, one a teacher.
+        loss: the config node of the inner loss.
+        combine: how the teachers' logits are combined into z.
+        weights: one for each teacher, above 0; they are divided by their sum.
     """
 
     def __init__(
@@ -49,94 +51,94 @@ class Teachers(Loss):
         self.temperature = 1.0
 
     def taps(self) -> TapRequest:
-        inner = self._each()[0].taps()
-        teachers = answers(len(self.parts))
+        inner = self._losses()[0].taps()
+        teachers = logits_taps(len(self.parts))
         for number in range(len(self.parts)):
-            teachers |= named(number, inner.teacher)
+            teachers |= add_prefix(member_prefix(number), inner.teacher)
         return TapRequest(inner.student, teachers)
 
     def phases(self) -> tuple[Phase, ...]:
         paths = [f"loss.parts.{number}." for number in range(len(self.parts))]
-        return tuple(renamed(phase, {"loss.": paths}) for phase in self._each()[0].phases())
+        return tuple(move_phase(phase, {"loss.": paths}) for phase in self._losses()[0].phases())
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
-        parts = self._each()
-        if teacher is None or not parts[0].uses_teacher:
+        losses = self._losses()
+        if teacher is None or not losses[0].uses_teacher:
             raise UserError(
                 f"the loss {self.name!r} learns from no teacher, and several were given.",
                 "  use scheme=none, or a loss that does: loss=kd",
             )
-        for number, part in enumerate(parts):
-            part.bind(student, member(teacher, number), data)
+        for number, loss in enumerate(losses):
+            loss.bind(student, member_shapes(teacher, number), data)
         if self.combine == "probabilities":
-            self.temperature = temperature_of(parts[0])
+            self.temperature = temperature_of(losses[0])
 
     def notes(self) -> list[str]:
         return [
             f"teacher {number}: {note}"
-            for number, part in enumerate(self._each(), start=1)
-            for note in part.notes()
+            for number, loss in enumerate(self._losses(), start=1)
+            for note in loss.notes()
         ]
 
     def stop_reason(self) -> str:
-        return next((why for part in self._each() if (why := part.stop_reason())), "")
+        return next((why for loss in self._losses() if (why := loss.stop_reason())), "")
 
     def ramp(self, progress: Progress) -> float:
-        return self._each()[0].ramp(progress)
+        return self._losses()[0].ramp(progress)
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        if teacher is None:
-            raise TypeError("this loss reads several teachers, and none was given")
-        logits = self.joined(teacher, batch)
-        found: dict[str, Tensor] = {}
-        for number, (part, weight) in enumerate(zip(self._each(), self.weights, strict=True)):
-            one = Output(logits, own(teacher.taps, number))
-            for name, value in part(student, one, batch, progress).items():
-                found[name] = weight * value + (found.get(name, 0))
-        return found
+        teacher = require_teacher(teacher)
+        logits = self.combine_logits(teacher, batch)
+        terms: dict[str, Tensor] = {}
+        for number, (loss, weight) in enumerate(zip(self._losses(), self.weights, strict=True)):
+            member = Output(logits, strip_prefix(member_prefix(number), teacher.taps))
+            for name, value in loss(student, member, batch, progress).items():
+                terms[name] = weight * value + terms.get(name, 0)
+        return terms
 
-    def joined(self, teacher: Output, batch: Batch) -> Tensor:
-        """One (N, C) of all teachers' logits."""
-        answered = (teacher.taps[f"{number}/{ANSWER}"] for number in range(len(self.parts)))
-        each = torch.stack([to_float32(logits.detach()) for logits in answered])
+    def combine_logits(self, committee: Output, batch: Batch) -> Tensor:
+        """Return z (N, C) of all teachers' logits."""
+        members = (committee.taps[logits_tap(number)] for number in range(len(self.parts)))
+        logits = torch.stack([to_float32(each.detach()) for each in members])
         if self.combine == "best":
-            rows = torch.arange(each.shape[1], device=each.device)
-            return each[_errors(each, batch).argmin(0), rows]
+            rows = torch.arange(logits.shape[1], device=logits.device)
+            return logits[_cross_entropies(logits, batch).argmin(0), rows]
         if self.combine == "logits":
-            return torch.stack([w * one for w, one in zip(self.weights, each, strict=True)]).sum(0)
-        soft = (each / self.temperature).log_softmax(2)
-        shares = [one + log(w) for w, one in zip(self.weights, soft, strict=True)]
-        return self.temperature * torch.stack(shares).logsumexp(0)
+            weighted = [w * z for w, z in zip(self.weights, logits, strict=True)]
+            return torch.stack(weighted).sum(0)
+        log_p = (logits / self.temperature).log_softmax(2)
+        weighted = [z + log(w) for w, z in zip(self.weights, log_p, strict=True)]
+        return self.temperature * torch.stack(weighted).logsumexp(0)
 
-    def _each(self) -> list[Loss]:
-        return [part for part in self.parts if isinstance(part, Loss)]
+    def _losses(self) -> list[Loss]:
+        return [loss for loss in self.parts if isinstance(loss, Loss)]
 
 
 def temperature_of(loss: Loss) -> float:
-    """The temperature at which a loss reads logits; 1 where it has none of its own.
+    """Return the temperature at which a loss reads logits, 1 where it has none.
 
     Raises:
-        UserError: its parts have several, and a mean of probabilities is made at one.
+        UserError: the losses of a sum have several, and probabilities are averaged at one.
     """
-    parts = [part for part in loss.modules() if isinstance(part, Loss)]
-    own = [part for part in parts if not isinstance(part, Combined) or part.kd]
-    given = [getattr(part, "temperature", None) for part in own]
-    found = sorted({float(value) for value in given if isinstance(value, float | int)})
-    if len(found) < 2:
-        return found[0] if found else 1.0
+    readers = [each for each in losses_in(loss) if not isinstance(each, Combined) or each.kd]
+    settings = [getattr(reader, "temperature", None) for reader in readers]
+    temperatures = sorted({float(value) for value in settings if isinstance(value, float | int)})
+    if len(temperatures) < 2:
+        return temperatures[0] if temperatures else 1.0
     raise UserError(
-        f"the parts of the loss have the temperatures {', '.join(f'{value:g}' for value in found)},"
-        " and probabilities are averaged at one.",
+        "the parts of the loss have the temperatures"
+        f" {', '.join(f'{value:g}' for value in temperatures)}, and probabilities are averaged at"
+        " one.",
         "  set them equal, or average logits: scheme.combine=logits",
     )
 
 
-def _errors(logits: Tensor, batch: Batch) -> Tensor:
-    """The cross-entropy of each teacher on each sample (K, N), of logits (K, N, C)."""
-    soft = logits.log_softmax(2)
+def _cross_entropies(logits: Tensor, batch: Batch) -> Tensor:
+    """Return the cross-entropy (K, N) of each teacher on each sample, of logits (K, N, C)."""
+    log_p = logits.log_softmax(2)
     if batch.soft_targets is not None:
-        return -(batch.soft_targets.to(soft.dtype) * soft).sum(2)
+        return -(batch.soft_targets.to(log_p.dtype) * log_p).sum(2)
     targets = batch.targets.expand(len(logits), -1)
-    return F.nll_loss(soft.transpose(1, 2), targets, reduction="none")
+    return F.nll_loss(log_p.transpose(1, 2), targets, reduction="none")

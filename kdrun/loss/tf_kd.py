@@ -1,46 +1,47 @@
-"""Soft labels without a better network: smoothed ones, and a teacher made by hand."""
+"""Teacher-free knowledge distillation."""
 
 from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
 
-from kdrun.core.ranges import OpenUnit, UnitBelowOne
+from kdrun.core.ranges import OpenUnit
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import label_loss, teacher_logits, to_float32
+from kdrun.loss.functional import teacher_logits, to_float32
 from kdrun.loss.logits import soft_loss
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
-class LabelSmoothing(WeightedLoss):
-    """Szegedy et al. 2016 (arXiv:1512.00567), section 7: CE to (1 - e) onehot(y) + e / K."""
+class TFKD(WeightedLoss):
+    """Teacher-free distillation: a virtual teacher made of the label, or the student's own network.
 
-    def __init__(self, smoothing: UnitBelowOne, **shares: Unpack[TermWeights]) -> None:
-        super().__init__(**shares)
-        self.smoothing = smoothing
-        self.uses_teacher = bool(self.kd)
+    Formula:
+        T^2 KL(p_v^T || p_s^T), averaged over the batch
+        source=virtual: p_v has `certainty` on the label and (1 - certainty) / (K - 1) on each other
+          of the K classes; p_v^T is softmax(log(p_v) / T)
+        source=self: p_v^T is the teacher's softmax(z_t / T)
 
-    def terms(
-        self, student: Output, teacher: Output, batch: Batch, progress: Progress
-    ) -> dict[str, Tensor]:
-        return {"label_smoothing": label_loss(student.logits, batch, self.smoothing)}
+    Paper:
+        Yuan et al., Revisiting Knowledge Distillation via Label Smoothing Regularization, CVPR
+        2020, arXiv:1909.11723, section 4
 
+    Needs:
+        - labels (source=virtual)
+        - a teacher with the student's own network, trained before (source=self)
 
-class TeacherFree(WeightedLoss):
-    """Yuan et al. 2020 (arXiv:1909.11723), section 4: T^2 KL(p_v^T || p_s^T).
-
-    The virtual teacher says `certainty` on the label and shares the rest among the other classes;
-    its distribution is softened as a network's with these probabilities would be. `self` takes
-    the run's teacher, which is to be the student's own network, trained before.
+    Notes:
+        - With source=virtual it is label smoothing with a temperature, and reads no teacher unless
+          kd is above 0.
+        - The temperature of 20 and the weights are recalled from the paper, not checked.
     """
 
     def __init__(
         self,
         source: Literal["virtual", "self"],
         certainty: OpenUnit,
-        **shares: Unpack[TermWeights],
+        **weights: Unpack[TermWeights],
     ) -> None:
-        super().__init__(**shares)
+        super().__init__(**weights)
         self.source, self.certainty = source, certainty
         self.uses_teacher = source == "self" or bool(self.kd)
         self.needs_hard_labels = source == "virtual"
@@ -48,18 +49,26 @@ class TeacherFree(WeightedLoss):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        own = to_float32(student.logits)
-        if self.source == "self":
-            other = teacher_logits(teacher)
-        else:
-            other = virtual_logits(own, batch.targets, self.certainty)
-            if batch.labeled is not None:  # of the others there is no label to be sure of
-                other = other.where(batch.labeled[:, None], own.detach())
-        return {"tf_kd": soft_loss(own, other, self.temperature)}
+        logits = to_float32(student.logits)
+        targets = teacher_logits(teacher) if self.source == "self" else self._virtual(logits, batch)
+        return {"tf_kd": soft_loss(logits, targets, self.temperature)}
+
+    def _virtual(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return the virtual teacher's logits (N, C); of unlabeled samples the student's own."""
+        virtual = virtual_logits(logits, batch.targets, self.certainty)
+        if batch.labeled is None:
+            return virtual
+        return virtual.where(batch.labeled[:, None], logits.detach())
 
 
 def virtual_logits(like: Tensor, targets: Tensor, certainty: float) -> Tensor:
-    """Log-probabilities (N, C) of a teacher who is that sure of each label."""
+    """Return log-probabilities (N, C) with `certainty` on the targets, the rest spread evenly.
+
+    Args:
+        like: a tensor of the shape, dtype and device of the result.
+        targets: (N,) classes.
+        certainty: above 0, below 1.
+    """
     rest = (1 - certainty) / (like.shape[1] - 1)
-    shares = torch.full_like(like, rest, requires_grad=False)
-    return shares.scatter_(1, targets[:, None], certainty).log()
+    probabilities = torch.full_like(like, rest, requires_grad=False)
+    return probabilities.scatter_(1, targets[:, None], certainty).log()

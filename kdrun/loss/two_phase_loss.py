@@ -1,4 +1,4 @@
-"""A term that trains the student's body alone before the labels are looked at."""
+"""The base of losses that train the student by features first and by labels afterwards."""
 
 from abc import abstractmethod
 from typing import Unpack
@@ -7,25 +7,25 @@ from pydantic import NonNegativeInt
 from torch import Tensor
 
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
-from kdrun.loss.base import label_loss
-from kdrun.loss.feature_loss import Paired
-from kdrun.loss.tap_pairs import Pairs
+from kdrun.loss.feature_loss import FeatureLoss
+from kdrun.loss.functional import label_loss
+from kdrun.loss.tap_pairs import TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
-FIRST = "first"
+FIRST = "first"  # the name of the first phase
 
 
-class Staged(Paired):
-    """A method with its own term alone in a first phase, and labels without it after that.
+class TwoPhaseLoss(FeatureLoss):
+    """A first phase with the feature term alone, unweighted, then a main phase without it.
 
-    In the first phase the term counts as it is, and all of the student learns that the term
-    reaches. Without first epochs, the term is added to the labels with its weight.
+    In the first phase every layer that the feature term depends on learns. With `first_epochs` of 0
+    there is no such phase, and the feature term is added to the main phase with its weight.
     """
 
     def __init__(
-        self, first_epochs: NonNegativeInt, pairs: Pairs, **shares: Unpack[TermWeights]
+        self, first_epochs: NonNegativeInt, pairs: TapPairs, **weights: Unpack[TermWeights]
     ) -> None:
-        super().__init__(pairs, **shares)
+        super().__init__(pairs, **weights)
         self.first_epochs = first_epochs
 
     def phases(self) -> tuple[Phase, ...]:
@@ -37,16 +37,16 @@ class Staged(Paired):
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         if progress.phase == FIRST and teacher is not None:
-            return self.own(student, teacher)
-        found = super().forward(student, teacher, batch, progress)
+            return self.feature_terms(student, teacher)
+        terms = super().forward(student, teacher, batch, progress)
         # A sum of no terms has no gradient.
-        return found or {"ce": 0 * label_loss(student.logits, batch)}
+        return terms or {"ce": 0 * label_loss(student.logits, batch)}
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        return {} if self.first_epochs else self.own(student, teacher)
+        return {} if self.first_epochs else self.feature_terms(student, teacher)
 
     @abstractmethod
-    def own(self, student: Output, teacher: Output) -> dict[str, Tensor]:
-        """The method's own named scalars, whatever the phase."""
+    def feature_terms(self, student: Output, teacher: Output) -> dict[str, Tensor]:
+        """Return the named feature terms, scalars without their weight."""

@@ -1,4 +1,4 @@
-"""What the student's features tell of the teacher's."""
+"""Variational information distillation."""
 
 from math import expm1, log
 from typing import Unpack
@@ -9,53 +9,70 @@ from pydantic import PositiveFloat
 from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.adapters import aligned
-from kdrun.loss.feature_loss import Paired
-from kdrun.loss.tap_pairs import Pairs
+from kdrun.loss.feature_loss import FeatureLoss
+from kdrun.loss.tap_pairs import TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
-_LEAST = 1e-5  # variance
+_MIN_VARIANCE = 1e-5
 
 
-class VID(Paired):
-    """Ahn et al. 2019 (arXiv:1904.05835), equation 5, without its constant.
+class VID(FeatureLoss):
+    """Variational information: the likelihood of the teacher's maps, given the student's.
 
-    Sum over pairs of mean 1/2 [(mu(F_s) - F_t)^2 / v_c + log v_c]: the log-likelihood of the
-    teacher's maps under Gaussians whose means mu, three 1x1 convolutions, read the student's maps
-    and whose variance v_c = softplus(a_c) + 1e-5 is learned for each channel.
+    Formula:
+        mean 1/2 [(mu(F_s) - F_t)^2 / v_c + log v_c], summed over the pairs of taps
+        mu: three learned 1x1 convolutions
+        v_c = softplus(a_c) + 1e-5: a learned variance for each channel
+
+    Paper:
+        Ahn et al., Variational Information Distillation for Knowledge Transfer, CVPR 2019,
+        arXiv:1904.05835, equation 5 without its constant
+
+    Needs:
+        - feature maps of both (any networks)
+
+    Notes:
+        - The value can fall below 0, where variances come under 1.
+        - The mean goes over channels and pixels where the paper sums; the weight belongs to the
+          mean.
+        - Maps of two sizes are averaged to the smaller one, where common code has strided
+          convolutions.
     """
 
     def __init__(
-        self, variance: PositiveFloat, pairs: Pairs, **shares: Unpack[TermWeights]
+        self, variance: PositiveFloat, pairs: TapPairs, **weights: Unpack[TermWeights]
     ) -> None:
-        super().__init__(pairs, **shares)
+        super().__init__(pairs, **weights)
         self.variance = variance
+        self.means, self.spreads = nn.ModuleList(), nn.ParameterList()
 
     def build(self) -> None:
         self.means, self.spreads = nn.ModuleList(), nn.ParameterList()
-        start = log(expm1(max(self.variance - _LEAST, _LEAST)))
-        for own, other in self.channels():
-            self.means.append(_mean(own, other))
-            self.spreads.append(nn.Parameter(torch.full((other,), start)))
+        start = log(expm1(max(self.variance - _MIN_VARIANCE, _MIN_VARIANCE)))
+        for each in self.channels():
+            self.means.append(_mean(*each))
+            self.spreads.append(nn.Parameter(torch.full((each.teacher,), start)))
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        found = []
-        for pair, mean, spread in zip(self.joined, self.means, self.spreads, strict=True):
-            own, other = aligned(student.taps[pair.student], teacher.taps[pair.teacher])
+        likelihoods = []
+        layers = zip(self.aligned(student, teacher), self.means, self.spreads, strict=True)
+        for maps, mean, spread in layers:
             # Squares are averaged over samples and pixels first: the variance is a channel's.
-            error = (mean(own).to(other.dtype) - other).square().mean(dim=(0, 2, 3))
-            variance = F.softplus(spread) + _LEAST
-            found.append((error / variance + variance.log()).mean() / 2)
-        return {"vid": torch.stack(found).sum()}
+            difference = mean(maps.student).to(maps.teacher.dtype) - maps.teacher
+            error = difference.square().mean(dim=(0, 2, 3))
+            variance = F.softplus(spread) + _MIN_VARIANCE
+            likelihoods.append((error / variance + variance.log()).mean() / 2)
+        return {"vid": torch.stack(likelihoods).sum()}
 
 
-def _mean(channels: int, wanted: int) -> nn.Module:
+def _mean(student: int, teacher: int) -> nn.Module:
+    """Return mu, from the student's channels to the teacher's."""
     return nn.Sequential(
-        nn.Conv2d(channels, wanted, kernel_size=1, bias=False),
+        nn.Conv2d(student, teacher, kernel_size=1, bias=False),
         nn.ReLU(inplace=True),
-        nn.Conv2d(wanted, wanted, kernel_size=1, bias=False),
+        nn.Conv2d(teacher, teacher, kernel_size=1, bias=False),
         nn.ReLU(inplace=True),
-        nn.Conv2d(wanted, wanted, kernel_size=1, bias=False),
+        nn.Conv2d(teacher, teacher, kernel_size=1, bias=False),
     )

@@ -1,4 +1,4 @@
-"""How much a term counts: a number, or one that changes over the epochs."""
+"""The weight of a loss term: a number, or one that changes over the epochs."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -9,13 +9,13 @@ from kdrun.core.types import Progress
 
 
 class Ramp(BaseModel):
-    """A weight over time: it rises, stays, falls and ends; all linear, in epochs.
+    """A weight that rises linearly from 0, stays, and falls linearly to 0.
 
     Attributes:
-        value: the weight between rise and fall.
-        warmup: epochs in which it rises from 0.
-        decay: epochs, before `until`, in which it falls to 0.
-        until: the epoch from which on it is 0; null: it never is.
+        value: the weight between rise and fall, 0 or more.
+        warmup: epochs of the rise.
+        decay: epochs of the fall, which ends at `until`.
+        until: the epoch from which on the weight is 0; null: it never falls.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
@@ -31,8 +31,8 @@ class Ramp(BaseModel):
             raise ValueError("decay needs until: the epoch at which it has reached 0")
         return self
 
-    def at(self, epoch: float) -> float:
-        """The weight at a fractional epoch, counted from 0."""
+    def at_epoch(self, epoch: float) -> float:
+        """Return the weight at a fractional epoch, counted from 0."""
         value = self.value
         if epoch < self.warmup:
             value *= epoch / self.warmup
@@ -46,23 +46,24 @@ Weight = NonNegativeFloat | Ramp
 
 
 def weight_at(weight: Any, progress: Progress) -> float:
-    """What a weight of the config is worth at a step.
+    """Return the value that a weight of the config has at a step.
 
     Args:
-        weight: a number, or the keys of a `Ramp`.
+        weight: a number, or a mapping with the keys of a `Ramp`.
         progress: the step.
     """
     if not isinstance(weight, Mapping):
         return float(weight)
-    return Ramp.model_validate(weight).at(_epoch(progress))
+    return Ramp.model_validate(weight).at_epoch(_epoch(progress))
 
 
-def ramp_at(weight: Any, progress: Progress) -> float:
-    """The share of its full value that a weight has at a step: below 1 as it rises or falls."""
+def ramp_share(weight: Any, progress: Progress) -> float:
+    """Return the share, 0 to 1, of its full value that a weight of the config has at a step."""
     if not isinstance(weight, Mapping) or not weight["value"]:
         return 1.0
-    return Ramp.model_validate({**weight, "value": 1.0}).at(_epoch(progress))
+    return Ramp.model_validate({**weight, "value": 1.0}).at_epoch(_epoch(progress))
 
 
 def _epoch(progress: Progress) -> float:
+    """Return the fractional epoch of a step."""
     return progress.step / max(1, progress.steps) * progress.epochs

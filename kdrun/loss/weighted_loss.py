@@ -1,4 +1,4 @@
-"""What most methods are: a term of their own, beside the labels and Hinton's soft targets."""
+"""The base of most losses: a distillation term beside the labels and Hinton's soft targets."""
 
 from abc import abstractmethod
 from typing import TypedDict, Unpack
@@ -8,20 +8,21 @@ from pydantic import PositiveFloat
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import Loss, label_loss, teacher_logits, to_float32
+from kdrun.loss.base import Loss
+from kdrun.loss.functional import label_loss, logits_of
 from kdrun.loss.logits import soft_loss
-from kdrun.loss.weight import Weight, ramp_at, weight_at
+from kdrun.loss.weight import Weight, ramp_share, weight_at
 
-_NOBODY = Output(torch.empty(0))
+_NO_TEACHER = Output(torch.empty(0))
 
 
 class TermWeights(TypedDict):
-    """What the terms of a method count; the same keys for each.
+    """The config keys that every `WeightedLoss` has.
 
-    weight: of the method's own term.
-    ce: of the cross-entropy with the labels.
-    kd: of T^2 KL(teacher || student) of the logits.
-    temperature: T of that term, above 0.
+    weight: factor of the distillation terms.
+    ce: factor of the cross-entropy with the labels.
+    kd: factor of the soft targets, T^2 KL(teacher || student) of the logits.
+    temperature: T of the soft targets, above 0.
     """
 
     weight: Weight
@@ -31,33 +32,35 @@ class TermWeights(TypedDict):
 
 
 class WeightedLoss(Loss):
-    """ce CE(y, z_s) + kd T^2 KL(p_t || p_s) + weight * (the method's own terms)."""
+    """ce CE(y, z_s) + kd T^2 KL(p_t || p_s) + weight * (the terms of the subclass)."""
 
-    def __init__(self, **shares: Unpack[TermWeights]) -> None:
+    def __init__(self, **weights: Unpack[TermWeights]) -> None:
         super().__init__()
-        self.weight, self.ce, self.kd = shares["weight"], shares["ce"], shares["kd"]
-        self.temperature = shares["temperature"]
+        self.weight, self.ce, self.kd = weights["weight"], weights["ce"], weights["kd"]
+        self.temperature = weights["temperature"]
 
     def ramp(self, progress: Progress) -> float:
-        return ramp_at(self.weight, progress)
+        return ramp_share(self.weight, progress)
 
     @abstractmethod
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        """The method's own named scalars, not weighted yet; without a teacher, it is empty."""
+        """Return the named distillation terms, scalars without their weight.
+
+        `teacher` is empty where `uses_teacher` is false.
+        """
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
-        ce, kd, weight = (weight_at(share, progress) for share in (self.ce, self.kd, self.weight))
+        terms: dict[str, Tensor] = {}
+        ce, kd, weight = (weight_at(each, progress) for each in (self.ce, self.kd, self.weight))
         if ce or not (kd or weight):  # a sum of no terms has no gradient
-            found["ce"] = ce * label_loss(student.logits, batch)
+            terms["ce"] = ce * label_loss(student.logits, batch)
         if kd:
-            logits = to_float32(student.logits), teacher_logits(teacher)
-            found["kd"] = kd * soft_loss(*logits, self.temperature)
+            terms["kd"] = kd * soft_loss(*logits_of(student, teacher), self.temperature)
         if weight:
-            own = self.terms(student, teacher or _NOBODY, batch, progress)
-            found |= {name: weight * value for name, value in own.items()}
-        return found
+            distillation = self.terms(student, teacher or _NO_TEACHER, batch, progress)
+            terms |= {name: weight * value for name, value in distillation.items()}
+        return terms

@@ -1,7 +1,6 @@
-"""A loss that holds the config's and changes what it is given."""
+"""The base of losses that schemes put around the loss of the config."""
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from torch import Tensor
 
@@ -9,14 +8,12 @@ from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapReques
 from kdrun.loss.base import Loss, nest_phase
 from kdrun.loss.table import build_loss
 
-Value = TypeVar("Value")
-
 
 class LossWrapper(Loss):
-    """Passes everything on to the config's loss; schemes override what they change.
+    """Passes every call on to the inner loss; subclasses override what they change.
 
     Args:
-        loss: the config's node.
+        loss: the config node of the inner loss.
     """
 
     def __init__(self, loss: dict[str, Any]) -> None:
@@ -55,20 +52,3 @@ class LossWrapper(Loss):
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         return self.loss(student, teacher, batch, progress)
-
-
-def begun(start: str, named: Mapping[str, Value]) -> dict[str, Value]:
-    """The same under longer names."""
-    return {start + name: value for name, value in named.items()}
-
-
-def picked(start: str, named: Mapping[str, Value]) -> dict[str, Value]:
-    """Those whose names begin so, under the rest of their names."""
-    return {
-        name.removeprefix(start): value for name, value in named.items() if name.startswith(start)
-    }
-
-
-def seen(start: str, network: TapShapes) -> TapShapes:
-    """A network as the loss sees it whose taps begin so."""
-    return TapShapes(picked(start, network.shapes), network.network, picked(start, network.paths))

@@ -1,59 +1,54 @@
-"""Soft labels that count more for samples the student finds hard."""
-
-from abc import abstractmethod
-from typing import Unpack
+"""Weighted soft labels: a weight for each sample."""
 
 import torch.nn.functional as F
-from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.base import teacher_logits, to_float32
-from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
+from kdrun.loss.functional import Logits, logits_of
+from kdrun.loss.weighted_loss import WeightedLoss
 
 
-class _Weighted(WeightedLoss):
-    """mean_i w_i T^2 CE(p_t^T, p_s^T) of a sample; no gradient goes through the w_i."""
+class WSLD(WeightedLoss):
+    """Weighted soft labels: they count more where the student is behind the teacher.
+
+    Formula:
+        mean_i w_i T^2 CE(p_t,i^T, p_s,i^T), w_i = 1 - exp(-CE_s,i / CE_t,i)
+        CE_s,i, CE_t,i: cross-entropies of student and teacher with the label of sample i
+
+    Paper:
+        Zhou et al., Rethinking Soft Labels for Knowledge Distillation: A Bias-Variance Tradeoff
+        Perspective, ICLR 2021, arXiv:2102.00650, equation 7
+
+    Needs:
+        - logits of both, of the same classes
+        - labels
+
+    Notes:
+        - No gradient goes through the w_i.
+        - Where the teacher has learned all its training labels by heart, all w_i are near 1 and the
+          loss is kd with other weights.
+    """
 
     needs_hard_labels = True
 
-    @abstractmethod
-    def importance(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
-        """(N,) weights of samples, from (N, C) logits without a graph and (N,) labels."""
-
-    def _soft(self, student: Output, teacher: Output, batch: Batch) -> Tensor:
-        own, other = to_float32(student.logits), teacher_logits(teacher)
-        soft = (other / self.temperature).softmax(dim=1)
-        crossed = -(soft * (own / self.temperature).log_softmax(dim=1)).sum(dim=1)
-        weights = self.importance(own.detach(), other, batch.targets)
-        return self.temperature**2 * (weights * crossed).mean()
-
-
-class WSLD(_Weighted):
-    """Zhou et al. 2021 (arXiv:2102.00650), equation 7: w_i = 1 - exp(-CE_s,i / CE_t,i)."""
-
-    def importance(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
-        own, other = (F.cross_entropy(z, targets, reduction="none") for z in (student, teacher))
-        return 1 - (-own / other.clamp_min(1e-7)).exp()
-
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        return {"wsld": self._soft(student, teacher, batch)}
+        logits = logits_of(student, teacher)
+        weights = self.sample_weights(logits, batch.targets)
+        return {"wsld": weighted_soft_loss(logits, weights, self.temperature)}
+
+    def sample_weights(self, logits: Logits, targets: Tensor) -> Tensor:
+        """Return the w_i (N,), detached."""
+        student_ce, teacher_ce = (
+            F.cross_entropy(z.detach(), targets, reduction="none") for z in logits
+        )
+        return 1 - (-student_ce / teacher_ce.clamp_min(1e-7)).exp()
 
 
-class Focal(_Weighted):
-    """The weight of the focal loss (Lin et al. 2017, arXiv:1708.02002): w_i = (1 - p_s,y)^gamma."""
-
-    def __init__(self, gamma: NonNegativeFloat, **shares: Unpack[TermWeights]) -> None:
-        super().__init__(**shares)
-        self.gamma = gamma
-
-    def importance(self, student: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
-        right = student.softmax(dim=1).gather(1, targets[:, None]).squeeze(1)
-        return (1 - right) ** self.gamma
-
-    def terms(
-        self, student: Output, teacher: Output, batch: Batch, progress: Progress
-    ) -> dict[str, Tensor]:
-        return {"focal": self._soft(student, teacher, batch)}
+def weighted_soft_loss(logits: Logits, weights: Tensor, temperature: float) -> Tensor:
+    """Return mean_i w_i T^2 CE(p_t,i, p_s,i) at temperature T, of sample weights (N,)."""
+    teacher_p = (logits.teacher / temperature).softmax(dim=1)
+    log_student = (logits.student / temperature).log_softmax(dim=1)
+    cross_entropy = -(teacher_p * log_student).sum(dim=1)
+    return temperature**2 * (weights * cross_entropy).mean()

@@ -3,7 +3,7 @@
 from pydantic import PositiveInt
 
 from kdrun.core.config import Config
-from kdrun.loss.tap_pairs import Pairs
+from kdrun.loss.tap_pairs import TapPairs
 from kdrun.scheme.base import Scheme, control_stages, student_stage, teacher_stage
 from kdrun.stage.base import Stage
 
@@ -16,7 +16,7 @@ class Progressive(Scheme):
         pairs: which stages are matched.
     """
 
-    def __init__(self, epochs: PositiveInt, pairs: Pairs) -> None:
+    def __init__(self, epochs: PositiveInt, pairs: TapPairs) -> None:
         self.epochs, self.pairs = epochs, pairs
 
     def stages(self, config: Config) -> list[Stage]:

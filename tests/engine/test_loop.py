@@ -26,7 +26,8 @@ from kdrun.engine.training_spec import Runtime, Trained, TrainingSpec
 from kdrun.engine.update import Update
 from kdrun.engine.watch import make_watch
 from kdrun.engine.weights import read_best
-from kdrun.loss.base import Loss, label_loss
+from kdrun.loss.base import Loss
+from kdrun.loss.functional import label_loss
 from kdrun.loss.logits import KD, CrossEntropy
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -3,33 +3,33 @@
 import pytest
 import torch
 
-from kdrun.loss.adapters import aligned, as_grid, channel_adapter, flat, grid_shape
+from kdrun.loss.adapters import align, channel_adapter, map_shape, pool_features, to_maps
 
 
 def test_tokens_go_back_to_their_square_in_reading_order():
     maps = torch.arange(2 * 3 * 4 * 4.0).view(2, 3, 4, 4)
     tokens = maps.flatten(2).transpose(1, 2)
-    assert torch.equal(as_grid(tokens), maps)
+    assert torch.equal(to_maps(tokens), maps)
     with_class = torch.cat([torch.full((2, 1, 3), -1.0), tokens], dim=1)
-    assert torch.equal(as_grid(with_class), maps)
+    assert torch.equal(to_maps(with_class), maps)
 
 
 def test_tokens_of_no_square_become_a_row():
-    assert as_grid(torch.zeros(2, 7, 5)).shape == (2, 5, 1, 7)
+    assert to_maps(torch.zeros(2, 7, 5)).shape == (2, 5, 1, 7)
 
 
 def test_vectors_become_one_pixel():
-    assert as_grid(torch.zeros(2, 5)).shape == (2, 5, 1, 1)
+    assert to_maps(torch.zeros(2, 5)).shape == (2, 5, 1, 1)
 
 
 @pytest.mark.parametrize("shape", [(2, 5), (2, 17, 5), (2, 16, 5), (2, 7, 5), (2, 5, 3, 4)])
 def test_the_shape_is_known_without_computing(shape):
-    assert grid_shape(shape) == tuple(as_grid(torch.zeros(shape)).shape)
+    assert map_shape(shape) == tuple(to_maps(torch.zeros(shape)).shape)
 
 
 def test_maps_meet_at_the_smaller_size_and_keep_their_mean():
     student, teacher = torch.randn(2, 3, 8, 4), torch.randn(2, 5, 4, 8)
-    own, other = aligned(student, teacher)
+    own, other = align(student, teacher)
     assert own.shape == (2, 3, 4, 4)
     assert other.shape == (2, 5, 4, 4)
     torch.testing.assert_close(own.mean((2, 3)), student.mean((2, 3)))
@@ -39,7 +39,7 @@ def test_maps_meet_at_the_smaller_size_and_keep_their_mean():
 def test_half_precision_is_widened_and_the_teacher_has_no_graph():
     student = torch.randn(2, 3, 4, 4, dtype=torch.bfloat16, requires_grad=True)
     teacher = torch.randn(2, 3, 4, 4, dtype=torch.float16, requires_grad=True)
-    own, other = aligned(student, teacher)
+    own, other = align(student, teacher)
     assert own.dtype == other.dtype == torch.float32
     assert own.requires_grad
     assert not other.requires_grad
@@ -51,5 +51,5 @@ def test_an_adapter_changes_channels_alone():
 
 def test_flat_features_are_means_over_pixels():
     maps = torch.randn(2, 3, 4, 4)
-    torch.testing.assert_close(flat(maps), maps.mean((2, 3)))
-    assert flat(torch.ones(2, 3)).shape == (2, 3)
+    torch.testing.assert_close(pool_features(maps), maps.mean((2, 3)))
+    assert pool_features(torch.ones(2, 3)).shape == (2, 3)

@@ -14,13 +14,13 @@ def plain_map(features: Tensor, power: float) -> list[list[float]]:
     found = []
     for sample in features.double():
         channels, height, width = sample.shape
-        flat = [
+        flattened = [
             sum(abs(sample[c, y, x].item()) ** power for c in range(channels)) / channels
             for y in range(height)
             for x in range(width)
         ]
-        norm = sum(value**2 for value in flat) ** 0.5
-        found.append([value / norm for value in flat])
+        norm = sum(value**2 for value in flattened) ** 0.5
+        found.append([value / norm for value in flattened])
     return found
 
 

@@ -6,8 +6,8 @@ from given import AT, INFO, bare, batch, node, output, shapes, total
 
 from kdrun.core.types import MAIN, Phase, Progress
 from kdrun.loss.attention import Attention
-from kdrun.loss.base import label_loss
 from kdrun.loss.combined import Combined
+from kdrun.loss.functional import label_loss
 from kdrun.loss.logits import soft_loss
 from kdrun.loss.table import build_loss
 

@@ -175,7 +175,7 @@ def test_crd_is_finite_and_trains_the_student_and_both_maps(dtype):
 
 def test_crd_refuses_several_pairs_and_tells_of_its_memory():
     several = {"tap[0]": (6,), "tap[1]": (6,)}
-    with pytest.raises(UserError, match="compares one place"):
+    with pytest.raises(UserError, match="compares one layer"):
         bare("crd").bind(shapes(several), shapes(several), INFO)
     assert "memory of 2 x 512 x 128 floats (0.5 MiB)" in bound("crd", STUDENT, TEACHER).notes()[1]
 

@@ -76,7 +76,7 @@ def test_the_first_phase_has_the_term_alone_and_the_main_phase_the_labels():
 def test_other_channels_are_refused_with_what_to_do():
     with pytest.raises(UserError, match=r"have 3 and 6\.\n.*loss\.pairs="):
         bound("fsp", TAPS, {**TAPS, "tap[0]": (6, 4, 4)})
-    with pytest.raises(UserError, match="needs 2 places"):
+    with pytest.raises(UserError, match="needs 2 layers"):
         bound("fsp", {"tap[0]": (3, 4, 4)}, {"tap[0]": (3, 4, 4)})
 
 

@@ -8,7 +8,7 @@ from given import B, bound, has_the_gradient_of_its_value, output, total
 from torch import Tensor
 
 from kdrun.core.errors import UserError
-from kdrun.loss.singular_vectors import top_eigen
+from kdrun.loss.singular_vectors import top_singular
 
 TAPS = {"tap[0]": (4, 6, 6), "tap[1]": (6, 3, 3), "tap[2]": (9, 2, 2)}
 LARGE = {"tap[0]": (24, 8, 8), "tap[1]": (40, 5, 5)}
@@ -60,7 +60,7 @@ def test_kdsvd_equals_the_formula(taps, k):
 @pytest.mark.parametrize("shape", [(20, 64), (64, 20), (64, 200)])
 def test_top_eigen_are_singular_vectors(shape):
     maps = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0)).double().relu()
-    values, found = top_eigen(maps, 1)
+    values, found = top_singular(maps, 1)
     left, singular, _ = torch.linalg.svd(maps)
     torch.testing.assert_close(values, singular[:, :1].square())
     torch.testing.assert_close((left[:, :, :1] * found).sum(1).abs(), torch.ones(3, 1).double())
@@ -85,7 +85,7 @@ def test_other_channels_are_adapted_and_a_single_place_is_refused():
     other = {**TAPS, "tap[1]": (12, 3, 3)}
     loss = bound("kdsvd", TAPS, other)
     assert total(loss, output(TAPS, 1), output(other, 2)).isfinite()
-    with pytest.raises(UserError, match="needs 2 places"):
+    with pytest.raises(UserError, match="needs 2 layers"):
         bound("kdsvd", {"tap": (3, 4, 4)}, {"tap": (3, 4, 4)})
 
 

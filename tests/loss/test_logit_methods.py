@@ -13,6 +13,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, Output
 from kdrun.loss.base import Loss
 from kdrun.loss.ctkd import CTKD
+from kdrun.loss.functional import Logits
 
 T = 3.0
 Labels = list[int]
@@ -182,8 +183,9 @@ def test_its_gradient_is_that_of_its_value(name, changes):
     loss = bound(name, **changes).double()
     teacher, given = output({}, 2, torch.float64), batch()
     if name in ("wsld", "focal"):  # whose weights are constants: held where the student stands
-        fixed = loss.importance(output({}, 1, torch.float64).logits, teacher.logits, given.targets)
-        loss.importance = lambda *_: fixed
+        logits = Logits(output({}, 1, torch.float64).logits, teacher.logits)
+        fixed = loss.sample_weights(logits, given.targets)
+        loss.sample_weights = lambda *_: fixed
     start = output({}, 1, torch.float64).logits.requires_grad_()
     assert torch.autograd.gradcheck(lambda z: total(loss, Output(z), teacher, given), (start,))
 
@@ -236,7 +238,7 @@ def test_it_is_zero_when_the_student_is_the_teacher(name, changes):
 def test_cross_entropies_are_least_where_the_student_is_the_teacher(name):
     loss, same, given = bound(name), output({}, 3), batch()
     if name != "nkd":
-        loss.importance = lambda *_: torch.ones(B)
+        loss.sample_weights = lambda *_: torch.ones(B)
     student = same.logits.clone().requires_grad_()
     total(loss, Output(student), same, given).backward()
     if name == "nkd":  # its first part pulls the label up; the others are at rest

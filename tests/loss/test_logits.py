@@ -9,7 +9,8 @@ from torch import Tensor
 
 from kdrun.core.registry import resolve
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.base import Loss, label_loss, teacher_logits, to_float32
+from kdrun.loss.base import Loss
+from kdrun.loss.functional import label_loss, teacher_logits, to_float32
 from kdrun.loss.logits import KD, CrossEntropy, LogitsMSE, soft_loss
 from kdrun.loss.table import LOSSES
 

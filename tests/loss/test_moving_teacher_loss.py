@@ -10,7 +10,7 @@ from torch import nn
 from kdrun.core.errors import UserError
 from kdrun.core.taps import TappedNetwork, tap_shapes
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
-from kdrun.loss.base import label_loss
+from kdrun.loss.functional import label_loss
 from kdrun.loss.logits import soft_loss
 from kdrun.loss.table import build_loss
 

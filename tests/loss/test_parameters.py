@@ -16,7 +16,7 @@ def network(width: int, kernel: int = 3) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, width, kernel), nn.BatchNorm2d(width), nn.Linear(width, 4))
 
 
-def joined(own: nn.Module, other: nn.Module, **changes) -> Loss:
+def bind_parameters(own: nn.Module, other: nn.Module, **changes) -> Loss:
     loss = bare("parameters", **changes)
     loss.bind(TapShapes({}, own, {}), TapShapes({}, other, {}), INFO)
     return loss
@@ -39,7 +39,7 @@ def test_equal_shapes_are_compared_as_they_are():
         for a, b in zip(mine.flatten().tolist(), its.flatten().tolist(), strict=True):
             difference += (a - b) ** 2
             size += b**2
-    assert value(joined(own, other)).item() == pytest.approx(difference / size, rel=1e-5)
+    assert value(bind_parameters(own, other)).item() == pytest.approx(difference / size, rel=1e-5)
 
 
 def test_kl_compares_the_shares_of_each_outputs_weights():
@@ -49,13 +49,13 @@ def test_kl_compares_the_shares_of_each_outputs_weights():
         rows = [w.double().reshape(len(w) if w.dim() > 1 else 1, -1).tolist() for w in (mine, its)]
         divergences = [plain_kl(a, b) for a, b in zip(*rows, strict=True)]
         expected.append(sum(divergences) / len(divergences))
-    found = value(joined(own, other, distance="kl")).item()
+    found = value(bind_parameters(own, other, distance="kl")).item()
     assert found == pytest.approx(sum(expected) / len(expected), rel=1e-4)
 
 
 def test_other_shapes_are_compared_through_a_projection():
     own, other = network(4), network(6)
-    loss = joined(own, other)
+    loss = bind_parameters(own, other)
     rows, columns = loss.rows["of 0/weight"].double(), loss.columns["of 0/weight"].double()
     mine, its = own[0].weight.double(), other[0].weight.double()
     squares = []
@@ -69,9 +69,9 @@ def test_other_shapes_are_compared_through_a_projection():
                         for j in range(3)
                     )
                     squares.append((mine[a, b, y, x] - wanted).item() ** 2)
-    (pair,) = [pair for pair in loss.joined if pair.teacher == "of 0/weight"]
-    assert pair.projected
-    first = next(loss._weights())
+    (pair,) = [pair for pair in loss.weight_pairs if pair.teacher == "of 0/weight"]
+    assert pair.is_projected
+    first = next(loss._compared())
     assert (first[0] - first[1]).square().mean().item() == pytest.approx(
         sum(squares) / len(squares), rel=1e-5
     )
@@ -83,7 +83,7 @@ def test_other_shapes_are_compared_through_a_projection():
 def test_nothing_is_to_learn_from_equal_weights(distance):
     own, other = network(5), network(5)
     other.load_state_dict(own.state_dict())
-    loss = joined(own, other, distance=distance, until=1e-6)
+    loss = bind_parameters(own, other, distance=distance, until=1e-6)
     assert value(loss).item() == pytest.approx(0, abs=1e-7)
     assert loss.stop_reason() == "the weights differ from the teacher's by 0, under 1e-06"
 
@@ -94,21 +94,21 @@ def test_training_ends_under_the_threshold_and_not_before():
     with torch.no_grad():
         for weight in own.parameters():
             weight.mul_(1.2)
-    assert joined(own, other, until=0.19).stop_reason() == ""
-    assert "by 0.2, under 0.21" in joined(own, other, until=0.21).stop_reason()
-    assert joined(own, other).stop_reason() == ""
+    assert bind_parameters(own, other, until=0.19).stop_reason() == ""
+    assert "by 0.2, under 0.21" in bind_parameters(own, other, until=0.21).stop_reason()
+    assert bind_parameters(own, other).stop_reason() == ""
 
 
 def test_the_gradient_is_that_of_the_formula():
     own, other = network(2).double(), network(2).double()
     for distance in ("squared", "kl"):
-        loss = joined(own, other, distance=distance)
+        loss = bind_parameters(own, other, distance=distance)
         torch.autograd.gradcheck(lambda *_, loss=loss: value(loss), tuple(own.parameters()))
 
 
 def test_the_teacher_is_neither_trained_nor_saved():
     own, other = network(5), network(5)
-    loss = joined(own, other)
+    loss = bind_parameters(own, other)
     value(loss).backward()
     assert all(weight.grad is None for weight in other.parameters())
     assert loss.state_dict() == {}
@@ -117,22 +117,22 @@ def test_the_teacher_is_neither_trained_nor_saved():
 
 def test_pairs_are_named_or_refused():
     own, other = network(4), network(6)
-    loss = joined(own, other, pairs=[["0.weight", "0.weight"]])
+    loss = bind_parameters(own, other, pairs=[["0.weight", "0.weight"]])
     assert loss.notes()[0].startswith("0 weights are pulled to the teacher's, 1 through")
     with pytest.raises(UserError, match=r"the student has no weight '0\.wieght'"):
-        joined(own, other, pairs=[["0.wieght", "0.weight"]])
+        bind_parameters(own, other, pairs=[["0.wieght", "0.weight"]])
     with pytest.raises(UserError, match="can't be joined"):
-        joined(own, network(6, kernel=5), pairs=[["0.weight", "0.weight"]])
+        bind_parameters(own, network(6, kernel=5), pairs=[["0.weight", "0.weight"]])
     with pytest.raises(UserError, match="no weights of student and teacher"):
-        joined(nn.Linear(2, 3), nn.Sequential(nn.Linear(2, 3)))
+        bind_parameters(nn.Linear(2, 3), nn.Sequential(nn.Linear(2, 3)))
 
 
 def test_what_cannot_be_projected_is_free():
     own, other = network(4), network(6, kernel=5)
-    free = joined(own, other).left
+    free = bind_parameters(own, other).free
     assert free == 4  # the kernel of another size, and three vectors of another length
 
 
 def test_half_precision_weights_give_a_finite_term():
     own, other = network(5).half(), network(5).half()
-    assert torch.isfinite(value(joined(own, other, distance="kl")))
+    assert torch.isfinite(value(bind_parameters(own, other, distance="kl")))

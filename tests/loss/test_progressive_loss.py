@@ -9,7 +9,7 @@ from torch import nn
 
 from kdrun.core.types import MAIN, TapShapes
 from kdrun.engine.learners import Learners
-from kdrun.loss.progressive import between
+from kdrun.loss.progressive import parameters_between
 from kdrun.loss.table import build_loss
 from kdrun.model.image.resnet import CifarResNet
 
@@ -68,14 +68,16 @@ def test_only_the_layers_up_to_a_stage_and_its_adapter_learn():
 
 
 def test_layers_between_places_are_counted_once():
-    names = between(network(), ["relu", "layer1", "layer1.0", "layer2"])
+    names = parameters_between(network(), ["relu", "layer1", "layer1.0", "layer2"])
     assert [len(part) > 0 for part in names] == [True, True, False, True]
     assert [part[0] for part in names if part] == [
         "conv1.weight",
         "layer1.0.conv1.weight",
         "layer2.0.conv1.weight",
     ]
-    assert between(nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2)), ["1", ""]) == [
+    assert parameters_between(
+        nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2)), ["1", ""]
+    ) == [
         ["0.weight", "0.bias"],
         ["2.weight", "2.bias"],
     ]

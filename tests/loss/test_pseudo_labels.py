@@ -10,7 +10,7 @@ from kdrun.core.class_merge import Merge
 from kdrun.core.types import Batch, DataInfo, Output, TapShapes
 from kdrun.engine.micro_batches import micro_batches
 from kdrun.engine.mixing import mix_batch
-from kdrun.loss.base import label_loss
+from kdrun.loss.functional import label_loss
 from kdrun.loss.pseudo_labels import with_pseudo_labels
 from kdrun.loss.table import build_loss
 

@@ -6,7 +6,7 @@ from given import AT, INFO, B, bare, batch, bound, node, output, shapes, total
 from torch import nn
 
 from kdrun.core.types import Output, TapRequest
-from kdrun.loss.review_kd import hierarchical
+from kdrun.loss.review_kd import hierarchical_mse
 
 STUDENT = {"tap[0]": (3, 8, 8), "tap[1]": (5, 5, 5), "last": (6,)}
 TEACHER = {"tap[0]": (4, 8, 8), "tap[1]": (7, 3, 3), "last": (9,)}
@@ -70,8 +70,8 @@ def test_review_kd_equals_the_formula():
 @pytest.mark.parametrize("side", [1, 2, 3, 4, 7])
 def test_maps_are_compared_at_every_level_that_is_smaller(side):
     maps = torch.randn(2, 2, 3, side, side, dtype=torch.float64)
-    assert hierarchical(*maps).item() == pytest.approx(plain_hcl(*maps), rel=1e-9)
-    assert hierarchical(maps[0], maps[0]).item() == 0
+    assert hierarchical_mse(*maps).item() == pytest.approx(plain_hcl(*maps), rel=1e-9)
+    assert hierarchical_mse(maps[0], maps[0]).item() == 0
 
 
 def test_the_gradient_of_review_kd_is_its_slope():

@@ -54,7 +54,7 @@ def plain(student, teacher, distance, angle):
 @pytest.mark.parametrize("shares", [(1.0, 0.0), (0.0, 1.0), (25.0, 50.0)])
 @pytest.mark.parametrize("at_once", [2**24, 150])
 def test_rkd_equals_the_formula_whether_or_not_in_groups(monkeypatch, shares, at_once):
-    monkeypatch.setattr(rkd, "_AT_ONCE", at_once)
+    monkeypatch.setattr(rkd, "_MAX_NUMBERS", at_once)
     loss = bound("rkd", STUDENT, TEACHER, distance=shares[0], angle=shares[1])
     student, teacher = output(STUDENT, 1), output(TEACHER, 2)
     expected = plain(student.taps["tap"], teacher.taps["tap"], *shares)
@@ -63,7 +63,7 @@ def test_rkd_equals_the_formula_whether_or_not_in_groups(monkeypatch, shares, at
 
 @pytest.mark.parametrize("at_once", [2**24, 150])
 def test_the_gradient_of_rkd_is_its_slope(monkeypatch, at_once):
-    monkeypatch.setattr(rkd, "_AT_ONCE", at_once)
+    monkeypatch.setattr(rkd, "_MAX_NUMBERS", at_once)
     loss, teacher = bound("rkd", STUDENT, TEACHER), output(TEACHER, 2, torch.float64)
     inputs = torch.randn(B, 6, dtype=torch.float64, requires_grad=True)
     torch.autograd.gradcheck(

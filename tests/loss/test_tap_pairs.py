@@ -4,7 +4,7 @@ import pytest
 from given import bound, output, shapes, total
 
 from kdrun.core.errors import UserError
-from kdrun.loss.tap_pairs import join, request, several, told
+from kdrun.loss.tap_pairs import describe_pairs, pair_taps, request_list, request_pairs
 
 RESNET = [(16, 32, 32), (32, 16, 16), (64, 8, 8)]
 MOBILE = [(8, 32, 32), (12, 16, 16), (16, 8, 8), (48, 4, 4), (80, 4, 4)]
@@ -15,8 +15,8 @@ def places(*maps):
     return shapes({f"tap[{number}]": shape for number, shape in enumerate(maps)})
 
 
-def joined(student, teacher):
-    pairs = join(places(*student), places(*teacher))
+def pair_indices(student, teacher):
+    pairs = pair_taps(places(*student), places(*teacher))
     number = [(int(p.student[4:-1]), int(p.teacher[4:-1])) for p in pairs]
     assert all(p.student_shape == (2, *student[s]) for p, (s, _) in zip(pairs, number, strict=True))
     assert all(p.teacher_shape == (2, *teacher[t]) for p, (_, t) in zip(pairs, number, strict=True))
@@ -25,44 +25,44 @@ def joined(student, teacher):
 
 @pytest.mark.parametrize("teacher", [RESNET, [(256, 8, 8), (512, 4, 4), (9, 1, 1)], TOKENS[:3]])
 def test_as_many_places_are_paired_one_to_one(teacher):
-    assert joined(RESNET, teacher) == [(0, 0), (1, 1), (2, 2)]
+    assert pair_indices(RESNET, teacher) == [(0, 0), (1, 1), (2, 2)]
 
 
 def test_named_pairs_stay_pairs_where_they_cross():
     # Shapes come in the order of computing, whatever the order of the pairs.
     student = shapes({"tap0": (16, 8, 8), "tap1": (32, 4, 4)})
     teacher = shapes({"tap1": (16, 8, 8), "tap0": (32, 4, 4)})
-    pairs = [(pair.student, pair.teacher) for pair in join(student, teacher)]
+    pairs = [(pair.student, pair.teacher) for pair in pair_taps(student, teacher)]
     assert pairs == [("tap0", "tap0"), ("tap1", "tap1")]
 
 
 def test_more_places_are_thinned_out_to_those_of_the_nearest_size():
-    assert joined(RESNET, MOBILE) == [(0, 0), (1, 1), (2, 2)]
-    assert joined(MOBILE, RESNET) == [(0, 0), (1, 1), (2, 2)]
+    assert pair_indices(RESNET, MOBILE) == [(0, 0), (1, 1), (2, 2)]
+    assert pair_indices(MOBILE, RESNET) == [(0, 0), (1, 1), (2, 2)]
 
 
 def test_among_places_of_one_size_depth_decides():
     four = [(24, 14, 14)] * 4
-    assert joined(four, TOKENS) == [(0, 2), (1, 5), (2, 8), (3, 11)]
+    assert pair_indices(four, TOKENS) == [(0, 2), (1, 5), (2, 8), (3, 11)]
 
 
 def test_no_place_is_taken_twice_and_order_is_kept():
     small = [(8, 2, 2), (8, 2, 2), (8, 2, 2)]
-    pairs = joined(small, [(8, 32, 32), (8, 16, 16), (8, 2, 2), (8, 32, 32)])
+    pairs = pair_indices(small, [(8, 32, 32), (8, 16, 16), (8, 2, 2), (8, 32, 32)])
     assert [s for s, _ in pairs] == [0, 1, 2]
     assert sorted({t for _, t in pairs}) == [t for _, t in pairs]
 
 
 def test_the_pairing_is_told_with_paths_and_shapes():
-    pairs = join(places((8, 4, 4)), places((16, 2, 2)))
-    assert told(pairs) == "pairs: tap[0] (8x4x4) from tap[0] (16x2x2)"
+    pairs = pair_taps(places((8, 4, 4)), places((16, 2, 2)))
+    assert describe_pairs(pairs) == "pairs: tap[0] (8x4x4) from tap[0] (16x2x2)"
 
 
 def test_pairs_that_are_given_are_asked_for_by_place():
-    asked = request([("layer1", "layer2"), ("stages[-1]", "features.7")], auto="stages[*]")
+    asked = request_pairs([("layer1", "layer2"), ("stages[-1]", "features.7")], auto="stages[*]")
     assert asked.student == {"tap0": "layer1", "tap1": "stages[-1]"}
     assert asked.teacher == {"tap0": "layer2", "tap1": "features.7"}
-    assert request("auto", auto="embedding").student == {"tap": "embedding"}
+    assert request_pairs("auto", auto="embedding").student == {"tap": "embedding"}
 
 
 @pytest.mark.parametrize("name", ["attention", "nst"])
@@ -94,12 +94,12 @@ def test_no_pair_with_more_pixels_than_one_is_refused(name):
 
 def test_what_is_no_map_is_refused():
     with pytest.raises(UserError, match=r"teacher's tap 'tap\[0\]' gives \(2, 3, 4, 5, 6\)"):
-        join(places((8, 4, 4)), places((3, 4, 5, 6)))
+        pair_taps(places((8, 4, 4)), places((3, 4, 5, 6)))
 
 
 def test_several_places_of_one_network_are_asked_for_by_role_or_by_path():
-    assert several("auto", "stages[*]") == {"tap": "stages[*]"}
-    assert several(["layer1", "stages[-1]"], "stages[*]") == {
+    assert request_list("auto", "stages[*]") == {"tap": "stages[*]"}
+    assert request_list(["layer1", "stages[-1]"], "stages[*]") == {
         "tap0": "layer1",
         "tap1": "stages[-1]",
     }

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from kdrun.core.types import Progress
-from kdrun.loss.weight import Ramp, ramp_at, weight_at
+from kdrun.loss.weight import Ramp, ramp_share, weight_at
 
 
 def at(epoch: float, epochs: int = 240, steps: int = 100) -> Progress:
@@ -41,9 +41,9 @@ def test_a_fall_without_an_end_is_refused():
 
 @pytest.mark.parametrize(("epoch", "expected"), [(0, 0), (5, 0.25), (20, 1), (239, 1)])
 def test_the_share_of_the_full_weight_rises_with_it(epoch, expected):
-    assert ramp_at({"value": 8, "warmup": 20}, at(epoch)) == pytest.approx(expected)
+    assert ramp_share({"value": 8, "warmup": 20}, at(epoch)) == pytest.approx(expected)
 
 
 def test_a_number_and_a_weight_of_zero_are_whole_at_once():
-    assert ramp_at(8, at(0)) == 1
-    assert ramp_at({"value": 0, "warmup": 20}, at(0)) == 1
+    assert ramp_share(8, at(0)) == 1
+    assert ramp_share({"value": 0, "warmup": 20}, at(0)) == 1

@@ -80,6 +80,6 @@ def test_places_that_are_not_there_are_refused_in_a_sentence(refused: Refused):
     assert "the student has no module at 'layer9'" in said
     assert "nearest: layer" in said
     said = refused(SHARED, "scheme.learn=[relu]", before=RESNETS)
-    assert "names no place with weights: nothing would learn" in said
+    assert "names no module with weights: nothing would learn" in said
     assert "scheme.learn" in refused(SHARED, "scheme.learn=[]", before=RESNETS)
     assert "student has no module like" in refused(SHARED, "scheme.learn=[lay*r9]", before=RESNETS)

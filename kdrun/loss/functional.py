@@ -1,0 +1,64 @@
+"""Functions that many losses share: cross-entropy with the labels, logits, precision."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kdrun.core.types import Batch, Output
+from kdrun.loss.base import require_teacher
+
+
+class Logits(NamedTuple):
+    """Logits (N, C) of both networks in float32 or float64, the teacher's detached."""
+
+    student: Tensor
+    teacher: Tensor
+
+
+def logits_of(student: Output, teacher: Output | None) -> Logits:
+    """Return the logits of both networks, half precision brought to float32."""
+    return Logits(to_float32(student.logits), teacher_logits(teacher))
+
+
+def teacher_logits(teacher: Output | None) -> Tensor:
+    """Return the teacher's logits (N, C), detached, half precision brought to float32."""
+    return to_float32(require_teacher(teacher).logits.detach())
+
+
+def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
+    """Return the cross-entropy with the labels: the mean over labeled samples, 0 without any.
+
+    Where `batch` is a part of a larger one, the values of the parts, each weighted by its number of
+    samples, average to the value of the larger batch.
+
+    Args:
+        logits: the student's logits (N, C).
+        batch: its labels, which may be mixed by mixup or cutmix.
+        smoothing: share of each label, 0 to 1, that is spread evenly over all classes.
+    """
+    logits = to_float32(logits)
+    soft = batch.soft_targets
+    targets = batch.targets if soft is None else soft.to(logits.dtype)
+    if batch.labeled is None:
+        return F.cross_entropy(logits, targets, label_smoothing=smoothing)
+    each = F.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
+    share = batch.labeled_share
+    share = batch.labeled.float().mean() if share is None else share
+    return each.where(batch.labeled, 0).mean() / share.clamp(min=1e-12)
+
+
+def sum_terms(terms: list[Tensor]) -> Tensor:
+    """Return the sum of scalars, added in their order."""
+    return sum(terms[1:], terms[0])
+
+
+def to_float32(tensor: Tensor) -> Tensor:
+    """Return half precision as float32, in which sums over classes and rows are exact enough."""
+    return tensor.float() if torch.finfo(tensor.dtype).bits < 32 else tensor
+
+
+def no_autocast(tensor: Tensor) -> torch.autocast:
+    """Return a context without autocast, for products that half precision would spoil."""
+    return torch.autocast(tensor.device.type, enabled=False)

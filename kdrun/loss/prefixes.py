@@ -1,0 +1,26 @@
+"""Prefixes that keep the tap names of an inner loss apart from those of the loss around it."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from kdrun.core.types import TapShapes
+
+Value = TypeVar("Value")
+
+
+def add_prefix(prefix: str, named: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the mapping with `prefix` before each name."""
+    return {prefix + name: value for name, value in named.items()}
+
+
+def strip_prefix(prefix: str, named: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the entries whose names start with `prefix`, without the prefix."""
+    return {
+        name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)
+    }
+
+
+def strip_tap_prefix(prefix: str, network: TapShapes) -> TapShapes:
+    """Return the taps of a network whose names start with `prefix`, without the prefix."""
+    shapes, paths = strip_prefix(prefix, network.shapes), strip_prefix(prefix, network.paths)
+    return TapShapes(shapes, network.network, paths)
