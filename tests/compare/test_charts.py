@@ -9,14 +9,15 @@ import pytest
 
 from kdrun.compare.report.axis import Axis, nice_step
 from kdrun.compare.report.bar_chart import Bar, bar_chart
-from kdrun.compare.report.drawing import Figure, shortened
+from kdrun.compare.report.figure import Figure
 from kdrun.compare.report.line_chart import Curve, line_chart
 from kdrun.compare.report.matrix_chart import Cell, Side, matrix_chart
 from kdrun.compare.report.palette import DARK, LIGHT, SERIES
+from kdrun.compare.report.png import png
 from kdrun.compare.report.ranges_chart import ranges_chart
 from kdrun.compare.report.reliability_chart import reliability_chart
 from kdrun.compare.report.scatter_chart import Point, scatter_chart
-from kdrun.compare.report.soft_labels import png
+from kdrun.compare.report.shapes import shorten
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -52,7 +53,7 @@ def test_ticks_are_round_and_within(low: float, high: float, words: list[str]) -
 
 
 def test_ticks_of_epochs_are_whole() -> None:
-    assert [text for _, text in Axis("epoch", 0.9, 3.1, whole=True).ticks()] == ["1", "2", "3"]
+    assert [text for _, text in Axis("epoch", 0.9, 3.1, integers=True).ticks()] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize("span", [1.01, 1.3, 3.0, 40.0, 1e6, 1e12])
@@ -67,7 +68,7 @@ def test_logarithmic_axes_have_a_few_ticks_over_any_span(low: float, span: float
 def test_an_axis_is_there_for_any_values(values: list[float]) -> None:
     axis = Axis.around("x", values)
     assert axis.low < axis.high
-    assert all(0 < axis.info(value) < 1 for value in values)
+    assert all(0 < axis.fraction(value) < 1 for value in values)
     assert axis.ticks()
 
 
@@ -128,7 +129,7 @@ def test_the_front_is_ringed_and_joined_by_a_staircase() -> None:
 
 def test_equal_factors_are_equal_steps_of_cost() -> None:
     axis = Axis.around("bytes", [10, 100, 1000], log=True)
-    low, middle, high = (axis.info(cost) for cost in (10, 100, 1000))
+    low, middle, high = (axis.fraction(cost) for cost in (10, 100, 1000))
     assert high - middle == pytest.approx(middle - low)
     assert middle - low > 0.3
 
@@ -210,8 +211,8 @@ def test_an_image_is_a_png_that_others_read() -> None:
 
 
 def test_long_names_keep_both_ends() -> None:
-    assert shortened("layer2.0.downsample.0", 12) == "layer2…ple.0"
-    assert shortened("fc", 12) == "fc"
+    assert shorten("layer2.0.downsample.0", 12) == "layer2…ple.0"
+    assert shorten("fc", 12) == "fc"
 
 
 def luminance(color: str) -> float:

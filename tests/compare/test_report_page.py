@@ -11,7 +11,7 @@ from report_runs import write_run
 
 from kdrun.compare.gather import gather
 from kdrun.compare.report import write
-from kdrun.compare.report.classes import counts
+from kdrun.compare.report.classes import count_confusions
 from kdrun.compare.report.page import Page
 from kdrun.compare.report.run_page import run_page
 from kdrun.compare.report.sweep_page import sweep_page
@@ -170,7 +170,7 @@ def test_of_many_classes_the_most_confused_pairs_are_shown(tmp_path: Path) -> No
 
 
 def test_confusions_are_counted_by_class_and_answer() -> None:
-    found = counts(np.array([0, 0, 1, 2]), np.array([0, 2, 1, 2]), 3)
+    found = count_confusions(np.array([0, 0, 1, 2]), np.array([0, 2, 1, 2]), 3)
     assert found.tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 1]]
 
 

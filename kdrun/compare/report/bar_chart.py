@@ -1,57 +1,69 @@
-"""Horizontal bars from a line at 0: who gains, who loses."""
+"""Horizontal bars from a line at 0, such as what each class gains or loses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kdrun.compare.report.axis import Axis
-from kdrun.compare.report.drawing import LETTER, WIDTH, Figure, label, line, shortened
+from kdrun.compare.report.figure import WIDTH, Figure
 from kdrun.compare.report.markup import join, tag
 from kdrun.compare.report.palette import color
+from kdrun.compare.report.shapes import LETTER, label, line, marks, shorten
 
-_ROW, _TOP, _BELOW, _MOST = 20, 6, 42, 26
+_TOP, _BOTTOM = 6, 42  # margins above and below the bars
+_ROW = 20  # height of a bar with its gap
+_NAME = 26  # letters of a bar's name
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: its name, its length, and what it says beside it."""
+    """One bar.
+
+    Attributes:
+        name: text to its left.
+        value: its length.
+        text: the value, beside its end.
+    """
 
     name: str
     value: float
-    words: str
+    text: str
 
 
 def bar_chart(name: str, title: str, bars: Sequence[Bar], axis: str, note: str = "") -> Figure:
-    """Bars below each other in the order given; those below 0 have the color of a loss."""
-    names = [shortened(bar.name, _MOST) for bar in bars]
+    """Bars below each other in the given order; negative ones have the color of a loss.
+
+    Args:
+        name: of the file.
+        title: what is shown.
+        bars: from top to bottom.
+        axis: label of the axis of values.
+        note: text below the drawing.
+    """
+    names = [shorten(bar.name, _NAME) for bar in bars]
     left = 14 + LETTER * max(len(name) for name in names)
-    right = 16 + LETTER * max(len(bar.words) for bar in bars)
-    x = Axis.around(axis, [0.0, *(bar.value for bar in bars)])
-    height = _TOP + _ROW * len(bars) + _BELOW
-    low = left + (right if x.place(0) > 0.1 else 0)  # room for the words of bars to the left
+    right = 16 + LETTER * max(len(bar.text) for bar in bars)
+    values = Axis.around(axis, [0.0, *(bar.value for bar in bars)])
+    bottom = _TOP + _ROW * len(bars)
+    low = left + (right if values.fraction(0) > 0.1 else 0)  # room for texts of negative bars
     high = WIDTH - right
 
-    def place(value: float) -> float:
-        return low + x.place(value) * (high - low)
+    def x_of(value: float) -> float:
+        return low + values.fraction(value) * (high - low)
 
-    bottom = _TOP + _ROW * len(bars)
-    parts = []
-    for value, words in x.ticks():
-        parts.append(line(place(value), _TOP, place(value), bottom, color("grid")))
-        parts.append(label(place(value), bottom + 16, words, "middle"))
-    parts.append(label((low + high) / 2, height - 6, axis, "middle"))
-    parts.append(line(place(0), _TOP, place(0), bottom, color("quiet")))
-    marks = []
-    for number, (bar, words) in enumerate(zip(bars, names, strict=True)):
+    frame, rectangles = [], []
+    for value, text in values.ticks():
+        frame.append(line(x_of(value), _TOP, x_of(value), bottom, color("grid")))
+        frame.append(label(x_of(value), bottom + 16, text, "middle"))
+    frame.append(label((low + high) / 2, bottom + _BOTTOM - 6, axis, "middle"))
+    frame.append(line(x_of(0), _TOP, x_of(0), bottom, color("quiet")))
+    for number, (bar, shown) in enumerate(zip(bars, names, strict=True)):
         y = _TOP + _ROW * number
-        start, end = sorted((place(0), place(bar.value)))
+        start, end = sorted((x_of(0), x_of(bar.value)))
         fill = color("heat" if bar.value >= 0 else "loss")
-        told = tag("title", f"{bar.name}: {bar.words}")
-        width = max(end - start, 0.5)
-        marks.append(
-            tag("rect", told, x=start, y=y + 3, width=width, height=_ROW - 6, rx=2, fill=fill)
-        )
-        beside = (end + 6, "start") if bar.value >= 0 else (start - 6, "end")
-        parts.append(label(left - 8, y + 14, words, "end", fill=color("ink")))
-        parts.append(label(beside[0], y + 14, bar.words, beside[1]))
-    body = join([*parts, tag("g", join(marks), class_="marks")])
-    return Figure(name, title, WIDTH, height, body, note)
+        box = {"x": start, "y": y + 3, "width": max(end - start, 0.5), "height": _ROW - 6}
+        tooltip = tag("title", f"{bar.name}: {bar.text}")
+        rectangles.append(tag("rect", tooltip, **box, rx=2, fill=fill))
+        x, anchor = (end + 6, "start") if bar.value >= 0 else (start - 6, "end")
+        frame.append(label(left - 8, y + 14, shown, "end", fill=color("ink")))
+        frame.append(label(x, y + 14, bar.text, anchor))
+    return Figure(name, title, WIDTH, bottom + _BOTTOM, join([*frame, marks(rectangles)]), note)

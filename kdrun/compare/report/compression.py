@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 
-from kdrun.compare.report.drawing import Figure
+from kdrun.compare.report.elements import bullets
+from kdrun.compare.report.figure import Figure
 from kdrun.compare.report.matrix_chart import Cell, Side, matrix_chart
 from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.ranges_chart import ranges_chart
-from kdrun.compare.report.run_record import Record
-from kdrun.compare.report.tables import listed
+from kdrun.compare.report.run_record import RunRecord
 
 # Layer -> trial -> change of validation accuracy in percentage points; None where not measured.
 Losses = Mapping[str, Mapping[str, float | None]]
 
 
-def compression(record: Record) -> Section:
+def compression(record: RunRecord) -> Section:
     """What the compression steps noted, their ranges, and the chart of `kdrun sensitivity`."""
     blocks: list[Block] = []
     notes = [
@@ -23,7 +23,7 @@ def compression(record: Record) -> Section:
         for note in artefact.get("notes") or ()
     ]
     if notes:
-        blocks.append(listed(notes))
+        blocks.append(bullets(notes))
     for artefact in record.artefacts:
         if artefact.get("ranges"):
             step = artefact["stage"]

@@ -1,26 +1,29 @@
-"""Curves: what a measurement does over epochs, with a band where several runs were made."""
+"""Curves over epochs, with a band where a curve is the mean of several runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kdrun.compare.report.axis import Axis
-from kdrun.compare.report.drawing import DASHES, Entry, Figure, Plot, shape
+from kdrun.compare.report.figure import Figure
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.palette import SERIES, color, series_color
+from kdrun.compare.report.plot import LegendEntry, Plot
+from kdrun.compare.report.shapes import marker, polyline_points
 
-_MANY = 60  # points of a curve beyond which they are no longer marked one by one
+_MOST_MARKERS = 60  # points of a curve; beyond them it has no markers
+_DASHES = (None, "6 3", None, "6 3", None, "2 3", None, "6 3")  # `stroke-dasharray` of the series
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart.
+    """One curve of a chart.
 
     Attributes:
         name: in the legend.
-        points: (x, y), by x.
-        band: (x, low, high), by x: where the runs around it lie.
-        color: its number; curves beyond the last color are grey and share a line of the legend.
-        marked: the x that is marked by a ring.
+        points: (x, y), ordered by x.
+        color: number of its series; those beyond the last color are grey and share an entry.
+        band: (x, low, high), ordered by x: the range of the runs that the curve is the mean of.
+        marked: the x of the point that has a ring.
     """
 
     name: str
@@ -36,64 +39,65 @@ def line_chart(
     curves: Sequence[Curve],
     labels: tuple[str, str],
     note: str = "",
-    whole: bool = True,
 ) -> Figure:
-    """Curves over a common axis.
+    """Curves over an axis of whole numbers, such as epochs.
 
     Args:
         name: of the file.
         title: what is shown.
         curves: the first ones are drawn last, above the others.
         labels: of the x axis and the y axis.
-        note: below the drawing.
-        whole: whether x are whole numbers, as epochs are.
+        note: text below the drawing.
     """
-    x = Axis.around(labels[0], [x for curve in curves for x, _ in curve.points], whole=whole)
-    heights = [y for curve in curves for _, y in curve.points]
-    ends = [end for curve in curves for _, *both in curve.band for end in both]
-    plot = Plot(x, Axis.around(labels[1], [*heights, *ends]), _entries(curves))
-    marks = [_band(plot, curve) for curve in curves if curve.band and curve.color < SERIES]
-    marks += [mark for curve in reversed(curves) for mark in _marks(plot, curve)]
-    return plot.figure(name, title, marks, note)
+    xs = [x for curve in curves for x, _ in curve.points]
+    ys = [y for curve in curves for _, y in curve.points]
+    ys += [end for curve in curves for _, low, high in curve.band for end in (low, high)]
+    x_axis = Axis.around(labels[0], xs, integers=True)
+    plot = Plot(x_axis, Axis.around(labels[1], ys), _entries(curves))
+    elements = [_band(plot, curve) for curve in curves if curve.band and curve.color < SERIES]
+    elements += [one for curve in reversed(curves) for one in _elements(plot, curve)]
+    return plot.figure(name, title, elements, note)
 
 
-def _entries(curves: Sequence[Curve]) -> list[Entry]:
-    shown = [
-        Entry(curve.name, series_color(curve.color), dash=_dash(curve))
+def _entries(curves: Sequence[Curve]) -> list[LegendEntry]:
+    entries = [
+        LegendEntry(curve.name, series_color(curve.color), dash=_dash(curve))
         for curve in curves
         if curve.color < SERIES
     ]
     others = sum(curve.color >= SERIES for curve in curves)
-    return [*shown, *([Entry(f"{others} others", color("rest"))] if others else [])]
+    if others:
+        entries.append(LegendEntry(f"{others} others", color("rest")))
+    return entries
 
 
 def _dash(curve: Curve) -> str | None:
-    return DASHES[curve.color] if curve.color < SERIES else None
+    return _DASHES[curve.color] if curve.color < SERIES else None
 
 
 def _band(plot: Plot, curve: Curve) -> Markup:
-    above = [(plot.at_x(x), plot.at_y(high)) for x, _, high in curve.band]
-    below = [(plot.at_x(x), plot.at_y(low)) for x, low, _ in reversed(curve.band)]
-    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in [*above, *below])
+    upper = [(plot.x_of(x), plot.y_of(high)) for x, _, high in curve.band]
+    lower = [(plot.x_of(x), plot.y_of(low)) for x, low, _ in reversed(curve.band)]
+    points = polyline_points([*upper, *lower])
     return tag("polygon", points=points, fill=series_color(curve.color), fill_opacity="0.1")
 
 
-def _marks(plot: Plot, curve: Curve) -> list[Markup]:
+def _elements(plot: Plot, curve: Curve) -> list[Markup]:
+    """The line of a curve and its markers."""
     stroke = series_color(curve.color)
-    places = [(plot.at_x(x), plot.at_y(y)) for x, y in curve.points]
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    title = tag("title", curve.name)
-    thick = 2 if curve.color < SERIES else 1
-    style = {"fill": "none", "stroke": stroke, "stroke_width": thick}
-    marks = [tag("polyline", title, points=path, stroke_dasharray=_dash(curve), **style)]
+    positions = [(plot.x_of(x), plot.y_of(y)) for x, y in curve.points]
+    style = {"fill": "none", "stroke": stroke, "stroke_width": 2 if curve.color < SERIES else 1}
+    points, title = polyline_points(positions), tag("title", curve.name)
+    elements = [tag("polyline", title, points=points, stroke_dasharray=_dash(curve), **style)]
     if curve.color >= SERIES:
-        return marks
-    dots = len(places) <= _MANY
-    for (x, y), (at_x, at_y) in zip(curve.points, places, strict=True):
-        told = f"{curve.name}: {y:.4g} at {x:g}"
+        return elements
+    for (x, y), position in zip(curve.points, positions, strict=True):
+        tooltip = f"{curve.name}: {y:.4g} at {x:g}"
         if x == curve.marked:
-            ring = {"fill": color("card"), "stroke": stroke, "stroke_width": 2}
-            marks.append(shape(0, at_x, at_y, 4.5, told, **ring))
-        elif dots:
-            marks.append(shape(curve.color, at_x, at_y, 2.4, told, fill=stroke))
-    return marks
+            fill = color("card")
+            elements.append(
+                marker(0, *position, 4.5, tooltip, fill=fill, stroke=stroke, stroke_width=2)
+            )
+        elif len(positions) <= _MOST_MARKERS:
+            elements.append(marker(curve.color, *position, 2.4, tooltip, fill=stroke))
+    return elements

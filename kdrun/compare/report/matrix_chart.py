@@ -3,40 +3,42 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kdrun.compare.report.drawing import LETTER, WIDTH, Figure, label, shortened
+from kdrun.compare.report.figure import WIDTH, Figure
 from kdrun.compare.report.markup import Markup, join, tag
 from kdrun.compare.report.palette import color
+from kdrun.compare.report.shapes import LETTER, label, marks, shorten, vertical_label
 
-_TOP, _BELOW = 8, 24
-_TALL, _LOW, _FEW = 34, 22, 12  # height of a cell, at most: of a few rows, and of more
-_READABLE = 20.0  # a cell's width below which its words are left to what is said when pointed at
+_TOP, _BOTTOM = 8, 24  # margins above and below the cells with their names
+_FEW_ROWS = 12
+_HEIGHT_OF_FEW, _HEIGHT_OF_MANY = 34, 22  # greatest height of a cell, by the number of rows
+_MIN_WIDTH = 20.0  # of a cell that has room for its text; narrower ones have tooltips only
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One field.
+    """One cell.
 
     Attributes:
-        shade: from -1 to 1: how strong its color is; below 0 the color of a loss.
-        words: in it.
-        told: when it is pointed at.
-        framed: whether a frame sets it off.
+        shade: strength of its color, from -1 to 1; negative ones have the color of a loss.
+        text: in the cell.
+        tooltip: shown when the cell is pointed at.
+        framed: whether the cell has a frame.
     """
 
     shade: float
-    words: str
-    told: str
+    text: str
+    tooltip: str
     framed: bool = False
 
 
 @dataclass(frozen=True)
 class Side:
-    """The rows, or the columns.
+    """The rows or the columns of a matrix.
 
     Attributes:
-        label: what they are.
-        names: of each.
-        letters: of a name; the middle of longer ones is left out.
+        label: what the names are.
+        names: of the rows or columns.
+        letters: greatest length of a name; longer ones lose their middle.
     """
 
     label: str
@@ -44,8 +46,31 @@ class Side:
     letters: int = 12
 
     @property
-    def short(self) -> list[str]:
-        return [shortened(name, self.letters) for name in self.names]
+    def short_names(self) -> list[str]:
+        """The names in their greatest length."""
+        return [shorten(name, self.letters) for name in self.names]
+
+    @property
+    def name_width(self) -> float:
+        """Width of the longest short name."""
+        return LETTER * max(map(len, self.short_names))
+
+
+class _Grid:
+    """Where the cells are: the position and size of each, in units of the drawing."""
+
+    def __init__(self, rows: Side, columns: Side) -> None:
+        self.left = 40 + rows.name_width
+        self.cell_width = (WIDTH - self.left - 8) / len(columns.names)
+        few = len(rows.names) <= _FEW_ROWS
+        self.cell_height = min(self.cell_width, _HEIGHT_OF_FEW if few else _HEIGHT_OF_MANY)
+        self.bottom = _TOP + self.cell_height * len(rows.names)
+
+    def x_of(self, column: float) -> float:
+        return self.left + self.cell_width * column
+
+    def y_of(self, row: float) -> float:
+        return _TOP + self.cell_height * row
 
 
 def matrix_chart(
@@ -56,70 +81,80 @@ def matrix_chart(
     cells: Sequence[Sequence[Cell | None]],
     note: str = "",
 ) -> Figure:
-    """Cells by rows and columns; None is a place without a value."""
-    left = 40 + LETTER * max(map(len, rows.short))
-    wide = (WIDTH - left - 8) / len(columns.names)
-    tall = min(wide, _TALL if len(rows.names) <= _FEW else _LOW)
-    bottom = _TOP + tall * len(rows.names)
-    longest = LETTER * max(map(len, columns.short))
-    turned = 0 if wide >= longest else 14 + longest
-    height = bottom + (turned or 18) + _BELOW
-    parts = _names(rows, columns, left, wide, tall, bottom, bool(turned))
-    parts.append(label((left + WIDTH - 8) / 2, height - 8, columns.label, "middle"))
+    """A matrix of colored cells.
+
+    Args:
+        name: of the file.
+        title: what is shown.
+        rows: from top to bottom.
+        columns: from left to right.
+        cells: of each row; None leaves a cell empty.
+        note: text below the drawing.
+    """
+    grid = _Grid(rows, columns)
+    vertical = grid.cell_width < columns.name_width
+    names_height = 14 + columns.name_width if vertical else 18
+    height = grid.bottom + names_height + _BOTTOM
+    frame = [*_row_names(rows, grid), *_column_names(columns, grid, vertical)]
+    frame.append(label((grid.left + WIDTH - 8) / 2, height - 8, columns.label, "middle"))
     if rows.label:
-        middle = (_TOP + bottom) / 2
-        turn = f"rotate(-90 12 {middle:.1f})"
-        parts.append(label(12, middle, rows.label, "middle", transform=turn))
-    marks = [
-        _cell(cell, left + wide * column, _TOP + tall * row, wide, tall)
+        frame.append(vertical_label(12, (_TOP + grid.bottom) / 2, rows.label, "middle"))
+    shown = [
+        _cell(cell, grid, row, column)
         for row, line in enumerate(cells)
         for column, cell in enumerate(line)
         if cell is not None
     ]
-    body = join([*parts, tag("g", join(marks), class_="marks")])
-    return Figure(name, title, WIDTH, height, body, note)
+    return Figure(name, title, WIDTH, height, join([*frame, marks(shown)]), note)
 
 
-def _names(
-    rows: Side, columns: Side, left: float, wide: float, tall: float, bottom: float, turned: bool
-) -> list[Markup]:
-    size = min(12.0, tall)
-    parts = [
-        label(left - 6, _TOP + tall * (row + 0.5) + size / 3, name, "end",
-              font_size=size)
-        for row, name in enumerate(rows.short)
-    ]  # fmt: skip
-    for column, name in enumerate(columns.short):
-        x = left + wide * (column + 0.5)
-        if turned:
-            at = f"rotate(-90 {x:.1f} {bottom + 6:.1f})"
-            size = min(12.0, wide)
-            parts.append(label(x, bottom + 6 + size / 3, name, "end", transform=at, font_size=size))
+def _row_names(rows: Side, grid: _Grid) -> list[Markup]:
+    size = min(12.0, grid.cell_height)
+    return [
+        label(grid.left - 6, grid.y_of(row + 0.5) + size / 3, name, "end", font_size=size)
+        for row, name in enumerate(rows.short_names)
+    ]
+
+
+def _column_names(columns: Side, grid: _Grid, vertical: bool) -> list[Markup]:
+    size = min(12.0, grid.cell_width)
+    names = []
+    for column, name in enumerate(columns.short_names):
+        x = grid.x_of(column + 0.5)
+        if vertical:
+            names.append(vertical_label(x + size / 3, grid.bottom + 6, name, "end", font_size=size))
         else:
-            parts.append(label(x, bottom + 15, name, "middle"))
-    return parts
+            names.append(label(x, grid.bottom + 15, name, "middle"))
+    return names
 
 
-def _cell(cell: Cell, x: float, y: float, wide: float, tall: float) -> Markup:
-    strength = abs(cell.shade)
-    fill = color("heat" if cell.shade >= 0 else "loss")
-    gap = 1 if wide >= _READABLE else 0
+def _cell(cell: Cell, grid: _Grid, row: int, column: int) -> Markup:
+    readable = grid.cell_width >= _MIN_WIDTH
+    gap, strength = 1 if readable else 0, abs(cell.shade)
+    x, width = grid.x_of(column), grid.cell_width - gap
+    y, height = grid.y_of(row), grid.cell_height - gap
     box = tag(
         "rect",
-        tag("title", cell.told),
+        tag("title", cell.tooltip),
         x=x,
         y=y,
-        width=wide - gap,
-        height=tall - gap,
-        fill=fill,
+        width=width,
+        height=height,
+        fill=color("heat" if cell.shade >= 0 else "loss"),
         fill_opacity=f"{0.04 + 0.96 * strength:.2f}",
         stroke=color("ink") if cell.framed else None,
         stroke_width=2 if cell.framed else None,
     )
-    if wide < _READABLE or not cell.words:
+    if not readable or not cell.text:
         return box
-    size = min(12.0, 1.5 * wide / len(cell.words))
-    ink = color("on-heat" if strength > 0.55 else "ink")
-    middle = (x + (wide - gap) / 2, y + (tall - gap) / 2 + size / 3)
-    words = label(*middle, cell.words, "middle", fill=ink, font_size=size, pointer_events="none")
-    return join([box, words])
+    size = min(12.0, 1.5 * grid.cell_width / len(cell.text))
+    text = label(
+        x + width / 2,
+        y + height / 2 + size / 3,
+        cell.text,
+        "middle",
+        fill=color("on-heat" if strength > 0.55 else "ink"),
+        font_size=size,
+        pointer_events="none",
+    )
+    return join([box, text])

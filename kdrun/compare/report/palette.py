@@ -1,10 +1,10 @@
-"""The colors of both themes, told apart also by those who see fewer of them.
+"""The colors of the light and the dark theme.
 
-Series: at least 3 to 1 against the background, and no two alike to eyes without red or green cones
-(CIE76 of Machado et al. 2009's simulation); shapes and dashes tell them apart as well.
+Series have a contrast of 3 to 1 or more with the background, and differ also to readers without red
+or green cones (CIE76 of the simulation of Machado et al. 2009). Markers and dashes differ as well.
 """
 
-SERIES = 8  # colors; further series are grey
+SERIES = 8  # how many series have a color; further ones are grey
 
 LIGHT = {
     "page": "#f5f6f8",
@@ -53,15 +53,15 @@ DARK = {
 
 
 def series_color(number: int) -> str:
-    """The color of a series, counted from 0; grey beyond those that can be told apart."""
+    """The color of a series, counted from 0; grey beyond the last color."""
     return color(f"series-{number + 1}" if number < SERIES else "rest")
 
 
 def color(name: str) -> str:
-    """A color by its name, whichever theme is shown."""
+    """The CSS value of a color, by its name in the themes."""
     return f"var(--{name})"
 
 
 def style_of(colors: dict[str, str]) -> str:
-    """The CSS that sets the colors."""
+    """The CSS declarations of a theme's colors."""
     return "".join(f"--{name}:{value};" for name, value in colors.items())

@@ -1,71 +1,72 @@
-"""What a calibrator kept of the values that it saw, activation by activation."""
+"""The values that a calibrator saw in each activation, and the range that it kept of them."""
 
 from collections.abc import Mapping, Sequence
 
-from kdrun.compare.report.drawing import LETTER, WIDTH, Figure, label, line, shortened
+from kdrun.compare.report.figure import WIDTH, Figure
 from kdrun.compare.report.markup import join, tag
 from kdrun.compare.report.palette import color
+from kdrun.compare.report.shapes import LETTER, label, line, marks, shorten
 
-_ROW, _TOP, _BELOW, _NAME, _MOST = 18, 6, 40, 22, 30
+_TOP, _BOTTOM = 6, 40  # margins above and below the rows
+_ROW = 18  # height of an activation's row
+_NAME = 22  # letters of an activation's name
+_MOST = 30  # activations in the chart
 
-Ends = Mapping[str, Sequence[float]]  # seen and kept: low, high
+Ranges = Mapping[str, Sequence[float]]  # `seen` and `kept` -> lowest and highest value
 
 
-def ranges_chart(name: str, title: str, ranges: Mapping[str, Ends]) -> Figure:
-    """A thin line from the least to the greatest value seen, and a bar over what is kept.
+def ranges_chart(name: str, title: str, activations: Mapping[str, Ranges]) -> Figure:
+    """A thin line from the lowest to the highest value seen, and a bar over what is kept.
 
-    Each activation is drawn on a scale of its own, so that its largest absolute value is 1.
+    Each activation has a scale of its own, on which its largest absolute value is 1.
 
     Args:
         name: of the file.
         title: what is shown.
-        ranges: activation -> its ends, in the order of the network.
+        activations: module path -> its ranges, in the order of the network.
     """
-    shown = sorted(ranges, key=lambda one: _kept_share(ranges[one]))[:_MOST]
-    rows = [one for one in ranges if one in shown]
-    left = 14 + LETTER * max(len(shortened(one, _NAME)) for one in rows)
-    low = min(-0.05, *(ranges[one]["seen"][0] / _limit(ranges[one]) for one in rows))
-    bottom, height = _TOP + _ROW * len(rows), _TOP + _ROW * len(rows) + _BELOW
+    most_clipped = sorted(activations, key=lambda path: _kept_share(activations[path]))[:_MOST]
+    paths = [path for path in activations if path in most_clipped]
+    scaled = {path: _scaled(activations[path]) for path in paths}
+    names = {path: shorten(path, _NAME) for path in paths}
+    left = 14 + LETTER * max(map(len, names.values()))
+    lowest = min(-0.05, *(ranges["seen"][0] for ranges in scaled.values()))
+    bottom = _TOP + _ROW * len(paths)
 
-    def place(value: float) -> float:
-        inside = min(1.0, max(low, value))  # ranges that reach farther than anything seen are cut
-        return left + (inside - low) / (1 - low) * (WIDTH - left - 12)
+    def x_of(value: float) -> float:
+        inside = min(1.0, max(lowest, value))  # what is kept may reach farther than what was seen
+        return left + (inside - lowest) / (1 - lowest) * (WIDTH - left - 12)
 
-    parts, marks = [], []
+    frame, ranges = [], []
     for value in (-1.0, -0.5, 0.0, 0.5, 1.0):
-        if value >= low:
-            parts.append(line(place(value), _TOP, place(value), bottom, color("grid")))
-            parts.append(label(place(value), bottom + 15, f"{value:g}", "middle"))
-    parts.append(label((left + WIDTH) / 2, height - 6, "share of the largest value seen", "middle"))
-    for number, one in enumerate(rows):
+        if value >= lowest:
+            frame.append(line(x_of(value), _TOP, x_of(value), bottom, color("grid")))
+            frame.append(label(x_of(value), bottom + 15, f"{value:g}", "middle"))
+    axis = "share of the largest value seen"
+    frame.append(label((left + WIDTH) / 2, bottom + _BOTTOM - 6, axis, "middle"))
+    for number, path in enumerate(paths):
         y = _TOP + _ROW * number + _ROW / 2
-        seen, kept = (
-            [end / _limit(ranges[one]) for end in ranges[one][key]] for key in ("seen", "kept")
-        )
-        parts.append(label(left - 8, y + 4, shortened(one, _NAME), "end", fill=color("ink")))
-        told = tag(
-            "title", f"{one}: {_ends(ranges[one], 'seen')} seen, {_ends(ranges[one], 'kept')} kept"
-        )
-        bar = {"x": place(kept[0]), "width": max(place(kept[1]) - place(kept[0]), 0.8)}
-        marks.append(tag("rect", told, y=y - 5, height=10, rx=2, fill=color("heat"), **bar))
-        marks.append(line(place(seen[0]), y, place(seen[1]), y, color("loss"), stroke_width=2.5))
+        seen, kept = scaled[path]["seen"], scaled[path]["kept"]
+        frame.append(label(left - 8, y + 4, names[path], "end", fill=color("ink")))
+        text = {key: f"{ends[0]:.3g} to {ends[1]:.3g}" for key, ends in activations[path].items()}
+        tooltip = tag("title", f"{path}: {text['seen']} seen, {text['kept']} kept")
+        bar = {"x": x_of(kept[0]), "width": max(x_of(kept[1]) - x_of(kept[0]), 0.8)}
+        ranges.append(tag("rect", tooltip, y=y - 5, height=10, rx=2, fill=color("heat"), **bar))
+        ranges.append(line(x_of(seen[0]), y, x_of(seen[1]), y, color("loss"), stroke_width=2.5))
     note = "Bar: what is kept; orange line: what was seen. Values outside the bar are clipped."
-    if len(ranges) > len(rows):
-        note += f" The {len(rows)} of {len(ranges)} activations of which least is kept."
-    body = join([*parts, tag("g", join(marks), class_="marks")])
-    return Figure(name, title, WIDTH, height, body, note)
+    if len(activations) > len(paths):
+        note += f" The {len(paths)} of {len(activations)} activations of which least is kept."
+    return Figure(name, title, WIDTH, bottom + _BOTTOM, join([*frame, marks(ranges)]), note)
 
 
-def _limit(ends: Ends) -> float:
-    return max(abs(end) for end in ends["seen"]) or 1.0
+def _scaled(ranges: Ranges) -> Ranges:
+    """The ranges as shares of the largest absolute value seen."""
+    largest = max(abs(end) for end in ranges["seen"]) or 1.0
+    return {key: [end / largest for end in ranges[key]] for key in ("seen", "kept")}
 
 
-def _kept_share(ends: Ends) -> float:
-    """Of what was seen, by length."""
-    low, high = (max(ends["seen"][0], ends["kept"][0]), min(ends["seen"][1], ends["kept"][1]))
-    whole = ends["seen"][1] - ends["seen"][0]
-    return (high - low) / whole if whole else 1.0
-
-
-def _ends(ends: Ends, key: str) -> str:
-    return f"{ends[key][0]:.3g} to {ends[key][1]:.3g}"
+def _kept_share(ranges: Ranges) -> float:
+    """The length of what is kept of the range seen, as a share of its length."""
+    seen, kept = ranges["seen"], ranges["kept"]
+    length = seen[1] - seen[0]
+    return (min(seen[1], kept[1]) - max(seen[0], kept[0])) / length if length else 1.0

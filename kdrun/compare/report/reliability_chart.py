@@ -1,16 +1,19 @@
-"""Whether a model is right as often as it is sure: Guo et al. 2017, figure 1."""
+"""A reliability diagram: accuracy by confidence, as Guo et al. 2017, figure 1."""
 
 from typing import Any
 
 import numpy as np
 
 from kdrun.compare.report.axis import Axis
-from kdrun.compare.report.drawing import Figure, label, line
+from kdrun.compare.report.figure import Figure
 from kdrun.compare.report.markup import Markup, join, tag
 from kdrun.compare.report.palette import color
+from kdrun.compare.report.shapes import label, line, marks, vertical_label
 
-BINS = 15  # as those of the calibration error in the tables
-_SIDE, _LEFT, _TOP, _BELOW = 168, 44, 8, 44
+BINS = 15  # the calibration error in the tables has as many
+_SIDE = 168  # of the square field
+_LEFT, _TOP, _RIGHT, _BOTTOM = 44, 8, 12, 44  # margins around the field
+_END = _TOP + _SIDE  # the lower edge of the field
 
 
 def reliability_chart(
@@ -21,49 +24,73 @@ def reliability_chart(
     Args:
         name: of the file.
         title: what is shown.
-        confidence: (n,) probability of the predicted class.
-        correct: (n,) bool.
-        note: below the drawing.
+        confidence: (N,) probability of the predicted class.
+        correct: (N,) bool.
+        note: text below the drawing.
     """
     bins = np.searchsorted(np.arange(1, BINS) / BINS, confidence, side="left")
     sizes = np.bincount(bins, minlength=BINS)
     hits = np.bincount(bins, weights=correct, minlength=BINS)
-    sure = np.bincount(bins, weights=confidence, minlength=BINS)
-    axis = Axis("", 0.0, 1.0)
-    bottom = _TOP + _SIDE
-
-    def x(value: float) -> float:
-        return _LEFT + value * _SIDE
-
-    def y(value: float) -> float:
-        return bottom - value * _SIDE
-
-    parts, marks = [], []
-    for value, _ in axis.ticks():
-        parts.append(line(_LEFT, y(value), x(1), y(value), color("grid")))
-        parts.append(label(_LEFT - 6, y(value) + 4, f"{100 * value:.0f}", "end"))
-        parts.append(label(x(value), bottom + 15, f"{100 * value:.0f}", "middle"))
-    parts.append(label(x(0.5), bottom + 34, "confidence, %", "middle"))
-    turned = f"rotate(-90 11 {y(0.5):.1f})"
-    parts.append(label(11, y(0.5), "accuracy, %", "middle", transform=turned))
-    for number in np.flatnonzero(sizes):
-        size = sizes[number]
-        right, mean = hits[number] / size, sure[number] / size
-        told = f"{size} samples: confidence {100 * mean:.1f} %, accuracy {100 * right:.1f} %"
-        low, high = sorted((float(right), float(mean)))
-        bar = {"x": x(number / BINS) + 0.5, "width": _SIDE / BINS - 1}
-        marks += [
-            _box(told, y(low), y(0), fill=color("heat"), **bar),
-            _box(told, y(high), y(low), fill=color("loss"), fill_opacity="0.4", **bar),
-            _box(told, y(right) - 1, y(right) + 1, fill=color("ink"), **bar),
-        ]
-        share = 22 * size / sizes.max()
-        pale = {"fill": color("on-heat"), "fill_opacity": "0.5"}
-        marks.append(_box(told, y(0) - share, y(0), **pale, **bar))
-    parts.append(tag("g", join(marks), class_="marks"))
-    parts.append(line(x(0), y(0), x(1), y(1), color("quiet"), stroke_dasharray="4 3"))
-    return Figure(name, title, _LEFT + _SIDE + 12, bottom + _BELOW, join(parts), note)
+    confidences = np.bincount(bins, weights=confidence, minlength=BINS)
+    bars = [
+        bar
+        for number in np.flatnonzero(sizes)
+        for bar in _bars(
+            int(number),
+            hits[number] / sizes[number],
+            confidences[number] / sizes[number],
+            sizes[number],
+            sizes.max(),
+        )
+    ]
+    diagonal = line(_x(0), _y(0), _x(1), _y(1), color("quiet"), stroke_dasharray="4 3")
+    body = join([*_axes(), marks(bars), diagonal])
+    return Figure(name, title, _LEFT + _SIDE + _RIGHT, _END + _BOTTOM, body, note)
 
 
-def _box(told: str, top: float, bottom: float, **more: Any) -> Markup:
-    return tag("rect", tag("title", told), y=float(top), height=float(bottom - top), **more)
+def _x(value: float) -> float:
+    return _LEFT + value * _SIDE
+
+
+def _y(value: float) -> float:
+    return _END - value * _SIDE
+
+
+def _axes() -> list[Markup]:
+    elements = []
+    for value, _ in Axis("", 0.0, 1.0).ticks():
+        elements.append(line(_LEFT, _y(value), _x(1), _y(value), color("grid")))
+        elements.append(label(_LEFT - 6, _y(value) + 4, f"{100 * value:.0f}", "end"))
+        elements.append(label(_x(value), _END + 15, f"{100 * value:.0f}", "middle"))
+    elements.append(label(_x(0.5), _END + 34, "confidence, %", "middle"))
+    elements.append(vertical_label(11, _y(0.5), "accuracy, %", "middle"))
+    return elements
+
+
+def _bars(number: int, accuracy: float, confidence: float, size: int, largest: int) -> list[Markup]:
+    """The accuracy of a bin, its gap to the mean confidence, and how many samples it holds.
+
+    Args:
+        number: of the bin.
+        accuracy: of its samples, in 0..1.
+        confidence: mean of its samples, in 0..1.
+        size: how many samples it holds.
+        largest: the size of the largest bin.
+    """
+    tooltip = (
+        f"{size} samples: confidence {100 * confidence:.1f} %, accuracy {100 * accuracy:.1f} %"
+    )
+    low, high = sorted((float(accuracy), float(confidence)))
+    column = {"x": _x(number / BINS) + 0.5, "width": _SIDE / BINS - 1}
+    pale = {"fill": color("on-heat"), "fill_opacity": "0.5"}
+    return [
+        _box(tooltip, _y(low), _y(0), fill=color("heat"), **column),
+        _box(tooltip, _y(high), _y(low), fill=color("loss"), fill_opacity="0.4", **column),
+        _box(tooltip, _y(accuracy) - 1, _y(accuracy) + 1, fill=color("ink"), **column),
+        _box(tooltip, _y(0) - 22 * size / largest, _y(0), **pale, **column),
+    ]
+
+
+def _box(tooltip: str, top: float, bottom: float, **attributes: Any) -> Markup:
+    box = {"y": float(top), "height": float(bottom - top)}
+    return tag("rect", tag("title", tooltip), **box, **attributes)

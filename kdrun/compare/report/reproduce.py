@@ -1,18 +1,19 @@
-"""How to get the same figures again: command, versions, machine, commit, seed, fingerprints."""
+"""The section on reproducing a run: command, versions, machine, seed, fingerprints, config."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
+from kdrun.compare.report.elements import facts, folded, quiet
 from kdrun.compare.report.markup import Markup, tag
-from kdrun.compare.report.page import Block, Section, table
-from kdrun.compare.report.run_record import Record
-from kdrun.compare.report.tables import facts, folded, quiet
+from kdrun.compare.report.page import Block, Section
+from kdrun.compare.report.run_record import RunRecord
+from kdrun.compare.report.tables import html_table
 
 
-def reproduce(record: Record) -> Section:
-    """Everything that the run's bits depend on, and its whole config."""
+def reproduce(record: RunRecord) -> Section:
+    """All that the weights of the run depend on, to the last bit, and its config."""
     manifest = record.manifest
     blocks: list[Block] = [
         tag("pre", manifest.get("command", "")),
@@ -23,20 +24,20 @@ def reproduce(record: Record) -> Section:
         facts(
             {
                 "seed": manifest.get("seed"),
-                **surroundings(manifest.get("environment") or {}),
+                **environment_facts(manifest.get("environment") or {}),
                 "arithmetic": manifest.get("hardware"),
                 "not exact": "; ".join(manifest.get("inexact") or []),
                 "folder": manifest.get("path"),
             }
         ),
         _stages(manifest.get("stages") or {}),
-        folded("Config in full", tag("pre", written(record.config))),
+        folded("Config in full", tag("pre", as_yaml(record.config))),
     ]
     return Section("How to reproduce", blocks)
 
 
-def surroundings(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """Versions and machine, as names and values."""
+def environment_facts(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Versions and machine of a manifest's `environment`, by the names that the page shows."""
     packages = environment.get("packages") or {}
     return {
         "kdrun": environment.get("kdrun"),
@@ -49,8 +50,8 @@ def surroundings(environment: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def written(config: Mapping[str, Any]) -> str:
-    """A config as YAML."""
+def as_yaml(config: Mapping[str, Any]) -> str:
+    """The text of a config in YAML."""
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
 
 
@@ -65,5 +66,5 @@ def _stages(stages: Mapping[str, Any]) -> Markup:
         )
         for name, stage in stages.items()
     ]
-    heads = ("stage", "fingerprint in the store", "seconds", "made")
-    return table(heads, rows, words=(0, 1, 3))
+    titles = ("stage", "fingerprint in the store", "seconds", "made")
+    return html_table(titles, rows, texts=(0, 1, 3))

@@ -1,13 +1,13 @@
-"""What a run's table says: the figures that lead, the tables, and the notes below them."""
+"""The head of a run's page with its main figures, and the section with its tables."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from kdrun.compare.report.classes import student_of
+from kdrun.compare.report.elements import bullets, quiet, tile
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import Block, Section
-from kdrun.compare.report.run_record import Record
-from kdrun.compare.report.tables import figures_table, listed, quiet, tile
+from kdrun.compare.report.run_record import RunRecord
+from kdrun.compare.report.tables import figures_table
 from kdrun.compare.run_columns import (
     COST_COLUMNS,
     MODEL,
@@ -24,16 +24,15 @@ from kdrun.core.number_format import count, share_or_none
 from kdrun.core.records.summary import Row, score_of
 
 
-def results(record: Record) -> Section:
-    """All tables that `kdrun show` prints, with their notes."""
+def results(record: RunRecord) -> Section:
+    """The tables that `kdrun show` prints, with their notes."""
     summary = record.summary
     if summary is None:
         return Section("Results", [_unfinished(record)])
-    told = f"test split of {summary['dataset']}, {summary['samples']} samples"
-    answers = [MODEL, NETWORK, *score_columns(summary)]
+    split = f"test split of {summary['dataset']}, {summary['samples']} samples"
     blocks: list[Block] = [
-        quiet(told),
-        figures_table(answers, summary["rows"]),
+        quiet(split),
+        figures_table([MODEL, NETWORK, *score_columns(summary)], summary["rows"]),
         figures_table([MODEL, *COST_COLUMNS], summary["rows"]),
     ]
     if any(row.get("best") for row in summary["rows"]):
@@ -46,38 +45,38 @@ def results(record: Record) -> Section:
     for name, samples in (summary.get("domains") or {}).items():
         blocks.append(tag("h3", f"Test images of {name}, {samples} samples"))
         blocks.append(figures_table([MODEL, *domain_columns(name)], summary["rows"]))
-    blocks.append(listed(run_notes(summary)))
+    blocks.append(bullets(run_notes(summary)))
     return Section("Results", blocks)
 
 
-def lead(record: Record) -> list[Markup]:
-    """What the run is, and the figures that a reader looks for first."""
+def headline(record: RunRecord) -> list[Markup]:
+    """Status, start and seed of the run, and tiles with its main figures."""
     manifest = record.manifest
-    told = [
+    status = [
         tag("span", record.status, class_=f"status {record.status}"),
         f" started {manifest.get('started', 'at an unknown time')}",
         f" · seed {manifest.get('seed')}",
     ]
     if record.summary:
-        told.append(f" · {record.summary['dataset']}")
-    return [tag("p", *told, class_="quiet"), *_tiles(record)]
+        status.append(f" · {record.summary['dataset']}")
+    return [tag("p", *status, class_="quiet"), *_tiles(record)]
 
 
-def _tiles(record: Record) -> list[Markup]:
+def _tiles(record: RunRecord) -> list[Markup]:
     rows = {row["model"]: row for row in record.rows}
-    student = student_of(record)
+    student = record.student
     if student is None:
         return []
     last, metric = record.rows[-1], leading()
     tiles = [
         tile(f"{share_or_none(score_of(row, metric.name))} %", f"{metric.label}, {row['model']}")
-        for row in _told(rows)
+        for row in _main_rows(rows)
     ]
     gain = rows[student].get("gain")
     if gain:
         ends = f"{100 * gain['low']:+.2f} to {100 * gain['high']:+.2f}"
-        words = f"points over {gain['over']}, 95 % interval {ends}"
-        tiles.insert(1, tile(f"{100 * gain['accuracy']:+.2f}", words))
+        caption = f"points over {gain['over']}, 95 % interval {ends}"
+        tiles.insert(1, tile(f"{100 * gain['accuracy']:+.2f}", caption))
     if "teacher" in rows and last["bytes"]:
         ratio = rows["teacher"]["bytes"] / last["bytes"]
         size = f"{count(last['bytes'])}B".replace(" B", " bytes")
@@ -85,13 +84,13 @@ def _tiles(record: Record) -> list[Markup]:
     return [tag("div", *tiles, class_="tiles")]
 
 
-def _told(rows: Mapping[str, Row]) -> list[Row]:
-    """The student, what compression made of it, its control and its teacher."""
+def _main_rows(rows: Mapping[str, Row]) -> list[Row]:
+    """The rows of the student, the last compression step, the control and the teacher."""
     names = ["distilled", list(rows)[-1], "alone", "teacher"]
     return [rows[name] for name in dict.fromkeys(names) if name in rows]
 
 
-def _unfinished(record: Record) -> Markup:
+def _unfinished(record: RunRecord) -> Markup:
     error: Any = record.manifest.get("error")
     why = f": {error}" if error else "."
     return tag("p", f"There is no table: the run is {record.status}{why}", class_="bad")

@@ -1,29 +1,30 @@
-"""The page of one run."""
+"""The report of one run."""
 
 from kdrun.compare.comparison import compare
 from kdrun.compare.gather import Gathered, gather
-from kdrun.compare.report.classes import calibration, classes
+from kdrun.compare.report.calibration import calibration
+from kdrun.compare.report.classes import classes
 from kdrun.compare.report.compression import compression
-from kdrun.compare.report.cost_charts import cost_figures
+from kdrun.compare.report.cost_charts import cost_charts
 from kdrun.compare.report.learning_curves import learning, row_colors
 from kdrun.compare.report.page import Page, Section
 from kdrun.compare.report.reproduce import reproduce
-from kdrun.compare.report.results import lead, results
-from kdrun.compare.report.run_record import Record
+from kdrun.compare.report.results import headline, results
+from kdrun.compare.report.run_record import RunRecord
 from kdrun.compare.report.soft_labels import soft_labels
 from kdrun.core.folder import RunFolder
 
 
-def _cost(record: Record) -> Section:
-    """Accuracy against what it costs, as a comparison of this run alone has it."""
+def _cost(record: RunRecord) -> Section:
+    """Accuracy against cost, with the numbers that a comparison of this run alone has."""
     runs = gather([str(record.folder.path)]).runs
     if not runs:
         return Section("Accuracy and cost", [])
     (family,) = compare(Gathered(runs, [])).families
-    names = {number: line.model for number, line in enumerate(family.lines)}
-    colors = {number: row_colors(record)[name] for number, name in names.items()}
-    on = "from the number of test samples alone"
-    return Section("Accuracy and cost", cost_figures(family.lines, names, colors, "accuracy", on))
+    colors = row_colors(record)
+    series = {index: (line.model, colors[line.model]) for index, line in enumerate(family.lines)}
+    interval = "from the number of test samples alone"
+    return Section("Accuracy and cost", cost_charts(family.lines, series, "accuracy", interval))
 
 
 _SECTIONS = (
@@ -39,11 +40,11 @@ _SECTIONS = (
 
 
 def run_page(folder: RunFolder) -> Page:
-    """All that is known of a run; what it lacks is left out, or said to be missing.
+    """The page of a run; sections whose files the run lacks are left out, or say so.
 
     Raises:
         DamagedFile: one of its files is not what a run writes.
     """
-    record = Record(folder)
+    record = RunRecord(folder)
     name = str(record.manifest.get("name") or folder.path.name)
-    return Page(name, lead(record), [section(record) for section in _SECTIONS])
+    return Page(name, headline(record), [section(record) for section in _SECTIONS])

@@ -1,7 +1,8 @@
-"""What a run folder holds, read when it is asked for."""
+"""The files of a run, each read when it is first needed."""
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,11 @@ from kdrun.core.store import read_record
 Line = Mapping[str, Any]
 
 
-class Record:
-    """A run as its folder tells of it; parts that an older kdrun didn't write are None.
+class RunRecord:
+    """What a run folder holds; files that an older kdrun did not write are None.
 
     Args:
-        folder: the run's.
+        folder: of the run.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -45,68 +46,77 @@ class Record:
 
     @property
     def rows(self) -> list[Row]:
-        """The table's rows; none where there is no table yet."""
+        """The rows of the results table; none if there is no table yet."""
         return self.summary["rows"] if self.summary else []
 
     @cached_property
-    def lines(self) -> list[Measurement]:
-        """The measurements, in order."""
+    def measurements(self) -> list[Measurement]:
+        """The lines of metrics.jsonl, in order."""
         return MetricsLog(self.folder.metrics).read()
 
     @cached_property
-    def answers(self) -> dict[str, np.ndarray] | None:
-        """Each row's answers to the test samples."""
+    def predictions(self) -> dict[str, np.ndarray] | None:
+        """Targets of the test samples, and what each row's model predicts."""
         return _arrays(self.folder.predictions)
 
     @cached_property
     def examples(self) -> dict[str, np.ndarray] | None:
-        """A few test images with each row's probabilities."""
+        """A few test images with the probabilities of each row's model."""
         return _arrays(self.folder.examples)
 
     @cached_property
     def sensitivity(self) -> dict[str, Any] | None:
-        """What each layer loses when it alone is compressed."""
+        """What `kdrun sensitivity` measured: the accuracy that each layer loses when compressed."""
         return self.folder.read_sensitivity()
 
     @cached_property
     def artefacts(self) -> list[ArtefactRecord]:
-        """What the complete artefacts in the folder say of themselves, in the rows' order."""
-        found = [read_record(path) for path in sorted(self.folder.path.iterdir()) if path.is_dir()]
+        """The records of the complete artefacts in the folder, in the order of the rows."""
+        folders = [path for path in sorted(self.folder.path.iterdir()) if path.is_dir()]
+        records = [record for path in folders if (record := read_record(path))]
         order = {row["fingerprint"]: number for number, row in enumerate(self.rows)}
-        records = [record for record in found if record]
         return sorted(records, key=lambda one: order.get(one.get("fingerprint", ""), len(order)))
 
     @cached_property
-    def classes(self) -> list[str]:
-        """The names of the classes that the student tells apart; numbers where none are known."""
-        own = self.rows[-1]["fingerprint"] if self.rows else None
+    def class_names(self) -> list[str]:
+        """The names of the student's classes; their numbers if no names are known."""
+        last = self.rows[-1]["fingerprint"] if self.rows else None
         for record in self.artefacts:
-            if record.get("fingerprint") == own:
+            if record.get("fingerprint") == last:
                 return [str(name) for name in record["data"]["classes"]]
-        if self.answers is None:
+        if self.predictions is None:
             return []
-        most = max(int(values.max()) for key, values in self.answers.items() if _is_class(key))
-        return [str(number) for number in range(most + 1)]
+        arrays = self.predictions.items()
+        highest = max(int(values.max()) for key, values in arrays if _holds_classes(key))
+        return [str(number) for number in range(highest + 1)]
+
+    @property
+    def student(self) -> str | None:
+        """The row that the page is about: distilled, or the last one; None without a table."""
+        names = [row["model"] for row in self.rows]
+        if not names:
+            return None
+        return "distilled" if "distilled" in names else names[-1]
 
     @cached_property
-    def stages(self) -> dict[str, str]:
-        """Each trained stage -> what it is called in the table; its own name where it has none."""
+    def trained_stages(self) -> dict[str, str]:
+        """Trained stage -> its row in the table; the stage's name if it has no row."""
         rows = {row["fingerprint"]: row["model"] for row in self.rows}
-        prints = {
+        fingerprints = {
             name: stage.get("fingerprint")
             for name, stage in self.manifest.get("stages", {}).items()
         }
         return {
-            line["stage"]: rows.get(prints.get(line["stage"]) or "", line["stage"])
-            for line in self.lines
+            line["stage"]: rows.get(fingerprints.get(line["stage"]) or "", line["stage"])
+            for line in self.measurements
         }
 
 
-def _is_class(key: str) -> bool:
+def _holds_classes(key: str) -> bool:
     return key == "target" or (key.endswith("/predicted") and not key.startswith("domains/"))
 
 
-def _arrays(path: Any) -> dict[str, np.ndarray] | None:
+def _arrays(path: Path) -> dict[str, np.ndarray] | None:
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as stored:

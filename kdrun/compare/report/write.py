@@ -1,4 +1,4 @@
-"""Reports as files: of a run, of a sweep, of whatever paths name; and their figures."""
+"""Writes reports: of a run, of a sweep, of whatever paths name, and their figures as files."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from kdrun.core.folder import RunFolder, report_of
 from kdrun.core.named_file import make_folder, make_way
 from kdrun.core.screen import Screen
 
-_SHARP = 2  # pixels of a PNG file for each unit of a drawing
+_PNG_SCALE = 2  # pixels for each unit of a drawing
 _NEEDS_EXTRA = (
     "PNG files need an extra that is not installed.",
     "  pip install 'kdrun[plot]'; or take SVG files: --format svg",
@@ -23,88 +23,93 @@ _NEEDS_EXTRA = (
 
 
 def write_run_report(folder: RunFolder, screen: Screen) -> None:
-    """The report of a run that has ended, in its folder; a fault is told, and stops nothing."""
-    _write_anyway(folder.report, lambda: run_page(folder), screen)
+    """Write the report of a run that has ended to its folder; a failure is only a warning."""
+    _try_to_write(folder.report, lambda: run_page(folder), screen)
 
 
 def write_sweep_report(folder: Path, screen: Screen) -> None:
-    """The report of all runs of a sweep, in its folder; a fault is told, and stops nothing."""
-    if _write_anyway(report_of(folder), lambda: page_of([str(folder)]), screen):
+    """Write the report of a sweep's runs to its folder; a failure is only a warning."""
+    if _try_to_write(report_of(folder), lambda: page_of([str(folder)]), screen):
         screen.say(f"report: {report_of(folder)}")
 
 
-def _write_anyway(path: Path, page: Callable[[], Page], screen: Screen) -> bool:
-    """Whether it could be written."""
+def _try_to_write(path: Path, page: Callable[[], Page], screen: Screen) -> bool:
+    """Write a page and return whether that succeeded; print a warning if it did not."""
     try:
         write_text(path, page().html())
-    except Exception as error:  # noqa: BLE001 - a run is good without its report
-        told = str(error).splitlines() or [""]
-        screen.warn(f"no report was written: {type(error).__name__}: {told[0]}")
+    except Exception as error:  # noqa: BLE001 - a run is complete without its report
+        reason = (str(error).splitlines() or [""])[0]
+        screen.warn(f"no report was written: {type(error).__name__}: {reason}")
         return False
     return True
 
 
-def page_of(words: Sequence[str]) -> Page:
-    """One run in full, or several held against each other.
+def page_of(paths: Sequence[str]) -> Page:
+    """The page of a run if the paths hold only one, else a page that compares their runs.
+
+    Args:
+        paths: run folders, sweep folders, folders of runs or globs.
 
     Raises:
-        UserError: a word names nothing, or no run is below it.
-        DamagedFile: a run that is alone has a file that is not what a run writes.
+        UserError: a path names nothing, or holds no run.
+        DamagedFile: the only run has a file that is not what a run writes.
     """
-    found = gather(words)
-    paths = [run.path for run in found.runs] + [one.path for one in found.left_out]
-    if len(paths) == 1:
-        return run_page(RunFolder(paths[0]))
-    named = "/".join(Path(words[0]).resolve().parts[-2:])
-    title = f"Runs in {named}" if len(words) == 1 else f"{len(paths)} runs"
-    return sweep_page(title, found)
+    gathered = gather(paths)
+    folders = [run.path for run in gathered.runs]
+    folders += [run.path for run in gathered.left_out]
+    if len(folders) == 1:
+        return run_page(RunFolder(folders[0]))
+    name = "/".join(Path(paths[0]).resolve().parts[-2:])
+    title = f"Runs in {name}" if len(paths) == 1 else f"{len(folders)} runs"
+    return sweep_page(title, gathered)
 
 
 def write_figures(page: Page, folder: Path, kind: str) -> list[Path]:
-    """Each figure of a page as a file of its own.
+    """Write each figure of a page to a file of its own, and return the files.
 
     Args:
         page: the report.
-        folder: is made if it isn't there.
+        folder: for the files; made if it does not exist.
         kind: svg or png.
 
     Raises:
-        UserError: PNG needs an extra that is not installed, or they can't go there.
-        DiskFull: they can't be written.
+        UserError: PNG needs an extra that is not installed, or the folder can't be made.
+        DiskFull: the disk has no room for them.
     """
     render = _png if kind == "png" else str.encode
     make_folder(folder)
-    written: dict[Path, None] = {}
+    written: list[Path] = []
     for figure in page.figures():
-        path, number = folder / f"{_file(figure.name)}.{kind}", 2
+        name = _safe(figure.name)
+        path, number = folder / f"{name}.{kind}", 2
         while path in written:
-            path, number = folder / f"{_file(figure.name)}-{number}.{kind}", number + 1
+            path, number = folder / f"{name}-{number}.{kind}", number + 1
         write_bytes(make_way(path), render(figure.standalone()))
-        written[path] = None
-    return list(written)
+        written.append(path)
+    return written
 
 
-def _file(name: str) -> str:
-    """In letters that every file system takes."""
+def _safe(name: str) -> str:
+    """The name in letters that every file system takes."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
 
 
 def _png(svg: str) -> bytes:
-    """As pixels; its text in the letters that come with matplotlib, so that no system needs any."""
-    fonts = find_spec("matplotlib")
+    """Render an SVG file, with the fonts of matplotlib: no system font is needed."""
+    matplotlib = find_spec("matplotlib")  # only located: its drawing is not used
     try:
         from resvg_py import svg_to_bytes
     except ImportError as error:
         raise UserError(*_NEEDS_EXTRA) from error
-    if fonts is None or fonts.origin is None:
+    if matplotlib is None or matplotlib.origin is None:
         raise UserError(*_NEEDS_EXTRA)
-    letters = Path(fonts.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    font = Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
     return bytes(
         svg_to_bytes(
             svg_string=svg,
-            zoom=_SHARP,
+            zoom=_PNG_SCALE,
             skip_system_fonts=True,
-            font_files=[str(letters)],
+            font_files=[str(font)],
             font_family="DejaVu Sans",
             sans_serif_family="DejaVu Sans",
         )
