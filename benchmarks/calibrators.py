@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.machine import describe_machine
-from kdrun.check.preflight import read_run
+from kdrun.check.finished_run import read_run
 from kdrun.compare.runs import named_row
 from kdrun.compress.calibrators import CALIBRATORS
 from kdrun.compress.fold_batch_norm import fold_batch_norms

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from benchmarks.machine import describe_machine
-from kdrun.check.preflight import check_network
+from kdrun.check.student import check_network
 from kdrun.compress.calibrators import MinMax
 from kdrun.compress.channels.importance import ScoringInputs
 from kdrun.compress.channels.prune import PruningCriterion, prune_channels

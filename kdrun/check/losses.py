@@ -1,4 +1,4 @@
-"""Whether a stage's loss, networks, data and recipe go together, tried before the start."""
+"""Whether a stage's loss, networks, data and recipe fit each other."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from kdrun import model
+from kdrun.check.built import BuiltRun
 from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.types import Batch, Output, Progress, TapShapes
 from kdrun.dataset.data import Data
@@ -13,79 +14,99 @@ from kdrun.engine.learners import Learners
 from kdrun.loss.base import Loss, losses_in
 from kdrun.loss.table import build_loss
 from kdrun.model.table import COMPOSED
+from kdrun.stage.invert import Invert
 from kdrun.stage.start import borrowed
 from kdrun.stage.tap_binding import BoundTaps, bind_loss
 from kdrun.stage.train import Train
 
 
-def join(
-    stage: Train, built: Mapping[str, nn.Module], data: Data, learner: nn.Module | None = None
+def check_losses(run: BuiltRun) -> None:
+    """Check every stage of the scheme that trains, or that makes images from its teacher."""
+    for stage in run.stages:
+        if isinstance(stage, Train):
+            with run.faults.under("loss"):
+                check_loss(stage, run.modules, run.datasets[stage.info.data])
+        if isinstance(stage, Invert):
+            with run.faults.under("teacher"):
+                stage.check(run.modules[stage.role])
+
+
+def check_loss(
+    stage: Train,
+    modules: Mapping[str, nn.Module],
+    data: Data,
+    learner: nn.Module | None = None,
 ) -> None:
-    """Bind a stage's loss to its networks, and hold it against the recipe.
+    """Bind a stage's loss to its networks, and check it against the recipe.
 
     Args:
-        stage: what is to be tried.
-        built: networks by their place in the config.
-        data: what the stage works with.
-        learner: the network that learns, if it is not the one at its place in the config.
+        stage: the stage that trains with the loss.
+        modules: the networks of the scheme, by role.
+        data: the splits that the stage works with.
+        learner: the network that learns, if it is not the one of the stage's role.
 
     Raises:
-        UserError: they don't go together.
-        ConfigError: the network that the loss makes of the student can't be trained so.
+        UserError: loss, networks, data and recipe do not fit each other.
+        ConfigError: the network that the loss makes of the student cannot be trained so.
     """
-    data, recipe = stage.samples(data), stage.recipe
-    if data.train.size < recipe.accumulate:
-        raise UserError(
-            f"stage {stage.info.name!r} has {data.train.size} samples to learn from, and"
-            f" accumulate={recipe.accumulate} would part a batch into more.",
-            "  use a smaller recipe.accumulate",
-        )
-    network = learner if learner is not None else built.get(stage.role)
+    data = stage.samples(data)
+    _require_samples(stage, data)
+    network = learner if learner is not None else modules.get(stage.role)
     if network is None or (learner is None and stage.network.name in COMPOSED):
         network = model.build(stage.network.node, data.info)
-    loss = build_loss(stage.loss)
-    taps = bind_loss(loss, stage, network, [built[one.role] for one in stage.teachers], data)
+    loss, teachers = build_loss(stage.loss), [modules[each.role] for each in stage.teachers]
+    taps = bind_loss(loss, stage, network, teachers, data)
     _require_learners(stage, loss, network)
-    _require_say(stage, loss, data)
-    _require_batches(stage, loss, taps, data)
-    _require_labels(stage, loss)
+    _require_teaching_epochs(stage, loss, data)
+    _require_batch_size(stage, loss, taps, data)
+    _require_hard_labels(stage, loss)
+
+
+def _require_samples(stage: Train, data: Data) -> None:
+    """Require at least one sample for each of the passes that a batch is accumulated from."""
+    if data.train.size < stage.recipe.accumulate:
+        raise UserError(
+            f"stage {stage.info.name!r} has {data.train.size} samples to learn from, and"
+            f" accumulate={stage.recipe.accumulate} would divide a batch into more parts.",
+            "  use a smaller recipe.accumulate",
+        )
 
 
 def _require_learners(stage: Train, loss: Loss, network: nn.Module) -> None:
-    """Whether anything learns in each phase."""
+    """Require a parameter that learns in each phase of the loss."""
     learners = Learners(network, loss, (*stage.frozen, *borrowed(network)))
-    kept = {name: one.requires_grad for name, one in network.named_parameters()}
+    flags = {name: value.requires_grad for name, value in network.named_parameters()}
     for phase in loss.phases():
         if not learners.choose(phase.trains):
             raise UserError(
                 "nothing would learn: what the loss and the scheme let learn is frozen.",
                 f"  {stage.role}.freeze={list(stage.frozen)}",
             )
-    for name, one in network.named_parameters():
-        one.requires_grad_(kept[name])
+    for name, value in network.named_parameters():
+        value.requires_grad_(flags[name])
 
 
-def _require_say(stage: Train, loss: Loss, data: Data) -> None:
-    """Whether what is taught counts in some epoch, and not the labels alone."""
+def _require_teaching_epochs(stage: Train, loss: Loss, data: Data) -> None:
+    """Require an epoch of the main phase in which terms beside that of the labels count."""
     epochs = stage.recipe.epochs_of(data.train.steps(stage.recipe.batch_size))
     main = loss.phases()[-1].name
-    each = (Progress(main, epoch, epochs, epoch, epochs) for epoch in range(epochs))
-    if not any(loss.ramp(at) for at in each):
+    starts = (Progress(main, epoch, epochs, epoch, epochs) for epoch in range(epochs))
+    if not any(loss.ramp(progress) for progress in starts):
         raise UserError(
-            f"only labels would count: the loss's own terms have no weight in any of the {epochs}"
-            " epochs that are trained.",
+            "only labels would count: the terms of the loss have weight 0 in each of the"
+            f" {epochs} epochs that are trained.",
             "  train longer, or let them begin sooner: loss.weight, scheme.start",
         )
 
 
-def _require_batches(stage: Train, loss: Loss, taps: BoundTaps, data: Data) -> None:
-    """Whether so few samples as a step computes at once are enough for the loss."""
+def _require_batch_size(stage: Train, loss: Loss, taps: BoundTaps, data: Data) -> None:
+    """Require as many samples in one pass as the loss and its adapters need."""
     fewest = min(stage.recipe.batch_size, data.train.size) // stage.recipe.accumulate
-    least = max(part.min_batch for part in losses_in(loss))
-    if fewest < least:
+    needed = max(each.min_batch for each in losses_in(loss))
+    if fewest < needed:
         raise UserError(
             f"it compares the samples of a batch, and a step computes {fewest} at once.",
-            f"  take {least} or more by recipe.batch_size, or fewer recipe.accumulate",
+            f"  take {needed} or more by recipe.batch_size, or fewer recipe.accumulate",
         )
     if fewest > 1:
         return
@@ -94,39 +115,37 @@ def _require_batches(stage: Train, loss: Loss, taps: BoundTaps, data: Data) -> N
         if faults:
             raise ConfigError(faults)
     try:
-        _try_one(loss, taps, data)
-    except ValueError as error:  # of a norm, which has no statistics of one value
+        _compute_on_one_sample(loss, taps, data)
+    except ValueError as error:  # raised by a norm, which has no statistics of one value
         raise UserError(
             f"its adapters have norms, which can't learn from one sample: {error}.",
             "  take 2 or more by recipe.batch_size, or fewer recipe.accumulate",
         ) from error
 
 
-def _try_one(loss: Loss, taps: BoundTaps, data: Data) -> None:
-    """Each phase of a loss on one sample of zeros."""
+def _compute_on_one_sample(loss: Loss, taps: BoundTaps, data: Data) -> None:
+    """Compute each phase of a loss on outputs of zeros for one image of zeros."""
     info, zero = data.info, torch.zeros(1, dtype=torch.int64)
-    images = torch.zeros(1, info.channels, *info.image_size)
-    batch = Batch(images, zero, zero, zero)
+    batch = Batch(torch.zeros(1, info.channels, *info.image_size), zero, zero, zero)
     loss.train()
-    known = len(info.merge.known) if info.merge else info.num_classes
-    student = _blank(taps.student, info.num_classes)
-    teacher = _blank(taps.teacher, known) if taps.teacher else None
+    teacher_classes = len(info.merge.known) if info.merge else info.num_classes
+    student = _zero_output(taps.student, info.num_classes)
+    teacher = _zero_output(taps.teacher, teacher_classes) if taps.teacher else None
     for phase in loss.phases():
         loss(student, teacher, batch, Progress(phase.name, 0, 1, 0, 1))
 
 
-def _blank(seen: TapShapes, classes: int) -> Output:
-    taps = {name: torch.zeros(1, *shape[1:]) for name, shape in seen.shapes.items()}
+def _zero_output(network: TapShapes, classes: int) -> Output:
+    taps = {name: torch.zeros(1, *shape[1:]) for name, shape in network.shapes.items()}
     return Output(torch.zeros(1, classes), taps)
 
 
-def _require_labels(stage: Train, loss: Loss) -> None:
-    """Whether each sample has the one label that the loss tells from the other classes."""
-    mixed = [key for key in ("mixup", "cutmix") if getattr(stage.recipe, key)]
-    single = [part for part in losses_in(loss) if part.needs_hard_labels]
-    if mixed and single:
+def _require_hard_labels(stage: Train, loss: Loss) -> None:
+    """Refuse mixed samples, which have two labels, where a loss needs each sample's one label."""
+    mixing = [key for key in ("mixup", "cutmix") if getattr(stage.recipe, key)]
+    if mixing and any(each.needs_hard_labels for each in losses_in(loss)):
         raise UserError(
-            f"it tells a sample's one label from the other classes, and recipe.{mixed[0]} gives"
-            " samples two.",
-            f"  set recipe.{mixed[0]}=0, or take a loss on all classes alike: loss=kd",
+            "it needs one label for each sample, which it treats unlike the other classes, and"
+            f" recipe.{mixing[0]} gives samples two.",
+            f"  set recipe.{mixing[0]}=0, or take a loss on all classes alike: loss=kd",
         )

@@ -61,7 +61,7 @@ def _config(folder: RunFolder, formats: Sequence[str], options: Namespace) -> di
 
 
 def _export(folder: RunFolder, row: tuple[str, str], tree: dict[str, Any], screen: Screen) -> None:
-    from kdrun.check.preflight import read_run
+    from kdrun.check.finished_run import read_run
     from kdrun.engine.interrupt import Interrupt
     from kdrun.stage.artefact import artefact_of
     from kdrun.stage.export import Exporter

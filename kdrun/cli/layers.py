@@ -21,7 +21,7 @@ def show_layers(words: Sequence[str], screen: Screen) -> int:
     Raises:
         ConfigError: faults of the network's or the dataset's settings.
     """
-    from kdrun.check.preflight import check_network
+    from kdrun.check.student import check_network
 
     if not any(word.startswith("model=") for word in words):
         raise UserError("which network?", "  kdrun layers model=resnet20 dataset=cifar10")

@@ -9,7 +9,7 @@ from rich.table import Table
 from torch import nn
 
 from kdrun import model
-from kdrun.check.networks import as_trained
+from kdrun.check.training import as_trained
 from kdrun.core.number_format import count
 from kdrun.core.screen import Screen
 from kdrun.core.store import Store

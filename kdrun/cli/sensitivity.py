@@ -48,7 +48,7 @@ def parser() -> VerbParser:
 
 def _measure(folder: RunFolder, row: str, fingerprint: str) -> tuple[float, Losses]:
     """The validation accuracy in 0..1 of a row's network, and the loss of each layer and trial."""
-    from kdrun.check.preflight import read_run
+    from kdrun.check.finished_run import read_run
     from kdrun.compress.quantize.requantize import is_quantized
     from kdrun.compress.sensitivity import trials
     from kdrun.core.device import choose_hardware

@@ -1,7 +1,7 @@
 """What can go wrong, as sentences for the user and exit statuses for the shell."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -110,16 +110,6 @@ class ConfigError(UserError):
             head = f"the config has {len(self.faults)} faults"
             # Deeper than the faults themselves: what mends one must not read as the next.
             super().__init__(head, *(str(fault).replace("\n", "\n  ") for fault in self.faults))
-
-
-def collect(find: Callable[[], list[Fault] | None], where: str = "") -> list[Fault]:
-    """The faults that `find` returns, or those of the error that it raises."""
-    try:
-        return find() or []
-    except ConfigError as error:
-        return list(error.faults)
-    except KdrunError as error:
-        return [Fault(where, str(error))]
 
 
 def typed(verb: str, path: object) -> str:

@@ -213,8 +213,8 @@ CONFIGS = {
         "name: kd\nalpha: 0.5\ntemperature: 0": "loss.temperature: 0 should be greater than 0",
         "- 1": "loss: [1] is not a mapping",
         "alpha: 1": f"loss.name: must be given; available: {', '.join(sorted(LOSSES))}",
-        "name: ce\n_target_: os.mkdir": "loss._target_: is refused: a config names parts, it calls"
-        " no code",
+        "name: ce\n_target_: os.mkdir": "loss._target_: is refused: a config names components,"
+        " it calls no code",
         "name: ${nowhere}": "the config can't be resolved: Interpolation key 'nowhere' not found",
         "defaults: [nowhere]": "In 'loss/mine': Could not load 'loss/nowhere'.",
     },

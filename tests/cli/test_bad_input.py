@@ -43,7 +43,8 @@ KEYS = {
     "hydra.foo=1": "hydra.foo: unknown key of 'hydra'; its keys: run, sweep, launcher,",
     "~loss": "loss: must be given",
     "~recipe.lr": "recipe.lr: must be given",
-    "+loss._target_=os.system": "loss._target_: is refused: a config names parts, it calls no code",
+    "+loss._target_=os.system": "loss._target_: is refused: a config names components,"
+    " it calls no code",
     "+hydra.callbacks.x._target_=os.system": "hydra.callbacks.x._target_: is refused:"
     " a config calls no code, and this would call os.system",
     "hydra.launcher._target_=os.system": "hydra.launcher._target_: is refused",

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdrun.check.preflight import load_data
+from kdrun.check.data import load_data
 from kdrun.config.compose import compose_runs
 from kdrun.core.config import ExportTolerance
 from kdrun.dataset.data import Data

@@ -55,7 +55,7 @@ def test_terms_that_never_count_are_told_before_the_start():
     words = ("scheme=moving_teacher", "loss=attention")
     plan(*words, "scheme.start=1", base=RESNETS)
     said = refusal(*words, "scheme.start=2", base=RESNETS)
-    assert "only labels would count" in said and "in any of the 2 epochs" in said
+    assert "only labels would count" in said and "in each of the 2 epochs" in said
 
 
 @pytest.mark.parametrize(

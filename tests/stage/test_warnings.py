@@ -103,10 +103,10 @@ RESNETS = ("teacher=resnet8", "student=resnet8", "controls=[]")
             ("loss=simkd", "loss.at=embedding", "recipe.batch_size=16", "recipe.accumulate=16"),
             "student: CifarResNet cannot be trained on 1 sample at a time",
         ),
-        (("loss=dkd", "recipe.mixup=0.2"), "loss: it tells a sample's one label from the other"),
+        (("loss=dkd", "recipe.mixup=0.2"), "loss: it needs one label for each sample"),
         (
             ("loss=combined", "loss.terms={wsld: {}}", "recipe.cutmix=0.2"),
-            "loss: it tells a sample's one label from the other",
+            "loss: it needs one label for each sample",
         ),
     ],
 )

@@ -1,0 +1,70 @@
+"""What the checks of networks share: the config, the data, and the networks that they build."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from torch import nn
+
+from kdrun.core.config import Config
+from kdrun.core.faults import Faults
+from kdrun.core.types import DataInfo
+from kdrun.dataset.data import Data
+from kdrun.scheme.base import teacher_recipe
+from kdrun.scheme.table import make_scheme
+from kdrun.stage.base import MAIN, Stage
+
+ROLES = {"teacher", "student"}
+RECIPES = {"recipe", "teacher", "teacher.recipe"}
+
+
+@dataclass
+class BuiltRun:
+    """A run that is checked before it starts.
+
+    Attributes:
+        config: typed; only its sound keys are read.
+        info: what is known of the dataset.
+        datasets: the splits, by the scheme's names for them; empty if they could not be read.
+        sound: the config keys that have no fault of their own.
+        faults: what the checks of networks have found so far.
+        modules: the networks that could be built, by role: `teacher`, `student`,
+            `scheme.peers.0`.
+        unfit: the roles of networks that do not fit the data, and so are not tried further.
+        stages: the scheme's stages, once they can be planned.
+    """
+
+    config: Config
+    info: DataInfo
+    datasets: Mapping[str, Data]
+    sound: set[str]
+    faults: Faults = field(default_factory=Faults)
+    modules: dict[str, nn.Module] = field(default_factory=dict)
+    unfit: set[str] = field(default_factory=set)
+    stages: list[Stage] = field(default_factory=list)
+
+    @cached_property
+    def data(self) -> Mapping[str, Data]:
+        """The splits that each network works with, by role; empty if a scheme is not sound."""
+        if not self.datasets or not self.sound >= {*ROLES, "scheme"}:
+            return {}
+        scheme, main = make_scheme(self.config.scheme), self.datasets[MAIN]
+        roles = scheme.networks(self.config)
+        names = {role: scheme.data_of(role) for role in roles}
+        return defaultdict(lambda: main, {role: self.datasets[names[role]] for role in roles})
+
+    def fewest_samples(self, role: str) -> int:
+        """Return how many samples a training step computes at once, at the fewest.
+
+        Args:
+            role: `teacher` or `student`.
+
+        Returns:
+            The number; 0 if it is not known or the network does not fit the data.
+        """
+        if not self.data or role in self.unfit or not self.sound >= RECIPES:
+            return 0
+        recipe = teacher_recipe(self.config) if role == "teacher" else self.config.recipe
+        labeled = int(self.data[role].train.has_label.sum())
+        return min(recipe.batch_size, labeled) // recipe.accumulate

@@ -1,0 +1,138 @@
+"""Names and settings of all components in a config: losses, schemes, steps, optimizers, ..."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kdrun import dataset
+from kdrun.compress.calibrators import CALIBRATORS
+from kdrun.core.faults import Faults
+from kdrun.core.registry import check_node, keywords, resolve
+from kdrun.core.unknown import unknown_name
+from kdrun.engine.optimizers import GIVEN as OPTIMIZER_GIVEN
+from kdrun.engine.optimizers import OPTIMIZERS
+from kdrun.engine.schedules import SCHEDULES
+from kdrun.export.table import format_faults
+from kdrun.loss.table import LOSSES
+from kdrun.measure.protocols import PROTOCOLS
+from kdrun.scheme.base import CONTROLS
+from kdrun.scheme.table import SCHEMES
+from kdrun.step.table import STEPS
+
+# The components of a recipe: its key -> their table, and the parameters that kdrun passes itself.
+_OF_RECIPE: dict[str, tuple[Mapping[str, str], tuple[str, ...]]] = {
+    "optimizer": (OPTIMIZERS, OPTIMIZER_GIVEN),
+    "schedule": (SCHEDULES, ()),
+}
+
+
+def check_components(tree: Mapping[str, Any], faults: Faults) -> None:
+    """Check every component that the tree names, but the networks.
+
+    Args:
+        tree: the config as plain dicts and lists; the typed config reports what is missing.
+        faults: takes unknown names, unknown or missing keys, and values out of range.
+    """
+    loss = _mapping(tree.get("loss"))
+    _check_node("loss", tree.get("loss"), "loss", LOSSES, faults)
+    _check_node("scheme", tree.get("scheme"), "scheme", SCHEMES, faults)
+    _check_terms(_mapping(loss.get("terms")), faults)
+    check_recipe_components("recipe", _mapping(tree.get("recipe")), faults)
+    with faults.under():
+        faults.extend(dataset.check(_mapping(tree.get("dataset"))))
+    _check_controls(_list(tree.get("controls")), faults)
+    _check_steps(_mapping(tree.get("compress")), faults)
+    protocol = _mapping(tree.get("evaluate")).get("protocol")
+    _check_node("evaluate.protocol", protocol, "protocol", PROTOCOLS, faults)
+    formats = [name for name in _list(tree.get("export")) if isinstance(name, str)]
+    faults.extend(format_faults("export", formats))
+
+
+def check_recipe_components(where: str, recipe: Mapping[str, Any], faults: Faults) -> None:
+    """Check the optimizer and the schedule of a recipe, as far as it has them.
+
+    Args:
+        where: the recipe's dotted key.
+        recipe: its keys and values.
+        faults: takes the faults.
+    """
+    for key, (table, given) in _OF_RECIPE.items():
+        _check_node(f"{where}.{key}", recipe.get(key), key, table, faults, given)
+
+
+def bare_names(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Return the components that a recipe gives as a bare name: `{optimizer: adam}`."""
+    values = {key: recipe.get(key) for key in _OF_RECIPE}
+    return {key: value for key, value in values.items() if isinstance(value, str)}
+
+
+def refuse_bare_names(where: str, recipe: Mapping[str, Any], faults: Faults) -> None:
+    """Ask for the settings of components that are given as a bare name: no YAML completes them.
+
+    Args:
+        where: the recipe's dotted key, such as `teacher.recipe`.
+        recipe: the keys that it changes of the run's recipe.
+        faults: takes the faults.
+    """
+    for key, name in bare_names(recipe).items():
+        table, given = _OF_RECIPE[key]
+        with faults.under(f"{where}.{key}"):
+            keys = keywords(resolve(key, table, name), given)
+            node = ", ".join([f"name: {name}", *(f"{setting}: ..." for setting in keys)])
+            hint = f"give it with all of its keys: {where}={{{key}: {{{node}}}}}"
+            faults.add(f"{where}.{key}", f"{name!r} is not a mapping; {hint}")
+
+
+def _check_terms(terms: Mapping[str, Any], faults: Faults) -> None:
+    """Check the losses of a combined loss; none of them may be a combined loss."""
+    for key, node in terms.items():
+        _check_node(f"loss.terms.{key}", node, "loss", LOSSES, faults)
+    for key, node in terms.items():
+        if _mapping(node).get("name") == "combined":
+            what = "is a sum inside a sum; put its terms beside the others"
+            faults.add(f"loss.terms.{key}", what)
+
+
+def _check_controls(names: list[Any], faults: Faults) -> None:
+    for name in names:
+        if name not in CONTROLS:
+            faults.add("controls", str(unknown_name("control", name, CONTROLS)))
+    for name in sorted({name for name in names if name in CONTROLS and names.count(name) > 1}):
+        faults.add("controls", f"{name!r} is named twice")
+
+
+def _check_steps(compress: Mapping[str, Any], faults: Faults) -> None:
+    """Check the calibrator and the steps of compression, each of which has a node of its own."""
+    calibrator = compress.get("calibrator")
+    _check_node("compress.calibrator", calibrator, "calibrator", CALIBRATORS, faults)
+    keys = _list(compress.get("steps"))
+    for key in dict.fromkeys(keys):
+        if keys.count(key) > 1:
+            faults.add("compress.steps", f"{key!r} is named twice")
+        if not isinstance(compress.get(key), Mapping):
+            faults.add("compress.steps", f"{key!r} is no step: compress.{key} has no node")
+        _check_node(f"compress.{key}", compress.get(key), "compression step", STEPS, faults)
+
+
+def _check_node(
+    where: str,
+    node: Any,
+    kind: str,
+    table: Mapping[str, str],
+    faults: Faults,
+    given: tuple[str, ...] = (),
+) -> None:
+    if not isinstance(node, Mapping):
+        return  # null, or a fault of the typed config
+    if not isinstance(node.get("name"), str):
+        faults.add(f"{where}.name", f"must be given; available: {', '.join(sorted(table))}")
+        return
+    with faults.under(where):
+        faults.extend(check_node(where, node, resolve(kind, table, node["name"]), given))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,37 @@
+"""The data that a config names, read once in a process."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from kdrun import dataset
+from kdrun.core.faults import Faults
+from kdrun.core.types import DataInfo
+from kdrun.dataset.data import Data
+
+
+def load_data(node: Mapping[str, Any]) -> Data:
+    """Return the splits that a dataset node describes.
+
+    The order of keys counts: that of `class_map` is the order of the labels.
+    """
+    return _load(json.dumps(dict(node)))
+
+
+@cache
+def _load(text: str) -> Data:
+    return dataset.load(json.loads(text))
+
+
+def data_info(node: Mapping[str, Any]) -> DataInfo:
+    """Return what is known of a dataset; its files are read only if that is needed."""
+    return dataset.preview(node) or load_data(node).info
+
+
+def info_despite_faults(node: Mapping[str, Any]) -> DataInfo | None:
+    """Return what is known of a dataset that cannot be loaded; None if nothing is."""
+    info = None
+    with Faults().under():  # the faults of loading it are reported already
+        info = dataset.preview(node)
+    return info if info is not None and info.num_classes > 1 else None

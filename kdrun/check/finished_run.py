@@ -1,0 +1,36 @@
+"""The config and the data of a run that is finished."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kdrun.check.components import check_components
+from kdrun.check.data import load_data
+from kdrun.check.typed_config import read_config
+from kdrun.config.concept_maps import with_concepts
+from kdrun.config.older_runs import with_new_keys
+from kdrun.core.config import Config, plain
+from kdrun.core.faults import Faults
+from kdrun.core.plugins import install_plugins, plugin_modules
+from kdrun.dataset.data import Data
+from kdrun.scheme.table import make_scheme
+from kdrun.stage.base import MAIN
+
+
+def read_run(tree: Mapping[str, Any]) -> tuple[Config, Data]:
+    """Return the typed config of a finished run, and the data that its models were tested on.
+
+    The source of the teacher and the device need not be there any more.
+
+    Raises:
+        ConfigError: the config has faults, or the files of the dataset are gone.
+    """
+    faults = Faults()
+    tree, found = with_concepts(plain(with_new_keys(tree)))
+    faults.extend(found)
+    config = read_config(tree, faults)
+    faults.raise_if_any()
+    install_plugins(plugin_modules(config.plugins))
+    check_components(tree, faults)
+    faults.raise_if_any()
+    data = load_data(config.dataset)
+    return config, make_scheme(config.scheme).datasets(config, data)[MAIN]

@@ -1,0 +1,110 @@
+"""Whether networks can be trained as the recipe says, and where their weights come from."""
+
+from pathlib import Path
+
+from torch import nn
+
+from kdrun import model
+from kdrun.check.built import RECIPES, BuiltRun
+from kdrun.check.environment import has_teacher_source
+from kdrun.core.unknown import suggest
+from kdrun.engine.learners import Learners, covers
+from kdrun.loss.base import Loss
+from kdrun.model.image.vision import load_pretrained
+from kdrun.scheme.base import teacher_recipe
+from kdrun.stage.given_teacher import artefact_folder, load_teacher
+from kdrun.stage.state_dict import fill, read_checkpoint
+
+
+def check_batch_sizes(run: BuiltRun) -> None:
+    """Check that the training split has enough samples for one batch."""
+    if not run.data or not run.sound >= RECIPES:
+        return
+    sizes = {"recipe": (run.config.recipe.batch_size, run.data["student"].train.size)}
+    if "batch_size" in (run.config.teacher.recipe or {}):
+        teacher = teacher_recipe(run.config).batch_size, run.data["teacher"].train.size
+        sizes["teacher.recipe"] = teacher
+    for where, (size, samples) in sizes.items():
+        if size > samples:
+            what = f"{size} is more than the {samples} training samples; use fewer"
+            run.faults.add(f"{where}.batch_size", what)
+
+
+def check_teacher_start(run: BuiltRun) -> None:
+    """Load the weights that the teacher is taken from; if it is trained, try a training pass."""
+    teacher, network = run.config.teacher, run.modules.get("teacher")
+    if network is None or not has_teacher_source(run.config):
+        return
+    if teacher.run:
+        with run.faults.under("teacher.run"):
+            folder = artefact_folder(Path(teacher.run))
+            if run.data:  # only the data know the names of the classes, which must agree
+                load_teacher(teacher, folder, run.data["teacher"])
+    elif teacher.checkpoint:
+        path = Path(teacher.checkpoint)
+        with run.faults.under("teacher.checkpoint"):
+            fill(network, read_checkpoint(path), teacher.name, path)
+    elif teacher.weights:
+        with run.faults.under("teacher.weights"):
+            if load_pretrained(network, teacher.name, teacher.weights):  # some must be trained
+                _try_training(run, "teacher")
+    else:
+        _try_training(run, "teacher")
+
+
+def check_frozen_layers(run: BuiltRun) -> None:
+    """Check that `student.freeze` names layers of the student, and leaves some that learn."""
+    if "student" not in run.modules:
+        return
+    globs, student = run.config.student.freeze, run.modules["student"]
+    names = [name for name, _ in student.named_parameters()]
+    unused = [glob for glob in globs if not any(covers(glob, name) for name in names)]
+    for glob in unused:
+        hint = suggest(glob, _paths_with_weights(student))
+        what = f"{glob!r} matches no weights of {run.config.student.name!r}; {hint}"
+        run.faults.add("student.freeze", what)
+    if not unused and all(any(covers(glob, name) for glob in globs) for name in names):
+        run.faults.add("student.freeze", f"{globs} leaves nothing that learns")
+
+
+def check_student_training(run: BuiltRun) -> None:
+    """Try a training pass of the student with its frozen layers."""
+    if "student" in run.modules:
+        _try_training(run, "student", tuple(run.config.student.freeze))
+
+
+def check_student_start(run: BuiltRun) -> None:
+    """Check that a student that starts from the teacher's weights can take some of them."""
+    if run.config.student.init != "teacher" or "teacher" not in run.modules:
+        return
+    student, teacher = (_matrix_shapes(run.modules[role]) for role in ("student", "teacher"))
+    if not student.items() & teacher.items():
+        names = f"{run.config.student.name!r} and {run.config.teacher.name!r}"
+        what = f"no weights of {names} have the same name and shape; use scratch"
+        run.faults.add("student.init", what)
+
+
+def as_trained(network: nn.Module, frozen: tuple[str, ...]) -> nn.Module:
+    """Return the network in the mode of its training: frozen modules stay in eval mode."""
+    learners = Learners(network, Loss(), frozen)
+    learners.choose(("student.*",))
+    learners.train()
+    return network
+
+
+def _try_training(run: BuiltRun, role: str, frozen: tuple[str, ...] = ()) -> None:
+    samples = run.fewest_samples(role)
+    if samples:
+        network = as_trained(run.modules[role], frozen)
+        run.faults.extend(model.check_training(role, network, run.info, samples))
+
+
+def _paths_with_weights(network: nn.Module) -> list[str]:
+    modules = [(path, module) for path, module in network.named_modules() if path]
+    return [path for path, module in modules if next(module.parameters(), None) is not None]
+
+
+def _matrix_shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights that are worth starting from: not of biases and norms."""
+    parameters = network.named_parameters()
+    return {name: tuple(value.shape) for name, value in parameters if value.dim() > 1}

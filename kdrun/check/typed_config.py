@@ -1,0 +1,64 @@
+"""The typed config, as far as its sections are free of faults."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from kdrun.core.config import Config
+from kdrun.core.errors import Fault
+from kdrun.core.faults import Faults
+from kdrun.core.registry import check_model
+
+_TARGET = "_target_"
+
+
+def without_targets(value: Any, faults: Faults, where: str = "") -> Any:
+    """Return a tree without its `_target_` keys, each of which is a fault.
+
+    Hydra would call what `_target_` names; a config of kdrun names components and calls no code.
+
+    Args:
+        value: a config tree, or one of its values.
+        faults: takes one fault for each `_target_`.
+        where: the dotted key of the value; empty for the whole tree.
+    """
+    if isinstance(value, list):
+        return [without_targets(item, faults, where) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    start = f"{where}." if where else ""
+    if _TARGET in value:
+        faults.add(f"{start}{_TARGET}", "is refused: a config names components, it calls no code")
+    return {
+        key: without_targets(item, faults, f"{start}{key}")
+        for key, item in value.items()
+        if key != _TARGET
+    }
+
+
+def read_config(tree: Mapping[str, Any], faults: Faults) -> Config:
+    """Return the typed config; sections with faults are missing, so that others can be checked.
+
+    Args:
+        tree: the config as plain dicts and lists.
+        faults: takes the faults of types, ranges and keys.
+    """
+    found = check_model("", tree, Config, "the config")
+    if not found:
+        return Config.model_validate(tree)
+    faults.extend(found)
+    sound = set(tree) - sections(found)
+    return Config.model_construct(**{key: _typed(key, tree[key]) for key in sound})
+
+
+def sections(faults: Iterable[Fault]) -> set[str]:
+    """Return the top-level keys that faults are about."""
+    return {fault.where.partition(".")[0] for fault in faults}
+
+
+def _typed(key: str, value: Any) -> Any:
+    section = Config.model_fields[key].annotation
+    if isinstance(section, type) and issubclass(section, BaseModel):
+        return section.model_validate(value)
+    return value
