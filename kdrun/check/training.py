@@ -32,9 +32,9 @@ def check_batch_sizes(run: BuiltRun) -> None:
 
 def check_teacher_start(run: BuiltRun) -> None:
     """Load the weights that the teacher is taken from; if it is trained, try a training pass."""
-    teacher, network = run.config.teacher, run.modules.get("teacher")
-    if network is None or not has_teacher_source(run.config):
+    if "teacher" not in run.modules or not has_teacher_source(run.config):
         return
+    teacher, network = run.config.teacher, run.modules["teacher"]
     if teacher.run:
         with run.faults.under("teacher.run"):
             folder = artefact_folder(Path(teacher.run))
