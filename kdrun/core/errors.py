@@ -70,8 +70,8 @@ class ExportRejected(KdrunError):
     resumable = False
 
 
-class Pruned(KdrunError):
-    """A search has no hope for this run; it is no failure."""
+class TrialStopped(KdrunError):
+    """A search ended this run early, as earlier trials were better; it is no failure."""
 
     resumable = False
 

@@ -18,7 +18,10 @@ from kdrun.core.records.manifest import Manifest
 from kdrun.core.records.summary import Summary
 from kdrun.core.store import FORMAT, METRICS, RECORD
 
-STUDENT_FOLDER = "student"  # of a run: the stage that leaves the distilled student
+# The distilled student: its stage, the stage's folder in a run, its row in the results table.
+STUDENT_STAGE = "distill"
+STUDENT_FOLDER = "student"
+STUDENT_ROW = "distilled"
 
 # In a run's folder of exported files.
 EXPORTED = "export.json"

@@ -1,8 +1,8 @@
 """The state of a stage in training, in files that notice damage and survive a kill.
 
-A file is magic, SHA-256 of all that follows it, format version, state. torch.load would take
-flipped bits for weights, hence the sum; the version stands under the sum, so that a file of a
-newer kdrun is told from a damaged one.
+A file consists of a magic number, the SHA-256 digest of all that follows, the format version and
+the state. The digest is needed as torch.load would read flipped bits as weights. It covers the
+version too, so that a file of a newer kdrun is not mistaken for a damaged one.
 """
 
 import struct
@@ -28,62 +28,63 @@ _DIGEST_SIZE = 32
 
 
 def save(folder: Path, state: dict[str, Any]) -> int:
-    """Write the state and keep the one before it; returns bytes.
+    """Write the state, keep the one before it, and return the size in bytes.
 
     Args:
-        folder: one that exists and that this process has locked.
+        folder: an existing folder that this process has locked.
         state: tensors, int, float, str, bool, None, and list, tuple, dict of them.
 
     Raises:
-        DiskFull: the disk is full or refuses; both older files stay.
-        TypeError: something else is in the state.
+        DiskFull: the disk is full or read-only; both older files stay.
+        TypeError: the state holds anything else.
     """
-    body = [_VERSION.pack(_FORMAT), *pack(state)]
+    payload = [_VERSION.pack(_FORMAT), *pack(state)]
     digest = sha256()
-    for part in body:
+    for part in payload:
         digest.update(part)
-    parts = [_MAGIC, digest.digest(), *body]
+    parts = [_MAGIC, digest.digest(), *payload]
     write_bytes(folder / CURRENT, *parts, previous=folder / PREVIOUS)
     return sum(len(part) for part in parts)
 
 
-def load(folder: Path, tell: Callable[[str], None]) -> dict[str, Any] | None:
-    """The last state that was saved whole, with tensors on the CPU; None where none was saved.
+def load(folder: Path, warn: Callable[[str], None]) -> dict[str, Any] | None:
+    """Return the newest intact state, with tensors on the CPU; None if nothing was saved.
 
-    A damaged file is set aside, so that the next save doesn't let it take the good one's place.
+    A damaged file is renamed. Otherwise the next save would keep it as the previous checkpoint,
+    in place of the intact one.
 
     Args:
-        folder: one that this process has locked.
-        tell: takes a sentence where the newest file is damaged and the one before it is used.
+        folder: a folder that this process has locked.
+        warn: called with a sentence if the newest file is damaged and the previous one is used.
 
     Raises:
-        DamagedFile: there are files and none is whole.
-        UserError: a newer kdrun wrote it.
+        DamagedFile: there are files, and all are damaged.
+        UserError: a newer kdrun wrote the file.
     """
-    complaints = []
+    damages = []
     for path in (folder / CURRENT, folder / PREVIOUS):
         try:
             state = _read(path)
         except FileNotFoundError:
             continue
         except (DamagedFile, OSError) as error:
-            complaints.append(f"{path.name}: {error}")
+            damages.append(f"{path.name}: {error}")
             continue
-        if complaints:
+        if damages:
             _set_aside(folder)
-            tell(f"{complaints[0]}; going on from {PREVIOUS}")
+            warn(f"{damages[0]}; going on from {PREVIOUS}")
         return state
-    if complaints:
+    if damages:
         raise DamagedFile(
-            f"no checkpoint in {str(folder)!r} is whole.",
-            *(f"  {complaint}" for complaint in complaints),
+            f"every checkpoint in {str(folder)!r} is damaged.",
+            *(f"  {damage}" for damage in damages),
             f"  to train this stage anew, delete {CURRENT} and {PREVIOUS} there",
         )
     return None
 
 
 def clear(folder: Path) -> None:
-    """Remove the checkpoints of a stage that is done."""
+    """Remove the checkpoints of a finished stage."""
     for name in (CURRENT, PREVIOUS, DAMAGED):
         (folder / name).unlink(missing_ok=True)
 
@@ -100,7 +101,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _verify(file: BufferedReader) -> int:
-    """Compare the sum; leaves the file where the payload starts and returns the version."""
+    """Check the digest; leave the file at the start of the state, and return its version."""
     if file.read(len(_MAGIC)) != _MAGIC:
         raise DamagedFile("not a checkpoint of kdrun, or its head is damaged")
     expected = file.read(_DIGEST_SIZE)
@@ -113,6 +114,6 @@ def _verify(file: BufferedReader) -> int:
 
 
 def _set_aside(folder: Path) -> None:
-    # A disk that can't rename reports itself at the next save.
+    # A disk that fails to rename will fail the next save too, which reports it.
     with suppress(OSError):
         (folder / CURRENT).replace(folder / DAMAGED)

@@ -1,4 +1,4 @@
-"""What is seen while a stage trains: a live display, or plain lines when there is no terminal."""
+"""Shows the progress of training: a live display, or plain lines without a terminal."""
 
 import time
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from torch import Tensor
 from kdrun.core.metrics import leading
 from kdrun.core.screen import Screen
 
-_REFRESH = 0.25  # seconds between two looks at the losses, each of which waits for the device
+_REFRESH = 0.25  # seconds between two readings of the losses; each waits for the device
 _LINE_EVERY = 5.0  # seconds between two plain lines
 
 
@@ -33,33 +33,33 @@ class Display:
         self._task = TaskID(0)
         self._stage = ""
         self._epochs = self._steps = 0
-        self._looked = self._spoke = self._began = 0.0
+        self._drawn_at = self._line_at = self._started_at = 0.0
         self._images = self._first_epoch = 0
         self._validation = ""
 
     def note(self, text: str) -> None:
-        """A line for the log alone."""
+        """Write a line to the log only."""
         self.screen.note(text)
 
     def begin(self, stage: str, epochs: int, steps: int, epochs_done: int) -> None:
-        """A stage's phase starts, or goes on after `epochs_done` epochs."""
+        """Start the display of a phase; a resumed one has `epochs_done` epochs behind it."""
         self.end()
         self._stage, self._epochs, self._steps = stage, epochs, steps
-        self._looked = self._began = time.monotonic()
-        self._spoke, self._images, self._first_epoch = 0.0, 0, epochs_done
+        self._drawn_at = self._started_at = time.monotonic()
+        self._line_at, self._images, self._first_epoch = 0.0, 0, epochs_done
         self._validation = ""
-        again = f", from epoch {epochs_done + 1}" if epochs_done else ""
-        self.screen.note(f"{stage}: {epochs} epochs of {steps} steps{again}")
+        resumed = f", from epoch {epochs_done + 1}" if epochs_done else ""
+        self.screen.note(f"{stage}: {epochs} epochs of {steps} steps{resumed}")
         if self.screen.live:
             self._start_live(epochs_done * steps)
 
     def step(self, epoch: int, step: int, images: int, sums: Mapping[str, Tensor]) -> None:
-        """One step is done; drawn a few times a second at most."""
+        """Count a finished step; redraw a few times a second at most."""
         self._images += images
         now = time.monotonic()
-        if self._live is None or now - self._looked < _REFRESH:
+        if self._live is None or now - self._drawn_at < _REFRESH:
             return
-        self._looked = now
+        self._drawn_at = now
         means = {name: float(value) / max(1, step) for name, value in sums.items()}
         self._bar.update(
             self._task,
@@ -71,22 +71,23 @@ class Display:
     def epoch(
         self, epoch: int, means: Mapping[str, float], validation: Mapping[str, float]
     ) -> None:
-        """An epoch is finished, counted from 1."""
+        """Show the results of a finished epoch, counted from 1."""
         self._validation = f"  val {validation[leading().name]:.2%}"
         line = (
             f"{self._stage}: epoch {epoch}/{self._epochs}  {_terms(means)}{self._validation}"
             f"  {self._rate()}"
         )
         now = time.monotonic()
-        if self._live is None and (now - self._spoke > _LINE_EVERY or epoch == self._epochs):
-            self._spoke = now
-            left = (now - self._began) / (epoch - self._first_epoch) * (self._epochs - epoch)
-            self.screen.say(f"{line}  {_duration(left)} left")
+        if self._live is None and (now - self._line_at > _LINE_EVERY or epoch == self._epochs):
+            self._line_at = now
+            seconds = (now - self._started_at) / (epoch - self._first_epoch)
+            seconds_left = seconds * (self._epochs - epoch)
+            self.screen.say(f"{line}  {_duration(seconds_left)} left")
         else:
             self.screen.note(line)
 
     def end(self) -> None:
-        """Take the live display away."""
+        """Remove the live display."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -106,7 +107,7 @@ class Display:
             self._live.update(Group(self._bar, text))
 
     def _rate(self) -> str:
-        return f"{self._images / max(time.monotonic() - self._began, 1e-9):.0f} images/s"
+        return f"{self._images / max(time.monotonic() - self._started_at, 1e-9):.0f} images/s"
 
 
 def _progress(screen: Screen) -> Progress:

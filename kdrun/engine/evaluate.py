@@ -1,4 +1,4 @@
-"""A network's answers on a split."""
+"""Runs a network on a split of the data."""
 
 import torch
 from torch import nn
@@ -10,13 +10,13 @@ from kdrun.measure.mode import evaluating
 
 
 def score(network: nn.Module, split: Split, hardware: Hardware, batch_size: int) -> Scores:
-    """Scores on a whole split, without augmentation, in the run's precision."""
+    """Return the scores on a split, without augmentation, in the run's precision."""
     return measure(network, split, hardware, batch_size).compute()
 
 
 @torch.inference_mode()
 def measure(network: nn.Module, split: Split, hardware: Hardware, batch_size: int) -> Meter:
-    """All answers on a split; the network's mode stays as it was."""
+    """Return a meter with all predictions on a split; the network's mode is restored."""
     meter = Meter(split.num_classes)
     with evaluating(network), hardware.autocast():
         for batch in split.batches(batch_size, dtype=hardware.dtype):

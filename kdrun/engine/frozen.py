@@ -1,4 +1,4 @@
-"""The teacher as it stands beside a student: no graph, norms folded, in a fast precision."""
+"""Prepares a teacher for use beside a student: no graph, norms folded, in a fast precision."""
 
 from collections.abc import Collection, Mapping
 from copy import deepcopy
@@ -12,42 +12,42 @@ from kdrun.core.errors import UserError
 from kdrun.core.taps import TappedNetwork, module_path
 from kdrun.core.types import Inputs
 
-_AGREEMENT = 0.98  # of a batch's decisions, for a cast to count as leaving the answers
+_AGREEMENT = 0.98  # least share of a batch with the same decisions for a cast to be used
 
 
 def freeze(
-    network: nn.Module, places: Collection[str], hardware: Hardware, images: Inputs
+    network: nn.Module, paths: Collection[str], hardware: Hardware, images: Inputs
 ) -> tuple[nn.Module, str]:
-    """A copy of the teacher that answers faster, and a sentence on what was done to it.
+    """Return a faster copy of the teacher, and a sentence that describes what was changed.
 
-    Norms are folded into convolutions where that leaves the answers as they are, and the weights
-    are cast once to the run's precision where the teacher decides as before.
+    Norms are folded into convolutions if that leaves the outputs the same, and the weights are
+    cast to the run's precision if that leaves the decisions the same.
 
     Args:
         network: the trained teacher.
-        places: tapped module paths, whose activations must stay what they are.
+        paths: tapped module paths; their activations must stay the same.
         hardware: the run's device and precision.
-        images: a training batch (B, C, H, W) on the device, on which the copy is held against
-            the original.
+        images: a training batch (B, C, H, W) on the device, to compare the copy with the
+            original.
     """
     teacher = place_network(deepcopy(network), hardware.device)
     teacher.eval().requires_grad_(False)
-    expected = _answers(teacher, places, images)
-    folded, pairs = fold_norms(teacher, places)
-    if not _equal(_answers(folded, places, images), expected):
-        folded, pairs = teacher, 0
+    expected = _outputs(teacher, paths, images)
+    folded, count = fold_norms(teacher, paths)
+    if not _equal(_outputs(folded, paths, images), expected):
+        folded, count = teacher, 0
     fast, precision = _cast(folded, hardware, images, expected[0])
-    return fast, f"teacher runs without gradients, {pairs} norms folded, in {precision}"
+    return fast, f"teacher runs without gradients, {count} norms folded, in {precision}"
 
 
 def fold_norms(network: nn.Module, keep: Collection[str] = ()) -> tuple[nn.Module, int]:
-    """A copy with each batch norm merged into the layer that it alone reads.
+    """Return a copy with each batch norm merged into the layer that feeds only this norm.
 
-    The norm's place holds an identity, so that module paths stay and its output is the same.
+    An identity takes the place of the norm, so module paths stay, and so does its output.
 
     Args:
-        network: in eval mode; one that can't be traced is answered as it is.
-        keep: module paths whose output (or, with `:in`, input) must stay what it is.
+        network: in eval mode; if it can't be traced, nothing is folded.
+        keep: module paths whose output (or, with `:in`, input) must stay the same.
 
     Returns:
         The copy and how many norms were folded.
@@ -55,8 +55,8 @@ def fold_norms(network: nn.Module, keep: Collection[str] = ()) -> tuple[nn.Modul
     folded = deepcopy(network)
     free = [
         (layer, norm)
-        for layer, norm in _pairs(folded)
-        if not any(_falls_between(place, layer, norm) for place in keep)
+        for layer, norm in _foldable_pairs(folded)
+        if not any(_falls_between(path, layer, norm) for path in keep)
     ]
     for layer, norm in free:
         fold_pair(folded, layer, norm)
@@ -64,17 +64,17 @@ def fold_norms(network: nn.Module, keep: Collection[str] = ()) -> tuple[nn.Modul
     return folded, len(free)
 
 
-def _falls_between(place: str, layer: str, norm: str) -> bool:
-    """Whether a tap may read what the layer answers, which folding changes."""
-    path = module_path(place)
+def _falls_between(tap: str, layer: str, norm: str) -> bool:
+    """Whether a tap may read the layer's output, which folding changes."""
+    path = module_path(tap)
     has_layer, has_norm = (f"{inner}.".startswith(f"{path}.") for inner in (layer, norm))
-    if place.endswith(":in"):
+    if tap.endswith(":in"):
         return has_norm and not has_layer
     return has_layer and not has_norm
 
 
-def _pairs(network: nn.Module) -> list[FoldablePair]:
-    """Paths of (layer, norm) where the norm alone reads the layer; none without a graph."""
+def _foldable_pairs(network: nn.Module) -> list[FoldablePair]:
+    """Return paths of (layer, norm) where only the norm reads the layer; none without a graph."""
     try:
         return foldable_pairs(network)
     except UserError:
@@ -86,46 +86,46 @@ def _cast(
 ) -> tuple[nn.Module, str]:
     if hardware.precision == "fp32":
         return network, "fp32"
-    low = _fed_with(deepcopy(network).to(hardware.dtype), hardware.dtype)
-    same = _fed_with(network, torch.float32)
+    cast = _with_input_cast(deepcopy(network).to(hardware.dtype), hardware.dtype)
+    unchanged = _with_input_cast(network, torch.float32)
     try:
-        answers = _answers(low, (), images)[0].float()
+        outputs = _outputs(cast, (), images)[0].float()
     except RuntimeError as error:
-        return same, f"fp32 ({hardware.precision} fails: {str(error).splitlines()[0]})"
-    agreement = (answers.argmax(1) == expected.argmax(1)).float().mean().item()
-    if agreement >= _AGREEMENT and bool(torch.isfinite(answers).all()):
-        return low, f"{hardware.precision} (decides as in fp32 on {agreement:.1%} of a batch)"
-    return same, f"fp32 ({hardware.precision} decides as fp32 on {agreement:.1%} of a batch)"
+        return unchanged, f"fp32 ({hardware.precision} fails: {str(error).splitlines()[0]})"
+    agreement = (outputs.argmax(1) == expected.argmax(1)).float().mean().item()
+    if agreement >= _AGREEMENT and bool(torch.isfinite(outputs).all()):
+        return cast, f"{hardware.precision} (decides as in fp32 on {agreement:.1%} of a batch)"
+    return unchanged, f"fp32 ({hardware.precision} decides as fp32 on {agreement:.1%} of a batch)"
 
 
-def _fed_with(network: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """The network, its inputs cast to this type first: batches come in the run's precision."""
-    network.register_forward_pre_hook(lambda module, inputs: (_as_type(inputs[0], dtype),))
+def _with_input_cast(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Let the network cast its inputs first: batches come in the run's precision."""
+    network.register_forward_pre_hook(lambda module, inputs: (_cast_inputs(inputs[0], dtype),))
     return network
 
 
-def _as_type(inputs: Inputs, dtype: torch.dtype) -> Inputs:
+def _cast_inputs(inputs: Inputs, dtype: torch.dtype) -> Inputs:
     if isinstance(inputs, Mapping):
-        return {name: _float_as(value, dtype) for name, value in inputs.items()}
-    return _float_as(inputs, dtype)
+        return {name: _cast_float(value, dtype) for name, value in inputs.items()}
+    return _cast_float(inputs, dtype)
 
 
-def _float_as(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def _cast_float(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 @torch.no_grad()
-def _answers(network: nn.Module, places: Collection[str], images: Inputs) -> list[Tensor]:
-    """The logits and whatever is tapped."""
-    tapped = TappedNetwork(network, {place: place for place in places})
+def _outputs(network: nn.Module, paths: Collection[str], images: Inputs) -> list[Tensor]:
+    """Return the logits, and the activations of the taps."""
+    tapped = TappedNetwork(network, {path: path for path in paths})
     output = tapped(images)
     tapped.close()
     taps = [value for value in output.taps.values() if isinstance(value, Tensor)]
     return [output.logits, *taps]
 
 
-def _equal(answers: list[Tensor], expected: list[Tensor]) -> bool:
+def _equal(outputs: list[Tensor], expected: list[Tensor]) -> bool:
     return all(
-        bool((found - wanted).abs().max() <= 1e-4 * wanted.abs().max().clamp(min=1e-6))
-        for found, wanted in zip(answers, expected, strict=True)
+        bool((actual - wanted).abs().max() <= 1e-4 * wanted.abs().max().clamp(min=1e-6))
+        for actual, wanted in zip(outputs, expected, strict=True)
     )

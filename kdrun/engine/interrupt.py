@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that the loop grants between two steps."""
+"""Ctrl-C and SIGTERM as a request to stop, which the loop follows between two steps."""
 
 import signal
 from types import FrameType, TracebackType
@@ -10,7 +10,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
-    """Remembers the first signal; a second one stops at once.
+    """Remembers the first signal; a second one stops the process at once.
 
     Attributes:
         signal: the number of the signal that came, or None.
@@ -34,7 +34,7 @@ class Interrupt:
             signal.signal(number, handler)
 
     def check(self, where: str) -> None:
-        """Grant the wish here.
+        """Stop here if a signal came.
 
         Raises:
             Interrupted: a signal came.

@@ -1,49 +1,52 @@
-"""Ending a search's trial that does worse than those before it."""
+"""Ends a trial of a search that is worse than most of the trials before it."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from kdrun.core.errors import Pruned
+from kdrun.core.errors import TrialStopped
+from kdrun.core.folder import STUDENT_STAGE
 from kdrun.core.metrics import leading
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.records.summary import score_of
 from kdrun.core.store import METRICS
 from kdrun.engine.watch import Record, Watch
 
-_STUDENT = ("distill", "main", "validation")
+_STUDENT = (STUDENT_STAGE, "main", "validation")
 
 
-def pruning(watch: Watch, bars: Sequence[float | None], stage: Path) -> Watch:
-    """The same watch, which ends the student's training at the first bar that it does not reach.
+def stop_hopeless_trial(
+    watch: Watch, thresholds: Sequence[float | None], stage_folder: Path
+) -> Watch:
+    """Return a watch that also ends the student's training at the first threshold it misses.
 
-    What counts is the best epoch so far, read from the stage's own record: a resumed trial is
-    pruned where an uninterrupted one is.
+    The best epoch so far is compared, read from the stage's own metrics: a resumed trial ends
+    where an uninterrupted one does.
 
     Args:
-        watch: what else is done with measurements.
-        bars: validation accuracy in 0..1 to have reached after each epoch; None asks for nothing.
-        stage: the folder in which the student is trained.
+        watch: is called with each record first.
+        thresholds: the validation score to have reached after each epoch; None demands nothing.
+        stage_folder: the folder of the stage that trains the student.
     """
 
-    def look(record: Record) -> None:
+    def check(record: Record) -> None:
         watch(record)
-        if not _is_students(record) or record["epoch"] > len(bars):
+        if not _is_students(record) or record["epoch"] > len(thresholds):
             return
-        bar, metric = bars[record["epoch"] - 1], leading()
-        best = max([*student_curve(stage), record[metric.name]], key=metric.merit)
-        if bar is not None and metric.merit(best) < metric.merit(bar):
-            raise Pruned(
+        threshold, metric = thresholds[record["epoch"] - 1], leading()
+        best = max([*student_curve(stage_folder), record[metric.name]], key=metric.merit)
+        if threshold is not None and metric.merit(best) < metric.merit(threshold):
+            raise TrialStopped(
                 f"pruned after epoch {record['epoch']}: validation {metric.name} {best:.2%} is"
-                f" {'below' if metric.better == 'more' else 'above'} {bar:.2%}, the median of the"
-                " trials before."
+                f" {'below' if metric.better == 'more' else 'above'} {threshold:.2%}, the median of"
+                " the trials before."
             )
 
-    return look
+    return check
 
 
-def student_curve(stage: Path) -> list[float]:
-    """The student's validation accuracy in 0..1 after each epoch; empty where there is none."""
-    lines = MetricsLog(stage / METRICS).read()
+def student_curve(stage_folder: Path) -> list[float]:
+    """Return the student's validation score after each epoch; empty before the first."""
+    lines = MetricsLog(stage_folder / METRICS).read()
     scores = [score_of(line, leading().name) for line in lines if _is_students(line)]
     return [score for score in scores if score is not None]
 

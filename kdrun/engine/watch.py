@@ -1,4 +1,4 @@
-"""Other places that measurements go to while they are made; the run folder has them anyway."""
+"""Sends measurements to other tools while a run goes on; the run folder has them too."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -9,11 +9,11 @@ from typing import Any
 Record = Mapping[str, Any]
 Watch = Callable[[Record], None]
 
-_PLACE = ("stage", "phase", "epoch", "step", "split")  # of a record; everything else is a figure
+_POSITION = ("stage", "phase", "epoch", "step", "split")  # all other keys of a record are values
 
 
 def make_watch(logger: str, folder: Path) -> Watch:
-    """What `logger` names, writing below the run folder.
+    """Return the function that takes each record of measurements.
 
     Args:
         logger: none, or tensorboard, which needs the extra `tb`.
@@ -21,12 +21,12 @@ def make_watch(logger: str, folder: Path) -> Watch:
     """
     if logger == "none":
         return lambda record: None
-    # A resumed run writes a step again; TensorBoard shows the newer of two.
+    # A resumed run writes some steps a second time; TensorBoard shows the newer of two.
     writer = import_module("torch.utils.tensorboard").SummaryWriter(str(folder / "tensorboard"))
 
     def write(record: Record) -> None:
         for name, value in record.items():
-            if name not in _PLACE and isinstance(value, Real):
+            if name not in _POSITION and isinstance(value, Real):
                 tag = f"{record['stage']}/{record['split']}/{name}"
                 writer.add_scalar(tag, float(value), record["epoch"])
         writer.flush()

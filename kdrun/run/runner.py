@@ -12,8 +12,8 @@ from kdrun.compare.report.write import write_run_report
 from kdrun.compare.table import ResultsTable
 from kdrun.core.config import Config
 from kdrun.core.device import Hardware
-from kdrun.core.errors import Interrupted, KdrunError, Pruned, UserError, typed
-from kdrun.core.folder import STUDENT_FOLDER, RunFolder
+from kdrun.core.errors import Interrupted, KdrunError, TrialStopped, UserError, typed
+from kdrun.core.folder import STUDENT_FOLDER, STUDENT_ROW, RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.records.summary import Summary
 from kdrun.core.screen import Screen
@@ -21,14 +21,14 @@ from kdrun.core.store import Store, fingerprint
 from kdrun.dataset.data import Data, Split
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
-from kdrun.engine.stop_trial import pruning
+from kdrun.engine.stop_trial import stop_hopeless_trial
 from kdrun.engine.training_spec import Runtime
 from kdrun.engine.watch import Watch, make_watch
 from kdrun.run.environment import differences, surroundings
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import MAIN, Stage, StageContext
 from kdrun.stage.evaluate import evaluate
-from kdrun.stage.export import STUDENT, Exporter
+from kdrun.stage.export import Exporter
 from kdrun.stage.obtain import obtain, record_stage
 
 
@@ -107,7 +107,7 @@ def run(plan: Plan, path: Path, screen: Screen, command: str) -> Summary:
         RunInUse: another process is writing the folder.
         KdrunError: a stage failed; the manifest says so and the run can be resumed.
         Interrupted: a signal came.
-        Pruned: a bar was not reached.
+        TrialStopped: validation was worse than that of most earlier trials of the search.
     """
     path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)
@@ -161,7 +161,7 @@ def _recorded(
         ending["error"] = error.lines[0]
         if isinstance(error, Interrupted):
             ending["status"] = "interrupted"
-        if isinstance(error, Pruned):
+        if isinstance(error, TrialStopped):
             ending["status"] = "pruned"
         if error.resumable:
             error.add_note(_go_on(folder))
@@ -206,7 +206,7 @@ def _stages(
     plan.hardware.prepare(plan.config.deterministic)
     watch = make_watch(plan.config.logger, folder.path)
     if plan.bars:
-        watch = pruning(watch, plan.bars, folder.stage(STUDENT_FOLDER))
+        watch = stop_hopeless_trial(watch, plan.bars, folder.stage(STUDENT_FOLDER))
     runtime = plan.runtime(screen, interrupt, watch)
     context = StageContext(plan.config, plan.data, runtime, {})
     prints = plan.fingerprints(runtime)
@@ -227,7 +227,7 @@ def _stages(
     record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
     screen.show(ResultsTable(summary))
     if plan.config.export:
-        exported = [STUDENT, *(step.info.label for step in steps[-1:])]
+        exported = [STUDENT_ROW, *(step.info.label for step in steps[-1:])]
         _export(context, {row: rows[row] for row in exported if row in rows}, folder)
     screen.say(f"written to {folder.path}")
     return summary

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kdrun.core.config import Config, Network, Recipe, StopWhen
-from kdrun.core.folder import STUDENT_FOLDER
+from kdrun.core.folder import STUDENT_FOLDER, STUDENT_ROW, STUDENT_STAGE
 from kdrun.dataset.data import Data
 from kdrun.loss.table import build_loss
 from kdrun.stage.base import MAIN, Stage, StageInfo
@@ -108,7 +108,7 @@ def student_stage(
         reads.append("alone")
     compressed = bool(config.compress.steps) and config.compress.of == "student"
     info = StageInfo(
-        "distill", STUDENT_FOLDER, "distilled", compressed, tuple(dict.fromkeys(reads)), data
+        STUDENT_STAGE, STUDENT_FOLDER, STUDENT_ROW, compressed, tuple(dict.fromkeys(reads)), data
     )
     plain = _student(config, info, loss, tuple(teachers), stop)
     if not teachers:

@@ -4,6 +4,7 @@ from pydantic import PositiveFloat
 
 from kdrun.core.config import Config, Network, Recipe
 from kdrun.core.errors import ConfigError, Fault
+from kdrun.core.folder import STUDENT_FOLDER, STUDENT_ROW, STUDENT_STAGE
 from kdrun.engine.optimizers import learning_rate
 from kdrun.model.committee import Committee
 from kdrun.scheme.base import Scheme, control_stages
@@ -35,7 +36,7 @@ class MutualLearning(Scheme):
         _refuse_teacher(config)
         reads = (_COHORT,)
         student, *peers = self._members(config)
-        distilled = StageInfo("distill", "student", "distilled", False, reads)
+        distilled = StageInfo(STUDENT_STAGE, STUDENT_FOLDER, STUDENT_ROW, False, reads)
         return [
             *control_stages(config),
             self._cohort(config),

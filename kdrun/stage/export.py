@@ -29,8 +29,6 @@ from kdrun.export.trace import encode, trace
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.evaluate import network_of
 
-STUDENT = "distilled"  # label of the row that a run exports
-
 
 @dataclass(frozen=True)
 class Exporter:

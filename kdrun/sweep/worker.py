@@ -18,7 +18,7 @@ from kdrun.config.files import CONFIG_DIR
 from kdrun.config.inner_nodes import complete_inner_nodes
 from kdrun.config.loader import make_loader
 from kdrun.config.older_runs import with_new_keys
-from kdrun.core.errors import Pruned
+from kdrun.core.errors import TrialStopped
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen, report
 from kdrun.core.sweep import DONE, SweepFolder
@@ -59,7 +59,7 @@ def run_job(config: DictConfig) -> None:
     try:
         plan = replace(_plan(folder, tree, sweep.index()["at_once"]), bars=sweep.bars(folder.path))
         run(plan, folder.path, screen, shlex.join(["kdrun", *hydra.overrides.task]))
-    except Pruned as error:
+    except TrialStopped as error:
         screen.say(error.lines[0])
     except Exception as error:  # noqa: BLE001 - Hydra would print its own trace
         status = report(error, screen, bool(tree["debug"]))

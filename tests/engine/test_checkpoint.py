@@ -147,7 +147,7 @@ def test_two_damaged_files_stop_the_run(folder):
         damaged = path.read_bytes()[:-1]
         path.unlink()
         path.write_bytes(damaged)
-    with pytest.raises(DamagedFile, match=r"no checkpoint in .* is whole") as caught:
+    with pytest.raises(DamagedFile, match=r"every checkpoint in .* is damaged") as caught:
         checkpoint.load(folder, refuse)
     assert caught.value.status == 9
     assert len(list(folder.iterdir())) == 2

@@ -432,7 +432,7 @@ def test_fp16_skips_a_step_whose_gradient_overflows(
 ) -> None:
     low = replace(runtime, hardware=Hardware(CPU, "fp16", 1, 1, "test"))
     trained, _ = learn(runtime=low, epochs=5, spec={"loss": OverflowingLoss()})
-    assert trained.validation.accuracy > 0.5
+    assert trained.validation["accuracy"] > 0.5
     assert all(0 < norm < 10 for norm in curve(tmp_path / "stage", "grad_norm"))
 
 
