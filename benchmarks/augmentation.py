@@ -1,4 +1,4 @@
-"""Augmented batches of kdrun beside one picture at a time through Pillow.
+"""Speed of augmentation: kdrun's in whole batches, and one image at a time with Pillow.
 
 python -m benchmarks.augmentation [--rounds 5] [--steps 50]
 """
@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from benchmarks.loops import make_pictures, settle_plainly
+from benchmarks.loops import make_plain_dataset, use_pytorch_defaults
 from benchmarks.machine import describe_machine
-from benchmarks.subject import BATCH_SIZE, read_plan
-from benchmarks.turns import Contender, Tick, compete, make_clock, ratios, spread, table
+from benchmarks.timing import Contender, Tick, make_clock, ratios, spread, table, time_in_turns
+from benchmarks.workload import BATCH_SIZE, read_plan
 from kdrun.dataset.data import Split
 
-PLAIN, BATCHED = "one picture at a time", "whole batches"
+PLAIN, BATCHED = "one image at a time", "whole batches"
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -27,16 +27,16 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=50)
     options = parser.parse_args(words)
-    settle_plainly()
+    use_pytorch_defaults()
     data = read_plan("device=cpu", steps=options.steps).data
-    loader = DataLoader(make_pictures(data), BATCH_SIZE, shuffle=True, drop_last=True)
+    loader = DataLoader(make_plain_dataset(data), BATCH_SIZE, shuffle=True, drop_last=True)
     sources = {PLAIN: partial(iter, loader), BATCHED: partial(_epoch, data.train)}
     contenders = [
-        Contender(name, partial(_exhaust, source), settle_plainly)
+        Contender(name, partial(_exhaust, source), use_pytorch_defaults)
         for name, source in sources.items()
     ]
     clock = make_clock(torch.device("cpu"))
-    times = compete(contenders, options.rounds, options.steps, clock)
+    times = time_in_turns(contenders, options.rounds, options.steps, clock)
     print(describe_machine())
     print(f"{options.rounds} rounds of {options.steps} batches of {BATCH_SIZE} images 3x32x32:")
     print("crop with 4 pixels of padding, flip, normalize, collate\n")

@@ -1,4 +1,4 @@
-"""How long `kdrun compare` takes as a whole process, and how much memory, for many run folders.
+"""Time and memory of `kdrun compare` as a whole process, for many run folders.
 
 python -m benchmarks.comparing [--runs 100 1000] [--rounds 3]
 """
@@ -11,12 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.machine import describe_machine
-from benchmarks.turns import spread, table
-from benchmarks.written_runs import write_run
+from benchmarks.synthetic_runs import write_run
+from benchmarks.timing import spread, table
 
 _SEEDS = 5
 _AT_MOST = {1000: ("3", "300")}
-# A small process between: a child's peak counts that of the process that it was forked from.
+# Run in a small process: a child's peak memory includes that of the process it was forked from.
 _MEASURED = """
 import resource, subprocess, sys, time
 started = time.perf_counter()
@@ -36,7 +36,8 @@ def main(words: Sequence[str] | None = None) -> None:
     for runs in options.runs:
         with TemporaryDirectory() as folder:
             _write(Path(folder), runs)
-            times = [_compare(folder) for _ in range(options.rounds + 1)][1:]  # once for the disk
+            # The first run, which reads files into the system's cache, is not counted.
+            times = [_compare(folder) for _ in range(options.rounds + 1)][1:]
         seconds, memory = zip(*times, strict=True)
         rows.append(
             [f"{runs} runs", spread(seconds), f"{max(memory):.0f}", *_AT_MOST.get(runs, ("", ""))]
@@ -57,7 +58,7 @@ def _write(folder: Path, runs: int) -> None:
 
 
 def _compare(folder: str) -> tuple[float, float]:
-    """Seconds, and the peak in MB."""
+    """Seconds, and peak memory in MB."""
     command = [sys.executable, "-c", _MEASURED, folder]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     seconds, kilobytes = done.stderr.split()

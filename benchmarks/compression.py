@@ -1,8 +1,8 @@
-"""What compression brings: int8 and half of the channels, in one runtime, in turns.
+"""Speed and size of compressed networks: int8, half of the channels, and both.
 
     python -m benchmarks.compression [--seconds 10] [--networks resnet18:224,resnet20:32]
 
-Weights are random, which is enough for speed and size.
+Weights are random, which changes neither speed nor size.
 """
 
 import argparse
@@ -34,34 +34,35 @@ CLASSES = {224: 1000, 32: 100}
 
 
 def main(words: Sequence[str] | None = None) -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compression", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--networks", default="resnet18:224,resnet20:32")
     parser.add_argument("--batch", type=int, default=1)
-    given = parser.parse_args(words)
+    options = parser.parse_args(words)
     torch.set_num_threads(1)
     print(describe_machine())
-    print(f"batches of {given.batch}, one thread, median\n")
-    heads = ("network", "model", "MACs", "ONNX MB", "times smaller", "ONNX Runtime ms")
-    heads += ("times as fast", "eager PyTorch ms", "times as fast")
-    print(f"| {' | '.join(heads)} |")
-    print("|---" * len(heads) + "|")
-    for asked in given.networks.split(","):
-        name, _, size = asked.partition(":")
-        for line in lines(name, int(size), given.batch, given.seconds):
+    print(f"batches of {options.batch}, one thread, median\n")
+    head = ("network", "model", "MACs", "ONNX MB", "times smaller", "ONNX Runtime ms")
+    head += ("times as fast", "eager PyTorch ms", "times as fast")
+    print(f"| {' | '.join(head)} |")
+    print("|---" * len(head) + "|")
+    for network in options.networks.split(","):
+        name, _, size = network.partition(":")
+        for line in table_rows(name, int(size), options.batch, options.seconds):
             print(line, flush=True)
 
 
-def lines(name: str, size: int, batch: int, seconds: float) -> Iterator[str]:
-    """A row for the network as it is, in int8, with half of its channels, and both."""
-    whole = built(name, size)
+def table_rows(name: str, size: int, batch: int, seconds: float) -> Iterator[str]:
+    """Rows of a network: in float, in int8, with half of its channels, and both."""
+    original = build_network(name, size)
     empty, choice = torch.zeros(2, 3, size, size), PruningCriterion("l2", "uniform", 8, [])
-    half = prune_channels(whole, empty, 0.5, choice, ScoringInputs(0))
+    half = prune_channels(original, empty, 0.5, choice, ScoringInputs(0))
     networks = {
-        "fp32": whole,
-        "int8": rounded(whole, size),
+        "fp32": original,
+        "int8": quantized(original, size),
         "half of the channels": half,
-        "half, int8": rounded(half, size),
+        "half, int8": quantized(half, size),
     }
     sample = torch.zeros(batch, 3, size, size)
     eager = {key: networks[key] for key in ("fp32", "half of the channels")}
@@ -81,14 +82,14 @@ def lines(name: str, size: int, batch: int, seconds: float) -> Iterator[str]:
             f"{count:.0f} M",
             f"{bytes_[key] / 1e6:.2f}",
             f"{bytes_['fp32'] / bytes_[key]:.2f}",
-            *beside(in_onnx, key),
-            *beside(in_torch, key),
+            *compare_times(in_onnx, key),
+            *compare_times(in_torch, key),
         ]
         yield f"| {' | '.join(cells)} |"
 
 
-def built(name: str, size: int) -> nn.Module:
-    """A network of conf/model, with weights of no meaning."""
+def build_network(name: str, size: int) -> nn.Module:
+    """A network of conf/model with random weights."""
     words = (f"student={name}", "dataset=fake", f"dataset.image_size={size}", "teacher=mlp")
     classes = f"dataset.num_classes={CLASSES.get(size, 10)}"
     (job,) = compose_runs([*words, classes], multirun=False)
@@ -96,22 +97,22 @@ def built(name: str, size: int) -> nn.Module:
     return network.eval()
 
 
-def beside(times: Mapping[str, Latency], key: str) -> list[str]:
-    """Milliseconds, and how many times as fast as the network as it is."""
+def compare_times(times: Mapping[str, Latency], key: str) -> list[str]:
+    """Milliseconds, and how many times as fast as the float network."""
     if key not in times:
         return ["-", "-"]
-    own = times[key].median_ms
-    return [f"{own:.3g}", f"{times['fp32'].median_ms / own:.2f}"]
+    milliseconds = times[key].median_ms
+    return [f"{milliseconds:.3g}", f"{times['fp32'].median_ms / milliseconds:.2f}"]
 
 
-def rounded(network: nn.Module, size: int) -> nn.Module:
+def quantized(network: nn.Module, size: int) -> nn.Module:
     """The network in int8, its activations calibrated on noise."""
     torch.manual_seed(1)
     batches = [(torch.randn(4, 3, size, size), torch.zeros(4, dtype=torch.int64)) for _ in range(2)]
-    material = StepInputs(batches, MinMax(), 0, lambda network: 0, lambda network: 0.0)
+    inputs = StepInputs(batches, MinMax(), 0, lambda network: 0, lambda network: 0.0)
     made = quantize_static(
         fold_batch_norms(network),
-        material,
+        inputs,
         QuantizationGrid(8, symmetric=False),
         WeightGrid.of(8, True, True),
     )

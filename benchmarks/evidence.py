@@ -1,9 +1,9 @@
-"""Whether methods do their work: many losses, several seeds, one teacher, one short recipe.
+"""What methods gain over the control: many losses, several seeds, one teacher, a short recipe.
 
     python -m benchmarks.evidence FOLDER [--output runs] [--jobs 2] [--only kd,dkd] [--write FILE]
 
-FOLDER holds train/CLASS/ and test/CLASS/ pictures, such as CIFAR-10 as files. Runs that are
-finished are not run again, so that it may be stopped at any time and started once more.
+FOLDER holds images in train/CLASS/ and test/CLASS/, such as CIFAR-10 as files. Finished runs are
+not run again, so that the benchmark may be stopped at any time and started again.
 """
 
 import argparse
@@ -33,11 +33,11 @@ COMMON = (
     "evaluate.latency.seconds=0.1",
     "threads=1",
 )
-# Each method as its YAML has it; warm-ups of 20 of 240 epochs are shortened as the recipe is. Four
-# defaults belong to 240 epochs, 100 classes and 32 pixels: of lskd's weights 9, 3, 1, of vid's
-# first variances 5, 1 and of simkd's weights 1, 10, validation of one seed chose the last;
-# attention's maps are unit vectors, and a quarter of the pixels makes its mean of squares four
-# times as large: 250 is 1000 there.
+# Each method with the values of its YAML; warm-ups of 20 of 240 epochs are shortened as the recipe
+# is. Four defaults are for 240 epochs, 100 classes and 32 pixels. Of the weights 9, 3, 1 for lskd,
+# the first variances 5, 1 for vid and the weights 1, 10 for simkd, the last was the best in the
+# validation of one seed. attention's maps are unit vectors: with a quarter of the pixels their mean
+# of squares is four times as large, so that 250 stands for 1000.
 METHODS: dict[str, tuple[str, ...]] = {
     "kd": (),
     "dkd": ("loss.weight={value: 1.0, warmup: 1}", "loss.beta=2"),
@@ -70,37 +70,38 @@ class Job:
 
 
 def main(words: Sequence[str] | None = None) -> None:
+    """Run what is not finished, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--output", type=Path, default=Path("evidence"))
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(METHODS))
     parser.add_argument("--write", type=Path)
-    given = parser.parse_args(words)
-    given.output.mkdir(parents=True, exist_ok=True)
+    options = parser.parse_args(words)
+    options.output.mkdir(parents=True, exist_ok=True)
     jobs = [
         Job(student, method, seed)
         for student in STUDENTS
-        for method in given.only
+        for method in options.only
         for seed in SEEDS
     ]
     first = Job(STUDENTS[0], "kd", SEEDS[0])
-    teacher = given.output / first.name  # trains the teacher that all others take
-    run(first, given.folder, given.output, None)
-    with ThreadPoolExecutor(given.jobs) as pool:
+    teacher = options.output / first.name  # trains the teacher that all others take
+    run(first, options.folder, options.output, None)
+    with ThreadPoolExecutor(options.jobs) as pool:
         rest = [job for job in jobs if job != first]
-        list(pool.map(lambda job: run(job, given.folder, given.output, teacher), rest))
-    text = "\n".join(table(given.output, given.only))
+        list(pool.map(lambda job: run(job, options.folder, options.output, teacher), rest))
+    text = "\n".join(table(options.output, options.only))
     print(text)
-    if given.write:
-        given.write.write_text(text + "\n")
+    if options.write:
+        options.write.write_text(text + "\n")
 
 
-def run(job: Job, pictures: Path, output: Path, teacher: Path | None) -> None:
-    """Run one job, or go on with it; nothing where it is finished."""
+def run(job: Job, images: Path, output: Path, teacher: Path | None) -> None:
+    """Run or resume a job; does nothing if it is finished."""
     words = [
         *COMMON,
-        f"dataset.root={pictures}",
+        f"dataset.root={images}",
         f"student={job.student}",
         f"loss={job.method}",
         *METHODS[job.method],
@@ -113,15 +114,15 @@ def run(job: Job, pictures: Path, output: Path, teacher: Path | None) -> None:
 
 
 def carry_out(name: str, words: Sequence[str], output: Path) -> None:
-    """Run `kdrun WORDS` into the folder of that name; go on with it, or leave it where finished."""
+    """Run `kdrun WORDS` in the folder of that name, or resume it; nothing if it is finished."""
     folder = RunFolder(output / name)
     if folder.is_run and folder.status == "finished":
         return
     if folder.is_run:
         words = ["resume", str(folder.path)]
     else:
-        places = (f"output_root={output / 'shared'}", f"hydra.run.dir={folder.path}")
-        words = [*words, *places]
+        folders = (f"output_root={output / 'shared'}", f"hydra.run.dir={folder.path}")
+        words = [*words, *folders]
     command = [sys.executable, "-m", "kdrun", *words]
     log = output / f"{name}.log"
     with log.open("a") as file:
@@ -130,34 +131,34 @@ def carry_out(name: str, words: Sequence[str], output: Path) -> None:
 
 
 def table(output: Path, methods: Iterable[str]) -> Iterator[str]:
-    """Markdown: test accuracy over seeds, a row a method, and its gain over the control."""
+    """Markdown, one row for each method: test accuracy over seeds, and gain over the control."""
     heads = [f"{TEACHER} -> {student}" for student in STUDENTS]
     columns = [text for head in heads for text in (head, "gain over alone")]
     yield f"| method | {' | '.join(columns)} |"
     yield "|---" * (1 + len(columns)) + "|"
     teacher = accuracies(output, STUDENTS[0], "kd").get(SEEDS[0], {}).get("teacher")
-    told = "-" if teacher is None else f"{100 * teacher:.2f}"
-    yield f"| teacher | {' | '.join([told, '-'] * len(STUDENTS))} |"
+    cell = "-" if teacher is None else f"{100 * teacher:.2f}"
+    yield f"| teacher | {' | '.join([cell, '-'] * len(STUDENTS))} |"
     for row, method in [("alone", "kd"), *((name, name) for name in methods)]:
         cells = []
         for student in STUDENTS:
-            found = accuracies(output, student, method)
+            by_seed = accuracies(output, student, method)
             key = "alone" if row == "alone" else "distilled"
-            cells.append(spread([rows[key] for rows in found.values()]))
-            gains = [rows["distilled"] - rows["alone"] for rows in found.values()]
+            cells.append(spread([rows[key] for rows in by_seed.values()]))
+            gains = [rows["distilled"] - rows["alone"] for rows in by_seed.values()]
             cells.append("-" if row == "alone" else spread(gains, sign="+"))
         yield f"| {row} | {' | '.join(cells)} |"
 
 
 def accuracies(output: Path, student: str, method: str) -> dict[int, dict[str, float]]:
-    """Seed -> row -> top-1 on the test split, of the finished runs."""
-    found = {}
+    """Seed -> row -> top-1 accuracy on the test split, of the finished runs."""
+    by_seed = {}
     for seed in SEEDS:
         path = output / Job(student, method, seed).name / "summary.json"
         if path.exists():
             rows = json.loads(path.read_text())["rows"]
-            found[seed] = {row["model"]: row["accuracy"] for row in rows}
-    return found
+            by_seed[seed] = {row["model"]: row["accuracy"] for row in rows}
+    return by_seed
 
 
 def spread(shares: Sequence[float], sign: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Three loops that do the same work: by hand, in kdrun's engine, and its bare arithmetic."""
+"""The same training in three loops: written by hand, kdrun's engine, and its arithmetic alone."""
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.plain import Pictures, train_plainly
-from benchmarks.subject import BATCH_SIZE, Subject
+from benchmarks.plain_loop import PlainDataset, train_plain_loop
+from benchmarks.workload import BATCH_SIZE, Workload
 from kdrun.core.screen import Screen
 from kdrun.core.types import TapShapes
 from kdrun.dataset.data import Data
@@ -24,12 +24,12 @@ from kdrun.stage.train import build_loss
 STAGES: Mapping[str, Mapping[str, object]] = {
     "teacher": {"name": "ce"},
     "alone": {"name": "ce"},
-    "distill": {},  # the plan's own loss
+    "distill": {},  # the loss of the plan
 }
 
 
-class Ticking:
-    """A display that shows nothing and tells of each step."""
+class StepDisplay:
+    """A display that shows nothing and calls `tick` after each step."""
 
     def __init__(self, tick: Callable[[], None]) -> None:
         self.screen, self._tick = Screen(), tick
@@ -49,21 +49,21 @@ class Ticking:
 
 
 def train_with_kdrun(
-    subject: Subject, tick: Callable[[], None] = lambda: None, stage: str = "distill"
+    workload: Workload, tick: Callable[[], None] = lambda: None, stage: str = "distill"
 ) -> Trained:
-    """Train one stage in kdrun's engine; `tick` after each step."""
-    return train_spec(subject, make_spec(subject, stage), tick)
+    """Train one stage in kdrun's engine; calls `tick` after each step."""
+    return train_spec(workload, make_spec(workload, stage), tick)
 
 
-def train_spec(subject: Subject, spec: TrainingSpec, tick: Callable[[], None]) -> Trained:
-    """The same of a lesson that is there."""
-    plan = subject.plan
+def train_spec(workload: Workload, spec: TrainingSpec, tick: Callable[[], None]) -> Trained:
+    """Train as a training spec says; calls `tick` after each step."""
+    plan = workload.plan
     runtime = Runtime(
         seed=plan.config.seed,
         hardware=plan.hardware,
         compile=plan.config.compile,
         checkpoint_seconds=plan.config.checkpoint_seconds,
-        display=Ticking(tick),  # type: ignore[arg-type]
+        display=StepDisplay(tick),  # type: ignore[arg-type]
         interrupt=Interrupt(),
         watch=lambda record: None,
     )
@@ -71,24 +71,24 @@ def train_spec(subject: Subject, spec: TrainingSpec, tick: Callable[[], None]) -
         return train(spec, runtime, Path(folder))
 
 
-def make_spec(subject: Subject, stage: str = "distill") -> TrainingSpec:
-    """The stage's lesson, as kdrun's own stages make it."""
-    config, data = subject.plan.config, subject.plan.data
+def make_spec(workload: Workload, stage: str = "distill") -> TrainingSpec:
+    """The training spec of a stage, as kdrun makes it."""
+    config, data = workload.plan.config, workload.plan.data
     loss = build_loss(STAGES[stage] or config.loss)
     role = "teacher" if stage == "teacher" else "student"
-    student = deepcopy(getattr(subject, role)).requires_grad_(True)
-    teacher = subject.freeze_teacher()[0] if loss.uses_teacher else None
-    other = TapShapes({}, teacher, {}) if teacher is not None else None
-    loss.bind(TapShapes({}, student, {}), other, data.info)
+    student = deepcopy(getattr(workload, role)).requires_grad_(True)
+    teacher = workload.freeze_teacher()[0] if loss.uses_teacher else None
+    teacher_shapes = TapShapes({}, teacher, {}) if teacher is not None else None
+    loss.bind(TapShapes({}, student, {}), teacher_shapes, data.info)
     name = getattr(config, role).name
     return TrainingSpec(stage, name, student, teacher, loss, data, config.recipe)
 
 
-def train_barely(subject: Subject, tick: Callable[[], None]) -> None:
-    """One epoch of kdrun's arithmetic written out: no records, checkpoints, display or seeds."""
-    plan, hardware = subject.plan, subject.plan.hardware
-    teacher, _ = subject.freeze_teacher()
-    student = deepcopy(subject.student).to(hardware.device).to(memory_format=torch.channels_last)
+def train_bare_loop(workload: Workload, tick: Callable[[], None]) -> None:
+    """One epoch of kdrun's arithmetic alone: no records, checkpoints, display or seeds."""
+    plan, hardware = workload.plan, workload.plan.hardware
+    teacher, _ = workload.freeze_teacher()
+    student = deepcopy(workload.student).to(hardware.device).to(memory_format=torch.channels_last)
     student.train()
     recipe, name = plan.config.recipe, plan.config.student.name
     optimizer = make_optimizer(recipe, name, student.parameters(), hardware.device)
@@ -113,23 +113,23 @@ def train_barely(subject: Subject, tick: Callable[[], None]) -> None:
         tick()
 
 
-def train_by_hand(subject: Subject, tick: Callable[[], None]) -> None:
-    """The plain loop on the same images and networks."""
-    teacher, student = deepcopy(subject.teacher), deepcopy(subject.student)
-    pictures = make_pictures(subject.plan.data)
-    train_plainly(teacher, student, pictures, subject.device, tick, BATCH_SIZE)
+def train_by_hand(workload: Workload, tick: Callable[[], None]) -> None:
+    """Train the same networks on the same images in the loop written by hand."""
+    teacher, student = deepcopy(workload.teacher), deepcopy(workload.student)
+    dataset = make_plain_dataset(workload.plan.data)
+    train_plain_loop(teacher, student, dataset, workload.device, tick, BATCH_SIZE)
 
 
-def make_pictures(data: Data) -> Pictures:
-    """The training split as the plain loop reads it."""
+def make_plain_dataset(data: Data) -> PlainDataset:
+    """The training split for the loop written by hand."""
     feed = data.train.feed
     if not isinstance(feed, MemoryFeed):
         raise TypeError("the images are not in memory")
-    return Pictures(feed.images.cpu().numpy(), data.train.targets.numpy(), data.mean, data.std)
+    return PlainDataset(feed.images.cpu().numpy(), data.train.targets.numpy(), data.mean, data.std)
 
 
-def settle_plainly() -> None:
-    """PyTorch's own defaults, but for the number of threads."""
+def use_pytorch_defaults() -> None:
+    """Set PyTorch's defaults, but one thread."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(False)
     torch.backends.cudnn.benchmark = False

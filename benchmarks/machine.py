@@ -1,4 +1,4 @@
-"""What a figure's machine is, in words."""
+"""A description of the machine that results were measured on."""
 
 import os
 import platform
@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-# What decides how fast a processor is in which arithmetic.
+# Instruction sets that decide how fast a processor is.
 _FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16", "sve")
 _HALF = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 def describe_machine(device: torch.device = torch.device("cpu")) -> str:  # noqa: B008 - immutable
-    """Processor or GPU, versions, threads, and how busy the machine was before."""
+    """Processor or GPU, versions, number of threads, and the load before the measurement."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     lines = [
         f"processor: {name_processor()} ({os.cpu_count()} cores), "
@@ -35,13 +35,13 @@ def has_half_units() -> bool:
 
 
 def name_processor() -> str:
-    """Its model, as the system says."""
+    """The processor's model."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def _features() -> list[str]:
-    there = set((_cpuinfo("flags") or _cpuinfo("Features")).split())
-    return [feature for feature in _FEATURES if feature in there]
+    available = set((_cpuinfo("flags") or _cpuinfo("Features")).split())
+    return [feature for feature in _FEATURES if feature in available]
 
 
 def _cpuinfo(key: str) -> str:

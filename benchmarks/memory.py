@@ -1,4 +1,4 @@
-"""The most memory that training takes: kdrun beside the plain loop, each in a process of its own.
+"""Peak memory of training: kdrun and the loop written by hand, each in a process of its own.
 
 python -m benchmarks.memory [--rounds 3] [--steps 8]
 """
@@ -15,15 +15,15 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.machine import describe_machine
-from benchmarks.turns import Enough, spread, stop_after, table
+from benchmarks.timing import StopLoop, spread, stop_after, table
 
 PLAIN, FP32, BF16 = "plain loop, fp32", "kdrun, fp32", "kdrun, bf16"
-TEST_SIZE = 45_000  # images that lie in memory beside those that are trained on, as in CIFAR
+TEST_SIZE = 45_000  # images in memory beside the training images, as with CIFAR
 Peaks = Mapping[str, Sequence[Mapping[str, float]]]
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Print the table; with `--only NAME` the figures of one process, as JSON."""
+    """Print the table; with `--only NAME` the peak memory of one process, as JSON."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=8)
@@ -34,8 +34,8 @@ def main(words: Sequence[str] | None = None) -> None:
         return
     peaks: dict[str, list[dict[str, float]]] = {PLAIN: [], FP32: [], BF16: []}
     for _ in range(options.rounds):
-        for name, seen in peaks.items():
-            seen.append(_measure_apart(name, options.steps))
+        for name, measured in peaks.items():
+            measured.append(_measure_in_process(name, options.steps))
     print(describe_machine())
     print(f"{options.rounds} rounds of {options.steps} steps of 64 images; resident memory in MB\n")
     print(_report(peaks))
@@ -43,14 +43,15 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def _report(peaks: Peaks) -> str:
     rows = []
-    for name, seen in peaks.items():
-        ratio = median(one["peak"] for one in seen) / median(one["peak"] for one in peaks[PLAIN])
+    plain_peak = median(process["peak"] for process in peaks[PLAIN])
+    for name, measured in peaks.items():
+        ratio = median(process["peak"] for process in measured) / plain_peak
         rows.append(
             [
                 name,
-                spread([one["start"] for one in seen], ".0f"),
-                spread([one["peak"] - one["start"] for one in seen], ".0f"),
-                spread([one["peak"] for one in seen], ".0f"),
+                spread([process["start"] for process in measured], ".0f"),
+                spread([process["peak"] - process["start"] for process in measured], ".0f"),
+                spread([process["peak"] for process in measured], ".0f"),
                 f"{(ratio - 1) * 100:+.1f} %",
                 "" if name == PLAIN else "+5 %",
             ]
@@ -59,7 +60,7 @@ def _report(peaks: Peaks) -> str:
     return table(head, rows)
 
 
-def _measure_apart(name: str, steps: int) -> dict[str, float]:
+def _measure_in_process(name: str, steps: int) -> dict[str, float]:
     command = ["-m", "benchmarks.memory", "--only", name, "--steps", str(steps)]
     done = subprocess.run(
         [sys.executable, *command],
@@ -72,7 +73,7 @@ def _measure_apart(name: str, steps: int) -> dict[str, float]:
 
 
 def _measure(name: str, steps: int) -> dict[str, float]:
-    """MB that the process has taken at most: before training starts, and at its end."""
+    """Peak memory of this process in MB: before training starts, and at its end."""
     train = _prepare_plain(steps) if name == PLAIN else _prepare_kdrun(name, steps)
     start = _peak()
     train()
@@ -80,36 +81,36 @@ def _measure(name: str, steps: int) -> dict[str, float]:
 
 
 def _prepare_plain(steps: int) -> Callable[[], object]:
-    """The plain loop with as many images, in a process that has loaded nothing else."""
+    """The loop written by hand with as many images; this process loads nothing else."""
     import numpy as np
     import torch
 
-    from benchmarks.plain import Pictures, train_plainly
+    from benchmarks.plain_loop import PlainDataset, train_plain_loop
     from kdrun.model.image.resnet import CifarResNet
 
     torch.set_num_threads(1)
     random, count = np.random.default_rng(0), 64 * steps + TEST_SIZE
     images = random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-    pictures = Pictures(images, np.arange(count) % 100, (0.5,) * 3, (0.25,) * 3)
+    dataset = PlainDataset(images, np.arange(count) % 100, (0.5,) * 3, (0.25,) * 3)
     teacher, student = (CifarResNet(depth, [16, 16, 32, 64], 100, 3) for depth in (56, 20))
 
     def train() -> None:
-        with suppress(Enough):
-            train_plainly(teacher, student, pictures, torch.device("cpu"), stop_after(steps))
+        with suppress(StopLoop):
+            train_plain_loop(teacher, student, dataset, torch.device("cpu"), stop_after(steps))
 
     return train
 
 
 def _prepare_kdrun(name: str, steps: int) -> Callable[[], object]:
-    """One epoch of the engine, with its validation and checkpoint."""
+    """One epoch of kdrun's engine, with validation and checkpoint."""
     from benchmarks.loops import train_with_kdrun
-    from benchmarks.subject import make_subject, read_plan
+    from benchmarks.workload import make_workload, read_plan
 
     precision = "bf16" if name == BF16 else "fp32"
     words = (f"precision={precision}", "recipe.epochs=1", f"dataset.test_size={TEST_SIZE}")
-    subject = make_subject(read_plan("device=cpu", *words, steps=steps), taught=False)
-    subject.settle()
-    return partial(train_with_kdrun, subject)
+    workload = make_workload(read_plan("device=cpu", *words, steps=steps), trained=False)
+    workload.apply_settings()
+    return partial(train_with_kdrun, workload)
 
 
 def _peak() -> float:

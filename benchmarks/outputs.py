@@ -1,10 +1,10 @@
-"""What stored answers of the teacher save: a grid of 2 x 2 settings, and a single job.
+"""Time that stored teacher outputs save: in a grid of 2 x 2 settings, and in a single job.
 
 python -m benchmarks.outputs [--device cuda] [--precision bf16] [--rounds 3] [--steps 20]
     [teacher=resnet32x4 student=resnet8x4]
 
-The grid is the stages of four runs that share a teacher; the single job is the loop alone beside
-one written by hand, in turns.
+The grid times the stages of four runs that share a teacher; the single job times the training
+loop and one written by hand, in turns.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -19,10 +19,10 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from benchmarks.loops import make_spec, settle_plainly, train_by_hand, train_spec
+from benchmarks.loops import make_spec, train_by_hand, train_spec, use_pytorch_defaults
 from benchmarks.machine import describe_machine, has_half_units
-from benchmarks.subject import BATCH_SIZE, Subject, make_subject, read_plan
-from benchmarks.turns import Contender, compete, make_clock, ratios, spread, table
+from benchmarks.timing import Contender, make_clock, ratios, spread, table, time_in_turns
+from benchmarks.workload import BATCH_SIZE, Workload, make_workload, read_plan
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
 from kdrun.core.store import Store
@@ -39,7 +39,7 @@ PLAIN, LIVE, STORED = "plain loop, fp32", "kdrun, live teacher", "kdrun, stored 
 def main(words: Sequence[str] | None = None) -> None:
     """Print the tables."""
     options = _options(words)
-    settle_plainly()
+    use_pytorch_defaults()
     device = torch.device(options.device)
     print(describe_machine(device))
     if options.precision == "bf16" and device.type == "cpu" and not has_half_units():
@@ -62,7 +62,7 @@ def _options(words: Sequence[str] | None) -> Namespace:
 
 
 def _grid(options: Namespace) -> str:
-    """Seconds of the four jobs' own stages, the outputs' among them, beside a live teacher's."""
+    """Seconds of the stages of four jobs, with stored outputs and with a live teacher."""
     ways = {
         "live teacher": (),
         "stored, each epoch its own view": ("teacher_outputs=stored",),
@@ -73,26 +73,30 @@ def _grid(options: Namespace) -> str:
         root = Path(folder)
         _run(options, root / "teacher", 0, (2, 0.5), ("recipe.epochs=1",))
         for number in range(options.rounds):
-            for way, given in ways.items():
-                place = root / f"{number}-{len(given)}"
-                taken = (f"teacher.run={root / 'teacher' / '2-0.5'}", *given)
+            for way, overrides in ways.items():
+                output_root = root / f"{number}-{len(overrides)}"
+                words = (f"teacher.run={root / 'teacher' / '2-0.5'}", *overrides)
                 times[way].append(
-                    sum(_run(options, place, number, setting, taken) for setting in GRID)
+                    sum(_run(options, output_root, number, setting, words) for setting in GRID)
                 )
     aim = {"stored, two views in turn": "1.35" if options.precision == "bf16" else "1.6"}
     rows = [
-        [way, spread(found, ".1f"), spread(ratios(times, "live teacher", way)), aim.get(way, "")]
-        for way, found in times.items()
+        [way, spread(seconds, ".1f"), spread(ratios(times, "live teacher", way)), aim.get(way, "")]
+        for way, seconds in times.items()
     ]
     return table(["teacher", "seconds", "times as fast as live", "at least"], rows)
 
 
 def _run(
-    options: Namespace, place: Path, seed: int, setting: tuple[float, float], words: Sequence[str]
+    options: Namespace,
+    output_root: Path,
+    seed: int,
+    setting: tuple[float, float],
+    words: Sequence[str],
 ) -> float:
-    """The stages of one job; the seconds of those in which the student learns, or outputs are made.
+    """Run the stages of one job; returns the seconds of distillation and of storing outputs.
 
-    On a CPU they are of this thread alone, so that other work on the machine counts little.
+    On a CPU these are seconds of this thread, so that other work on the machine counts little.
     """
     temperature, alpha = setting
     plan = read_plan(
@@ -103,7 +107,7 @@ def _run(
         f"loss.alpha={alpha}",
         f"seed={seed}",
         "controls=[]",
-        f"output_root={place}",
+        f"output_root={output_root}",
         *options.words,
         *words,
         steps=options.steps,
@@ -112,7 +116,7 @@ def _run(
     screen, clock = Screen(), make_clock(plan.hardware.device)
     runtime = plan.runtime(screen, Interrupt(), lambda record: None)
     context = StageContext(plan.config, plan.data, runtime, {})
-    folder, prints = RunFolder(place / f"{temperature}-{alpha}"), plan.fingerprints(runtime)
+    folder, prints = RunFolder(output_root / f"{temperature}-{alpha}"), plan.fingerprints(runtime)
     folder.path.mkdir(parents=True)
     seconds = 0.0
     for stage in plan.stages:
@@ -124,19 +128,19 @@ def _run(
 
 
 def _job(options: Namespace) -> str:
-    """Steps of one job from stored outputs, beside the plain loop's and a live teacher's."""
+    """Steps of a job with stored outputs, with a live teacher, and in the loop written by hand."""
     steps = (options.rounds + 1) * options.job_steps + 1
     words = (f"device={options.device}", f"precision={options.precision}")
-    subject = make_subject(read_plan(*words, *options.words, steps=steps))
+    workload = make_workload(read_plan(*words, *options.words, steps=steps))
     with TemporaryDirectory() as folder:
-        outputs = _outputs(subject, Path(folder))
+        outputs = _outputs(workload, Path(folder))
         contenders = [
-            Contender(PLAIN, partial(train_by_hand, subject), settle_plainly),
-            Contender(LIVE, partial(_train, subject, None), subject.settle),
-            Contender(STORED, partial(_train, subject, outputs), subject.settle),
+            Contender(PLAIN, partial(train_by_hand, workload), use_pytorch_defaults),
+            Contender(LIVE, partial(_train, workload, None), workload.apply_settings),
+            Contender(STORED, partial(_train, workload, outputs), workload.apply_settings),
         ]
-        clock = make_clock(subject.device)
-        times = compete(contenders, options.rounds, options.job_steps, clock)
+        clock = make_clock(workload.device)
+        times = time_in_turns(contenders, options.rounds, options.job_steps, clock)
     aim = {STORED: "4, in bf16"}
     rows = [
         [
@@ -150,21 +154,21 @@ def _job(options: Namespace) -> str:
     return table(["loop", "ms a step", "times as fast as plain", "at least"], rows)
 
 
-def _outputs(subject: Subject, folder: Path) -> TeacherOutputs:
-    """Answers to one view; which ones makes no difference to the time that reading them takes."""
-    train = subject.plan.data.train
+def _outputs(workload: Workload, folder: Path) -> TeacherOutputs:
+    """Random outputs for one view: their values don't change the time that reading them takes."""
+    train = workload.plan.data.train
     layout = Layout(1, train.size, train.num_classes, "fp16", top_k=None)
     writer = Writer(folder, layout)
     writer.begin()
     writer.append(torch.randn(train.size, train.num_classes))
-    return TeacherOutputs(folder, layout, subject.device)
+    return TeacherOutputs(folder, layout, workload.device)
 
 
-def _train(subject: Subject, outputs: TeacherOutputs | None, tick: Callable[[], None]) -> None:
-    spec = make_spec(subject)
+def _train(workload: Workload, outputs: TeacherOutputs | None, tick: Callable[[], None]) -> None:
+    spec = make_spec(workload)
     if outputs is not None:
         spec = replace(spec, teacher=None, outputs=outputs)
-    train_spec(subject, spec, tick)
+    train_spec(workload, spec, tick)
 
 
 if __name__ == "__main__":

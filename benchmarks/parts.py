@@ -1,4 +1,4 @@
-"""Where kdrun's step gains over the plain loop's: the same work in other forms.
+"""What makes kdrun's step faster than the plain loop's: parts of a step, in several forms.
 
 python -m benchmarks.parts [--device cuda] [--rounds 5] [--steps 4]
 """
@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import SGD
 
-from benchmarks.loops import settle_plainly
+from benchmarks.loops import use_pytorch_defaults
 from benchmarks.machine import describe_machine
-from benchmarks.subject import BATCH_SIZE, Subject, make_subject, read_plan
-from benchmarks.turns import Contender, Tick, compete, make_clock, ratios, spread, table
+from benchmarks.timing import Contender, Tick, make_clock, ratios, spread, table, time_in_turns
+from benchmarks.workload import BATCH_SIZE, Workload, make_workload, read_plan
 from kdrun.core.device import place_network
 
 Work = Callable[[], object]
@@ -30,9 +30,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=4)
     options = parser.parse_args(words)
-    settle_plainly()
+    use_pytorch_defaults()
     fp32, bf16 = (
-        make_subject(read_plan(f"device={options.device}", f"precision={precision}", steps=4))
+        make_workload(read_plan(f"device={options.device}", f"precision={precision}", steps=4))
         for precision in ("fp32", "bf16")
     )
     print(describe_machine(fp32.device))
@@ -44,9 +44,10 @@ def main(words: Sequence[str] | None = None) -> None:
         "weights are updated": _optimizers(fp32),
     }.items():
         contenders = [
-            Contender(name, partial(_repeat, form), settle_plainly) for name, form in forms.items()
+            Contender(name, partial(_repeat, form), use_pytorch_defaults)
+            for name, form in forms.items()
         ]
-        times = compete(contenders, options.rounds, options.steps, make_clock(fp32.device))
+        times = time_in_turns(contenders, options.rounds, options.steps, make_clock(fp32.device))
         rows += [
             [
                 work,
@@ -59,7 +60,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print(table(["work", "form", "ms", "times as fast"], rows))
 
 
-def _answers(fp32: Subject, bf16: Subject) -> dict[str, Work]:
+def _answers(fp32: Workload, bf16: Workload) -> dict[str, Work]:
     plain = deepcopy(fp32.teacher).eval()
     folded, lower = fp32.freeze_teacher()[0], bf16.freeze_teacher()[0]
     last = place_network(deepcopy(plain), fp32.device)
@@ -71,7 +72,7 @@ def _answers(fp32: Subject, bf16: Subject) -> dict[str, Work]:
     }
 
 
-def _updates(fp32: Subject, bf16: Subject) -> dict[str, Work]:
+def _updates(fp32: Workload, bf16: Workload) -> dict[str, Work]:
     plain = deepcopy(fp32.student).to(fp32.device).train()
     last = place_network(deepcopy(plain), fp32.device)
     lower = place_network(deepcopy(plain), fp32.device)
@@ -82,10 +83,10 @@ def _updates(fp32: Subject, bf16: Subject) -> dict[str, Work]:
     }
 
 
-def _optimizers(subject: Subject) -> dict[str, Work]:
+def _optimizers(workload: Workload) -> dict[str, Work]:
     works: dict[str, Work] = {}
     for name, settings in {"plain": {}, "fused": {"fused": True}}.items():
-        network = deepcopy(subject.student).to(subject.device)
+        network = deepcopy(workload.student).to(workload.device)
         for parameter in network.parameters():
             parameter.grad = torch.zeros_like(parameter)
         optimizer = SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, **settings)
@@ -93,9 +94,9 @@ def _optimizers(subject: Subject) -> dict[str, Work]:
     return works
 
 
-def _images(subject: Subject, plain: bool = False) -> Tensor:
+def _images(workload: Workload, plain: bool = False) -> Tensor:
     """A batch in the subject's precision; in PyTorch's own memory format if plain."""
-    split, hardware = subject.plan.data.train, subject.plan.hardware
+    split, hardware = workload.plan.data.train, workload.plan.hardware
     batches = split.batches(BATCH_SIZE, dtype=hardware.dtype, channels_last=not plain)
     return next(iter(batches)).inputs  # type: ignore[return-value]
 
@@ -105,9 +106,9 @@ def _answer(network: nn.Module, images: Tensor) -> Tensor:
     return network(images)
 
 
-def _learn(network: nn.Module, images: Tensor, subject: Subject) -> None:
+def _learn(network: nn.Module, images: Tensor, workload: Workload) -> None:
     network.zero_grad(set_to_none=True)
-    with subject.plan.hardware.autocast():
+    with workload.plan.hardware.autocast():
         logits = network(images)
     F.cross_entropy(logits.float(), logits.detach().argmax(1)).backward()
 

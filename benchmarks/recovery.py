@@ -1,10 +1,10 @@
-"""What compression costs in accuracy, and what distillation gives back: chains of steps, seeds.
+"""Accuracy that compression costs and distillation recovers: chains of steps over seeds.
 
     python -m benchmarks.recovery [FOLDER] [--output recovery] [--jobs 2] [--only int8]
 
-FOLDER holds train/CLASS/ and test/CLASS/ pictures, such as CIFAR-10 as files; the embedded digits
-without it. Runs that are finished are not run again. One teacher teaches all students of pictures,
-and the chains of a seed share its student.
+FOLDER holds images in train/CLASS/ and test/CLASS/, such as CIFAR-10 as files; without it the
+embedded digits are used. Finished runs are not run again. One teacher teaches all students of
+images, and the chains of a seed share a student.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.evidence import SEEDS, carry_out, spread
 
 DIGITS = ("dataset=digits", "controls=[]", "evaluate.latency.seconds=1", "threads=1")
-PICTURES = (
+IMAGES = (
     "dataset=imagefolder",
     "dataset.image_size=16",
     "dataset.subset=6000",
@@ -29,7 +29,7 @@ PICTURES = (
     "evaluate.latency.seconds=1",
     "threads=1",
 )
-# A run for its teacher: what it distils is of no account.
+# A run that trains the teacher; its student is not used.
 FOR_THE_TEACHER = ("teacher.recipe={epochs: 20}", "student=mlp", "recipe.epochs=1")
 RATIO = "compress.prune_channels.ratio=0.5"
 CHAINS: Mapping[str, tuple[str, ...]] = {
@@ -40,33 +40,34 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
 
 
 def main(words: Sequence[str] | None = None) -> None:
+    """Run what is not finished, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recovery", description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--output", type=Path, default=Path("recovery"))
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(CHAINS))
-    given = parser.parse_args(words)
-    given.output.mkdir(parents=True, exist_ok=True)
+    options = parser.parse_args(words)
+    options.output.mkdir(parents=True, exist_ok=True)
     common: tuple[str, ...] = DIGITS
-    if given.folder is not None:
-        common = (*PICTURES, f"dataset.root={given.folder}")
-        carry_out("teacher", (*common, *FOR_THE_TEACHER), given.output)
-        common += (f"teacher.run={given.output / 'teacher'}",)
+    if options.folder is not None:
+        common = (*IMAGES, f"dataset.root={options.folder}")
+        carry_out("teacher", (*common, *FOR_THE_TEACHER), options.output)
+        common += (f"teacher.run={options.output / 'teacher'}",)
 
-    def do(seed: int) -> None:
-        for chain in given.only:
-            asked = (*common, *CHAINS[chain], f"seed={seed}")
-            carry_out(f"{chain}-{seed}", asked, given.output)
+    def run_chains(seed: int) -> None:
+        for chain in options.only:
+            overrides = (*common, *CHAINS[chain], f"seed={seed}")
+            carry_out(f"{chain}-{seed}", overrides, options.output)
 
-    with ThreadPoolExecutor(given.jobs) as pool:
-        list(pool.map(do, SEEDS))
-    for chain in given.only:
+    with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(run_chains, SEEDS))
+    for chain in options.only:
         print(f"\n`{' '.join(CHAINS[chain])}`\n")
-        print("\n".join(table(given.output, chain)))
+        print("\n".join(table(options.output, chain)))
 
 
 def table(output: Path, chain: str) -> Iterator[str]:
-    """Markdown: a row a model; means over the seeds, with standard deviations of accuracy."""
+    """Markdown, one row for each model: means over the seeds, and deviations of accuracy."""
     heads = ("model", "top-1 %", "over the one before", "over the student")
     heads += ("agrees with the one before %", "MACs", "bytes", "times as fast as the one before")
     yield f"| {' | '.join(heads)} |"
@@ -74,17 +75,17 @@ def table(output: Path, chain: str) -> Iterator[str]:
     runs = list(finished(output, chain))
     for row in runs[0] if runs else ():
         rows = [run[row] for run in runs]
-        top1 = spread([one["accuracy"] for one in rows])
+        top1 = spread([result["accuracy"] for result in rows])
         cost = [f"{mean_of(rows, 'macs') / 1e6:.2f} M", f"{mean_of(rows, 'bytes') / 1e3:.0f} k"]
         if "versus" not in rows[0]:
             yield f"| {' | '.join([row, top1, '-', '-', '-', *cost, '-'])} |"
             continue
-        step = spread([one["versus"]["accuracy"] for one in rows], sign="+")
-        all_ = [run[row]["accuracy"] - run["distilled"]["accuracy"] for run in runs]
-        agreement = spread([one["versus"]["agreement"] for one in rows])
-        faster = [one["versus"]["latency"] for one in rows]
+        step = spread([result["versus"]["accuracy"] for result in rows], sign="+")
+        over_student = [run[row]["accuracy"] - run["distilled"]["accuracy"] for run in runs]
+        agreement = spread([result["versus"]["agreement"] for result in rows])
+        faster = [result["versus"]["latency"] for result in rows]
         times = f"{min(faster):.2f} to {max(faster):.2f}" if all(faster) else "-"
-        cells = [row, top1, step, spread(all_, sign="+"), agreement, *cost, times]
+        cells = [row, top1, step, spread(over_student, sign="+"), agreement, *cost, times]
         yield f"| {' | '.join(cells)} |"
 
 

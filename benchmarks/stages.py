@@ -1,4 +1,4 @@
-"""Images per second of each stage of a run, and what bounds them.
+"""Images per second of each stage of a run, and what limits them.
 
 python -m benchmarks.stages [--device cuda] [--epochs 5] [--steps 781]
 """
@@ -13,16 +13,16 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.loops import STAGES, settle_plainly, train_with_kdrun
+from benchmarks.loops import STAGES, train_with_kdrun, use_pytorch_defaults
 from benchmarks.machine import describe_machine
-from benchmarks.subject import BATCH_SIZE, Subject, make_subject, read_plan
-from benchmarks.turns import Enough, stop_after, table
+from benchmarks.timing import StopLoop, stop_after, table
+from benchmarks.workload import BATCH_SIZE, Workload, make_workload, read_plan
 from kdrun.core.types import Batch
 from kdrun.dataset.data import Split
 from kdrun.stage.base import MAIN
 
 _PROFILED = 50  # steps
-_BUSY = 0.9  # share of the time from which on the device, not the host, sets the pace
+_BUSY = 0.9  # a device that is busy for a larger share of the time is the limit
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -33,43 +33,43 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--steps", type=int, default=8, help="steps of an epoch; CIFAR has 781")
     options = parser.parse_args(words)
-    settle_plainly()
+    use_pytorch_defaults()
     plan = read_plan(
         f"device={options.device}",
         f"precision={options.precision}",
         f"recipe.epochs={options.epochs}",
         steps=options.steps,
     )
-    subject = make_subject(plan)
-    subject.settle()
-    print(describe_machine(subject.device))
+    workload = make_workload(plan)
+    workload.apply_settings()
+    print(describe_machine(workload.device))
     steps = plan.data.train.steps(BATCH_SIZE)
     print(f"{plan.hardware.reason}; {options.epochs} epochs of {steps} steps\n")
-    loader = load_only(subject)
-    rows = [_row(stage, measure_stage(subject, stage, loader)) for stage in STAGES]
+    loader = load_only(workload)
+    rows = [_row(stage, measure_stage(workload, stage, loader)) for stage in STAGES]
     head = ["stage", "images/s", "loader alone", "compute alone", "device busy", "bound by"]
     print(table(head, rows))
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Images per second on the wall.
+    """Speeds of a stage, in images per second of wall time.
 
     Attributes:
-        whole: of the stage as it runs.
-        loader: of the batches alone.
-        compute: of the steps on one batch that lies ready.
-        busy: share of a step's time in which a GPU works; None without one.
+        stage: the stage as it runs.
+        loader: reading batches without computing on them.
+        compute: computing on one batch that is read once.
+        busy: share of a step's time in which the GPU works; None without a GPU.
     """
 
-    whole: float
+    stage: float
     loader: float
     compute: float
     busy: float | None
 
     @property
     def bound(self) -> str:
-        """What would have to be faster for the stage to be."""
+        """What limits the speed of the stage."""
         if self.loader < self.compute:
             return "loader"
         if self.busy is not None and self.busy < _BUSY:
@@ -77,35 +77,35 @@ class Pace:
         return "arithmetic"
 
 
-def measure_stage(subject: Subject, stage: str, loader: float) -> Pace:
-    """How fast a stage trains, whole and with one batch only.
+def measure_stage(workload: Workload, stage: str, loader: float) -> Pace:
+    """Measure how fast a stage trains, as it runs and on one batch.
 
     Args:
-        subject: what is trained.
+        workload: config and networks.
         stage: teacher, alone or distill.
-        loader: images per second of its batches.
+        loader: images per second of reading batches.
     """
-    whole = train_with_kdrun(subject, stage=stage).images_per_second
-    ready = _with_one_batch(subject)
+    speed = train_with_kdrun(workload, stage=stage).images_per_second
+    ready = _with_one_batch(workload)
     compute = train_with_kdrun(ready, stage=stage).images_per_second
-    busy = _busy(ready, stage, compute) if subject.device.type == "cuda" else None
-    return Pace(whole, loader, compute, busy)
+    busy = _busy(ready, stage, compute) if workload.device.type == "cuda" else None
+    return Pace(speed, loader, compute, busy)
 
 
-def load_only(subject: Subject) -> float:
-    """Images per second of batches that nobody computes on."""
-    hardware, split = subject.plan.hardware, subject.plan.data.train
+def load_only(workload: Workload) -> float:
+    """Images per second of reading batches without computing on them."""
+    hardware, split = workload.plan.hardware, workload.plan.data.train
     for last in (False, True):  # the first epoch warms up
         started, images = time.perf_counter(), 0
         for batch in split.epoch(int(last), int(last), 0, BATCH_SIZE, dtype=hardware.dtype):
             images += len(batch.index)
-        _synchronize(subject)
+        _synchronize(workload)
     return images / (time.perf_counter() - started)
 
 
 @dataclass(frozen=True)
 class OneBatch:
-    """A split whose epochs are one batch again and again."""
+    """A split whose epochs repeat one batch."""
 
     split: Split
 
@@ -119,30 +119,30 @@ class OneBatch:
             yield batch
 
 
-def _with_one_batch(subject: Subject) -> Subject:
-    data = subject.plan.data
+def _with_one_batch(workload: Workload) -> Workload:
+    data = workload.plan.data
     ready: Any = OneBatch(data.train)
-    plan = replace(subject.plan, datasets={MAIN: replace(data, train=ready)})
-    return replace(subject, plan=plan)
+    plan = replace(workload.plan, datasets={MAIN: replace(data, train=ready)})
+    return replace(workload, plan=plan)
 
 
-def _busy(subject: Subject, stage: str, images_per_second: float) -> float:
-    """The kernels' own time in some steps, held against the time of these without the profiler."""
-    with profile(activities=[ProfilerActivity.CUDA]) as record, suppress(Enough):
-        train_with_kdrun(subject, stop_after(_PROFILED), stage)
+def _busy(workload: Workload, stage: str, images_per_second: float) -> float:
+    """Time of the kernels in some steps, as a share of the time of these steps without profiler."""
+    with profile(activities=[ProfilerActivity.CUDA]) as record, suppress(StopLoop):
+        train_with_kdrun(workload, stop_after(_PROFILED), stage)
     kernels = sum(event.self_device_time_total for event in record.key_averages()) / 1e6
     return kernels / (_PROFILED * BATCH_SIZE / images_per_second)
 
 
-def _synchronize(subject: Subject) -> None:
-    if subject.device.type == "cuda":
-        torch.cuda.synchronize(subject.device)
+def _synchronize(workload: Workload) -> None:
+    if workload.device.type == "cuda":
+        torch.cuda.synchronize(workload.device)
 
 
 def _row(stage: str, pace: Pace) -> list[str]:
     busy = "" if pace.busy is None else f"{pace.busy:.0%}"
-    figures = [f"{figure:.0f}" for figure in (pace.whole, pace.loader, pace.compute)]
-    return [stage, *figures, busy, pace.bound]
+    speeds = [f"{speed:.0f}" for speed in (pace.stage, pace.loader, pace.compute)]
+    return [stage, *speeds, busy, pace.bound]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from benchmarks.machine import describe_machine
-from benchmarks.turns import spread, table
+from benchmarks.timing import spread, table
 
 COMMANDS = {
     "python alone": ["-c", "pass"],
@@ -33,7 +33,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args(words)
-    for command in COMMANDS.values():  # once for the disk's sake
+    for command in COMMANDS.values():  # the first run reads files into the system's cache
         _run(command)
     times: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(options.rounds):

@@ -1,4 +1,4 @@
-"""kdrun's engine beside a loop written by hand and beside its own bare arithmetic.
+"""Speed of kdrun's engine, of a loop written by hand, and of the engine's arithmetic alone.
 
 python -m benchmarks.training [--device cuda] [--rounds 5] [--steps 8]
 
@@ -11,32 +11,33 @@ from functools import partial
 from statistics import median
 
 from benchmarks import stages
-from benchmarks.loops import settle_plainly, train_barely, train_by_hand, train_with_kdrun
+from benchmarks.loops import train_bare_loop, train_by_hand, train_with_kdrun, use_pytorch_defaults
 from benchmarks.machine import describe_machine, has_half_units
-from benchmarks.subject import BATCH_SIZE, Subject, make_subject, read_plan
-from benchmarks.turns import Contender, compete, make_clock, ratios, spread, table
+from benchmarks.timing import Contender, make_clock, ratios, spread, table, time_in_turns
+from benchmarks.workload import BATCH_SIZE, Workload, make_workload, read_plan
 
 PLAIN, FP32, BF16, BARE = "plain loop, fp32", "kdrun, fp32", "kdrun, bf16", "bare loop, fp32"
 SMALL = ("teacher=mlp", "teacher.hidden=[16]", "student=mlp", "student.hidden=[8]")
-MANY = 10  # times as many steps of small networks as of the others
+MANY = 10  # small networks do this many times as many steps
 Times = Mapping[str, Sequence[float]]
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Print the tables."""
     options = _options(words)
-    settle_plainly()
+    use_pytorch_defaults()
     fp32, bf16 = (
-        _subject(options, options.steps, f"precision={precision}") for precision in ("fp32", "bf16")
+        _workload(options, options.steps, f"precision={precision}")
+        for precision in ("fp32", "bf16")
     )
-    small = _subject(options, MANY * options.steps, "precision=fp32", *SMALL)
+    small = _workload(options, MANY * options.steps, "precision=fp32", *SMALL)
     on_gpu = fp32.device.type == "cuda"
     print(describe_machine(fp32.device))
     print(f"{options.rounds} rounds of {options.steps} steps of {BATCH_SIZE} images\n")
     clock = make_clock(fp32.device)
-    times = compete(_contenders(fp32, bf16), options.rounds, options.steps, clock)
+    times = time_in_turns(_contenders(fp32, bf16), options.rounds, options.steps, clock)
     print(_speed(times), end="\n\n")
-    alone = compete(_runners(small), options.rounds, MANY * options.steps, clock)
+    alone = time_in_turns(_runners(small), options.rounds, MANY * options.steps, clock)
     print(_overhead(times, alone), end="\n\n")
     print(f"fp32: {fp32.freeze_teacher()[1]}\nbf16: {bf16.freeze_teacher()[1]}")
     if not on_gpu and not has_half_units():
@@ -45,10 +46,10 @@ def main(words: Sequence[str] | None = None) -> None:
         stages.main([f"--device={options.device}", "--epochs=5", "--steps=781"])
 
 
-def _subject(options: Namespace, steps: int, *words: str) -> Subject:
-    """With an epoch that lasts for all turns."""
+def _workload(options: Namespace, steps: int, *words: str) -> Workload:
+    """A workload whose epoch lasts for all turns."""
     steps = (options.rounds + 1) * steps + 1
-    return make_subject(read_plan(f"device={options.device}", *words, steps=steps))
+    return make_workload(read_plan(f"device={options.device}", *words, steps=steps))
 
 
 def _options(words: Sequence[str] | None) -> Namespace:
@@ -59,18 +60,18 @@ def _options(words: Sequence[str] | None) -> Namespace:
     return parser.parse_args(words)
 
 
-def _contenders(fp32: Subject, bf16: Subject) -> list[Contender]:
+def _contenders(fp32: Workload, bf16: Workload) -> list[Contender]:
     return [
-        Contender(PLAIN, partial(train_by_hand, fp32), settle_plainly),
+        Contender(PLAIN, partial(train_by_hand, fp32), use_pytorch_defaults),
         *_runners(fp32),
-        Contender(BF16, partial(train_with_kdrun, bf16), bf16.settle),
+        Contender(BF16, partial(train_with_kdrun, bf16), bf16.apply_settings),
     ]
 
 
-def _runners(subject: Subject) -> list[Contender]:
+def _runners(workload: Workload) -> list[Contender]:
     return [
-        Contender(FP32, partial(train_with_kdrun, subject), subject.settle),
-        Contender(BARE, partial(train_barely, subject), subject.settle),
+        Contender(FP32, partial(train_with_kdrun, workload), workload.apply_settings),
+        Contender(BARE, partial(train_bare_loop, workload), workload.apply_settings),
     ]
 
 
@@ -90,12 +91,13 @@ def _speed(times: Times) -> str:
 
 
 def _overhead(times: Times, small: Times) -> str:
-    """Of the runner over the bare loop: in all, and where the networks take next to no time.
+    """Overhead of the engine over its arithmetic, with the usual networks and with tiny ones.
 
-    The second is the sharper one: its difference doesn't drown in the noise of the arithmetic.
+    Tiny networks take almost no time, so that the overhead is not lost in their noise.
     """
     percent = [(ratio - 1) * 100 for ratio in ratios(times, FP32, BARE)]
-    more = [(one - bare) * 1e3 for one, bare in zip(small[FP32], small[BARE], strict=True)]
+    pairs = zip(small[FP32], small[BARE], strict=True)
+    more = [(engine - bare) * 1e3 for engine, bare in pairs]
     share = median(more) / (median(times[BARE]) * 1e3) * 100
     rows = [
         ["resnet56 and resnet20", f"{spread(percent, '.1f')} %", "3 %"],

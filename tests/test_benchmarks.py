@@ -1,4 +1,4 @@
-"""Each benchmark prints its table, on a few steps; what it says of speed is not looked at."""
+"""Each benchmark prints its table, on a few steps; the speeds are not checked."""
 
 import subprocess
 import sys
@@ -58,7 +58,7 @@ def rows(output: str) -> list[str]:
         (
             "augmentation",
             ("--rounds=1", "--steps=1"),
-            ["augmentation", "one picture at a time", "whole batches"],
+            ["augmentation", "one image at a time", "whole batches"],
         ),
         (
             "startup",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tiny import TINY, Kdrun
 
-from benchmarks.written_runs import write_run
+from benchmarks.synthetic_runs import write_run
 from kdrun.cli import main as cli
 
 Said = Callable[..., tuple[int, str, str]]

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 from tiny import Kdrun
 
-from benchmarks.written_runs import write_run
+from benchmarks.synthetic_runs import write_run
 from kdrun import __version__
 from kdrun.cli import compare, export, report, sensitivity
 from kdrun.cli.main import main

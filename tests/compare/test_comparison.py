@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.written_runs import write_run
+from benchmarks.synthetic_runs import write_run
 from kdrun.compare.comparison import Comparison, Family, compare
 from kdrun.compare.gather import gather
 from kdrun.compare.query import Asked

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.written_runs import write_run
+from benchmarks.synthetic_runs import write_run
 from kdrun.compare.gather import gather
 from kdrun.core.errors import UserError
 from kdrun.core.lock import FolderLock

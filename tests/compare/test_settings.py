@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.written_runs import write_run
+from benchmarks.synthetic_runs import write_run
 from kdrun.compare.gather import gather
 from kdrun.compare.settings import Group, group
 

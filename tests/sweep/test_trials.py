@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.written_runs import write_run
+from benchmarks.synthetic_runs import write_run
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder
 from kdrun.sweep.runner import _print_outcome

@@ -1,4 +1,4 @@
-"""What is trained in the comparisons: resnet56 teaches resnet20 on images made from a seed."""
+"""The training that is timed: resnet56 teaches resnet20 on generated images."""
 
 from dataclasses import dataclass
 
@@ -29,20 +29,20 @@ WORDS = (
 
 
 def read_plan(*words: str, steps: int) -> Plan:
-    """A checked config with these words, and an epoch of so many steps at least."""
+    """Check a config with these overrides and an epoch of at least so many steps."""
     size = int(BATCH_SIZE * steps / 0.9) + 200  # a tenth is kept for validation
     (job,) = compose_runs([*WORDS, f"dataset.train_size={size}", *words], multirun=False)
     return check(job.tree)
 
 
 @dataclass(frozen=True)
-class Subject:
+class Workload:
     """A config with its networks, which every loop copies.
 
     Attributes:
-        plan: the checked config, its data and device.
-        teacher: resnet56, if the plan has no other.
-        student: resnet20, likewise.
+        plan: the checked config, with data and device.
+        teacher: resnet56 unless the plan names another network.
+        student: resnet20 unless the plan names another network.
     """
 
     plan: Plan
@@ -54,27 +54,28 @@ class Subject:
         return self.plan.hardware.device
 
     def freeze_teacher(self) -> tuple[nn.Module, str]:
-        """The teacher as kdrun runs it, and what was done to it."""
+        """The teacher as kdrun runs it, and a sentence that says how it was optimized."""
         images = next(iter(self.plan.data.train.batches(BATCH_SIZE))).inputs
         return freeze(self.teacher, (), self.plan.hardware, images)
 
-    def settle(self) -> None:
+    def apply_settings(self) -> None:
+        """Set PyTorch's global settings as kdrun does."""
         self.plan.hardware.prepare(self.plan.config.deterministic)
 
 
-def make_subject(plan: Plan, taught: bool = True) -> Subject:
-    """Networks with seeded weights, the teacher's taught for a moment if that is wished."""
+def make_workload(plan: Plan, trained: bool = True) -> Workload:
+    """Build the networks with seeded weights; `trained` trains the teacher for a few steps."""
     config, data = plan.config, plan.data
-    plan.hardware.prepare(config.deterministic)  # which cuBLAS heeds before its first use alone
+    plan.hardware.prepare(config.deterministic)  # before cuBLAS is first used
     teacher = build_network(config.teacher.node, data, config.seed, "teacher")
     student = build_network(config.student.node, data, config.seed, "student")
-    if taught:
-        _teach(teacher, data)
-    return Subject(plan, teacher, student)
+    if trained:
+        _train_briefly(teacher, data)
+    return Workload(plan, teacher, student)
 
 
-def _teach(network: nn.Module, data: Data, steps: int = 4) -> None:
-    """A few updates: norms get statistics, so that activations have the size that they have."""
+def _train_briefly(network: nn.Module, data: Data, steps: int = 4) -> None:
+    """A few updates give norms their statistics, so that activations have a realistic size."""
     network.to(data.train.labels.device).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
     for _, batch in zip(range(steps), data.train.batches(BATCH_SIZE), strict=False):

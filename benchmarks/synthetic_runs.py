@@ -1,4 +1,4 @@
-"""Run folders with made-up figures, in a moment: what comparisons are tried and timed on."""
+"""Run folders with made-up results, to test and time comparisons on."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -65,27 +65,27 @@ def write_run(
     """Write the folder of a finished run.
 
     Args:
-        path: where.
-        values: dotted key -> value of its config; its noise follows from them all.
-        merits: row -> the top-1 that its figures are drawn around.
-        rows: its models.
-        manifest: what its run.json has instead.
-        summary: what its summary.json has instead.
-        latency: what its rows' latency has instead.
-        validation: whether rows have their validation figures, as older ones don't.
-        predictions: whether the answers to the test samples are written.
+        path: the folder.
+        values: dotted key -> value of the config; they decide the noise of the results.
+        merits: row -> the top-1 accuracy that its results are drawn around.
+        rows: names of the rows.
+        manifest: values of run.json that differ.
+        summary: values of summary.json that differ.
+        latency: values of the rows' latency that differ.
+        validation: whether rows have validation results, which older runs have not.
+        predictions: whether predictions.npz is written.
     """
     config = _config(values or {})
     shared = _mark({**config, "loss": None, "scheme": None, "compress": None})
-    own = {"teacher": f"t{shared}", "alone": f"a{shared}"}
+    shared_marks = {"teacher": f"t{shared}", "alone": f"a{shared}"}
     levels = {**dict.fromkeys(rows, _LEVELS["distilled"]), **_LEVELS, **(merits or {})}
-    marks = {row: own.get(row, f"{row}-{_mark(config)}") for row in rows}
+    marks = {row: shared_marks.get(row, f"{row}-{_mark(config)}") for row in rows}
     answers = {row: _right(marks[row], levels[row]) for row in rows}
     table = [_row(row, answers[row], marks[row], levels[row], validation) for row in rows]
     for entry in table:
         entry["latency"] |= latency or {}
     path.mkdir(parents=True, exist_ok=True)
-    told = {
+    run = {
         "format": 1,
         "status": "finished",
         "config": config,
@@ -117,7 +117,7 @@ def write_run(
         "rows": table,
         **(summary or {}),
     }
-    (path / "run.json").write_text(json.dumps(told), encoding="utf-8")
+    (path / "run.json").write_text(json.dumps(run), encoding="utf-8")
     (path / "summary.json").write_text(json.dumps(results), encoding="utf-8")
     if predictions:
         _write_answers(path / "predictions.npz", answers)
@@ -129,8 +129,8 @@ def _config(values: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in values.items():
         *path, last = key.split(".")
         node = config
-        for part in path:
-            node = node.setdefault(part, {})
+        for name in path:
+            node = node.setdefault(name, {})
         node[last] = value
     return config
 
@@ -140,7 +140,7 @@ def _mark(config: Mapping[str, Any]) -> str:
 
 
 def _right(mark: str, level: float) -> np.ndarray:
-    """Which test samples a model knows (n,): the noise follows from its mark alone."""
+    """(N,) bool, which test samples a model gets right; the mark alone decides the noise."""
     generator = np.random.default_rng(int(blake2b(mark.encode(), digest_size=6).hexdigest(), 16))
     return generator.random(_SAMPLES) < level
 

@@ -1,7 +1,7 @@
-"""Terms as common code writes them, to be timed and compared with kdrun's; B, C, H, W as there.
+"""Losses as common code writes them, to be timed and compared with kdrun's.
 
-Each takes the pairs of maps that the loss reads, the student's first, and gives the term
-unweighted.
+Each takes pairs of feature maps (B, C, H, W), the student's and the teacher's, and returns the
+term of the loss without its weight.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,54 +18,55 @@ Maps = Sequence[tuple[Tensor, Tensor]]
 
 
 def nst(loss: Loss, maps: Maps) -> Tensor:
-    """Every product of two channels as a (B, C1, C2, H W) tensor."""
+    """With all products of two channels in one tensor (B, C1, C2, H * W)."""
 
     def kernel(first: Tensor, second: Tensor) -> Tensor:
         first, second = first[:, :, None], second[:, None]
         return (first * second).sum(dim=-1).pow(2).mean(dim=(1, 2))
 
-    found = []
-    for student, teacher in maps:
-        own, other = (F.normalize(one.flatten(2), dim=2) for one in (student, teacher))
-        apart = kernel(other, other) + kernel(own, own) - 2 * kernel(own, other)
-        found.append(apart.mean())
-    return torch.stack(found).sum()
+    terms = []
+    for pair in maps:
+        student, teacher = (F.normalize(features.flatten(2), dim=2) for features in pair)
+        both = kernel(teacher, teacher) + kernel(student, student)
+        terms.append((both - 2 * kernel(student, teacher)).mean())
+    return torch.stack(terms).sum()
 
 
 def fsp(loss: Loss, maps: Maps) -> Tensor:
-    """Every product of a channel with one of the next place, before the mean over pixels."""
+    """With all products of a channel and one of the next tap, before the mean over pixels."""
 
     def flow(before: Tensor, after: Tensor) -> Tensor:
         size = min(before.shape[2], after.shape[2])
-        first, second = (F.adaptive_avg_pool2d(one, size).flatten(2) for one in (before, after))
+        pooled = [F.adaptive_avg_pool2d(features, size).flatten(2) for features in (before, after)]
+        first, second = pooled
         return (first[:, :, None] * second[:, None]).mean(dim=-1)
 
-    found = [
-        (flow(own, own_next) - flow(other, other_next)).pow(2).mean()
-        for (own, other), (own_next, other_next) in pairwise(maps)
+    terms = [
+        (flow(student, student_next) - flow(teacher, teacher_next)).pow(2).mean()
+        for (student, teacher), (student_next, teacher_next) in pairwise(maps)
     ]
-    return torch.stack(found).sum()
+    return torch.stack(terms).sum()
 
 
 def attention(loss: Loss, maps: Maps) -> Tensor:
-    """Powers of the whole maps, which are then averaged."""
+    """With powers of all channels at once, which are then averaged."""
 
-    def attend(one: Tensor) -> Tensor:
-        return F.normalize(one.pow(2).mean(dim=1).flatten(1))
+    def attend(features: Tensor) -> Tensor:
+        return F.normalize(features.pow(2).mean(dim=1).flatten(1))
 
     return torch.stack([(attend(s) - attend(t)).pow(2).mean() for s, t in maps]).sum()
 
 
 def vid(loss: Loss, maps: Maps) -> Tensor:
-    """The likelihood of each value, with the variance spread over the maps."""
+    """The likelihood of each value, with the variance broadcast over the maps."""
     if not isinstance(loss, VID):
         raise TypeError("this is the literal form of vid")
-    found = []
+    terms = []
     for (student, teacher), mean, spread in zip(maps, loss.means, loss.spreads, strict=True):
         variance = (F.softplus(spread) + 1e-5)[None, :, None, None]
         likelihood = 0.5 * ((mean(student) - teacher) ** 2 / variance + torch.log(variance))
-        found.append(likelihood.mean())
-    return torch.stack(found).sum()
+        terms.append(likelihood.mean())
+    return torch.stack(terms).sum()
 
 
 LITERAL: Mapping[str, Callable[[Loss, Maps], Tensor]] = {

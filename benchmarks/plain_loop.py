@@ -1,4 +1,4 @@
-"""A distillation loop as people write it by hand: what kdrun is compared with."""
+"""A distillation loop as people write it by hand, which kdrun is compared with."""
 
 from collections.abc import Callable
 
@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 
-class Pictures(Dataset[tuple[Tensor, int]]):
-    """Images in memory that become pictures one by one, as in torchvision's CIFAR datasets.
+class PlainDataset(Dataset[tuple[Tensor, int]]):
+    """Images in memory that are augmented one by one, as in torchvision's CIFAR datasets.
 
     Args:
         images: (N, H, W, C) uint8.
@@ -42,20 +42,20 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, at: int) -> tuple[Tensor, int]:
-        return self.transform(Image.fromarray(self.images[at])), int(self.labels[at])
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(Image.fromarray(self.images[index])), int(self.labels[index])
 
 
-def train_plainly(
+def train_plain_loop(
     teacher: nn.Module,
     student: nn.Module,
-    pictures: Pictures,
+    dataset: PlainDataset,
     device: torch.device,
     tick: Callable[[], None],
     batch_size: int = 64,
 ) -> None:
-    """Epochs without end of Hinton's distillation, alpha 0.9 and T 4; `tick` after each step."""
-    loader = DataLoader(pictures, batch_size=batch_size, shuffle=True, drop_last=True)
+    """Distill as Hinton does, alpha 0.9 and T 4, without end; calls `tick` after each step."""
+    loader = DataLoader(dataset, batch_size=batch_size, shuffle=True, drop_last=True)
     optimizer = SGD(student.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
     teacher, student = teacher.to(device), student.to(device)
     teacher.eval()

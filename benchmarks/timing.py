@@ -1,6 +1,6 @@
-"""Loops that run side by side in one process: a few steps each, in turn, round after round.
+"""Time loops side by side in one process: a few steps of each in turn, for several rounds.
 
-A machine's speed drifts, so a ratio is taken within a round and never between two.
+The speed of a machine drifts, so ratios are taken within a round.
 """
 
 import time
@@ -22,34 +22,34 @@ class Contender:
 
     Attributes:
         name: its row in the table.
-        loop: does steps without end, and calls what it is given after each.
-        settle: sets what is global in the process as this loop wants it, before each turn.
+        loop: does steps without end, and calls its argument after each.
+        apply_settings: sets PyTorch's global settings for this loop; called before each turn.
     """
 
     name: str
     loop: Callable[[Tick], object]
-    settle: Callable[[], None]
+    apply_settings: Callable[[], None]
 
 
-def compete(
+def time_in_turns(
     contenders: Sequence[Contender], rounds: int, steps: int, clock: Clock
 ) -> dict[str, list[float]]:
-    """Seconds a step of each contender, one value a round.
+    """Seconds per step of each contender, one value for each round.
 
-    A round before the first warms up and is not counted.
+    A warm-up round before the first is not counted.
     """
-    with _seats(contenders, steps, clock) as seats:
-        for seat in seats:
-            seat.take_turn()
+    with _in_threads(contenders, steps, clock) as turns:
+        for contender_turns in turns:
+            contender_turns.take_turn()
         times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
         for _ in range(rounds):
-            for contender, seat in zip(contenders, seats, strict=True):
-                times[contender.name].append(seat.take_turn() / steps)
+            for contender, contender_turns in zip(contenders, turns, strict=True):
+                times[contender.name].append(contender_turns.take_turn() / steps)
     return times
 
 
 def make_clock(device: torch.device) -> Clock:
-    """This thread's CPU time; on a GPU the time on the wall once its work is done."""
+    """A clock of this thread's CPU time; for a GPU, of wall time after its work is done."""
     if device.type != "cuda":
         return time.thread_time
 
@@ -60,25 +60,25 @@ def make_clock(device: torch.device) -> Clock:
     return wall
 
 
-class Enough(Exception):
-    """How a loop without end is left."""
+class StopLoop(Exception):
+    """Ends a loop without end."""
 
 
 def stop_after(steps: int) -> Tick:
-    """A tick that leaves the loop by `Enough` after so many steps."""
-    left = iter(range(steps - 1))
+    """A tick that raises `StopLoop` after so many steps."""
+    remaining = iter(range(steps - 1))
 
     def tick() -> None:
-        if next(left, None) is None:
-            raise Enough
+        if next(remaining, None) is None:
+            raise StopLoop
 
     return tick
 
 
-class _Seat:
-    """A contender in a thread of its own, which runs only when it has its turn.
+class _Turns:
+    """A contender's loop in a thread that runs only during its turns.
 
-    A loop that owns its steps, as kdrun's does, can't be called for single ones.
+    A loop such as kdrun's can't be called for single steps.
     """
 
     def __init__(self, contender: Contender, steps: int, clock: Clock) -> None:
@@ -90,14 +90,15 @@ class _Seat:
         self._thread.start()
 
     def take_turn(self) -> float:
-        """Let it do its steps; their seconds."""
+        """Run a turn's steps; returns their seconds."""
         self._go.release()
         self._done.acquire()
         if self._error is not None:
             raise RuntimeError(f"{self._contender.name} failed") from self._error
         return self._seconds
 
-    def leave(self) -> None:
+    def end(self) -> None:
+        """End the loop and its thread."""
         self._ended = True
         self._go.release()
         self._thread.join()
@@ -107,7 +108,7 @@ class _Seat:
             self._wait()
             self._contender.loop(self._tick)
             raise RuntimeError("the loop ended before its last turn")
-        except Enough:
+        except StopLoop:
             pass
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             self._error = error
@@ -123,30 +124,33 @@ class _Seat:
     def _wait(self) -> None:
         self._go.acquire()
         if self._ended:
-            raise Enough
-        self._contender.settle()
+            raise StopLoop
+        self._contender.apply_settings()
         self._count = 0
         self._started = self._clock()
 
 
 @contextmanager
-def _seats(contenders: Sequence[Contender], steps: int, clock: Clock) -> Iterator[list[_Seat]]:
-    seats = [_Seat(contender, steps, clock) for contender in contenders]
+def _in_threads(
+    contenders: Sequence[Contender], steps: int, clock: Clock
+) -> Iterator[list[_Turns]]:
+    turns = [_Turns(contender, steps, clock) for contender in contenders]
     try:
-        yield seats
+        yield turns
     finally:
-        for seat in seats:
-            seat.leave()
+        for contender_turns in turns:
+            contender_turns.end()
 
 
 def spread(values: Sequence[float], form: str = ".2f") -> str:
-    """Median, and least and largest in brackets."""
+    """The median, with the range in brackets."""
     return f"{median(values):{form}} ({min(values):{form}}..{max(values):{form}})"
 
 
 def ratios(times: Mapping[str, Sequence[float]], slow: str, fast: str) -> list[float]:
-    """How many times as long `slow` took as `fast`, round by round."""
-    return [one / other for one, other in zip(times[slow], times[fast], strict=True)]
+    """Time of `slow` divided by time of `fast`, for each round."""
+    pairs = zip(times[slow], times[fast], strict=True)
+    return [slow_time / fast_time for slow_time, fast_time in pairs]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
