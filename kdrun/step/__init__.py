@@ -1,1 +1,1 @@
-"""What is made of a trained network, step by step. Importing this package alone loads no torch."""
+"""The steps of compression, and how a run plans their stages. This file imports no torch."""

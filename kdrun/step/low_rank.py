@@ -22,7 +22,8 @@ from kdrun.core.ranges import UnitAboveZero
 from kdrun.core.types import DataInfo
 from kdrun.measure.cost import macs
 from kdrun.stage.base import Stage
-from kdrun.step.base import Quantizes, StepContext, Strength, check_one_goal
+from kdrun.step.base import Quantizes, Strength, check_one_goal
+from kdrun.step.context import StepContext
 
 
 class LowRank:

@@ -8,7 +8,8 @@ from torch import nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
-from kdrun.step.base import Quantizes, StepContext, Strength
+from kdrun.step.base import Quantizes, Strength
+from kdrun.step.context import StepContext
 
 
 class Distill:

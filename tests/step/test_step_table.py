@@ -10,7 +10,7 @@ from kdrun.compress.calibrators import CALIBRATORS
 from kdrun.config.choices import conf_folder
 from kdrun.core.registry import check_node, keywords, resolve
 from kdrun.measure.protocols import PROTOCOLS
-from kdrun.step.base import make_step
+from kdrun.step.context import make_step
 from kdrun.step.table import STEPS
 
 TABLES: dict[str, Mapping[str, str]] = {

@@ -1,1 +1,1 @@
-"""Networks with fewer channels: which go, what depends on them, and how it is done again."""
+"""Channel pruning: whole channels are removed from all layers that depend on them."""

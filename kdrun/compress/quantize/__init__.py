@@ -1,1 +1,1 @@
-"""Networks whose weights are whole numbers, and whose activations are rounded to such."""
+"""Quantization: weights as integers, activations rounded to integers."""
