@@ -24,10 +24,11 @@ from kdrun.compress.quantize.requantize import quantize_static
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.config.compose import compose_runs
+from kdrun.core.records.summary import Latency
 from kdrun.export.input_spec import InputSpec
 from kdrun.export.trace import encode, trace
 from kdrun.measure.cost import macs
-from kdrun.measure.latency import Latency, latencies
+from kdrun.measure.latency import latencies
 from kdrun.measure.onnx_latency import onnx_latencies
 
 CLASSES = {224: 1000, 32: 100}
@@ -101,8 +102,8 @@ def compare_times(times: Mapping[str, Latency], key: str) -> list[str]:
     """Milliseconds, and how many times as fast as the float network."""
     if key not in times:
         return ["-", "-"]
-    milliseconds = times[key].median_ms
-    return [f"{milliseconds:.3g}", f"{times['fp32'].median_ms / milliseconds:.2f}"]
+    milliseconds = times[key]["median_ms"]
+    return [f"{milliseconds:.3g}", f"{times['fp32']['median_ms'] / milliseconds:.2f}"]
 
 
 def quantized(network: nn.Module, size: int) -> nn.Module:

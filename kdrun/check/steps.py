@@ -38,7 +38,7 @@ def check_protocol(run: BuiltRun) -> None:
         return
     targets = run.datasets[MAIN].validation.targets.numpy()
     with run.faults.under("evaluate.protocol"):
-        for _ in make_protocol(run.config.evaluate.protocol).parts(targets, run.config.seed):
+        for _ in make_protocol(run.config.evaluate.protocol).splits(targets, run.config.seed):
             pass
 
 

@@ -1,1 +1,1 @@
-"""What a network is worth and what it costs: scores, parameters, MACs, bytes, latency."""
+"""Measuring networks: scores, parameters, multiply-accumulates, bytes, latency."""

@@ -1,4 +1,4 @@
-"""What a network costs before it runs: numbers, multiplications, bytes."""
+"""The cost of a network that can be counted: parameters, multiply-accumulates, bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,15 +13,15 @@ from kdrun.measure.mode import evaluating
 
 
 def parameters(network: nn.Module) -> int:
-    """How many numbers training may change; shared ones count once, buffers don't.
+    """Return the number of parameters; shared ones count once, buffers don't count.
 
-    Weights that are stored as whole numbers count as what they stand for.
+    A weight that is quantized to integers counts as the float weight that it stands for.
     """
     return sum(weight.numel() for weight in _weights(network))
 
 
 def nonzero_parameters(network: nn.Module) -> int:
-    """How many of them are not 0, as unstructured pruning leaves them."""
+    """Return the number of parameters that are not 0."""
     return sum(int(weight.count_nonzero()) for weight in _weights(network))
 
 
@@ -32,34 +32,35 @@ def _weights(network: nn.Module) -> Iterator[Tensor]:
 
 
 def macs(network: nn.Module, input_shape: tuple[int, ...], device: torch.device) -> int:
-    """Multiply-accumulate operations of convolutions and matrix products for one sample.
+    """Return the multiply-accumulates of convolutions and matrix products for one sample.
 
-    Half of what torch's FlopCounterMode counts: it takes a multiplication and an addition for
-    two. Normalization, activations and pooling are left out, as the papers do. Recurrent
-    layers that run as one fused kernel are not seen.
+    These are half of what torch's FlopCounterMode counts, as it counts the multiplication and the
+    addition. Normalization, activations and pooling don't count, as in the papers. The counter
+    misses recurrent layers that run as one fused kernel.
 
     Args:
-        network: it lies on `device`; "meta" counts without computing.
+        network: on `device`.
         input_shape: of one sample, without the batch: (C, H, W).
+        device: "meta" counts without computing.
     """
     dtypes = [parameter.dtype for parameter in network.parameters()]
     sample = torch.zeros(1, *input_shape, device=device, dtype=dtypes[0] if dtypes else None)
     counter = FlopCounterMode(display=False)
-    with evaluating(network), _open_attention(), torch.no_grad(), counter:
+    with evaluating(network), _unfused_attention(), torch.no_grad(), counter:
         network(sample)
     return counter.get_total_flops() // 2
 
 
 def bytes_on_disk(path: Path) -> int:
-    """The size of a file, or of all files in a folder."""
+    """Return the size of a file, or of all files in a folder."""
     if path.is_dir():
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     return path.stat().st_size
 
 
 @contextmanager
-def _open_attention() -> Iterator[None]:
-    """Attention as plain matrix products: the counter doesn't know all of its fused forms."""
+def _unfused_attention() -> Iterator[None]:
+    """Compute attention as plain matrix products, as the counter misses some fused kernels."""
     enabled = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

@@ -1,4 +1,4 @@
-"""How much the size of a test set alone leaves open; the noise of training is not in here."""
+"""Intervals from the size of the test set; they say nothing about the noise of training."""
 
 import math
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Interval(NamedTuple):
 
 
 def accuracy_interval(accuracy: float, n: int) -> Interval:
-    """Wilson's score interval (1927) for a share of `n` samples; honest also at 0 and at 1."""
+    """Return Wilson's score interval (1927) of an accuracy on `n` samples, also of 0 and 1."""
     weight = 1 + _Z**2 / n
     center = (accuracy + _Z**2 / (2 * n)) / weight
     half = _Z / weight * math.sqrt(accuracy * (1 - accuracy) / n + _Z**2 / (4 * n**2))
@@ -25,24 +25,24 @@ def accuracy_interval(accuracy: float, n: int) -> Interval:
 
 
 def half_width(accuracy: float, n: int) -> float:
-    """The plus-minus of an accuracy: the distance to the farther end of Wilson's interval."""
+    """Return the distance of an accuracy to the farther end of its Wilson interval."""
     interval = accuracy_interval(accuracy, n)
     return max(accuracy - interval.low, interval.high - accuracy)
 
 
 def gain_interval(correct: np.ndarray, correct_before: np.ndarray) -> Interval:
-    """How much more accurate one model is than another on the same samples.
+    """Return the difference of two models' accuracies on the same samples, with its interval.
 
-    Only the samples on which exactly one of the two is right tell them apart. The interval is
-    the one of Bonett and Price (2012), as Fagerland, Lydersen and Laake (2014, Statistics in
-    Medicine 33, section 4) recommend it: with b and c such samples,
+    The interval is that of Bonett and Price (2012), as Fagerland, Lydersen and Laake (2014,
+    Statistics in Medicine 33, section 4) recommend it. With b samples that only the first model
+    predicts correctly and c samples that only the second one does,
     p = (b + 1) / (n + 2), q = (c + 1) / (n + 2),
     p - q +- z sqrt((p + q - (p - q)^2) / (n + 2)).
-    It has a width also where the two models agree on every sample.
+    Its width is not 0 even if the two models agree on every sample.
 
     Args:
-        correct: (n,) bool, whether the one model is right.
-        correct_before: (n,) bool, the other model on the same samples in the same order.
+        correct: (n,) bool, whether the first model is right.
+        correct_before: (n,) bool, the second model on the same samples in the same order.
     """
     n = len(correct)
     won = int(np.sum(correct & ~correct_before))

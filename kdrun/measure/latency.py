@@ -1,8 +1,7 @@
-"""How long one answer takes, side by side for several networks."""
+"""The latency of networks in PyTorch, timed side by side."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
@@ -10,33 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kdrun.core.records.summary import EAGER, Latency
 from kdrun.measure.mode import evaluating
 
-EAGER = "eager PyTorch"
 _BLOCK = 3  # calls in a row that are timed; one before them brings the network into the caches
-
-
-@dataclass(frozen=True)
-class Latency:
-    """The time of one call of a network, from its start until the device is done.
-
-    Attributes:
-        median_ms: milliseconds.
-        p95_ms: milliseconds that 95 % of the calls did not exceed.
-        batch: samples in a call.
-        threads: CPU threads within an operation.
-        repeats: timed calls.
-        runtime: what ran it; times of two runtimes are no ratio of two networks.
-    """
-
-    median_ms: float
-    p95_ms: float
-    batch: int
-    threads: int
-    device: str
-    dtype: str
-    repeats: int
-    runtime: str = EAGER
 
 
 def latencies(
@@ -47,19 +23,21 @@ def latencies(
     Args:
         networks: name -> network on the sample's device.
         sample: a batch of inputs (B, C, H, W).
-        threads: CPU threads for the measurement; None takes those that are set.
+        threads: CPU threads for the measurement; None takes the number that is set.
         seconds: time to spend on all networks together, a tenth of it on warming up; each
             network is called at least 8 times, however long that takes.
     """
     calls = {name: partial(_call, network, sample) for name, network in networks.items()}
-    with evaluating(*networks.values()), torch.inference_mode(), _threads(threads):
-        times = take_turns(calls, seconds)
-        own = torch.get_num_threads()
-        return {name: summarize(times[name], sample, own) for name in networks}
+    with evaluating(*networks.values()), torch.inference_mode(), _set_threads(threads):
+        times = time_in_turns(calls, seconds)
+        used = torch.get_num_threads()
+        return {name: summarize(times[name], sample, used) for name in networks}
 
 
-def take_turns(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, list[float]]:
-    """Seconds of each call, by name: all in turns for a tenth of the time, then for the record."""
+def time_in_turns(
+    calls: Mapping[str, Callable[[], object]], seconds: float
+) -> dict[str, list[float]]:
+    """Return the seconds of every call by name; a tenth of the time is spent on warming up."""
     _turns(calls, seconds / 10)
     return _turns(calls, seconds * 9 / 10)
 
@@ -81,7 +59,7 @@ def _time(call: Callable[[], object]) -> float:
 
 
 def _call(network: nn.Module, sample: Tensor) -> None:
-    """One answer; as every call ends with the device done, the next one starts with it free."""
+    """Call a network and wait for the device, so that the next call finds it idle."""
     network(sample)
     _synchronize(sample.device)
 
@@ -92,7 +70,14 @@ def _synchronize(device: torch.device) -> None:
 
 
 def summarize(times: list[float], sample: Tensor, threads: int, runtime: str = EAGER) -> Latency:
-    """The record of timed calls, which took so many seconds each."""
+    """Return the record of timed calls.
+
+    Args:
+        times: seconds of each call.
+        sample: the batch of each call.
+        threads: CPU threads within an operation.
+        runtime: what ran the network.
+    """
     median, p95 = np.percentile(np.array(times) * 1e3, [50, 95])
     return Latency(
         median_ms=float(median),
@@ -107,7 +92,7 @@ def summarize(times: list[float], sample: Tensor, threads: int, runtime: str = E
 
 
 @contextmanager
-def _threads(threads: int | None) -> Iterator[None]:
+def _set_threads(threads: int | None) -> Iterator[None]:
     before = torch.get_num_threads()
     try:
         if threads is not None:

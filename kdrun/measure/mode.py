@@ -1,4 +1,4 @@
-"""Putting a network into evaluation and back."""
+"""Switching networks to evaluation mode and back."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(*networks: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while; then each module is as it was, also where they differed."""
+    """Switch networks to evaluation mode; on exit each module gets its own mode back."""
     modules = [module for network in networks for module in network.modules()]
     training = [module.training for module in modules]
     for network in networks:

@@ -1,4 +1,4 @@
-"""How long one answer takes in ONNX Runtime, side by side for several files."""
+"""The latency of networks in ONNX Runtime, timed side by side."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -8,13 +8,16 @@ from typing import Any
 from torch import Tensor
 
 from kdrun.core.errors import UserError
-from kdrun.measure.latency import Latency, summarize, take_turns
+from kdrun.core.records.summary import Latency
+from kdrun.measure.latency import summarize, time_in_turns
+
+ONNX = "onnxruntime"  # the name of the runtime in records
 
 
 def onnx_latencies(
     files: Mapping[str, Path], sample: Tensor, threads: int, seconds: float
 ) -> dict[str, Latency]:
-    """Time ONNX files in turns, as `latency.latencies` does networks; a call copies its answer.
+    """Time ONNX files in turns, as `latency.latencies` times networks; a call copies its outputs.
 
     Args:
         files: name -> a file with one input, which takes the sample.
@@ -31,12 +34,12 @@ def onnx_latencies(
         name: partial(session.run, None, {session.get_inputs()[0].name: inputs})
         for name, session in sessions.items()
     }
-    times = take_turns(calls, seconds)
-    return {name: summarize(times[name], sample, threads, runtime="onnxruntime") for name in files}
+    times = time_in_turns(calls, seconds)
+    return {name: summarize(times[name], sample, threads, runtime=ONNX) for name in files}
 
 
 def start_session(path: Path, threads: int) -> Any:
-    """An onnxruntime.InferenceSession of a file on the CPU, which says nothing unless it fails.
+    """Return an onnxruntime.InferenceSession of a file on the CPU that logs errors only.
 
     Raises:
         UserError: ONNX Runtime isn't installed.

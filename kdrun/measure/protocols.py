@@ -1,6 +1,6 @@
-"""Which samples choose thresholds, and which are measured then: again and again, never the same.
+"""Protocols that split samples again and again: some choose thresholds, others are measured.
 
-Each class has its share in every part, as far as it has samples enough.
+Each class has its share on both sides, as far as it has enough samples.
 """
 
 from collections.abc import Iterator
@@ -20,25 +20,29 @@ PROTOCOLS = {
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Samples of one repetition.
+class SampleSplit:
+    """The samples of one repetition.
 
     Attributes:
-        group: what of the repetitions it belongs with, in words.
-        chosen: (N,) positions of those that choose.
-        measured: (M,) positions of those that are measured; none of them chooses.
+        group: the repetitions that it is summarized with, such as `3 folds`.
+        choosing: (N,) positions of the samples that choose.
+        measured: (M,) positions of the samples that are measured; none of them chooses.
     """
 
     group: str
-    chosen: np.ndarray
+    choosing: np.ndarray
     measured: np.ndarray
 
 
 class SplitProtocol(Protocol):
     """A rule for repetitions."""
 
-    def parts(self, targets: np.ndarray, seed: int) -> Iterator[Parts]:
-        """Every repetition, from labels (N,) and a seed.
+    def splits(self, targets: np.ndarray, seed: int) -> Iterator[SampleSplit]:
+        """Yield a split for each repetition.
+
+        Args:
+            targets: (N,) labels.
+            seed: everything random follows from it.
 
         Raises:
             UserError: there are too few samples.
@@ -47,7 +51,7 @@ class SplitProtocol(Protocol):
 
 
 class KFold:
-    """Each fold is measured once, by what all others chose.
+    """Each fold is measured once, by thresholds that all other folds chose.
 
     Args:
         folds: how many.
@@ -56,17 +60,17 @@ class KFold:
     def __init__(self, folds: AtLeastTwo) -> None:
         self.folds = folds
 
-    def parts(self, targets: np.ndarray, seed: int) -> Iterator[Parts]:
+    def splits(self, targets: np.ndarray, seed: int) -> Iterator[SampleSplit]:
         from sklearn.model_selection import StratifiedKFold
 
-        _require(targets, self.folds)
+        _require_samples(targets, self.folds)
         splitter = StratifiedKFold(self.folds, shuffle=True, random_state=seed % 2**32)
-        for chosen, measured in splitter.split(targets, targets):
-            yield Parts(f"{self.folds} folds", chosen, measured)
+        for choosing, measured in splitter.split(targets, targets):
+            yield SampleSplit(f"{self.folds} folds", choosing, measured)
 
 
 class RandomSamples:
-    """Random samples choose, and what is left is measured.
+    """Random samples choose, and all others are measured.
 
     Args:
         repeats: how often.
@@ -76,45 +80,47 @@ class RandomSamples:
     def __init__(self, repeats: AtLeastTwo, share: OpenUnit) -> None:
         self.repeats, self.share = repeats, share
 
-    def parts(self, targets: np.ndarray, seed: int) -> Iterator[Parts]:
-        yield from _drawn(targets, self.repeats, self.share, seed)
+    def splits(self, targets: np.ndarray, seed: int) -> Iterator[SampleSplit]:
+        yield from _random_splits(targets, self.repeats, self.share, seed)
 
 
 class Ratios:
-    """Random samples of several sizes choose.
+    """Random samples of several sizes choose, and all others are measured.
 
     Args:
-        repeats: how often, of each size.
+        repeats: how often, for each size.
         shares: of the samples that choose.
     """
 
     def __init__(self, repeats: AtLeastTwo, shares: list[OpenUnit]) -> None:
         self.repeats, self.shares = repeats, shares
 
-    def parts(self, targets: np.ndarray, seed: int) -> Iterator[Parts]:
+    def splits(self, targets: np.ndarray, seed: int) -> Iterator[SampleSplit]:
         for share in self.shares:
-            yield from _drawn(targets, self.repeats, share, seed)
+            yield from _random_splits(targets, self.repeats, share, seed)
 
 
-def _drawn(targets: np.ndarray, repeats: int, share: float, seed: int) -> Iterator[Parts]:
+def _random_splits(
+    targets: np.ndarray, repeats: int, share: float, seed: int
+) -> Iterator[SampleSplit]:
     from sklearn.model_selection import StratifiedShuffleSplit
 
-    chosen = round(share * len(targets))
-    few = len(np.unique(targets))
-    if min(chosen, len(targets) - chosen) < few:
+    size = round(share * len(targets))
+    classes = len(np.unique(targets))
+    if min(size, len(targets) - size) < classes:
         raise UserError(
             f"a share of {share:g} of {len(targets)} validation samples leaves one part with fewer"
-            f" than the {few} classes.",
+            f" than the {classes} classes.",
             "  take another share, or a larger dataset.validation",
         )
-    _require(targets, 2)
-    splitter = StratifiedShuffleSplit(repeats, train_size=chosen, random_state=seed % 2**32)
-    for own, rest in splitter.split(targets, targets):
-        yield Parts(f"{repeats} samples of {share:.0%}", own, rest)
+    _require_samples(targets, 2)
+    splitter = StratifiedShuffleSplit(repeats, train_size=size, random_state=seed % 2**32)
+    for choosing, measured in splitter.split(targets, targets):
+        yield SampleSplit(f"{repeats} samples of {share:.0%}", choosing, measured)
 
 
-def _require(targets: np.ndarray, least: int) -> None:
-    """Whether each class has so many samples."""
+def _require_samples(targets: np.ndarray, least: int) -> None:
+    """Raise a UserError if a class has fewer samples than `least`."""
     _, counts = np.unique(targets, return_counts=True)
     if counts.min() < least:
         raise UserError(

@@ -1,10 +1,9 @@
-"""What a stage leaves: weights, how to rebuild the module, and a record of how they came about."""
+"""Artefacts of stages: weights, how to rebuild the network, and a record of both."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -15,61 +14,63 @@ from kdrun.core.atomic import write_json
 from kdrun.core.class_merge import Merge
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.folder import RunFolder
+from kdrun.core.records.artefact import ArtefactRecord, DataRecord, some_keys
 from kdrun.core.store import BEST_WEIGHTS, FORMAT, MODEL, RECORD, WEIGHTS, is_complete, read_record
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.engine.weights import read_weights, write_weights
 
-_NEEDED = ("format", "model", "data", "sums")  # parts of a record that are read from it
+_REQUIRED = ("format", "model", "data", "sums")  # keys of a record that rebuild a network
+_STRUCTURE = ("model", "data", "changes")  # keys that model.json has too
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A finished stage's folder and what its record says.
+    """A finished stage.
 
     Attributes:
-        folder: holds the weights, the model's description and the record.
-        record: fingerprint, stage, model, classes, epochs, scores, seconds, sums of the files.
+        folder: of the weights, the model's description and the record.
+        record: as in artefact.json.
     """
 
     folder: Path
-    record: Mapping[str, Any]
+    record: ArtefactRecord
 
     @property
     def info(self) -> DataInfo:
-        """What its network was told of the data."""
+        """The description of the data that the network was built for."""
         return _info(self.record["data"])
 
     def network(self, best: bool = False) -> nn.Module:
         """Rebuild the network with the weights of the last epoch, or of the best by validation.
 
         Raises:
-            DamagedFile: the weights are not those that were written.
+            DamagedFile: the file of weights was changed.
         """
         network = self.build(self.changes)
         network.load_state_dict(self.weights(best))
         return network.eval()
 
     def build(self, changes: Sequence[Change]) -> nn.Module:
-        """The network as it was before compression, with these changes; weights mean nothing."""
+        """Build the network with these changes of its structure, and with arbitrary weights."""
         return rebuild(model.build(self.record["model"], self.info), changes)
 
     @property
     def changes(self) -> Sequence[Change]:
-        """What compression changed in the network's structure, in order."""
+        """The changes that compression made to the network's structure, in order."""
         return self.record.get("changes", ())
 
     def weights(self, best: bool = False) -> dict[str, Tensor]:
-        """The weights alone, checked against the record's sum."""
+        """Read the weights alone; raises as `network`."""
         name = BEST_WEIGHTS if best and self.has_best else WEIGHTS
         self._check(name)
         return unpack(read_weights(self.folder / name))
 
     def check(self) -> None:
-        """Hold every file against its sum.
+        """Check every file against its checksum.
 
         Raises:
-            DamagedFile: one is not what was written.
+            DamagedFile: a file was changed.
         """
         for name in self.record["sums"]:
             self._check(name)
@@ -93,14 +94,20 @@ class Artefact:
 
 def write_artefact(
     folder: Path,
-    record: Mapping[str, Any],
+    record: ArtefactRecord,
     weights: Mapping[str, Tensor],
     best: Mapping[str, Tensor] | None = None,
 ) -> Artefact:
-    """Write the parts and, last of all, the record that makes the folder an artefact.
+    """Write the files of an artefact; its record comes last, as it says that all are complete.
 
     Weights of compressed networks are written in the form that takes the fewest bytes; those of
-    others as they are, for whoever reads the file without kdrun.
+    others as they are, so that they can be read without kdrun.
+
+    Args:
+        folder: of the artefact.
+        record: without the format and the checksums.
+        weights: a state dict.
+        best: the state dict of the best epoch, if it is kept beside the last one.
     """
     store = pack if record.get("changes") else dict
     write_weights(folder / WEIGHTS, store(weights))
@@ -108,20 +115,19 @@ def write_artefact(
     if best is not None:
         write_weights(folder / BEST_WEIGHTS, store(best))
         sums[BEST_WEIGHTS] = _sum(folder / BEST_WEIGHTS)
-    told = {key: record[key] for key in ("model", "data", "changes") if key in record}
-    write_json(folder / MODEL, {"format": FORMAT, **told})
+    write_json(folder / MODEL, {"format": FORMAT, **some_keys(record, _STRUCTURE)})
     write_json(folder / RECORD, {"format": FORMAT, **record, "sums": sums})
     return read_artefact(folder)
 
 
-def write_record(folder: Path, record: Mapping[str, Any], names: Iterable[str]) -> None:
-    """Make a folder an artefact of files that are there already, which hold no weights."""
+def write_record(folder: Path, record: ArtefactRecord, names: Iterable[str]) -> None:
+    """Make an artefact of files that are in the folder already and hold no weights."""
     sums = {name: _sum(folder / name) for name in names}
     write_json(folder / RECORD, {"format": FORMAT, **record, "sums": sums})
 
 
 def read_artefact(folder: Path) -> Artefact:
-    """The artefact in a folder.
+    """Read the artefact in a folder.
 
     Raises:
         UserError: there is none, or a newer kdrun wrote it.
@@ -130,7 +136,7 @@ def read_artefact(folder: Path) -> Artefact:
     record = read_record(folder)
     if record is None:
         raise UserError(f"{str(folder)!r} holds no finished artefact.")
-    missing = [key for key in _NEEDED if key not in record]
+    missing = [key for key in _REQUIRED if key not in record]
     if missing:
         raise DamagedFile(f"{str(folder / RECORD)!r} is no artefact's record: no {missing[0]!r}.")
     if record["format"] > FORMAT:
@@ -142,23 +148,28 @@ def read_artefact(folder: Path) -> Artefact:
 
 
 def artefact_of(run: RunFolder, row: str, identity: str) -> Artefact:
-    """The artefact of a row of a run's table, by its fingerprint.
+    """Read the artefact of a row of a run's table.
+
+    Args:
+        run: its folder.
+        row: the name of the row, for the message.
+        identity: fingerprint of the artefact.
 
     Raises:
         UserError: it is not there any more.
     """
-    for place in (path.parent for path in sorted(run.path.glob(f"*/{RECORD}"))):
-        if is_complete(place, identity):
-            return read_artefact(place)
+    for folder in (path.parent for path in sorted(run.path.glob(f"*/{RECORD}"))):
+        if is_complete(folder, identity):
+            return read_artefact(folder)
     raise UserError(f"the weights of {row!r} are not in {str(run.path)!r} any more.")
 
 
 def find_artefact(folder: Path, identity: str) -> Artefact | None:
-    """The artefact with this fingerprint, its files held against their sums; None without one.
+    """Read the artefact with this fingerprint and check its files; return None without one.
 
     Raises:
         UserError: a newer kdrun wrote it.
-        DamagedFile: it is there, and is not what was written.
+        DamagedFile: a file was changed.
     """
     if not is_complete(folder, identity):
         return None
@@ -168,36 +179,36 @@ def find_artefact(folder: Path, identity: str) -> Artefact | None:
 
 
 def is_whole(folder: Path, identity: str) -> bool:
-    """Whether the artefact with this fingerprint is there, as it was written."""
+    """Return whether the artefact with this fingerprint is there and undamaged."""
     try:
         return find_artefact(folder, identity) is not None
     except DamagedFile:
         return False
 
 
-def describe_data(data: Data) -> dict[str, Any]:
-    """The part of a record that rebuilds a `DataInfo`, and tells inputs and images from others."""
-    return {
-        "classes": list(data.info.classes),
-        "channels": data.info.channels,
-        "image_size": list(data.info.image_size),
-        "train_size": data.info.train_size,
-        "labeled": int(data.train.has_label.sum()),
-        "merge": data.info.merge and asdict(data.info.merge),
-        "mean": list(data.mean),
-        "std": list(data.std),
-        "origin": data.origin,
-    }
+def describe_data(data: Data) -> DataRecord:
+    """Return the record of the data that a network is trained on."""
+    return DataRecord(
+        classes=list(data.info.classes),
+        channels=data.info.channels,
+        image_size=list(data.info.image_size),
+        train_size=data.info.train_size,
+        labeled=int(data.train.has_label.sum()),
+        merge=None if data.info.merge is None else asdict(data.info.merge),
+        mean=list(data.mean),
+        std=list(data.std),
+        origin=dict(data.origin),
+    )
 
 
-def _info(data: Mapping[str, Any]) -> DataInfo:
-    merge = data.get("merge")
+def _info(data: DataRecord) -> DataInfo:
+    merge, (height, width) = data.get("merge"), data["image_size"]
     return DataInfo(
         classes=tuple(data["classes"]),
         channels=data["channels"],
-        image_size=tuple(data["image_size"]),
+        image_size=(height, width),
         train_size=data["train_size"],
-        merge=merge and Merge(tuple(merge["known"]), tuple(map(tuple, merge["groups"]))),
+        merge=Merge(tuple(merge["known"]), tuple(map(tuple, merge["groups"]))) if merge else None,
     )
 
 

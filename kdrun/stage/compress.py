@@ -13,6 +13,7 @@ from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import CannotChange, UserError
 from kdrun.core.metrics import leading
+from kdrun.core.records.artefact import ArtefactRecord, some_keys
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
 from kdrun.engine.training_spec import Runtime
@@ -93,12 +94,12 @@ class Compress:
         if self.search is not None and value is not None:
             limit = f"{self.search.max_drop:.2%}"
             notes.append(f"{self.search.key}={value:g} is as far as {limit} allows")
-        record = {
-            **{key: before.record[key] for key in _KEPT if key in before.record},
+        record: ArtefactRecord = {
+            **some_keys(before.record, _KEPT),
             "fingerprint": fingerprint,
             "stage": self.info.name,
             "changes": result.changes,
-            "found": self.search and {self.search.key: value},
+            "found": {self.search.key: value} if self.search else None,
             "source": f"{source!r}, changed",
             "epochs": None,
             "validation": _score(result.network, context),

@@ -1,4 +1,4 @@
-"""A few test images with what every model makes of them: soft labels to look at."""
+"""A few test images with the probabilities that every model predicts for them."""
 
 from collections.abc import Mapping
 
@@ -13,22 +13,22 @@ from kdrun.measure.metrics import Meter
 from kdrun.measure.mode import evaluating
 
 _COUNT = 12  # images
-_CLASSES = 6  # of each image: those that are shown
+_CLASSES = 6  # shown for each image
 _SIDE = 64  # pixels of an image's longer side, at most
 
 
 @torch.inference_mode()
-def examples(
+def choose_examples(
     networks: Mapping[str, nn.Module],
     meters: Mapping[str, Meter],
     split: Split,
     hardware: Hardware,
 ) -> dict[str, np.ndarray]:
-    """The test images of which the teacher is least sure; of the first row where there is none.
+    """Return the test images that the teacher, else the first row's model, is least sure of.
 
     Args:
-        networks: each row's network.
-        meters: each row's answers to the split.
+        networks: row -> network.
+        meters: row -> predictions for the split.
         split: the test samples.
         hardware: where the networks are.
 
@@ -39,27 +39,36 @@ def examples(
         `ROW/probability` (E, K) float32.
     """
     chooser = "teacher" if "teacher" in meters else next(iter(meters))
-    sure = meters[chooser].predictions().confidence
-    chosen = torch.from_numpy(np.argsort(sure, kind="stable")[:_COUNT].copy())
-    few = split.select(chosen)
-    (batch,) = few.batches(len(chosen))
-    found: dict[str, Tensor] = {}
-    for row, network in networks.items():
-        with evaluating(network), hardware.autocast():
-            found[row] = network(batch.inputs).float().softmax(1).cpu()
-    mean = torch.stack(list(found.values())).mean(0)
-    mean = mean.scatter(1, few.targets[:, None], 2.0)  # the target first
+    confidence = meters[chooser].predictions().confidence
+    chosen = torch.from_numpy(np.argsort(confidence, kind="stable")[:_COUNT].copy())
+    samples = split.select(chosen)
+    probabilities = _probabilities(networks, samples, hardware)
+    mean = torch.stack(list(probabilities.values())).mean(0)
+    mean = mean.scatter(1, samples.targets[:, None], 2.0)  # the target first
     classes = torch.argsort(mean, dim=1, descending=True, stable=True)[:, :_CLASSES]
     return {
         "row": np.array(chooser),
-        "index": few.ids.numpy(),
-        "target": few.targets.numpy(),
-        "images": _thumbnails(few),
+        "index": samples.ids.numpy(),
+        "target": samples.targets.numpy(),
+        "images": _thumbnails(samples),
         "classes": classes.numpy(),
         **{
-            f"{row}/probability": shares.gather(1, classes).numpy() for row, shares in found.items()
+            f"{row}/probability": shares.gather(1, classes).numpy()
+            for row, shares in probabilities.items()
         },
     }
+
+
+def _probabilities(
+    networks: Mapping[str, nn.Module], samples: Split, hardware: Hardware
+) -> dict[str, Tensor]:
+    """Return row -> (E, C) float32 probabilities, in one batch."""
+    (batch,) = samples.batches(samples.size)
+    probabilities: dict[str, Tensor] = {}
+    for row, network in networks.items():
+        with evaluating(network), hardware.autocast():
+            probabilities[row] = network(batch.inputs).float().softmax(1).cpu()
+    return probabilities
 
 
 def _thumbnails(few: Split) -> np.ndarray:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kdrun import model
 from kdrun.core.config import Config, Network
+from kdrun.core.records.artefact import ArtefactRecord, some_keys
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
 from kdrun.engine.training_spec import Runtime
@@ -67,8 +68,8 @@ class Extract:
         scores = score(
             network, context.data.validation, hardware, context.config.evaluate.batch_size
         )
-        record = {
-            **{key: trained.record[key] for key in _COMMON},
+        record: ArtefactRecord = {
+            **some_keys(trained.record, _COMMON),
             "fingerprint": fingerprint,
             "stage": self.info.name,
             "model": self.network.node,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kdrun.core.config import Config, Network
+from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
 from kdrun.engine.training_spec import Runtime
@@ -48,7 +49,7 @@ class Gather:
         scores = score(
             committee, context.data.validation, hardware, context.config.evaluate.batch_size
         )
-        record = {
+        record: ArtefactRecord = {
             "fingerprint": fingerprint,
             "stage": self.info.name,
             "model": self.network.node,

@@ -1,6 +1,6 @@
 """A teacher that is there already: from another run, or another project's checkpoint."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -11,6 +11,7 @@ from torch import nn
 from kdrun import model
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import UserError
+from kdrun.core.records.artefact import ArtefactRecord, DataRecord
 from kdrun.core.store import RECORD
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
@@ -71,7 +72,7 @@ class Source:
     """
 
     name: str
-    trained_on: Mapping[str, Any] | None = None
+    trained_on: DataRecord | None = None
     warnings: Sequence[str] = ()
 
 
@@ -87,7 +88,7 @@ def leave_as_is(
     hardware = context.runtime.hardware
     network.to(hardware.device)
     scores = score(network, context.data.validation, hardware, context.config.evaluate.batch_size)
-    record = {
+    record: ArtefactRecord = {
         "fingerprint": fingerprint,
         "stage": "teacher",
         "model": of.node,

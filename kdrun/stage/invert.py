@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from kdrun.core.atomic import fault
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import UserError
+from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.seeds import generator
 from kdrun.dataset.data import Data, Split
 from kdrun.dataset.image.feeds import MemoryFeed
@@ -108,7 +109,7 @@ class Invert:
             made.append(images)
             right += self._agreement(network, images, labels, context)
         share = right / self.how.images
-        record = {
+        record: ArtefactRecord = {
             "fingerprint": fingerprint,
             "stage": self.info.name,
             "model": artefact.record["model"],

@@ -1,95 +1,104 @@
-"""What images a finished network was trained on, held against those that a run holds out."""
+"""Whether a teacher that was trained before may have learned images that this run holds out."""
 
 from collections.abc import Mapping, Sequence
 from math import isclose
 from typing import Any
 
 from kdrun.core.errors import UserError
+from kdrun.core.records.artefact import DataRecord
 from kdrun.dataset.data import Data
 from kdrun.stage.artefact import Artefact
 
-_DIGITS = 6  # of mean and std in words
-_HERE = "leave teacher.run out and train the teacher here"
+_DIGITS = 6  # of mean and std in messages
+_TRAIN_HERE = "leave teacher.run out and train the teacher here"
 
 
-def trained_on(artefact: Artefact) -> Mapping[str, Any] | None:
-    """The record of the data that an artefact's weights were trained on; None if unknown."""
+def trained_on(artefact: Artefact) -> DataRecord | None:
+    """Return the record of the data that an artefact's weights learned; None if it is unknown."""
     record = artefact.record
-    known = record["trained_on"] if "trained_on" in record else record["data"]
-    return known if known and "origin" in known else None
+    data = record["trained_on"] if "trained_on" in record else record["data"]
+    return data if data and "origin" in data else None
 
 
 def check_images(artefact: Artefact, data: Data) -> list[str]:
-    """Refuse a teacher that may have learned what the run holds out, or sees inputs anew scaled.
+    """Check that a teacher learned none of the run's validation and test images.
 
-    Where validation and test images are the same, none of them was trained on, whatever subset
-    of the others was.
+    If it held out the same images, it learned none of them, whichever subset of the others it was
+    trained on.
+
+    Args:
+        artefact: of the teacher.
+        data: of the run.
 
     Returns:
-        What the user should know, in sentences.
+        Warnings, as sentences.
 
     Raises:
-        UserError: another split of the same set, or another normalization of its images.
+        UserError: the teacher was trained on another split of the same dataset, or on images that
+            were normalized otherwise.
     """
     known, folder = trained_on(artefact), repr(str(artefact.folder))
     if known is None:
         return [f"on what images {folder} was trained is not recorded"]
-    if known["origin"]["held_out"] == data.origin["held_out"]:
+    origin = known["origin"]
+    if origin["held_out"] == data.origin["held_out"]:
         _check_normalization(known, data, folder)
         return []
-    if _same_set(known["origin"], data.origin):
-        raise UserError(*_another_split(known["origin"], data.origin, folder))
-    there = repr(known["origin"]["root"])
+    if _is_same_dataset(origin, data.origin):
+        raise UserError(*_split_message(origin, data.origin, folder))
     return [
-        f"{folder} was trained on other images, {there} ({known['origin']['name']}),"
-        f" normalized with {_words(known['mean'], known['std'])};"
-        " that they are none of this run's validation and test images can't be checked"
+        f"{folder} was trained on other images, {origin['root']!r} ({origin['name']}), normalized"
+        f" with {_normalization(known['mean'], known['std'])}; kdrun can't check whether they"
+        " include this run's validation and test images"
     ]
 
 
-def _same_set(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """The same pictures wherever they lie, or what lies in the same place by the same name."""
-    if one["pictures"] == other["pictures"]:
+def _is_same_dataset(origin: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the images are the same, or lie in the same folder under the same name."""
+    if origin["pictures"] == other["pictures"]:
         return True
-    return all(one[key] == other[key] for key in ("name", "root"))
+    return all(origin[key] == other[key] for key in ("name", "root"))
 
 
-def _another_split(known: Mapping[str, Any], own: Mapping[str, Any], folder: str) -> list[str]:
-    split = known["split"]
-    words = [f"dataset.{key}={split[key]}" for key in split if split[key] != own["split"][key]]
-    if not words:
+def _split_message(
+    origin: Mapping[str, Any], run_origin: Mapping[str, Any], folder: str
+) -> list[str]:
+    """Return the lines of the error for a teacher that was trained on another split."""
+    split, run_split = origin["split"], run_origin["split"]
+    overrides = [f"dataset.{key}={split[key]}" for key in split if split[key] != run_split[key]]
+    if not overrides:
         return [
-            f"the teacher in {folder} was trained on {known['name']!r} before its pictures or"
+            f"the teacher in {folder} was trained on {origin['name']!r} before its pictures or"
             " classes were changed, perhaps on images that this run validates or tests on.",
-            f"  {_HERE}",
+            f"  {_TRAIN_HERE}",
         ]
     return [
-        f"the teacher in {folder} was trained on another split of {known['name']!r}, perhaps on"
+        f"the teacher in {folder} was trained on another split of {origin['name']!r}, perhaps on"
         " images that this run validates or tests on.",
-        f"  those must be the same, only dataset.subset may differ: add {' '.join(words)},",
-        f"  or {_HERE}",
+        f"  both must be the same, only dataset.subset may differ: add {' '.join(overrides)},",
+        f"  or {_TRAIN_HERE}",
     ]
 
 
-def _check_normalization(known: Mapping[str, Any], data: Data, folder: str) -> None:
+def _check_normalization(known: DataRecord, data: Data, folder: str) -> None:
     if len(known["mean"]) != len(data.mean):
-        return  # other channels: its first layer will not fit
+        return  # another number of channels: building the teacher will fail with its own message
     pairs = zip([*known["mean"], *known["std"]], [*data.mean, *data.std], strict=True)
-    if all(isclose(one, other, abs_tol=10**-_DIGITS) for one, other in pairs):
+    if all(isclose(value, other, abs_tol=10**-_DIGITS) for value, other in pairs):
         return
     raise UserError(
         f"the teacher in {folder} was trained on images normalized with"
-        f" {_words(known['mean'], known['std'])}, and this run has"
-        f" {_words(data.mean, data.std)}.",
+        f" {_normalization(known['mean'], known['std'])}, and this run has"
+        f" {_normalization(data.mean, data.std)}.",
         f"  add dataset.mean={_rounded(known['mean'])} dataset.std={_rounded(known['std'])},"
-        f" or {_HERE}",
+        f" or {_TRAIN_HERE}",
     )
 
 
-def _words(mean: Sequence[float], std: Sequence[float]) -> str:
+def _normalization(mean: Sequence[float], std: Sequence[float]) -> str:
     return f"mean {_rounded(mean)} and std {_rounded(std)}"
 
 
 def _rounded(values: Sequence[float]) -> str:
-    """As the command line takes it: [0.1,0.2]."""
+    """Return numbers as the command line takes them: [0.1,0.2]."""
     return f"[{','.join(str(round(value, _DIGITS)) for value in values)}]"

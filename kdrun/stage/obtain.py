@@ -8,6 +8,7 @@ from kdrun.core.errors import DamagedFile
 from kdrun.core.folder import RunFolder
 from kdrun.core.metrics import leading
 from kdrun.core.metrics_log import MetricsLog
+from kdrun.core.records.artefact import validation_score
 from kdrun.core.records.manifest import StageEntry
 from kdrun.core.screen import Screen
 from kdrun.core.store import METRICS, Store, share_artefact
@@ -87,7 +88,7 @@ def _outcome(stage: Stage, artefact: Artefact, found: bool) -> str:
     record, store = artefact.record, ", from the store" if found else ""
     if "said" in record:
         return f"{stage.info.name}: {record['said']}{store}"
-    score, trained = record["validation"][leading().name], record["epochs"]
+    score, trained = validation_score(record, leading().name), record["epochs"]
     how = f"{trained} epochs, {record['seconds']:.1f} s" if trained else record["source"]
     stopped = f"; {record['stopped']}" if record.get("stopped") else ""
     what = f"{stage.info.name}: {model.title(record['model'])}"

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kdrun.core.config import Config, Network, TeacherOutputs
 from kdrun.core.errors import UserError
+from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.taps import TappedNetwork
 from kdrun.dataset.data import Data
 from kdrun.engine.frozen import freeze
@@ -84,12 +85,12 @@ class AskTeacher:
         for view in range(done, layout.views):
             context.screen.note(f"{self.info.name}: view {view + 1} of {layout.views}")
             writer.append(self._answers(ask, data, view, context))
-        record = {
+        record: ArtefactRecord = {
             "fingerprint": fingerprint,
             "stage": self.info.name,
             "model": artefact.record["model"],
             "data": describe_data(data),
-            **record_of(layout),
+            "layout": asdict(layout),
             "epochs": None,
             "seconds": time.monotonic() - started,
             "notes": [how],

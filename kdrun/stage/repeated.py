@@ -1,4 +1,4 @@
-"""What a step of compression costs when other samples choose its thresholds."""
+"""A compression step repeated on the validation split, as a protocol of its samples says."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -9,70 +9,74 @@ from typing import Any
 import torch
 
 from kdrun.core.metrics import leading
+from kdrun.core.records.summary import Repetitions
 from kdrun.core.registry import build
 from kdrun.core.seeds import seed_of
 from kdrun.engine.evaluate import score
-from kdrun.measure.protocols import PROTOCOLS, Parts, SplitProtocol
+from kdrun.measure.protocols import PROTOCOLS, SampleSplit, SplitProtocol
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import StageContext
 from kdrun.stage.compress import Compress
 
 
 def make_protocol(node: Mapping[str, Any]) -> SplitProtocol:
-    """The protocol that a checked node describes."""
+    """Build the protocol that a checked node describes."""
     return build("protocol", PROTOCOLS, node)
 
 
-def spread(stage: Compress, before: Artefact, context: StageContext) -> list[dict[str, Any]]:
-    """Do a step again and again, and measure what it loses on samples that chose nothing.
+def repeat_step(stage: Compress, before: Artefact, context: StageContext) -> list[Repetitions]:
+    """Repeat a step, each time choosing on some validation samples and measuring on others.
 
-    All of them are of the validation split: training samples are known to the network, and test
-    samples choose nothing.
+    Only the validation split is used: the network learned the training samples, and test samples
+    must not choose anything.
 
     Args:
         stage: a step without training.
-        before: what it takes.
+        before: the artefact that it changes.
         context: the run's data, device and settings.
 
     Returns:
-        For each group of repetitions: its name, how many there were, how many samples chose and
-        were measured, mean and standard deviation of the change of accuracy, and each one's.
+        The change of the leading metric, for each group of repetitions.
     """
     node, split = context.config.evaluate.protocol, context.data.validation
     assert node is not None
     seed = seed_of(context.runtime.seed, "protocol")
-    groups: dict[str, list[Parts]] = defaultdict(list)
-    for parts in make_protocol(node).parts(split.targets.numpy(), seed):
-        groups[parts.group].append(parts)
-    found = []
-    for name, members in groups.items():
-        changes = [_change(stage, before, context, parts) for parts in members]
-        found.append(
-            {
-                "group": name,
-                "n": len(changes),
-                "chosen": len(members[0].chosen),
-                "measured": len(members[0].measured),
-                "mean": mean(changes),
-                "deviation": stdev(changes),
-                "changes": changes,
-            }
-        )
-    return found
+    groups: dict[str, list[SampleSplit]] = defaultdict(list)
+    for samples in make_protocol(node).splits(split.targets.numpy(), seed):
+        groups[samples.group].append(samples)
+    return [
+        _summarize([_change(stage, before, context, samples) for samples in splits], splits[0])
+        for splits in groups.values()
+    ]
 
 
-def _change(stage: Compress, before: Artefact, context: StageContext, parts: Parts) -> float:
-    """The change of accuracy on samples that are measured, where others chose."""
+def _summarize(changes: list[float], samples: SampleSplit) -> Repetitions:
+    return Repetitions(
+        group=samples.group,
+        n=len(changes),
+        chosen=len(samples.choosing),
+        measured=len(samples.measured),
+        mean=mean(changes),
+        deviation=stdev(changes),
+        changes=changes,
+    )
+
+
+def _change(
+    stage: Compress, before: Artefact, context: StageContext, samples: SampleSplit
+) -> float:
+    """Return the change of the leading metric that one repetition makes."""
     context.runtime.interrupt.check("evaluate")
     split = context.data.validation
-    chosen, measured = (
-        split.select(torch.from_numpy(one)) for one in (parts.chosen, parts.measured)
+    choosing, measured = (
+        split.select(torch.from_numpy(positions))
+        for positions in (samples.choosing, samples.measured)
     )
-    own = replace(context, data=replace(context.data, train=chosen, validation=chosen))
-    result = stage.apply(before, own).result
+    data = replace(context.data, train=choosing, validation=choosing)
+    changed = stage.apply(before, replace(context, data=data)).result
     hardware, size = context.runtime.hardware, context.config.evaluate.batch_size
     after, level = (
         score(network.to(hardware.device), measured, hardware, size)[leading().name]
-        for network in (result.network, before.network())
+        for network in (changed.network, before.network())
     )
     return after - level

@@ -68,4 +68,4 @@ def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Ten
 
 def _latency_in_ms(network: nn.Module, context: StageContext) -> float:
     settings, sample = context.config.evaluate.latency, blank_images(context)
-    return latencies({"": network}, sample, settings.threads, settings.seconds)[""].median_ms
+    return latencies({"": network}, sample, settings.threads, settings.seconds)[""]["median_ms"]

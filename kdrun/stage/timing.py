@@ -1,92 +1,120 @@
-"""How fast the models of a run answer, each in the runtime that it is made for."""
+"""The latencies of a run's models, each in the runtime that it is made for."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
+from kdrun.core.records.summary import Latency
 from kdrun.export.input_spec import InputSpec
 from kdrun.export.table import format_faults
 from kdrun.export.trace import encode, trace
 from kdrun.measure.latency import latencies
-from kdrun.measure.onnx_latency import onnx_latencies
+from kdrun.measure.onnx_latency import ONNX, onnx_latencies
 from kdrun.stage.base import StageContext
 
-ONNX = "onnxruntime"
+
+@dataclass(frozen=True)
+class Latencies:
+    """Latencies by the name of the row.
+
+    Attributes:
+        eager: of networks that PyTorch runs as they are.
+        onnx: of quantized networks and of the models that they are compared with.
+    """
+
+    eager: Mapping[str, Latency]
+    onnx: Mapping[str, Latency]
+
+    def first(self, row: str) -> Latency | None:
+        """Return a model's latency in PyTorch, else in ONNX Runtime; None if it has neither."""
+        return self.eager.get(row, self.onnx.get(row))
+
+    def further(self, row: str) -> dict[str, Latency]:
+        """Return a model's other latencies by runtime."""
+        return {ONNX: self.onnx[row]} if row in self.eager and row in self.onnx else {}
+
+    def in_runtime(self, row: str, runtime: str) -> Latency | None:
+        """Return a model's latency in a runtime; None if it was not timed there."""
+        known = [self.first(row), *self.further(row).values()]
+        return next(
+            (latency for latency in known if latency and latency["runtime"] == runtime), None
+        )
 
 
-def add_latencies(
+def measure_latencies(
     context: StageContext,
-    table: list[dict[str, Any]],
     networks: Mapping[str, nn.Module],
     quantized: Collection[str],
     baselines: Mapping[str, str],
-) -> None:
-    """Add to each row the time of an answer; of quantized networks in ONNX Runtime.
+) -> Latencies:
+    """Time every network; quantized ones in ONNX Runtime, as PyTorch only simulates integers.
 
-    PyTorch only simulates whole numbers. What a quantized network is held against is timed in
-    ONNX Runtime too, beside PyTorch, so that times of one runtime are compared.
+    The models that quantized ones are compared with are timed in both, since latencies compare
+    in the same runtime only.
 
     Args:
         context: the run's data, device and settings.
-        table: the rows.
         networks: row -> network on the device.
-        quantized: rows whose networks are.
-        baselines: row -> the row that it is held against, in the order of the steps.
+        quantized: rows whose networks are quantized.
+        baselines: row of a compression step -> row that it is compared with, in their order.
     """
     context.runtime.interrupt.check("evaluate")
     settings = context.config.evaluate.latency
-    sample = blank_images(context)
     eager = {row: network for row, network in networks.items() if row not in quantized}
-    seconds = settings.seconds * len(eager)
-    times = latencies(eager, sample, threads=settings.threads, seconds=seconds)
-    compared = [*quantized, *(baselines[row] for row in quantized if row in baselines)]
+    in_onnx = dict.fromkeys([*quantized, *_baselines_of(quantized, baselines)])
+    return Latencies(
+        latencies(eager, blank_images(context), settings.threads, settings.seconds * len(eager)),
+        _in_onnx(context, {row: networks[row] for row in in_onnx}),
+    )
+
+
+def _baselines_of(quantized: Collection[str], baselines: Mapping[str, str]) -> Iterable[str]:
+    yield from (baselines[row] for row in quantized if row in baselines)
     if baselines and list(baselines)[-1] in quantized:
-        compared.append(next(iter(baselines.values())))  # the last is held against the first too
-    found = _in_onnx(context, {row: networks[row] for row in dict.fromkeys(compared)})
-    for entry in table:
-        row = entry["model"]
-        own = times if row in times else found
-        entry["latency"] = asdict(own[row]) if row in own else None
-        if row in times and row in found:
-            entry["latency_in"] = {ONNX: asdict(found[row])}
+        yield next(iter(baselines.values()))  # the last step is compared with the first model too
 
 
-def _in_onnx(context: StageContext, networks: Mapping[str, nn.Module]) -> dict[str, Any]:
-    """The same in ONNX Runtime on the CPU; nothing where it isn't installed."""
+def _in_onnx(context: StageContext, networks: Mapping[str, nn.Module]) -> dict[str, Latency]:
+    """Time networks in ONNX Runtime on the CPU; warn and return nothing if it isn't installed."""
     if not networks:
         return {}
     for fault in format_faults("quantized models are not timed", ["onnx"]):
         context.screen.warn(str(fault))
         return {}
-    info, settings = context.data.info, context.config.evaluate.latency
-    images = InputSpec(info.channels, info.image_size, context.data.mean, context.data.std, False)
+    settings = context.config.evaluate.latency
     with TemporaryDirectory() as folder:
-        files: dict[str, Path] = {}
-        for number, (row, network) in enumerate(networks.items()):
-            context.runtime.interrupt.check("evaluate")
-            try:
-                written = encode(trace(deepcopy(network).cpu(), images), "onnx")
-            except UserError as error:
-                context.screen.warn(f"{row} is not timed in ONNX Runtime: {error.lines[0]}")
-                continue
-            files[row] = Path(folder) / f"{number}.onnx"
-            files[row].write_bytes(written)
-        seconds = settings.seconds * len(files)
-        found: dict[str, Any] = onnx_latencies(
-            files, blank_images(context).cpu(), settings.threads, seconds
-        )
-        return found
+        files = _onnx_files(context, networks, Path(folder))
+        sample, seconds = blank_images(context).cpu(), settings.seconds * len(files)
+        return onnx_latencies(files, sample, settings.threads, seconds)
+
+
+def _onnx_files(
+    context: StageContext, networks: Mapping[str, nn.Module], folder: Path
+) -> dict[str, Path]:
+    """Write networks as ONNX files; warn of those that can't be exported and leave them out."""
+    data = context.data
+    images = InputSpec(data.info.channels, data.info.image_size, data.mean, data.std, False)
+    files: dict[str, Path] = {}
+    for number, (row, network) in enumerate(networks.items()):
+        context.runtime.interrupt.check("evaluate")
+        try:
+            encoded = encode(trace(deepcopy(network).cpu(), images), "onnx")
+        except UserError as error:
+            context.screen.warn(f"{row} is not timed in ONNX Runtime: {error.lines[0]}")
+            continue
+        files[row] = folder / f"{number}.onnx"
+        files[row].write_bytes(encoded)
+    return files
 
 
 def blank_images(context: StageContext) -> Tensor:
-    """The batch that is timed (B, C, H, W), on the device."""
+    """Return the batch that is timed: zeros (B, C, H, W) on the device."""
     info, device = context.data.info, context.runtime.hardware.device
     batch = context.config.evaluate.latency.batch_size
     return torch.zeros(batch, info.channels, *info.image_size, device=device)

@@ -14,6 +14,7 @@ from kdrun.compress.weight_pruning import WeightPruning
 from kdrun.core.config import Config, Network, Recipe, StopWhen
 from kdrun.core.errors import UserError
 from kdrun.core.metrics import SCORES, leading
+from kdrun.core.records.artefact import ArtefactRecord, validation_score
 from kdrun.core.seeds import seed_of
 from kdrun.core.taps import module_path
 from kdrun.dataset.data import Data
@@ -240,7 +241,7 @@ class Train:
 
     def _record(
         self, context: StageContext, trained: Trained, notes: list[str], fingerprint: str
-    ) -> dict[str, Any]:
+    ) -> ArtefactRecord:
         best = trained.best.scores if self.recipe.select == "best" else None
         return {
             "fingerprint": fingerprint,
@@ -272,10 +273,10 @@ def weaker(teachers: Sequence[Stage], artefacts: Mapping[str, Artefact]) -> list
     if alone is None:
         return []
     metric = leading()
-    level = alone.record["validation"][metric.name]
+    level = validation_score(alone.record, metric.name)
     known = {stage.info.name: artefacts[stage.info.name].record for stage in teachers}
     scores = {
-        name: record["validation"][metric.name]
+        name: validation_score(record, metric.name)
         for name, record in known.items()
         if record["data"]["classes"] == alone.record["data"]["classes"]
     }
@@ -295,7 +296,8 @@ def good_enough(
         return None
     metric = SCORES[rule.metric]
     if rule.of is not None and rule.within is not None:
-        least = metric.merit(artefacts[rule.of].record["validation"][metric.name]) - rule.within
+        level = validation_score(artefacts[rule.of].record, metric.name)
+        least = metric.merit(level) - rule.within
     else:
         least = metric.merit(rule.reaches or 0.0)
     return lambda scores: metric.merit(scores[metric.name]) >= least

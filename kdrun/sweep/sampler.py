@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from kdrun.core.folder import STUDENT_FOLDER
 from kdrun.core.metrics import leading
+from kdrun.core.records.artefact import validation_score
 from kdrun.core.store import read_record
 from kdrun.core.sweep import SweepFolder, SweepJob
 from kdrun.engine.stop_trial import student_curve
@@ -21,7 +22,7 @@ _RANDOM_TRIALS = 6  # trials that are drawn at random before the sampler learns 
 def objective(sweep: SweepFolder, job: SweepJob) -> float | None:
     """The distilled student's leading score on validation; None if it was not trained."""
     record = read_record(sweep.run(job).path / STUDENT_FOLDER)
-    return None if record is None else record["validation"][leading().name]
+    return None if record is None else validation_score(record, leading().name)
 
 
 def curve_of(sweep: SweepFolder, job: SweepJob) -> list[float]:

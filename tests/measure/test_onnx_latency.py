@@ -36,12 +36,17 @@ def test_the_record_is_that_of_networks_with_the_runtime_named(files: dict[str, 
     found = onnx_latencies(files, torch.zeros(4, 1, 8, 8), threads=1, seconds=0.2)
     assert list(found) == ["wide", "narrow"]
     wide, narrow = found.values()
-    assert (wide.batch, wide.threads, wide.device, wide.dtype) == (4, 1, "cpu", "float32")
-    assert wide.runtime == "onnxruntime"
-    assert wide.repeats == narrow.repeats > 3
-    assert wide.p95_ms >= wide.median_ms > 2 * narrow.median_ms > 0
+    assert (wide["batch"], wide["threads"], wide["device"], wide["dtype"]) == (
+        4,
+        1,
+        "cpu",
+        "float32",
+    )
+    assert wide["runtime"] == "onnxruntime"
+    assert wide["repeats"] == narrow["repeats"] > 3
+    assert wide["p95_ms"] >= wide["median_ms"] > 2 * narrow["median_ms"] > 0
     eager = latencies({"a": nn.Identity()}, torch.zeros(1), threads=1, seconds=0)["a"]
-    assert eager.runtime == "eager PyTorch"
+    assert eager["runtime"] == "eager PyTorch"
 
 
 def test_files_take_turns_and_get_the_sample(

@@ -1,7 +1,8 @@
 """artefact.json: what a stage left, and how it came about."""
 
-from collections.abc import Mapping
-from typing import Any, Required, TypedDict
+from collections.abc import Collection, Mapping, Sequence
+from math import nan
+from typing import Any, Required, TypedDict, cast
 
 
 class DataRecord(TypedDict, total=False):
@@ -85,8 +86,19 @@ class ArtefactRecord(TypedDict, total=False):
     notes: list[str]
     warnings: list[str]
     said: str
-    changes: list[dict[str, Any]]
+    changes: Sequence[Mapping[str, Any]]
     found: dict[str, float | None] | None
     ranges: dict[str, Any]
     layout: dict[str, Any]
     sums: dict[str, str]
+
+
+def some_keys(record: ArtefactRecord, keys: Collection[str]) -> ArtefactRecord:
+    """Return a record with those of the keys that `record` has."""
+    return cast("ArtefactRecord", {key: value for key, value in record.items() if key in keys})
+
+
+def validation_score(record: ArtefactRecord, metric: str) -> float:
+    """Return a score on the validation split; NaN if it was not finite."""
+    score = record["validation"][metric]
+    return nan if score is None else score

@@ -3,7 +3,7 @@
 pydantic would do the same, but importing it takes longer than comparing a hundred runs.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache
 from types import NoneType, UnionType
 from typing import (
@@ -85,7 +85,7 @@ def _check_of(kind: Any) -> _Check:
         return _union(arguments)
     if origin is Literal:
         return _literal(arguments)
-    if origin is list:
+    if origin in (list, Sequence):
         return _items(_check_of(arguments[0]))
     if origin in (dict, Mapping):
         return _values(_check_of(arguments[1]))

@@ -1,0 +1,154 @@
+"""The rows of a run's results table, made from what was measured on the test split."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import nn
+
+from kdrun import model
+from kdrun.core.records.artefact import ArtefactRecord
+from kdrun.core.records.summary import BestEpoch, Gain, Repetitions, Row, ScoredRow
+from kdrun.measure.cost import macs, nonzero_parameters, parameters
+from kdrun.measure.intervals import gain_interval, half_width
+from kdrun.measure.metrics import Meter, Scores, agreement
+from kdrun.stage.artefact import Artefact
+from kdrun.stage.baseline import Cost, compare_with_baseline
+from kdrun.stage.timing import Latencies
+
+TEACHER, ALONE, DISTILLED = "teacher", "alone", "distilled"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a run's models; mappings are by the name of the row.
+
+    Attributes:
+        artefacts: of the models.
+        meters: predictions for the test split.
+        best_scores: on the test split, of the best epoch, where one was kept beside the last.
+        domain_meters: name of a domain -> predictions for its test split.
+        costs: of the models.
+        latencies: of the models.
+        baselines: row of a compression step -> row that it is compared with, in their order.
+        repetitions: of steps that were repeated on the validation split.
+    """
+
+    artefacts: Mapping[str, Artefact]
+    meters: Mapping[str, Meter]
+    best_scores: Mapping[str, Scores]
+    domain_meters: Mapping[str, Mapping[str, Meter]]
+    costs: Mapping[str, Cost]
+    latencies: Latencies
+    baselines: Mapping[str, str]
+    repetitions: Mapping[str, list[Repetitions]]
+
+
+def cost_of(
+    artefact: Artefact, network: nn.Module, shape: tuple[int, ...], device: torch.device
+) -> Cost:
+    """Return the cost of a network for one sample.
+
+    Args:
+        artefact: of the network.
+        network: on the device.
+        shape: of one sample: (C, H, W).
+        device: where the network is.
+    """
+    return Cost(
+        parameters=parameters(network),
+        nonzero=nonzero_parameters(network),
+        macs=macs(network, shape, device),
+        bytes=artefact.bytes_on_disk,
+        epochs=artefact.record["epochs"],
+    )
+
+
+def make_rows(measured: Measured) -> list[Row]:
+    """Return a row for each model, in the order of the artefacts."""
+    return [_row(name, measured) for name in measured.artefacts]
+
+
+def _row(name: str, measured: Measured) -> Row:
+    record, cost = measured.artefacts[name].record, measured.costs[name]
+    scored = _scored(name, measured.meters)
+    row = Row(
+        model=name,
+        name=model.title(record["model"]),
+        accuracy_half_width=scored["accuracy_half_width"],
+        agreement=scored["agreement"],
+        validation=record.get("validation"),
+        parameters=cost["parameters"],
+        nonzero=cost["nonzero"],
+        macs=cost["macs"],
+        bytes=cost["bytes"],
+        epochs=cost["epochs"],
+        first_epochs=record.get("first_epochs", 0),
+        steps=record.get("steps"),
+        seconds=record["seconds"],
+        images_per_second=record.get("images_per_second"),
+        fingerprint=record["fingerprint"],
+        latency=measured.latencies.first(name),
+    )
+    if name in measured.best_scores:
+        row["best"] = _best_epoch(record, measured.best_scores[name])
+    if further := measured.latencies.further(name):
+        row["latency_in"] = further
+    if "gain" in scored:
+        row["gain"] = scored["gain"]
+    _add_comparisons(row, measured)
+    if name in measured.repetitions:
+        row["spread"] = measured.repetitions[name]
+    if measured.domain_meters:
+        domains = measured.domain_meters.items()
+        row["domains"] = {domain: _scored(name, meters) for domain, meters in domains}
+    return cast("Row", {**scored, **row})  # the scores, which no type lists
+
+
+def _scored(name: str, meters: Mapping[str, Meter]) -> ScoredRow:
+    """Return a model's scores on one test split."""
+    scores = meters[name].compute()
+    row = ScoredRow(
+        model=name,
+        accuracy_half_width=half_width(scores["accuracy"], int(scores["n"])),
+        agreement=_agreement(name, meters),
+    )
+    if name == DISTILLED and ALONE in meters:
+        row["gain"] = _gain(name, ALONE, meters)
+    return cast("ScoredRow", {"model": name, **scores, **row})
+
+
+def _agreement(name: str, meters: Mapping[str, Meter]) -> float | None:
+    """Return the share of samples with the teacher's prediction; None without a teacher."""
+    if TEACHER not in meters:
+        return None
+    teacher = meters[TEACHER].predictions().predicted
+    return agreement(meters[name].predictions().predicted, teacher)
+
+
+def _gain(name: str, control: str, meters: Mapping[str, Meter]) -> Gain:
+    correct, control_correct = (meters[row].predictions().correct for row in (name, control))
+    gain = gain_interval(correct, control_correct)
+    return Gain(over=control, accuracy=gain.value, low=gain.low, high=gain.high)
+
+
+def _best_epoch(record: ArtefactRecord, scores: Scores) -> BestEpoch:
+    return BestEpoch(
+        epoch=record["best_epoch"],
+        accuracy=scores["accuracy"],
+        f1=scores["f1"],
+        validation=record.get("best_validation_accuracy"),
+    )
+
+
+def _add_comparisons(row: Row, measured: Measured) -> None:
+    """Compare a step with the model before it, and the last of several with the first model."""
+    name, baselines = row["model"], measured.baselines
+    if name not in baselines:
+        return
+    evidence = (measured.meters, measured.costs, measured.latencies)
+    row["versus"] = compare_with_baseline(name, baselines[name], *evidence)
+    if len(baselines) > 1 and name == list(baselines)[-1]:
+        first = next(iter(baselines.values()))
+        row["overall"] = compare_with_baseline(name, first, *evidence)
