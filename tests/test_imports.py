@@ -27,6 +27,7 @@ ROW = {part: number for number, row in enumerate(ROWS) for part in row}
 LIGHT = [
     "cli.main",
     "cli.help",
+    "cli.card_docstring",
     "cli.cards",
     "cli.list",
     "cli.show",

@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from kdrun.cli.card_docstring import Card, card_of
 from kdrun.config.choices import conf_folder
-from kdrun.core.errors import UserError
 from kdrun.core.screen import Screen
 from kdrun.core.unknown import unknown_name
 from kdrun.loss.table import LOSSES
@@ -45,36 +45,29 @@ def show_card(word: str, screen: Screen) -> None:
     kind, _, name = word.partition("=")
     card = read_card(kind, name)
     screen.say(word, style="bold")
-    _print_paragraphs(screen, card["formula"].splitlines())
-    _print_heading(screen, "paper")
-    _print_paragraphs(screen, [card["paper"]])
-    _print_heading(screen, "needs")
-    _print_items(screen, card["needs"])
-    _print_heading(screen, f"defaults (conf/{kind}/{name}.yaml)")
-    defaults = (conf_folder() / kind / f"{name}.yaml").read_text(encoding="utf-8")
-    screen.say("\n".join(f"  {line}" for line in defaults.splitlines()))
+    _print_paragraphs(screen, [card.title])
+    _print_section(screen, "formula", card.formula)
+    _print_section(screen, "paper", [card.paper] if card.paper else [])
+    _print_section(screen, "needs", card.needs, bullet="  - ")
+    _print_defaults(screen, kind, name)
     if kind == "loss":
         _print_published(screen, name)
-    _print_heading(screen, "notes")
-    _print_items(screen, card["notes"])
+    _print_section(screen, "notes", card.notes, bullet="  - ")
     if kind == "loss":
         _print_heading(screen, "cost per step")
         _print_paragraphs(screen, [cost_line(name, _PACKAGE / "loss" / "cost.yaml")])
 
 
-def read_card(kind: str, name: str) -> dict[str, Any]:
-    """The card of a loss or scheme: formula, paper, needs and notes.
+def read_card(kind: str, name: str) -> Card:
+    """Return the card of a loss or scheme.
 
     Raises:
-        UserError: nothing of this kind has that name, or it comes from a plugin without a card.
+        UserError: nothing of this kind has that name, or its class has no docstring.
     """
     table, plural = KINDS[kind]
     if name not in table:
         raise unknown_name(kind, name, table, f"kdrun list {plural}")
-    path = _PACKAGE / kind / "cards" / f"{name}.yaml"
-    if not path.is_file():
-        raise UserError(f"the {kind} {name!r} has no card; it is {table[name]}.")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return card_of(kind, name, table[name])
 
 
 def published() -> list[dict[str, Any]]:
@@ -97,6 +90,16 @@ def cost_line(name: str, path: Path) -> str:
     time, kd = times[name], times["kd"]
     ratio = f"{time / kd:.3g} times kd's, of the loss alone"
     return f"{ratio}: {time:.3g} ms against {kd:.3g} ms. {measurements['measured']}"
+
+
+def _print_defaults(screen: Screen, kind: str, name: str) -> None:
+    """Print the YAML file of a component; one of a plugin need not have any."""
+    path = conf_folder() / kind / f"{name}.yaml"
+    if not path.is_file():
+        return
+    _print_heading(screen, f"defaults (conf/{kind}/{name}.yaml)")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    screen.say("\n".join(f"  {line}" for line in lines))
 
 
 def _print_published(screen: Screen, name: str) -> None:
@@ -144,6 +147,13 @@ def _percent(value: float | None) -> str:
 def _print_heading(screen: Screen, title: str) -> None:
     screen.say("")
     screen.say(title, style="bold")
+
+
+def _print_section(screen: Screen, title: str, texts: Sequence[str], bullet: str = "  ") -> None:
+    """Print a heading and texts, unless there is no text."""
+    if texts:
+        _print_heading(screen, title)
+        _print_paragraphs(screen, texts, bullet)
 
 
 def _print_paragraphs(screen: Screen, texts: Sequence[str], bullet: str = "  ") -> None:

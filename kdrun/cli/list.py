@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
+from kdrun.cli.cards import KINDS, read_card
 from kdrun.compare.runs import run_lines
 from kdrun.config.choices import conf_folder
 from kdrun.core.screen import Screen
@@ -12,8 +13,6 @@ from kdrun.core.unknown import unknown_name
 
 _GROUPS = {
     "datasets": "dataset",
-    "losses": "loss",
-    "schemes": "scheme",
     "recipes": "recipe",
     "compress": "compress",
     "steps": "step",
@@ -33,6 +32,7 @@ def list_choices(words: Sequence[str], screen: Screen) -> int:
     kinds: dict[str, Callable[[Screen], None]] = {
         "models": _list_models,
         **{kind: _lister(group) for kind, group in _GROUPS.items()},
+        **{plural: _card_lister(kind) for kind, (_, plural) in KINDS.items()},
         "runs": list_runs,
     }
     for word in words:
@@ -64,6 +64,14 @@ def _list_models(screen: Screen) -> None:
 
 def _lister(group: str) -> Callable[[Screen], None]:
     return lambda screen: _print_sentences(_sentences(group), screen)
+
+
+def _card_lister(kind: str) -> Callable[[Screen], None]:
+    """Return a function that prints a line for each loss, or scheme, plugins' among them."""
+    table, _ = KINDS[kind]
+    return lambda screen: _print_sentences(
+        {name: read_card(kind, name).summary for name in sorted(table)}, screen
+    )
 
 
 def _print_sentences(sentences: dict[str, str], screen: Screen) -> None:

@@ -18,7 +18,7 @@ _SCALE = 3 / 1000  # of the authors' code, so that the usual learning rates trai
 
 
 class AB(TwoPhaseLoss):
-    """Activation boundaries: the student's neurons get the signs of the teacher's.
+    """Activation boundaries: neurons get the teacher's signs.
 
     Formula:
         ab = 0.003 sum_l 2^(l - L) (1 / B) sum_i h_i over layers l = 1..L and neurons i

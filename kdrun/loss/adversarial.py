@@ -17,7 +17,7 @@ from kdrun.loss.weighted_loss import TermWeights
 
 
 class Adversarial(FeatureLoss):
-    """Adversarial distillation: features that a discriminator can't tell from the teacher's.
+    """Adversarial: features that a discriminator confuses.
 
     Formula:
         -1/2 mean_b [log D(f_t) + log(1 - D(r(f_s)))], summed over the pairs of taps

@@ -15,7 +15,7 @@ from kdrun.loss.weighted_loss import TermWeights
 
 
 class Attention(FeatureLoss):
-    """Attention transfer: matches where in the image features are large.
+    """Attention transfer: where in an image features are large.
 
     Formula:
         attention = mean_bi (Q_s / |Q_s| - Q_t / |Q_t|)^2, summed over the pairs of taps

@@ -17,7 +17,7 @@ _MAPS, _CLASSIFIER = "maps", "head"
 
 
 class CATKD(WeightedLoss):
-    """Class attention transfer: matches where in the image the classifier sees each class.
+    """Class attention: where in an image each class is seen.
 
     Formula:
         mean (n(P(A_s)) - n(P(A_t)))^2

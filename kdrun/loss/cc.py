@@ -14,7 +14,7 @@ from kdrun.loss.weighted_loss import TermWeights
 
 
 class CC(RelationLoss):
-    """Correlation congruence: matches how the embeddings of a batch correlate with each other.
+    """Correlation congruence: correlations within a batch.
 
     Formula:
         form=neighbours: mean_i sum_c |s_i - t_i|_c |s_i+1 - t_i+1|_c

@@ -14,7 +14,7 @@ from kdrun.loss.weighted_loss import TermWeights
 
 
 class Cosine(FeatureLoss):
-    """Cosine similarity: gives the student's embeddings the direction of the teacher's.
+    """Cosine similarity: the direction of embeddings.
 
     Formula:
         mean_i (1 - cos(r(f_s,i), f_t,i)), summed over the pairs of taps

@@ -21,7 +21,7 @@ _UNKNOWN = -1  # the label of a sample that has been in no batch yet
 
 
 class CRD(WeightedLoss):
-    """Contrastive distillation: a sample's embedding in one network against those in the other.
+    """Contrastive distillation: embeddings against a memory.
 
     Formula:
         -mean_i [log P+ / (P+ + c) + sum over K negatives of log c / (P- + c)]

@@ -16,7 +16,7 @@ Span = Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)]
 
 
 class CTKD(WeightedLoss):
-    """Curriculum temperature: kd whose temperature is learned to make the loss larger.
+    """Curriculum temperature: kd with a learned temperature.
 
     Formula:
         T^2 KL(softmax(z_t / T) || softmax(z_s / T)), T = low + (high - low) sigmoid(t)

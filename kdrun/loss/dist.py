@@ -13,7 +13,7 @@ _MIN_SQUARE = 1e-6  # of a row's length: below it the row is constant but for ro
 
 
 class DIST(WeightedLoss):
-    """DIST: correlates probabilities of student and teacher, over classes and over the batch.
+    """DIST: correlations of probabilities.
 
     Formula:
         T^2 [beta mean_i (1 - rho(p_s,i. ; p_t,i.)) + gamma mean_c (1 - rho(p_s,.c ; p_t,.c))]

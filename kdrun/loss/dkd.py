@@ -21,7 +21,7 @@ class Decoupled(NamedTuple):
 
 
 class DKD(WeightedLoss):
-    """Decoupled distillation: the label's probability apart from those of the other classes.
+    """Decoupled distillation: the label and the other classes.
 
     Formula:
         alpha TCKD + beta NCKD, averaged over the batch

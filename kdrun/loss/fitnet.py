@@ -15,7 +15,7 @@ from kdrun.loss.weighted_loss import TermWeights
 
 
 class FitNet(TwoPhaseLoss):
-    """FitNets: squared error between feature maps, the student's adapted by a 1x1 convolution.
+    """FitNets: squared error between adapted feature maps.
 
     Formula:
         mean (r(F_s) - F_t)^2, summed over the pairs of taps

@@ -12,7 +12,7 @@ from kdrun.loss.wsld import weighted_soft_loss
 
 
 class Focal(WeightedLoss):
-    """Focal soft labels: they count more for samples whose label the student finds unlikely.
+    """Focal soft labels: more weight for difficult samples.
 
     Formula:
         mean_i (1 - p_s,y)^gamma T^2 CE(p_t,i^T, p_s,i^T)

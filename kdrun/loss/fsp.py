@@ -17,7 +17,7 @@ from kdrun.loss.weighted_loss import TermWeights
 
 
 class FSP(TwoPhaseLoss):
-    """Flow of the solution procedure: matches products of the channels of successive layers.
+    """Flow of the solution procedure: products of successive layers' channels.
 
     Formula:
         fsp = mean (G_s - G_t)^2, summed over successive layers

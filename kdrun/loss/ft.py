@@ -30,7 +30,7 @@ class _PairCoders(NamedTuple):
 
 
 class FT(FeatureLoss):
-    """Factor transfer: an autoencoder compresses the teacher's maps to factors for the student.
+    """Factor transfer: maps compressed by an autoencoder.
 
     Formula:
         ft = mean |v_s / |v_s|_2 - v_t / |v_t|_2|, summed over the pairs of taps

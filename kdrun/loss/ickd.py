@@ -14,7 +14,7 @@ from kdrun.loss.weighted_loss import TermWeights
 
 
 class ICKD(FeatureLoss):
-    """Inter-channel correlation: matches how the channels of a layer correlate with each other.
+    """Inter-channel correlation: correlations of channels.
 
     Formula:
         ickd = (1 / (B C)) sum_b |G_s - G_t|_F^2, summed over the pairs of taps

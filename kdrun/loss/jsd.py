@@ -14,7 +14,7 @@ from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
 class JSD(WeightedLoss):
-    """Generalized Jensen-Shannon divergence: both KL divergences, from a mixture of both networks.
+    """Jensen-Shannon divergence, generalized, of the logits.
 
     Formula:
         T^2 [beta KL(p_t || m) + (1 - beta) KL(p_s || m)], m = beta p_t + (1 - beta) p_s

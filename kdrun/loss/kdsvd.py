@@ -29,7 +29,7 @@ class _Vectors(NamedTuple):
 
 
 class KDSVD(FeatureLoss):
-    """Singular vectors: matches how the singular vectors of maps change from layer to layer.
+    """Singular vectors: their change from layer to layer.
 
     Formula:
         kdsvd = (1 / B) sum_ijn (exp(-(x_in - y_jn)^2 / 8) of the student - of the teacher)^2

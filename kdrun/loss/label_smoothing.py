@@ -11,7 +11,7 @@ from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
 class LabelSmoothing(WeightedLoss):
-    """Label smoothing: labels that give every class a share; the control to beat.
+    """Label smoothing: the control without a teacher.
 
     Formula:
         CE(q, z_s), q = (1 - e) onehot(y) + e / K; e: smoothing, K: classes, y: the label

@@ -18,7 +18,7 @@ _SMALL = 1e-5  # added to a variance, as in batch norms
 
 
 class LayerFusion(WeightedLoss):
-    """Layer fusion: several stages of the teacher are fused into one target for one of the student.
+    """Layer fusion: several stages of the teacher as one target.
 
     Formula:
         mean (r(F_s) - M)^2

@@ -11,7 +11,7 @@ from kdrun.loss.functional import label_loss, logits_of
 
 
 class CrossEntropy(Loss):
-    """Cross-entropy with the labels, without a teacher: what teachers and controls train with.
+    """Cross-entropy with the labels: how teachers and controls are trained.
 
     Formula:
         CE(y, z_s) = -log softmax(z_s)_y, averaged over the batch
@@ -36,7 +36,7 @@ class CrossEntropy(Loss):
 
 
 class KD(Loss):
-    """Knowledge distillation: labels and the teacher's probabilities, softened by a temperature.
+    """Knowledge distillation: labels and softened probabilities.
 
     Formula:
         (1 - alpha) CE(y, z_s) + alpha T^2 KL(softmax(z_t / T) || softmax(z_s / T))

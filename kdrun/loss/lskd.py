@@ -16,7 +16,7 @@ _MIN_VARIANCE = 1e-4  # logits that vary less are equal but for rounding
 
 
 class LSKD(WeightedLoss):
-    """Logit standardization: distills logits of mean 0 and deviation 1, by kd or dkd.
+    """Logit standardization: kd or dkd of standardized logits.
 
     Formula:
         base=kd: T^2 KL(softmax(u_t / T) || softmax(u_s / T))

@@ -13,7 +13,7 @@ from kdrun.loss.weighted_loss import TermWeights
 
 
 class MGD(FeatureLoss):
-    """Masked generative distillation: restores the teacher's maps from masked maps of the student.
+    """Masked generative: the teacher's maps from masked maps.
 
     Formula:
         (1 / B) |G(r(F_s) * M) - F_t|^2, summed over the pairs of taps and all elements

@@ -15,7 +15,7 @@ Temperatures = Annotated[list[PositiveFloat], Field(min_length=1)]
 
 
 class MLLD(WeightedLoss):
-    """Multi-level logit distillation: samples, their similarities, and similarities of classes.
+    """Multi-level logits: samples, batch and classes.
 
     Formula:
         sum over T of T^2 KL(p_t || p_s) + |P_s P_s' - P_t P_t'|_F^2 / B

@@ -12,7 +12,7 @@ from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
 class NKD(WeightedLoss):
-    """Normalized distillation: cross-entropies of the label and of the renormalized other classes.
+    """Normalized distillation: the label and the other classes.
 
     Formula:
         -p_t,y log p_s,y - gamma T^2 sum_{i != y} n(p_t^T)_i log n(p_s^T)_i, averaged over the batch

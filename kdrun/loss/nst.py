@@ -9,7 +9,7 @@ from kdrun.loss.functional import no_autocast, sum_terms
 
 
 class NST(FeatureLoss):
-    """Neuron selectivity transfer: matches the distributions of the channels' maps.
+    """Neuron selectivity: the distribution of channel maps.
 
     Formula:
         nst = mean_ij k(t_i, t_j) + mean_ij k(s_i, s_j) - 2 mean_ij k(s_i, t_j)

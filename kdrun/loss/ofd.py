@@ -19,7 +19,7 @@ _RARE = 0.001  # share of negative responses below which the margin is 3 deviati
 
 
 class OFD(FeatureLoss):
-    """Overhaul of feature distillation: matches responses before the activation, above a margin.
+    """Overhaul of features: responses before the activation.
 
     Formula:
         ofd = sum_l 2^(l - L) (1 / B) sum_i d_i over layers l = 1..L and neurons i

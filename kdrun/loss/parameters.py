@@ -43,7 +43,7 @@ class _Compared(NamedTuple):
 
 
 class Parameters(WeightedLoss):
-    """Distance between weights: brings the student's weights near the teacher's.
+    """Distance between the weights of student and teacher.
 
     Formula:
         distance=squared: sum |W_s - W_t|^2 / sum |W_t|^2, over all pairs of weights

@@ -13,7 +13,7 @@ _SMALL = 1e-7  # added to norms and probabilities, as in the published code
 
 
 class PKT(RelationLoss):
-    """Probabilistic knowledge transfer: matches which samples of a batch are near each other.
+    """Probabilistic transfer: which samples are near each other.
 
     Formula:
         mean_ij p_ij log(p_ij / q_ij)

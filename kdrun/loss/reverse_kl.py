@@ -9,7 +9,7 @@ from kdrun.loss.weighted_loss import WeightedLoss
 
 
 class ReverseKL(WeightedLoss):
-    """Reverse KL: the divergence of the student's probabilities from the teacher's.
+    """Reverse KL divergence of the logits.
 
     Formula:
         T^2 KL(softmax(z_s / T) || softmax(z_t / T)), averaged over the batch

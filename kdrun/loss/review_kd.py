@@ -18,7 +18,7 @@ _SIDES = (4, 2, 1)  # of the pooled maps that are compared beside the full ones
 
 
 class ReviewKD(FeatureLoss):
-    """Knowledge review: the student's stages, fused from deep to shallow, match the teacher's.
+    """Knowledge review: stages fused from deep to shallow.
 
     Formula:
         sum_i hcl(conv3x3(m_i), F_t,i), m_i = a . conv1x1(F_s,i) + b . m_i+1, from the deepest layer

@@ -38,7 +38,7 @@ class _Relations(NamedTuple):
 
 
 class RKD(RelationLoss):
-    """Relational distillation: matches distances and angles between the samples of a batch.
+    """Relational distillation: distances and angles in a batch.
 
     Formula:
         a mean_ij h(d_s,ij / mean d_s ; d_t,ij / mean d_t) + b mean_ijk h(cos_s,ijk ; cos_t,ijk)

@@ -19,7 +19,7 @@ _MAX_WEIGHTS = 2**30  # in all adapters: 4 GiB, three times over while they are 
 
 
 class SemCKD(WeightedLoss):
-    """Semantic calibration: every layer of the student learns from all of the teacher's, weighted.
+    """Semantic calibration: all pairs of layers, weighted.
 
     Formula:
         (1 / B S) sum_b sum_ij a_bij mean (r_ij(F_s,i) - F_t,j)^2, a_bi. = softmax_j(q_bi . k_bj)

@@ -14,7 +14,7 @@ from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
 class SimKD(WeightedLoss):
-    """SimKD: the student's projected features match the teacher's and feed its classifier.
+    """SimKD: projected features for the teacher's classifier.
 
     Formula:
         mean (r(F_s) - F_t)^2

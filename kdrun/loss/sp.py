@@ -9,7 +9,7 @@ from kdrun.loss.functional import no_autocast, sum_terms, to_float32
 
 
 class SP(FeatureLoss):
-    """Similarity preserving: matches which samples of a batch have similar features.
+    """Similarity preserving: similarities within a batch.
 
     Formula:
         sp = (1 / B^2) |G_s - G_t|_F^2, summed over the pairs of taps

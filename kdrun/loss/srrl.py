@@ -16,7 +16,7 @@ _TAP, _CLASSIFIER = "tap", "head"
 
 
 class SRRL(WeightedLoss):
-    """Softmax regression representation: embeddings that the teacher's classifier reads correctly.
+    """Softmax regression: embeddings for the teacher's classifier.
 
     Formula:
         mean (r(f_s) - f_t)^2 + mean (W r(f_s) + b - z_t)^2

@@ -13,7 +13,7 @@ from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
 class TFKD(WeightedLoss):
-    """Teacher-free distillation: a virtual teacher made of the label, or the student's own network.
+    """Teacher-free: a virtual teacher, or the student itself.
 
     Formula:
         T^2 KL(p_v^T || p_s^T), averaged over the batch

@@ -17,7 +17,7 @@ _MIN_VARIANCE = 1e-5
 
 
 class VID(FeatureLoss):
-    """Variational information: the likelihood of the teacher's maps, given the student's.
+    """Variational information: likelihood of the teacher's maps.
 
     Formula:
         mean 1/2 [(mu(F_s) - F_t)^2 / v_c + log v_c], summed over the pairs of taps

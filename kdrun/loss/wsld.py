@@ -9,7 +9,7 @@ from kdrun.loss.weighted_loss import WeightedLoss
 
 
 class WSLD(WeightedLoss):
-    """Weighted soft labels: they count more where the student is behind the teacher.
+    """Weighted soft labels: a weight for each sample.
 
     Formula:
         mean_i w_i T^2 CE(p_t,i^T, p_s,i^T), w_i = 1 - exp(-CE_s,i / CE_t,i)

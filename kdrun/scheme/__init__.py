@@ -1,1 +1,1 @@
-"""Who learns from whom: the plans of a run. Importing this package alone loads no torch."""
+"""Schemes: the plans of who learns from whom. Importing this package alone loads no torch."""

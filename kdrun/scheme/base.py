@@ -1,4 +1,4 @@
-"""The plain plan, of which the others are made: teacher, controls, distilled student."""
+"""The plain plan and the stages that other plans are made of."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,21 +18,36 @@ CONTROLS: dict[str, dict[str, Any]] = {"alone": {"name": "ce"}}
 
 
 class Scheme:
-    """A run's networks and the stages that train them; this one is the plain teacher and student.
+    """One teacher, the controls, one distilled student.
 
-    The keyword arguments of a scheme's constructor are the keys of its config node.
+    Other schemes override its methods. The keyword arguments of a scheme's constructor are the keys
+    of its config node.
+
+    Formula:
+        teacher: CE; each control: the student with CE
+        student: the loss of the config, with the teacher
+
+    Paper:
+        none
+
+    Needs:
+        - a dataset
+        - a teacher, trained in the run or taken from another
+
+    Notes:
+        - Control and student have the same recipe and seed; their difference is that of one seed.
     """
 
     def networks(self, config: Config) -> dict[str, Network]:
-        """Every network that is built, by its place in the config; a stage's `role` is one."""
+        """Return every network to build: its key in the config, a stage's `role` -> its config."""
         return {"teacher": config.teacher, "student": config.student}
 
     def datasets(self, config: Config, data: Data) -> dict[str, Data]:
-        """What the stages work with, by the names that their places have for it.
+        """Return the datasets that stages are trained and tested on, by name.
 
         Args:
-            config: the run's.
-            data: what its dataset is.
+            config: the config of the run.
+            data: the dataset of the config.
 
         Raises:
             ConfigError: the scheme's settings don't fit the dataset.
@@ -40,29 +55,33 @@ class Scheme:
         return {MAIN: data}
 
     def data_of(self, role: str) -> str:
-        """The name of the dataset that a network is built for and trained on."""
+        """Return the name of the dataset that a network is built for and trained on."""
         return MAIN
 
     def stages(self, config: Config) -> list[Stage]:
-        """The stages that leave models, each after those it reads.
+        """Return the stages that make models, each after those whose artefacts it reads.
 
         Raises:
-            UserError: the teacher is to be taken from where there is none.
+            UserError: the teacher's run or checkpoint is missing.
         """
         teacher = teacher_stage(config)
         return [teacher, *control_stages(config), student_stage(config, [teacher], config.loss)]
 
 
 def teacher_recipe(config: Config) -> Recipe:
-    """The run's recipe with the teacher's own keys in it."""
+    """Return the recipe of the run, with the keys that `teacher.recipe` overrides."""
     return Recipe.model_validate({**config.recipe.model_dump(), **(config.teacher.recipe or {})})
 
 
 def teacher_stage(config: Config, data: str = MAIN) -> Stage:
-    """The teacher: trained on that dataset, or taken from a run or a file.
+    """Return the stage that trains the teacher or takes it from a run or a file.
+
+    Args:
+        config: the config of the run.
+        data: the name of the dataset that it is trained on.
 
     Raises:
-        UserError: it is to be taken from where there is none.
+        UserError: the run or file is missing.
     """
     info = StageInfo("teacher", "teacher", "teacher", shared=True, data=data)
     teacher = config.teacher
@@ -81,7 +100,7 @@ def teacher_stage(config: Config, data: str = MAIN) -> Stage:
 
 
 def control_stages(config: Config) -> list[Stage]:
-    """What the distilled student is held against."""
+    """Return the stages of the controls, with which the distilled student is compared."""
     reads = ("teacher",) if config.student.init == "teacher" else ()
     return [
         _student(config, StageInfo(name, name, name, shared=True, reads=reads), CONTROLS[name])
@@ -92,13 +111,13 @@ def control_stages(config: Config) -> list[Stage]:
 def student_stage(
     config: Config, teachers: list[Stage], loss: Mapping[str, Any], data: str = MAIN
 ) -> Train:
-    """The distilled student.
+    """Return the stage that distills the student.
 
     Args:
-        config: the run's.
+        config: the config of the run.
         teachers: the stages whose networks it learns from.
-        loss: the node of the whole loss: the config's, or one around it.
-        data: the name of the dataset that it learns from.
+        loss: the config node of its loss: that of the config, or one around it.
+        data: the name of the dataset that it is trained on.
     """
     stop = config.stop.when
     reads = [stage.info.name for stage in teachers]
@@ -113,11 +132,11 @@ def student_stage(
     plain = _student(config, info, loss, tuple(teachers), stop)
     if not teachers:
         return plain
-    own = config.student
-    node = build_loss(loss).student_node(own.node, teachers[0].network.node)
-    if node == own.node:
+    student = config.student
+    node = build_loss(loss).student_node(student.node, teachers[0].network.node)
+    if node == student.node:
         return plain
-    return replace(plain, network=Network.model_validate({**node, "taps": own.taps}))
+    return replace(plain, network=Network.model_validate({**node, "taps": student.taps}))
 
 
 def _student(

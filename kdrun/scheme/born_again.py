@@ -1,4 +1,4 @@
-"""Students that teach students of their own kind."""
+"""Born-again networks."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -16,11 +16,24 @@ Generations = Annotated[int, Field(ge=1, le=16)]
 
 
 class BornAgain(Scheme):
-    """Furlanello et al. 2018 (arXiv:1805.04770): each generation learns from the one before it.
+    """Born again: generations of a network, and an ensemble.
 
-    teacher -> generation1 -> ... -> student, all but the teacher built alike and each drawn anew;
-    the last of them is the run's student. Their ensemble answers with the mean of their
-    probabilities.
+    Formula:
+        teacher -> generation1 -> ... -> generationN, the last of which is the student of the run
+        each learns from the network before it, by the loss of the config, from new weights
+        ensemble: mean_n p_n
+
+    Paper:
+        Furlanello et al. 2018, Born Again Neural Networks, arXiv:1805.04770
+
+    Needs:
+        - a teacher, which is built like the student in the paper
+
+    Notes:
+        - The paper's teacher is built like the student; choose both alike to repeat it.
+        - Each generation has the whole recipe; the control was trained for one generation alone.
+        - The ensemble costs as much at test time as all generations together.
+        - The number of generations was recalled, not checked.
     """
 
     def __init__(self, generations: Generations) -> None:
@@ -28,17 +41,17 @@ class BornAgain(Scheme):
 
     def stages(self, config: Config) -> list[Stage]:
         if config.student.init != "scratch":
-            raise ConfigError([Fault("student.init", _ALIKE)])
+            raise ConfigError([Fault("student.init", _SAME_START)])
         chain = [teacher_stage(config)]
         for number in range(1, self._generations):
             chain.append(_generation(config, number, chain[-1]))
         last = student_stage(config, chain[-1:], config.loss)
-        family = (*chain[1:], replace(last, seeded_as=_seed(self._generations)))
-        together = [_ensemble(family)] if len(family) > 1 else []
-        return [chain[0], *control_stages(config), *family, *together]
+        generations = (*chain[1:], replace(last, seeded_as=_seed(self._generations)))
+        ensemble = [_ensemble(generations)] if len(generations) > 1 else []
+        return [chain[0], *control_stages(config), *generations, *ensemble]
 
 
-_ALIKE = "'teacher' would give all generations the same start; use student.init=scratch"
+_SAME_START = "'teacher' would give all generations the same start; use student.init=scratch"
 
 
 def _generation(config: Config, number: int, before: Stage) -> Train:
@@ -52,10 +65,11 @@ def _generation(config: Config, number: int, before: Stage) -> Train:
 
 
 def _seed(number: int) -> str:
-    """The first generation starts as the control does."""
+    """Return the name whose seed a generation's weights are drawn by, empty for the control's."""
     return f"student/generation{number}" if number > 1 else ""
 
 
-def _ensemble(family: tuple[Stage, ...]) -> Gather:
-    reads = tuple(stage.info.name for stage in family)
-    return Gather(StageInfo("ensemble", "ensemble", "ensemble", False, reads), family, "student")
+def _ensemble(generations: tuple[Stage, ...]) -> Gather:
+    reads = tuple(stage.info.name for stage in generations)
+    info = StageInfo("ensemble", "ensemble", "ensemble", False, reads)
+    return Gather(info, generations, "student")

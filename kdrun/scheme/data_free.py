@@ -1,4 +1,4 @@
-"""Schemes in which the student never sees the dataset's images."""
+"""Data-free schemes: the student never sees the images of the dataset."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,19 +11,50 @@ from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.invert import Inversion, Invert
 
 
-class Drawn(Scheme):
-    """The student learns from images that a generator draws; see `kdrun.loss.data_free`."""
+class GeneratorScheme(Scheme):
+    """A student that learns from images of a generator; see `kdrun.loss.data_free`.
 
-    around: dict[str, Any]
+    Attributes:
+        wrapper: the config node of the loss around that of the config.
+    """
+
+    wrapper: dict[str, Any]
 
     def stages(self, config: Config) -> list[Stage]:
         teacher = teacher_stage(config)
-        loss = {**self.around, "loss": config.loss}
+        loss = {**self.wrapper, "loss": config.loss}
         return [teacher, *control_stages(config), student_stage(config, [teacher], loss)]
 
 
-class DAFL(Drawn):
-    """Images that the teacher is sure of, of all classes, with much activity."""
+class DAFL(GeneratorScheme):
+    """DAFL: generated images that the teacher is sure of.
+
+    Formula:
+        generator, each step: CE(z_t, argmax z_t) - activation mean |f_t|
+          + entropy sum_c m_c log m_c, to be lowered
+        z_t, f_t: the teacher's logits and embedding of the generated images
+        m: their mean class probabilities
+        student: the loss of the config on the same images, labeled by the teacher
+
+    Paper:
+        Chen et al., Data-Free Learning of Student Networks, ICCV 2019, arXiv:1904.01186, equations
+        2 to 5
+
+    Needs:
+        - a trained teacher, with or without batch norms; none of its training images
+        - the images' channels, size and normalization, which the dataset's settings give
+        - a loss with a teacher
+
+    Notes:
+        - Only the distilled student is data-free. The control still sees the real training images,
+          so the table compares a student without data with one that has them; a teacher that the
+          run trains sees them too.
+        - Validation and test are on real images; choosing the epoch or settings by them is more
+          than a user without data could do.
+        - An epoch has as many steps as one of the dataset, of generated images.
+        - The generator ends in a norm without weights, so that images have mean 0 and variance 1 in
+          each channel, as normalized ones have.
+    """
 
     def __init__(
         self,
@@ -32,7 +63,7 @@ class DAFL(Drawn):
         activation: NonNegativeFloat,
         entropy: NonNegativeFloat,
     ) -> None:
-        self.around = {
+        self.wrapper = {
             "name": "dafl",
             "latent": latent,
             "rate": rate,
@@ -41,13 +72,39 @@ class DAFL(Drawn):
         }
 
 
-class ZSKT(Drawn):
-    """Images on which student and teacher disagree."""
+class ZSKT(GeneratorScheme):
+    """Zero-shot: generated images on which both disagree.
+
+    Formula:
+        generator, a step for each student_steps of the student: KL(p_t || p_s) of the generated
+          images, to be raised
+        student: the loss of the config on generated images, labeled by the teacher
+        p_t, p_s: softmax of the logits of teacher and student at T = 1
+
+    Paper:
+        Micaelli and Storkey, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS
+        2019, arXiv:1905.09768, algorithm 1
+
+    Needs:
+        - a trained teacher, with or without batch norms; none of its training images
+        - the images' channels, size and normalization, which the dataset's settings give
+        - a loss with a teacher
+
+    Notes:
+        - Only the distilled student is data-free. The control still sees the real training images,
+          so the table compares a student without data with one that has them; a teacher that the
+          run trains sees them too.
+        - Validation and test are on real images; choosing the epoch or settings by them is more
+          than a user without data could do.
+        - The paper's student learns KL at T = 1 and attention transfer, without labels; the comment
+          in its file of defaults says how to ask for that.
+        - An epoch has as many steps as one of the dataset, of generated images.
+    """
 
     def __init__(
         self, latent: PositiveInt, rate: PositiveFloat, student_steps: PositiveInt
     ) -> None:
-        self.around = {
+        self.wrapper = {
             "name": "zskt",
             "latent": latent,
             "rate": rate,
@@ -56,7 +113,34 @@ class ZSKT(Drawn):
 
 
 class DeepInversion(Scheme):
-    """Images whose statistics are those that the teacher's batch norms remember."""
+    """DeepInversion: images made from the teacher's batch norms.
+
+    Formula:
+        images x are optimized: CE(z_t, y) + norms R_BN + smoothness R_TV + size |x|, to be lowered
+        R_BN = sum over batch norms of |mean - running mean| + |variance - running variance|
+        R_TV: lengths of the differences of neighbours in four directions, summed
+        y: labels, the same number of each class
+        student: the loss of the config on these images
+
+    Paper:
+        Yin et al., Dreaming to Distill: Data-free Knowledge Transfer via DeepInversion, CVPR 2020,
+        arXiv:1912.08795
+
+    Needs:
+        - a trained teacher with batch norms that keep running statistics
+        - the images' channels, size and normalization, which the dataset's settings give
+
+    Notes:
+        - Only the distilled student is data-free. The control still sees the real training images,
+          so the table compares a student without data with one that has them; a teacher that the
+          run trains sees them too.
+        - Validation and test are on real images; choosing the epoch or settings by them is more
+          than a user without data could do.
+        - The paper's adaptive form, in which images compete with the student, is not here; so they
+          follow from the teacher alone, are made once and shared by runs.
+        - Making them takes images / batch_size * iterations steps through the teacher, before the
+          student starts; the table's time of training leaves these out.
+    """
 
     def __init__(
         self,
@@ -68,12 +152,12 @@ class DeepInversion(Scheme):
         smoothness: NonNegativeFloat,
         size: NonNegativeFloat,
     ) -> None:
-        self.how = Inversion(images, batch_size, iterations, rate, norms, smoothness, size)
+        self._inversion = Inversion(images, batch_size, iterations, rate, norms, smoothness, size)
 
     def stages(self, config: Config) -> list[Stage]:
         teacher = teacher_stage(config)
         info = StageInfo("images", "images", "", shared=True, reads=(teacher.info.name,))
-        images = Invert(info, teacher, self.how)
+        images = Invert(info, teacher, self._inversion)
         student = student_stage(config, [teacher], config.loss)
         reads = (*student.info.reads, info.name)
         student = replace(student, images=images, info=replace(student.info, reads=reads))

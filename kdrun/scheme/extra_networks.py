@@ -1,4 +1,4 @@
-"""Networks that a scheme's key lists beside teacher and student."""
+"""Networks beside teacher and student, which a scheme's setting lists."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -11,13 +11,15 @@ from kdrun.core.config import Network, Taps
 _NO_TAPS = dict.fromkeys(Taps.model_fields)
 
 
-def _model(node: dict[str, Any]) -> dict[str, Any]:
-    """Whether a node can be a network's part of the config, whatever the model asks for."""
+def _check_node(node: dict[str, Any]) -> dict[str, Any]:
+    """Return the node if it can be a network's config, whatever settings its model has."""
     try:
         _network(node)
     except (ValidationError, TypeError):
-        said = "should be a model's name, or {name: MODEL, KEY: VALUE, taps: {stages: [PATH,...]}}"
-        raise PydanticCustomError("model_node", said) from None
+        message = (
+            "should be a model's name, or {name: MODEL, KEY: VALUE, taps: {stages: [PATH,...]}}"
+        )
+        raise PydanticCustomError("model_node", message) from None
     return node
 
 
@@ -27,10 +29,10 @@ def _network(node: Mapping[str, Any]) -> Network:
 
 
 Models = Annotated[
-    list[Annotated[dict[str, Any], AfterValidator(_model)]], Field(min_length=1, max_length=16)
+    list[Annotated[dict[str, Any], AfterValidator(_check_node)]], Field(min_length=1, max_length=16)
 ]
 
 
-def listed(key: str, nodes: Sequence[Mapping[str, Any]]) -> dict[str, Network]:
-    """The networks of a scheme's key by their places in the config: `scheme.KEY.0`, ..."""
+def extra_networks(key: str, nodes: Sequence[Mapping[str, Any]]) -> dict[str, Network]:
+    """Return the networks of a scheme's setting by their keys in the config: `scheme.KEY.0`, ..."""
     return {f"scheme.{key}.{number}": _network(node) for number, node in enumerate(nodes)}

@@ -1,4 +1,4 @@
-"""Self-distillation over time: the teacher is the student, averaged or of some epochs ago."""
+"""Self-distillation over time."""
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -6,12 +6,32 @@ from kdrun.core.config import Config, Network
 from kdrun.core.ranges import UnitBelowOne
 from kdrun.loss.moving_teacher import Kind
 from kdrun.scheme.base import Scheme
-from kdrun.scheme.no_teacher import lone_student
+from kdrun.scheme.no_teacher import stages_without_teacher
 from kdrun.stage.base import Stage
 
 
 class MovingTeacher(Scheme):
-    """Mean teacher (arXiv:1703.01780) or snapshots (arXiv:1812.00123); see the loss of this name.
+    """Moving teacher: the student's average or a snapshot.
+
+    Formula:
+        kind=ema: w_t <- d w_t + (1 - d) w_s before each step k = 1, 2, ...
+        d = min(1 - 1/(k + 1), decay)
+        kind=snapshot: w_t <- w_s at the beginning of epochs start, start + every, ...
+        from epoch start on the loss of the config with w_t as the teacher; before it CE(y, z_s)
+
+    Paper:
+        Tarvainen and Valpola, Mean teachers are better role models, NeurIPS 2017, arXiv:1703.01780;
+        Yang, Xie, Su, Yuille, Snapshot Distillation, CVPR 2019, arXiv:1812.00123
+
+    Needs:
+        - a loss that reads a teacher, on logits or features
+        - one more copy of the student in memory, and its forward pass in each step
+
+    Notes:
+        - The teacher sees the student's images and runs in eval mode; mean teacher gives it noise
+          of its own.
+        - The snapshots of the paper belong to a cyclic learning rate, which a recipe sets here.
+        - With pairs of module paths, the teacher's paths are those of the student's network too.
 
     Args:
         kind: an exponential moving average, or snapshots.
@@ -30,4 +50,4 @@ class MovingTeacher(Scheme):
 
     def stages(self, config: Config) -> list[Stage]:
         loss = {"name": "moving_teacher", "loss": config.loss, **self.settings}
-        return lone_student(config, loss)
+        return stages_without_teacher(config, loss)

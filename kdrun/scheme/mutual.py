@@ -1,4 +1,4 @@
-"""Networks that are trained together and teach each other."""
+"""Deep mutual learning."""
 
 from pydantic import PositiveFloat
 
@@ -8,29 +8,50 @@ from kdrun.core.folder import STUDENT_FOLDER, STUDENT_ROW, STUDENT_STAGE
 from kdrun.engine.optimizers import learning_rate
 from kdrun.model.committee import Committee
 from kdrun.scheme.base import Scheme, control_stages
-from kdrun.scheme.extra_networks import Models, listed
+from kdrun.scheme.extra_networks import Models, extra_networks
 from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.extract import Extract
 from kdrun.stage.gather import committee_of
 from kdrun.stage.train import Train
 
 _COHORT = "cohort"
-_TOGETHER = "scheme.peers"
+_COMMITTEE = "scheme.peers"
 
 
-class MutualLearning(Scheme):
-    """Zhang et al. 2018 (arXiv:1706.00384): no teacher, but peers; see `loss.mutual`.
+class Mutual(Scheme):
+    """Mutual learning: peers that are trained together.
 
     The student and its peers are trained as one committee, from which each is taken afterwards.
     The student starts as the control does.
+
+    Formula:
+        sum_i [CE(y, z_i) + 1/(n-1) sum_{j != i} L(z_i, sg z_j)], sg: detached
+        L: the loss of the config without its cross-entropy with the labels
+        as in the paper with L = KL(p_j || p_i) at T = 1
+
+    Paper:
+        Zhang et al. 2018, Deep Mutual Learning, arXiv:1706.00384, equations 3 to 6 and 8
+
+    Needs:
+        - one peer or more
+        - a loss that learns from a teacher; no teacher
+
+    Notes:
+        - The loss keeps its weights; the paper's objective is loss=kd loss.alpha=1.
+        - All members are updated at once from the same outputs, where the paper updates them in
+          turn.
+        - One optimizer has all members, at the student's learning rate; clip_norm counts them
+          together.
+        - The best epoch and stop.when go by the mean of all members' probabilities on validation.
+        - Epochs are those of the control, but each step trains all members.
     """
 
     def __init__(self, peers: Models, temperature: PositiveFloat | None) -> None:
-        self._peers = listed("peers", peers)
+        self._peers = extra_networks("peers", peers)
         self._temperature = temperature
 
     def networks(self, config: Config) -> dict[str, Network]:
-        return {**super().networks(config), **self._peers, _TOGETHER: self._together(config)}
+        return {**super().networks(config), **self._peers, _COMMITTEE: self._committee(config)}
 
     def stages(self, config: Config) -> list[Stage]:
         _refuse_teacher(config)
@@ -55,8 +76,8 @@ class MutualLearning(Scheme):
         members = self._members(config)
         return Train(
             StageInfo(_COHORT, _COHORT, "", shared=False, reads=reads),
-            role=_TOGETHER,
-            network=self._together(config),
+            role=_COMMITTEE,
+            network=self._committee(config),
             loss={
                 "name": "around_mutual",
                 "loss": config.loss,
@@ -73,22 +94,22 @@ class MutualLearning(Scheme):
     def _members(self, config: Config) -> tuple[tuple[str, Network], ...]:
         return (("student", config.student), *self._peers.items())
 
-    def _together(self, config: Config) -> Network:
+    def _committee(self, config: Config) -> Network:
         return committee_of([network for _, network in self._members(config)])
 
 
 def _recipe(config: Config) -> Recipe:
-    """The run's recipe at the student's learning rate: one optimizer has all members."""
+    """Return the recipe at the student's learning rate: one optimizer trains all members."""
     lr = learning_rate(config.recipe, config.student.name)
     return config.recipe.model_copy(update={"lr": lr, "lr_by_model": None})
 
 
 def _refuse_teacher(config: Config) -> None:
-    told = "'teacher' is asked for, and scheme=mutual has none"
+    message = "'teacher' is asked for, and scheme=mutual has none"
     faults = []
     if config.student.init == "teacher":
-        faults.append(Fault("student.init", f"{told}; use student.init=scratch"))
+        faults.append(Fault("student.init", f"{message}; use student.init=scratch"))
     if config.stop.when is not None and config.stop.when.of == "teacher":
-        faults.append(Fault("stop.when.of", f"{told}; use of: alone, or reaches"))
+        faults.append(Fault("stop.when.of", f"{message}; use of: alone, or reaches"))
     if faults:
         raise ConfigError(faults)

@@ -1,4 +1,4 @@
-"""What plans share that train no teacher: the student learns from itself."""
+"""The plan of schemes without a teacher, in which the student learns from itself."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,19 +9,23 @@ from kdrun.scheme.base import control_stages, student_stage
 from kdrun.stage.base import Stage
 
 
-def lone_student(config: Config, loss: Mapping[str, Any]) -> list[Stage]:
-    """The controls and the student, which has no teacher.
+def stages_without_teacher(config: Config, loss: Mapping[str, Any]) -> list[Stage]:
+    """Return the stages of the controls and of the student.
+
+    Args:
+        config: the config of the run.
+        loss: the config node of the student's loss.
 
     Raises:
-        UserError: the config asks for something of the teacher that is not there.
+        UserError: the config uses the teacher in another setting.
     """
-    name, rule = config.scheme["name"], config.stop.when
+    name, stop = config.scheme["name"], config.stop.when
     if config.student.init == "teacher":
         raise UserError(
             f"scheme {name!r} has no teacher whose weights the student could start from.",
             "  use student.init=scratch",
         )
-    if rule is not None and rule.of == "teacher":
+    if stop is not None and stop.of == "teacher":
         raise UserError(
             f"scheme {name!r} has no teacher that the student could come near.",
             "  use another rule: stop.when={reaches: 0.98} or stop.when={within: 0, of: alone}",

@@ -1,15 +1,41 @@
-"""Self-distillation between a network's own stages: the deepest teaches the shallow ones."""
+"""Self-distillation between the stages of a network."""
 
 from pydantic import NonNegativeFloat
 
 from kdrun.core.config import Config, Network
 from kdrun.scheme.base import Scheme
-from kdrun.scheme.no_teacher import lone_student
+from kdrun.scheme.no_teacher import stages_without_teacher
 from kdrun.stage.base import Stage
 
 
 class OwnStages(Scheme):
-    """Zhang et al. 2019 (arXiv:1905.08094); no teacher is trained. See the loss of this name.
+    """Own stages: shallow stages learn from the deepest one.
+
+    No teacher is trained. The heads are left out of the trained student.
+
+    Formula:
+        CE(y, z) + sum over shallow stages i of L(z_i, z) + features * mean_b |F_i - F|^2
+        z: the network's logits, z_i: those of a head after stage i
+        L: the loss of the config, with z as the teacher's logits
+        F: features of the deepest stage, F_i: the head's; both averaged over their pixels
+        neither z nor F gets a gradient from L and from the last term
+
+    Paper:
+        Zhang, Song, Gao, Chen, Bao, Ma, Be Your Own Teacher, ICCV 2019, arXiv:1905.08094, section 3
+
+    Needs:
+        - two stages or more in the student
+        - a loss on logits
+
+    Notes:
+        - The weight of the labels in the heads is that of the config's loss; in the network itself
+          it is 1, as in the paper.
+        - Features are compared after their average over pixels, as in the public code; the paper
+          says feature maps.
+        - The heads are bottlenecks on maps pooled to the deepest size, where the paper's shrink
+          them by strides.
+        - A loss that copies a teacher's weights is refused, since teacher and student are one
+          network.
 
     Args:
         features: weight of the distance to the deepest features.
@@ -23,4 +49,4 @@ class OwnStages(Scheme):
 
     def stages(self, config: Config) -> list[Stage]:
         loss = {"name": "own_stages", "loss": config.loss, "features": self.features}
-        return lone_student(config, loss)
+        return stages_without_teacher(config, loss)

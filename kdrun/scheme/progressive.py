@@ -1,4 +1,4 @@
-"""Layer-wise training: each stage of the student learns the teacher's, then all of it."""
+"""Progressive distillation, stage by stage."""
 
 from pydantic import PositiveInt
 
@@ -9,11 +9,32 @@ from kdrun.stage.base import Stage
 
 
 class Progressive(Scheme):
-    """A first phase for each stage, then the config's loss; see the loss of this name.
+    """Progressive: hints for one stage after the other, then all.
+
+    Formula:
+        phase i = 1, 2, ...: mean (r_i(F_s) - F_t)^2 of the i-th pair of stages
+        r_i: a 1x1 convolution with a batch norm
+        only the student's layers between stage i - 1 and stage i learn, and r_i
+        main phase: the loss of the config, for all layers
+
+    Paper:
+        hints of Romero, Ballas, Kahou, Chassang, Gatta, Bengio, FitNets, ICLR 2015,
+        arXiv:1412.6550, stage by stage
+
+    Needs:
+        - stages of both, or pairs of module paths
+        - a first phase for each stage
+
+    Notes:
+        - The first phases come on top of the recipe's epochs, and the control does not have them.
+        - Each phase computes the whole student, though it trains one stage.
+        - Each phase runs through the learning rate's schedule once.
+        - Layers are taken in the order in which the network holds them, which in all networks here
+          is the order of computing.
 
     Args:
-        epochs: of each stage's phase, beside those of the recipe.
-        pairs: which stages are matched.
+        epochs: of each stage's phase, added to those of the recipe.
+        pairs: `auto` for all stages, or module paths of student and teacher.
     """
 
     def __init__(self, epochs: PositiveInt, pairs: TapPairs) -> None:

@@ -1,4 +1,4 @@
-"""A student that is the teacher's network, of which only some places learn."""
+"""A student that is a copy of the teacher, of which a few modules learn."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -10,18 +10,35 @@ from kdrun.scheme.base import Scheme, control_stages, student_stage, teacher_sta
 from kdrun.stage.base import Stage
 from kdrun.stage.train import Train
 
-Places = Annotated[list[str], Field(min_length=1)]
+Paths = Annotated[list[str], Field(min_length=1)]
 
 
 class SharedBody(Scheme):
-    """Student and control start from the teacher's weights; all but a few places are frozen.
+    """Shared body: the teacher's network, of which a few modules learn.
+
+    Formula:
+        w_s = w_t, frozen, outside of the modules in learn
+        there the loss of the config is minimized, from w_t or from new weights
+
+    Paper:
+        none
+
+    Needs:
+        - a teacher whose network is to be kept
+
+    Notes:
+        - Teacher and student are one architecture, so nothing is smaller; a head or stage is
+          retrained.
+        - With fresh=false the student starts as the teacher, and a loss that compares both starts
+          at 0.
+        - The control trains the same modules with the labels alone.
 
     Args:
-        learn: these places: roles or module paths, with stars.
+        learn: roles or module paths, with stars, of the modules that learn.
         fresh: whether they start from new weights.
     """
 
-    def __init__(self, learn: Places, fresh: bool) -> None:
+    def __init__(self, learn: Paths, fresh: bool) -> None:
         self.learn, self.fresh = learn, fresh
 
     def networks(self, config: Config) -> dict[str, Network]:
@@ -31,15 +48,16 @@ class SharedBody(Scheme):
         teacher = teacher_stage(config)
         config = config.model_copy(update={"student": _copied(config)})
         students = [*control_stages(config), student_stage(config, [teacher], config.loss)]
-        return [teacher, *(self._bounded(one) for one in students if isinstance(one, Train))]
+        return [teacher, *(self._limit(stage) for stage in students if isinstance(stage, Train))]
 
-    def _bounded(self, stage: Train) -> Train:
+    def _limit(self, stage: Train) -> Train:
+        """Return a stage in which only the chosen modules learn."""
         loss = {"name": "shared_body", "loss": dict(stage.loss), "learn": self.learn}
         return replace(stage, loss=loss, fresh=tuple(self.learn) if self.fresh else ())
 
 
 def _copied(config: Config) -> Student:
-    """The teacher's network as the student's."""
+    """Return the teacher's network as the config of the student."""
     teacher, freeze = config.teacher, config.student.freeze
     return Student.model_validate(
         {**teacher.node, "taps": teacher.taps, "init": "teacher", "freeze": freeze}

@@ -1,4 +1,4 @@
-"""Every scheme: its name on the command line -> where its class is. Loads no torch by itself."""
+"""The table of schemes: name on the command line -> "module:class". Importing it loads no torch."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,16 +16,16 @@ SCHEMES = {
     "deep_inversion": "kdrun.scheme.data_free:DeepInversion",
     "domain_shift": "kdrun.scheme.domain_shift:DomainShift",
     "moving_teacher": "kdrun.scheme.moving_teacher:MovingTeacher",
-    "mutual": "kdrun.scheme.mutual:MutualLearning",
+    "mutual": "kdrun.scheme.mutual:Mutual",
     "none": "kdrun.scheme.base:Scheme",
     "own_stages": "kdrun.scheme.own_stages:OwnStages",
     "progressive": "kdrun.scheme.progressive:Progressive",
     "shared_body": "kdrun.scheme.shared_body:SharedBody",
-    "teachers": "kdrun.scheme.teachers:SeveralTeachers",
+    "teachers": "kdrun.scheme.teachers:Teachers",
     "zskt": "kdrun.scheme.data_free:ZSKT",
 }
 
 
 def make_scheme(node: Mapping[str, Any]) -> "Scheme":
-    """Build the scheme that a checked config node describes."""
+    """Return the scheme that a checked config node describes."""
     return build("scheme", SCHEMES, node)

@@ -1,4 +1,4 @@
-"""Several teachers of one student."""
+"""Several teachers."""
 
 from pydantic import PositiveFloat
 
@@ -12,18 +12,43 @@ from kdrun.scheme.base import (
     teacher_recipe,
     teacher_stage,
 )
-from kdrun.scheme.extra_networks import Models, listed
+from kdrun.scheme.extra_networks import Models, extra_networks
 from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.train import Train
 
 Weights = list[PositiveFloat] | None
 
 
-class SeveralTeachers(Scheme):
-    """The config's teacher and others beside it; what they are to the loss: `loss.teachers`."""
+class Teachers(Scheme):
+    """Several teachers: combined logits, features of each.
+
+    Formula:
+        sum_k w_k L(z, features of teacher k), L: the loss of the config, w_k: weights of sum 1
+        combine=probabilities: z = T log sum_k w_k softmax(z_k / T), T: the temperature of L
+        combine=logits: z = sum_k w_k z_k, whose softmax is the geometric mean, normalized
+        combine=best: of each sample, z_k of the teacher with the lowest CE(y, z_k)
+
+    Paper:
+        Hinton et al. 2015, Distilling the Knowledge in a Neural Network, arXiv:1503.02531, section
+        1 (the arithmetic and the geometric mean of an ensemble)
+
+    Needs:
+        - two teachers or more
+        - a loss that learns from a teacher
+
+    Notes:
+        - The mean of probabilities and the mean of logits are different objectives.
+        - Probabilities are averaged at the loss's own temperature; the losses of a sum must agree
+          on it.
+        - Features are compared with each teacher by adapters of its own; weights count there too.
+        - combine=best reads the label of each training sample and does not use the weights for
+          logits.
+        - The column of agreement is with the first teacher; each other teacher is trained, not
+          taken.
+    """
 
     def __init__(self, others: Models, combine: Combine, weights: Weights) -> None:
-        self._others = listed("others", others)
+        self._others = extra_networks("others", others)
         self._combine, self._weights = combine, weights
 
     def networks(self, config: Config) -> dict[str, Network]:
@@ -35,12 +60,12 @@ class SeveralTeachers(Scheme):
             "name": "around_teachers",
             "loss": config.loss,
             "combine": self._combine,
-            "weights": self._shares(len(teachers)),
+            "weights": self._checked_weights(len(teachers)),
         }
         return [*teachers, *control_stages(config), student_stage(config, teachers, loss)]
 
     def _trained(self, config: Config) -> list[Stage]:
-        """The other teachers, trained as the first one is."""
+        """Return the stages of the other teachers, trained as the first one is."""
         return [
             Train(
                 StageInfo(name, name, name, shared=True),
@@ -55,11 +80,12 @@ class SeveralTeachers(Scheme):
     def _names(self) -> list[str]:
         return [f"teacher{number}" for number in range(2, len(self._others) + 2)]
 
-    def _shares(self, count: int) -> list[float]:
+    def _checked_weights(self, count: int) -> list[float]:
+        """Return one weight for each teacher."""
         if self._weights is None:
             return [1.0] * count
         if len(self._weights) != count:
-            told = f"{self._weights} are {len(self._weights)} weights for {count} teachers"
+            message = f"{self._weights} are {len(self._weights)} weights for {count} teachers"
             names = ", ".join(["teacher", *self._names()])
-            raise ConfigError([Fault("scheme.weights", f"{told}; give one each of {names}")])
+            raise ConfigError([Fault("scheme.weights", f"{message}; give one each of {names}")])
         return self._weights

@@ -1,6 +1,5 @@
 """Cards of losses and schemes, published figures, and `kdrun show loss=NAME`."""
 
-import re
 import sys
 from collections.abc import Callable
 from itertools import chain
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kdrun.cli.card_docstring import Card, parse_card
 from kdrun.cli.cards import KINDS, cost_line, names_card, published, read_card
 from kdrun.cli.main import main
 from kdrun.config.choices import conf_folder
@@ -16,7 +16,6 @@ from kdrun.core.errors import UserError
 from kdrun.loss.table import LOSSES
 from kdrun.model.table import MODELS
 
-PACKAGE = Path(__file__).parents[2] / "kdrun"
 PARTS = [(kind, name) for kind, (table, _) in KINDS.items() for name in table]
 ABROAD = {"mobilenet_v1", "shufflenet_v2 x1.5"}  # networks of published tables alone
 FIRST = ", ".join(list(LOSSES)[:12])  # the names that a message lists if none is near
@@ -43,26 +42,27 @@ def said(
 
 
 @pytest.mark.parametrize(("kind", "name"), PARTS)
-def test_every_part_has_a_whole_card(kind, name):
+def test_every_card_has_all_sections(kind, name):
     card = read_card(kind, name)
-    assert list(card) == ["formula", "paper", "needs", "notes"]
-    for text in (card["formula"], card["paper"], *card["needs"], *card["notes"]):
-        assert isinstance(text, str) and text == text.strip(" ") and text.strip()
-        assert text.isascii()
-    assert card["needs"] and card["notes"]
+    assert card.formula and card.needs and card.notes
+    for text in (card.title, *card.formula, card.paper, *card.needs, *card.notes):
+        assert text.strip() and "  " not in text.strip() and text.isascii()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_card_is_of_a_part(kind):
-    cards = {path.stem for path in (PACKAGE / kind / "cards").iterdir()}
-    assert cards == set(KINDS[kind][0])
-
-
-@pytest.mark.parametrize(("kind", "name"), PARTS)
-def test_a_card_names_the_same_paper_as_the_defaults(kind, name):
-    opening = (conf_folder() / kind / f"{name}.yaml").read_text().partition("\nname:")[0]
-    numbers = re.findall(r"arXiv:([0-9.]*[0-9])", read_card(kind, name)["paper"])
-    assert [number for number in numbers if number not in opening] == []
+def test_a_card_is_made_from_a_docstring():
+    card = parse_card(
+        "Mine: a loss.\n\nA paragraph.\n\nFormula:\n    a = b\n      + c\n    b: d\n\n"
+        "Args:\n    x: y.\n\nPaper:\n    A, B,\n    arXiv:1234.56789\n\n"
+        "Notes:\n    - one\n      more\n    - two"
+    )
+    assert card == Card(
+        title="Mine: a loss.",
+        formula=("a = b + c", "b: d"),
+        paper="A, B, arXiv:1234.56789",
+        needs=(),
+        notes=("one more", "two"),
+    )
+    assert card.summary == "Mine: a loss (arXiv:1234.56789)"
 
 
 @pytest.mark.parametrize("kind", ["losses", "schemes"])
@@ -111,7 +111,8 @@ def test_figures_are_those_of_the_sources():
 def test_show_dkd_tells_formula_paper_defaults_and_figures(said):
     status, out, err = said("show", "loss=dkd")
     assert (status, err) == (0, "")
-    assert out.startswith("loss=dkd\n  alpha TCKD + beta NCKD, averaged over the batch\n")
+    assert out.startswith("loss=dkd\n  Decoupled distillation: the label and the other classes.\n")
+    assert "\nformula\n  alpha TCKD + beta NCKD, averaged over the batch\n" in out
     assert "\npaper\n  Zhao, Cui, Song, Qiu and Liang, Decoupled Knowledge Distillation" in out
     assert "\n  beta: 8.0                         # weight of the other classes, 0 or more\n" in out
     lines = [" ".join(line.split()) for line in out.splitlines()]
@@ -183,10 +184,23 @@ def test_an_unknown_name_is_answered_in_a_sentence(said, word, hint):
     assert said("show", word) == (2, "", complaint)
 
 
-def test_a_plugin_s_loss_has_no_card(monkeypatch):
+def test_a_plugin_s_loss_gets_its_card_from_its_docstring(said, monkeypatch, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plugin")
+    (folder / "my_module.py").write_text(
+        'raise RuntimeError("a card needs no import")\n\n\nclass Mine:\n    """Mine: a loss."""\n'
+        "\n\nclass Bare:\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(folder)
     monkeypatch.setitem(LOSSES, "mine", "my_module:Mine")
-    with pytest.raises(UserError, match="the loss 'mine' has no card; it is my_module:Mine"):
-        read_card("loss", "mine")
+    monkeypatch.setitem(LOSSES, "bare", "my_module:Bare")
+    monkeypatch.setitem(LOSSES, "gone", "no_module:Mine")
+    status, out, err = said("show", "loss=mine")
+    assert (status, err) == (0, "")
+    assert out.startswith("loss=mine\n  Mine: a loss.\n")
+    with pytest.raises(UserError, match="'bare' has no card: my_module:Bare has no docstring"):
+        read_card("loss", "bare")
+    with pytest.raises(UserError, match="there is no source of module 'no_module'"):
+        read_card("loss", "gone")
 
 
 def test_folders_are_no_parts():
