@@ -1,4 +1,4 @@
-"""Which parameters learn in a phase, and which modules stay as they are."""
+"""Chooses the parameters that learn in a phase, and the modules that stay in eval mode."""
 
 from fnmatch import fnmatch
 
@@ -11,8 +11,8 @@ class Learners:
     """The parameters of a student and a loss, chosen by globs.
 
     Args:
-        student: its parameters are called `student.PATH`.
-        loss: its own parameters are called `loss.PATH`.
+        student: the student; its parameters are called `student.PATH`.
+        loss: the loss; its parameters are called `loss.PATH`.
         frozen: globs of the student's module or parameter paths that never learn.
     """
 
@@ -24,33 +24,33 @@ class Learners:
         self._frozen = {
             f"student.{name}" for name in named if any(covers(pattern, name) for pattern in frozen)
         }
-        self._still: list[nn.Module] = []
+        self._frozen_modules: list[nn.Module] = []
 
     def choose(self, trains: tuple[str, ...]) -> dict[str, nn.Parameter]:
-        """The parameters that learn, by name; gradients are switched off for all others."""
-        chosen = {}
+        """Return the parameters that learn, by name; switch gradients off for all others."""
+        learning = {}
         for name, parameter in self._named.items():
             learns = name not in self._frozen and any(fnmatch(name, glob) for glob in trains)
             parameter.requires_grad_(learns)
             if learns:
-                chosen[name] = parameter
-        self._still = [
+                learning[name] = parameter
+        self._frozen_modules = [
             module
             for name, module in self.student.named_modules()
             if f"student.{name}" in self._frozen or _is_frozen(module)
         ]
-        return chosen
+        return learning
 
     def train(self) -> None:
-        """Train mode, but for modules without a learning parameter: their statistics stay too."""
+        """Set train mode, except for frozen modules, whose statistics must not change."""
         self.student.train()
         self.loss.train()
-        for module in self._still:
+        for module in self._frozen_modules:
             module.eval()
 
 
 def covers(pattern: str, path: str) -> bool:
-    """Whether a glob names this path or a module above it."""
+    """Whether a glob matches a path or a module above it."""
     return fnmatch(path, pattern) or fnmatch(path, f"{pattern}.*")
 
 

@@ -176,7 +176,7 @@ class _Trainer:
         validation, size = self.spec.data.validation, self.recipe.batch_size * 4
         scores = score(self.update.network, validation, self.runtime.hardware, size)
         self.scores = scores
-        zeros = self.spec.masked
+        zeros = self.spec.frozen_zeros
         if self.phase.name == MAIN.name and (zeros is None or zeros.complete):
             self._keep_best(scores)
             self._decide(scores)

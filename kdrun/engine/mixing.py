@@ -1,4 +1,4 @@
-"""What a recipe does to labels and whole batches: smoothing, mixup, cutmix."""
+"""Label smoothing, mixup and cutmix."""
 
 from dataclasses import replace
 
@@ -13,28 +13,28 @@ from kdrun.core.types import Batch
 
 
 def mix_batch(batch: Batch, recipe: Recipe, num_classes: int, *counters: int | str) -> Batch:
-    """The batch with the recipe's smoothing and mixing; the same batch where it has neither.
+    """Apply the recipe's label smoothing, mixup and cutmix to a batch.
 
     Args:
         batch: images (B, C, H, W) and labels.
-        recipe: where both mixup and cutmix are on, each batch takes one of them by a fair coin.
+        recipe: if it has both mixup and cutmix, each batch gets one of them at random.
         num_classes: C of the soft targets (B, C).
-        counters: where the batch is (seed, stage, epoch, step): all that its draws depend on.
+        counters: the seed, stage, phase and step: random numbers depend on nothing else.
     """
     if not (recipe.label_smoothing or recipe.mixup or recipe.cutmix):
         return batch
-    soft = _smooth(batch.targets, recipe.label_smoothing, num_classes)
+    soft_targets = _smooth(batch.targets, recipe.label_smoothing, num_classes)
     inputs, labeled = batch.inputs, batch.labeled
     if recipe.mixup or recipe.cutmix:
         if not isinstance(inputs, Tensor):
             raise TypeError("mixup and cutmix are for images, a single tensor")
         random = np.random.default_rng(seed_of(*counters, "mix"))
-        inputs, share = _mix_images(inputs, recipe, random)
-        # The order within an epoch is random already, so a sample's neighbour is a random one.
-        soft = soft * share + soft.roll(1, 0) * (1 - share)
-        if labeled is not None:  # half a label is none
+        inputs, kept_share = _mix_images(inputs, recipe, random)
+        # The order within an epoch is random, so the neighbor in the batch is a random sample.
+        soft_targets = soft_targets * kept_share + soft_targets.roll(1, 0) * (1 - kept_share)
+        if labeled is not None:  # a sample mixed with an unlabeled one counts as unlabeled
             labeled = labeled & labeled.roll(1, 0)
-    return replace(batch, inputs=inputs, soft_targets=soft, labeled=labeled)
+    return replace(batch, inputs=inputs, soft_targets=soft_targets, labeled=labeled)
 
 
 def _smooth(targets: Tensor, epsilon: float, num_classes: int) -> Tensor:
@@ -48,22 +48,24 @@ def _mix_images(
     both = recipe.mixup > 0 and recipe.cutmix > 0
     cut = recipe.cutmix > 0 and (not both or random.random() < 0.5)
     alpha = recipe.cutmix if cut else recipe.mixup
-    share = float(random.beta(alpha, alpha))
-    return _cutmix(images, share, random) if cut else (_mixup(images, share), share)
+    kept_share = float(random.beta(alpha, alpha))
+    return _cutmix(images, kept_share, random) if cut else (_mixup(images, kept_share), kept_share)
 
 
-def _mixup(images: Tensor, share: float) -> Tensor:
-    """Zhang et al. 2018 (arXiv:1710.09412), equation 1, each image with its neighbour."""
-    return images * share + images.roll(1, 0) * (1 - share)
+def _mixup(images: Tensor, kept_share: float) -> Tensor:
+    """Zhang et al. 2018 (arXiv:1710.09412), equation 1: mix each image with its neighbor."""
+    return images * kept_share + images.roll(1, 0) * (1 - kept_share)
 
 
-def _cutmix(images: Tensor, share: float, random: np.random.Generator) -> tuple[Tensor, float]:
-    """Yun et al. 2019 (arXiv:1905.04899), equations 1 and 2: a box from the neighbour.
+def _cutmix(images: Tensor, kept_share: float, random: np.random.Generator) -> tuple[Tensor, float]:
+    """Yun et al. 2019 (arXiv:1905.04899), equations 1 and 2: a box from the neighbor.
 
-    Returns the share that is left of each image, which is exact after the box met the border.
+    Returns:
+        The mixed images, and the share of pixels that is left of each image. The share is computed
+        from the box after it was cut off at the border.
     """
     height, width = images.shape[-2:]
-    side = np.sqrt(1 - share)
+    side = np.sqrt(1 - kept_share)
     top, bottom = _span(height, side, random)
     left, right = _span(width, side, random)
     mixed = images.clone(memory_format=torch.preserve_format)

@@ -55,10 +55,9 @@ def adamw(
 def make_optimizer(
     recipe: Recipe, model_name: str, parameters: Iterable[nn.Parameter], device: torch.device
 ) -> Optimizer:
-    """The recipe's optimizer over the parameters that learn.
+    """Build the recipe's optimizer for the parameters that learn.
 
-    Weight decay applies to all of them, norms and biases too, as in the recipes whose figures
-    we compare with.
+    Weight decay applies to norms and biases too, as in the published recipes that we compare with.
     """
     groups = [{"params": list(parameters), "weight_decay": recipe.weight_decay}]
     fused = device.type in ("cpu", "cuda", "mps")
@@ -67,7 +66,7 @@ def make_optimizer(
 
 
 def learning_rate(recipe: Recipe, model_name: str) -> float:
-    """The recipe's learning rate for this network: the first glob that fits its name wins."""
+    """Return the recipe's learning rate for a network: that of the first glob matching its name."""
     for pattern, lr in (recipe.lr_by_model or {}).items():
         if fnmatch(model_name, pattern):
             return lr

@@ -1,9 +1,10 @@
-"""What a teacher answered to the training images, view by view, read from disk in its place.
+"""A teacher's logits for the training images, stored on disk view by view.
 
-An image's view follows from (seed, index, view) alone, so the answer to it can be kept: Shen and
-Xing 2022 (FKD, arXiv:2112.01528) and Beyer et al. 2022 (arXiv:2106.05237) say what has to agree.
+A view of an image depends only on (seed, index, view), so the teacher's output for it can be
+computed once and read afterwards. Shen and Xing 2022 (FKD, arXiv:2112.01528) and Beyer et al. 2022
+(arXiv:2106.05237) describe what teacher and student must share: crop, flip and mixing of an image.
 
-Shapes: V views, N samples, C classes, K logits that are kept of each answer.
+Shapes: V views, N samples, C classes, K logits that are stored for each image.
 """
 
 import os
@@ -21,40 +22,40 @@ from kdrun.core.size import size_of
 from kdrun.core.store import OUTPUTS
 from kdrun.core.types import Output
 
-Stored = Literal["fp16", "fp32"]
+StoredType = Literal["fp16", "fp32"]
 _TYPES: Mapping[str, type[np.floating[Any]]] = {"fp16": np.float16, "fp32": np.float32}
-_RESIDENT = 1 << 29  # bytes of a view that may stay on the device; larger ones are read by rows
+_RESIDENT = 1 << 29  # bytes of a view that may stay on the device; of larger ones, rows are moved
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How answers lie on the disk: each field one file, view after view.
+    """The format on disk: a file for each field, with one view after the other.
 
     Attributes:
         views: V.
         samples: N.
         classes: C.
-        dtype: of logits.
-        top_k: how many logits of each answer are kept; None for all.
+        dtype: the type of logits.
+        top_k: K, the number of logits that are stored for each image; None for all.
     """
 
     views: int
     samples: int
     classes: int
-    dtype: Stored
+    dtype: StoredType
     top_k: int | None
 
     @property
     def fields(self) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
-        """The type of each field, and its shape in one view."""
-        number = np.dtype(_TYPES[self.dtype])
+        """Map each field to its type and its shape in one view."""
+        logit_type = np.dtype(_TYPES[self.dtype])
         if self.top_k is None:
-            return {"logits": (number, (self.samples, self.classes))}
-        label = np.dtype(np.int16 if self.classes < 1 << 15 else np.int32)
+            return {"logits": (logit_type, (self.samples, self.classes))}
+        class_type = np.dtype(np.int16 if self.classes < 1 << 15 else np.int32)
         return {
-            "logits": (number, (self.samples, self.top_k)),
-            "classes": (label, (self.samples, self.top_k)),
-            "rest": (number, (self.samples,)),
+            "logits": (logit_type, (self.samples, self.top_k)),
+            "classes": (class_type, (self.samples, self.top_k)),
+            "rest": (logit_type, (self.samples,)),
         }
 
     def view_bytes(self, field: str) -> int:
@@ -63,7 +64,7 @@ class Layout:
 
     @property
     def bytes(self) -> int:
-        """Of all views."""
+        """The size of all views in bytes."""
         return self.views * sum(map(self.view_bytes, self.fields))
 
     def __str__(self) -> str:
@@ -73,36 +74,36 @@ class Layout:
         return f"{views} of {self.samples:,} images, {kept} logits in {self.dtype}: {size}"
 
     def pack(self, logits: Tensor) -> dict[str, np.ndarray]:
-        """The fields of a view's answers (N, C) in float32.
+        """Turn the logits (N, C) of a view, in float32, into the fields to store.
 
-        `rest` is the logarithm of the sum of exp(logit) over all that is left out: its mass at a
-        temperature of 1.
+        `rest` is the logarithm of the sum of exp(logit) over the classes that are not stored: their
+        unnormalized probability at a temperature of 1.
         """
-        found = {"logits": logits}
+        fields = {"logits": logits}
         if self.top_k is not None:
             kept, classes = logits.topk(self.top_k, dim=1)
             rest = logits.scatter(1, classes, -torch.inf).logsumexp(dim=1)
-            found = {"logits": kept, "classes": classes, "rest": rest}
+            fields = {"logits": kept, "classes": classes, "rest": rest}
         return {
-            field: found[field].numpy().astype(kind) for field, (kind, _) in self.fields.items()
+            field: fields[field].numpy().astype(kind) for field, (kind, _) in self.fields.items()
         }
 
     def unpack(self, fields: Mapping[str, Tensor]) -> Tensor:
-        """Logits (B, C) in float32 of some rows; those left out share the rest's mass evenly."""
+        """Return logits (B, C) in float32; classes that are not stored share `rest` evenly."""
         logits = fields["logits"].float()
         if self.top_k is None:
             return logits
-        even = np.log(self.classes - self.top_k)
-        spread = (fields["rest"].float() - even)[:, None].repeat(1, self.classes)
-        return spread.scatter(1, fields["classes"].long(), logits)
+        log_count = np.log(self.classes - self.top_k)
+        others = (fields["rest"].float() - log_count)[:, None].repeat(1, self.classes)
+        return others.scatter(1, fields["classes"].long(), logits)
 
 
 class Writer:
-    """Appends one view after the other; what a killed writer left is gone on with.
+    """Appends one view after the other, and continues where a killed process stopped.
 
     Args:
-        folder: where the files are.
-        layout: of what is written.
+        folder: the folder of the files.
+        layout: the format of the files.
     """
 
     def __init__(self, folder: Path, layout: Layout) -> None:
@@ -111,30 +112,30 @@ class Writer:
 
     @property
     def names(self) -> list[str]:
-        """Of the files."""
+        """The names of the files."""
         return [path.name for path in self._paths.values()]
 
     def begin(self) -> int:
-        """Cut off what was not written to its end; the number of views that are there."""
+        """Cut off an incomplete view; return the number of complete views."""
         sizes = {field: self.layout.view_bytes(field) for field in self._paths}
-        whole = [
+        complete = [
             path.stat().st_size // sizes[field] if path.exists() else 0
             for field, path in self._paths.items()
         ]
-        done = min(*whole, self.layout.views)
+        done = min(*complete, self.layout.views)
         for field, path in self._paths.items():
             with writing(path), path.open("ab") as file:
                 file.truncate(done * sizes[field])
         return done
 
     def append(self, logits: Tensor) -> None:
-        """Add a view.
+        """Append a view.
 
         Args:
             logits: (N, C) float32, in host memory.
 
         Raises:
-            DiskFull: the disk is full or refuses.
+            DiskFull: the disk is full or read-only.
         """
         for field, values in self.layout.pack(logits).items():
             path = self._paths[field]
@@ -146,47 +147,49 @@ class Writer:
 
 
 class TeacherOutputs:
-    """Answers by view and index, through memory maps; what is used of a view stays in memory.
+    """Reads stored outputs by view and index; the current view stays in memory.
 
     Args:
-        folder: where the files are.
-        layout: of what was written.
-        device: where answers are wanted.
+        folder: the folder of the files.
+        layout: the format of the files.
+        device: outputs are returned on this device.
     """
 
     def __init__(self, folder: Path, layout: Layout, device: torch.device) -> None:
         self.layout, self.device = layout, device
         self._maps = {
-            field: np.memmap(  # copied on write, as torch knows no tensors that can't be written
+            field: np.memmap(  # copied on write, as torch has no read-only tensors
                 folder / f"{OUTPUTS}{field}.bin", kind, "c", shape=(layout.views, *shape)
             )
             for field, (kind, shape) in layout.fields.items()
         }
         small = layout.bytes // layout.views <= _RESIDENT
-        self._place = device if small else torch.device("cpu")
+        self._rows_device = device if small else torch.device("cpu")
         self._view, self._rows = -1, dict[str, Tensor]()
 
     @classmethod
     def read(cls, folder: Path, record: Mapping[str, Any], device: torch.device) -> Self:
-        """Those that a stage left, by its record."""
+        """Open the outputs that a stage stored; `record` is the record of its artefact."""
         return cls(folder, Layout(**record["layout"]), device)
 
-    def answer(self, view: int, index: Tensor) -> Output:
-        """What the teacher answered to some images.
+    def look_up(self, view: int, index: Tensor) -> Output:
+        """Return the teacher's output for some images.
 
         Args:
-            view: which of theirs.
-            index: (B,) their positions in the training split, on the device.
+            view: the number of the view.
+            index: (B,) positions of the images in the training split, on the device.
         """
         if view != self._view:
-            found = {field: torch.from_numpy(values[view]) for field, values in self._maps.items()}
-            self._rows = {field: values.to(self._place) for field, values in found.items()}
+            tensors = {
+                field: torch.from_numpy(values[view]) for field, values in self._maps.items()
+            }
+            self._rows = {field: values.to(self._rows_device) for field, values in tensors.items()}
             self._view = view
-        wanted = index.to(self._place)
-        rows = {field: values.index_select(0, wanted) for field, values in self._rows.items()}
+        positions = index.to(self._rows_device)
+        rows = {field: values.index_select(0, positions) for field, values in self._rows.items()}
         return Output(self.layout.unpack({key: row.to(self.device) for key, row in rows.items()}))
 
 
-def record_of(layout: Layout) -> dict[str, Any]:
-    """What a stage's record says, for `TeacherOutputs.read`."""
+def layout_record(layout: Layout) -> dict[str, Any]:
+    """Return the part of a stage's record that `TeacherOutputs.read` needs."""
     return {"layout": asdict(layout)}

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: pure functions of where a run is, so resuming needs no state."""
+"""Learning-rate schedules: pure functions of the epochs done, so resuming needs no state."""
 
 from collections.abc import Callable
 from math import cos, floor, pi
@@ -7,7 +7,7 @@ from pydantic import PositiveFloat
 
 from kdrun.core.ranges import OpenUnit, UnitAboveZero, UnitInterval
 
-# (epochs done, epochs in all) -> share of the learning rate
+# (epochs done, epochs in total) -> factor of the learning rate
 Schedule = Callable[[float, int], float]
 
 SCHEDULES = {
@@ -20,24 +20,24 @@ SCHEDULES = {
 
 
 def constant() -> Schedule:
-    """The learning rate as it is."""
+    """Keep the learning rate constant."""
     return lambda done, epochs: 1.0
 
 
 def step(every: PositiveFloat, gamma: UnitAboveZero) -> Schedule:
-    """Times gamma after every so many epochs."""
+    """Multiply the learning rate by gamma after every `every` epochs."""
     return lambda done, epochs: gamma ** floor(done / every)
 
 
 def multistep(milestones: list[PositiveFloat], gamma: UnitAboveZero) -> Schedule:
-    """Times gamma at each milestone: an epoch, or a share of all epochs when below 1."""
+    """Multiply by gamma at each milestone: an epoch, or if below 1, a share of all epochs."""
 
-    def share(done: float, epochs: int) -> float:
+    def factor(done: float, epochs: int) -> float:
         # 0.55 of 100 epochs is 55, not the 55.00000000000001 of floating point.
-        places = [at if at >= 1 else round(at * epochs, 6) for at in milestones]
-        return gamma ** sum(done >= place for place in places)
+        in_epochs = [at if at >= 1 else round(at * epochs, 6) for at in milestones]
+        return gamma ** sum(done >= milestone for milestone in in_epochs)
 
-    return share
+    return factor
 
 
 def cosine(last: UnitInterval) -> Schedule:
@@ -48,32 +48,32 @@ def cosine(last: UnitInterval) -> Schedule:
 def onecycle(first: UnitInterval, peak: OpenUnit, last: UnitInterval) -> Schedule:
     """Cosine up from `first` to 1 at `peak`, then down to `last` (Smith and Topin 2018)."""
 
-    def share(done: float, epochs: int) -> float:
-        at = done / epochs
-        if at < peak:
-            return _descend(at / peak, first, 1.0)
-        return _descend((at - peak) / (1 - peak), 1.0, last)
+    def factor(done: float, epochs: int) -> float:
+        position = done / epochs
+        if position < peak:
+            return _descend(position / peak, first, 1.0)
+        return _descend((position - peak) / (1 - peak), 1.0, last)
 
-    return share
+    return factor
 
 
 def warm_up(schedule: Schedule, warmup_epochs: float, steps: int) -> Schedule:
-    """The schedule, its first epochs scaled by a line that ends at 1.
+    """Scale the first epochs of a schedule by a factor that rises linearly to 1.
 
     Args:
-        schedule: what follows the warm-up and is scaled during it.
-        warmup_epochs: the line's length in epochs.
-        steps: steps of an epoch: the first step already moves, by one step's share.
+        schedule: the schedule to scale.
+        warmup_epochs: the length of the rise in epochs.
+        steps: steps of an epoch; the first step already has the factor of one step.
     """
 
-    def share(done: float, epochs: int) -> float:
-        whole = schedule(done, epochs)
+    def factor(done: float, epochs: int) -> float:
+        full = schedule(done, epochs)
         if done >= warmup_epochs:
-            return whole
-        return whole * min(1.0, (done + 1 / steps) / warmup_epochs)
+            return full
+        return full * min(1.0, (done + 1 / steps) / warmup_epochs)
 
-    return share
+    return factor
 
 
-def _descend(at: float, start: float, end: float) -> float:
-    return end + (start - end) * (1 + cos(pi * min(1.0, at))) / 2
+def _descend(position: float, start: float, end: float) -> float:
+    return end + (start - end) * (1 + cos(pi * min(1.0, position))) / 2

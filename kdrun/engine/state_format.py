@@ -1,8 +1,8 @@
-"""The bytes of a training state: a JSON head that says what is where, then the tensors' memory.
+"""Converts a training state to bytes: a JSON header that describes it, then the tensors' memory.
 
-No pickle: nothing in a file can run code. Tensors are written from where they lie and read to
-where they will lie, so a state needs no second copy, and hundreds of small tensors cost what
-one large one does (torch.save takes about 45 microseconds for each).
+There is no pickle, so a file cannot run code. Tensors are written and read without a second copy in
+memory, and many small tensors cost no more than a large one (torch.save takes about 45 microseconds
+for each tensor).
 """
 
 import json
@@ -19,41 +19,41 @@ _PLAIN = (int, float, str, bool, type(None))
 
 
 def pack(state: Any) -> list[bytes | memoryview]:
-    """The parts of the file, in order.
+    """Return the pieces of the file, in order.
 
     Args:
         state: tensors, int, float, str, bool, None, and list, tuple, dict of them.
 
     Raises:
-        TypeError: something else is in the state; the message says where.
+        TypeError: the state holds anything else; the message says where.
     """
-    bodies: list[memoryview] = []
-    head = json.dumps(_describe(state, "state", bodies), separators=(",", ":")).encode()
-    return [_LENGTH.pack(len(head)), head, *bodies]
+    memories: list[memoryview] = []
+    header = json.dumps(_describe(state, "state", memories), separators=(",", ":")).encode()
+    return [_LENGTH.pack(len(header)), header, *memories]
 
 
 def unpack(file: BufferedReader) -> Any:
-    """The state that stands in `file` from here on; its tensors are on the CPU."""
+    """Read a state from the file's current position; its tensors are on the CPU."""
     (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
     return _rebuild(json.loads(file.read(length)), file)
 
 
-def _describe(value: Any, where: str, bodies: list[memoryview]) -> Any:
-    """What JSON can say of a value; a tensor's memory is appended to `bodies`."""
+def _describe(value: Any, where: str, memories: list[memoryview]) -> Any:
+    """Describe a value in JSON; the memory of a tensor is appended to `memories`."""
     kind = type(value)
     if kind in _PLAIN:
         return value
     if kind in (Tensor, nn.Parameter):
-        return _describe_tensor(value.detach(), bodies)
+        return _describe_tensor(value.detach(), memories)
     if kind is list:
-        return [_describe(item, f"{where}[{at}]", bodies) for at, item in enumerate(value)]
+        return [_describe(item, f"{where}[{index}]", memories) for index, item in enumerate(value)]
     if kind is tuple:
-        return {"tuple": _describe(list(value), where, bodies)}
+        return {"tuple": _describe(list(value), where, memories)}
     if kind in (dict, OrderedDict):
         items = [
             [
-                _describe(key, f"a key of {where}", bodies),
-                _describe(item, f"{where}[{key!r}]", bodies),
+                _describe(key, f"a key of {where}", memories),
+                _describe(item, f"{where}[{key!r}]", memories),
             ]
             for key, item in value.items()
         ]
@@ -61,36 +61,36 @@ def _describe(value: Any, where: str, bodies: list[memoryview]) -> Any:
     raise TypeError(f"{where} is a {kind.__name__}, which a checkpoint can't hold")
 
 
-def _describe_tensor(tensor: Tensor, bodies: list[memoryview]) -> dict[str, Any]:
+def _describe_tensor(tensor: Tensor, memories: list[memoryview]) -> dict[str, Any]:
     channels_last = _is_channels_last(tensor)
     if channels_last:
         tensor = tensor.permute(0, 2, 3, 1)
     memory = tensor.cpu().contiguous().reshape(-1).view(torch.uint8)
-    bodies.append(memory.numpy().data)
+    memories.append(memory.numpy().data)
     name = str(tensor.dtype).removeprefix("torch.")
     return {"tensor": name, "shape": list(tensor.shape), "channels_last": channels_last}
 
 
 def _is_channels_last(tensor: Tensor) -> bool:
-    # Kept, as optimizers are slow where a buffer's strides differ from its parameter's.
+    # The format is kept, as optimizers are slow if a buffer's strides differ from its parameter's.
     if tensor.dim() != 4 or tensor.is_contiguous():
         return False
     return tensor.is_contiguous(memory_format=torch.channels_last)
 
 
-def _rebuild(said: Any, file: BufferedReader) -> Any:
-    if isinstance(said, list):
-        return [_rebuild(item, file) for item in said]
-    if not isinstance(said, dict):
-        return said
-    if "tensor" in said:
-        return _rebuild_tensor(said, file)
-    if "tuple" in said:
-        return tuple(_rebuild(said["tuple"], file))
-    return {_rebuild(key, file): _rebuild(item, file) for key, item in said["dict"]}
+def _rebuild(described: Any, file: BufferedReader) -> Any:
+    if isinstance(described, list):
+        return [_rebuild(item, file) for item in described]
+    if not isinstance(described, dict):
+        return described
+    if "tensor" in described:
+        return _rebuild_tensor(described, file)
+    if "tuple" in described:
+        return tuple(_rebuild(described["tuple"], file))
+    return {_rebuild(key, file): _rebuild(item, file) for key, item in described["dict"]}
 
 
-def _rebuild_tensor(said: dict[str, Any], file: BufferedReader) -> Tensor:
-    tensor = torch.empty(said["shape"], dtype=getattr(torch, said["tensor"]))
+def _rebuild_tensor(described: dict[str, Any], file: BufferedReader) -> Tensor:
+    tensor = torch.empty(described["shape"], dtype=getattr(torch, described["tensor"]))
     file.readinto(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return tensor.permute(0, 3, 1, 2) if said["channels_last"] else tensor
+    return tensor.permute(0, 3, 1, 2) if described["channels_last"] else tensor

@@ -1,4 +1,4 @@
-"""What a stage's training is given, and what it gives back."""
+"""The input and the result of training one stage."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -21,23 +21,23 @@ from kdrun.measure.metrics import Scores
 
 @dataclass
 class TrainingSpec:
-    """Who learns what from whom.
+    """The networks, the loss, the data and the recipe of one training.
 
     Attributes:
-        stage: teacher, alone, distill: the stream of its random numbers.
+        stage: the name of the stage; random numbers depend on it.
         model_name: the student's name, for learning rates by model.
         student: the network that learns.
-        teacher: the frozen network that it learns from, if the loss uses one.
-        loss: bound to both.
+        teacher: the frozen teacher; None if the loss uses none or outputs are stored.
+        loss: the loss, bound to both.
         student_paths: the loss's tap names -> module paths of the student.
         teacher_paths: the same of the teacher.
         data: the splits.
-        recipe: how.
+        recipe: optimizer, schedule, epochs, batch size, augmentation.
         frozen: globs of the student's module paths that don't learn.
-        good_enough: says of validation scores whether training may stop.
-        masked: which of the student's weights stay 0.
-        views: of each image, which epochs show in turn; None: each epoch its own.
-        outputs: what the teacher answered to them, in its place.
+        good_enough: whether training may stop at these validation scores.
+        frozen_zeros: keeps weights of the student 0.
+        views: the number of views of each image, shown in turn; None: each epoch has its own.
+        outputs: the stored outputs of the teacher, used instead of running it.
     """
 
     stage: str
@@ -51,18 +51,18 @@ class TrainingSpec:
     teacher_paths: Mapping[str, str] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     good_enough: Callable[[Scores], bool] | None = None
-    masked: FrozenZeros | None = None
+    frozen_zeros: FrozenZeros | None = None
     views: int | None = None
     outputs: TeacherOutputs | None = None
 
     def view(self, epoch: int) -> int:
-        """Which view of the images an epoch shows."""
+        """The view of the images that an epoch shows."""
         return epoch if self.views is None else epoch % self.views
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and how a stage computes: the same for all stages of a run."""
+    """Device, seed, display and signals: the same for all stages of a run."""
 
     seed: int
     hardware: Hardware
@@ -94,13 +94,13 @@ class Best:
 
 @dataclass
 class Position:
-    """Where training is; all that is resumed beside tensors.
+    """The progress of training: all that a checkpoint holds beside tensors.
 
     Attributes:
-        phase: number of the phase.
-        epoch: epochs of it that are finished.
-        step: steps done of the epoch that is not.
-        seconds: time spent in steps, over all interruptions.
+        phase: the number of the phase, from 0.
+        epoch: finished epochs of the phase.
+        step: finished steps of the current epoch.
+        seconds: time spent in training steps, before interruptions too.
         images: samples trained on.
         best: the best epoch so far.
         stopped: why training ended before its last epoch, or an empty string.
@@ -117,11 +117,11 @@ class Position:
     warnings: list[str] = field(default_factory=list)
 
     def begin(self, phase: int) -> "Position":
-        """The position at the start of a phase, with the counts of those before it."""
+        """Return the position at the start of a phase; what earlier phases counted is kept."""
         return replace(self, phase=phase, epoch=0, step=0, stopped="")
 
     def to_dict(self) -> dict[str, Any]:
-        """The position as checkpoints hold it, where `warnings` are called `told`."""
+        """Return the state for a checkpoint, which calls the warnings `told`."""
         state = asdict(self)
         state["told"] = state.pop("warnings")
         return state
@@ -134,20 +134,20 @@ class Position:
 
 @dataclass(frozen=True)
 class Trained:
-    """How training went, for the artefact's record.
+    """The result of training.
 
     Attributes:
-        weights: the last epoch's, averaged where the recipe averages.
-        best_weights: those of the best epoch by validation.
-        epochs: epochs of the main phase that were finished.
-        first_epochs: those of the phases before it.
-        steps: updates in all of them.
-        best: its best epoch, counted from 1, and that epoch's scores on validation.
-        validation: scores of the last epoch.
+        weights: the weights of the last epoch; averaged, if the recipe averages them.
+        best_weights: the weights of the epoch with the best validation score.
+        epochs: finished epochs of the main phase.
+        first_epochs: epochs of the phases before the main one.
+        steps: updates in all epochs.
+        best: the best epoch, counted from 1, and its validation scores.
+        validation: the validation scores of the last epoch.
         seconds: time spent in training steps.
-        images_per_second: over these.
-        stopped: why it ended early, or an empty string.
-        notes: choices made on the way, in words.
+        images_per_second: images trained on in a second of that time.
+        stopped: why training ended early, or an empty string.
+        notes: sentences on what happened, for the record.
     """
 
     weights: dict[str, Tensor]

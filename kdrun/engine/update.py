@@ -42,9 +42,9 @@ class Update:
         self.seed, self.hardware = runtime.seed, runtime.hardware
         self.student = place_network(spec.student, self.hardware.device)
         self.loss = spec.loss.to(self.hardware.device)
-        self.masked = spec.masked
-        if self.masked is not None:
-            self.masked.to(self.hardware.device)
+        self.frozen_zeros = spec.frozen_zeros
+        if self.frozen_zeros is not None:
+            self.frozen_zeros.to(self.hardware.device)
         self.learners = Learners(self.student, self.loss, spec.frozen)
         self._run_student = TappedNetwork(self.student, spec.student_paths, runtime.compile)
         self._run_teacher = (
@@ -89,8 +89,8 @@ class Update:
         if self.reads_each_step:
             self._refuse(self.gradients.norm.fault(), _when("at", progress.step, progress.epoch))
         self.gradients.clip(norm)
-        if self.masked is not None:
-            self.masked.before_step(self.student, progress)
+        if self.frozen_zeros is not None:
+            self.frozen_zeros.before_step(self.student, progress)
         self.gradients.take(rate)
         self._follow(progress)
 
@@ -121,7 +121,7 @@ class Update:
             "student": self.student.state_dict(),
             "average": None if self._average is None else self._average.state_dict(),
             "loss": self.loss.state_dict(),
-            "masked": None if self.masked is None else self.masked.state(),
+            "masked": None if self.frozen_zeros is None else self.frozen_zeros.state(),
             **self.gradients.state(),
             "sums": self.sums,
         }
@@ -132,8 +132,8 @@ class Update:
         if self._average is not None:
             self._average.load_state_dict(state["average"])
         self.loss.load_state_dict(state["loss"])
-        if self.masked is not None:
-            self.masked.restore(state["masked"])
+        if self.frozen_zeros is not None:
+            self.frozen_zeros.restore(state["masked"])
         self.gradients.restore(state)
         device = self.hardware.device
         self.sums = {name: value.to(device) for name, value in state["sums"].items()}
@@ -198,20 +198,20 @@ class Update:
 
     def _teacher_output(self, batch: Batch, progress: Progress) -> Output | None:
         if self.spec.outputs is not None:
-            return self.spec.outputs.answer(self.spec.view(progress.epoch), batch.index)
+            return self.spec.outputs.look_up(self.spec.view(progress.epoch), batch.index)
         if self._run_teacher is None:
             return None
         with torch.no_grad(), torch.autocast(self.hardware.device.type, enabled=False):
             return self._run_teacher(batch.inputs)
 
     def _follow(self, progress: Progress) -> None:
-        """Let zeros and averages follow the new weights."""
-        if self.masked is not None:
-            self.masked.after_step(self.student, progress)
+        """Set frozen zeros again, and update the average of the weights."""
+        if self.frozen_zeros is not None:
+            self.frozen_zeros.after_step(self.student, progress)
         if self._average is not None:
             self._average.update_parameters(self.student)
-            if self.masked is not None:
-                self.masked.apply(self._average.module)
+            if self.frozen_zeros is not None:
+                self.frozen_zeros.apply(self._average.module)
 
     def _refuse(self, fault: str, when: str) -> None:
         if fault:

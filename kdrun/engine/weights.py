@@ -1,4 +1,4 @@
-"""Weights between networks and files."""
+"""Copies, writes and reads the weights of networks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ from kdrun.core.store import BEST_WEIGHTS
 
 
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:
-    """The network's state on the CPU, each tensor on its own and contiguous."""
+    """Copy the network's state dict to the CPU, as contiguous tensors that share no memory."""
     return {
         name: value.detach().to("cpu", copy=True).contiguous(memory_format=torch.contiguous_format)
         for name, value in network.state_dict().items()
@@ -22,10 +22,10 @@ def copy_weights(network: nn.Module) -> dict[str, Tensor]:
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Write a safetensors file as a whole.
+    """Write a safetensors file, which appears only when it is complete.
 
     Raises:
-        DiskFull: the disk is full or refuses.
+        DiskFull: the disk is full or read-only.
     """
     write_bytes(path, save(dict(weights)))
 
@@ -34,7 +34,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file.
 
     Raises:
-        DamagedFile: it is truncated or no safetensors file.
+        DamagedFile: the file is truncated, or is not a safetensors file.
     """
     try:
         return load(path.read_bytes())
@@ -43,10 +43,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def write_best(folder: Path, network: nn.Module) -> None:
-    """Keep the best epoch's weights beside the checkpoint, which knows the epoch."""
+    """Write the weights of the best epoch; the checkpoint beside them has its number."""
     write_weights(folder / BEST_WEIGHTS, copy_weights(network))
 
 
 def read_best(folder: Path) -> dict[str, Tensor]:
-    """The weights of the best epoch by validation so far."""
+    """Read the weights of the best epoch so far."""
     return read_weights(folder / BEST_WEIGHTS)

@@ -15,7 +15,7 @@ from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.taps import TappedNetwork
 from kdrun.dataset.data import Data
 from kdrun.engine.frozen import freeze
-from kdrun.engine.outputs import Layout, Writer, record_of
+from kdrun.engine.outputs import Layout, Writer, layout_record
 from kdrun.engine.training_spec import Runtime
 from kdrun.loss.base import losses_in
 from kdrun.stage.artefact import describe_data, write_record
@@ -68,7 +68,7 @@ class AskTeacher:
         """As the learner's, but for what does not change what the teacher is asked."""
         own = self.learner.surroundings(config, data, runtime)
         recipe = self.learner.recipe
-        layout = record_of(self.layout(data))
+        layout = layout_record(self.layout(data))
         # The sums of an answer may depend on the batch that it is part of.
         return {"stage": "outputs", **own, **layout, "batch_size": recipe.batch_size}
 

@@ -58,12 +58,12 @@ class Start:
     Attributes:
         network: with the weights that it starts from.
         changes: how its structure differs from that of its config node.
-        masked: which of its weights are 0 and stay so.
+        frozen_zeros: which of its weights are 0 and stay so.
     """
 
     network: nn.Module
     changes: Sequence[Change] = ()
-    masked: FrozenZeros | None = None
+    frozen_zeros: FrozenZeros | None = None
 
     def stored(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Weights that were learned as they are kept: of a quantized network as whole numbers."""
@@ -83,5 +83,5 @@ def go_on(before: Artefact, pruning: WeightPruning | None) -> Start:
     gradual = pruning.gradual(network) if pruning is not None else None
     if gradual is not None:
         changes.append(zeros_change(gradual.names))
-    masked = FrozenZeros(network, names, gradual) if names or gradual is not None else None
-    return Start(network, changes, masked)
+    frozen_zeros = FrozenZeros(network, names, gradual) if names or gradual is not None else None
+    return Start(network, changes, frozen_zeros)

@@ -225,7 +225,7 @@ class Train:
             teacher_paths=taps.teacher.paths if taps.teacher else {},
             frozen=(*self.frozen, *borrowed(student)),
             good_enough=good_enough(self.stop, context.artefacts),
-            masked=start.masked,
+            frozen_zeros=start.frozen_zeros,
             views=self.views,
             outputs=self._outputs(context, notes),
         )

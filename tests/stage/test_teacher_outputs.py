@@ -286,7 +286,7 @@ def test_answers_too_large_for_the_device_are_read_by_rows(
     there = TeacherOutputs(tmp_path, layout, torch.device("cpu"))
     index = torch.tensor([7, 3, 29])
     for view in (1, 0, 1):
-        assert torch.equal(there.answer(view, index).logits, logits[view, index])
+        assert torch.equal(there.look_up(view, index).logits, logits[view, index])
 
 
 def test_a_logit_beyond_half_precision_is_refused_with_what_to_do(
