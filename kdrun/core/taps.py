@@ -1,4 +1,8 @@
-"""Reading a network's inner activations by role or by module path."""
+"""Reads the inner activations of a network, which taps name by role or by module path.
+
+A tap path is a module path with an optional suffix: `layer2` is the output of that module,
+`layer2:in` its first input, and `layer2:nhwc` an output (B, H, W, C) given as (B, C, H, W).
+"""
 
 import re
 from collections.abc import Mapping
@@ -15,107 +19,120 @@ from kdrun.core.preactivation import before_activation
 from kdrun.core.types import DataInfo, Output
 from kdrun.core.unknown import nearest
 
-Roles = Mapping[str, list[str]]
+Roles = Mapping[str, list[str]]  # role -> tap paths of a network
 
 _ROLE = re.compile(r"(stages|embedding|logits)(?:\[(-?\d+|\*)\])?")
-_INPUT, _LAST = ":in", ":nhwc"
-_BEFORE = ":pre"
+_INPUT, _CHANNELS_LAST, _PREACTIVATION = ":in", ":nhwc", ":pre"
+_SHOW_PATHS = "its paths: kdrun layers model=NAME"
 
 
 class TappedNetwork:
-    """A network that also answers the activations it was asked for.
+    """A network whose forward pass also returns the activations at given taps.
 
-    Forward hooks leave the network as it is: they work on any module, after pruning, and where
-    a graph cannot be traced.
+    The activations are caught by forward hooks. The network stays as it is, and it need not be
+    traceable; pruned networks can be tapped too.
 
     Args:
         network: any module from inputs to logits (N, C).
-        places: a name for each tap -> module path, with `:in` for what enters the module, or
-            `:nhwc` where it answers (B, H, W, C), to have that as (B, C, H, W).
-        compiled: run it through torch.compile; the network's own modules and weights stay.
+        paths: name of each tap -> tap path.
+        compiled: run the network through torch.compile; its modules and weights stay.
     """
 
     def __init__(
-        self, network: nn.Module, places: Mapping[str, str], compiled: bool = False
+        self, network: nn.Module, paths: Mapping[str, str], compiled: bool = False
     ) -> None:
         self.network = network
-        self._caught: dict[str, Tensor] = {}
-        self._handles = [self._hook(name, place) for name, place in places.items()]
+        self._activations: dict[str, Tensor] = {}
+        self._handles = [self._hook(name, path) for name, path in paths.items()]
         self._forward = torch.compile(network) if compiled else network
 
     def __call__(self, inputs: Any) -> Output:
         logits = self._forward(inputs)
-        taps, self._caught = self._caught, {}
-        return Output(logits, taps)
+        activations, self._activations = self._activations, {}
+        return Output(logits, activations)
 
     def close(self) -> None:
-        """Take the hooks out of the network."""
+        """Remove the hooks from the network."""
         for handle in self._handles:
             handle.remove()
 
-    def _hook(self, name: str, place: str) -> RemovableHandle:
-        module = self.network.get_submodule(module_path(place))
-        if place.endswith(_INPUT):
+    def _hook(self, name: str, path: str) -> RemovableHandle:
+        module = self.network.get_submodule(module_path(path))
+        if path.endswith(_INPUT):
 
             def keep_input(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-                # What works in place, as many a ReLU does, would write over it.
-                changed = getattr(module, "inplace", False)
-                self._caught[name] = inputs[0].clone() if changed else inputs[0]
+                # A module that works in place, such as many a ReLU, would overwrite its input.
+                in_place = getattr(module, "inplace", False)
+                self._activations[name] = inputs[0].clone() if in_place else inputs[0]
 
             return module.register_forward_pre_hook(keep_input)
 
         def keep_output(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            turned = place.endswith(_LAST) and isinstance(output, Tensor)
-            self._caught[name] = output.movedim(-1, 1) if turned else output
+            channels_last = path.endswith(_CHANNELS_LAST) and isinstance(output, Tensor)
+            self._activations[name] = output.movedim(-1, 1) if channels_last else output
 
         return module.register_forward_hook(keep_output)
 
 
-def module_path(place: str) -> str:
-    """The path of a place's module, without `:in` or `:nhwc`."""
-    return place.removesuffix(_INPUT).removesuffix(_LAST)
+def module_path(path: str) -> str:
+    """Return the module path of a tap path: the path without `:in` or `:nhwc`."""
+    return path.removesuffix(_INPUT).removesuffix(_CHANNELS_LAST)
 
 
 def resolve_taps(
-    where: str, request: Mapping[str, str], roles: Roles, network: nn.Module, data: DataInfo
+    network_name: str,
+    request: Mapping[str, str],
+    roles: Roles,
+    network: nn.Module,
+    data: DataInfo,
 ) -> dict[str, str]:
-    """Turn roles and paths into module paths that are there.
+    """Turn the roles and paths that a loss requests into tap paths of a network.
 
     Args:
-        where: `student` or `teacher`, for the messages.
-        request: a loss's name for each tap -> role or path. `stages[*]` and paths with `*` mean
-            several places, in the order of the network; their taps are called NAME[0], NAME[1], ...
-        roles: role -> module paths of this network.
-        data: what the network takes, for the shapes in a message.
+        network_name: `student` or `teacher`, for the messages.
+        request: name of each tap -> role or path, as `TapRequest` describes them. A request with
+            a star gives several taps, which are called NAME[0], NAME[1], ...
+        roles: role -> tap paths of this network.
+        network: the network that is tapped.
+        data: the inputs that it takes; they are needed for `:pre`, and for shapes in messages.
+
+    Returns:
+        Name of each tap -> tap path.
 
     Raises:
-        UserError: a role the network lacks, or a path that leads nowhere; with the nearest paths.
+        UserError: the network has no module for a role or at a path; with the nearest paths.
     """
-    placed: dict[str, str] = {}
-    for name, asked in request.items():
-        wanted = asked.removesuffix(_BEFORE)
-        if "*" not in wanted:
-            found = {name: _place(where, wanted, roles, network, data)}
+    resolved: dict[str, str] = {}
+    for name, requested in request.items():
+        query = requested.removesuffix(_PREACTIVATION)
+        if "*" in query:
+            matches = _match_all(network_name, query, roles, network)
+            paths = {f"{name}[{number}]": path for number, path in enumerate(matches)}
         else:
-            several = _places(where, wanted, roles, network)
-            found = {f"{name}[{number}]": place for number, place in enumerate(several)}
-        if asked.endswith(_BEFORE):
-            found = {key: before_activation(network, at, data) for key, at in found.items()}
-        placed |= found
-    return placed
+            paths = {name: _match_one(network_name, query, roles, network, data)}
+        if requested.endswith(_PREACTIVATION):
+            paths = {tap: before_activation(network, path, data) for tap, path in paths.items()}
+        resolved |= paths
+    return resolved
 
 
 def tap_shapes(
-    network: nn.Module, places: Mapping[str, str], data: DataInfo
+    network: nn.Module, paths: Mapping[str, str], data: DataInfo
 ) -> dict[str, tuple[int, ...]]:
-    """The shape of each tap that is one tensor, for two zero images in eval mode."""
-    taps = forward_once(network, places, data).taps
+    """Return the shape of each tap for two samples; taps that give no single tensor are missing.
+
+    Args:
+        network: the network that is tapped.
+        paths: name of each tap -> tap path.
+        data: the inputs that the network takes.
+    """
+    taps = forward_once(network, paths, data).taps
     return {name: tuple(value.shape) for name, value in taps.items() if isinstance(value, Tensor)}
 
 
-def forward_once(network: nn.Module, places: Mapping[str, str], data: DataInfo) -> Output:
-    """What a network answers to two zero images in eval mode; it stays as it was."""
-    tapped = TappedNetwork(network, places)
+def forward_once(network: nn.Module, paths: Mapping[str, str], data: DataInfo) -> Output:
+    """Return the output of a network for two zero images in eval mode; its modes are restored."""
+    tapped = TappedNetwork(network, paths)
     modes = {module: module.training for module in network.modules()}
     device = next(chain(network.parameters(), network.buffers())).device
     try:
@@ -128,57 +145,55 @@ def forward_once(network: nn.Module, places: Mapping[str, str], data: DataInfo) 
         tapped.close()
 
 
-def _places(where: str, wanted: str, roles: Roles, network: nn.Module) -> list[str]:
-    role = _ROLE.fullmatch(wanted)
+def _match_all(network_name: str, query: str, roles: Roles, network: nn.Module) -> list[str]:
+    """Return the tap paths that a query with a star means, in the order of the network."""
+    role = _ROLE.fullmatch(query)
     if role:
-        _place_role(where, role[1], 0, roles)  # which complains where there is none
+        _path_of_role(network_name, role[1], 0, roles)  # raises if the role has no module
         return list(roles[role[1]])
-    glob = module_path(wanted)
-    suffix = wanted.removeprefix(glob)
-    # A star stands for a part of one name, so that `layer*` does not mean what is inside a layer.
+    glob = module_path(query)
+    suffix = query.removeprefix(glob)
+    # A star matches within one name: `layer*` matches `layer1`, but not `layer1.conv1`.
     depth = glob.count(".")
-    paths = [name for name, _ in network.named_modules() if name.count(".") == depth]
-    found = [name + suffix for name in paths if fnmatchcase(name, glob)]
-    if not found:
-        raise UserError(
-            f"the {where} has no module like {wanted!r}.",
-            "  its paths: kdrun layers model=NAME",
-        )
-    return found
+    paths = [path for path, _ in network.named_modules() if path.count(".") == depth]
+    matches = [path + suffix for path in paths if fnmatchcase(path, glob)]
+    if not matches:
+        raise UserError(f"the {network_name} has no module like {query!r}.", f"  {_SHOW_PATHS}")
+    return matches
 
 
-def _place(where: str, wanted: str, roles: Roles, network: nn.Module, data: DataInfo) -> str:
-    role = _ROLE.fullmatch(wanted)
+def _match_one(
+    network_name: str, query: str, roles: Roles, network: nn.Module, data: DataInfo
+) -> str:
+    """Return the tap path that a role or path without a star means."""
+    role = _ROLE.fullmatch(query)
     if role:
-        return _place_role(where, role[1], int(role[2] or 0), roles)
-    paths = {name for name, _ in network.named_modules()}
-    if module_path(wanted) in paths:
-        return wanted
-    close = nearest(module_path(wanted), paths)
-    raise UserError(
-        f"the {where} has no module at {wanted!r}.",
-        f"  nearest: {_shaped(close.split(', '), network, data)}"
-        if close
-        else "  its paths: kdrun layers model=NAME",
-    )
+        return _path_of_role(network_name, role[1], int(role[2] or 0), roles)
+    paths = {path for path, _ in network.named_modules()}
+    if module_path(query) in paths:
+        return query
+    close = nearest(module_path(query), paths)
+    hint = f"nearest: {_with_shapes(close.split(', '), network, data)}" if close else _SHOW_PATHS
+    raise UserError(f"the {network_name} has no module at {query!r}.", f"  {hint}")
 
 
-def _shaped(paths: list[str], network: nn.Module, data: DataInfo) -> str:
-    """Module paths with what each answers: `layer2 (B, 32, 16, 16)`."""
+def _with_shapes(paths: list[str], network: nn.Module, data: DataInfo) -> str:
+    """Return module paths with the shapes of their outputs: `layer2 (B, 32, 16, 16)`."""
     shapes = tap_shapes(network, {path: path for path in paths}, data)
     inner = {path: ", ".join(str(size) for size in shape[1:]) for path, shape in shapes.items()}
     return ", ".join(f"{path} (B, {inner[path]})" if path in inner else path for path in paths)
 
 
-def _place_role(where: str, role: str, number: int, roles: Roles) -> str:
-    places = roles.get(role, [])
-    if -len(places) <= number < len(places):
-        return places[number]
-    found = f"{len(places)} place{'s' if len(places) > 1 else ''}" if places else "no place"
-    asked = f"; {role}[{number}] was asked for" if places else ""
+def _path_of_role(network_name: str, role: str, number: int, roles: Roles) -> str:
+    """Return the tap path of a role: of `stages`, the one with this number."""
+    paths = roles.get(role, [])
+    if -len(paths) <= number < len(paths):
+        return paths[number]
+    count = f"{len(paths)} module{'s' if len(paths) > 1 else ''}" if paths else "no module"
+    requested = f"; {role}[{number}] was requested" if paths else ""
     several = role == "stages"
     raise UserError(
-        f"the {where} has {found} for the role {role!r}{asked}.",
-        f"  name the module path{'s' if several else ''} yourself: {where}.taps.{role}="
+        f"the {network_name} has {count} for the role {role!r}{requested}.",
+        f"  name the module path{'s' if several else ''} yourself: {network_name}.taps.{role}="
         + ("[PATH,...]" if several else "PATH"),
     )

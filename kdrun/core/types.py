@@ -1,4 +1,4 @@
-"""What the parts hand each other: batches, outputs, shapes, progress.
+"""What data, networks and losses hand each other: batches, outputs, shapes, progress.
 
 Shapes: B samples, C classes, N rows of logits (N = B for classification).
 """
@@ -19,10 +19,11 @@ class DataInfo:
 
     Attributes:
         classes: class names in the order of their labels.
-        channels: 1 for grey, 3 for color images.
+        channels: 1 for grey images, 3 for color images.
         image_size: (height, width) in pixels.
         train_size: samples of the training split, after validation was carved from it.
-        merge: how the classes were made of those that the teacher knows, where it knows more.
+        merge: how these classes were merged from the classes that the teacher knows; None if
+            teacher and student know the same classes.
     """
 
     classes: tuple[str, ...]
@@ -43,13 +44,14 @@ class Batch:
     Attributes:
         inputs: normalized images (B, C, H, W), or a mapping of tensors.
         targets: (N,) int64 labels.
-        index: (B,) int64 positions in the split: memory banks, stored outputs.
+        index: (B,) int64 positions in the training split, by which memory banks and stored
+            teacher outputs are addressed.
         view: (B,) int64, which augmentation of the sample this is.
-        soft_targets: (N, C) label probabilities where smoothing, mixup or cutmix made them.
-        labeled: (N,) bool, True where `targets` has a label and False where it has the teacher's
-            decision, which the cross-entropy with the labels leaves out. None: all have labels.
-        labeled_share: share of labeled samples in the whole batch of which this is a part; None:
-            this is the whole batch.
+        soft_targets: (N, C) label probabilities if smoothing, mixup or cutmix made them.
+        labeled: (N,) bool, which samples have a label; None if all have one. The target of a
+            sample without a label is the teacher's decision, which label terms leave out.
+        labeled_share: scalar, the share of labeled samples in the step's whole batch, of which
+            this may be a part; None if that is not known.
     """
 
     inputs: Inputs
@@ -63,7 +65,12 @@ class Batch:
 
 @dataclass
 class Output:
-    """What a network answered: logits (N, C), and the activations that a loss asked for."""
+    """What a network returns.
+
+    Attributes:
+        logits: (N, C).
+        taps: name of each tap that the loss requests -> activation.
+    """
 
     logits: Tensor
     taps: Mapping[str, Tensor] = field(default_factory=dict)
@@ -71,7 +78,15 @@ class Output:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where in a stage's training a step is; `epoch` and `step` count from 0 in the phase."""
+    """How far the training of one network is, by which losses change their weights.
+
+    Attributes:
+        phase: the name of the current phase.
+        epoch: counts from 0 in the phase.
+        epochs: epochs of the phase.
+        step: counts from 0 in the phase.
+        steps: steps of the phase.
+    """
 
     phase: str
     epoch: int
@@ -81,19 +96,23 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        """How much of the phase lies behind, from 0 to 1."""
+        """The share of the phase's steps that are done, from 0 to 1."""
         return self.step / max(1, self.steps)
 
 
 @dataclass(frozen=True)
 class TapRequest:
-    """Which activations a loss reads: its own name for each -> a role or a module path.
+    """Which activations a loss reads: for each network, name of the tap -> role or module path.
 
-    A role is `logits`, `embedding`, or `stages[i]`; a path is dotted, as `kdrun layers` prints
-    it, and with `:in` appended means what enters that module rather than what leaves it; with
-    `:pre`, what leaves it as it is before the activation; with `:nhwc`, what leaves it as
-    (B, H, W, C), which taps then give as (B, C, H, W). With a star, `stages[*]` or `layer*`, it
-    means several places; their taps are NAME[0], NAME[1], ...
+    A role is `logits`, `embedding`, or `stages[i]`. A module path is dotted, as `kdrun layers`
+    prints it. By default it means the output of the module; a suffix changes that:
+
+    - `PATH:in` is the first input of the module;
+    - `PATH:pre` is the output before the activation function;
+    - `PATH:nhwc` is an output (B, H, W, C), which the tap gives as (B, C, H, W).
+
+    With a star, as in `stages[*]` or `layer*`, it means several modules, whose taps are called
+    NAME[0], NAME[1], ...
     """
 
     student: Mapping[str, str] = field(default_factory=dict)
@@ -102,12 +121,12 @@ class TapRequest:
 
 @dataclass(frozen=True)
 class TapShapes:
-    """One network as a loss sees it when it builds its adapters.
+    """One network as a loss sees it when it builds its adapters: the network and its taps.
 
     Attributes:
-        shapes: shape of each requested tap for a batch of two samples.
-        network: the network itself, for losses that reuse a part of it.
-        paths: the tap path of each requested tap.
+        shapes: name of each tap -> shape for a batch of two samples.
+        network: the network itself, for losses that reuse modules of it.
+        paths: name of each tap -> tap path, as `kdrun.core.taps` describes it.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -117,12 +136,12 @@ class TapShapes:
 
 @dataclass(frozen=True)
 class Phase:
-    """A span of a stage's training in which some of the parameters learn.
+    """A number of epochs in which some of the parameters learn.
 
     Attributes:
-        name: `main`, or the loss's own name for a first phase.
-        epochs: its length; None for the main phase, which takes the recipe's.
-        trains: globs over `student.PATH` and `loss.PATH` parameter names.
+        name: `main`, or the loss's own name for a phase before it.
+        epochs: None for the main phase, whose number of epochs is the recipe's.
+        trains: globs of the parameters that learn, called `student.PATH` and `loss.PATH`.
     """
 
     name: str

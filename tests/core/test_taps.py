@@ -97,7 +97,7 @@ def test_no_activation_is_kept_between_two_calls(network, images):
     tapped = TappedNetwork(network, {"stage": "body.0"})
     first, second = tapped(images), tapped(images * 2)
     assert not torch.equal(first.taps["stage"], second.taps["stage"])
-    assert tapped._caught == {}
+    assert tapped._activations == {}
 
 
 def test_close_takes_the_hooks_out(network, images):
@@ -175,28 +175,28 @@ def test_a_path_without_neighbours_says_where_paths_are_listed(network):
 
 
 @pytest.mark.parametrize("wanted", ["stages[2]", "stages[-3]", "embedding[1]"])
-def test_a_role_beyond_the_networks_places_is_refused(network, wanted):
+def test_a_role_beyond_the_networks_modules_is_refused(network, wanted):
     with pytest.raises(UserError) as error:
         resolve_taps("student", {"x": wanted}, ROLES, network, DATA)
     advice = {
         "stages": (
-            "the student has 2 places for the role 'stages'; ",
+            "the student has 2 modules for the role 'stages'; ",
             "  name the module paths yourself: student.taps.stages=[PATH,...]",
         ),
         "embedding": (
-            "the student has 1 place for the role 'embedding'; ",
+            "the student has 1 module for the role 'embedding'; ",
             "  name the module path yourself: student.taps.embedding=PATH",
         ),
     }
     first, second = advice[wanted.partition("[")[0]]
-    assert error.value.lines == (f"{first}{wanted} was asked for.", second)
+    assert error.value.lines == (f"{first}{wanted} was requested.", second)
 
 
 def test_a_role_that_the_network_lacks_is_refused(network):
     with pytest.raises(UserError) as error:
         resolve_taps("teacher", {"x": "embedding"}, {}, network, DATA)
     assert error.value.lines == (
-        "the teacher has no place for the role 'embedding'.",
+        "the teacher has no module for the role 'embedding'.",
         "  name the module path yourself: teacher.taps.embedding=PATH",
     )
 
