@@ -1,4 +1,4 @@
-"""`kdrun layers`: what a loss can read of a network, by path and by role."""
+"""`kdrun layers`: the module paths, output shapes and roles of a network."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,47 +16,48 @@ if TYPE_CHECKING:
 
 
 def show_layers(words: Sequence[str], screen: Screen) -> int:
-    """`kdrun layers model=NAME dataset=NAME`: module paths, shapes and roles.
+    """Run `kdrun layers model=NAME` and return the exit status.
 
     Raises:
-        ConfigError: faults of the network's or the dataset's settings.
+        UserError: no network is named.
+        ConfigError: with the faults of the settings of the network and the dataset.
     """
     from kdrun.check.student import check_network
 
     if not any(word.startswith("model=") for word in words):
         raise UserError("which network?", "  kdrun layers model=resnet20 dataset=cifar10")
-    command = read_command([_as_student(word) for word in words])
+    command = read_command([_as_student_setting(word) for word in words])
     install_named_plugins(command.settings, command.folders)
-    job = compose_runs(command.settings, multirun=False, folders=command.folders)[0]
+    (run,) = compose_runs(command.settings, multirun=False, folders=command.folders)
     try:
-        network, info = check_network(job.tree, job.unknown_groups, job.faults)
+        network, info = check_network(run.tree, run.unknown_groups, run.faults)
     except ConfigError as error:
-        raise ConfigError([_of_model(fault) for fault in error.faults]) from error
-    screen.say(_layers(network, info))
+        raise ConfigError([_as_model_fault(fault) for fault in error.faults]) from error
+    screen.say(_layer_table(network, info))
     return 0
 
 
-def _layers(network: "nn.Module", info: "DataInfo") -> str:
-    """One line a module, whole in any terminal: paths are there to be copied and searched."""
+def _layer_table(network: "nn.Module", info: "DataInfo") -> str:
+    """A line for each module; lines are never folded, so that paths can be copied and searched."""
     from kdrun import model
     from kdrun.core.taps import module_path, tap_shapes
 
     paths = [name for name, _ in network.named_modules() if name]
     shapes = tap_shapes(network, {path: path for path in paths}, info)
-    places = [
-        (f"{role}[{number}]" if role == "stages" else role, place)
-        for role, found in model.module_roles(network).items()
-        for number, place in enumerate(found)
+    roles = [
+        (f"{role}[{number}]" if role == "stages" else role, tap)
+        for role, taps in model.module_roles(network).items()
+        for number, tap in enumerate(taps)
     ]
     rows = [("path", "module", "output", "role")]
     for path in paths:
         kind = type(network.get_submodule(path)).__name__
-        told = [
-            f"{role} (its input)" if place.endswith(":in") else role
-            for role, place in places
-            if module_path(place) == path
+        names = [
+            f"{role} (its input)" if tap.endswith(":in") else role
+            for role, tap in roles
+            if module_path(tap) == path
         ]
-        rows.append((path, kind, _shape(shapes.get(path)), ", ".join(told)))
+        rows.append((path, kind, _shape(shapes.get(path)), ", ".join(names)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
@@ -65,16 +66,16 @@ def _shape(shape: tuple[int, ...] | None) -> str:
     return "-" if shape is None else f"({', '.join(['B', *map(str, shape[1:])])})"
 
 
-def _as_student(word: str) -> str:
-    """A network is looked at as the student, the one that needs no source."""
+def _as_student_setting(word: str) -> str:
+    """The setting of `model` as one of the student, which needs no source of weights."""
     key, equals, value = word.partition("=")
     if key == "model" or key.startswith("model."):
         return f"student{key.removeprefix('model')}{equals}{value}"
     return word
 
 
-def _of_model(fault: Fault) -> Fault:
-    where = "model" + fault.where.removeprefix("student")
-    asked = fault.where.partition(".")[0] == "student"
-    what = fault.what.replace("no student is called", "no model is called")
-    return Fault(where if asked else fault.where, what)
+def _as_model_fault(fault: Fault) -> Fault:
+    """A fault of the student as one of `model`, which the user has typed."""
+    key, dot, rest = fault.where.partition(".")
+    where = f"model{dot}{rest}" if key == "student" else fault.where
+    return Fault(where, fault.what.replace("no student is called", "no model is called"))
