@@ -1,1 +1,1 @@
-"""What stands between the screen and the rest: the command, its help, a file for each verb."""
+"""The command line: the entry point, its help, and a file for each verb."""

@@ -66,7 +66,7 @@ def _read(words: Sequence[str]) -> Namespace:
     options = compare.read(words)
     for name in FORMATS:
         if getattr(options, name) and Path(getattr(options, name)).is_dir():
-            compare.error(f"--{name} takes a file, and stands after the paths")
+            compare.error(f"--{name} takes a file; it must follow the paths")
     if not options.paths:
         compare.error("it takes run folders, sweep folders or globs")
     return options

@@ -37,7 +37,7 @@ def list_choices(words: Sequence[str], screen: Screen) -> int:
     }
     for word in words:
         if word not in kinds:
-            raise unknown_name("list", word, kinds)
+            raise unknown_name("kind", word, kinds)
     for kind in words or kinds:
         screen.say(kind, style="bold")
         kinds[kind](screen)

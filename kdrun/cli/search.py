@@ -121,7 +121,7 @@ def _default_ranges(tree: Mapping[str, Any]) -> dict[str, str]:
         ranges["recipe.lr"] = f"tag(log, interval({rate / factor:.4g}, {rate * factor:.4g}))"
     if not ranges:
         raise UserError(
-            f"nothing is there to search: loss {tree['loss']['name']!r} has none of"
+            f"there is nothing to search: loss {tree['loss']['name']!r} has none of"
             f" {', '.join(tree['search']['ranges'])}.",
             "  give a range: kdrun search 'loss.weight=interval(0.1,10)'",
         )

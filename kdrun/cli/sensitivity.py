@@ -34,7 +34,7 @@ def show_sensitivity(words: Sequence[str], screen: Screen) -> int:
         _print_losses(options.row, accuracy, losses, screen)
         chart = sensitivity_chart(options.row, accuracy, losses)
         write_text(folder.sensitivity_plot, chart.standalone())
-        screen.say(f"written to {folder.sensitivity} and {folder.sensitivity_plot}")
+        screen.say(f"written to {folder.sensitivity}\nwritten to {folder.sensitivity_plot}")
     return 0
 
 

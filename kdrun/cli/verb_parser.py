@@ -19,7 +19,7 @@ class VerbParser(ArgumentParser):
         super().__init__(prog=verb, add_help=False, allow_abbrev=False)
 
     def read(self, words: Sequence[str]) -> Namespace:
-        """The values of the options and arguments, in whatever order the words stand.
+        """The values of the options and arguments, in any order.
 
         Raises:
             UserError: an option is unknown, or a value is missing or wrong.

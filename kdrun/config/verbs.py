@@ -1,4 +1,4 @@
-"""The verbs of the command line: one table, which the command, its help and its messages read."""
+"""The table of verbs, from which the command, its help and its messages are made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Verb:
         summary: what the verb does, in a line.
         options: option as it is typed -> what it does.
         notes: what the arguments may be, and what the verb writes; a sentence or two a line.
-        examples: commands that work as they stand, but for the paths.
+        examples: commands, with paths as an example.
     """
 
     target: str

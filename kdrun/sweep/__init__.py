@@ -1,1 +1,1 @@
-"""Many runs: the jobs of a sweep, the launchers that run them, the trials of a search."""
+"""Several runs: the jobs of a sweep, the launchers that run them, the trials of a search."""

@@ -132,7 +132,7 @@ WORDS = {
     ("--config-path", "mine"): "--config-path is no option of kdrun.\n",
     ("--experimental-rerun", "job.pickle"): "--experimental-rerun is no option of kdrun.\n",
     ("--config-dir", "nowhere"): "--config-dir: there is no folder 'nowhere'.",
-    ("list", "modles"): "no list is called 'modles'.\n  nearest: models",
+    ("list", "modles"): "no kind is called 'modles'.\n  nearest: models",
     ("resume",): "resume takes one run folder: kdrun resume RUN.\n",
     ("resume", "nowhere"): "there is no 'nowhere'.\n  the runs that are there: kdrun list runs",
     ("show", "nowhere"): "there is no 'nowhere'.\n",

@@ -215,7 +215,7 @@ def test_options_do_what_they_say(said, tmp_path, words, expected):
         (("s", "--baseline", "alon"), "no row of these runs is called 'alon'"),
         (("s", "--sort", "bites"), "no key of these runs is called 'bites'"),
         (("s", "--wheer", "x=1"), "compare: unrecognized arguments: --wheer"),
-        (("--csv", "s"), "compare: --csv takes a file, and stands after the paths."),
+        (("--csv", "s"), "compare: --csv takes a file; it must follow the paths."),
     ],
 )
 def test_mistakes_are_one_sentence_and_status_2(said, tmp_path, words, complaint):

@@ -83,7 +83,7 @@ def test_a_failed_trial_ends_no_search(told: Told, tmp_path: Path) -> None:
         (("loss.temperature=interval(1,inf)",), "interval(1,inf) has an end that is no number"),
         (("seed=0,1",), "seed: the best of several seeds is luck"),
         (("student=glob(resnet*)",), "student: a search takes names"),
-        (("loss=ce", "search.lr_factor=1"), "nothing is there to search: loss 'ce'"),
+        (("loss=ce", "search.lr_factor=1"), "there is nothing to search: loss 'ce'"),
     ],
 )
 def test_what_can_not_be_searched_is_refused(

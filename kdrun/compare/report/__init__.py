@@ -1,1 +1,1 @@
-"""One self-contained HTML file for a run, a sweep or several runs; figures as SVG of our own."""
+"""The HTML report of a run, of a sweep or of several runs, with its charts as SVG."""

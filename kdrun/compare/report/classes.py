@@ -90,7 +90,8 @@ def _square(
     """A matrix of classes by predicted classes; `cell` takes the indices of row and column."""
     indices = range(len(names))
     cells = [[cell(row, column) for column in indices] for row in indices]
-    return matrix_chart(name, title, Side("class", names), Side("answer", names), cells, note)
+    sides = (Side("class", names), Side("predicted class", names))
+    return matrix_chart(name, title, *sides, cells, note)
 
 
 def _most_confused(confusions: np.ndarray, names: Sequence[str], student: str) -> Figure:
@@ -124,5 +125,5 @@ def _pair_bars(
         if wrong[row, column]
     ]
     bars.sort(key=lambda bar: -bar.value)
-    note = f"Class → answer; the first {len(bars)} of {np.count_nonzero(wrong)} pairs."
+    note = f"Class → predicted class; the first {len(bars)} of {np.count_nonzero(wrong)} pairs."
     return bar_chart(name, title, bars or [Bar("none", 0.0, "0")], axis, note)

@@ -51,8 +51,8 @@ def sensitivity_chart(row: str, accuracy: float, losses: Losses) -> Figure:
         for layer, points in losses.items()
     ]
     note = (
-        "Points of validation accuracy gained or lost when one layer alone is changed, against"
-        f" {100 * accuracy:.2f} % of {row}."
+        "Points of validation accuracy gained or lost when one layer alone is changed,"
+        f" compared with {100 * accuracy:.2f} % of {row}."
     )
     sides = (Side("layer", list(losses), 20), Side("change; cells: points of accuracy", trials, 18))
     return matrix_chart("sensitivity", "Sensitivity of each layer", *sides, cells, note)

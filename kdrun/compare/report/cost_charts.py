@@ -35,7 +35,7 @@ def cost_charts(lines: Sequence[Line], series: Series, metric: str, interval: st
             note = f"Test split; lines: 95 % intervals {interval}. Ringed: on the Pareto front."
             others = sorted({line.runtime for line in lines if line.runtime} - {_runtime(lines)})
             if cost == "latency" and others:
-                note += f" Hollow: timed in {', '.join(others)}, held against none of the others."
+                note += f" Hollow: timed in {', '.join(others)}, not compared with the others."
             labels = (axis, f"{METRICS[metric].label}, %")
             charts.append(scatter_chart(f"cost-{cost}", title, points, labels, note))
     return charts

@@ -11,20 +11,20 @@ document.querySelector(".theme").addEventListener("click", () => {
   kept.set(root.dataset.theme);
 });
 
-// Rows go in the order of a column: numbers by value, words by the alphabet, gaps last.
+// A click sorts the rows by a column: numbers by value, texts by alphabet, empty cells last.
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
     const up = head.getAttribute("aria-sort") === "descending" || (
       !head.hasAttribute("aria-sort") && head.classList.contains("words"));
-    heads.forEach((other) => other.removeAttribute("aria-sort"));
+    heads.forEach((each) => each.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
     const body = table.tBodies[0];
     const rows = [...body.rows].map((row) => [row.cells[column], row]);
-    rows.sort(([one], [other]) => {
-      const a = one.dataset.value, b = other.dataset.value;
+    rows.sort(([left], [right]) => {
+      const a = left.dataset.value, b = right.dataset.value;
       if (a === undefined && b === undefined) {
-        const order = one.textContent.localeCompare(other.textContent, undefined, {numeric: true});
+        const order = left.textContent.localeCompare(right.textContent, undefined, {numeric: true});
         return up ? order : -order;
       }
       if (a === undefined || b === undefined) return a === undefined ? 1 : -1;
