@@ -10,7 +10,7 @@ from kdrun.check.environment import has_teacher_source
 from kdrun.core.unknown import suggest
 from kdrun.engine.learners import Learners, covers
 from kdrun.loss.base import Loss
-from kdrun.model.image.vision import load_pretrained
+from kdrun.model.image.torchvision_models import load_pretrained
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.given_teacher import artefact_folder, load_teacher
 from kdrun.stage.state_dict import fill, read_checkpoint

@@ -1,6 +1,6 @@
 """Networks by name: kdrun's own, torchvision's classifiers, timm's.
 
-Importing this package loads no network library; asking for a network loads what it needs.
+Importing this package loads no network library; building a network loads the one it needs.
 """
 
 import inspect
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
     from kdrun.core.types import DataInfo
 
-GIVEN = ("num_classes", "in_channels", "image_size")
+GIVEN = ("num_classes", "in_channels", "image_size")  # parameters that the dataset decides
 
 
 def names() -> list[str]:
-    """Every name that `builder` knows; loads torchvision."""
-    from kdrun.model.image.vision import classifiers
+    """The names of all networks; loads torchvision."""
+    from kdrun.model.image.torchvision_models import classifiers
 
     return sorted({*MODELS, *classifiers()})
 
 
 def builder(name: str) -> Callable[..., "nn.Module"]:
-    """What builds the network of this name; its parameters are those of the config node.
+    """The function or class that builds a network; its parameters are keys of the config node.
 
     Raises:
-        UserError: no such name; the message has the nearest ones.
+        UserError: there is no such name; the message has the nearest names.
     """
     table = {**MODELS, **COMPOSED}
     if name in table:
         return resolve("model", table, name)
-    from kdrun.model.image.vision import build_torchvision, classifiers
+    from kdrun.model.image.torchvision_models import build_torchvision, classifiers
 
     if name in classifiers():
         return build_torchvision
@@ -47,11 +47,11 @@ def build(node: Mapping[str, Any], data: "DataInfo") -> "nn.Module":
     """A new network from a config node, with weights drawn from torch's global generator.
 
     Args:
-        node: `{name: ..., key: value, ...}`, checked before.
-        data: decides what the node doesn't say: classes, channels and image size.
+        node: `{name: ..., key: value, ...}`, without faults.
+        data: decides the number of classes, the channels and the image size.
 
     Raises:
-        UserError: no such name, or no such network for these images.
+        UserError: there is no such name, or the network can't be built for these images.
     """
     make = builder(node["name"])
     parameters = inspect.signature(make).parameters
@@ -73,7 +73,7 @@ def build(node: Mapping[str, Any], data: "DataInfo") -> "nn.Module":
 
 
 def title(node: Mapping[str, Any]) -> str:
-    """What a network is called in tables: its name, or those of the networks it is made of."""
+    """The name of a network in tables; for one made of several networks, all their names."""
     if node["name"] == "reused_head":
         return f"{node['student']['name']} + head of {node['teacher']['name']}"
     if node["name"] == "committee":
@@ -81,28 +81,31 @@ def title(node: Mapping[str, Any]) -> str:
     return str(node["name"])
 
 
-def main_part(node: Mapping[str, Any]) -> str:
-    """The name of the model whose settings, such as a learning rate of its own, a network has."""
-    parts = [node["student"]] if "student" in node else node.get("members", [])
-    return main_part(parts[0]) if parts else str(node["name"])
+def main_model(node: Mapping[str, Any]) -> str:
+    """The name that recipes know a network by; for one made of several networks, the first one's.
+
+    A recipe may have another learning rate for some names.
+    """
+    inner = [node["student"]] if "student" in node else node.get("members", [])
+    return main_model(inner[0]) if inner else str(node["name"])
 
 
 def module_roles(network: "nn.Module") -> dict[str, list[str]]:
-    """Module paths by role: `stages` in order of depth, `embedding`, `logits`."""
+    """Role -> module paths: `stages` in order of depth, `embedding`, `logits`."""
     from kdrun.model.roles import find_roles
 
     return find_roles(network)
 
 
 def check_forward(where: str, network: "nn.Module", data: "DataInfo") -> list[Fault]:
-    """Whether a network takes a dataset's images and answers with its classes."""
-    from kdrun.model.dry import try_forward
+    """The fault of a network that can't take a dataset's images, or that has other classes."""
+    from kdrun.model.forward_checks import try_forward
 
     return try_forward(where, network, data)
 
 
 def check_training(where: str, network: "nn.Module", data: "DataInfo", samples: int) -> list[Fault]:
-    """Whether a network, in the mode it trains in, takes so few samples at a time."""
-    from kdrun.model.dry import try_training
+    """The fault of a network that can't be trained on so few samples at a time."""
+    from kdrun.model.forward_checks import try_training
 
     return try_training(where, network, data, samples)

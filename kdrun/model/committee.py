@@ -1,4 +1,4 @@
-"""Several networks that answer as one."""
+"""A network that averages the predictions of several networks."""
 
 from collections.abc import Iterable, Mapping
 from math import log
@@ -12,10 +12,10 @@ from kdrun.core.types import DataInfo
 
 
 class Committee(nn.Module):
-    """Networks of the same classes; logits are the log of the mean of their probabilities.
+    """Averages networks of the same classes: logits are the log of their mean probabilities.
 
     Args:
-        members: each from images (B, C, H, W) to logits (N, K).
+        members: networks from images (B, C, H, W) to logits (B, K).
     """
 
     def __init__(self, members: Iterable[nn.Module]) -> None:
@@ -23,13 +23,13 @@ class Committee(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, images: Tensor) -> Tensor:
-        answers = torch.stack([member(images).float() for member in self.members])
-        return answers.log_softmax(dim=2).logsumexp(dim=0) - log(len(answers))
+        logits = torch.stack([member(images).float() for member in self.members])
+        return logits.log_softmax(dim=2).logsumexp(dim=0) - log(len(logits))
 
     @staticmethod
-    def path_of(number: int, place: str = "") -> str:
-        """The module path, or tap place, of a member or of a place in it."""
-        return f"members.{number}.{place}".rstrip(".")
+    def path_of(number: int, path: str = "") -> str:
+        """The path of a member, or of a module in it, seen from the committee."""
+        return f"members.{number}.{path}".rstrip(".")
 
 
 def build_committee(
@@ -38,7 +38,14 @@ def build_committee(
     in_channels: int,
     image_size: tuple[int, int],
 ) -> Committee:
-    """A committee of new networks, from their config nodes."""
+    """A committee of new networks.
+
+    Args:
+        members: config nodes of the networks.
+        num_classes: of each network.
+        in_channels: channels of the images.
+        image_size: (height, width) of the images.
+    """
     classes = tuple(str(number) for number in range(num_classes))
     info = DataInfo(classes, in_channels, image_size, train_size=1)
     return Committee(_build(node, info) for node in members)

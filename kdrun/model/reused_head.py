@@ -1,4 +1,4 @@
-"""A student that answers through its teacher's classifier: what SimKD trains."""
+"""A student with its teacher's classifier, which SimKD trains."""
 
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import DataInfo
 
-_INNER = 3  # kernel of the projector's middle convolution
+_INNER = 3  # kernel size of the projector's middle convolution
 
 
 def build_reused_head(
@@ -23,101 +23,103 @@ def build_reused_head(
     in_channels: int,
     image_size: tuple[int, int],
 ) -> nn.Module:
-    """The student with a projector before its pooling, and the teacher's classifier as its own.
+    """Build the student with a projector before its pooling and with the teacher's classifier.
 
-    Chen et al. 2022 (arXiv:2203.14001), section 3.2. The projector stays in the network, and
-    counts; its output is the network's last stage. What is to be copied from the trained teacher
-    is in the attribute `borrows`: module path here -> module path of the teacher.
+    Chen et al. 2022 (arXiv:2203.14001), section 3.2. The projector stays in the network, and its
+    parameters count; its output is the network's last stage. The attribute `borrows` says which
+    modules are to be copied from the trained teacher: module path here -> module path there.
 
     Args:
-        student: the node of the network whose body is taken.
-        teacher: the node of the network whose classifier is taken.
-        at: where the projector stands: after the `maps` of the last stage, which takes networks
-            that classify the average of these maps, or after the `embedding`; `auto` is maps
-            where both networks are such.
+        student: config node of the network whose body is used.
+        teacher: config node of the network whose classifier is used.
+        at: position of the projector: after the `maps` of the last stage, for networks that
+            classify the average of these maps, or after the `embedding`; `auto` is `maps` if both
+            networks are of that kind.
         reduction: the projector's inner channels are the teacher's divided by it.
 
     Raises:
-        UserError: one of the networks can't be cut there.
+        UserError: one of the networks can't be cut at this position.
     """
     classes = tuple(str(number) for number in range(num_classes))
     info = DataInfo(classes, in_channels, image_size, train_size=1)
-    own, other = _Cut(student, info), _Cut(teacher, info)
-    for cut in (own, other):
+    body, head = _Cut(student, info), _Cut(teacher, info)
+    for cut in (body, head):
         if at == "maps" and not cut.pools:
             raise UserError(
                 f"{cut.name!r} does not classify the average of its last stage's maps.",
                 "  put the projector after its embedding: loss.at=embedding",
             )
-    classifier, network = other.network.get_submodule(other.head), own.network
+    classifier, network = head.network.get_submodule(head.classifier), body.network
     stages = model.module_roles(network)["stages"]
-    if at != "embedding" and own.pools and other.pools:
-        last, head = stages.pop(), own.head
-        projector = conv_projector(own.width, other.width, reduction)
+    if at != "embedding" and body.pools and head.pools:
+        last, logits = stages.pop(), body.classifier
+        projector = conv_projector(body.width, head.width, reduction)
         network.set_submodule(last, nn.Sequential(network.get_submodule(last), projector))
-        network.set_submodule(head, classifier)
+        network.set_submodule(logits, classifier)
     else:
-        last, head = f"{own.head}.0", f"{own.head}.1"
-        projector = linear_projector(own.width, other.width, reduction)
-        network.set_submodule(own.head, nn.Sequential(projector, classifier))
-    network.roles = {"stages": [*stages, last], "embedding": [f"{head}:in"], "logits": [head]}  # type: ignore[assignment]
-    network.borrows = {head: other.head}  # type: ignore[assignment]
+        last, logits = f"{body.classifier}.0", f"{body.classifier}.1"
+        projector = linear_projector(body.width, head.width, reduction)
+        network.set_submodule(body.classifier, nn.Sequential(projector, classifier))
+    network.roles = {"stages": [*stages, last], "embedding": [f"{logits}:in"], "logits": [logits]}  # type: ignore[assignment]
+    network.borrows = {logits: head.classifier}  # type: ignore[assignment]
     return network
 
 
-def conv_projector(channels: int, wanted: int, reduction: int) -> nn.Sequential:
-    """1x1, 3x3 and 1x1 convolutions with norms, as the paper's: maps to maps of another depth."""
-    inner = max(1, wanted // reduction)
+def conv_projector(channels: int, channels_out: int, reduction: int) -> nn.Sequential:
+    """The paper's projector of maps: 1x1, 3x3 and 1x1 convolutions with norms."""
+    inner = max(1, channels_out // reduction)
     return nn.Sequential(
-        *_conv(channels, inner, 1), *_conv(inner, inner, _INNER), *_conv(inner, wanted, 1)
+        *_conv(channels, inner, 1), *_conv(inner, inner, _INNER), *_conv(inner, channels_out, 1)
     )
 
 
-def linear_projector(width: int, wanted: int, reduction: int) -> nn.Sequential:
-    """The same for vectors: linear layers with norms."""
-    inner = max(1, wanted // reduction)
-    return nn.Sequential(*_linear(width, inner), *_linear(inner, inner), *_linear(inner, wanted))
+def linear_projector(width: int, width_out: int, reduction: int) -> nn.Sequential:
+    """A projector of vectors: linear layers with norms."""
+    inner = max(1, width_out // reduction)
+    return nn.Sequential(*_linear(width, inner), *_linear(inner, inner), *_linear(inner, width_out))
 
 
-def _conv(channels: int, wanted: int, kernel: int) -> list[nn.Module]:
-    convolution = nn.Conv2d(channels, wanted, kernel, padding=kernel // 2, bias=False)
-    return [convolution, nn.BatchNorm2d(wanted), nn.ReLU()]
+def _conv(channels: int, channels_out: int, kernel: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(channels, channels_out, kernel, padding=kernel // 2, bias=False)
+    return [convolution, nn.BatchNorm2d(channels_out), nn.ReLU()]
 
 
-def _linear(width: int, wanted: int) -> list[nn.Module]:
-    return [nn.Linear(width, wanted, bias=False), nn.BatchNorm1d(wanted), nn.ReLU()]
+def _linear(width: int, width_out: int) -> list[nn.Module]:
+    return [nn.Linear(width, width_out, bias=False), nn.BatchNorm1d(width_out), nn.ReLU()]
 
 
 class _Cut:
-    """A network as it is taken apart: its classifier, and what that reads.
+    """A network between whose body and classifier a projector may be put.
 
     Attributes:
-        head: module path of the classifier.
-        width: channels that it reads.
-        pools: whether it reads the average of the last stage's maps.
+        name: the network's name.
+        network: with new weights.
+        classifier: module path of the classifier.
+        width: channels of the classifier's input.
+        pools: whether this input is the average of the last stage's maps.
     """
 
     def __init__(self, node: dict[str, Any], info: DataInfo) -> None:
         self.name, self.network = node["name"], model.build(node, info).eval()
         roles = model.module_roles(self.network)
-        self.head = roles["logits"][0]
-        if not self.head:
+        self.classifier = roles["logits"][0]
+        if not self.classifier:
             raise UserError(
-                f"{self.name!r} has no linear layer that classifies, whose place could be taken."
+                f"{self.name!r} has no linear layer that classifies, which could be replaced."
             )
-        places = {"read": roles["embedding"][0]}
+        paths = {"embedding": roles["embedding"][0]}
         if roles["stages"]:
-            places["maps"] = roles["stages"][-1]
-        tapped = TappedNetwork(self.network, places)
+            paths["maps"] = roles["stages"][-1]
+        tapped = TappedNetwork(self.network, paths)
         with torch.no_grad():
-            seen = tapped(torch.rand(2, info.channels, *info.image_size)).taps
+            taps = tapped(torch.rand(2, info.channels, *info.image_size)).taps
         tapped.close()
         self.network.train()
-        read, maps = seen["read"], seen.get("maps")
-        self.width = read.shape[1]
+        embedding, maps = taps["embedding"], taps.get("maps")
+        self.width = embedding.shape[1]
         self.pools = (
             maps is not None
             and maps.dim() == 4
             and maps.shape[1] == self.width
-            and torch.allclose(maps.mean(dim=(2, 3)), read, rtol=1e-3, atol=1e-5)
+            and torch.allclose(maps.mean(dim=(2, 3)), embedding, rtol=1e-3, atol=1e-5)
         )

@@ -1,4 +1,4 @@
-"""Which modules of a network answer a role: its stages, its embedding, its logits."""
+"""The modules of a network whose output is a stage, the embedding or the logits."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ _STAGES = {
     "MaxVit": [f"blocks.{number}" for number in (0, 1, 2, 3)],
 }
 
-# Families that are one sequence of layers: the path of it.
+# Families that are one sequence of layers -> the path of the sequence.
 _SEQUENCES = {
     "AlexNet": "features",
     "ConvNeXt": "features",
@@ -29,20 +29,22 @@ _SEQUENCES = {
 
 
 def find_roles(network: nn.Module) -> dict[str, list[str]]:
-    """Module paths by role; `:in` after a path means what enters the module, `:nhwc` that it
-    answers (B, H, W, C), which taps turn to (B, C, H, W).
+    """Role -> module paths.
 
-    A network names its own in an attribute `roles`; torchvision's families are known here; of any
-    other network only the last linear layer is. Stages answer (B, C, H, W), but for ViT:
-    (B, tokens, C).
+    After a path `:in` stands for the module's input in place of its output, and `:nhwc` for an
+    output (B, H, W, C), which taps permute to (B, C, H, W). Stages have outputs (B, C, H, W); those
+    of ViT have (B, tokens, C).
+
+    A network may have an attribute `roles` with its paths, torchvision's families are known here,
+    and for any other network only the last linear layer is.
 
     Returns:
-        `stages`, from shallow to deep; `embedding`, what the classifying layer reads; `logits`.
-        The path of the logits is empty, for the network itself, where no linear layer gives them.
+        `stages`, from shallow to deep; `embedding`, the input of the last linear layer; `logits`,
+        its output. Without a linear layer the path of the logits is empty: the network itself.
     """
-    own = getattr(network, "roles", None)
-    if isinstance(own, dict):
-        return {role: list(paths) for role, paths in own.items()}
+    roles = getattr(network, "roles", None)
+    if isinstance(roles, dict):
+        return {role: list(paths) for role, paths in roles.items()}
     head = last_linear(network)
     return {
         "stages": _stages(network),
@@ -52,8 +54,8 @@ def find_roles(network: nn.Module) -> dict[str, list[str]]:
 
 
 def last_linear(network: nn.Module) -> str | None:
-    """The path of the last linear layer, which classifies; None where there is none."""
-    linear = [path for path, part in network.named_modules() if isinstance(part, nn.Linear)]
+    """The path of the last linear layer, the classifier; None if there is none."""
+    linear = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]
     return linear[-1] if linear else None
 
 
@@ -65,20 +67,23 @@ def _stages(network: nn.Module) -> list[str]:
         return list(_STAGES[kind.__name__])
     if kind.__name__ in _SEQUENCES:
         suffix = ":nhwc" if kind.__name__ == "SwinTransformer" else ""
-        return [place + suffix for place in _ends(network, _SEQUENCES[kind.__name__])]
+        return [path + suffix for path in _last_layers(network, _SEQUENCES[kind.__name__])]
     if kind.__name__ == "VisionTransformer":
         layers = network.get_submodule("encoder.layers")
         return [f"encoder.layers.{name}" for name, _ in layers.named_children()]
     return []
 
 
-def _ends(network: nn.Module, path: str) -> Iterator[str]:
-    """The last layer before each that makes the maps smaller, and the last block of all.
+def _last_layers(network: nn.Module, path: str) -> Iterator[str]:
+    """The last layer of each stage: layers before one that downsamples, and the last block.
 
     After that block come a convolution for the head, its norm or a pooling, which are no stage.
+
+    Args:
+        path: of a sequence of layers.
     """
     layers = list(network.get_submodule(path).children())
-    starts = [number for number, layer in enumerate(layers) if number and _shrinks(layer)]
+    starts = [number for number, layer in enumerate(layers) if number and _downsamples(layer)]
     yield from (f"{path}.{start - 1}" for start in starts)
     for number in reversed(range(starts[-1], len(layers))):
         if _is_block(layers[number]):
@@ -86,12 +91,11 @@ def _ends(network: nn.Module, path: str) -> Iterator[str]:
             return
 
 
-def _shrinks(layer: nn.Module) -> bool:
-    for part in layer.modules():
-        if type(part).__name__.startswith("PatchMerging"):
+def _downsamples(layer: nn.Module) -> bool:
+    for module in layer.modules():
+        if type(module).__name__.startswith("PatchMerging"):
             return True
-        pools = isinstance(part, nn.Conv2d | nn.MaxPool2d)
-        if pools and part.stride not in (1, (1, 1)):
+        if isinstance(module, nn.Conv2d | nn.MaxPool2d) and module.stride not in (1, (1, 1)):
             return True
     return False
 

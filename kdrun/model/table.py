@@ -1,16 +1,16 @@
-"""Every model of kdrun's own: its name on the command line -> what builds it.
+"""Every model of kdrun: its name on the command line -> the class or function that builds it.
 
-torchvision's classifiers need no line here: each is found under its own name.
+torchvision's classifiers need no line here: torchvision knows them by name.
 """
 
 _RESNET = "kdrun.model.image.resnet:CifarResNet"
 _WIDE = "kdrun.model.image.wide_resnet:WideResNet"
 _VGG = "kdrun.model.image.vgg:build_vgg"
-_TORCHVISION = "kdrun.model.image.vision:build_torchvision"
+_TORCHVISION = "kdrun.model.image.torchvision_models:build_torchvision"
 
 MODELS = {
     "mlp": "kdrun.model.image.mlp:MLP",
-    "lenet5": "kdrun.model.image.lenet:LeNet5",
+    "lenet5": "kdrun.model.image.lenet5:LeNet5",
     "alexnet": "kdrun.model.image.alexnet:build_alexnet",
     "vgg8": _VGG,
     "vgg11": _VGG,
@@ -38,10 +38,10 @@ MODELS = {
     "resnet50": _TORCHVISION,
     "resnet101": _TORCHVISION,
     "resnet152": _TORCHVISION,
-    "timm": "kdrun.model.image.from_timm:build_timm",
+    "timm": "kdrun.model.image.timm_models:build_timm",
 }
 
-# Networks made of others, which a scheme or a loss asks for; nobody chooses them by name.
+# Networks made of other networks, for schemes and losses; they can't be chosen by name.
 COMPOSED = {
     "committee": "kdrun.model.committee:build_committee",
     "reused_head": "kdrun.model.reused_head:build_reused_head",

@@ -15,7 +15,7 @@ from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Split
 from kdrun.engine.evaluate import measure
 from kdrun.measure.metrics import Meter, Scores
-from kdrun.model.merged import Merged
+from kdrun.model.merged_classes import MergedClasses
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import Stage, StageContext
 from kdrun.stage.compress import Compress
@@ -98,7 +98,7 @@ def network_of(artefact: Artefact, info: DataInfo, best: bool = False) -> nn.Mod
     network, merge = artefact.network(best), info.merge
     if merge is None or artefact.info.merge == merge:
         return network
-    return Merged(network, merge.groups).eval()
+    return MergedClasses(network, merge.groups).eval()
 
 
 def _meters(

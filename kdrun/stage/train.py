@@ -26,7 +26,7 @@ from kdrun.engine.training_spec import Runtime, Trained, TrainingSpec
 from kdrun.loss.base import Loss
 from kdrun.loss.table import build_loss
 from kdrun.measure.metrics import Scores
-from kdrun.model.image.vision import load_pretrained
+from kdrun.model.image.torchvision_models import load_pretrained
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
 from kdrun.stage.base import Stage, StageContext, StageInfo
 from kdrun.stage.given_teacher import Source, leave_as_is
@@ -215,7 +215,7 @@ class Train:
             notes.append(note)
         return TrainingSpec(
             stage=self.info.name,
-            model_name=model.main_part(self.network.node),
+            model_name=model.main_model(self.network.node),
             student=student,
             teacher=teacher,
             loss=loss,

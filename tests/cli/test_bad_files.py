@@ -194,7 +194,9 @@ def test_files_that_are_not_there_are_named(refused: Refused) -> None:
 def test_grey_images_into_a_network_for_color(
     refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kdrun.model.image.vision.take_channels", lambda network, channels: None)
+    monkeypatch.setattr(
+        "kdrun.model.image.torchvision_models.take_channels", lambda network, channels: None
+    )
     said = refused("teacher=resnet18", "student=mlp", before=())
     assert said.startswith("teacher: ResNet cannot take 8x8 images with 1 channels: ")
 

@@ -29,7 +29,7 @@ def lacking(monkeypatch: pytest.MonkeyPatch) -> Lacking:
         def find(name: str, package: str | None = None) -> object:
             return None if name in names else find_spec(name, package)
 
-        for module in ("kdrun.check.environment", "kdrun.model.image.from_timm"):
+        for module in ("kdrun.check.environment", "kdrun.model.image.timm_models"):
             monkeypatch.setattr(f"{module}.find_spec", find)
 
     return hide

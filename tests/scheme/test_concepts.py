@@ -14,7 +14,7 @@ from kdrun.core.screen import Screen
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.watch import make_watch
 from kdrun.measure.metrics import Meter
-from kdrun.model.merged import Merged
+from kdrun.model.merged_classes import MergedClasses
 from kdrun.run.runner import Plan
 from kdrun.stage.artefact import read_artefact
 
@@ -85,7 +85,7 @@ def test_a_merged_network_answers_logits_of_the_sums() -> None:
             return images
 
     logits = torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    found = Merged(Fixed(), ((0, 3), (1,)))(logits.float()).double().softmax(1)
+    found = MergedClasses(Fixed(), ((0, 3), (1,)))(logits.float()).double().softmax(1)
     p = logits.softmax(1)
     sums = torch.stack([p[:, 0] + p[:, 3], p[:, 1]], 1)
     torch.testing.assert_close(found, sums / sums.sum(1, keepdim=True), rtol=1e-5, atol=0)

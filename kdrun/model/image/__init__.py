@@ -1,1 +1,1 @@
-"""Networks from images to logits."""
+"""Networks for images."""

@@ -4,10 +4,10 @@ from torch import Tensor, nn
 
 from kdrun.core.ranges import UnitBelowOne
 from kdrun.model.image.blocks import Form, draw_weights, is_small, name_roles
-from kdrun.model.image.vision import build_torchvision
+from kdrun.model.image.torchvision_models import build_torchvision
 
 _WIDTHS = (64, 192, 384, 256, 256)  # Krizhevsky 2014, arXiv:1404.5997, footnote 1
-_POOLED = (0, 1, 4)  # the convolutions that a max-pooling follows
+_POOLED = (0, 1, 4)  # the convolutions that are followed by a max-pooling
 
 
 def build_alexnet(
@@ -17,7 +17,12 @@ def build_alexnet(
     in_channels: int,
     image_size: tuple[int, int],
 ) -> nn.Module:
-    """AlexNet in the form that fits the images."""
+    """torchvision's AlexNet, or the form for small images.
+
+    Args:
+        form: `imagenet`, `cifar`, or `auto`, which decides by the image size.
+        dropout: share of the classifier's inputs that is dropped in training.
+    """
     if is_small(form, image_size):
         return SmallAlexNet(dropout, num_classes, in_channels)
     network = build_torchvision("alexnet", "imagenet", num_classes, in_channels, image_size)
@@ -30,8 +35,8 @@ def build_alexnet(
 class SmallAlexNet(nn.Module):
     """AlexNet's five convolutions and three poolings for images of 64 pixels or fewer.
 
-    All filters are 3x3 with stride 1, because the first layer of the large form (11x11, stride 4)
-    leaves 7 pixels of 32; one linear layer reads the average of the last maps.
+    All filters are 3x3 with stride 1, because the first layer of torchvision's form (11x11, stride
+    4) reduces 32 pixels to 7; the classifier is one linear layer on the average of the last maps.
     """
 
     def __init__(self, dropout: float, num_classes: int, in_channels: int) -> None:

@@ -13,8 +13,8 @@ class MLP(nn.Module):
     """Linear layers with ReLU and dropout between them, on the flattened image.
 
     Args:
-        hidden: width of each hidden layer; none leaves a linear classifier.
-        dropout: share of each hidden layer that is dropped in training.
+        hidden: width of each hidden layer; an empty list gives a linear classifier.
+        dropout: share of each hidden layer's outputs that is dropped in training.
     """
 
     def __init__(

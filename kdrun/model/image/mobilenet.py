@@ -20,15 +20,15 @@ _LAST = 1280
 
 
 class SmallMobileNetV2(nn.Module):
-    """Sandler et al. 2018 (arXiv:1801.04381), table 2, with stride 1 where 24 channels begin.
+    """Sandler et al. 2018 (arXiv:1801.04381), table 2, with stride 1 in the stage of 24 channels.
 
-    The tables (Tian et al. 2020, arXiv:1910.10699) take it from Jin et al. 2019
-    (arXiv:1904.09149): half the width, expansion 6, ReLU for ReLU6, and 32 pixels end in 2x2.
-    Parameters have the names of the tables' public checkpoints.
+    The distillation tables (Tian et al. 2020, arXiv:1910.10699) use the form of Jin et al. 2019
+    (arXiv:1904.09149): half the width, expansion 6, ReLU in place of ReLU6; images of 32 pixels
+    end in maps of 2x2. Parameters have the names of the tables' public checkpoints.
 
     Args:
         width: factor on the channels of all layers but the last convolution.
-        expansion: how many times wider a block is inside than at its ends.
+        expansion: channels inside a block, as a multiple of its input channels.
     """
 
     roles = name_roles(["blocks.1", "blocks.2", "blocks.4", "blocks.6"], "classifier")
@@ -45,9 +45,10 @@ class SmallMobileNetV2(nn.Module):
         self.conv1 = _activated(conv3x3(in_channels, channels, stride=2))
         groups = [nn.Sequential(InvertedResidual(channels, int(16 * width), 1, 1))]
         channels = int(16 * width)
-        for wide, blocks, stride in _STAGES:
-            groups.append(_group(channels, int(wide * width), blocks, stride, expansion))
-            channels = int(wide * width)
+        for full_width, blocks, stride in _STAGES:
+            channels_out = int(full_width * width)
+            groups.append(_group(channels, channels_out, blocks, stride, expansion))
+            channels = channels_out
         self.blocks = nn.Sequential(*groups)
         last = int(_LAST * max(1.0, width))
         self.conv2 = _activated(conv1x1(channels, last))
@@ -64,7 +65,7 @@ class SmallMobileNetV2(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Widen by 1x1, filter each channel by 3x3, narrow by 1x1 without a ReLU."""
+    """A 1x1 convolution to more channels, a depthwise 3x3, and a 1x1 to fewer without ReLU."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int, expansion: int) -> None:
         super().__init__()

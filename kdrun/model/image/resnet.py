@@ -15,16 +15,16 @@ class CifarResNet(nn.Module):
     """He, Zhang, Ren, Sun 2016 (arXiv:1512.03385), section 4.2, with projections as shortcuts.
 
     A 3x3 stem, then three stages of n basic blocks at full, half and quarter size; depth 6n + 2.
-    Where a stage changes the shape, a 1x1 convolution with a norm is the shortcut (their option
-    B), as the CIFAR-100 distillation tables have it. Parameters have the names of those tables'
-    public checkpoints.
+    Where a stage changes the shape, the shortcut is a 1x1 convolution with a norm (their option B),
+    as in the CIFAR-100 distillation tables. Parameters have the names of those tables' public
+    checkpoints.
 
     Args:
-        depth: layers with weights on the straight way.
+        depth: layers with weights, without those of shortcuts.
         widths: channels of the stem and of the three stages.
 
     Raises:
-        UserError: no n fits the depth.
+        UserError: the depth is not 6n + 2.
     """
 
     roles = name_roles(["layer1", "layer2", "layer3"], "fc")
@@ -35,7 +35,7 @@ class CifarResNet(nn.Module):
         super().__init__()
         blocks, rest = divmod(depth - 2, 6)
         if rest or blocks < 1:
-            raise UserError(f"depth={depth} is none of 6n + 2.", "  use 8, 14, 20, 26, 32, ...")
+            raise UserError(f"depth={depth} is not 6n + 2.", "  use 8, 14, 20, 26, 32, ...")
         stem, first, second, third = widths
         self.conv1 = conv3x3(in_channels, stem)
         self.bn1 = nn.BatchNorm2d(stem)
@@ -55,7 +55,7 @@ class CifarResNet(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; the last ReLU comes after their sum."""
+    """Two 3x3 convolutions and a shortcut; the last ReLU comes after the sum."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()

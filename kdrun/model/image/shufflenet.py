@@ -23,7 +23,7 @@ class ShuffleNetV1(nn.Module):
 
     Args:
         widths: channels of the three stages.
-        groups: of the 1x1 convolutions, but for the very first.
+        groups: of the 1x1 convolutions, except the first one of the network's first block.
     """
 
     roles = _ROLES
@@ -62,15 +62,18 @@ class ShuffleNetV1(nn.Module):
 
 
 class ShuffleUnit(nn.Module):
-    """Figure 2 (b) and (c) of the paper: grouped 1x1, shuffle, 3x3 per channel, grouped 1x1.
+    """Figure 2 (b) and (c) of the paper: grouped 1x1, shuffle, depthwise 3x3, grouped 1x1.
 
-    The tables' networks have a ReLU after the 3x3 too, which the paper has not.
+    The tables' networks also have a ReLU after the 3x3 convolution, which the paper has not.
+
+    Args:
+        halves: whether the unit halves height and width; its input is then concatenated.
     """
 
     def __init__(self, channels_in: int, channels_out: int, groups: int, halves: bool) -> None:
         super().__init__()
-        own = channels_out - channels_in if halves else channels_out
-        inside = own // 4
+        new_channels = channels_out - channels_in if halves else channels_out
+        inside = new_channels // 4
         first_groups = 1 if channels_in == _STEM else groups
         self.conv1 = conv1x1(channels_in, inside, groups=first_groups)
         self.bn1 = nn.BatchNorm2d(inside)
@@ -79,8 +82,8 @@ class ShuffleUnit(nn.Module):
         self.conv2 = depthwise3x3(inside, stride=2 if halves else 1)
         self.bn2 = nn.BatchNorm2d(inside)
         self.relu2 = nn.ReLU()
-        self.conv3 = conv1x1(inside, own, groups=groups)
-        self.bn3 = nn.BatchNorm2d(own)
+        self.conv3 = conv1x1(inside, new_channels, groups=groups)
+        self.bn3 = nn.BatchNorm2d(new_channels)
         self.shortcut = nn.AvgPool2d(3, stride=2, padding=1) if halves else None
         self.relu3 = nn.ReLU()
 
@@ -136,7 +139,7 @@ class SmallShuffleNetV2(nn.Module):
 
 
 class SplitUnit(nn.Module):
-    """Figure 3 (c) of the paper: half of the channels pass, the other half is worked on."""
+    """Figure 3 (c) of the paper: half of the channels are convolved, the others are kept."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -152,15 +155,15 @@ class SplitUnit(nn.Module):
         self.shuffle = nn.ChannelShuffle(2)
 
     def forward(self, maps: Tensor) -> Tensor:
-        passed, worked = maps.chunk(2, dim=1)
-        worked = self.relu1(self.bn1(self.conv1(worked)))
-        worked = self.bn2(self.conv2(worked))
-        worked = self.relu2(self.bn3(self.conv3(worked)))
-        return self.shuffle(torch.cat([passed, worked], dim=1))
+        kept, hidden = maps.chunk(2, dim=1)
+        hidden = self.relu1(self.bn1(self.conv1(hidden)))
+        hidden = self.bn2(self.conv2(hidden))
+        hidden = self.relu2(self.bn3(self.conv3(hidden)))
+        return self.shuffle(torch.cat([kept, hidden], dim=1))
 
 
 class HalvingUnit(nn.Module):
-    """Figure 3 (d) of the paper: two ways at half the size, joined by their channels."""
+    """Figure 3 (d) of the paper: two branches that halve height and width, concatenated."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Fitting torchvision's classifiers to small images and to images that are not of three colors."""
+"""Adapt the first layers of torchvision's classifiers to small images and to other channels."""
 
 from typing import Any, NamedTuple
 
@@ -28,28 +28,28 @@ STEMS = {
 
 
 def stem_of(network: nn.Module) -> Stem | None:
-    """Where a torchvision network's stem is; None for a family without one that can be swapped."""
+    """The stem of a torchvision network; None for a family whose stem can't be swapped."""
     return STEMS.get(type(network).__name__)
 
 
 def is_swapped(network: nn.Module) -> bool:
-    """Whether a torchvision network has the stem for small images: its own always has stride 2."""
+    """Whether a torchvision network has the stem for small images, with stride 1 in place of 2."""
     stem = stem_of(network)
     return stem is not None and _conv(network, stem.conv).stride == (1, 1)
 
 
 def swap_stem(network: nn.Module, stem: Stem) -> None:
-    """A 3x3 convolution with stride 1 and no max-pooling, as in CIFAR ResNets."""
+    """Put in a 3x3 convolution with stride 1 and no max-pooling, as in CIFAR ResNets."""
     old = _conv(network, stem.conv)
     biased = old.bias is not None
     new = nn.Conv2d(old.in_channels, old.out_channels, 3, stride=1, padding=1, bias=biased)
-    _place(network, stem.conv, new)
+    _replace_conv(network, stem.conv, new)
     if stem.pool is not None:
         network.set_submodule(stem.pool, nn.Identity())
 
 
 def take_channels(network: nn.Module, in_channels: int) -> None:
-    """Replace the first convolution by one for images of `in_channels`."""
+    """Replace the first convolution by one for images with so many channels."""
     if in_channels == _COLORS:
         return
     path = first_conv(network)
@@ -62,15 +62,16 @@ def take_channels(network: nn.Module, in_channels: int) -> None:
         padding=_pair(old.padding),
         bias=old.bias is not None,
     )
-    _place(network, path, new)
+    _replace_conv(network, path, new)
 
 
 def first_conv(network: nn.Module) -> str:
-    """The path of the convolution that reads the image."""
-    return next(path for path, part in network.named_modules() if isinstance(part, nn.Conv2d))
+    """The path of the first convolution."""
+    modules = network.named_modules()
+    return next(path for path, module in modules if isinstance(module, nn.Conv2d))
 
 
-def _place(network: nn.Module, path: str, conv: nn.Conv2d) -> None:
+def _replace_conv(network: nn.Module, path: str, conv: nn.Conv2d) -> None:
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)

@@ -6,12 +6,12 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.model.image.blocks import Form, draw_small_head, draw_weights, is_small, name_roles
-from kdrun.model.image.vision import build_torchvision
+from kdrun.model.image.torchvision_models import build_torchvision
 
 _WIDTHS = (64, 128, 256, 512, 512)
 
 # Convolutions in each of the five blocks: Simonyan and Zisserman 2014 (arXiv:1409.1556), table 1,
-# configurations A, B, D and E; 8 is the tables' own.
+# configurations A, B, D and E; vgg8 is from the distillation tables.
 _CONVOLUTIONS = {
     "vgg8": (1, 1, 1, 1, 1),
     "vgg11": (1, 1, 2, 2, 2),
@@ -29,15 +29,20 @@ def build_vgg(
     in_channels: int,
     image_size: tuple[int, int],
 ) -> nn.Module:
-    """VGG in the form that fits the images; `batch_norm: auto` is on in the small form only.
+    """torchvision's VGG, or the form for small images.
+
+    Args:
+        form: `imagenet`, `cifar`, or `auto`, which decides by the image size.
+        batch_norm: `auto` is true for small images only.
+
 
     Raises:
         UserError: torchvision has no network of this depth.
     """
-    own = name == "vgg8" and form == "auto"
-    if own or is_small(form, image_size):
-        normed = batch_norm in ("auto", True)
-        return CifarVGG(_CONVOLUTIONS[name], normed, num_classes, in_channels, image_size)
+    small = is_small(form, image_size) or (name == "vgg8" and form == "auto")
+    if small:
+        has_norm = batch_norm in ("auto", True)
+        return CifarVGG(_CONVOLUTIONS[name], has_norm, num_classes, in_channels, image_size)
     if name == "vgg8":
         raise UserError("torchvision has no vgg8.", "  use form=cifar, or vgg11")
     full = f"{name}_bn" if batch_norm is True else name
@@ -47,13 +52,13 @@ def build_vgg(
 class CifarVGG(nn.Module):
     """Blocks of 3x3 convolutions, an average over the last maps, and one linear layer.
 
-    Max-poolings stand between the blocks; the last of them only from 64 pixels on, so that 32
-    pixels end in maps of 4x4, as in the tables (Tian et al. 2020, arXiv:1910.10699). Parameters
+    Between the blocks are max-poolings, the last one only for images of 64 pixels or more, so that
+    32 pixels end in maps of 4x4, as in the tables (Tian et al. 2020, arXiv:1910.10699). Parameters
     have the names of those tables' public checkpoints.
 
     Args:
-        convolutions: how many each of the five blocks has.
-        batch_norm: a norm after each convolution.
+        convolutions: number of convolutions in each of the five blocks.
+        batch_norm: whether a norm follows each convolution.
     """
 
     roles = name_roles(["block0", "block1", "block2", "block3", "block4"], "classifier")

@@ -11,15 +11,16 @@ class WideResNet(nn.Module):
     """Zagoruyko and Komodakis 2016 (arXiv:1605.07146), table 1, blocks B(3,3).
 
     A stem of 16 channels, three stages of n pre-activation blocks at full, half and quarter size
-    with 16k, 32k and 64k channels; depth 6n + 4. A stage's output is what enters the next norm.
-    Parameters have the names of the CIFAR-100 distillation tables' public checkpoints.
+    with 16k, 32k and 64k channels; depth 6n + 4. A stage's output has not passed a norm yet: the
+    first one of the next stage, or the last norm, does that. Parameters have the names of the
+    CIFAR-100 distillation tables' public checkpoints.
 
     Args:
-        depth: layers with weights, the shortcuts' among them.
+        depth: layers with weights, with those of shortcuts.
         widen: k.
 
     Raises:
-        UserError: no n fits the depth.
+        UserError: the depth is not 6n + 4.
     """
 
     roles = name_roles(["block1", "block2", "block3"], "fc")
@@ -30,7 +31,7 @@ class WideResNet(nn.Module):
         super().__init__()
         blocks, rest = divmod(depth - 4, 6)
         if rest or blocks < 1:
-            raise UserError(f"depth={depth} is none of 6n + 4.", "  use 10, 16, 22, 28, 34, ...")
+            raise UserError(f"depth={depth} is not 6n + 4.", "  use 10, 16, 22, 28, 34, ...")
         self.conv1 = conv3x3(in_channels, 16)
         self.block1 = _Stage(16, 16 * widen, blocks, stride=1)
         self.block2 = _Stage(16 * widen, 32 * widen, blocks, stride=2)
@@ -49,10 +50,10 @@ class WideResNet(nn.Module):
 
 
 class PreactivationBlock(nn.Module):
-    """Norm, ReLU and 3x3 convolution, twice, beside a shortcut.
+    """Norm, ReLU and 3x3 convolution, twice, and a shortcut.
 
-    A shortcut that changes the channels reads the activated input, as in the authors' code; one
-    that does not is the input itself.
+    If the channels change, the shortcut is a convolution of the activated input, as in the
+    authors' code; else it is the input itself.
     """
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
@@ -74,7 +75,7 @@ class PreactivationBlock(nn.Module):
 
 
 class _Stage(nn.Module):
-    """Blocks in a row, one level deeper than needed: the public checkpoints' names have it."""
+    """A sequence of blocks in an attribute `layer`, as in the names of the public checkpoints."""
 
     def __init__(self, channels_in: int, channels_out: int, blocks: int, stride: int) -> None:
         super().__init__()

@@ -132,7 +132,7 @@ def test_dropout_reaches_alexnet_in_both_forms():
 @pytest.mark.parametrize(("name", "rule"), [("resnet20", "6n [+] 2"), ("wrn_40_2", "6n [+] 4")])
 def test_a_depth_without_whole_blocks_is_refused(name, rule):
     for depth in (2, 4, 21):
-        with pytest.raises(UserError, match=f"depth={depth} is none of {rule}"):
+        with pytest.raises(UserError, match=f"depth={depth} is not {rule}"):
             sketch(name, images(32), depth=depth)
 
 

@@ -9,12 +9,12 @@ from kdrun.model.image.blocks import name_roles
 class LeNet5(nn.Module):
     """LeCun, Bottou, Bengio, Haffner 1998 (doi:10.1109/5.726791), section II.B.
 
-    Widths 6, 16, 120 and 84 as there; ReLU, max-pooling and one linear answer per class as in
-    today's use of the name. Images below 32 pixels get two pixels of padding, so that MNIST's 28
-    are the paper's 32.
+    Widths 6, 16, 120 and 84 as in the paper; ReLU, max-pooling and one linear output per class as
+    in today's use of the name. Images below 32 pixels get two pixels of padding, which makes the
+    paper's 32 of MNIST's 28.
 
     Raises:
-        UserError: nothing is left of the image after the two convolutions.
+        UserError: the images are smaller than the two convolutions need.
     """
 
     roles = name_roles(["relu1", "relu2"], "fc3")
@@ -22,7 +22,7 @@ class LeNet5(nn.Module):
     def __init__(self, num_classes: int, in_channels: int, image_size: tuple[int, int]) -> None:
         super().__init__()
         padding = 2 if min(image_size) < 32 else 0
-        sides = [_left(side, padding) for side in image_size]
+        sides = [_side_after_pooling(side, padding) for side in image_size]
         if min(sides) < 1:
             height, width = image_size
             raise UserError(
@@ -50,6 +50,6 @@ class LeNet5(nn.Module):
         return self.fc3(self.relu4(self.fc2(hidden)))
 
 
-def _left(side: int, padding: int) -> int:
-    """Pixels of a side after two 5x5 convolutions, each with a pooling by two."""
+def _side_after_pooling(side: int, padding: int) -> int:
+    """Pixels of a side after two 5x5 convolutions, each followed by a pooling by two."""
     return ((side + 2 * padding - 4) // 2 - 4) // 2

@@ -10,7 +10,7 @@ from kdrun.core.errors import UserError
 
 
 def test_without_timm_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr("kdrun.model.image.from_timm.find_spec", lambda name: None)
+    monkeypatch.setattr("kdrun.model.image.timm_models.find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(UserError) as error:
         model.build({"name": "timm", "arch": "resnet10t"}, images(32))
@@ -28,5 +28,5 @@ def test_timms_networks_take_any_images(arch):
 
 def test_an_unknown_network_of_timm_has_the_nearest_ones():
     pytest.importorskip("timm")
-    with pytest.raises(UserError, match="timm has no network 'resnet10x'"):
+    with pytest.raises(UserError, match="no network of timm is called 'resnet10x'"):
         model.build({"name": "timm", "arch": "resnet10x"}, images(32))

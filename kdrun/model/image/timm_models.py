@@ -1,4 +1,4 @@
-"""timm's networks, through the extra of that name."""
+"""timm's networks; they need the extra `timm`."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -12,7 +12,7 @@ from kdrun.core.unknown import unknown_name
 def build_timm(
     arch: str, num_classes: int, in_channels: int, image_size: tuple[int, int]
 ) -> nn.Module:
-    """timm's network `arch`, with new weights.
+    """Build timm's network `arch`, with new weights.
 
     Raises:
         UserError: timm is not installed, or has no such network.
@@ -24,7 +24,7 @@ def build_timm(
     if not timm.is_model(arch):
         raise unknown_name("network of timm", arch, timm.list_models())
     settings: dict[str, Any] = {"num_classes": num_classes, "in_chans": in_channels}
-    known = timm.get_pretrained_cfg(arch, allow_unregistered=True)
-    if known is not None and known.fixed_input_size:
+    defaults = timm.get_pretrained_cfg(arch, allow_unregistered=True)
+    if defaults is not None and defaults.fixed_input_size:
         settings["img_size"] = image_size
     return timm.create_model(arch, pretrained=False, **settings)

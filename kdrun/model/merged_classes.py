@@ -1,16 +1,16 @@
-"""A network of many classes among networks of few."""
+"""A teacher of many classes, compared with students of merged classes."""
 
 from torch import Tensor, nn
 
 from kdrun.core.class_merge import Groups, merge_logits
 
 
-class Merged(nn.Module):
-    """A network of many classes that answers with logits of those that they were merged into.
+class MergedClasses(nn.Module):
+    """Merges the classes of a network: its logits become those of the merged classes.
 
     Args:
-        network: from images (B, C, H, W) to logits (N, K).
-        groups: the classes that each new one joins.
+        network: from images (B, C, H, W) to logits (B, K).
+        groups: for each merged class, the labels of the network's classes that it merges.
     """
 
     def __init__(self, network: nn.Module, groups: Groups) -> None:

@@ -33,29 +33,29 @@ def build_torchvision(
     in_channels: int,
     image_size: tuple[int, int],
 ) -> nn.Module:
-    """torchvision's network of this name, with new weights, for these images.
+    """Build torchvision's network of this name for these images, with new weights.
 
-    No operation of a module writes over its input, as torchvision's own do, so that a tap on the
-    module before shows what that module answered.
+    In-place operations are turned off, so that the output of a module, which a tap reads, is not
+    overwritten by the next module.
 
     Args:
-        stem: `cifar` makes the first convolution 3x3 with stride 1 and takes out the max-pooling
+        stem: `cifar` makes the first convolution 3x3 with stride 1 and removes the max-pooling
             after it; `auto` does so for images of at most 64 pixels, in families that have such a
-            stem; `imagenet` leaves it.
+            stem; `imagenet` keeps torchvision's.
 
     Raises:
         UserError: `stem=cifar` for a family without such a stem, or images that are not square
-            for one that needs them so.
+            for a family that needs square ones.
     """
     from torchvision import models
 
     settings = _settings(name, in_channels, image_size)
     network = models.get_model(name, weights=None, num_classes=num_classes, **settings)
-    found = stem_of(network)
-    if stem == "cifar" and found is None:
+    large_stem = stem_of(network)
+    if stem == "cifar" and large_stem is None:
         raise UserError(f"{name} has no stem to swap.", "  use stem=auto or stem=imagenet")
-    if found is not None and is_small(stem, image_size):
-        swap_stem(network, found)
+    if large_stem is not None and is_small(stem, image_size):
+        swap_stem(network, large_stem)
     take_channels(network, in_channels)
     for module in network.modules():
         if hasattr(module, "inplace"):
@@ -68,46 +68,47 @@ def load_pretrained(network: nn.Module, name: str, weights: str) -> list[str]:
 
     Args:
         network: from `build_torchvision`.
-        name: torchvision's name of it.
-        weights: `DEFAULT`, or another member of torchvision's weights for this name.
+        name: torchvision's name of the network.
+        weights: `DEFAULT`, or another of torchvision's weights for this name.
 
     Returns:
-        The parameters that keep what they had: those of a head for other classes, of a swapped
-        stem, of a first layer for other channels or of positions for another image size. Empty
-        when the network is the pretrained one in full.
+        The parameters that keep their values: of a head for other classes, of a swapped stem, of a
+        first layer for other channels, or of positions for another image size. Empty if all
+        parameters are pretrained.
 
     Raises:
-        UserError: no such weights, they can't be fetched, or the network is another one.
+        UserError: there are no such weights, they can't be downloaded, or they are for another
+            network.
     """
     chosen = _choose(name, weights)
     if not type(network).__module__.startswith("torchvision."):
         raise UserError(
             f"torchvision's weights of {name!r} are for its own network, and this is the form for"
             " small images.",
-            "  form=imagenet is torchvision's",
+            "  use form=imagenet, which is torchvision's",
         )
     state = _fetch(chosen)
-    own = network.state_dict()
-    taken = {key: value for key, value in state.items() if _fits(own.get(key), value)}
+    before = network.state_dict()
+    taken = {key: value for key, value in state.items() if _same_shape(before.get(key), value)}
     if is_swapped(network):
         taken = {
             key: value
             for key, value in taken.items()
             if not key.startswith(f"{first_conv(network)}.")
         }
-    left = [key for key in own if key not in taken and not key.endswith("num_batches_tracked")]
-    strange = [key for key in left if not key.startswith(_may_differ(network))]
-    if strange:
+    kept = [key for key in before if key not in taken and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in kept if not key.startswith(_may_differ(network))]
+    if unexpected:
         raise UserError(
-            f"torchvision's weights of {name!r} don't fit this network: nothing for {strange[0]!r}"
-            f" and {len(strange) - 1} more.",
+            f"torchvision's weights of {name!r} don't fit this network: they have none for"
+            f" {unexpected[0]!r} and {len(unexpected) - 1} more.",
         )
     network.load_state_dict(taken, strict=False)
-    return left
+    return kept
 
 
 def _settings(name: str, in_channels: int, image_size: tuple[int, int]) -> dict[str, Any]:
-    """What a family's builder wants beyond the number of classes."""
+    """Keyword arguments of a family's builder beside the number of classes."""
     if name.startswith("vit_"):
         height, width = image_size
         if height != width:
@@ -119,9 +120,9 @@ def _settings(name: str, in_channels: int, image_size: tuple[int, int]) -> dict[
     if name.startswith("maxvit"):
         return {"input_size": image_size}
     if name in ("googlenet", "inception_v3"):
-        # Their weights were trained on colors scaled another way; they rescale by themselves.
-        own_scale = in_channels == 3
-        return {"aux_logits": False, "init_weights": True, "transform_input": own_scale}
+        # Their weights were trained on colors of another scale, which the networks convert to.
+        convert = in_channels == 3
+        return {"aux_logits": False, "init_weights": True, "transform_input": convert}
     return {}
 
 
@@ -143,7 +144,7 @@ def _choose(name: str, weights: str) -> "WeightsEnum":
 
 
 def _fetch(weights: "WeightsEnum") -> dict[str, Tensor]:
-    """The weights' tensors, from torch's cache or the network; never unpickled as objects."""
+    """The weights' tensors, from torch's cache or a download; no other objects are unpickled."""
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
@@ -151,25 +152,25 @@ def _fetch(weights: "WeightsEnum") -> dict[str, Tensor]:
         reason = str(error).splitlines()[0] if str(error) else "the file ends early"
         raise UserError(
             f"the weights {weights.url} can't be loaded: {reason}.",
-            f"  put a sound copy of that file into {str(folder)!r}",
+            f"  put an intact copy of that file into {str(folder)!r}",
         ) from error
-    return {_present_key(key): value for key, value in state.items()}
+    return {_module_key(key): value for key, value in state.items()}
 
 
-def _present_key(key: str) -> str:
-    """DenseNet's files name `norm.1` what its modules call `norm1`."""
+def _module_key(key: str) -> str:
+    """The name of a parameter in the network: files of DenseNet say `norm.1` for `norm1`."""
     if "denselayer" not in key:
         return key
-    for part in ("norm", "conv"):
-        key = key.replace(f"{part}.1.", f"{part}1.").replace(f"{part}.2.", f"{part}2.")
+    for layer in ("norm", "conv"):
+        key = key.replace(f"{layer}.1.", f"{layer}1.").replace(f"{layer}.2.", f"{layer}2.")
     return key
 
 
-def _fits(own: Tensor | None, value: Tensor) -> bool:
-    return own is not None and own.shape == value.shape
+def _same_shape(before: Tensor | None, value: Tensor) -> bool:
+    return before is not None and before.shape == value.shape
 
 
 def _may_differ(network: nn.Module) -> tuple[str, ...]:
-    """Prefixes of the parameters that depend on the images or the classes."""
+    """Prefixes of the parameters whose shapes depend on the images or the classes."""
     head = last_linear(network) or "classifier.1"  # SqueezeNet's head is a convolution
     return (f"{first_conv(network)}.", f"{head}.", "encoder.pos_embedding")

@@ -1,4 +1,4 @@
-"""Forward passes before any work, so that what a network can't take fails in a sentence."""
+"""Forward passes on zeros before a run, to report a network that can't take the images."""
 
 from copy import deepcopy
 
@@ -8,7 +8,7 @@ from torch import nn
 from kdrun.core.errors import Fault
 from kdrun.core.types import DataInfo
 
-_MEND = "use larger images or a network such as resnet8"
+_HINT = "use larger images or a network such as resnet8"
 
 
 def try_forward(where: str, network: nn.Module, data: DataInfo) -> list[Fault]:
@@ -16,57 +16,56 @@ def try_forward(where: str, network: nn.Module, data: DataInfo) -> list[Fault]:
 
     Args:
         where: `teacher` or `student`, for the message.
-        network: from (B, C, H, W) to (B, classes); its mode and weights stay as they are.
+        network: from (B, C, H, W) to (B, classes); its mode and weights are not changed.
         data: the size of the images and the number of classes.
 
     Returns:
-        At most one fault: the images don't fit the network, or its answers don't fit the classes.
+        At most one fault: the network can't take the images, or its output has another shape.
     """
     height, width = data.image_size
     images = f"{height}x{width} images with {data.channels} channels"
     kind = type(network).__name__
     try:
-        answers = _answer(network, data)
+        logits = _forward_in_eval(network, data)
     except (RuntimeError, ValueError, AssertionError, IndexError, TypeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        return [Fault(where, f"{kind} cannot take {images}: {reason}; {_MEND}")]
-    found = tuple(getattr(answers, "shape", ()))
-    if found == (2, data.num_classes):
+        return [Fault(where, f"{kind} cannot take {images}: {reason}; {_HINT}")]
+    shape, expected = tuple(getattr(logits, "shape", ())), (2, data.num_classes)
+    if shape == expected:
         return []
-    told = f"answers of shape {found}" if found else f"a {type(answers).__name__}"
-    expected = (2, data.num_classes)
-    return [Fault(where, f"{kind} gives {told} for 2 {images}; {expected} is needed")]
+    actual = f"logits of shape {shape}" if shape else f"a {type(logits).__name__}"
+    return [Fault(where, f"{kind} gives {actual} for 2 {images}; {expected} is needed")]
 
 
 def try_training(where: str, network: nn.Module, data: DataInfo, samples: int) -> list[Fault]:
-    """Send as few images through a network as a training step may hand it.
+    """Send as few images through a network as a training step may compute at once.
 
-    A batch norm can't normalize a single value, which a part of one image gives it where the
-    network has shrunk the image to one pixel.
+    A batch norm can't normalize a single value per channel, which is all it gets of one image
+    that the network has shrunk to one pixel.
 
     Args:
         where: `teacher` or `student`, for the message.
-        network: in the mode that it is trained in; a copy is tried, as norms count in training.
+        network: in the mode that it is trained in; not changed, as a copy is run.
         data: the size of the images.
-        samples: the fewest that are computed at once.
+        samples: the smallest number of images that are computed at once.
 
     Returns:
         At most one fault.
     """
     try:
-        with torch.random.fork_rng(devices=[]):  # for dropout and its like
-            _forward(deepcopy(network), data, min(samples, 2))  # two values are always enough
+        with torch.random.fork_rng(devices=[]):  # dropout draws from it
+            _forward(deepcopy(network), data, min(samples, 2))  # two images are always enough
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
         what = f"cannot be trained on {samples} sample{'s' if samples > 1 else ''} at a time"
         why = "a norm of it would see one value per channel"
-        mend = "use a larger recipe.batch_size or a smaller recipe.accumulate"
-        return [Fault(where, f"{type(network).__name__} {what}: {why}; {mend}")]
+        hint = "use a larger recipe.batch_size or a smaller recipe.accumulate"
+        return [Fault(where, f"{type(network).__name__} {what}: {why}; {hint}")]
     return []
 
 
-def _answer(network: nn.Module, data: DataInfo) -> object:
+def _forward_in_eval(network: nn.Module, data: DataInfo) -> object:
     training = network.training
     try:
         return _forward(network.eval(), data, 2)

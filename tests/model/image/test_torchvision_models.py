@@ -13,7 +13,7 @@ from zoo import build, count, images, sketch
 from kdrun import model
 from kdrun.core.errors import UserError
 from kdrun.model.image.stem import STEMS, first_conv, stem_of
-from kdrun.model.image.vision import classifiers, load_pretrained
+from kdrun.model.image.torchvision_models import classifiers, load_pretrained
 
 # One network of each family whose stem can be swapped, and its first convolution's channels.
 SWAPPED = {

@@ -29,7 +29,7 @@ def test_other_classes_are_a_fault():
     network = build("mlp", images(8, classes=10))
     (fault,) = model.check_forward("student", network, images(8, classes=7))
     assert str(fault) == (
-        "student: MLP gives answers of shape (2, 10) for 2 8x8 images with 3 channels;"
+        "student: MLP gives logits of shape (2, 10) for 2 8x8 images with 3 channels;"
         " (2, 7) is needed"
     )
 
