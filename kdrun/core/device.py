@@ -1,9 +1,10 @@
-"""Where and in which arithmetic a run computes: chosen here once, with the reason in words."""
+"""The device, precision and CPU threads of a run: chosen once, with the reason as text."""
 
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 import torch.utils.deterministic
@@ -12,19 +13,20 @@ from torch import nn
 from kdrun.core.cores import cores
 from kdrun.core.errors import OutOfMemory, UserError
 
+T = TypeVar("T")
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """The device, the arithmetic and the threads of a run, and why these.
+    """The device, precision and CPU threads of a run.
 
     Attributes:
-        device: where networks and data live.
-        precision: fp32, bf16 or fp16: the arithmetic under autocast; weights stay float32.
-        threads: CPU threads of this process.
-        jobs: how many jobs of a sweep share the machine at the same time.
-        reason: one sentence that is printed and recorded.
+        device: holds networks and data.
+        precision: fp32, bf16 or fp16, the precision under autocast. Weights stay in float32.
+        threads: number of CPU threads of this process.
+        jobs: number of jobs of a sweep that share the machine at the same time.
+        reason: one line on why they were chosen, which is printed and recorded.
     """
 
     device: torch.device
@@ -38,34 +40,35 @@ class Hardware:
         return _TYPES[self.precision]
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Run operations in the chosen precision; nothing for fp32."""
+        """A context that runs operations in the precision; it does nothing for fp32."""
         if self.precision == "fp32":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
 
     def prepare(self, deterministic: bool) -> None:
-        """Set the process's threads and its choice of kernels; count its memory from here."""
+        """Set the threads and kernels of this process, and restart the count of peak memory."""
         torch.set_num_threads(self.threads)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
         torch.backends.cudnn.benchmark = not deterministic
         if deterministic:
-            # cuBLAS repeats its sums only with a fixed workspace.
+            # Only with a fixed workspace are results of cuBLAS reproducible.
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(deterministic, warn_only=True)
-        # Else every new tensor is filled with NaN first: a tenth of a step's time on a CPU.
-        # (A property of the module, which the type checker does not see.)
+        # Otherwise deterministic mode fills every new tensor with NaN, a tenth of a step's time on
+        # a CPU. (The attribute is a property of the module, which the type checker does not see.)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
     def peak_memory(self) -> int | None:
-        """The most bytes of a GPU that this process has held since `prepare`; None elsewhere."""
+        """The most bytes of GPU memory reserved since `prepare`; None for other devices."""
         return torch.cuda.max_memory_reserved(self.device) if self.device.type == "cuda" else None
 
     def seed(self, value: int) -> None:
-        """Start the generators that dropout and its like draw from.
+        """Seed the generators that dropout and similar operations use.
 
-        torch.manual_seed also keeps a formatted stack for each kind of GPU that isn't in use.
+        Not by torch.manual_seed, which formats and keeps a stack trace for each kind of GPU that
+        is not in use.
         """
         torch.default_generator.manual_seed(value)
         if self.device.type == "cuda":
@@ -77,37 +80,41 @@ class Hardware:
 def choose_hardware(
     device: str, precision: str, threads: int | str, jobs: int = 1, readers: int = 0
 ) -> Hardware:
-    """Turn the words of the config into a device, a precision and a number of threads.
+    """Choose device, precision and threads by the config.
 
     Args:
         device: auto, cpu, mps, cuda or cuda:N.
         precision: auto, fp32, bf16 or fp16.
         threads: a number, or auto for this job's share of the cores.
-        jobs: how many jobs of a sweep run at the same time on this machine.
-        readers: processes of this job that read data, and take their share of the cores.
+        jobs: number of jobs of a sweep that run at the same time on this machine.
+        readers: number of this job's processes that read data; each is left one core.
 
     Raises:
-        UserError: the device is not there.
+        UserError: PyTorch sees no such device.
     """
-    place, why_device = _device(device)
-    arithmetic, why_precision = _precision(precision, place)
+    chosen_device = _choose_device(device)
+    chosen_precision = _choose_precision(precision, chosen_device.value)
     count = max(1, cores() // max(1, jobs) - readers) if threads == "auto" else int(threads)
-    reason = f"{place} ({why_device}), {arithmetic} ({why_precision}), {count} CPU thread"
-    reason += "s" if count > 1 else ""
-    return Hardware(place, arithmetic, count, jobs, reason)
+    plural = "s" if count > 1 else ""
+    reason = f"{chosen_device}, {chosen_precision}, {count} CPU thread{plural}"
+    return Hardware(chosen_device.value, chosen_precision.value, count, jobs, reason)
 
 
 def place_network(network: nn.Module, device: torch.device) -> nn.Module:
-    """The network on the device, its weights in the memory format that convolutions like best."""
+    """Move a network to the device, with weights in channels_last, the fastest for convolutions."""
     return network.to(device).to(memory_format=torch.channels_last)
 
 
 @contextmanager
 def name_memory_errors(stage: str, batch_size: int) -> Iterator[None]:
-    """Turn the device's out-of-memory error into a sentence that says what to do.
+    """A context that turns out-of-memory errors into an error that says what to do.
+
+    Args:
+        stage: name of the stage, for the message.
+        batch_size: its batch size, for the message.
 
     Raises:
-        OutOfMemory: the work inside did not fit.
+        OutOfMemory: the device or the host ran out of memory inside.
     """
     try:
         yield
@@ -122,46 +129,57 @@ def name_memory_errors(stage: str, batch_size: int) -> Iterator[None]:
 
 
 def _is_memory_error(error: RuntimeError | MemoryError) -> bool:
-    # The CPU's allocator has no error class of its own.
-    named = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return named or "DefaultCPUAllocator" in str(error)
+    # PyTorch has no error class for the CPU's allocator.
+    is_class = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return is_class or "DefaultCPUAllocator" in str(error)
 
 
-def _device(asked: str) -> tuple[torch.device, str]:
-    if asked == "auto":
+class _Chosen(NamedTuple, Generic[T]):
+    """A value, and why it was chosen."""
+
+    value: T
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.value} ({self.reason})"
+
+
+def _choose_device(setting: str) -> _Chosen[torch.device]:
+    if setting == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda"), "auto: CUDA is there"
+            return _Chosen(torch.device("cuda"), "auto: CUDA is there")
         if torch.backends.mps.is_available():
-            return torch.device("mps"), "auto: no CUDA, MPS is there"
-        return torch.device("cpu"), "auto: neither CUDA nor MPS is there"
-    kind, _, number = asked.partition(":")
-    there = {
+            return _Chosen(torch.device("mps"), "auto: no CUDA, MPS is there")
+        return _Chosen(torch.device("cpu"), "auto: neither CUDA nor MPS is there")
+    kind, _, number = setting.partition(":")
+    available = {
         "cpu": True,
         "mps": torch.backends.mps.is_available(),
         "cuda": torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count(),
     }
-    if not there[kind]:
-        seen = torch.cuda.device_count() if kind == "cuda" else 0
-        count = f"{seen} CUDA device{'s' if seen > 1 else ''}"
-        found = f"sees {count}" if seen else f"sees no {kind.upper()} device"
+    if not available[kind]:
+        count = torch.cuda.device_count() if kind == "cuda" else 0
+        devices = f"{count} CUDA device{'s' if count > 1 else ''}"
+        seen = devices if count else f"no {kind.upper()} device"
         raise UserError(
-            f"device={asked} was asked for, but this PyTorch {found}.",
+            f"device={setting} was asked for, but this PyTorch sees {seen}.",
             "  use device=cpu, or device=auto to take what is there",
         )
-    return torch.device(asked), "as asked"
+    return _Chosen(torch.device(setting), "as asked")
 
 
-def _precision(asked: str, device: torch.device) -> tuple[str, str]:
-    if asked != "auto":
-        if asked == "bf16" and device.type == "cpu" and not _computes_in_bf16():
-            return asked, "as asked, but this CPU has no units for it: fp32 is faster"
-        return asked, "as asked"
+def _choose_precision(setting: str, device: torch.device) -> _Chosen[str]:
+    if setting != "auto":
+        if setting == "bf16" and device.type == "cpu" and not _computes_in_bf16():
+            reason = "as asked, but this CPU has no units for it: fp32 is faster"
+            return _Chosen(setting, reason)
+        return _Chosen(setting, "as asked")
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        return "bf16", "auto: this GPU computes in it"
-    return "fp32", "auto: the same answers on every machine of its kind"
+        return _Chosen("bf16", "auto: this GPU computes in it")
+    return _Chosen("fp32", "auto: the same answers on every machine of its kind")
 
 
 def _computes_in_bf16() -> bool:
-    """Whether this CPU multiplies bf16 numbers itself; known of x86 alone, where most don't."""
-    able = torch.cpu.get_capabilities()
-    return able.get("architecture") != "x86_64" or able["avx512_bf16"] or able["amx_bf16"]
+    """Whether this CPU has instructions for bf16. PyTorch knows it of x86; others count as able."""
+    cpu = torch.cpu.get_capabilities()
+    return cpu.get("architecture") != "x86_64" or cpu["avx512_bf16"] or cpu["amx_bf16"]

@@ -1,7 +1,6 @@
-"""Where a network's maps are before an activation cut them off."""
+"""Find where the output of a module is available before its activation."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,54 +24,64 @@ _ACTIVATIONS = (
 )
 
 
-@dataclass
-class _Call:
-    """One module's use in a forward pass."""
+class _Call(NamedTuple):
+    """One call of a module in a forward pass, with its first input and its output."""
 
     path: str
     module: nn.Module
-    given: Any
-    answer: Any
+    module_input: Any
+    output: Any
 
 
 def before_activation(network: nn.Module, path: str, data: DataInfo) -> str:
-    """The place of what an activation makes a module's output of, as one forward pass shows it.
+    """The tap path of a module's output before activation, found in one forward pass.
 
-    What enters the activation that gives the output; else, as in pre-activation networks, what
-    enters the activation that reads the output, with a norm between or not; else the output.
+    There are three cases:
+
+    - an activation computes the module's output: the input of that activation, `PATH:in`;
+    - as in pre-activation networks, an activation reads the output, directly or after a batch
+      norm: the input of that activation;
+    - otherwise: the output itself.
+
+    Args:
+        network: is run on two images of zeros, and left unchanged.
+        path: module path.
+        data: the shape of the images.
     """
-    calls = _trace(network, data)
-    answers = [call.answer for call in calls if call.path == path]
-    if not answers:
+    calls = _record_calls(network, data)
+    outputs = [call.output for call in calls if call.path == path]
+    if not outputs:
         return path
-    output = answers[-1]
+    output = outputs[-1]
     for call in reversed(calls):
-        if isinstance(call.module, _ACTIVATIONS) and call.answer is output:
+        if isinstance(call.module, _ACTIVATIONS) and call.output is output:
             return f"{call.path}:in"
-    readers = [call for call in calls if call.given is output and call.path != path]
+    readers = [call for call in calls if call.module_input is output and call.path != path]
     for reader in readers:
         for call in calls:
-            read = call.given is output or call.given is reader.answer
-            if isinstance(call.module, _ACTIVATIONS) and read and _is_norm(reader, call):
+            reads = call.module_input is output or call.module_input is reader.output
+            if isinstance(call.module, _ACTIVATIONS) and reads and _is_direct(reader, call):
                 return f"{call.path}:in"
     return path
 
 
-def _is_norm(reader: _Call, activation: _Call) -> bool:
-    """Whether between the output and the activation there is no more than a norm."""
+def _is_direct(reader: _Call, activation: _Call) -> bool:
+    """Whether the reader of an output is the activation, or a batch norm in front of it."""
     return reader is activation or isinstance(reader.module, nn.modules.batchnorm._BatchNorm)
 
 
-def _trace(network: nn.Module, data: DataInfo) -> list[_Call]:
-    """All modules' calls for two zero images in eval mode, in the order in which they end."""
+def _record_calls(network: nn.Module, data: DataInfo) -> list[_Call]:
+    """The calls of all modules for two images of zeros in eval mode, in the order they return."""
     calls: list[_Call] = []
     handles = []
     for path, module in network.named_modules():
 
-        def keep(module: nn.Module, inputs: tuple[Any, ...], answer: Any, path: str = path) -> None:
-            calls.append(_Call(path, module, inputs[0] if inputs else None, answer))
+        def record(
+            module: nn.Module, inputs: tuple[Any, ...], output: Any, path: str = path
+        ) -> None:
+            calls.append(_Call(path, module, inputs[0] if inputs else None, output))
 
-        handles.append(module.register_forward_hook(keep))
+        handles.append(module.register_forward_hook(record))
     modes = {module: module.training for module in network.modules()}
     device = next(network.parameters()).device
     try:
@@ -84,4 +93,4 @@ def _trace(network: nn.Module, data: DataInfo) -> list[_Call]:
             module.training = training
         for handle in handles:
             handle.remove()
-    return [call for call in calls if isinstance(call.answer, Tensor)]
+    return [call for call in calls if isinstance(call.output, Tensor)]

@@ -7,10 +7,8 @@ import torch
 from torch import nn
 
 from kdrun.compress.apply_step import CompressionResult
-from kdrun.compress.low_rank import (
-    factorizable,
-    factorize,
-    low_rank_structure,
+from kdrun.compress.low_rank import factorizable, factorize, low_rank_structure
+from kdrun.compress.rank_selection import (
     ranks_of_energy,
     ranks_of_macs,
     ranks_of_share,

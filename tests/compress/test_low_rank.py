@@ -5,14 +5,8 @@ import torch
 from torch import nn
 from zoo import build, images
 
-from kdrun.compress.low_rank import (
-    factorizable,
-    factorize,
-    low_rank_structure,
-    ranks_of_energy,
-    ranks_of_share,
-    singular_values,
-)
+from kdrun.compress.low_rank import factorizable, factorize, low_rank_structure
+from kdrun.compress.rank_selection import ranks_of_energy, ranks_of_share, singular_values
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.step.low_rank import LowRank

@@ -1,14 +1,10 @@
 """Layers of statically quantized networks, in two forms: with int8 weights, and trainable."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdrun.compress.quantization_grid import QuantizationGrid
+from kdrun.compress.quantize.layer_operation import LayerOperation
 from kdrun.compress.quantize.ops import dequantize, quantize_dequantize
 from kdrun.compress.quantize.weight_scales import (
     WeightGrid,
@@ -18,58 +14,6 @@ from kdrun.compress.quantize.weight_scales import (
     min_scale_for_bias,
     straight_through,
 )
-
-QUANTIZABLE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-
-
-class Padding(NamedTuple):
-    """Arguments of `F.pad` for padding with other values than zeros."""
-
-    sizes: Sequence[int]
-    mode: str
-
-
-@dataclass(frozen=True)
-class LayerOperation:
-    """What a linear layer or convolution computes from an input, a weight and a bias.
-
-    Attributes:
-        shape: shape of the weight.
-        biased: whether it has a bias.
-        convolution: stride, padding, dilation and groups; empty for a linear layer.
-        padding: padding before a convolution, unless that pads with zeros itself.
-    """
-
-    shape: tuple[int, ...]
-    biased: bool
-    convolution: tuple[Any, ...] = ()
-    padding: Padding | None = None
-
-    def __call__(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if not self.convolution:
-            if x.dim() == 2:
-                return F.linear(x, weight, bias)
-            # As a matrix (B, inputs): with more dimensions, exporters write a product and a sum,
-            # which runtimes compute in float.
-            return F.linear(x.flatten(0, -2), weight, bias).unflatten(0, x.shape[:-1])
-        if self.padding is not None:
-            x = F.pad(x, *self.padding)
-        return _CONVOLVE[len(self.shape) - 2](x, weight, bias, *self.convolution)
-
-
-# Any: nn.Module's own attributes are typed as tensors or modules alike.
-def operation_of(layer: Any) -> LayerOperation:
-    """The operation of a layer whose class is one of `QUANTIZABLE`."""
-    shape, biased = tuple(layer.weight.shape), layer.bias is not None
-    if isinstance(layer, nn.Linear):
-        return LayerOperation(shape, biased)
-    if layer.padding_mode == "zeros":
-        keys = (layer.stride, layer.padding, layer.dilation, layer.groups)
-        return LayerOperation(shape, biased, keys)
-    keys = (layer.stride, 0, layer.dilation, layer.groups)
-    padding = Padding(layer._reversed_padding_repeated_twice, layer.padding_mode)
-    return LayerOperation(shape, biased, keys, padding)
 
 
 class ActivationQuantizer(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any
 from torch import fx, nn
 
 from kdrun.compress.fx_graph import consumers, is_marker, marked_output, trace_graph
-from kdrun.compress.quantize.layers import QUANTIZABLE
+from kdrun.compress.quantize.layer_operation import QUANTIZABLE
 from kdrun.compress.quantize.operator_kinds import (
     CLIPPING,
     COMBINING,

@@ -9,7 +9,8 @@ from torch import nn
 from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.calibration import calibrate
 from kdrun.compress.quantize.dynamic import DynamicLinear, quantize_dynamic
-from kdrun.compress.quantize.layers import QUANTIZABLE, Int8Layer
+from kdrun.compress.quantize.layer_operation import QUANTIZABLE
+from kdrun.compress.quantize.layers import Int8Layer
 from kdrun.compress.quantize.quantization_plan import plan_quantization
 from kdrun.compress.quantize.quantized_network import QuantizedNetwork, float_layers
 from kdrun.compress.quantize.weight_only import WeightOnlyLayer, quantize_weights

@@ -8,7 +8,8 @@ from torch import fx, nn
 
 from kdrun.compress.fx_graph import ModuleMarker, is_marker, trace_graph
 from kdrun.compress.quantization_grid import QuantizationGrid
-from kdrun.compress.quantize.layers import ActivationQuantizer, Int8Layer, operation_of
+from kdrun.compress.quantize.layer_operation import operation_of
+from kdrun.compress.quantize.layers import ActivationQuantizer, Int8Layer
 from kdrun.compress.quantize.operator_kinds import is_split_output
 from kdrun.compress.quantize.quantization_plan import rounding_of
 from kdrun.compress.quantize.quantized_network import copy_class_name_and_roles

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdrun.compress.quantization_grid import QuantizationGrid
-from kdrun.compress.quantize.layers import QUANTIZABLE, LayerOperation, operation_of
+from kdrun.compress.quantize.layer_operation import QUANTIZABLE, LayerOperation, operation_of
 from kdrun.compress.quantize.ops import dequantize
 from kdrun.compress.quantize.quantized_network import (
     QuantizedNetwork,
