@@ -1,4 +1,4 @@
-"""Steps in a row: quantization stays last, and pruned weights stay known."""
+"""Several steps in sequence: quantization stays last, and pruned weights stay recorded."""
 
 import pytest
 import torch
@@ -90,7 +90,7 @@ def names(made: CompressionResult) -> list[str]:
     ("rounding", "name"),
     [(Static, "quantize"), (Weights, "quantize_weights"), (Dynamic, "quantize_dynamic")],
 )
-def test_quantization_stays_last_and_is_done_again(network, step_inputs, rounding, name):
+def test_quantization_stays_the_last_change_and_is_repeated(network, step_inputs, rounding, name):
     made = done(network, step_inputs, rounding(), Factorize(), Prune())
     assert names(made) == ["low_rank", "zeros", name]
     assert "what was rounded was rounded again" in made.notes
@@ -101,14 +101,14 @@ def test_quantization_stays_last_and_is_done_again(network, step_inputs, roundin
 
 
 @pytest.mark.parametrize("rounding", [Static, Weights, Dynamic])
-def test_what_is_pruned_after_quantization_is_zero_in_whole_numbers(network, step_inputs, rounding):
+def test_weights_pruned_after_quantization_are_zero_integers(network, step_inputs, rounding):
     made = done(network, step_inputs, rounding(), Prune())
     for path in ("0", "2", "4"):
         weight = made.network.get_submodule(path).weight
         assert int((weight == 0).sum()) >= weight.numel() // 2
 
 
-def test_a_step_after_quantization_works_on_what_the_numbers_stand_for(network, step_inputs):
+def test_a_step_after_quantization_gets_dequantized_weights(network, step_inputs):
     rounded = done(network, step_inputs, Static())
     seen = {}
 
@@ -124,12 +124,12 @@ def test_a_step_after_quantization_works_on_what_the_numbers_stand_for(network, 
         assert seen[f"{path}.bias"].equal(layer.bias)
 
 
-def test_quantizing_a_network_once_more_takes_the_place_of_the_first_time(network, step_inputs):
+def test_a_second_quantization_replaces_the_first(network, step_inputs):
     assert names(done(network, step_inputs, Static(), Static())) == ["quantize"]
     assert names(done(network, step_inputs, Static(), Weights())) == ["quantize_weights"]
 
 
-def test_layers_that_a_later_step_does_not_round_stay_rounded(network, step_inputs):
+def test_layers_that_a_later_step_does_not_quantize_stay_quantized(network, step_inputs):
     made = done(network, step_inputs, Weights("0"), Weights("2"), Dynamic())
     assert names(made) == ["quantize_dynamic"]
     made = done(network, step_inputs, Weights("0"), Weights("2"), Dynamic("4"))
@@ -141,14 +141,14 @@ def test_layers_that_a_later_step_does_not_round_stay_rounded(network, step_inpu
     assert again.eval()(images).equal(made.network.eval()(images))
 
 
-def test_only_layers_that_were_rounded_are_rounded_again(network, step_inputs):
+def test_only_layers_that_were_quantized_are_quantized_again(network, step_inputs):
     made = done(network, step_inputs, Weights("2"), Factorize(), Prune())
     (rounded,) = (one for one in made.changes if one["name"] == "quantize_weights")
     assert rounded["layers"] == ["2.0", "2.1"]
     assert made.network.get_submodule("0").weight.is_floating_point()
 
 
-def test_modules_that_answer_nothing_are_left_as_they_are(step_inputs):
+def test_unused_modules_are_left_unchanged(step_inputs):
     class Unused(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -166,13 +166,13 @@ def test_modules_that_answer_nothing_are_left_as_they_are(step_inputs):
     assert "quantize" in names(made)
 
 
-def test_layers_that_are_gone_are_not_asked_for_zeros(network, step_inputs):
+def test_zeros_of_replaced_layers_are_dropped_with_a_note(network, step_inputs):
     made = done(network, step_inputs, Prune(), Factorize())
     assert names(made) == ["zeros", "low_rank"]
     assert weights_with_zeros(made.changes) == ["0.weight", "4.weight"]
     assert "zeros of 1 pruned layers are gone: these layers are others now" in made.notes
 
 
-def test_zeros_are_remembered_through_quantization(network, step_inputs):
+def test_zeros_stay_recorded_after_quantization(network, step_inputs):
     made = done(network, step_inputs, Prune(), Static())
     assert weights_with_zeros(made.changes) == ["0.weight", "2.weight", "4.weight"]

@@ -1,4 +1,4 @@
-"""Calibrators against their formulas written out, and on distributions that are known."""
+"""Calibrators against their formulas in plain Python, and on known distributions."""
 
 import math
 
@@ -51,7 +51,7 @@ def chosen(name: str, batches: list[Tensor], grid: QuantizationGrid, **keys) -> 
     return build("calibrator", CALIBRATORS, node).range(seen(batches), grid)
 
 
-def test_what_was_seen_is_counted():
+def test_statistics_equal_plain_extremes_and_histograms():
     batches = drawn("heavy")
     values = torch.cat(batches).double().tolist()
     found = seen(batches)
@@ -67,7 +67,7 @@ def test_what_was_seen_is_counted():
 
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("kind", ["normal", "relu", "heavy"])
-def test_the_ranges_of_the_maxima_are_their_formulas(kind, grid):
+def test_ranges_of_minmax_and_the_maxima_equal_their_formulas(kind, grid):
     batches = drawn(kind)
     values = torch.cat(batches).tolist()
     largest = max(map(abs, values))
@@ -83,7 +83,7 @@ def test_the_ranges_of_the_maxima_are_their_formulas(kind, grid):
 
 @pytest.mark.parametrize("percentile", [90.0, 99.0, 99.9, 100.0])
 @pytest.mark.parametrize("kind", ["normal", "relu"])
-def test_a_percentile_leaves_out_as_many_at_both_ends(kind, percentile):
+def test_percentile_clips_equal_numbers_at_both_ends(kind, percentile):
     batches = drawn(kind)
     values = torch.cat(batches).double()
     low, high = chosen("percentile", batches, QuantizationGrid(), percentile=percentile)
@@ -109,7 +109,7 @@ def plain_error(values: list[float], low: float, high: float, grid: Quantization
 
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("kind", ["normal", "relu", "heavy"])
-def test_no_other_cut_has_a_smaller_mean_squared_error(kind, grid):
+def test_mse_has_the_smallest_error_of_all_candidates(kind, grid):
     batches = drawn(kind, batches=2)
     values = torch.cat(batches).double().tolist()
     largest = max(map(abs, values))
@@ -147,7 +147,7 @@ def plain_kl(sizes: list[float], kept: int, levels: int) -> float:
 
 @pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("kind", ["normal", "heavy"])
-def test_kl_takes_the_cut_of_least_divergence(kind, bits):
+def test_kl_takes_the_range_of_least_divergence(kind, bits):
     batches = drawn(kind)
     found = seen(batches)
     low, high = KLDivergence().range(found, QuantizationGrid(bits))
@@ -161,7 +161,7 @@ def test_kl_takes_the_cut_of_least_divergence(kind, bits):
 
 
 @pytest.mark.parametrize("kind", ["normal", "heavy"])
-def test_kl_takes_no_notice_of_zeros(kind):
+def test_zeros_do_not_change_the_range_of_kl(kind):
     batches = drawn(kind)
     with_zeros = [torch.cat([batch.flatten(), torch.zeros(20_000)]) for batch in batches]
     alone, beside = (
@@ -170,7 +170,7 @@ def test_kl_takes_no_notice_of_zeros(kind):
     assert alone == beside
 
 
-def test_of_a_heavy_tail_kl_and_percentile_leave_the_end_and_minmax_does_not():
+def test_kl_and_percentile_clip_a_heavy_tail_and_minmax_does_not():
     batches = drawn("heavy")
     values = torch.cat(batches)
     assert values.abs().max() > 20
@@ -186,7 +186,7 @@ def test_of_a_heavy_tail_kl_and_percentile_leave_the_end_and_minmax_does_not():
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("low", [-3.0, -0.1, 0.0, 2.0])
 @pytest.mark.parametrize("high", [2.5, 4.0])
-def test_values_within_the_range_move_by_half_a_step_at_most(low, high, grid):
+def test_values_in_the_range_are_rounded_by_at_most_half_a_scale(low, high, grid):
     values = np.linspace(min(low, 0), high, 1001)
     scale, zero = affine_map(ValueRange(low, high), grid)
     found = quantize_dequantize(values, ValueRange(low, high), grid)
@@ -199,21 +199,21 @@ def test_values_within_the_range_move_by_half_a_step_at_most(low, high, grid):
     assert beyond == pytest.approx(end, abs=scale)
 
 
-def test_a_tensor_of_zeros_has_a_grid():
+def test_a_tensor_of_zeros_can_be_quantized():
     zeros = [torch.zeros(10)]
     for name in CALIBRATORS:
         kept = chosen(name, zeros, QuantizationGrid())
         assert quantize_dequantize(np.zeros(2), kept, QuantizationGrid()).tolist() == [0, 0]
 
 
-def test_what_is_not_finite_is_refused():
+def test_values_that_are_not_finite_are_refused():
     with pytest.raises(UserError, match="not a finite number"):
         ActivationStatistics().update_extremes(torch.tensor([1.0, float("nan")]))
 
 
 @pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("kind", ["normal", "heavy"])
-def test_divergences_are_those_of_the_formula(kind, bits):
+def test_divergences_equal_the_plain_formula(kind, bits):
     sizes, levels = seen(drawn(kind)).magnitude_counts, 2 ** (bits - 1)
     sizes[7:11] = 0
     found = kl_divergences(sizes, levels)

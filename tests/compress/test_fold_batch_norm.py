@@ -1,4 +1,4 @@
-"""Norms as a part of the layer before them: the same answers, the same paths."""
+"""Folding batch norms keeps outputs and module paths."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def norms(network: nn.Module) -> int:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_answers_stay_and_norms_go(name):
+def test_folding_keeps_outputs_and_removes_norms(name):
     network = make(name)
     small = fold_batch_norms(network)
     few, all_of_them = FOLDED.get(name, (0, 0))
@@ -39,7 +39,7 @@ def test_answers_stay_and_norms_go(name):
 
 
 @pytest.mark.parametrize("name", ["resnet8", "densenet"])
-def test_a_new_network_gets_the_structure(name):
+def test_a_folded_new_network_takes_the_folded_weights(name):
     small, new = fold_batch_norms(make(name)), fold_batch_norms(make(name).train())
     assert new.training
     for value in new.state_dict().values():
@@ -48,7 +48,7 @@ def test_a_new_network_gets_the_structure(name):
     assert torch.equal(new.eval()(samples(2)), small(samples(2)))
 
 
-def test_the_network_that_was_given_stays():
+def test_the_original_network_is_unchanged():
     network = make("resnet8")
     before = network(samples(2))
     weights = fold_batch_norms(network).conv1.weight
@@ -57,7 +57,7 @@ def test_the_network_that_was_given_stays():
 
 
 @pytest.mark.parametrize("affine", [True, False])
-def test_a_norm_goes_into_a_linear_layer(affine):
+def test_a_norm_is_folded_into_a_linear_layer(affine):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5, affine=affine)).train()
     network(torch.randn(20, 6) * 3 + 1)
@@ -67,13 +67,13 @@ def test_a_norm_goes_into_a_linear_layer(affine):
     torch.testing.assert_close(small(inputs), network(inputs))
 
 
-def test_a_norm_over_positions_is_no_part_of_a_linear_layer():
+def test_a_norm_over_positions_is_not_folded_into_a_linear_layer():
     network = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(7)).eval()
     assert foldable_pairs(network) == []
     network(torch.randn(2, 7, 6))
 
 
-def test_a_layer_whose_weights_another_has_is_left_alone():
+def test_a_layer_with_shared_weights_is_not_folded():
     network = nn.Sequential(
         nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
     )
@@ -98,7 +98,7 @@ class Choice(nn.Module):
         return -x
 
 
-def test_what_breaks_the_graph_is_named():
+def test_an_untraceable_operation_is_named_with_its_line():
     network = Branching().train()
     network.inner[0].eval()
     with pytest.raises(UserError) as error:

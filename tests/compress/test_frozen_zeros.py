@@ -35,7 +35,7 @@ def gradual(**changed) -> GradualPruning:
 def learn(
     network: nn.Module, masked: FrozenZeros, start: int = 0, stop: int = STEPS
 ) -> list[float]:
-    """The sparsity after each step of a training whose batches follow from the step alone."""
+    """The sparsity after each step of a training; batches depend only on the step."""
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     seen = []
     for step in range(start, stop):
@@ -53,7 +53,7 @@ def zeros(network: nn.Module) -> int:
     return sum(int((network.get_parameter(name) == 0).sum()) for name in gradual().names)
 
 
-def test_what_is_zero_at_the_start_stays_so_and_nothing_else_becomes_it(network):
+def test_initial_zeros_stay_and_no_other_weight_becomes_zero(network):
     weight = network[0].weight
     with torch.no_grad():
         weight[:, ::2] = 0
@@ -67,7 +67,7 @@ def test_what_is_zero_at_the_start_stays_so_and_nothing_else_becomes_it(network)
 
 
 @pytest.mark.parametrize("score", ["magnitude", "movement"])
-def test_weights_go_until_the_sparsity_is_reached_and_never_come_back(network, score):
+def test_sparsity_rises_to_its_goal_and_never_falls(network, score):
     masked = FrozenZeros(network, [], gradual(score=score))
     seen = learn(network, masked)
     assert seen == sorted(seen)
@@ -79,12 +79,12 @@ def test_weights_go_until_the_sparsity_is_reached_and_never_come_back(network, s
     assert masked.complete
 
 
-def test_equal_rises_are_equal(network):
+def test_the_iterative_schedule_rises_equally(network):
     seen = learn(network, FrozenZeros(network, [], gradual(schedule="iterative")))
     assert [seen[step] for step in (4, 9, 14, 19)] == pytest.approx([0.2, 0.4, 0.6, 0.8])
 
 
-def test_no_epoch_counts_before_the_sparsity_is_reached(network):
+def test_pruning_is_complete_only_at_full_sparsity(network):
     masked = FrozenZeros(network, [], gradual())
     learn(network, masked, stop=19)
     assert not masked.complete
@@ -92,13 +92,13 @@ def test_no_epoch_counts_before_the_sparsity_is_reached(network):
     assert masked.complete
 
 
-def test_it_grows_in_the_main_phase_alone(network):
+def test_sparsity_rises_only_in_the_main_phase(network):
     masked = FrozenZeros(network, [], gradual())
     masked.after_step(network, Progress("hint", 0, 1, STEPS - 1, STEPS))
     assert sparsity_of(masked.masks) == 0
 
 
-def test_movement_sums_minus_gradient_times_weight(network):
+def test_movement_is_the_sum_of_minus_gradient_times_weight(network):
     masked = FrozenZeros(network, [], gradual(score="movement"))
     expected = torch.zeros(10, 20, dtype=torch.float64)
     for step in range(3):
@@ -109,7 +109,7 @@ def test_movement_sums_minus_gradient_times_weight(network):
     torch.testing.assert_close(masked.movement["2.weight"].double(), expected, rtol=1e-5, atol=1e-9)
 
 
-def test_a_step_whose_gradients_overflowed_says_nothing_of_movement(network):
+def test_overflowed_gradients_do_not_change_movement(network):
     masked = FrozenZeros(network, [], gradual(score="movement"))
     network(torch.randn(8, 16)).square().mean().backward()
     masked.before_step(network, Progress("main", 0, 1, 0, STEPS))
@@ -120,7 +120,7 @@ def test_a_step_whose_gradients_overflowed_says_nothing_of_movement(network):
 
 
 @pytest.mark.parametrize("score", ["magnitude", "movement"])
-def test_it_goes_on_from_its_state(network, score):
+def test_restoring_the_state_continues_exactly(network, score):
     settings = gradual(score=score)
     masked = FrozenZeros(network, [], settings)
     learn(network, masked, stop=12)
@@ -137,7 +137,7 @@ def test_it_goes_on_from_its_state(network, score):
     assert all(torch.equal(other.masks[name], mask) for name, mask in masked.masks.items())
 
 
-def test_zeros_from_before_count_and_stay(network):
+def test_zeros_of_earlier_steps_stay_beside_gradual_pruning(network):
     with torch.no_grad():
         network[2].weight[:5] = 0
     masked = FrozenZeros(network, ["2.weight"], gradual(names=["0.weight"]))

@@ -1,4 +1,4 @@
-"""Layers taken apart: the nearest weights of a rank, and networks that still run."""
+"""Low-rank factorization: the best weights of a rank, and networks that still run."""
 
 import pytest
 import torch
@@ -24,12 +24,12 @@ def network() -> nn.Sequential:
     ).double()
 
 
-def test_layers_of_several_groups_are_left_alone():
+def test_grouped_convolutions_are_not_factorized():
     assert list(singular_values(network())) == ["0", "3", "5"]
     assert list(singular_values(network(), "[03]")) == ["0", "3"]
 
 
-def test_at_full_rank_the_answers_are_the_same():
+def test_outputs_are_unchanged_at_full_rank():
     plain, parted = network(), network()
     known = singular_values(parted)
     factorize(parted, {path: len(one.squares) for path, one in known.items()})
@@ -38,7 +38,7 @@ def test_at_full_rank_the_answers_are_the_same():
 
 
 @pytest.mark.parametrize("rank", [1, 5, 12])
-def test_the_weights_are_the_nearest_of_their_rank(rank):
+def test_factors_have_the_least_squared_error_of_their_rank(rank):
     plain, parted = network(), network()
     factorize(parted, {"0": rank, "5": rank})
     for path in ("0", "5"):
@@ -51,7 +51,7 @@ def test_the_weights_are_the_nearest_of_their_rank(rank):
         assert torch.equal(second.bias, plain.get_submodule(path).bias)
 
 
-def test_the_rank_of_an_energy_is_the_least_that_keeps_it():
+def test_the_rank_of_an_energy_is_the_lowest_that_keeps_it():
     known = singular_values(network())
     for path, one in known.items():
         values = one.squares.tolist()
@@ -77,7 +77,7 @@ def test_layers_that_would_grow_are_left_out():
         assert fewer < more
 
 
-def test_the_shapes_alone_take_the_weights_from_a_file():
+def test_the_structure_takes_the_weights_of_a_factorized_network():
     parted, empty = network(), network()
     ranks = {"0": 4, "5": 9}
     factorize(parted, ranks)
@@ -88,7 +88,7 @@ def test_the_shapes_alone_take_the_weights_from_a_file():
 
 
 @pytest.mark.parametrize("name", ["resnet8", "vgg8", "mobilenet_v2_x0_5", "shufflenet_v1"])
-def test_networks_learn_after_it(name):
+def test_factorized_networks_have_gradients(name):
     parted = build(name, images(32))
     ranks = ranks_of_energy(singular_values(parted), 0.5)
     assert ranks
@@ -97,7 +97,7 @@ def test_networks_learn_after_it(name):
     assert all(weight.grad is not None for weight in parted.parameters())
 
 
-def test_a_pattern_that_fits_nothing_is_refused():
+def test_a_glob_that_matches_no_layer_is_refused():
     with pytest.raises(UserError, match=r"has a path like 'layer9\*'") as error:
         singular_values(network(), "layer9*")
     assert "there are 0, 3, 5" in error.value.lines[1]
@@ -106,7 +106,7 @@ def test_a_pattern_that_fits_nothing_is_refused():
     assert "this network has none" in error.value.lines[1]
 
 
-def test_layers_whose_weights_are_read_from_outside_are_found_before_anything_is_trained():
+def test_check_finds_layers_whose_weights_are_used_directly():
     class Tied(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -122,5 +122,5 @@ def test_layers_whose_weights_are_read_from_outside_are_found_before_anything_is
     assert step.check(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), info)
 
 
-def test_the_projection_of_attention_is_left_alone():
+def test_the_projection_of_attention_is_not_factorized():
     assert list(factorizable(nn.TransformerEncoderLayer(16, 2))) == ["linear1", "linear2"]

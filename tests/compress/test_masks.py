@@ -30,7 +30,7 @@ def small() -> nn.Module:
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.1, 1 / 3, 0.5, 0.7])
 @pytest.mark.parametrize("name", ["resnet8", "vgg8", "lenet5"])
-def test_the_share_is_reached_to_the_weight(name, sparsity):
+def test_masks_prune_an_exact_number_of_weights(name, sparsity):
     network = build(name, images(32))
     given = scores(network)
     whole = sum(score.numel() for score in given.values())
@@ -43,7 +43,7 @@ def test_the_share_is_reached_to_the_weight(name, sparsity):
         assert int((~mask).sum()) == round(sparsity * given[name].numel())
 
 
-def test_the_lowest_scores_are_left_out():
+def test_the_lowest_scores_are_pruned():
     given = scores(small())
     masks = global_masks(given, 0.6)
     left = torch.cat([given[name][~mask] for name, mask in masks.items()])
@@ -71,7 +71,7 @@ def test_a_pattern_keeps_the_best_of_each_group_of_inputs(kept, of):
             assert values[~row].max() <= values[row].min()
 
 
-def test_norms_and_biases_stay_whole():
+def test_norms_and_biases_are_not_prunable():
     network = small()
     assert list(prunable(network)) == ["0.weight", "2.weight", "4.weight"]
     before = {name: value.clone() for name, value in network.named_parameters()}
@@ -80,7 +80,7 @@ def test_norms_and_biases_stay_whole():
         assert torch.equal(dict(network.named_parameters())[name], before[name])
 
 
-def test_a_layer_without_weights_is_refused():
+def test_pruning_all_weights_of_a_layer_is_refused():
     given = {"first.weight": torch.ones(4, 4), "last.weight": torch.full((4, 4), 1e-3)}
     with pytest.raises(UserError) as error:
         global_masks(given, 0.5)
@@ -90,7 +90,7 @@ def test_a_layer_without_weights_is_refused():
     assert layer_masks(given, 0.5).keys() == given.keys()
 
 
-def test_the_cubic_schedule_is_its_equation():
+def test_the_cubic_schedule_equals_its_equation():
     assert [cubic(0.0, 0.8, part / 4) for part in range(5)] == pytest.approx(
         [0.8 - 0.8 * (1 - part / 4) ** 3 for part in range(5)]
     )

@@ -1,4 +1,4 @@
-"""One layer at a time: changed as its trial says, and then as it was."""
+"""Sensitivity: each trial changes one layer and restores it."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ def network() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(1, 5, 2), nn.BatchNorm2d(5), nn.Flatten(), nn.Linear(20, 10))
 
 
-def test_each_layer_has_each_trial_alone(network):
+def test_each_trial_changes_one_layer_only(network):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     seen = []
     for layer, trial in trials(network):
@@ -33,7 +33,7 @@ def test_each_layer_has_each_trial_alone(network):
     assert all(before[name].equal(value) for name, value in network.state_dict().items())
 
 
-def test_the_network_is_as_it_was_when_nobody_looks_on(network):
+def test_closing_the_iterator_restores_the_network(network):
     before = network[0].weight.detach().clone()
     found = trials(network)
     next(found)

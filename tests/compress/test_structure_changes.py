@@ -1,4 +1,4 @@
-"""Networks rebuilt from what was changed in them."""
+"""Networks are rebuilt from the records of their changes."""
 
 import pytest
 from torch import nn
@@ -8,12 +8,12 @@ from kdrun.core.errors import UserError
 from kdrun.core.registry import resolve
 
 
-def test_every_change_is_there():
+def test_every_change_can_be_imported():
     for name in CHANGES:
         assert callable(resolve("change", CHANGES, name))
 
 
-def test_changes_are_made_in_order():
+def test_changes_are_applied_in_order():
     network = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 4))
     changes = [
         {"name": "low_rank", "ranks": {"0": 3}},

@@ -11,7 +11,7 @@ def test_magnitude_is_the_absolute_value():
     assert magnitude({"w": torch.tensor([-3.0, 0.5])})["w"].tolist() == [3.0, 0.5]
 
 
-def test_random_scores_follow_from_the_generator_alone():
+def test_random_scores_depend_only_on_the_generator():
     weights = {"a": torch.full((50,), 2.0), "b": torch.ones(50)}
     one, other, third = (random(weights, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(one["a"], other["a"])
@@ -19,7 +19,7 @@ def test_random_scores_follow_from_the_generator_alone():
     assert not torch.equal(one["a"], one["b"])
 
 
-def test_what_is_zero_by_now_has_the_lowest_random_score():
+def test_weights_that_are_zero_have_the_lowest_random_score():
     weight = torch.ones(400)
     weight[::2] = 0
     found = random({"a": weight}, torch.Generator().manual_seed(0))["a"]

@@ -1,4 +1,4 @@
-"""Files answer as the networks that they were made of, in their own runtimes, for any batch."""
+"""Exported files give the network's outputs in their own runtimes, for any batch size."""
 
 import logging
 import sys
@@ -62,7 +62,7 @@ def seed() -> None:
 
 
 def lively(network: nn.Module) -> nn.Module:
-    """With statistics and answers that are not those of fresh weights; in training, as it was."""
+    """Set statistics and weights to other values than initial ones; the mode is kept."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -101,7 +101,7 @@ def test_logits_are_pytorchs_for_any_batch_in_both_runtimes(family: str, tmp_pat
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["file.onnx", "file.pt2"]
 
 
-def test_normalization_inside_is_that_outside(tmp_path: Path) -> None:
+def test_normalization_in_the_file_equals_that_before_it(tmp_path: Path) -> None:
     network, pixels = lively(small()), torch.rand(3, 3, SIDE, SIDE)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (INSIDE.mean, INSIDE.std))
     expected = answers(network, (pixels - mean) / std)
@@ -129,7 +129,7 @@ def test_tracing_leaves_the_network_and_the_switches_of_torch_as_they_were() -> 
     assert "aten.scaled_dot_product_attention.default" in targets  # no fused form
 
 
-def test_an_onnx_file_names_its_ends_and_tells_no_paths(tmp_path: Path) -> None:
+def test_an_onnx_file_names_input_and_output_and_holds_no_paths(tmp_path: Path) -> None:
     import onnx
 
     program = trace(small(), PLAIN)
@@ -162,7 +162,7 @@ def test_nothing_reaches_the_screen(capfd: pytest.CaptureFixture[str], tmp_path:
 
 
 class Does(nn.Module):
-    """Something before a linear layer."""
+    """An operation, followed by a linear layer."""
 
     def __init__(self, what: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -175,7 +175,7 @@ class Does(nn.Module):
 
 @pytest.fixture
 def level() -> Iterator[Any]:
-    """An operator of kdrun's own: to the nearest tenth; it is forgotten after the test."""
+    """A custom operator that rounds to tenths; it is unregistered after the test."""
     with torch.library._scoped_library(custom_operators.NAMESPACE, "FRAGMENT") as library:
         library.define("test_level(Tensor x) -> Tensor")
         library.impl("test_level", lambda x: (x * 10).round() / 10, "CompositeExplicitAutograd")
@@ -184,7 +184,7 @@ def level() -> Iterator[Any]:
 
 
 def translate() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """What `custom_operators.TRANSLATED_BY` names in a test."""
+    """The translation that a test adds to `custom_operators.TRANSLATED_BY`."""
     from onnxscript import opset18
 
     def level(x: Any) -> Any:
@@ -194,7 +194,7 @@ def translate() -> dict[Callable[..., Any], Callable[..., Any]]:
     return {torch.ops.kdrun.test_level.default: level}
 
 
-def test_an_operator_of_ours_is_written_by_its_translation(
+def test_a_custom_operator_is_exported_by_its_translation(
     level: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = Does(level).eval()
@@ -223,7 +223,7 @@ UNFIT = {
 
 
 @pytest.mark.parametrize("kind", UNFIT)
-def test_what_cant_be_exported_is_named_in_one_sentence(kind: str) -> None:
+def test_what_prevents_export_is_named_in_one_sentence(kind: str) -> None:
     network = nn.Sequential()
     network.body = Does(UNFIT[kind][0])
     with pytest.raises(UserError) as error:
@@ -233,7 +233,7 @@ def test_what_cant_be_exported_is_named_in_one_sentence(kind: str) -> None:
     assert line.endswith(".")
 
 
-def test_an_operator_without_shapes_for_tracing_is_named(level: Any) -> None:
+def test_an_operator_without_a_fake_implementation_is_named(level: Any) -> None:
     with torch.library._scoped_library("kdrun", "FRAGMENT") as library:
         library.define("test_bare(Tensor x) -> Tensor")
         library.impl("test_bare", torch.clone, "CPU")

@@ -1,4 +1,4 @@
-"""The text beside exported files; tests/stage/test_export.py runs its code."""
+"""The text of how_to_run.md; tests/stage/test_exporter.py runs its code."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from kdrun.export.how_to_run import how_to_run
 
 
 def record(name: str, classes: int = 3, **changed: Any) -> dict[str, Any]:
-    """What export.json says of one file."""
+    """An export.json with one file."""
     check = {
         "samples": 50,
         "accuracy": 0.9,
@@ -45,12 +45,12 @@ def test_the_code_is_valid_and_has_shape_and_values(name: str) -> None:
     assert "0.5" not in how_to_run(record(name, normalize=True)).partition("```python")[2]
 
 
-def test_what_registers_operators_is_imported_before_the_file_is_loaded() -> None:
+def test_modules_that_register_operators_are_imported_before_loading() -> None:
     code = how_to_run(record("pt2", imports=["kdrun.some.operators"]))
     assert "import torch\nimport kdrun.some.operators\n\nnetwork = torch.export.load(" in code
 
 
-def test_the_figures_of_the_check_are_told_and_many_classes_are_cut() -> None:
+def test_the_figures_of_the_check_are_shown_and_many_classes_are_cut() -> None:
     text = how_to_run(record("onnx", classes=21))
     assert "class 19, and more in export.json." in text
     assert "class 20" not in text

@@ -13,7 +13,7 @@ def listed(*steps: str) -> str:
     return f"compress={offer_step_list(steps)}"
 
 
-def test_each_step_is_a_stage_with_a_row_and_reads_the_one_before():
+def test_each_step_is_a_stage_with_a_row_that_reads_the_stage_before():
     given = plan(listed("prune_weights", "distill", "low_rank"))
     assert rows(given) == [
         "teacher", "alone", "distilled", "1 prune_weights", "2 distill", "3 low_rank",
@@ -30,7 +30,7 @@ def test_each_step_is_a_stage_with_a_row_and_reads_the_one_before():
     assert not plan().stages[-1].info.shared
 
 
-def test_a_step_may_come_again():
+def test_a_step_may_be_repeated():
     given = plan(listed("finetune", "prune_weights", "finetune"), "compress.finetune2.lr_share=0.5")
     assert rows(given)[3:] == ["1 finetune", "2 prune_weights", "3 finetune2"]
     before, after = given.stages[3], given.stages[5]
@@ -48,7 +48,7 @@ def test_the_teacher_may_be_compressed():
     assert reads(given)["compress-1-low_rank"] == ("teacher",)
 
 
-def test_distillation_goes_on_with_what_the_student_learned_from():
+def test_distillation_uses_the_teachers_of_the_first_training():
     given = plan(listed("distill"), "scheme=teachers", "scheme.others=[mlp]", "loss=dkd")
     student, step = given.stages[-2:]
     assert step.loss == student.loss
@@ -56,20 +56,20 @@ def test_distillation_goes_on_with_what_the_student_learned_from():
     assert len(step.teachers) == 2
 
 
-def test_a_step_learns_with_a_share_of_the_rate_and_its_own_keys():
+def test_a_step_trains_with_its_lr_share_and_its_recipe_keys():
     words = ("recipe.warmup_epochs=1", "compress.distill.recipe={epochs: 1, weight_decay: 0}")
     step = plan(listed("distill"), *words).stages[-1]
     assert (step.recipe.epochs, step.recipe.weight_decay, step.recipe.warmup_epochs) == (1, 0, 0)
 
 
-def test_pruning_over_time_is_training():
+def test_gradual_pruning_is_a_training_stage():
     (step,) = plan("compress=prune_weights", "compress.prune_weights.schedule=cubic").stages[3:]
     assert isinstance(step, Train)
     assert step.pruning.sparsity == 0.5
     assert step.source == "distill"
 
 
-def test_a_step_has_another_fingerprint_when_its_settings_or_what_it_follows_change():
+def test_the_fingerprint_depends_on_settings_and_on_earlier_steps():
     words = (listed("prune_weights", "finetune"),)
     known = prints(plan(*words))
     for changed in (
@@ -85,7 +85,7 @@ def test_a_step_has_another_fingerprint_when_its_settings_or_what_it_follows_cha
     assert known["compress-2-finetune"] != later["compress-2-finetune"]
 
 
-def test_what_a_step_does_not_look_at_leaves_its_fingerprint():
+def test_settings_that_a_step_does_not_use_keep_its_fingerprint():
     words = (listed("prune_weights", "finetune", "quantize_static"),)
     known, other = prints(plan(*words)), prints(plan(*words, "compress.calibrator=minmax"))
     names = ["compress-1-prune_weights", "compress-2-finetune", "compress-3-quantize_static"]
@@ -94,7 +94,7 @@ def test_what_a_step_does_not_look_at_leaves_its_fingerprint():
     assert batches == known
 
 
-def test_a_goal_of_latency_depends_on_how_it_is_taken():
+def test_the_fingerprint_of_a_latency_goal_depends_on_the_measurement():
     goal = ("compress.prune_channels.ratio=null", "compress.prune_channels.latency=0.7")
     words = ("compress=prune_channels", *goal)
     known, other = (
@@ -104,16 +104,16 @@ def test_a_goal_of_latency_depends_on_how_it_is_taken():
 
 
 @pytest.mark.parametrize("rounding", ["quantize_static", "qat"])
-def test_a_rounded_network_is_pruned_while_it_learns_on(rounding):
+def test_a_quantized_network_can_be_pruned_during_training(rounding):
     words = (listed(rounding, "prune_weights"), "compress.prune_weights.schedule=cubic")
     assert plan(*words, base=RESNETS).stages[-1].pruning.schedule == "cubic"
 
 
-def test_a_run_without_compression_has_the_fingerprints_it_had():
+def test_fingerprints_without_compression_are_unchanged():
     assert prints(plan())["distill"] == prints(plan("compress=low_rank"))["distill"]
 
 
-def test_an_unknown_step_of_a_list_is_told():
+def test_an_unknown_step_in_a_list_is_reported():
     with pytest.raises(UserError, match="no compression step is called 'prune_wieghts'") as told:
         offer_step_list(["prune_wieghts"])
     assert "nearest: prune_weights" in str(told.value)
@@ -210,24 +210,24 @@ def test_bad_settings_are_refused_in_a_sentence(words, said):
     assert said in refusal(*words)
 
 
-def test_a_scheme_without_a_teacher_has_none_to_distill_from():
+def test_distill_without_a_teacher_is_refused():
     words = ("scheme=own_stages", listed("distill"))
     assert "there is no teacher to distill from" in refusal(*words, base=RESNETS)
 
 
-def test_a_scheme_without_a_teacher_has_none_to_compress():
+def test_compressing_a_missing_teacher_is_refused():
     words = ("scheme=own_stages", "compress=low_rank", "compress.of=teacher")
     assert "scheme=own_stages has no teacher to compress" in refusal(*words, base=RESNETS)
 
 
-def test_what_learns_on_is_tried_with_the_structure_that_it_has_by_then():
+def test_training_after_a_step_is_checked_with_the_changed_structure():
     words = ("loss=fsp", "student=resnet8", "teacher=resnet14", "compress.prune_channels.ratio=0.5")
     said = refusal(listed("prune_channels", "distill"), *words, base=RESNETS)
     assert said.startswith("compress.distill: ")
     assert "channels" in said
 
 
-def test_features_of_a_quantized_network_can_be_read():
+def test_losses_can_read_features_of_a_quantized_network():
     given = plan("loss=attention", listed("quantize_static", "distill"), base=RESNETS)
     assert given.stages[-1].loss["name"] == "attention"
 

@@ -1,4 +1,4 @@
-"""Every step, calibrator and protocol has its file, whose keys are its parameters."""
+"""Every step, calibrator and protocol has a file in conf/ whose keys are its parameters."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_the_strength_of_a_step_is_a_key_whose_limits_are_valid(name):
 
 
 @pytest.mark.parametrize("path", sorted((conf_folder() / "compress").glob("[a-z]*.yaml")))
-def test_a_ready_choice_names_its_steps(path: Path):
+def test_a_prepared_choice_lists_its_steps(path: Path):
     found = yaml.safe_load(path.read_text(encoding="utf-8"))
     keys = [entry.partition("@")[2] for entry in found["defaults"] if entry.startswith("/step/")]
     assert found["steps"] == keys

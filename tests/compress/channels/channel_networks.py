@@ -1,4 +1,4 @@
-"""Small networks of the families whose channels are pruned, and the short way to prune them."""
+"""Small networks of each family, and helpers to prune their channels."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,7 +28,7 @@ def vit() -> nn.Module:
 
 
 def grouped() -> nn.Module:
-    """Groups of a convolution and of a norm, a slope for each channel, a transposed one."""
+    """Grouped and transposed convolutions, a group norm, and a PReLU with a slope per channel."""
     return nn.Sequential(
         nn.Conv2d(3, 24, 3, stride=4),
         nn.GroupNorm(4, 24),
@@ -46,7 +46,7 @@ def grouped() -> nn.Module:
 
 
 def folded() -> nn.Module:
-    """resnet8 whose norms are gone, with biases in their place."""
+    """resnet8 without batch norms, with biases instead."""
     network = build("resnet8", images(SIDE, classes=10))
     for path, module in list(network.named_modules()):
         above = network.get_submodule(path.rpartition(".")[0])
@@ -75,7 +75,7 @@ FAMILIES: dict[str, Callable[[], nn.Module]] = {
 
 
 def made(name: str) -> nn.Module:
-    """The network of a family, each norm with other numbers than it starts with."""
+    """The network of a family, with random values in all parameters and buffers of norms."""
     torch.manual_seed(0)
     network = FAMILIES[name]()
     for module in network.modules():

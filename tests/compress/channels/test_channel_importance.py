@@ -1,4 +1,4 @@
-"""Scores of channels against their formulas, written out in float64 for one channel at a time."""
+"""Importance scores against their formulas, in float64 for one channel at a time."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def scored(name: str, importance: str) -> tuple[nn.Module, list[ChannelGroup], l
 
 
 def makers(network: nn.Module, group: ChannelGroup) -> dict[tuple[str, int], int]:
-    """(a layer or norm of the group, a position in it) -> the channel that it is."""
+    """Maps (path of a layer or norm, output index) to the channel of the group."""
     return {
         (member.dimension.path, int(index)): int(channel)
         for member in group.members
@@ -35,7 +35,7 @@ def makers(network: nn.Module, group: ChannelGroup) -> dict[tuple[str, int], int
 
 
 def filters(layer: nn.Module, index: int, of: str = "data") -> list[Tensor]:
-    """The pieces of a layer's weights (or of their gradients) that make one output, flat."""
+    """The weights of one output of a layer (or their gradients), as flat tensors."""
     if isinstance(layer, nn.MultiheadAttention):
         rows = [index, index + layer.embed_dim, index + 2 * layer.embed_dim]
         pieces = [getattr(layer.in_proj_weight, of)[row] for row in rows]
@@ -58,7 +58,7 @@ def biases(layer: nn.Module, index: int, of: str = "data") -> list[Tensor]:
 
 
 def summed(network: nn.Module, group: ChannelGroup, value) -> Tensor:
-    """value(layer, index) of each layer that makes a channel, summed by channel."""
+    """Sum value(layer, index) by channel, over the layers that output the channel."""
     sums = torch.zeros(group.channels, dtype=torch.float64)
     for (path, index), channel in makers(network, group).items():
         sums[channel] += value(network.get_submodule(path), index)
@@ -67,7 +67,7 @@ def summed(network: nn.Module, group: ChannelGroup, value) -> Tensor:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("power", [1, 2])
-def test_norms_of_filters_are_their_formula(name, power):
+def test_l1_and_l2_equal_their_formulas(name, power):
     network, groups, found = scored(name, f"l{power}")
 
     def norm(layer, index):
@@ -80,7 +80,7 @@ def test_norms_of_filters_are_their_formula(name, power):
 
 
 @pytest.mark.parametrize("name", ["folded", "grouped", "vit"])
-def test_distances_to_the_other_filters_are_their_formula(name):
+def test_fpgm_equals_its_formula(name):
     network, groups, found = scored(name, "fpgm")
 
     def distances(layer, index):
@@ -100,7 +100,7 @@ def test_distances_to_the_other_filters_are_their_formula(name):
 
 
 @pytest.mark.parametrize("name", ["resnet20", "wrn_16_1", "densenet"])
-def test_scales_of_norms_are_averaged(name):
+def test_bn_scale_is_the_mean_of_scales(name):
     network, groups, found = scored(name, "bn_scale")
     for group, score in zip(groups, found, strict=True):
         scales: dict[int, list[float]] = {}
@@ -122,7 +122,7 @@ def test_groups_without_norms_have_no_scale():
 
 
 def products(network: nn.Module, group: ChannelGroup, square: bool) -> Tensor:
-    """The sum of g w, or of (g w)^2 / 2, over the weights that make each channel."""
+    """The sum of g w, or of (g w)^2 / 2, over the weights that compute each channel."""
     norms = {
         path
         for path, _ in makers(network, group)
@@ -177,8 +177,8 @@ def test_hessian_is_half_the_mean_squared_gradient_times_the_squared_weights(nam
         torch.testing.assert_close(score.double(), total, rtol=1e-5, atol=1e-15)
 
 
-def test_taylor_foretells_how_the_loss_changes():
-    """For a channel whose scale and shift shrink a little, where the first order is all."""
+def test_taylor_predicts_the_change_of_the_loss():
+    """For a small change of a channel's scale and shift, where the first order dominates."""
     network, groups, _ = scored("resnet20", "taylor")
     (images, labels), *_ = [(images.double(), labels) for images, labels in labeled(1)]
     score = importances.taylor(network, groups, ScoringInputs(0, [(images, labels)]))
@@ -193,14 +193,14 @@ def test_taylor_foretells_how_the_loss_changes():
     torch.testing.assert_close(change**2, foretold.double(), rtol=1e-3, atol=0)
 
 
-def test_random_scores_are_of_the_seed():
+def test_random_scores_depend_on_the_seed():
     groups = find_groups(made("resnet20"), sample())
     one, same, other = (importances.random(nn.ReLU(), groups, ScoringInputs(s)) for s in (1, 1, 2))
     assert all(torch.equal(*pair) for pair in zip(one, same, strict=True))
     assert not any(torch.equal(*pair) for pair in zip(one, other, strict=True))
 
 
-def test_scores_that_are_no_numbers_are_refused():
+def test_scores_that_are_not_finite_are_refused():
     from channel_networks import choice
 
     from kdrun.compress.channels.prune import prune_channels

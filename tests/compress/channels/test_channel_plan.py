@@ -1,4 +1,4 @@
-"""Channel plans: what is written, that it is plain JSON, and plans that don't fit."""
+"""Channel plans: their content, their form as JSON, and plans of other networks."""
 
 import builtins
 import json
@@ -21,7 +21,7 @@ def small(width: int = 8) -> nn.Sequential:
 PLAN = make_channel_plan(small(), small(6))
 
 
-def test_a_plan_holds_what_differs_and_no_more():
+def test_a_plan_holds_only_what_differs():
     assert PLAN == {
         "shapes": {
             "0.weight": [6, 3, 3, 3],
@@ -58,7 +58,7 @@ def test_a_plan_survives_json(name):
         assert again.encoder.layers[0].self_attention.head_dim == 4
 
 
-def test_a_plan_needs_no_extra(monkeypatch):
+def test_applying_a_plan_does_not_import_torch_pruning(monkeypatch):
     real = builtins.__import__
 
     def refuse(name, *rest, **more):

@@ -1,4 +1,4 @@
-"""Networks with fewer channels: that they run, which ones go, and what is refused."""
+"""Channel pruning: pruned networks run, the right channels are pruned, and what is refused."""
 
 from copy import deepcopy
 
@@ -27,7 +27,7 @@ def multiplications(network: nn.Module) -> float:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_half_of_the_channels_run_learn_and_are_built_again(name):
+def test_pruned_networks_run_have_gradients_and_are_rebuilt(name):
     whole = made(name)
     pruned = prune(whole)
     assert multiplications(pruned) < 0.45 * multiplications(whole)
@@ -45,7 +45,7 @@ def test_half_of_the_channels_run_learn_and_are_built_again(name):
 @pytest.mark.parametrize(
     "name", ["resnet50", "vgg16_bn", "densenet121", "convnext_tiny", "vit_b_16"]
 )
-def test_half_of_torchvisions_networks_are_a_quarter_of_their_work(name):
+def test_half_of_the_channels_need_a_quarter_of_the_macs(name):
     whole = get_model(name, weights=None)
     images = torch.zeros(1, 3, 224, 224)
     pruned = prune_channels(whole, images, 0.5, choice(), ScoringInputs(0))
@@ -69,14 +69,14 @@ def test_a_uniform_ratio_is_exact_in_each_layer(name, ratio):
 
 
 def width(network: nn.Module, path: str) -> int:
-    """How many channels a layer makes."""
+    """Number of output channels of a layer."""
     layer = network.get_submodule(path)
     names = ("out_channels", "out_features", "num_features", "embed_dim")
     return next(getattr(layer, name) for name in names if hasattr(layer, name))
 
 
 @pytest.mark.parametrize("name", ["resnet20", "wrn_16_1", "densenet", "folded", "bottleneck"])
-def test_a_global_ratio_is_exact_in_all(name):
+def test_a_global_ratio_is_exact_over_all_layers(name):
     whole = made(name)
     groups = find_groups(whole, sample())
     pruned = prune(whole, 0.3, scope="global")
@@ -86,7 +86,7 @@ def test_a_global_ratio_is_exact_in_all(name):
 
 @pytest.mark.parametrize("scope", ["uniform", "global"])
 @pytest.mark.parametrize("name", ["resnet20", "vgg8", "vit", "grouped"])
-def test_what_stays_is_a_multiple_of_round_to(name, scope):
+def test_remaining_channels_are_a_multiple_of_round_to(name, scope):
     whole = made(name)
     pruned = prune(whole, 0.4, round_to=4, scope=scope)
     for group in find_groups(whole, sample()):
@@ -96,7 +96,7 @@ def test_what_stays_is_a_multiple_of_round_to(name, scope):
             assert abs(width(pruned, group.path) - wanted) <= 2.5 * group.blocks
 
 
-def test_the_lowest_scores_go():
+def test_the_channels_with_the_lowest_scores_are_pruned():
     whole = made("vgg8")
     pruned = prune(whole, 0.25)
     scores = whole.block0[0].weight.abs().sum(dim=(1, 2, 3))
@@ -104,8 +104,8 @@ def test_the_lowest_scores_go():
     assert torch.equal(kept, scores[scores >= scores.sort().values[16]])
 
 
-def test_channels_that_are_zero_go_and_the_answers_stay():
-    """Half of each layer is worth nothing, so that a network without it answers the same."""
+def test_pruning_channels_of_zeros_keeps_the_outputs():
+    """Half of each layer's channels are 0, so pruning them does not change the output."""
     whole = made("resnet20").eval()
     for group in find_groups(whole, sample()):
         nothing = torch.randperm(group.channels)[: group.channels // 2]
@@ -124,7 +124,7 @@ def test_channels_that_are_zero_go_and_the_answers_stay():
 
 
 def test_weights_of_layer_norms_stay_with_their_channels():
-    """Where many go; torch-pruning itself then puts what stays in another order."""
+    """With many pruned channels, torch-pruning itself would reorder the remaining ones."""
     whole = nn.Sequential(nn.Flatten(), nn.Linear(12, 768), nn.LayerNorm(768), nn.Linear(768, 10))
     whole[2].weight.data = torch.arange(768.0)
     pruned = prune_channels(whole, torch.zeros(1, 3, 2, 2), 0.7, choice(), ScoringInputs(0))
@@ -159,7 +159,7 @@ def test_every_importance_prunes_and_leaves_the_network_as_it_is(importance):
     assert not any(module._forward_hooks for module in whole.modules())
 
 
-def test_another_seed_prunes_others_at_random():
+def test_random_importance_depends_on_the_seed():
     whole = made("vgg8")
     first, other = (prune(whole, importance="random", seed=seed) for seed in (0, 1))
     assert first.block0[0].weight.shape == other.block0[0].weight.shape
@@ -191,7 +191,7 @@ def test_layers_that_are_skipped_keep_their_channels():
     assert pruned.layer3[0].conv1.out_channels == 32
 
 
-def test_the_outputs_stay_whole_also_where_no_linear_layer_makes_them():
+def test_outputs_of_a_convolution_are_not_pruned():
     network = nn.Sequential(
         nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 10, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
     )
@@ -219,7 +219,7 @@ def test_a_glob_that_matches_nothing_is_refused():
 
 
 @pytest.mark.parametrize("ratio", [-0.1, 1.0, 1.5, float("nan")])
-def test_a_ratio_that_is_no_share_is_refused(ratio):
+def test_a_ratio_outside_its_range_is_refused(ratio):
     (only,) = lines(made("vgg8"), ratio)
     assert only.endswith("is no share of channels: it is from 0 to below 1.")
 
@@ -241,14 +241,14 @@ def test_round_to_above_a_layers_channels_is_refused():
 
 
 @pytest.mark.parametrize("name", ["folded", "convnext"])
-def test_scales_of_norms_need_batch_norms(name):
+def test_bn_scale_needs_batch_norms(name):
     first, second = lines(made(name), importance="bn_scale")
     assert first.startswith("importance=bn_scale needs batch norms with scales")
     assert "importance=l1" in second
 
 
 @pytest.mark.parametrize("importance", ["taylor", "hessian"])
-def test_gradients_need_labels(importance):
+def test_importances_from_gradients_need_labels(importance):
     pictures = [images for images, _ in labeled()]
     how = choice(importance=importance)
     for batches in (
@@ -271,7 +271,7 @@ def test_the_missing_extra_is_named(monkeypatch):
     )
 
 
-def test_nothing_that_goes_is_refused():
+def test_pruning_no_channel_is_refused():
     assert lines(made("resnet20"), 0.0)[0] == "ratio=0 takes no channel of any layer."
     assert lines(made("resnet20"), 0.001)[0] == "ratio=0.001 takes no channel of any layer."
     first, second = lines(made("resnet20"), skip=["*"])
@@ -282,7 +282,7 @@ def test_nothing_that_goes_is_refused():
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0, float("nan")])
-def test_a_share_of_the_cost_is_between_none_and_all(share):
+def test_a_share_of_the_cost_outside_its_range_is_refused(share):
     with pytest.raises(UserError, match="is no share of a cost"):
         prune_to_cost(
             made("vgg8"), sample(), share, multiplications, "macs", choice(), ScoringInputs(0)
@@ -309,7 +309,7 @@ def swin() -> nn.Module:
         (swin, "Roll"),
     ],
 )
-def test_operations_that_channels_are_not_followed_through_are_named(network, operation):
+def test_operations_that_torch_pruning_cannot_follow_are_named(network, operation):
     first, second = lines(network())
     assert "can't be pruned: torch-pruning does not follow them through" in first
     assert operation in first

@@ -1,4 +1,4 @@
-"""Quantized networks in ONNX Runtime: the same answers, and in int8."""
+"""Quantized networks in ONNX Runtime: the same outputs, computed in int8."""
 
 import sys
 from collections import Counter
@@ -29,7 +29,7 @@ pytest.importorskip("onnxscript")
 
 
 class Block(nn.Module):
-    """A network with what most have: a shortcut, groups, a concatenation, a split, a mean."""
+    """A network with common operations: shortcut, groups, concatenation, split, mean."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,14 +51,14 @@ class Block(nn.Module):
 
 
 def exported(network: nn.Module, size: int) -> Any:
-    """The model of the file that a network is exported as, for images of that many pixels."""
+    """The ONNX model of a network, for images of this side."""
     plain = (0.0,) * 3, (1.0,) * 3
     program = trace(network, InputSpec(3, (size, size), *plain, normalize=False))
     return onnx.load_from_string(encode(program, "onnx"))
 
 
 def run(network: nn.Module, x: Tensor, folder: Path) -> tuple[np.ndarray, Counter[str], Any]:
-    """What ONNX Runtime answers, the kinds of operators that it ran, and the exported model."""
+    """Output of ONNX Runtime, the operators that it ran by kind, and the exported model."""
     model, path = exported(network, 16), folder / "optimized.onnx"
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
@@ -73,7 +73,7 @@ def images(count: int) -> Tensor:
 
 
 def levels(found: np.ndarray, expected: Tensor) -> np.ndarray:
-    """Differences, in the levels of a tensor of 8 bits with the range of these answers."""
+    """Differences in units of an 8-bit scale over the range of the expected output."""
     level = (expected.max() - expected.min()).item() / 255
     return np.abs(found - expected.detach().numpy()) / level
 
@@ -86,7 +86,7 @@ def static(activations: QuantizationGrid, weights: WeightGrid) -> nn.Module:
     ).network
 
 
-def test_it_runs_in_int8_and_answers_the_same(tmp_path):
+def test_static_quantization_runs_in_int8_with_the_same_outputs(tmp_path):
     network = static(ACTIVATIONS, WEIGHTS)
     found, ran, model = run(network, images(5), tmp_path)
     assert levels(found, network(images(5))).max() < 1.5
@@ -104,7 +104,7 @@ def test_it_runs_in_int8_and_answers_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("bits", "symmetric", "per_channel"), [(4, False, True), (8, True, False)], ids=str
 )
-def test_other_grids_answer_the_same(tmp_path, bits, symmetric, per_channel):
+def test_other_grids_give_the_same_outputs(tmp_path, bits, symmetric, per_channel):
     network = static(
         QuantizationGrid(bits, symmetric),
         WeightGrid(QuantizationGrid(bits, symmetric=bits == 8), per_channel),
@@ -114,7 +114,7 @@ def test_other_grids_answer_the_same(tmp_path, bits, symmetric, per_channel):
 
 
 @pytest.mark.parametrize("bits", [8, 4])
-def test_weights_alone_stay_small(tmp_path, bits):
+def test_weight_only_quantization_exports_no_float_weights(tmp_path, bits):
     network = quantize_weights(Block().eval(), bits, None, "*").network
     found, _, model = run(network, images(5), tmp_path)
     np.testing.assert_allclose(found, network(images(5)).detach(), rtol=1e-4, atol=1e-5)

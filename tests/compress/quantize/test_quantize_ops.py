@@ -1,4 +1,4 @@
-"""The operators: their formulas in float64, their gradients, what compilers ask of them."""
+"""Custom operators: their formulas in float64, their gradients, and torch's opcheck."""
 
 import pytest
 import torch
@@ -22,21 +22,21 @@ def test_values_are_rounded_as_the_formula_says(low, high, zero):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_is_answered_in_kind(dtype):
+def test_half_precision_inputs_give_half_precision_outputs(dtype):
     x = drawn(50).to(dtype)
     found = quantize_dequantize(x, torch.tensor(0.0625), torch.tensor(0.0), -128, 127)
     assert found.dtype == dtype
     assert torch.equal(found, (x.float() / 0.0625).round().to(dtype) * 0.0625)
 
 
-def test_gradients_pass_where_nothing_is_clipped():
+def test_gradients_pass_through_values_that_are_not_clipped():
     x = torch.tensor([-1.31, -1.29, 0.0, 0.5, 1.24, 1.27], requires_grad=True)
     scale, zero = torch.tensor(0.01), torch.tensor(-3.0)
     (quantize_dequantize(x, scale, zero, -128, 121) * torch.arange(1, 7)).sum().backward()
     assert x.grad.tolist() == [0, 0, 3, 4, 5, 0]
 
 
-def test_the_gradient_of_a_scale_is_that_of_its_formula():
+def test_the_gradient_of_a_scale_equals_its_formula():
     torch.manual_seed(0)
     x, scale, zero = 3 * torch.randn(5, 4, 2), torch.tensor(0.02, requires_grad=True), -100.0
     slopes = torch.randn_like(x)
@@ -50,7 +50,7 @@ def test_the_gradient_of_a_scale_is_that_of_its_formula():
     assert scale.grad.item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_numbers_are_what_they_stand_for():
+def test_dequantize_equals_its_formula():
     values = torch.randint(-128, 128, (4, 3, 2), dtype=torch.int8)
     scale, zero = torch.rand(4), torch.tensor([0, 3, -4, 127], dtype=torch.int8)
     found = dequantize(values, scale, zero, 0)
@@ -62,7 +62,7 @@ def test_numbers_are_what_they_stand_for():
 
 
 @pytest.mark.parametrize("shape", [(6, 9), (2, 5, 9)])
-def test_a_linear_layer_rounds_its_inputs_on_the_fly(shape):
+def test_linear_dynamic_rounds_its_inputs(shape):
     x, values, scale, bias = drawn(*shape), (drawn(4, 9) * 40).char(), drawn(4).abs(), drawn(4)
     low, high = min(0.0, x.min().item()), max(0.0, x.max().item())
     step = (high - low) / 255
@@ -77,12 +77,12 @@ def test_a_linear_layer_rounds_its_inputs_on_the_fly(shape):
     torch.testing.assert_close(found.double(), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_a_linear_layer_takes_zeros():
+def test_linear_dynamic_takes_zeros():
     values, scale = torch.ones(4, 9, dtype=torch.int8), torch.ones(4)
     assert linear_dynamic(torch.zeros(2, 9), values, scale, None).eq(0).all()
 
 
-def test_gradients_of_the_linear_layer_are_those_without_rounding():
+def test_gradients_of_linear_dynamic_ignore_rounding():
     x, bias = drawn(3, 5, 9).requires_grad_(), drawn(4).requires_grad_()
     values, scale, weigh = (drawn(4, 9) * 40).char(), drawn(4).abs(), drawn(3, 5, 4)
     found = torch.autograd.grad((linear_dynamic(x, values, scale, bias) * weigh).sum(), (x, bias))
@@ -91,7 +91,7 @@ def test_gradients_of_the_linear_layer_are_those_without_rounding():
     torch.testing.assert_close(found, expected)
 
 
-def test_compilers_find_what_they_need():
+def test_the_operators_pass_opcheck():
     x, one = drawn(2, 3, 4, 5).requires_grad_(), torch.tensor(1.0)
     values, scale = torch.ones(4, 5, dtype=torch.int8), torch.ones(4)
     last = x.detach().to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Static quantization: what is planned, what is calibrated, and that it can be rebuilt."""
+"""Static quantization: the plan, the calibration, and rebuilding from the change."""
 
 from copy import deepcopy
 
@@ -28,14 +28,14 @@ def rebuilt(name: str) -> nn.Module:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_answers_stay_near(name):
+def test_outputs_are_close_to_those_in_float(name):
     found = quantized(name).network(samples(8))
     assert differ(found, folded(name)(samples(8))) < 0.12
     assert not quantized(name).network.training
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_change_gives_a_network_that_takes_the_weights_from_a_file(name):
+def test_a_network_rebuilt_from_the_change_takes_saved_weights(name):
     weights = load(save(quantized(name).network.state_dict()))
     network = rebuilt(name)
     shapes = {key: (value.shape, value.dtype) for key, value in network.state_dict().items()}
@@ -45,7 +45,7 @@ def test_the_change_gives_a_network_that_takes_the_weights_from_a_file(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_weight_is_a_byte(name):
+def test_each_weight_takes_a_byte(name):
     network = quantized(name).network
     layers = [one for one in network.modules() if isinstance(one, Int8Layer)]
     whole = sum(layer.values.numel() for layer in layers)
@@ -56,7 +56,7 @@ def test_a_weight_is_a_byte(name):
     assert bytes_now <= whole + 4 * others + 8 * channels + 4 * (3 * len(layers) + 200) + 8 * 1000
 
 
-def test_the_network_that_was_given_stays():
+def test_the_original_network_is_unchanged():
     network = make("shufflenet_v2").train()
     state = {key: value.clone() for key, value in network.state_dict().items()}
     before = {path: type(module) for path, module in network.named_modules()}
@@ -69,7 +69,7 @@ def test_the_network_that_was_given_stays():
         assert torch.equal(value, state[key])
 
 
-def test_rounding_stands_where_runtimes_want_it():
+def test_activations_are_rounded_where_runtimes_expect_it():
     plan = plan_quantization(folded("resnet8"))
     assert plan.rounded[:4] == ("images", "relu", "layer1_0_relu1", "layer1_0_conv2")
     assert "add" not in plan.rounded  # the ReLU after it is
@@ -79,7 +79,7 @@ def test_rounding_stands_where_runtimes_want_it():
     assert plan.notes == ()
 
 
-def test_what_stays_in_float_is_said():
+def test_notes_name_what_stays_in_float():
     (note,) = plan_quantization(folded("convnext")).notes
     assert note.startswith("stay in float: ")
     for word in ("layer_norm", "2 GELU", "2 mul", "2 add"):
@@ -92,7 +92,7 @@ def test_what_stays_in_float_is_said():
     assert quantized("resnet8").notes == ("ranges are chosen from 16 training samples",)
 
 
-def test_a_network_without_layers_is_refused():
+def test_a_network_without_quantizable_layers_is_refused():
     with pytest.raises(UserError, match="nothing of this network can be quantized"):
         plan_quantization(nn.Sequential(nn.ReLU(), nn.LSTM(3, 3)))
 
@@ -115,7 +115,7 @@ def test_a_layer_that_is_used_twice_stays_in_float():
     made(batches[0])
 
 
-def test_another_network_is_refused():
+def test_the_plan_of_another_network_is_refused():
     keys = {key: value for key, value in quantized("resnet8").change.items() if key != "name"}
     with pytest.raises(UserError) as error:
         static_structure(folded("vgg8"), **keys)
@@ -125,7 +125,7 @@ def test_another_network_is_refused():
 
 
 @pytest.mark.parametrize("name", ["resnet8", "mobilenet_v2_x0_5"])
-def test_taps_read_what_they_read_before(name):
+def test_taps_of_a_quantized_network_read_the_same_features(name):
     plain, whole = folded(name), quantized(name).network
     places = {place: place for stage in plain.roles.values() for place in stage}
     assert whole.roles == plain.roles
@@ -138,7 +138,7 @@ def test_taps_read_what_they_read_before(name):
         assert differ(value, expected.taps[place]) < 0.1
 
 
-def test_what_is_rounded_lies_on_its_grid():
+def test_rounded_activations_lie_on_their_grids():
     network = deepcopy(quantized("shufflenet_v2").network)
     known = activation_quantizers(network)
     taps = TappedNetwork(network, {name: f"quantizers.{name}" for name in known})(samples(2)).taps
@@ -160,7 +160,7 @@ def small() -> nn.Module:
 @pytest.mark.parametrize("per_channel", [True, False])
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("bits", [8, 5, 2])
-def test_a_network_computes_as_whole_numbers_do(bits, symmetric, per_channel):
+def test_the_network_equals_integer_arithmetic(bits, symmetric, per_channel):
     grid = QuantizationGrid(bits, symmetric)
     network, batches = small(), [samples(4)]
     made = calibrate(
@@ -191,7 +191,7 @@ def test_a_network_computes_as_whole_numbers_do(bits, symmetric, per_channel):
 
 
 @pytest.mark.parametrize("calibrator", [MinMax(), KLDivergence()])
-def test_ranges_are_those_of_the_calibrator(calibrator):
+def test_scales_follow_from_the_calibrators_range(calibrator):
     network, batches = small(), [samples(4, seed) for seed in (5, 6)]
     made = calibrate(network, plan_quantization(network), batches, calibrator, ACTIVATIONS, WEIGHTS)
     seen = ActivationStatistics()
@@ -207,7 +207,7 @@ def test_ranges_are_those_of_the_calibrator(calibrator):
     assert made.network.get_submodule("2").input_scale == found.scale
 
 
-def test_samples_that_say_nothing_are_refused():
+def test_samples_without_information_are_refused():
     network = small()
     plan = plan_quantization(network)
 
@@ -228,7 +228,7 @@ def test_samples_that_say_nothing_are_refused():
         try_with(samples(4), broken)
 
 
-def test_an_activation_that_is_always_0_is_said():
+def test_a_note_names_a_constant_activation():
     network = small()
     network[0].bias.data.fill_(-1000)
     made = calibrate(
@@ -238,7 +238,7 @@ def test_an_activation_that_is_always_0_is_said():
     assert torch.isfinite(made.network(samples(2))).all()
 
 
-def test_fewer_bits_are_worse():
+def test_errors_grow_with_fewer_bits():
     network, errors = folded("resnet8"), []
     for bits in (8, 6, 4, 2):
         how = WeightGrid(QuantizationGrid(bits, True), True)
@@ -251,7 +251,7 @@ def test_fewer_bits_are_worse():
     assert errors[0] < errors[2] / 5
 
 
-def test_a_layer_takes_tokens_and_edges_that_mirror():
+def test_token_inputs_and_reflection_padding_can_be_quantized():
     torch.manual_seed(0)
     tokens = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5))
     mirrors = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), nn.ReLU())
@@ -262,7 +262,7 @@ def test_a_layer_takes_tokens_and_edges_that_mirror():
         assert differ(made(batch), network(batch)) < 0.03
 
 
-def test_what_was_seen_and_what_is_kept_of_it_is_answered():
+def test_the_result_has_the_seen_and_the_kept_ranges():
     network, batches = folded("resnet20"), [samples(16)]
     made = calibrate(
         network, plan_quantization(network), batches, Percentile(90), ACTIVATIONS, WEIGHTS

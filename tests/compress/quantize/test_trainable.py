@@ -1,4 +1,4 @@
-"""Quantized networks that learn: the same answers before, whole numbers again afterwards."""
+"""Trainable quantized networks: the same outputs before training, integers afterwards."""
 
 from copy import deepcopy
 
@@ -40,7 +40,7 @@ def learn(network: nn.Module, steps: int, rate: float = 0.05) -> list[float]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_answers_are_those_of_the_int8_network(name):
+def test_outputs_equal_those_of_the_int8_network(name):
     whole = quantized(name).network
     learner = to_trainable(whole)
     assert not any(isinstance(module, Int8Layer) for module in learner.modules())
@@ -50,7 +50,7 @@ def test_answers_are_those_of_the_int8_network(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_without_training_the_way_back_keeps_every_number(name):
+def test_without_training_to_int8_restores_every_integer(name):
     whole = quantized(name).network
     back = to_int8(to_trainable(whole))
     same(back, whole)
@@ -60,7 +60,7 @@ def test_without_training_the_way_back_keeps_every_number(name):
 @pytest.mark.parametrize("per_channel", [True, False])
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("bits", [8, 4])
-def test_so_it_does_on_every_grid(bits, symmetric, per_channel):
+def test_to_int8_restores_every_grid(bits, symmetric, per_channel):
     network, how = folded("resnet8"), WeightGrid(QuantizationGrid(bits, symmetric), per_channel)
     plan, batches = plan_quantization(network), [samples(4)]
     whole = calibrate(
@@ -71,7 +71,7 @@ def test_so_it_does_on_every_grid(bits, symmetric, per_channel):
     same(to_int8(learner), whole)
 
 
-def test_weights_learn_under_the_names_that_they_had():
+def test_trainable_weights_have_their_original_names():
     learner = to_trainable(quantized("resnet8").network)
     plain = folded("resnet8")
     scales = {f"quantizers.{key}.stretch" for key in activation_quantizers(learner)}
@@ -84,7 +84,7 @@ def test_weights_learn_under_the_names_that_they_had():
 
 
 @pytest.mark.parametrize("name", ["resnet8", "lenet5", "vit", "mobilenet_v2_x0_5"])
-def test_it_learns_and_settles_to_what_it_answers(name):
+def test_training_lowers_the_loss_and_to_int8_keeps_the_outputs(name):
     learner = to_trainable(quantized(name).network)
     before = {key: value.clone() for key, value in learner.named_parameters()}
     losses = learn(learner, 6, rate=0.01)
@@ -96,7 +96,7 @@ def test_it_learns_and_settles_to_what_it_answers(name):
     torch.testing.assert_close(back(samples(4)), learner(samples(4)), rtol=1e-3, atol=1e-3)
 
 
-def test_a_layer_rounds_weights_that_moved():
+def test_a_trained_layer_equals_its_int8_form():
     learner = to_trainable(quantized("resnet8").network)
     layer = learner.conv1
     assert isinstance(layer, FakeQuantizedLayer)
@@ -110,7 +110,7 @@ def test_a_layer_rounds_weights_that_moved():
     assert stored.values.flatten(1).abs().amax(1).eq(127).all()
 
 
-def test_it_learns_the_same_twice_in_any_memory_format():
+def test_training_is_reproducible_in_any_memory_format():
     runs = []
     for _ in range(2):
         learner = to_trainable(quantized("resnet8").network).to(memory_format=torch.channels_last)
@@ -122,7 +122,7 @@ def test_it_learns_the_same_twice_in_any_memory_format():
     assert learn(plain, 3) == pytest.approx(runs[0][0], rel=1e-2)
 
 
-def test_a_saved_state_goes_on_exactly():
+def test_training_continues_exactly_from_a_saved_state():
     learner = to_trainable(quantized("resnet8").network)
     learn(learner, 2)
     other = to_trainable(quantized("resnet8").network)
@@ -145,7 +145,7 @@ def test_an_average_of_weights_keeps_the_grids():
     torch.testing.assert_close(back(images), average.module(images), rtol=1e-3, atol=1e-3)
 
 
-def test_biases_count_in_the_scale_that_the_input_has_by_then():
+def test_biases_use_the_learned_scale_of_the_input():
     learner = to_trainable(quantized("resnet8").network)
     with torch.no_grad():
         for one in activation_quantizers(learner).values():
@@ -158,7 +158,7 @@ def test_biases_count_in_the_scale_that_the_input_has_by_then():
 
 
 @pytest.mark.parametrize("factor", [0.01, 100.0])
-def test_the_step_of_a_range_is_the_same_for_any_scale(factor):
+def test_the_gradient_of_a_stretch_is_the_same_for_any_scale(factor):
     moved = []
     for scale in (0.02, 0.02 * factor):
         one = ActivationQuantizer(QuantizationGrid(8, symmetric=False))
@@ -172,14 +172,14 @@ def test_the_step_of_a_range_is_the_same_for_any_scale(factor):
     assert moved[1] == pytest.approx(moved[0], rel=1e-4)
 
 
-def test_half_precision_trains():
+def test_training_in_half_precision_has_finite_gradients():
     learner = to_trainable(quantized("resnet8").network)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         learner(samples(4)).float().square().mean().backward()
     assert all(torch.isfinite(value.grad).all() for value in learner.parameters())
 
 
-def test_a_channel_without_weights_learns_nothing_odd():
+def test_a_channel_of_zero_weights_trains_without_overflow():
     network = deepcopy(make("lenet5"))
     network.conv1.weight.data[0] = 0
     plan, batches = plan_quantization(network), [samples(4)]

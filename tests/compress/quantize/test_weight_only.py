@@ -1,4 +1,4 @@
-"""Weights alone as whole numbers, at 8 bits and at 4."""
+"""Weight-only and dynamic quantization, to 8 bits and to 4."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def rebuilt(network: nn.Module, made: QuantizedNetwork) -> nn.Module:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", NAMES)
-def test_answers_stay_near_and_come_back_from_a_file(name, way):
+def test_outputs_are_close_and_restored_from_a_file(name, way):
     network = make(name)
     made = WAYS[way](network)
     found = made.network(samples(4))
@@ -70,7 +70,7 @@ INPUTS = {
 @pytest.mark.parametrize("group", [None, 4, 7, 1000])
 @pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("kind", LAYERS)
-def test_no_weight_moves_by_more_than_half_a_step_of_its_group(kind, bits, group):
+def test_weights_are_rounded_by_at_most_half_their_groups_scale(kind, bits, group):
     network = nn.Sequential(LAYERS[kind])
     layer = network[0]
     with torch.no_grad():
@@ -98,7 +98,7 @@ def _with(layer: nn.Module, weight: torch.Tensor) -> nn.Module:
 
 
 @pytest.mark.parametrize("inputs", [1, 2, 7, 8])
-def test_two_numbers_share_a_byte(inputs):
+def test_two_integers_share_a_byte(inputs):
     numbers = torch.randint(-8, 8, (5, inputs))
     packed = _pack(numbers)
     assert packed.dtype == torch.uint8
@@ -119,7 +119,7 @@ def test_files_are_smaller():
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ["mlp", "resnet8"])
-def test_as_many_multiplications_are_counted(name, way):
+def test_macs_are_those_of_the_float_network(name, way):
     network = make(name)
     found, expected = (
         macs(one, (3, 32, 32), torch.device("cpu")) for one in (WAYS[way](network).network, network)
@@ -127,7 +127,7 @@ def test_as_many_multiplications_are_counted(name, way):
     assert found == expected
 
 
-def test_smaller_groups_are_better():
+def test_smaller_groups_have_smaller_errors():
     network = make("vgg8")
     weight = network.classifier.weight
     errors = [
@@ -137,20 +137,20 @@ def test_smaller_groups_are_better():
     assert errors[0] > 1.1 * errors[1] > 1.2 * errors[2]
 
 
-def test_layers_are_chosen_by_path():
+def test_layers_are_selected_by_a_glob():
     made = quantize_weights(make("lenet5"), 8, None, "fc*")
     assert made.change["layers"] == ["fc1", "fc2", "fc3"]
     assert isinstance(made.network.conv1, nn.Conv2d)
     assert quantize_dynamic(make("lenet5"), "fc3").change["layers"] == ["fc3"]
 
 
-def test_what_stays_in_float_is_said():
+def test_notes_name_what_stays_in_float():
     (note,) = quantize_dynamic(make("resnet8"), "*").notes
     assert "of the weights stay in float, of which 'layer3.0.conv2.weight' has the most" in note
     assert quantize_weights(make("resnet8"), 8, None, "*").notes == ()
 
 
-def test_bad_wishes_are_refused():
+def test_invalid_settings_are_refused():
     network = make("lenet5")
     with pytest.raises(UserError) as error:
         quantize_weights(network, 8, None, "layer9*")
@@ -165,7 +165,7 @@ def test_bad_wishes_are_refused():
     assert "this network has none" in error.value.lines[1]
 
 
-def test_modules_that_read_a_layers_weights_find_them():
+def test_quantized_layers_have_a_weight_attribute():
     attention = nn.Sequential(nn.Linear(8, 8), nn.MultiheadAttention(8, 2))
     made = quantize_weights(attention, 8, None, "*")
     assert made.change["layers"] == ["0"]  # the other reads its own inner weights
@@ -174,7 +174,7 @@ def test_modules_that_read_a_layers_weights_find_them():
     assert differ(made.network[0].weight, attention[0].weight) < 0.01
 
 
-def test_a_layer_at_two_places_is_replaced_at_both():
+def test_a_shared_layer_is_replaced_at_both_paths():
     layer = nn.Linear(4, 4)
     made = quantize_weights(nn.Sequential(layer, nn.ReLU(), layer), 8, None, "*").network
     assert isinstance(made[2], WeightOnlyLayer)

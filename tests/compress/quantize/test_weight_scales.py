@@ -21,7 +21,7 @@ GRIDS = [
 
 
 def drawn(seed: int = 0, channels: int = 40) -> Tensor:
-    """Weights of channels of many sizes, some of them of one sign."""
+    """Weights whose channels differ in magnitude by orders, some of one sign."""
     random = torch.Generator().manual_seed(seed)
     sizes = 10 ** (torch.rand(channels, 1, 1, 1, generator=random) * 4 - 3)
     weight = torch.randn(channels, 5, 3, 3, generator=random)
@@ -30,7 +30,7 @@ def drawn(seed: int = 0, channels: int = 40) -> Tensor:
 
 
 @pytest.mark.parametrize("how", GRIDS, ids=str)
-def test_no_weight_moves_by_more_than_half_a_step(how):
+def test_weights_are_rounded_by_at_most_half_a_scale(how):
     weight = drawn()
     found = choose_scales(weight, how)
     moved = (fake_quantize(weight, how)[0] - weight).abs().amax(dim=(1, 2, 3))
@@ -44,7 +44,7 @@ def test_no_weight_moves_by_more_than_half_a_step(how):
 
 
 @pytest.mark.parametrize("how", GRIDS, ids=str)
-def test_the_scale_is_that_of_the_ends(how):
+def test_the_scale_follows_from_the_extremes(how):
     weight = drawn()
     rows = weight.double().flatten(1) if how.per_channel else weight.double().reshape(1, -1)
     low, high = rows.amin(1).clamp_max(0), rows.amax(1).clamp_min(0)
@@ -61,7 +61,7 @@ def test_the_scale_is_that_of_the_ends(how):
 
 
 @pytest.mark.parametrize("how", GRIDS, ids=str)
-def test_what_was_quantized_is_the_same_when_it_is_done_again(how):
+def test_quantizing_again_changes_nothing(how):
     for seed in range(10):
         once, first = fake_quantize(drawn(seed), how)
         twice, second = fake_quantize(once, how)
@@ -78,7 +78,7 @@ def test_products_with_a_scale_are_exact():
 
 @pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("symmetric", [True, False])
-def test_scales_of_channels_are_better_than_one(bits, symmetric):
+def test_scales_per_channel_have_smaller_errors(bits, symmetric):
     weight = drawn()
     errors = [
         (fake_quantize(weight, WeightGrid(QuantizationGrid(bits, symmetric), each))[0] - weight)
@@ -90,7 +90,7 @@ def test_scales_of_channels_are_better_than_one(bits, symmetric):
 
 
 @pytest.mark.parametrize("how", GRIDS, ids=str)
-def test_a_channel_of_zeros_stays_one(how):
+def test_a_channel_of_zeros_stays_zero(how):
     weight = drawn()
     weight[3] = 0
     found, with_zeros = fake_quantize(weight, how)
@@ -100,7 +100,7 @@ def test_a_channel_of_zeros_stays_one(how):
     assert found.eq(0).all()
 
 
-def test_a_bias_counts_finely_where_weights_are_about_0():
+def test_a_bias_keeps_its_precision_if_weights_are_about_0():
     weight = torch.tensor([[1e-12, -1e-13], [0.0, 0.0], [0.5, 0.25]])
     bias, unit = torch.tensor([0.7, -300.0, 0.1]), torch.tensor(0.02)
     found = choose_scales(weight, GRIDS[0], min_scale_for_bias(bias, unit))
