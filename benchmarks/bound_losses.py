@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.core.config import Network, Node
-from kdrun.core.device import place_network
+from kdrun.core.device import move_network
 from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import Batch, Output, Phase, Progress, TapShapes
 from kdrun.loss.base import Loss
@@ -128,7 +128,7 @@ class RoleNetworks:
         return Output(output.logits.detach().requires_grad_(learns), copies)
 
     def _run(self, network: nn.Module) -> Output:
-        place_network(network, self.plan.hardware.device).train(self.role == "student")
+        move_network(network, self.plan.hardware.device).train(self.role == "student")
         tapped = TappedNetwork(network, {path: path for path in sorted(self.tap_paths[network])})
         try:
             with torch.no_grad():

@@ -18,7 +18,7 @@ from benchmarks.loops import use_pytorch_defaults
 from benchmarks.machine import describe_machine
 from benchmarks.timing import Contender, Tick, make_clock, ratios, spread, table, time_in_turns
 from benchmarks.workload import BATCH_SIZE, Workload, make_workload, read_plan
-from kdrun.core.device import place_network
+from kdrun.core.device import move_network
 
 Work = Callable[[], object]
 
@@ -63,7 +63,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def _answers(fp32: Workload, bf16: Workload) -> dict[str, Work]:
     plain = deepcopy(fp32.teacher).eval()
     folded, lower = fp32.freeze_teacher()[0], bf16.freeze_teacher()[0]
-    last = place_network(deepcopy(plain), fp32.device)
+    last = move_network(deepcopy(plain), fp32.device)
     return {
         "plain": partial(_answer, plain, _images(fp32, plain=True)),
         "channels_last": partial(_answer, last, _images(fp32)),
@@ -74,8 +74,8 @@ def _answers(fp32: Workload, bf16: Workload) -> dict[str, Work]:
 
 def _updates(fp32: Workload, bf16: Workload) -> dict[str, Work]:
     plain = deepcopy(fp32.student).to(fp32.device).train()
-    last = place_network(deepcopy(plain), fp32.device)
-    lower = place_network(deepcopy(plain), fp32.device)
+    last = move_network(deepcopy(plain), fp32.device)
+    lower = move_network(deepcopy(plain), fp32.device)
     return {
         "plain": partial(_learn, plain, _images(fp32, plain=True), fp32),
         "channels_last": partial(_learn, last, _images(fp32), fp32),

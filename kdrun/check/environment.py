@@ -6,9 +6,9 @@ from pathlib import Path
 
 from kdrun.check.built import BuiltRun
 from kdrun.core.config import Config
-from kdrun.core.disk import nearest_folder, writable
+from kdrun.core.disk import check_writable, nearest_existing_folder
 from kdrun.core.faults import Faults
-from kdrun.core.size import size_of
+from kdrun.core.size import format_bytes
 from kdrun.stage.given_teacher import artefact_folder
 
 _RESERVE = 1.2  # the free space that is asked for, as a multiple of the estimate
@@ -42,7 +42,7 @@ def check_logger(config: Config, faults: Faults) -> None:
 
 def check_output_root(config: Config, faults: Faults) -> None:
     """Check that run folders can be written."""
-    faults.extend(writable("output_root", config.output_root))
+    faults.extend(check_writable("output_root", config.output_root))
 
 
 def check_disk_space(run: BuiltRun) -> None:
@@ -59,10 +59,10 @@ def check_disk_space(run: BuiltRun) -> None:
     trained = [*run.modules.values(), *[run.modules["student"]] * len(run.config.controls)]
     weights = sum(value.nbytes for network in trained for value in network.parameters())
     needed = weights * copies * _RESERVE
-    free = shutil.disk_usage(nearest_folder(Path(root))).free
+    free = shutil.disk_usage(nearest_existing_folder(Path(root))).free
     if needed > free:
         run.faults.add(
             "output_root",
-            f"the run needs about {size_of(needed)} below {root!r}, and {size_of(free)} are free;"
-            " make room, or choose another folder",
+            f"the run needs about {format_bytes(needed)} below {root!r}, and {format_bytes(free)}"
+            " are free; make room, or choose another folder",
         )

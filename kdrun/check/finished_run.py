@@ -8,7 +8,7 @@ from kdrun.check.data import load_data
 from kdrun.check.typed_config import read_config
 from kdrun.config.concept_maps import with_concepts
 from kdrun.config.older_runs import with_new_keys
-from kdrun.core.config import Config, plain
+from kdrun.core.config import Config, plain_tree
 from kdrun.core.faults import Faults
 from kdrun.core.plugins import install_plugins, plugin_modules
 from kdrun.dataset.data import Data
@@ -25,7 +25,7 @@ def read_run(tree: Mapping[str, Any]) -> tuple[Config, Data]:
         ConfigError: the config has faults, or the files of the dataset are gone.
     """
     faults = Faults()
-    tree, found = with_concepts(plain(with_new_keys(tree)))
+    tree, found = with_concepts(plain_tree(with_new_keys(tree)))
     faults.extend(found)
     config = read_config(tree, faults)
     faults.raise_if_any()

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from kdrun.check.built import BuiltRun
 from kdrun.core.config import Config
-from kdrun.core.disk import nearest_folder
+from kdrun.core.disk import nearest_existing_folder
 from kdrun.core.errors import ConfigError, Fault
-from kdrun.core.size import size_of
+from kdrun.core.size import format_bytes
 from kdrun.dataset.data import Data
 from kdrun.stage.outputs import AskTeacher, with_outputs
 from kdrun.step.plan import compress_stages
@@ -40,7 +40,7 @@ def _check_layout(config: Config, stage: AskTeacher, data: Data) -> None:
     if limit is not None and layout.bytes > limit * 1e9:
         what = f"is {limit:g}, and there would be {layout}; {hint}"
         raise ConfigError([Fault(f"{_WHERE}.max_gb", what)])
-    free = shutil.disk_usage(nearest_folder(Path(config.output_root))).free
+    free = shutil.disk_usage(nearest_existing_folder(Path(config.output_root))).free
     if layout.bytes > free:
-        room = f"{size_of(free)} are free below {config.output_root!r}"
+        room = f"{format_bytes(free)} are free below {config.output_root!r}"
         raise ConfigError([Fault(_WHERE, f"there would be {layout}; {room}; {hint}")])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kdrun.core.config import Config, shortened
+from kdrun.core.config import Config, max_steps_note
 from kdrun.core.device import Hardware
 from kdrun.dataset.data import Data
 from kdrun.run.runner import Plan
@@ -52,5 +52,5 @@ def _notes(config: Config, data: Data, plugins: list[str]) -> list[str]:
             " what has no teacher learns from these alone, in as many epochs of fewer steps"
         )
     recipes = (config.recipe, teacher_recipe(config))
-    short = [shortened(recipe, data.train.steps(recipe.batch_size)) for recipe in recipes]
+    short = [max_steps_note(recipe, data.train.steps(recipe.batch_size)) for recipe in recipes]
     return [*notes, *dict.fromkeys(sentence for sentence in short if sentence)]

@@ -11,7 +11,7 @@ from kdrun.check.networks import check_networks
 from kdrun.check.plan import make_plan
 from kdrun.check.typed_config import read_config, sections, without_targets
 from kdrun.config.concept_maps import with_concepts
-from kdrun.core.config import Config, plain
+from kdrun.core.config import Config, plain_tree
 from kdrun.core.device import Hardware, choose_hardware
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.faults import Faults
@@ -51,7 +51,7 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
         ConfigError: all faults of the config.
     """
     faults, plugins = Faults(), list[str]()
-    tree, found = with_concepts(plain(tree))
+    tree, found = with_concepts(plain_tree(tree))
     faults.extend(found)
     names = tree.get("plugins")
     with faults.under("plugins"):

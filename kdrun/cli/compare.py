@@ -13,7 +13,7 @@ from kdrun.compare.query import Asked, Wanted
 from kdrun.compare.terminal import Told, told_of
 from kdrun.core.atomic import write_text
 from kdrun.core.errors import UserError
-from kdrun.core.named_file import make_way
+from kdrun.core.named_file import prepare_file
 from kdrun.core.screen import Screen
 
 _STDOUT = "-"
@@ -35,7 +35,7 @@ def compare_runs(words: Sequence[str], screen: Screen) -> int:
     files = {name: getattr(options, name) for name in FORMATS if getattr(options, name)}
     for file in files.values():
         if file != _STDOUT:
-            make_way(Path(file))
+            prepare_file(Path(file))
     if _STDOUT not in files.values():
         screen.show(Told(comparison))
     for name, file in files.items():

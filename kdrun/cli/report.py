@@ -10,7 +10,7 @@ from kdrun.config.verbs import usage
 from kdrun.core.atomic import write_text
 from kdrun.core.errors import UserError
 from kdrun.core.folder import report_of
-from kdrun.core.named_file import make_way
+from kdrun.core.named_file import prepare_file
 from kdrun.core.screen import Screen
 
 
@@ -58,10 +58,10 @@ def _report_file(options: Namespace) -> Path:
             raise UserError(
                 "report of several paths needs a file: -o report.html", *usage("report")
             )
-        return make_way(report_of(Path(options.paths[0])))
+        return prepare_file(report_of(Path(options.paths[0])))
     path = Path(options.output)
     if path.is_dir():
         raise UserError(
             f"{options.output!r} is a folder.", f"  name a file: -o {path / 'report.html'}"
         )
-    return make_way(path)
+    return prepare_file(path)

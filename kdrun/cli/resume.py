@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kdrun.compare.runs import back_to_start, named_run
 from kdrun.config.older_runs import with_new_keys
-from kdrun.core.errors import typed
+from kdrun.core.errors import shell_command
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder
@@ -26,7 +26,7 @@ def resume(words: Sequence[str], screen: Screen) -> int:
         return resume_sweep(SweepFolder(Path(words[0])), screen)
     folder = named_run(words, "resume")
     if folder.status == "finished":
-        screen.say(f"{folder.path} is finished; its table: {typed('show', folder.path)}")
+        screen.say(f"{folder.path} is finished; its table: {shell_command('show', folder.path)}")
         return 0
     FolderLock(folder.path).acquire(wait=False).release()  # report RunInUse before torch loads
     from kdrun.check.preflight import check

@@ -10,7 +10,7 @@ from kdrun.compare.comparison import Comparison, Family
 from kdrun.compare.keys import said
 from kdrun.compare.metrics import METRICS
 from kdrun.compare.seed_means import Line
-from kdrun.core.atomic import finite
+from kdrun.core.atomic import replace_non_finite
 
 _FORMAT = 1  # of the JSON; raised when its meaning changes
 
@@ -26,7 +26,9 @@ def as_json(comparison: Comparison) -> str:
         "left_out": [{**asdict(one), "path": str(one.path)} for one in comparison.left_out],
         "tables": [_family(family) for family in comparison.families],
     }
-    return json.dumps(finite(tree, "", []), indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps(
+        replace_non_finite(tree, "", []), indent=2, ensure_ascii=False, allow_nan=False
+    )
 
 
 def _family(family: Family) -> dict[str, Any]:

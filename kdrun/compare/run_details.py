@@ -9,7 +9,7 @@ from kdrun.compare.columns import Column, table_of
 from kdrun.compare.metrics import BEST, LAST, RowMetric, leading_at
 from kdrun.compare.run_columns import MISSING, MODEL
 from kdrun.compare.table import ResultsTable
-from kdrun.core.errors import typed
+from kdrun.core.errors import shell_command
 from kdrun.core.folder import RunFolder
 from kdrun.core.number_format import seconds
 from kdrun.core.records.manifest import Manifest
@@ -50,7 +50,9 @@ def _unfinished(folder: RunFolder, manifest: Manifest) -> Iterator[str]:
     if error := manifest.get("error"):
         yield error
     running = folder.status == "running"
-    next_step = "it is running" if running else f"go on with it: {typed('resume', folder.path)}"
+    next_step = (
+        "it is running" if running else f"go on with it: {shell_command('resume', folder.path)}"
+    )
     yield f"not finished; {next_step}"
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kdrun.core.errors import DamagedFile, UserError, typed
+from kdrun.core.errors import DamagedFile, UserError, shell_command
 from kdrun.core.folder import RunFolder, find_runs
 from kdrun.core.metrics import leading
 from kdrun.core.records.summary import Row, score_of
@@ -91,7 +91,7 @@ def named_row(folder: RunFolder, asked: str) -> tuple[str, str]:
     if summary is None:
         raise UserError(
             f"{str(folder.path)!r} is not finished, and has no models to take yet.",
-            f"  go on with it: {typed('resume', folder.path)}",
+            f"  go on with it: {shell_command('resume', folder.path)}",
         )
     rows = {row["model"]: row["fingerprint"] for row in summary["rows"]}
     if asked not in rows:

@@ -21,7 +21,7 @@ from kdrun.config.inner_nodes import complete_inner_nodes
 from kdrun.config.loader import hydra_loader
 from kdrun.config.overrides import expand_sweep, parse_settings, refuse_sweeps
 from kdrun.config.suggestions import options_of, unknown_choice, unknown_key
-from kdrun.core.config import plain
+from kdrun.core.config import plain_tree
 from kdrun.core.errors import Fault, UserError
 
 T = TypeVar("T")
@@ -184,7 +184,7 @@ def _to_tree(config: DictConfig) -> dict[str, Any]:
     HydraConfig.instance().set_config(config)  # for interpolations such as ${hydra:job.num}
     task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     tree = _resolve(lambda: OmegaConf.to_container(task, resolve=True, throw_on_missing=False))
-    return plain(tree)
+    return plain_tree(tree)
 
 
 def _resolve(call: Callable[[], Any]) -> Any:

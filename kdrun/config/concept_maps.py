@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from kdrun.config.choices import conf_folder
-from kdrun.core.careful_yaml import refuse_unfolding, unreadable
+from kdrun.core.careful_yaml import refuse_large_yaml, yaml_error
 from kdrun.core.errors import Fault, UserError
 from kdrun.core.faults import Faults
 from kdrun.core.unknown import suggest
@@ -49,10 +49,10 @@ def _read(name: str) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{name!r} is neither a concept map nor a file; {suggest(name, files)}")
     try:
-        refuse_unfolding(path)
+        refuse_large_yaml(path)
         concepts = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise unreadable(path, error) from error
+        raise yaml_error(path, error) from error
     if not isinstance(concepts, dict):
         raise UserError(f"{str(path)!r} is no concept map: it needs lines like CONCEPT: [CLASS]")
     return {str(concept): classes for concept, classes in concepts.items()}

@@ -12,7 +12,7 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kdrun.core.careful_yaml import refuse_unfolding, unreadable
+from kdrun.core.careful_yaml import refuse_large_yaml, yaml_error
 from kdrun.core.errors import Fault, UserError
 
 CONFIG_DIR = "command-line"  # Hydra's name for the provider of the folder of `--config-dir`
@@ -36,10 +36,10 @@ class CheckedFiles(FileConfigSource):
         """
         path = Path(self.path, self._normalize_file_name(config_path))
         try:
-            refuse_unfolding(path)
+            refuse_large_yaml(path)
             return super().load_config(config_path)
         except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
-            raise unreadable(path, error) from error
+            raise yaml_error(path, error) from error
 
 
 def add_folders(loader: ConfigLoaderImpl, folders: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _passages: Counter[str] = Counter()  # of this process, so that a test can name the n-th
 
 
-def fault(point: str) -> None:
+def fault_point(point: str) -> None:
     """Where a test strikes: `KDRUN_FAULT=POINT:N[:HOW]`, at the N-th passage of the point.
 
     HOW is raise, enospc, or a signal to this process: kill (the default), term or int.
@@ -45,7 +45,7 @@ def _strike(point: str, how: str) -> None:
 
 
 @contextmanager
-def writing(path: Path, size: int = 0) -> Iterator[None]:
+def explain_write_errors(path: Path, size: int = 0) -> Iterator[None]:
     """Put the system's refusal to write `path` (`size` bytes) into a sentence.
 
     Raises:
@@ -82,19 +82,19 @@ def write_bytes(path: Path, *parts: bytes | memoryview, previous: Path | None = 
         DiskFull: the disk is full or refuses; the old file is untouched.
     """
     temporary = _temporary(path)
-    with writing(path, sum(len(part) for part in parts)):
+    with explain_write_errors(path, sum(len(part) for part in parts)):
         _remove_leftovers(path)
-        fault("before-temp")
+        fault_point("before-temp")
         try:
             with temporary.open("wb") as file:
                 _fill(file, parts)
             if previous is not None and path.exists():
                 link_or_copy(path, previous)
-            fault("before-rename")
+            fault_point("before-rename")
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        fault("after-rename")
+        fault_point("after-rename")
         _sync_folder(path.parent)
 
 
@@ -105,7 +105,9 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file as a whole; NaN and infinities become null, as JSON has none."""
-    write_text(path, json.dumps(finite(value, "", []), indent=2, allow_nan=False) + "\n")
+    write_text(
+        path, json.dumps(replace_non_finite(value, "", []), indent=2, allow_nan=False) + "\n"
+    )
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -115,7 +117,7 @@ def link_or_copy(source: Path, target: Path) -> None:
         DiskFull: no room for a copy, or the folder refuses.
     """
     temporary = _temporary(target)
-    with writing(target, source.stat().st_size):
+    with explain_write_errors(target, source.stat().st_size):
         temporary.unlink(missing_ok=True)
         try:
             _link(source, temporary)
@@ -125,15 +127,17 @@ def link_or_copy(source: Path, target: Path) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def finite(value: Any, where: str, lost: list[str]) -> Any:
+def replace_non_finite(value: Any, where: str, lost: list[str]) -> Any:
     """The value with null for NaN and infinities; `lost` gains the dotted keys of those."""
     if isinstance(value, float) and not math.isfinite(value):
         lost.append(where)
         return None
     if isinstance(value, Mapping):
-        return {key: finite(item, _join(where, key), lost) for key, item in value.items()}
+        return {
+            key: replace_non_finite(item, _join(where, key), lost) for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [finite(item, _join(where, key), lost) for key, item in enumerate(value)]
+        return [replace_non_finite(item, _join(where, key), lost) for key, item in enumerate(value)]
     return value
 
 
@@ -146,10 +150,10 @@ def _fill(file: BinaryIO, parts: tuple[bytes | memoryview, ...]) -> None:
     for part in (*parts[:-1], last[: len(last) // 2]):
         file.write(part)
     file.flush()
-    fault("half-temp")
+    fault_point("half-temp")
     file.write(last[len(last) // 2 :])
     file.flush()
-    fault("before-fsync")
+    fault_point("before-fsync")
     os.fsync(file.fileno())
 
 

@@ -10,7 +10,7 @@ _BYTES = 1_000_000  # more than any config has
 _NODES = 100_000  # that aliases may unfold into
 
 
-def refuse_unfolding(path: Path) -> None:
+def refuse_large_yaml(path: Path) -> None:
     """Refuse a file that is small to send and large to hold.
 
     Raises:
@@ -28,7 +28,7 @@ def refuse_unfolding(path: Path) -> None:
         )
 
 
-def unreadable(path: Path, error: Exception) -> UserError:
+def yaml_error(path: Path, error: Exception) -> UserError:
     """Why a file is no YAML, with its line where the reader knows it."""
     mark = getattr(error, "problem_mark", None)
     line = f", line {mark.line + 1}" if mark is not None else ""

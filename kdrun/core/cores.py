@@ -3,7 +3,7 @@
 import os
 
 
-def cores() -> int:
+def count_cores() -> int:
     """The processors that this process may use; containers often get fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -10,7 +10,7 @@ import torch
 import torch.utils.deterministic
 from torch import nn
 
-from kdrun.core.cores import cores
+from kdrun.core.cores import count_cores
 from kdrun.core.errors import OutOfMemory, UserError
 
 T = TypeVar("T")
@@ -78,7 +78,7 @@ class Hardware:
 
 
 def choose_hardware(
-    device: str, precision: str, threads: int | str, jobs: int = 1, readers: int = 0
+    device: str, precision: str, threads: int | str, jobs: int = 1, data_workers: int = 0
 ) -> Hardware:
     """Choose device, precision and threads by the config.
 
@@ -87,20 +87,21 @@ def choose_hardware(
         precision: auto, fp32, bf16 or fp16.
         threads: a number, or auto for this job's share of the cores.
         jobs: number of jobs of a sweep that run at the same time on this machine.
-        readers: number of this job's processes that read data; each is left one core.
+        data_workers: number of this job's processes that read data; each is left one core.
 
     Raises:
         UserError: PyTorch sees no such device.
     """
     chosen_device = _choose_device(device)
     chosen_precision = _choose_precision(precision, chosen_device.value)
-    count = max(1, cores() // max(1, jobs) - readers) if threads == "auto" else int(threads)
+    share = max(1, count_cores() // max(1, jobs) - data_workers)
+    count = share if threads == "auto" else int(threads)
     plural = "s" if count > 1 else ""
     reason = f"{chosen_device}, {chosen_precision}, {count} CPU thread{plural}"
     return Hardware(chosen_device.value, chosen_precision.value, count, jobs, reason)
 
 
-def place_network(network: nn.Module, device: torch.device) -> nn.Module:
+def move_network(network: nn.Module, device: torch.device) -> nn.Module:
     """Move a network to the device, with weights in channels_last, the fastest for convolutions."""
     return network.to(device).to(memory_format=torch.channels_last)
 

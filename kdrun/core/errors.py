@@ -112,6 +112,6 @@ class ConfigError(UserError):
             super().__init__(head, *(str(fault).replace("\n", "\n  ") for fault in self.faults))
 
 
-def typed(verb: str, path: object) -> str:
+def shell_command(verb: str, path: object) -> str:
     """The command of a verb and a path as it is typed: `kdrun resume 'a place/run'`."""
     return shlex.join(["kdrun", verb, str(path)])

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import yaml
 
 from kdrun.core.atomic import read_json, write_bytes, write_json, write_text
-from kdrun.core.careful_yaml import refuse_unfolding, unreadable
+from kdrun.core.careful_yaml import refuse_large_yaml, yaml_error
 from kdrun.core.errors import UserError
 from kdrun.core.lock import FolderLock
 from kdrun.core.records.check import check_record
@@ -93,12 +93,12 @@ class RunFolder:
         """
         path = self.path / _CONFIG
         try:
-            refuse_unfolding(path)
+            refuse_large_yaml(path)
             tree = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
             raise UserError(
                 f"{str(self.path)!r} is no run folder: its {_CONFIG} can't be read.",
-                f"  {unreadable(path, error)}",
+                f"  {yaml_error(path, error)}",
                 "  the runs that are there: kdrun list runs",
             ) from error
         if not isinstance(tree, dict):

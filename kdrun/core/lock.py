@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 from weakref import WeakSet
 
-from kdrun.core.atomic import writing
+from kdrun.core.atomic import explain_write_errors
 from kdrun.core.errors import RunInUse, UserError
 
 _POLL = 0.2  # seconds between two looks at a lock that somebody else holds
@@ -50,7 +50,7 @@ class FolderLock:
             DiskFull: the lock file can't be written.
             UserError: this file system has no locks.
         """
-        with writing(self._path):
+        with explain_write_errors(self._path):
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         self._descriptor = descriptor
         _held.add(self)

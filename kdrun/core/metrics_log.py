@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kdrun.core.atomic import fault, finite, writing
+from kdrun.core.atomic import explain_write_errors, fault_point, replace_non_finite
 from kdrun.core.errors import DamagedFile
 from kdrun.core.records.check import check_record
 from kdrun.core.records.measurement import Measurement
@@ -37,22 +37,22 @@ class MetricsLog:
             DiskFull: the disk is full or refuses.
         """
         lost: list[str] = []
-        plain = finite(record, "", lost)
+        plain = replace_non_finite(record, "", lost)
         if lost:
             plain["nonfinite"] = lost
         line = json.dumps(plain, allow_nan=False).encode() + b"\n"
         self._drop_torn_line()
         half = len(line) // 2
-        with writing(self.path, len(line)), self.path.open("ab") as file:
+        with explain_write_errors(self.path, len(line)), self.path.open("ab") as file:
             file.write(line[:half])
             file.flush()
-            fault("metrics-half")
+            fault_point("metrics-half")
             file.write(line[half:])
 
     def sync(self) -> int:
         """Force the lines to the disk; the offset that a checkpoint may now rely on."""
         if self.path.exists():
-            with writing(self.path), self.path.open("rb") as file:
+            with explain_write_errors(self.path), self.path.open("rb") as file:
                 os.fsync(file.fileno())
         return self.offset
 
@@ -70,7 +70,7 @@ class MetricsLog:
                 "  lines of it were lost; restore the file, or start the run anew",
             )
         if found > offset:
-            with writing(self.path):
+            with explain_write_errors(self.path):
                 os.truncate(self.path, offset)
 
     def read(self) -> list[Measurement]:
@@ -101,7 +101,7 @@ class MetricsLog:
         kept = found.rfind(b"\n") + 1
         if kept == len(found):
             return
-        with writing(self.path):
+        with explain_write_errors(self.path):
             os.truncate(self.path, kept)
         if self._tell is not None:
             self._tell(f"{self.path.name}: dropped a torn last line of {len(found) - kept} bytes")

@@ -6,7 +6,7 @@ from pathlib import Path
 from kdrun.core.errors import UserError
 
 
-def make_way(path: Path) -> Path:
+def prepare_file(path: Path) -> Path:
     """The path itself, its folder made, once writing there would harm nothing but a plain file.
 
     Files are replaced as a whole, so a device, a pipe or a link would be gone.
@@ -14,7 +14,7 @@ def make_way(path: Path) -> Path:
     Raises:
         UserError: something else is there, or the folder can't be made or written.
     """
-    make_folder(path.parent)
+    prepare_folder(path.parent)
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise UserError(
             f"{str(path)!r} is no plain file, and would be replaced.", "  name another file"
@@ -22,7 +22,7 @@ def make_way(path: Path) -> Path:
     return path
 
 
-def make_folder(folder: Path) -> None:
+def prepare_folder(folder: Path) -> None:
     """Make a folder that the user names for files, if it isn't there.
 
     Raises:

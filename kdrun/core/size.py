@@ -1,7 +1,7 @@
 """Sizes in words."""
 
 
-def size_of(count: float) -> str:
+def format_bytes(count: float) -> str:
     """A number of bytes in words: 3.2 MB."""
     for unit in ("kB", "MB", "GB"):
         count /= 1000

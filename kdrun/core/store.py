@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from kdrun.core.atomic import link_or_copy, read_json, writing
+from kdrun.core.atomic import explain_write_errors, link_or_copy, read_json
 from kdrun.core.lock import FolderLock
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.records.check import check_record
@@ -84,7 +84,7 @@ class Store:
             return None
         paths = (folder.with_name(f"{folder.name}.damaged-{number}") for number in count(1))
         aside = next(path for path in paths if not path.exists())
-        with writing(aside):
+        with explain_write_errors(aside):
             aside.mkdir()
             for path in _shared(folder):
                 path.replace(aside / path.name)

@@ -81,7 +81,7 @@ def _sentence(
         return "must be given"
     # The whole of a section says nothing that its sentence doesn't.
     whole = isinstance(first["input"], Mapping)
-    said = "" if whole else f"{said_as(first['input'])} "
+    said = "" if whole else f"{format_value(first['input'])} "
     if len(details) > 1:
         return f"{said}should be {' or '.join(_wanted(detail) for detail in details)}"
     kind = _kind(first)
@@ -123,7 +123,7 @@ def _message(detail: ErrorDetails) -> str:
     return _OPENING.sub("", detail["msg"])
 
 
-def said_as(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as it is written in a config."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]

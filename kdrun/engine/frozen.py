@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.compress.fold_batch_norm import FoldablePair, fold_pair, foldable_pairs
-from kdrun.core.device import Hardware, place_network
+from kdrun.core.device import Hardware, move_network
 from kdrun.core.errors import UserError
 from kdrun.core.taps import TappedNetwork, module_path
 from kdrun.core.types import Inputs
@@ -30,7 +30,7 @@ def freeze(
         images: a training batch (B, C, H, W) on the device, to compare the copy with the
             original.
     """
-    teacher = place_network(deepcopy(network), hardware.device)
+    teacher = move_network(deepcopy(network), hardware.device)
     teacher.eval().requires_grad_(False)
     expected = _outputs(teacher, paths, images)
     folded, count = fold_norms(teacher, paths)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from kdrun.core.atomic import fault
+from kdrun.core.atomic import fault_point
 from kdrun.core.device import name_memory_errors
 from kdrun.core.metrics import leading
 from kdrun.core.metrics_log import MetricsLog
@@ -152,7 +152,7 @@ class _Trainer:
         self.position.step += 1
         self.position.images += len(batch.index)
         self.display.step(epoch, step + 1, len(batch.index), self.update.sums)
-        fault("step")
+        fault_point("step")
 
     def _count_time(self, started: float) -> float:
         """Wait for the device, count the time since `started` as training, and return the time."""

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdrun.core.atomic import fault, writing
-from kdrun.core.size import size_of
+from kdrun.core.atomic import explain_write_errors, fault_point
+from kdrun.core.size import format_bytes
 from kdrun.core.store import OUTPUTS
 from kdrun.core.types import Output
 
@@ -70,7 +70,7 @@ class Layout:
     def __str__(self) -> str:
         kept = self.classes if self.top_k is None else f"the top {self.top_k}"
         views = f"{self.views} view{'s' if self.views > 1 else ''}"
-        size = size_of(self.bytes)
+        size = format_bytes(self.bytes)
         return f"{views} of {self.samples:,} images, {kept} logits in {self.dtype}: {size}"
 
     def pack(self, logits: Tensor) -> dict[str, np.ndarray]:
@@ -124,7 +124,7 @@ class Writer:
         ]
         done = min(*complete, self.layout.views)
         for field, path in self._paths.items():
-            with writing(path), path.open("ab") as file:
+            with explain_write_errors(path), path.open("ab") as file:
                 file.truncate(done * sizes[field])
         return done
 
@@ -139,11 +139,11 @@ class Writer:
         """
         for field, values in self.layout.pack(logits).items():
             path = self._paths[field]
-            with writing(path, self.layout.view_bytes(field)), path.open("ab") as file:
+            with explain_write_errors(path, self.layout.view_bytes(field)), path.open("ab") as file:
                 file.write(values.tobytes())
                 file.flush()
                 os.fsync(file.fileno())
-            fault("outputs")
+            fault_point("outputs")
 
 
 class TeacherOutputs:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from kdrun.core.device import place_network
+from kdrun.core.device import move_network
 from kdrun.core.errors import NonFinite
 from kdrun.core.seeds import seed_of
 from kdrun.core.taps import TappedNetwork
@@ -40,7 +40,7 @@ class Update:
     def __init__(self, spec: TrainingSpec, runtime: Runtime, phase: Phase) -> None:
         self.spec, self.recipe = spec, spec.recipe
         self.seed, self.hardware = runtime.seed, runtime.hardware
-        self.student = place_network(spec.student, self.hardware.device)
+        self.student = move_network(spec.student, self.hardware.device)
         self.loss = spec.loss.to(self.hardware.device)
         self.frozen_zeros = spec.frozen_zeros
         if self.frozen_zeros is not None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from kdrun.config.compose import ComposedRun
 from kdrun.core.config import slug_of
-from kdrun.core.disk import writable
-from kdrun.core.errors import Fault, UserError, typed
+from kdrun.core.disk import check_writable
+from kdrun.core.errors import Fault, UserError, shell_command
 from kdrun.core.folder import find_runs
 from kdrun.core.sweep import find_sweeps
 
@@ -36,9 +36,9 @@ def faults_of_folder(job: ComposedRun) -> list[Fault]:
         return []
     held = "sweep" if find_sweeps(Path(folder)) else "run" if find_runs(Path(folder)) else ""
     if held:
-        mend = f"go on with it: {typed('resume', folder)}"
+        mend = f"go on with it: {shell_command('resume', folder)}"
         return [Fault("", f"{folder!r} holds a {held} already.\n  {mend}, or name another folder")]
-    return writable(_where(job), folder)
+    return check_writable(_where(job), folder)
 
 
 def shown(path: Path) -> Path:

@@ -12,7 +12,7 @@ from kdrun.compare.report.write import write_run_report
 from kdrun.compare.table import ResultsTable
 from kdrun.core.config import Config
 from kdrun.core.device import Hardware
-from kdrun.core.errors import Interrupted, KdrunError, TrialStopped, UserError, typed
+from kdrun.core.errors import Interrupted, KdrunError, TrialStopped, UserError, shell_command
 from kdrun.core.folder import STUDENT_FOLDER, STUDENT_ROW, RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.records.summary import Summary
@@ -182,7 +182,7 @@ def _recorded(
 
 
 def _go_on(folder: RunFolder) -> str:
-    return f"  go on with it: {typed('resume', folder.path)}"
+    return f"  go on with it: {shell_command('resume', folder.path)}"
 
 
 def _refuse_changes(folder: RunFolder, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

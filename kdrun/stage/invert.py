@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from kdrun.core.atomic import fault
+from kdrun.core.atomic import fault_point
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import UserError
 from kdrun.core.records.artefact import ArtefactRecord
@@ -141,7 +141,7 @@ class Invert:
             adam.zero_grad()
             objective(network(seen), labels, seen, norms.distance(), self.how).backward()
             adam.step()
-            fault("image")
+            fault_point("image")
             context.runtime.interrupt.check(self.info.name)
         norms.close()
         return to_bytes(images.detach().cpu(), data)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from kdrun.core.cores import cores
+from kdrun.core.cores import count_cores
 from kdrun.core.errors import Fault
 
 _JOBLIB = "hydra_plugins.hydra_joblib_launcher"
@@ -51,7 +51,7 @@ def choose_launcher(jobs: object, launcher: Mapping[str, Any], count: int) -> La
     """
     if jobs == 1 or not _is_number(jobs) or faults_of_jobs(jobs, launcher):
         return LauncherChoice([], count_parallel(launcher, count))
-    parallel = min(count, cores() if jobs == "auto" else int(str(jobs)))
+    parallel = min(count, count_cores() if jobs == "auto" else int(str(jobs)))
     return LauncherChoice(joblib_overrides(parallel), parallel)
 
 
@@ -69,7 +69,7 @@ def jobs_that_fit(free: int, peak: int, jobs: int) -> int:
         jobs: how many are left to run.
     """
     fitting = int(free * (1 - _RESERVE)) // (peak + _CONTEXT)
-    return max(1, min(fitting, jobs, cores()))
+    return max(1, min(fitting, jobs, count_cores()))
 
 
 def count_parallel(launcher: Mapping[str, Any], jobs: int) -> int:
@@ -101,11 +101,11 @@ def _kind(launcher: Mapping[str, Any]) -> str:
 def _joblib_workers(n_jobs: Any) -> int:
     """How many workers `n_jobs` means: -1 stands for all cores, -2 for all but one, and so on."""
     number = int(n_jobs) if isinstance(n_jobs, int | float | str) else 1
-    return number if number > 0 else max(1, cores() + 1 + number)
+    return number if number > 0 else max(1, count_cores() + 1 + number)
 
 
 def _ray_tasks(ray: Mapping[str, Any]) -> int:
     """How many tasks fit into Ray's CPUs; a task takes one CPU by default."""
-    cpus = ray.get("init", {}).get("num_cpus") or cores()
+    cpus = ray.get("init", {}).get("num_cpus") or count_cores()
     cpus_per_task = ray.get("remote", {}).get("num_cpus") or 1
     return max(1, int(cpus / cpus_per_task))

@@ -10,7 +10,7 @@ from kdrun.compare.runs import run_lines, started_in, sweep_line
 from kdrun.config.command import Command, read_command
 from kdrun.config.loader import install_named_plugins
 from kdrun.config.overrides import translate_settings
-from kdrun.core.errors import typed
+from kdrun.core.errors import shell_command
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
@@ -74,7 +74,7 @@ def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
         RunInUse: the sweep, or one of its jobs, is running already.
     """
     if sweep.is_complete:
-        screen.say(f"{sweep.path} is finished; its jobs: {typed('show', sweep.path)}")
+        screen.say(f"{sweep.path} is finished; its jobs: {shell_command('show', sweep.path)}")
         return 0
     index = sweep.index()
     sweep = SweepFolder(started_in(index, sweep.path))
@@ -139,4 +139,4 @@ def _print_outcome(sweep: SweepFolder, screen: Screen) -> None:
     if "search" in sweep.index() and (len(sweep.jobs()) == sweep.size or is_hopeless(sweep)):
         screen.say(describe_best(sweep))
     if not sweep.is_complete:
-        screen.say(f"run what is not finished: {typed('resume', sweep.path)}")
+        screen.say(f"run what is not finished: {shell_command('resume', sweep.path)}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tiny import TINY, Kdrun
 
-from kdrun.core.cores import cores
+from kdrun.core.cores import count_cores
 from kdrun.core.sweep import SweepFolder
 
 QUICK = (*(word for word in TINY if word != "threads=1"), "controls=[]", "recipe.epochs=1")
@@ -35,7 +35,7 @@ def holds(sweep: SweepFolder, jobs: int) -> None:
     assert [one["status"] for one in found] == ["finished"] * len(found)
     assert sum(not one["stages"]["teacher"]["from_store"] for one in found) == 1
     assert sweep.index()["at_once"] == jobs
-    assert {one["config"]["threads"] for one in found} == {max(1, cores() // jobs)}
+    assert {one["config"]["threads"] for one in found} == {max(1, count_cores() // jobs)}
 
 
 DEADLY = """

@@ -9,9 +9,9 @@ from torch import nn
 from kdrun.core.device import (
     Hardware,
     choose_hardware,
-    cores,
+    count_cores,
+    move_network,
     name_memory_errors,
-    place_network,
 )
 from kdrun.core.errors import OutOfMemory, UserError
 
@@ -113,7 +113,7 @@ def test_bf16_on_a_cpu_without_units_for_it_is_warned_of(monkeypatch, unit, told
 
 
 def test_threads_of_parallel_jobs_stay_within_the_cores(monkeypatch):
-    monkeypatch.setattr("kdrun.core.device.cores", lambda: 8)
+    monkeypatch.setattr("kdrun.core.device.count_cores", lambda: 8)
     assert [choose_hardware("cpu", "fp32", "auto", jobs).threads for jobs in (1, 3, 8, 20)] == [
         8, 2, 1, 1,
     ]  # fmt: skip
@@ -121,7 +121,7 @@ def test_threads_of_parallel_jobs_stay_within_the_cores(monkeypatch):
 
 
 def test_cores_are_those_this_process_may_use():
-    assert 1 <= cores() <= (os.cpu_count() or 1)
+    assert 1 <= count_cores() <= (os.cpu_count() or 1)
 
 
 def test_prepare_sets_threads_and_kernels(monkeypatch):
@@ -148,7 +148,7 @@ def test_prepare_sets_threads_and_kernels(monkeypatch):
 
 
 def test_a_placed_network_has_its_convolutions_in_channels_last():
-    network = place_network(nn.Conv2d(3, 4, 3), torch.device("cpu"))
+    network = move_network(nn.Conv2d(3, 4, 3), torch.device("cpu"))
     assert network.weight.is_contiguous(memory_format=torch.channels_last)
 
 

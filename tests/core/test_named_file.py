@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from kdrun.core.errors import UserError
-from kdrun.core.named_file import make_way
+from kdrun.core.named_file import prepare_file
 
 
 def test_a_new_file_and_a_plain_one_may_be_written_and_folders_are_made(tmp_path: Path) -> None:
     path = tmp_path / "new/folder/page.html"
-    assert make_way(path) == path
+    assert prepare_file(path) == path
     path.write_text("")
-    assert make_way(path) == path
+    assert prepare_file(path) == path
 
 
 def test_what_is_no_plain_file_is_never_replaced(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_what_is_no_plain_file_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "nowhere").symlink_to(tmp_path / "none")
     for name in ("pipe", "link", "nowhere"):
         with pytest.raises(UserError, match=f"{name}' is no plain file, and would be replaced"):
-            make_way(tmp_path / name)
+            prepare_file(tmp_path / name)
 
 
 def test_a_folder_that_can_not_be_made_or_written_is_a_sentence(
@@ -31,7 +31,7 @@ def test_a_folder_that_can_not_be_made_or_written_is_a_sentence(
     (tmp_path / "file").write_text("")
     for path in ("file/page.html", "file/further/page.html"):
         with pytest.raises(UserError, match=r"folder '.*/file.*' can't be made"):
-            make_way(tmp_path / path)
+            prepare_file(tmp_path / path)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(UserError, match=r"folder '.*' can't be written"):
-        make_way(tmp_path / "page.html")
+        prepare_file(tmp_path / "page.html")

@@ -24,7 +24,7 @@ from kdrun.core.config import (
     Student,
     Taps,
     Teacher,
-    shortened,
+    max_steps_note,
     slug_of,
 )
 from kdrun.core.registry import check_model, check_node, keywords, resolve
@@ -312,4 +312,4 @@ def test_a_missing_section_says_so(tree):
 def test_a_recipe_that_is_cut_short_says_so(tree, epochs, max_steps, steps, said):
     changed = {**tree["recipe"], "epochs": epochs, "max_steps": max_steps}
     mend = "; for all of them: recipe.max_steps=null"
-    assert shortened(Recipe.model_validate(changed), steps) == (said and said + mend)
+    assert max_steps_note(Recipe.model_validate(changed), steps) == (said and said + mend)

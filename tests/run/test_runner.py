@@ -10,7 +10,7 @@ from tiny import TINY
 
 from kdrun.check.preflight import check
 from kdrun.config.compose import compose_runs
-from kdrun.core.cores import cores
+from kdrun.core.cores import count_cores
 from kdrun.core.errors import Interrupted
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
@@ -25,7 +25,7 @@ def tree(root: Path, *words: str) -> dict[str, Any]:
 
 
 def test_a_resumed_job_takes_the_threads_that_it_began_with(tmp_path: Path) -> None:
-    plan = check(tree(tmp_path, "threads=auto"), jobs=cores())
+    plan = check(tree(tmp_path, "threads=auto"), jobs=count_cores())
     assert plan.hardware.threads == 1
     again = check(plan.tree, jobs=1)
     assert again.hardware.threads == 1

@@ -12,7 +12,7 @@ from kdrun.compare.report.sweep_page import sweep_page
 from kdrun.core.atomic import write_bytes, write_text
 from kdrun.core.errors import UserError
 from kdrun.core.folder import RunFolder, report_of
-from kdrun.core.named_file import make_folder, make_way
+from kdrun.core.named_file import prepare_file, prepare_folder
 from kdrun.core.screen import Screen
 
 _PNG_SCALE = 2  # pixels for each unit of a drawing
@@ -77,14 +77,14 @@ def write_figures(page: Page, folder: Path, kind: str) -> list[Path]:
         DiskFull: the disk has no room for them.
     """
     render = _png if kind == "png" else str.encode
-    make_folder(folder)
+    prepare_folder(folder)
     written: list[Path] = []
     for figure in page.figures():
         name = _safe(figure.name)
         path, number = folder / f"{name}.{kind}", 2
         while path in written:
             path, number = folder / f"{name}-{number}.{kind}", number + 1
-        write_bytes(make_way(path), render(figure.standalone()))
+        write_bytes(prepare_file(path), render(figure.standalone()))
         written.append(path)
     return written
 

@@ -1,8 +1,8 @@
 """The typed configuration of a run; default values are in conf/, never here."""
 
 from kdrun.core.config.network import Network, Student, Taps, Teacher
-from kdrun.core.config.recipe import Recipe, Stop, StopWhen, shortened
-from kdrun.core.config.root import Config, plain, slug_of
+from kdrun.core.config.recipe import Recipe, Stop, StopWhen, max_steps_note
+from kdrun.core.config.root import Config, plain_tree, slug_of
 from kdrun.core.config.sections import (
     Compress,
     Evaluate,
@@ -39,7 +39,7 @@ __all__ = [
     "Target",
     "Teacher",
     "TeacherOutputs",
-    "plain",
-    "shortened",
+    "max_steps_note",
+    "plain_tree",
     "slug_of",
 ]

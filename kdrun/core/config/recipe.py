@@ -70,7 +70,7 @@ class Recipe(Section):
         return self
 
 
-def shortened(recipe: Recipe, steps: int) -> str | None:
+def max_steps_note(recipe: Recipe, steps: int) -> str | None:
     """Why fewer epochs are trained than the recipe asks for, in a sentence; None if all are.
 
     Args:

@@ -78,7 +78,7 @@ def slug_of(parts: Sequence[str], steps: Sequence[str]) -> str:
     return "-".join([part for part in (*parts, *steps) if part != "none"])[:100]
 
 
-def plain(tree: Mapping[str, Any]) -> dict[str, Any]:
+def plain_tree(tree: Mapping[str, Any]) -> dict[str, Any]:
     """A composed config as JSON has it: keys are text, and one without a value is not there.
 
     YAML reads `{0: [0, 1], odd: [2, 3]}` with keys of two kinds, which nothing can sort.
@@ -89,4 +89,4 @@ def plain(tree: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(node: Any) -> Any:
     if isinstance(node, list):
         return [_plain(item) for item in node]
-    return plain(node) if isinstance(node, Mapping) else node
+    return plain_tree(node) if isinstance(node, Mapping) else node
