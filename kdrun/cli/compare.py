@@ -9,8 +9,8 @@ from kdrun.compare.comparison import Comparison, compare
 from kdrun.compare.formats import FORMATS
 from kdrun.compare.gather import gather
 from kdrun.compare.metrics import find_metric
-from kdrun.compare.query import Asked, Wanted
-from kdrun.compare.terminal import Told, told_of
+from kdrun.compare.query import KeyValues, Query
+from kdrun.compare.terminal import ComparisonView, left_out_lines
 from kdrun.core.atomic import write_text
 from kdrun.core.errors import UserError
 from kdrun.core.named_file import prepare_file
@@ -30,14 +30,14 @@ def compare_runs(words: Sequence[str], screen: Screen) -> int:
     query = _query(options)
     gathered = gather(options.paths)
     if not gathered.runs:
-        raise UserError("none of these runs can be compared.", *told_of(gathered.left_out))
+        raise UserError("none of these runs can be compared.", *left_out_lines(gathered.left_out))
     comparison = compare(gathered, query)
     files = {name: getattr(options, name) for name in FORMATS if getattr(options, name)}
     for file in files.values():
         if file != _STDOUT:
             prepare_file(Path(file))
     if _STDOUT not in files.values():
-        screen.show(Told(comparison))
+        screen.show(ComparisonView(comparison))
     for name, file in files.items():
         _write(comparison, name, file, screen)
     return 0
@@ -72,13 +72,13 @@ def _read(words: Sequence[str]) -> Namespace:
     return options
 
 
-def _query(options: Namespace) -> Asked:
+def _query(options: Namespace) -> Query:
     if options.metric:
         find_metric(options.metric)
     rows = [word for word in options.baseline if "=" not in word]
     if len(rows) > 1 or (rows and len(options.baseline) > 1):
         raise UserError("--baseline is values of keys, or one row such as alone, not both.")
-    return Asked(
+    return Query(
         metric=options.metric,
         model=options.row,
         by=options.by,
@@ -89,7 +89,7 @@ def _query(options: Namespace) -> Asked:
     )
 
 
-def _values(option: str, words: Sequence[str]) -> Wanted:
+def _values(option: str, words: Sequence[str]) -> KeyValues:
     """Key -> its values as text, from words such as KEY=VALUE,VALUE."""
     values: dict[str, list[str]] = {}
     for word in words:

@@ -8,11 +8,11 @@ import numpy as np
 from kdrun.compare.gather import Run
 
 
-class NoAnswers(Exception):
+class NotPaired(Exception):
     """Why two runs' answers can't be held against each other, as the end of a sentence."""
 
 
-def right_or_wrong(run: Run, model: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def read_predictions(run: Run, model: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A model's answers.
 
     Returns:
@@ -20,7 +20,7 @@ def right_or_wrong(run: Run, model: str) -> tuple[np.ndarray, np.ndarray, np.nda
         it (n,) bool.
 
     Raises:
-        NoAnswers: they are not there, or can't be read.
+        NotPaired: they are not there, or can't be read.
     """
     try:
         # Opened here: numpy leaves a file open that it can't read.
@@ -28,22 +28,22 @@ def right_or_wrong(run: Run, model: str) -> tuple[np.ndarray, np.ndarray, np.nda
             index, target = stored["index"], stored["target"]
             predicted = stored[f"{model}/predicted"]
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
-        raise NoAnswers(f"the answers of {str(run.path)!r} can't be read") from error
+        raise NotPaired(f"the answers of {str(run.path)!r} can't be read") from error
     if not index.shape == target.shape == predicted.shape:
-        raise NoAnswers(f"the answers of {str(run.path)!r} are not one a sample")
+        raise NotPaired(f"the answers of {str(run.path)!r} are not one a sample")
     return index, target, predicted == target
 
 
-def differences(left: tuple[Run, str], right: tuple[Run, str]) -> np.ndarray:
+def paired_differences(left: tuple[Run, str], right: tuple[Run, str]) -> np.ndarray:
     """Sample by sample (n,): 1 where the left model alone is right, -1 where the right one is.
 
     Raises:
-        NoAnswers: they were not tested on the same samples, or answers are missing.
+        NotPaired: they were not tested on the same samples, or answers are missing.
     """
     (index, target, own), (other_index, other_target, other) = (
-        right_or_wrong(*left),
-        right_or_wrong(*right),
+        read_predictions(*left),
+        read_predictions(*right),
     )
     if not (np.array_equal(index, other_index) and np.array_equal(target, other_target)):
-        raise NoAnswers("their test samples are not the same")
+        raise NotPaired("their test samples are not the same")
     return own.astype(np.int64) - other.astype(np.int64)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kdrun.compare.metrics import BEST, LAST, METRICS, leading_at
-from kdrun.compare.seed_means import Line
+from kdrun.compare.seed_means import TableLine
 from kdrun.compare.settings import Setting
 from kdrun.compare.statistics import Estimate, estimate
 from kdrun.core.metrics import leading
@@ -30,7 +30,7 @@ class Choice:
     sentence: str
 
 
-def chooser(metric: str, lines: Sequence[Line]) -> str:
+def choosing_metric(metric: str, lines: Sequence[TableLine]) -> str:
     """The validation figure that chooses where a metric is compared: of the same epoch."""
     last, best = (leading_at(epoch, "validation").name for epoch in (LAST, BEST))
     if METRICS[metric].epoch:
@@ -39,7 +39,7 @@ def chooser(metric: str, lines: Sequence[Line]) -> str:
     return best if not lasts and all(best in line.estimates for line in lines) else last
 
 
-def choose(settings: Sequence[Setting], lines: Sequence[Line], metric: str) -> Choice:
+def choose(settings: Sequence[Setting], lines: Sequence[TableLine], metric: str) -> Choice:
     """The setting whose model is the best on validation, in the mean over the seeds that all have.
 
     Args:
@@ -47,7 +47,7 @@ def choose(settings: Sequence[Setting], lines: Sequence[Line], metric: str) -> C
         lines: of each the model that it is judged by.
         metric: the figure that is reported.
     """
-    by = chooser(metric, lines)
+    by = choosing_metric(metric, lines)
     without = [line for line in lines if len(line.figures(by)) < len(line.rows)]
     if without:
         return Choice(

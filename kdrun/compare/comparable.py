@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from kdrun.compare.gather import Run
-from kdrun.compare.keys import said, short
+from kdrun.compare.keys import short_key, value_text
 from kdrun.core.records.summary import EAGER
 
 Conditions = Mapping[str, Mapping[str, Any]]  # criterion -> key -> value
@@ -26,27 +26,29 @@ _CRITERIA = {
 }
 
 
-def conditions(runs: Sequence[Run], asked: Collection[str]) -> list[Conditions]:
+def find_conditions(runs: Sequence[Run], compared_keys: Collection[str]) -> list[Conditions]:
     """What figures of each run hold under: those of runs with the same conditions compare.
 
     Keys of recipe and teacher that vary within one sweep were varied to compare them, and are no
-    condition; nor are those that `asked` names. The images that are tested on always are.
+    condition; nor are those that `compared_keys` names. The images that are tested on always are.
     """
-    free = {*asked, *_varied(runs)}
+    free = {*compared_keys, *_varied(runs)}
     known: dict[Any, set[str]] = {}
     for run in runs:
         known.setdefault(_data(run), set()).update(filter(None, [run.summary.get("held_out")]))
     return [_of(run, free, known[_data(run)]) for run in runs]
 
 
-def reasons(first: Conditions, other: Conditions) -> list[str]:
+def incomparable_reasons(first: Conditions, other: Conditions) -> list[str]:
     """Why figures under other conditions can't be held against those of the first table."""
     found = []
     for criterion, told in _CRITERIA.items():
         ours, theirs = first[criterion], other[criterion]
         keys = [key for key in {**theirs, **ours} if _value(ours, key) != _value(theirs, key)]
         if keys and not (criterion == "split" and first["dataset"] != other["dataset"]):
-            words = [f"{short(key)}={_value(theirs, key)}, not {_value(ours, key)}" for key in keys]
+            words = [
+                f"{short_key(key)}={_value(theirs, key)}, not {_value(ours, key)}" for key in keys
+            ]
             left = len(words) - _SHOWN
             more = f", and {left} more key{'s' if left > 1 else ''}" if left > 0 else ""
             found.append(f"{told} than table 1: {'; '.join(words[:_SHOWN])}{more}")
@@ -54,7 +56,7 @@ def reasons(first: Conditions, other: Conditions) -> list[str]:
 
 
 def _value(values: Mapping[str, Any], key: str) -> str:
-    return said(values[key]) if key in values else ABSENT
+    return value_text(values[key]) if key in values else ABSENT
 
 
 def _varied(runs: Sequence[Run]) -> set[str]:

@@ -4,22 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kdrun.compare.choice import Choice, choose
-from kdrun.compare.comparison_notes import remarks
+from kdrun.compare.comparison_notes import comparison_notes
 from kdrun.compare.gather import Gathered, LeftOut, Run
-from kdrun.compare.keys import rank
-from kdrun.compare.marginal import Marginal, marginal
+from kdrun.compare.keys import sort_key
+from kdrun.compare.marginal import MarginalMeans, marginal
 from kdrun.compare.metrics import BEST, LAST, METRICS, leading_at
-from kdrun.compare.pairings import claims_of
-from kdrun.compare.query import Asked, settle
-from kdrun.compare.seed_means import Line, make_lines
+from kdrun.compare.pairings import run_tests
+from kdrun.compare.query import Query, resolve_query
+from kdrun.compare.seed_means import TableLine, table_lines
 from kdrun.compare.settings import Group, Setting, group
-from kdrun.compare.test_results import Claim
+from kdrun.compare.test_results import SignificanceTest
 
 _STUDENT = "distilled"
 
 
 @dataclass(frozen=True)
-class Family:
+class ComparisonTable:
     """Settings that may be held against each other, as one table.
 
     Attributes:
@@ -31,7 +31,7 @@ class Family:
         lines: of the table.
         metric: the figure that is compared.
         choice: of a setting, on validation; None where there is only one, or all share one model.
-        claims: tests of differences.
+        results: tests of differences.
         marginal: by one key, if that was asked for.
         notes: what a reader should know of this table, in sentences.
     """
@@ -40,12 +40,12 @@ class Family:
     reasons: Sequence[str]
     differing: Sequence[str]
     settings: Sequence[Setting]
-    judged: Sequence[Line]
-    lines: Sequence[Line]
+    judged: Sequence[TableLine]
+    lines: Sequence[TableLine]
     metric: str
     choice: Choice | None
-    claims: Sequence[Claim]
-    marginal: Marginal | None
+    results: Sequence[SignificanceTest]
+    marginal: MarginalMeans | None
     notes: Sequence[str]
 
 
@@ -60,35 +60,35 @@ class Comparison:
     """
 
     runs: Sequence[Run]
-    families: Sequence[Family]
+    families: Sequence[ComparisonTable]
     left_out: Sequence[LeftOut]
 
 
-def compare(gathered: Gathered, asked: Asked = Asked()) -> Comparison:  # noqa: B008 - frozen
+def compare(gathered: Gathered, query: Query = Query()) -> Comparison:  # noqa: B008 - frozen
     """Hold runs against each other.
 
     Raises:
         UserError: the runs have no such key, value, row or metric.
     """
-    asked, runs = settle(asked, gathered.runs)
-    groups, repeated = group(runs, asked.keys)
-    families = [_family(number, one, asked) for number, one in enumerate(groups, 1)]
+    query, runs = resolve_query(query, gathered.runs)
+    groups, repeated = group(runs, query.keys)
+    families = [_family(number, one, query) for number, one in enumerate(groups, 1)]
     counted = [run for one in groups for setting in one.settings for run in setting.runs.values()]
     return Comparison(counted, families, [*gathered.left_out, *repeated])
 
 
-def _family(number: int, one: Group, asked: Asked) -> Family:
-    metric = asked.metric or _top1(one.settings)
-    settings = [setting for setting in one.settings if judged_row(setting, asked.model)]
-    lines, judged = _lines(one.settings, settings, metric, asked.model)
-    if asked.sort:
-        settings = _sorted(settings, judged, asked.sort)
-        lines, judged = _lines(settings, settings, metric, asked.model)
+def _family(number: int, one: Group, query: Query) -> ComparisonTable:
+    metric = query.metric or _top1(one.settings)
+    settings = [setting for setting in one.settings if judged_row(setting, query.model)]
+    lines, judged = _lines(one.settings, settings, metric, query.model)
+    if query.sort:
+        settings = _sorted(settings, judged, query.sort)
+        lines, judged = _lines(settings, settings, metric, query.model)
     choice = choose(settings, judged, metric) if len({*map(id, judged)}) > 1 else None
     tested = METRICS[metric].split == "test"  # not what is counted, nor what chose
-    claims = claims_of(settings, judged, lines, metric, choice, asked) if tested else []
-    averages = marginal(asked.by, settings, judged, metric) if asked.by else None
-    return Family(
+    results = run_tests(settings, judged, lines, metric, choice, query) if tested else []
+    averages = marginal(query.by, settings, judged, metric) if query.by else None
+    return ComparisonTable(
         number=number,
         reasons=one.reasons,
         differing=one.differing,
@@ -97,9 +97,9 @@ def _family(number: int, one: Group, asked: Asked) -> Family:
         lines=lines,
         metric=metric,
         choice=choice,
-        claims=claims,
+        results=results,
         marginal=averages,
-        notes=remarks(settings, lines, metric, claims, asked, averages is not None),
+        notes=comparison_notes(settings, lines, metric, results, query, averages is not None),
     )
 
 
@@ -110,36 +110,36 @@ def _top1(settings: Sequence[Setting]) -> str:
     return leading_at(LAST if kept_last else BEST).name
 
 
-def judged_row(setting: Setting, asked: str) -> str:
+def judged_row(setting: Setting, query: str) -> str:
     """The model that a setting is judged by: the last step of compression, else the distilled.
 
     Args:
         setting: whose runs have it.
-        asked: the row to take; empty for that rule.
+        query: the row to take; empty for that rule.
 
     Returns:
         An empty text where no run has the row.
     """
     rows = {model: row for run in setting.runs.values() for model, row in run.rows.items()}
-    if asked:
-        return asked if asked in rows else ""
+    if query:
+        return query if query in rows else ""
     steps = [model for model, row in rows.items() if row.get("versus")]
     return steps[-1] if steps else _STUDENT if _STUDENT in rows else list(rows)[-1]
 
 
 def _lines(
-    shown: Sequence[Setting], settings: Sequence[Setting], metric: str, asked: str
-) -> tuple[list[Line], list[Line]]:
+    shown: Sequence[Setting], settings: Sequence[Setting], metric: str, query: str
+) -> tuple[list[TableLine], list[TableLine]]:
     """The table's lines, and of each setting the one that it is judged by."""
-    lines = make_lines(shown, metric if METRICS[metric].split else _top1(shown))
+    lines = table_lines(shown, metric if METRICS[metric].split else _top1(shown))
     place = {(id(one), line.model): line for line in lines for one in line.settings}
-    return lines, [place[id(one), judged_row(one, asked)] for one in settings]
+    return lines, [place[id(one), judged_row(one, query)] for one in settings]
 
 
-def _sorted(settings: Sequence[Setting], judged: Sequence[Line], by: str) -> list[Setting]:
+def _sorted(settings: Sequence[Setting], judged: Sequence[TableLine], by: str) -> list[Setting]:
     """Settings by a key's values, or by a metric, the best first; those without it last."""
     if by not in METRICS:
-        return sorted(settings, key=lambda one: rank(one.config.get(by)))
+        return sorted(settings, key=lambda one: sort_key(one.config.get(by)))
     sign = -1 if METRICS[by].better == "more" else 1
 
     def merit(at: int) -> float:

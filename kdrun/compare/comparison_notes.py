@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 
 from kdrun.compare.gather import Run
-from kdrun.compare.keys import short
+from kdrun.compare.keys import short_key
 from kdrun.compare.metrics import LAST, METRICS, leading_at
-from kdrun.compare.provenance import budgets, surroundings, timing
-from kdrun.compare.query import Asked
-from kdrun.compare.seed_means import Line
+from kdrun.compare.provenance import budgets, environments, latency_conditions
+from kdrun.compare.query import Query
+from kdrun.compare.seed_means import TableLine
 from kdrun.compare.settings import Setting
-from kdrun.compare.test_results import Claim
+from kdrun.compare.test_results import SignificanceTest
 
 
-def remarks(
+def comparison_notes(
     settings: Sequence[Setting],
-    lines: Sequence[Line],
+    lines: Sequence[TableLine],
     metric: str,
-    claims: Sequence[Claim],
-    asked: Asked,
+    results: Sequence[SignificanceTest],
+    query: Query,
     averaged: bool,
 ) -> list[str]:
     """The sentences of one table.
@@ -26,8 +26,8 @@ def remarks(
         settings: of the table.
         lines: theirs.
         metric: that is compared.
-        claims: the tests that were made.
-        asked: what the user asked.
+        results: the tests that were made.
+        query: what the user asked.
         averaged: whether there is the table by one key, if that was asked.
     """
     runs = [run for setting in settings for run in setting.runs.values()]
@@ -36,13 +36,13 @@ def remarks(
         *_seeds(settings),
         *_not_finite(lines),
         *budgets(runs),
-        *surroundings(runs),
-        *timing(runs, lines),
+        *environments(runs),
+        *latency_conditions(runs, lines),
         *_fronts(lines, metric),
-        *_drawn(claims),
+        *_drawn(results),
         *_untested(metric),
-        *_sorting(asked.sort),
-        *_averages(asked.by, averaged),
+        *_sorting(query.sort),
+        *_averages(query.by, averaged),
     ]
 
 
@@ -71,7 +71,7 @@ def _seeds(settings: Sequence[Setting]) -> list[str]:
     return notes
 
 
-def _not_finite(lines: Sequence[Line]) -> list[str]:
+def _not_finite(lines: Sequence[TableLine]) -> list[str]:
     """Figures that runs have and that are no numbers: they are in no mean."""
     found = []
     for line in lines:
@@ -85,7 +85,7 @@ def _not_finite(lines: Sequence[Line]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _fronts(lines: Sequence[Line], metric: str) -> list[str]:
+def _fronts(lines: Sequence[TableLine], metric: str) -> list[str]:
     if not any(line.fronts for line in lines):
         return []
     merit = METRICS[metric].label if METRICS[metric].split else leading_at(LAST).label
@@ -95,9 +95,9 @@ def _fronts(lines: Sequence[Line], metric: str) -> list[str]:
     ]
 
 
-def _drawn(claims: Sequence[Claim]) -> list[str]:
+def _drawn(results: Sequence[SignificanceTest]) -> list[str]:
     """How far an interval by the bootstrap can be relied on."""
-    if not any(claim.drawn and claim.pairs != "samples" for claim in claims):
+    if not any(result.drawn and result.pairs != "samples" for result in results):
         return []
     return [
         "The bootstrap of few seeds is too narrow: of 3, 5 and 10 its interval holds the truth in"
@@ -121,13 +121,13 @@ def _sorting(by: str) -> list[str]:
         return []
     if by in METRICS and METRICS[by].split == "test":
         return [f"Sorted by {METRICS[by].label} on test, for reading: nothing was chosen by it."]
-    return [f"Sorted by {METRICS[by].label if by in METRICS else short(by)}."]
+    return [f"Sorted by {METRICS[by].label if by in METRICS else short_key(by)}."]
 
 
 def _averages(by: str, averaged: bool) -> list[str]:
     if not by or averaged:
         return []
     return [
-        f"No table by {short(by)}: no settings that are alike in the other keys have all its values"
-        " and a seed in common."
+        f"No table by {short_key(by)}: no settings that are alike in the other keys have all its"
+        " values and a seed in common."
     ]

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kdrun.compare.keys import flat, said, with_teacher
+from kdrun.compare.keys import add_given_teacher, flatten_config, value_text
 from kdrun.core.errors import DamagedFile, KdrunError, UserError
 from kdrun.core.folder import RunFolder, find_runs
 from kdrun.core.metrics import leading
@@ -59,7 +59,7 @@ class Run:
     @cached_property
     def marks(self) -> dict[str, str]:
         """The config with its values as texts, which are the same for equal values alone."""
-        return {key: said(value) for key, value in self.config.items()}
+        return {key: value_text(value) for key, value in self.config.items()}
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _run(folder: RunFolder, manifest: Manifest, summary: Summary) -> Run:
             folder=folder,
             name=manifest.get("name") or folder.path.name,
             seed=seed,
-            config=with_teacher(flat(config), stages.get("teacher")),
+            config=add_given_teacher(flatten_config(config), stages.get("teacher")),
             summary=summary,
             rows=rows,
             stages=stages,

@@ -18,7 +18,7 @@ _WORDS = {None: "null", True: "true", False: "false"}
 _LARGE = 1e15  # whole numbers below it are exact
 
 
-def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+def flatten_config(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted key -> value, of all keys that figures may depend on; the seed is left out.
 
     How long latencies were timed, and with what, stands with the figures themselves.
@@ -32,7 +32,7 @@ def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def with_teacher(config: dict[str, Any], fingerprint: str | None) -> dict[str, Any]:
+def add_given_teacher(config: dict[str, Any], fingerprint: str | None) -> dict[str, Any]:
     """The same with which teacher it was, where config and seed don't tell: one from a path."""
     given = fingerprint and any(config.get(key) for key in _GIVEN)
     return {**config, TEACHER: fingerprint} if given else config
@@ -48,12 +48,12 @@ def _leaves(key: str, node: Any) -> Iterator[tuple[str, Any]]:
         yield from _leaves(f"{key}.{name}", value)
 
 
-def short(key: str) -> str:
+def short_key(key: str) -> str:
     """A key as one types it: what a group's part is called is given by the group alone."""
     return key.removesuffix(".name")
 
 
-def said(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A value as one types it; whether a number is written 4 or 4.0 makes no difference."""
     if isinstance(value, str):
         return value
@@ -62,13 +62,13 @@ def said(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < _LARGE:
         return str(int(value))
     if isinstance(value, list):
-        return f"[{','.join(map(said, value))}]"
+        return f"[{','.join(map(value_text, value))}]"
     return str(value)
 
 
-def same(value: Any, text: str) -> bool:
+def is_value(value: Any, text: str) -> bool:
     """Whether a text of the command line means a value: 4, 4.0 and 4e0 are one number."""
-    if said(value) == text:
+    if value_text(value) == text:
         return True
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
@@ -78,8 +78,8 @@ def same(value: Any, text: str) -> bool:
         return False
 
 
-def rank(value: Any) -> tuple[int, float, str]:
+def sort_key(value: Any) -> tuple[int, float, str]:
     """Where a value stands among others: numbers by size, before texts, before what is absent."""
     if isinstance(value, int | float):
         return (0, float(value), "")
-    return (1, 0.0, said(value))
+    return (1, 0.0, value_text(value))

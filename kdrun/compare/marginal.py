@@ -5,20 +5,20 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from kdrun.compare.choice import chooser
+from kdrun.compare.choice import choosing_metric
 from kdrun.compare.comparable import ABSENT
-from kdrun.compare.keys import rank, said, short
+from kdrun.compare.keys import short_key, sort_key, value_text
 from kdrun.compare.metrics import METRICS
-from kdrun.compare.seed_means import Line
+from kdrun.compare.seed_means import TableLine
 from kdrun.compare.settings import Setting
-from kdrun.compare.significance import over_pairs
+from kdrun.compare.significance import run_paired_test
 from kdrun.compare.statistics import Estimate, estimate
-from kdrun.compare.test_results import Claim, corrected
+from kdrun.compare.test_results import SignificanceTest, correct_for_all
 from kdrun.core.metrics import leading
 
 
 @dataclass(frozen=True)
-class Marginal:
+class MarginalMeans:
     """What a key's values come to.
 
     Attributes:
@@ -27,7 +27,7 @@ class Marginal:
         estimates: for each value, metric -> estimate over the seeds, of averages over the blocks.
         blocks: how many combinations of the other keys have all values, and are averaged.
         seeds: those that all of these have.
-        claims: the value that validation chose against each other one.
+        results: the value that validation chose against each other one.
         sentence: what was averaged, and what validation chose.
     """
 
@@ -36,13 +36,13 @@ class Marginal:
     estimates: Sequence[Mapping[str, Estimate]]
     blocks: int
     seeds: Sequence[int]
-    claims: Sequence[Claim]
+    results: Sequence[SignificanceTest]
     sentence: str
 
 
 def marginal(
-    key: str, settings: Sequence[Setting], lines: Sequence[Line], metric: str
-) -> Marginal | None:
+    key: str, settings: Sequence[Setting], lines: Sequence[TableLine], metric: str
+) -> MarginalMeans | None:
     """Average the settings over all keys but one.
 
     Only combinations of the other keys count that have every value of the key, and only seeds
@@ -62,25 +62,25 @@ def marginal(
     seeds = sorted(set.intersection(*every)) if every else []
     if not seeds:
         return None
-    named = {said(value): value for value in (_value(key, setting) for setting in settings)}
-    order = sorted(named, key=lambda value: rank(named[value]))
+    named = {value_text(value): value for value in (_value(key, setting) for setting in settings)}
+    order = sorted(named, key=lambda value: sort_key(named[value]))
     figures = [_figures([block[value] for block in blocks], seeds) for value in order]
     estimates = [{name: estimate(own) for name, own in one.items()} for one in figures]
-    by = chooser(metric, lines)
+    by = choosing_metric(metric, lines)
     best = _best(estimates, by)
-    labels = [f"{short(key)}={said(named[value])}" for value in order]
-    claims = [  # what is counted, and the figures that choose, are not tested
+    labels = [f"{short_key(key)}={value_text(named[value])}" for value in order]
+    results = [  # what is counted, and the figures that choose, are not tested
         _claim(labels[best], labels[at], figures[best], one, metric)
         for at, one in enumerate(figures)
         if METRICS[metric].split == "test" and best is not None and at != best
     ]
-    return Marginal(
+    return MarginalMeans(
         key=key,
         values=[named[value] for value in order],
         estimates=estimates,
         blocks=len(blocks),
         seeds=seeds,
-        claims=corrected(claims),
+        results=correct_for_all(results),
         sentence=_sentence(key, blocks, seeds, by, None if best is None else labels[best]),
     )
 
@@ -89,17 +89,19 @@ def _value(key: str, setting: Setting) -> Any:
     return setting.config.get(key, ABSENT)
 
 
-def _blocks(key: str, settings: Sequence[Setting], lines: Sequence[Line]) -> list[dict[str, Line]]:
+def _blocks(
+    key: str, settings: Sequence[Setting], lines: Sequence[TableLine]
+) -> list[dict[str, TableLine]]:
     """The combinations of the other keys that have all values: value -> line."""
-    found: dict[Any, dict[str, Line]] = {}
+    found: dict[Any, dict[str, TableLine]] = {}
     for setting, line in zip(settings, lines, strict=True):
-        others = frozenset((k, said(v)) for k, v in setting.values.items() if k != key)
-        found.setdefault(others, {})[said(_value(key, setting))] = line
+        others = frozenset((k, value_text(v)) for k, v in setting.values.items() if k != key)
+        found.setdefault(others, {})[value_text(_value(key, setting))] = line
     values = {value for block in found.values() for value in block}
     return [block for block in found.values() if len(block) == len(values)]
 
 
-def _figures(lines: Sequence[Line], seeds: Sequence[int]) -> dict[str, list[float]]:
+def _figures(lines: Sequence[TableLine], seeds: Sequence[int]) -> dict[str, list[float]]:
     """Metric -> a figure a seed, averaged over the lines; of those that all runs have."""
     found = {}
     for metric in METRICS:
@@ -122,19 +124,19 @@ def _claim(
     own: Mapping[str, list[float]],
     other: Mapping[str, list[float]],
     metric: str,
-) -> Claim:
-    claim = Claim("by", left, right, metric)
+) -> SignificanceTest:
+    result = SignificanceTest("by", left, right, metric)
     if metric not in own or metric not in other:
-        return replace(claim, why_none="they lack that figure")
+        return replace(result, why_none="they lack that figure")
     pairs = [one - two for one, two in zip(own[metric], other[metric], strict=True)]
     if len(pairs) < 2:
-        return replace(claim, why_none="of one seed there is no claim about the method")
-    return over_pairs(claim, pairs, "seeds")
+        return replace(result, why_none="of one seed there is no claim about the method")
+    return run_paired_test(result, pairs, "seeds")
 
 
 def _sentence(
     key: str,
-    blocks: Sequence[Mapping[str, Line]],
+    blocks: Sequence[Mapping[str, TableLine]],
     seeds: Sequence[int],
     by: str,
     best: str | None,
@@ -143,5 +145,5 @@ def _sentence(
     by_seed = "by seed" if len(seeds) > 1 else f"of seed {seeds[0]} alone, which all have"
     over = f"averages over {others}, {by_seed}"
     if best is None:
-        return f"{short(key)}: {over}. Without {METRICS[by].label} nothing is chosen."
-    return f"{short(key)}: {over}. Validation chooses {best}."
+        return f"{short_key(key)}: {over}. Without {METRICS[by].label} nothing is chosen."
+    return f"{short_key(key)}: {over}. Validation chooses {best}."

@@ -4,10 +4,15 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kdrun.compare.cells import measured, of_marginal, telling, tested
 from kdrun.compare.columns import Column
 from kdrun.compare.comparison import Comparison
-from kdrun.compare.terminal import heading, sentences, told_of
+from kdrun.compare.comparison_columns import (
+    identifying_columns,
+    marginal_columns,
+    metric_columns,
+    significance_columns,
+)
+from kdrun.compare.terminal import left_out_lines, table_heading, table_sentences
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -34,17 +39,17 @@ def _document(
 ) -> str:
     lines: list[str] = []
     for family in comparison.families:
-        lines += [head.format(escape(heading(family))), ""]
+        lines += [head.format(escape(table_heading(family))), ""]
         reasons = [f"Not comparable with table 1. {reason}" for reason in family.reasons]
         lines += [*(item.format(escape(reason)) for reason in reasons), ""] if reasons else []
-        lines += [*table([*telling(family), *measured(family)], family.lines), ""]
+        lines += [*table([*identifying_columns(family), *metric_columns(family)], family.lines), ""]
         if family.marginal:
-            lines += [*table(*of_marginal(family.marginal, family.metric)), ""]
-        tests = [*family.claims, *(family.marginal.claims if family.marginal else [])]
+            lines += [*table(*marginal_columns(family.marginal, family.metric)), ""]
+        tests = [*family.results, *(family.marginal.results if family.marginal else [])]
         if tests:
-            lines += [*table(tested(), tests), ""]
-        lines += [*(item.format(escape(one)) for one in sentences(family)), ""]
-    lines += [item.format(escape(line.strip())) for line in told_of(comparison.left_out)]
+            lines += [*table(significance_columns(), tests), ""]
+        lines += [*(item.format(escape(one)) for one in table_sentences(family)), ""]
+    lines += [item.format(escape(line.strip())) for line in left_out_lines(comparison.left_out)]
     return "\n".join(lines).rstrip("\n")
 
 

@@ -3,41 +3,41 @@
 from collections.abc import Iterable, Sequence
 
 from kdrun.compare.choice import Choice
-from kdrun.compare.query import Asked, Wanted, fits
-from kdrun.compare.seed_means import Line, runs_of
+from kdrun.compare.query import KeyValues, Query, has_values
+from kdrun.compare.seed_means import TableLine, runs_with_model
 from kdrun.compare.settings import Setting
-from kdrun.compare.significance import Side, claim_of
-from kdrun.compare.test_results import Claim, corrected
+from kdrun.compare.significance import ComparedModel, compare_models
+from kdrun.compare.test_results import SignificanceTest, correct_for_all
 from kdrun.core.number_format import many
 
 CONTROL = "alone"
 
-_Judged = Sequence[tuple[Setting, Line]]  # with the line of the model that it is judged by
+_Judged = Sequence[tuple[Setting, TableLine]]  # with the line of the model that it is judged by
 
 
-def claims_of(
+def run_tests(
     settings: Sequence[Setting],
-    judged: Sequence[Line],
-    lines: Sequence[Line],
+    judged: Sequence[TableLine],
+    lines: Sequence[TableLine],
     metric: str,
     choice: Choice | None,
-    asked: Asked,
-) -> list[Claim]:
+    query: Query,
+) -> list[SignificanceTest]:
     """The tests that are asked for, each kind corrected for how many there are.
 
     Models that settings share are held against each other once.
     """
     pairs = list(zip(settings, judged, strict=True))
-    row = asked.versus or CONTROL
-    about = "baseline" if asked.versus else "control"
-    over = [] if asked.baseline else _over(row, pairs, lines, asked.model)
-    found = [claim_of(own, other, metric, about) for own, other in over]
-    return [*corrected(found), *corrected(_between(pairs, metric, choice, asked))]
+    row = query.versus or CONTROL
+    about = "baseline" if query.versus else "control"
+    over = [] if query.baseline else _over(row, pairs, lines, query.model)
+    found = [compare_models(own, other, metric, about) for own, other in over]
+    return [*correct_for_all(found), *correct_for_all(_between(pairs, metric, choice, query))]
 
 
 def _over(
-    row: str, pairs: _Judged, lines: Sequence[Line], named: str
-) -> Iterable[tuple[Side, Side]]:
+    row: str, pairs: _Judged, lines: Sequence[TableLine], named: str
+) -> Iterable[tuple[ComparedModel, ComparedModel]]:
     """Models with the row of the same settings; those that share both are one pair."""
     place = {id(one): line for line in lines if line.model == row for one in line.settings}
     found: dict[tuple[int, int], list[Setting]] = {}
@@ -50,36 +50,40 @@ def _over(
         yield _side(label, models[own], owners), _side(row, row, owners)
 
 
-def _between(pairs: _Judged, metric: str, choice: Choice | None, asked: Asked) -> list[Claim]:
+def _between(
+    pairs: _Judged, metric: str, choice: Choice | None, query: Query
+) -> list[SignificanceTest]:
     """Settings against the baseline that was named, else the chosen one against each other."""
     judged = {id(line): line for _, line in pairs}
     sides = {
         at: _side(
-            _label(line.model, line.settings, len(pairs), asked.model), line.model, line.settings
+            _label(line.model, line.settings, len(pairs), query.model), line.model, line.settings
         )
         for at, line in judged.items()
     }
-    if asked.baseline:
+    if query.baseline:
         found = {
             (id(line), id(other)): None
             for setting, line in pairs
-            if (other := _baseline(setting, pairs, asked.baseline)) and other is not line
+            if (other := _baseline(setting, pairs, query.baseline)) and other is not line
         }
-        return [claim_of(sides[own], sides[other], metric, "baseline") for own, other in found]
-    if asked.versus or choice is None:
+        return [
+            compare_models(sides[own], sides[other], metric, "baseline") for own, other in found
+        ]
+    if query.versus or choice is None:
         return []
     if choice.setting is not None:
         at = next(id(line) for one, line in pairs if one is choice.setting)
         others = [one for one in sides if one != at]
-        return [claim_of(sides[at], sides[other], metric, "chosen") for other in others]
+        return [compare_models(sides[at], sides[other], metric, "chosen") for other in others]
     if len(sides) != 2:
         return []
     left, right = sides.values()
-    return [claim_of(left, right, metric, "pair")]
+    return [compare_models(left, right, metric, "pair")]
 
 
-def _side(label: str, model: str, settings: Sequence[Setting]) -> Side:
-    return Side(label, model, runs_of(model, settings))
+def _side(label: str, model: str, settings: Sequence[Setting]) -> ComparedModel:
+    return ComparedModel(label, model, runs_with_model(model, settings))
 
 
 def _label(model: str, settings: Sequence[Setting], among: int, named: str) -> str:
@@ -91,14 +95,14 @@ def _label(model: str, settings: Sequence[Setting], among: int, named: str) -> s
     return f"{named} of {whose}" if named else whose
 
 
-def _baseline(setting: Setting, pairs: _Judged, wanted: Wanted) -> Line | None:
+def _baseline(setting: Setting, pairs: _Judged, wanted: KeyValues) -> TableLine | None:
     """What a setting is held against: the baseline that agrees with it in all other keys.
 
     The only baseline is held against all; a baseline itself against none.
     """
-    if fits(setting.config, wanted):
+    if has_values(setting.config, wanted):
         return None
-    found = [(one, line) for one, line in pairs if fits(one.config, wanted)]
+    found = [(one, line) for one, line in pairs if has_values(one.config, wanted)]
     if len(found) == 1:
         return found[0][1]
     rest = [key for key in setting.values if key not in wanted]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from kdrun.compare.gather import Run
-from kdrun.compare.seed_means import Line
+from kdrun.compare.seed_means import TableLine
 from kdrun.core.number_format import many
 from kdrun.core.records.summary import EAGER
 
@@ -28,7 +28,7 @@ def budgets(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def surroundings(runs: Sequence[Run]) -> list[str]:
+def environments(runs: Sequence[Run]) -> list[str]:
     """Versions and devices that are not the same in all runs, and runs that are not exact."""
     notes = []
     for name, path in _PLACES.items():
@@ -42,7 +42,7 @@ def surroundings(runs: Sequence[Run]) -> list[str]:
     return notes
 
 
-def timing(runs: Sequence[Run], lines: Sequence[Line]) -> list[str]:
+def latency_conditions(runs: Sequence[Run], lines: Sequence[TableLine]) -> list[str]:
     """What latencies were timed in, and beside what."""
     latency = next(
         (row["latency"] for line in lines for row in line.rows.values() if row.get("latency")), None
@@ -63,7 +63,7 @@ def timing(runs: Sequence[Run], lines: Sequence[Line]) -> list[str]:
     return notes
 
 
-def _runtimes(lines: Sequence[Line]) -> str:
+def _runtimes(lines: Sequence[TableLine]) -> str:
     """What times were taken in; those of others than PyTorch are marked."""
     found = _counts(line.runtime for line in lines if line.runtime)
     return " or ".join(name if name == EAGER else f"{name} (*)" for name in found)

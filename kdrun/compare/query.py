@@ -5,17 +5,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kdrun.compare.gather import Run
-from kdrun.compare.keys import rank, said, same, short
+from kdrun.compare.keys import is_value, short_key, sort_key, value_text
 from kdrun.compare.metrics import METRICS
 from kdrun.core.errors import UserError
 from kdrun.core.unknown import unknown_name
 
 _SEED = "seed"
-Wanted = Mapping[str, Sequence[str]]  # key -> the texts of its values
+KeyValues = Mapping[str, Sequence[str]]  # key -> the texts of its values
 
 
 @dataclass(frozen=True)
-class Asked:
+class Query:
     """What is asked, in keys of the config.
 
     Attributes:
@@ -31,8 +31,8 @@ class Asked:
     metric: str = ""
     model: str = ""
     by: str = ""
-    where: Wanted = field(default_factory=dict)
-    baseline: Wanted = field(default_factory=dict)
+    where: KeyValues = field(default_factory=dict)
+    baseline: KeyValues = field(default_factory=dict)
     versus: str = ""
     sort: str = ""
 
@@ -42,7 +42,7 @@ class Asked:
         return {*self.baseline, *([self.by] if self.by else [])}
 
 
-def settle(asked: Asked, runs: Sequence[Run]) -> tuple[Asked, list[Run]]:
+def resolve_query(query: Query, runs: Sequence[Run]) -> tuple[Query, list[Run]]:
     """The same in keys that the runs have, and the runs that it is about, if there are any.
 
     A config group without a name of its own, such as recipe, becomes a key of these runs.
@@ -50,31 +50,31 @@ def settle(asked: Asked, runs: Sequence[Run]) -> tuple[Asked, list[Run]]:
     Raises:
         UserError: no run has such a key, value, row, or metric; or all are alike in `by`.
     """
-    _known("metric", [asked.metric], METRICS)
+    _known("metric", [query.metric], METRICS)
     _known(
-        "row", [asked.model, asked.versus], dict.fromkeys(row for run in runs for row in run.rows)
+        "row", [query.model, query.versus], dict.fromkeys(row for run in runs for row in run.rows)
     )
-    wanted = [*asked.baseline, asked.by]
-    if asked.sort not in METRICS:
-        wanted.append(asked.sort)
-    runs = _with_choices(runs, [short(word) for word in (*asked.where, *wanted)])
-    keys = {short(key): key for key in dict.fromkeys(key for run in runs for key in run.config)}
+    wanted = [*query.baseline, query.by]
+    if query.sort not in METRICS:
+        wanted.append(query.sort)
+    runs = _with_choices(runs, [short_key(word) for word in (*query.where, *wanted)])
+    keys = {short_key(key): key for key in dict.fromkeys(key for run in runs for key in run.config)}
     keys_or_seed = {**keys, _SEED: _SEED}
-    _known("key", map(short, asked.where), keys_or_seed)
-    _known("key", map(short, wanted), keys)
+    _known("key", map(short_key, query.where), keys_or_seed)
+    _known("key", map(short_key, wanted), keys)
     found = replace(
-        asked,
-        by=keys.get(short(asked.by), ""),
-        where={keys_or_seed[short(key)]: values for key, values in asked.where.items()},
-        baseline={keys[short(key)]: values for key, values in asked.baseline.items()},
-        sort=asked.sort if asked.sort in METRICS else keys.get(short(asked.sort), ""),
+        query,
+        by=keys.get(short_key(query.by), ""),
+        where={keys_or_seed[short_key(key)]: values for key, values in query.where.items()},
+        baseline={keys[short_key(key)]: values for key, values in query.baseline.items()},
+        sort=query.sort if query.sort in METRICS else keys.get(short_key(query.sort), ""),
     )
-    kept = [run for run in runs if fits(_with_seed(run), found.where)]
+    kept = [run for run in runs if has_values(_with_seed(run), found.where)]
     if runs and not kept:
-        raise UserError(f"no run has {told(found.where)}.", *_there(found.where, runs))
-    if kept and not any(fits(run.config, found.baseline) for run in kept):
+        raise UserError(f"no run has {values_text(found.where)}.", *_there(found.where, runs))
+    if kept and not any(has_values(run.config, found.baseline) for run in kept):
         raise UserError(
-            f"no run that is compared has the baseline's {told(found.baseline)}.",
+            f"no run that is compared has the baseline's {values_text(found.baseline)}.",
             *_there(found.baseline, kept),
         )
     _differs(found.by, kept)
@@ -85,9 +85,11 @@ def _differs(by: str, runs: Sequence[Run]) -> None:
     values = {run.marks.get(by) for run in runs}
     if by and len(values) == 1:
         keys = dict.fromkeys(key for run in runs for key in run.config)
-        differing = [short(key) for key in keys if len({run.marks.get(key) for run in runs}) > 1]
+        differing = [
+            short_key(key) for key in keys if len({run.marks.get(key) for run in runs}) > 1
+        ]
         raise UserError(
-            f"--by {short(by)}: it is {values.pop()} in all of these runs.",
+            f"--by {short_key(by)}: it is {values.pop()} in all of these runs.",
             f"  keys that differ: {', '.join(differing) or 'none'}",
         )
 
@@ -97,16 +99,16 @@ def _with_seed(run: Run) -> Mapping[str, Any]:
     return {**run.config, _SEED: run.seed}
 
 
-def fits(values: Mapping[str, Any], wanted: Wanted) -> bool:
+def has_values(values: Mapping[str, Any], wanted: KeyValues) -> bool:
     """Whether each key has one of the values that are wanted of it."""
     return all(
-        key in values and any(same(values[key], text) for text in texts)
+        key in values and any(is_value(values[key], text) for text in texts)
         for key, texts in wanted.items()
     )
 
 
-def told(wanted: Wanted) -> str:
-    return " ".join(f"{short(key)}={','.join(texts)}" for key, texts in wanted.items())
+def values_text(wanted: KeyValues) -> str:
+    return " ".join(f"{short_key(key)}={','.join(texts)}" for key, texts in wanted.items())
 
 
 def _known(what: str, words: Iterable[str], known: Iterable[str]) -> None:
@@ -118,7 +120,7 @@ def _known(what: str, words: Iterable[str], known: Iterable[str]) -> None:
 
 def _with_choices(runs: Sequence[Run], words: Iterable[str]) -> list[Run]:
     """Runs whose configs have the choices of groups that are asked for, such as recipe=quick."""
-    known = {_SEED, *(short(key) for run in runs for key in run.config)}
+    known = {_SEED, *(short_key(key) for run in runs for key in run.config)}
     groups = [word for word in words if word and word not in known]
     if not groups:
         return list(runs)
@@ -130,12 +132,12 @@ def _with_choices(runs: Sequence[Run], words: Iterable[str]) -> list[Run]:
     return made
 
 
-def _there(wanted: Wanted, runs: Sequence[Run]) -> list[str]:
+def _there(wanted: KeyValues, runs: Sequence[Run]) -> list[str]:
     """The values that there are of each key."""
     lines = []
     for key in wanted:
         own = [_with_seed(run) for run in runs]
-        values = {said(one[key]): one[key] for one in own if key in one}
-        texts = [said(value) for value in sorted(values.values(), key=rank)]
-        lines.append(f"  {short(key)} is {', '.join(texts)}")
+        values = {value_text(one[key]): one[key] for one in own if key in one}
+        texts = [value_text(value) for value in sorted(values.values(), key=sort_key)]
+        lines.append(f"  {short_key(key)} is {', '.join(texts)}")
     return lines

@@ -6,10 +6,10 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from kdrun.compare.comparison import Comparison, Family
-from kdrun.compare.keys import said
+from kdrun.compare.comparison import Comparison, ComparisonTable
+from kdrun.compare.keys import value_text
 from kdrun.compare.metrics import METRICS
-from kdrun.compare.seed_means import Line
+from kdrun.compare.seed_means import TableLine
 from kdrun.core.atomic import replace_non_finite
 
 _FORMAT = 1  # of the JSON; raised when its meaning changes
@@ -31,7 +31,7 @@ def as_json(comparison: Comparison) -> str:
     )
 
 
-def _family(family: Family) -> dict[str, Any]:
+def _family(family: ComparisonTable) -> dict[str, Any]:
     numbers = {id(one): number for number, one in enumerate(family.settings)}
     choice, marginal = family.choice, family.marginal
     return {
@@ -66,20 +66,20 @@ def _family(family: Family) -> dict[str, Any]:
             "tested": choice.tested and asdict(choice.tested),
             "sentence": choice.sentence,
         },
-        "tests": [{**asdict(one), "sentence": one.sentence} for one in family.claims],
+        "tests": [{**asdict(one), "sentence": one.sentence} for one in family.results],
         "marginal": marginal
         and {
-            **{key: value for key, value in vars(marginal).items() if key != "claims"},
+            **{key: value for key, value in vars(marginal).items() if key != "results"},
             "estimates": [
                 {name: asdict(one) for name, one in found.items()} for found in marginal.estimates
             ],
-            "tests": [{**asdict(one), "sentence": one.sentence} for one in marginal.claims],
+            "tests": [{**asdict(one), "sentence": one.sentence} for one in marginal.results],
         },
         "notes": family.notes,
     }
 
 
-def _metric(line: Line, name: str) -> dict[str, Any]:
+def _metric(line: TableLine, name: str) -> dict[str, Any]:
     own = {str(seed): figure for seed, figure in line.figures(name).items()}
     return {**asdict(line.estimates[name]), "by_seed": own}
 
@@ -94,7 +94,7 @@ def as_csv(comparison: Comparison) -> str:
     writer.writerow(["table", "model", *keys, "seeds", "pareto", *heads])
     for family in comparison.families:
         for line in family.lines:
-            values = [said(line.values[key]) if key in line.values else "" for key in keys]
+            values = [value_text(line.values[key]) if key in line.values else "" for key in keys]
             found = [line.estimates.get(name) for name in METRICS]
             figures = [
                 None if one is None else getattr(one, part) for one in found for part in parts

@@ -19,7 +19,7 @@ _FIRST = ("teacher", "alone")  # models that others are held against
 
 
 @dataclass(frozen=True)
-class Line:
+class TableLine:
     """A model of a setting over its seeds, or one that several settings share.
 
     Attributes:
@@ -61,7 +61,7 @@ def figures(rows: Mapping[int, Row], epochs: Mapping[int, str], metric: str) -> 
     }
 
 
-def make_lines(settings: Sequence[Setting], metric: str) -> list[Line]:
+def table_lines(settings: Sequence[Setting], metric: str) -> list[TableLine]:
     """What all settings are held against, then the models of each.
 
     Args:
@@ -104,14 +104,14 @@ def _models(setting: Setting) -> list[str]:
     return list(dict.fromkeys(model for run in setting.runs.values() for model in run.rows))
 
 
-def runs_of(model: str, settings: Sequence[Setting]) -> dict[int, Run]:
+def runs_with_model(model: str, settings: Sequence[Setting]) -> dict[int, Run]:
     """Seed -> a run that has a model which settings share."""
     found_in = (pair for one in reversed(settings) for pair in one.runs.items())
     return dict(sorted({seed: run for seed, run in found_in if model in run.rows}.items()))
 
 
-def _line(model: str, settings: Sequence[Setting]) -> Line:
-    runs = runs_of(model, settings)
+def _line(model: str, settings: Sequence[Setting]) -> TableLine:
+    runs = runs_with_model(model, settings)
     rows = {seed: run.rows[model] for seed, run in runs.items()}
     epochs = {seed: run.summary["epoch"] for seed, run in runs.items()}
     found = {name: list(figures(rows, epochs, name).values()) for name in METRICS}
@@ -121,10 +121,10 @@ def _line(model: str, settings: Sequence[Setting]) -> Line:
         if all(key in one.values and one.values[key] == value for one in settings)
     }
     estimates = {name: estimate(own) for name, own in found.items() if own}
-    return Line(model, settings, values, rows, epochs, estimates)
+    return TableLine(model, settings, values, rows, epochs, estimates)
 
 
-def _with_fronts(lines: Sequence[Line], metric: str) -> list[Line]:
+def _with_fronts(lines: Sequence[TableLine], metric: str) -> list[TableLine]:
     on: dict[int, set[str]] = {at: set() for at in range(len(lines))}
     for cost in COSTS if METRICS[metric].better else ():
         for points in _points(lines, metric, cost).values():
@@ -134,7 +134,7 @@ def _with_fronts(lines: Sequence[Line], metric: str) -> list[Line]:
 
 
 def _points(
-    lines: Sequence[Line], metric: str, cost: str
+    lines: Sequence[TableLine], metric: str, cost: str
 ) -> dict[str, list[tuple[float, float, int]]]:
     """The cost, merit and number of each line; of latencies those of one runtime together.
 
@@ -157,7 +157,7 @@ def _points(
     return points
 
 
-def _shape(line: Line) -> tuple[Any, ...]:
+def _shape(line: TableLine) -> tuple[Any, ...]:
     row = next(iter(line.rows.values()))
     return (line.runtime, *(row.get(key) for key in ("name", "parameters", "macs", "bytes")))
 

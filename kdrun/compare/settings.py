@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kdrun.compare.comparable import Conditions, conditions, reasons
+from kdrun.compare.comparable import Conditions, find_conditions, incomparable_reasons
 from kdrun.compare.gather import LeftOut, Run
-from kdrun.compare.keys import TEACHER, rank, said, short
+from kdrun.compare.keys import TEACHER, short_key, sort_key, value_text
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Setting:
     @property
     def label(self) -> str:
         """The words that tell it from the others: loss.temperature=4 loss.alpha=0.5."""
-        words = [f"{short(key)}={said(value)}" for key, value in self.values.items()]
-        return " ".join(words or [f"no {short(key)}" for key in self.absent])
+        words = [f"{short_key(key)}={value_text(value)}" for key, value in self.values.items()]
+        return " ".join(words or [f"no {short_key(key)}" for key in self.absent])
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -41,7 +41,7 @@ class Group:
     Attributes:
         differing: the keys that differ, in the config's order.
         settings: by their values.
-        reasons: why they can't be held against the first group's, in sentences.
+        incomparable_reasons: why they can't be held against the first group's, in sentences.
     """
 
     differing: Sequence[str]
@@ -49,24 +49,25 @@ class Group:
     reasons: Sequence[str]
 
 
-def group(runs: Sequence[Run], asked: Collection[str]) -> tuple[list[Group], list[LeftOut]]:
+def group(runs: Sequence[Run], compared_keys: Collection[str]) -> tuple[list[Group], list[LeftOut]]:
     """Runs in groups, the largest first; and those whose seed is there already.
 
     Args:
         runs: finished ones.
-        asked: keys that the user compares by, which therefore don't tell runs apart.
+        compared_keys: keys that the user compares by, which therefore don't tell runs apart.
     """
     found: dict[Any, list[tuple[Run, Conditions]]] = {}
-    for run, held in zip(runs, conditions(runs, asked), strict=True):
+    for run, held in zip(runs, find_conditions(runs, compared_keys), strict=True):
         key = tuple(
-            frozenset((key, said(value)) for key, value in one.items()) for one in held.values()
+            frozenset((key, value_text(value)) for key, value in one.items())
+            for one in held.values()
         )
         found.setdefault(key, []).append((run, held))
     members = sorted(found.values(), key=len, reverse=True)
     groups, repeated = [], []
     for one in members:
         settings, again = _settings([run for run, _ in one])
-        why = reasons(members[0][0][1], one[0][1])
+        why = incomparable_reasons(members[0][0][1], one[0][1])
         groups.append(_group(settings, why))
         repeated += again
     return groups, repeated
@@ -96,7 +97,7 @@ def _group(settings: Sequence[Mapping[int, Run]], why: Sequence[str]) -> Group:
         )
         for config, runs in zip(configs, settings, strict=True)
     ]
-    made.sort(key=lambda setting: [rank(setting.values.get(key)) for key in keys])
+    made.sort(key=lambda setting: [sort_key(setting.values.get(key)) for key in keys])
     return Group(keys, made, why)
 
 

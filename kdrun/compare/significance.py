@@ -8,7 +8,7 @@ from kdrun.compare.metrics import METRICS
 from kdrun.compare.resampling import bootstrap, bootstrap_of_two
 from kdrun.compare.seed_means import figures
 from kdrun.compare.statistics import estimate, mcnemar_p, paired_p, welch
-from kdrun.compare.test_results import Claim
+from kdrun.compare.test_results import SignificanceTest
 
 _SEED = 0  # of the bootstrap's draws: the same runs give the same interval
 _DIGITS = 12
@@ -16,7 +16,7 @@ PAIRED, WELCH, MCNEMAR = "Student's paired t test", "Welch's t test", "McNemar's
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedModel:
     """A model of runs that differ in the seed alone.
 
     Attributes:
@@ -37,38 +37,40 @@ class Side:
         return figures(rows, {seed: self.epoch(seed) for seed in rows}, metric)
 
 
-def claim_of(left: Side, right: Side, metric: str, about: str) -> Claim:
+def compare_models(
+    left: ComparedModel, right: ComparedModel, metric: str, about: str
+) -> SignificanceTest:
     """Hold two sides against each other.
 
     Two or more seeds that both have are paired. Of one, its two runs are compared by their answers
     to the test samples. Where they share none, means are compared unpaired: of two or more each.
     """
     own, other = left.figures(metric), right.figures(metric)
-    claim = Claim(about, left.label, right.label, metric)
+    result = SignificanceTest(about, left.label, right.label, metric)
     seeds = sorted(own.keys() & other.keys())
     if len(seeds) > 1:
-        return over_pairs(claim, [own[seed] - other[seed] for seed in seeds], "seeds")
+        return run_paired_test(result, [own[seed] - other[seed] for seed in seeds], "seeds")
     if seeds:
-        return _over_samples(claim, left, right, seeds[0])
+        return _over_samples(result, left, right, seeds[0])
     if len(own) > 1 and len(other) > 1:
-        return _unpaired(claim, list(own.values()), list(other.values()))
+        return _unpaired(result, list(own.values()), list(other.values()))
     if not own or not other:
         missing = right.label if own else left.label
-        return replace(claim, why_none=f"{missing} has no such figure")
+        return replace(result, why_none=f"{missing} has no such figure")
     told = " and ".join(_seeds(one) for one in (own, other))
     why = f"they have {told}, none in common, and another seed trains another teacher too"
-    return replace(claim, why_none=why)
+    return replace(result, why_none=why)
 
 
 def _seeds(figures: Mapping[int, float]) -> str:
     return f"seed{'s' if len(figures) > 1 else ''} {', '.join(map(str, sorted(figures)))}"
 
 
-def over_pairs(claim: Claim, values: list[float], what: str) -> Claim:
+def run_paired_test(result: SignificanceTest, values: list[float], what: str) -> SignificanceTest:
     """The differences of two or more pairs by Student's test and the bootstrap."""
     values = [round(value, _DIGITS) for value in values]  # equal ones may differ in the last bit
     found = estimate(values)
-    told = replace(claim, pairs=what, counts=(found.n, found.n), difference=found.mean)
+    told = replace(result, pairs=what, counts=(found.n, found.n), difference=found.mean)
     if not found.deviation:
         how = "differ by the same amount in each" if found.mean else "do not differ in any"
         return replace(told, why_none=f"they {how} of {found.n} {what}")
@@ -83,9 +85,9 @@ def over_pairs(claim: Claim, values: list[float], what: str) -> Claim:
     )
 
 
-def _unpaired(claim: Claim, own: list[float], other: list[float]) -> Claim:
+def _unpaired(result: SignificanceTest, own: list[float], other: list[float]) -> SignificanceTest:
     difference = estimate(own).mean - estimate(other).mean
-    told = replace(claim, counts=(len(own), len(other)), difference=difference)
+    told = replace(result, counts=(len(own), len(other)), difference=difference)
     if len({*own}) == len({*other}) == 1:
         return replace(told, why_none="neither side's figures vary")
     low, high, p = welch(own, other)
@@ -93,19 +95,23 @@ def _unpaired(claim: Claim, own: list[float], other: list[float]) -> Claim:
     return replace(told, test=WELCH, interval=(low, high), drawn=drawn, p=p)
 
 
-def _over_samples(claim: Claim, left: Side, right: Side, seed: int) -> Claim:
-    from kdrun.compare.answers import NoAnswers, differences  # needs numpy
+def _over_samples(
+    result: SignificanceTest, left: ComparedModel, right: ComparedModel, seed: int
+) -> SignificanceTest:
+    from kdrun.compare.answers import NotPaired, paired_differences  # needs numpy
 
-    metric = METRICS[claim.metric]
+    metric = METRICS[result.metric]
     tested = metric.metric.name == "accuracy" and metric.split == "test"
     if not tested or {metric.epoch} != {one.epoch(seed) for one in (left, right)}:
-        return replace(claim, why_none="single runs are tested by the answers that they kept alone")
+        return replace(
+            result, why_none="single runs are tested by the answers that they kept alone"
+        )
     try:
-        found = differences((left.runs[seed], left.model), (right.runs[seed], right.model))
-    except NoAnswers as error:
-        return replace(claim, why_none=str(error))
+        found = paired_differences((left.runs[seed], left.model), (right.runs[seed], right.model))
+    except NotPaired as error:
+        return replace(result, why_none=str(error))
     told = replace(
-        claim,
+        result,
         pairs="samples",
         counts=(len(found), len(found)),
         seed=seed,

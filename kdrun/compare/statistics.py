@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kdrun.compare.t_distribution import beyond, t_quantile
+from kdrun.compare.t_distribution import t_quantile, two_sided_p
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def paired_p(differences: Sequence[float]) -> float:
     if not deviation:
         return 1.0 if not mean(differences) else 0.0
     t = abs(mean(differences)) / (deviation / math.sqrt(len(differences)))
-    return beyond(t, len(differences) - 1)
+    return two_sided_p(t, len(differences) - 1)
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float]:
@@ -83,7 +83,7 @@ def welch(first: Sequence[float], second: Sequence[float]) -> tuple[float, float
     freedom = error**4 / sum(share**2 / (len(values) - 1) for share, values in parts)
     difference = mean(first) - mean(second)
     half = t_quantile(freedom) * error
-    return difference - half, difference + half, beyond(abs(difference) / error, freedom)
+    return difference - half, difference + half, two_sided_p(abs(difference) / error, freedom)
 
 
 def mcnemar_p(won: int, lost: int) -> float:

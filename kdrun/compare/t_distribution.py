@@ -14,11 +14,11 @@ def t_quantile(freedom: float) -> float:
     low, high = 0.0, 1e4
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if beyond(middle, freedom) > 1 - SHARE else (low, middle)
+        low, high = (middle, high) if two_sided_p(middle, freedom) > 1 - SHARE else (low, middle)
     return high
 
 
-def beyond(t: float, freedom: float) -> float:
+def two_sided_p(t: float, freedom: float) -> float:
     """The chance that a number of Student's distribution is farther from 0 than t.
 
     Abramowitz and Stegun 1964, 26.7.1: by the incomplete beta function. Importing a library for it

@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from kdrun.compare.cells import NONE, measured, of_marginal, telling
 from kdrun.compare.columns import Column, fits, tables_that_fit
-from kdrun.compare.comparison import Comparison, Family
+from kdrun.compare.comparison import Comparison, ComparisonTable
+from kdrun.compare.comparison_columns import (
+    MISSING,
+    identifying_columns,
+    marginal_columns,
+    metric_columns,
+)
 from kdrun.compare.gather import LeftOut
-from kdrun.compare.keys import said, short
-from kdrun.compare.seed_means import Line
+from kdrun.compare.keys import short_key, value_text
+from kdrun.compare.seed_means import TableLine
 from kdrun.compare.settings import Setting
-from kdrun.compare.test_results import Claim
+from kdrun.compare.test_results import SignificanceTest
 from kdrun.core.number_format import many
 
 _MOST = 8  # tests of a kind that are told one by one
@@ -23,7 +28,7 @@ _LINES = 60  # of a table on the terminal
 
 
 @dataclass(frozen=True)
-class Told:
+class ComparisonView:
     """A comparison as rich shows it.
 
     Args:
@@ -34,18 +39,18 @@ class Told:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for family in self.comparison.families:
-            yield Text(heading(family), style="bold")
+            yield Text(table_heading(family), style="bold")
             yield from (Text(f"Not comparable with table 1. {one}") for one in family.reasons)
             yield from _tables(family, options.max_width)
             if family.marginal:
-                columns, rows = of_marginal(family.marginal, family.metric)
+                columns, rows = marginal_columns(family.marginal, family.metric)
                 yield from tables_that_fit(columns[:1], columns[1:], rows, options.max_width)
-            yield from (Text(sentence) for sentence in sentences(family))
+            yield from (Text(sentence) for sentence in table_sentences(family))
             yield Text()
-        yield from (Text(line) for line in told_of(self.comparison.left_out))
+        yield from (Text(line) for line in left_out_lines(self.comparison.left_out))
 
 
-def heading(family: Family) -> str:
+def table_heading(family: ComparisonTable) -> str:
     """What a table is of."""
     settings = {id(one): one for line in family.lines for one in line.settings}.values()
     runs = [run for setting in settings for run in setting.runs.values()]
@@ -57,48 +62,50 @@ def heading(family: Family) -> str:
     )
 
 
-def sentences(family: Family) -> list[str]:
+def table_sentences(family: ComparisonTable) -> list[str]:
     """What a family's choice and tests say, each in a sentence; then its notes."""
     told = [family.choice.sentence] if family.choice else []
-    told += in_short(family.claims)
+    told += result_sentences(family.results)
     if family.marginal:
-        told += [family.marginal.sentence, *in_short(family.marginal.claims)]
+        told += [family.marginal.sentence, *result_sentences(family.marginal.results)]
     return [*told, *family.notes]
 
 
-def in_short(claims: Sequence[Claim], where: str = ": --markdown or --json") -> list[str]:
+def result_sentences(
+    results: Sequence[SignificanceTest], where: str = ": --markdown or --json"
+) -> list[str]:
     """The sentences of claims; of many of a kind those alone that found something.
 
     Args:
-        claims: of a table.
+        results: of a table.
         where: all of them are, as the end of a sentence.
     """
     told = []
-    for about in dict.fromkeys(claim.about for claim in claims):
-        own = [claim for claim in claims if claim.about == about]
-        found = [claim for claim in own if claim.found]
+    for about in dict.fromkeys(result.about for result in results):
+        own = [result for result in results if result.about == about]
+        found = [result for result in own if result.found]
         shown = own if len(own) <= _MOST else found[:_MOST]
-        told += [claim.sentence for claim in shown]
+        told += [result.sentence for result in shown]
         if len(shown) < len(own):
             told.append(_rest(own, len(found), len(shown), where))
     return told
 
 
-def _rest(claims: Sequence[Claim], found: int, shown: int, where: str) -> str:
-    against = {claim.right for claim in claims}
+def _rest(results: Sequence[SignificanceTest], found: int, shown: int, where: str) -> str:
+    against = {result.right for result in results}
     tests = (
-        f"{len(claims)} tests {f'against {against.pop()}' if len(against) == 1 else 'of settings'}"
+        f"{len(results)} tests {f'against {against.pop()}' if len(against) == 1 else 'of settings'}"
     )
     if not found:
         told = f"None of {tests} found evidence of a difference"
     elif found > shown:
-        told = f"{found - shown} more of {tests} found a difference, {len(claims) - found} did not"
+        told = f"{found - shown} more of {tests} found a difference, {len(results) - found} did not"
     else:
-        told = f"The other {len(claims) - found} of {tests} found no evidence of a difference"
+        told = f"The other {len(results) - found} of {tests} found no evidence of a difference"
     return f"{told}; all of them{where}."
 
 
-def told_of(left_out: Sequence[LeftOut]) -> list[str]:
+def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
     """The runs that don't count, by name."""
     if not left_out:
         return []
@@ -111,9 +118,13 @@ def told_of(left_out: Sequence[LeftOut]) -> list[str]:
     ]
 
 
-def _tables(family: Family, width: int) -> RenderResult:
+def _tables(family: ComparisonTable, width: int) -> RenderResult:
     """The table of lines; where the keys leave too little room, settings have numbers instead."""
-    first, columns, lines = telling(family), measured(family), family.lines[:_LINES]
+    first, columns, lines = (
+        identifying_columns(family),
+        metric_columns(family),
+        family.lines[:_LINES],
+    )
     if not fits(first, lines, width // 2):
         settings = [one for one in family.settings if _is_in(one, lines)]
         number = {id(one): str(at) for at, one in enumerate(settings, 1)}
@@ -129,16 +140,16 @@ def _tables(family: Family, width: int) -> RenderResult:
 
 def _of_setting(key: str) -> Column:
     def text(setting: Setting) -> str:
-        return said(setting.values[key]) if key in setting.values else NONE
+        return value_text(setting.values[key]) if key in setting.values else MISSING
 
-    return Column(short(key), text, words=True)
+    return Column(short_key(key), text, words=True)
 
 
-def _is_in(setting: Setting, lines: Sequence[Line]) -> bool:
+def _is_in(setting: Setting, lines: Sequence[TableLine]) -> bool:
     return any(setting is one for line in lines for one in line.settings)
 
 
-def _number(line: Line, number: Mapping[int, str]) -> str:
+def _number(line: TableLine, number: Mapping[int, str]) -> str:
     """Of the settings that a line is of; nothing where it is of all."""
     own = [number[id(one)] for one in line.settings if id(one) in number]
     if len(own) == len(number) > 1:

@@ -12,7 +12,7 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Claim:
+class SignificanceTest:
     """Two sides, and what a test says of their difference.
 
     Attributes:
@@ -106,7 +106,7 @@ class Claim:
         return plain(f"95 % interval {turned.between(turned.interval)} (bootstrap {drawn})")
 
     @property
-    def _turned(self) -> "Claim":
+    def _turned(self) -> "SignificanceTest":
         interval, drawn = (
             None if ends is None else (-ends[1], -ends[0]) for ends in (self.interval, self.drawn)
         )
@@ -116,9 +116,9 @@ class Claim:
     def _rests_on(self) -> str:
         own, other = self.counts
         size = f"{own} {self.pairs}" if self.pairs else f"{own} and {other} seeds, not paired"
-        p = f"p {chance(self.p)}"
+        p = f"p {p_text(self.p)}"
         if self.together > 1:
-            p += f" ({chance(self.p_of_all)} after Holm's correction for {self.together})"
+            p += f" ({p_text(self.p_of_all)} after Holm's correction for {self.together})"
         if self.pairs != "samples":
             return f"{size}, {self.test}, {p}"
         return (
@@ -132,17 +132,17 @@ class Claim:
         return f"{rounded:+.{unit.decimals}f}"
 
 
-def corrected(claims: Sequence[Claim]) -> list[Claim]:
+def correct_for_all(results: Sequence[SignificanceTest]) -> list[SignificanceTest]:
     """The claims with their p raised for all of them being looked at together."""
-    tested = [claim.p for claim in claims if claim.p is not None]
+    tested = [result.p for result in results if result.p is not None]
     raised = iter(holm(tested))
     return [
-        claim if claim.p is None else replace(claim, p_of_all=next(raised), together=len(tested))
-        for claim in claims
+        result if result.p is None else replace(result, p_of_all=next(raised), together=len(tested))
+        for result in results
     ]
 
 
-def chance(p: float | None) -> str:
+def p_text(p: float | None) -> str:
     if p is None:
         return "-"
     return f"{p:.3f}" if p >= 0.0005 else "<0.001"

@@ -10,10 +10,10 @@ import pytest
 from scipy import stats
 
 from benchmarks.synthetic_runs import write_run
-from kdrun.compare.comparison import Comparison, Family, compare
+from kdrun.compare.comparison import Comparison, ComparisonTable, compare
 from kdrun.compare.gather import gather
-from kdrun.compare.query import Asked
-from kdrun.compare.test_results import Claim
+from kdrun.compare.query import Query
+from kdrun.compare.test_results import SignificanceTest
 from kdrun.core.errors import UserError
 from kdrun.core.records.summary import StepComparison
 
@@ -35,21 +35,21 @@ def write(folder: Path, seeds: int | tuple[int, ...] = 4, told: Any = None, **va
 
 
 def compared(**asked: Any) -> Comparison:
-    return compare(gather(["."]), Asked(**asked))
+    return compare(gather(["."]), Query(**asked))
 
 
-def only(**asked: Any) -> Family:
+def only(**asked: Any) -> ComparisonTable:
     (family,) = compared(**asked).families
     return family
 
 
-def accuracies(family: Family, row: str = "distilled") -> Iterator[np.ndarray]:
+def accuracies(family: ComparisonTable, row: str = "distilled") -> Iterator[np.ndarray]:
     for setting in family.settings:
         yield np.array([run.rows[row]["accuracy"] for run in setting.runs.values()])
 
 
-def claims(family: Family, about: str) -> list[Claim]:
-    return [claim for claim in family.claims if claim.about == about]
+def claims(family: ComparisonTable, about: str) -> list[SignificanceTest]:
+    return [claim for claim in family.results if claim.about == about]
 
 
 def rewrite(folder: Path, change: Any) -> None:
@@ -189,7 +189,7 @@ def test_older_runs_without_validation_choose_nothing(here):
     assert family.choice.setting is None
     assert "Nothing is chosen: 2 of 3 settings have no validation top-1" in family.choice.sentence
     assert not claims(family, "chosen")
-    assert only(baseline={KEY: ["1"]}).claims
+    assert only(baseline={KEY: ["1"]}).results
 
 
 def test_the_best_epoch_on_test_is_chosen_for_by_the_best_on_validation(here):
@@ -387,19 +387,19 @@ def test_the_figure_that_chose_is_not_tested_on(here, metric):
     write(here / "a", loss__temperature=4)
     family = only(metric=metric, by=KEY)
     assert family.choice.by == metric
-    assert (family.claims, family.marginal.claims) == ([], [])
+    assert (family.results, family.marginal.results) == ([], [])
     assert "flatter what they chose: no test" in " ".join(family.notes)
     assert family.choice.sentence.count("validation top-1") == 1
     assert "chose nothing" not in family.choice.sentence
 
 
 def test_a_difference_of_nothing_has_no_minus():
-    claim = Claim("chosen", "a", "b", "accuracy", difference=-1e-6)
+    claim = SignificanceTest("chosen", "a", "b", "accuracy", difference=-1e-6)
     assert claim.amount == "+0.00"
 
 
 def test_what_the_correction_takes_away_is_said_so():
-    claim = Claim(
+    claim = SignificanceTest(
         "chosen", "a", "b", "accuracy", "t", "seeds", (5, 5), 0.01, (0.001, 0.019), (0.002, 0.018),
         p=0.03, p_of_all=0.3, together=10,
     )  # fmt: skip
@@ -542,7 +542,7 @@ def test_a_baseline_of_one_setting_is_held_against_all(here):
 
 def test_a_row_can_be_the_baseline(here):
     grid(here)
-    found = only(versus="teacher").claims
+    found = only(versus="teacher").results
     assert {(claim.about, claim.right) for claim in found} == {("baseline", "teacher")}
     assert len(found) == 4
 
@@ -551,9 +551,9 @@ def test_a_row_that_settings_share_is_tested_once_and_named(here):
     grid(here)
     family = only(model="teacher")
     assert family.choice is None
-    assert [(claim.left, claim.right) for claim in family.claims] == [("teacher", "alone")]
+    assert [(claim.left, claim.right) for claim in family.results] == [("teacher", "alone")]
     family = only(model="teacher", baseline={KEY: ["1"]})
-    assert family.claims == []
+    assert family.results == []
 
 
 def test_a_row_that_is_asked_for_is_named_beside_its_setting(here):
@@ -573,7 +573,7 @@ def test_a_shared_row_against_several_is_told_by_their_settings(here):
     rewrite(here / "a", share)
     family = only(model="teacher")
     assert len([line for line in family.lines if line.model == "teacher"]) == 1
-    assert [claim.left for claim in family.claims] == [
+    assert [claim.left for claim in family.results] == [
         "teacher of student.hidden=[16]",
         "teacher of student.hidden=[8]",
     ]
@@ -593,7 +593,7 @@ def test_a_key_is_averaged_over_the_others_by_seed(here):
     )
     assert found.estimates[0]["accuracy"].mean == pytest.approx(first.mean())
     assert found.estimates[1]["accuracy"].deviation == pytest.approx(second.std(ddof=1))
-    (claim,) = found.claims
+    (claim,) = found.results
     assert claim.p == pytest.approx(stats.ttest_rel(first, second).pvalue)
     assert "averages over 2 settings of the other keys, by seed" in found.sentence
     first, second = (one["validation"].mean for one in found.estimates)
@@ -622,7 +622,7 @@ def test_of_one_seed_there_are_averages_and_no_test(here):
     ]
     assert found.estimates[0]["accuracy"].mean == pytest.approx(np.mean(own))
     assert found.estimates[0]["accuracy"].low is None
-    (claim,) = found.claims
+    (claim,) = found.results
     assert (claim.p, claim.interval) == (None, None)
     assert claim.sentence.endswith(": of one seed there is no claim about the method.")
     assert "averages over 2 settings of the other keys, of seed 1 alone" in found.sentence
@@ -646,7 +646,7 @@ def test_a_key_that_the_name_of_its_part_tells_is_no_absent_one(here):
 
 def test_what_is_counted_is_averaged_and_not_tested(here):
     grid(here)
-    assert only(by=KEY, metric="bytes").marginal.claims == []
+    assert only(by=KEY, metric="bytes").marginal.results == []
 
 
 def test_settings_that_lack_a_value_are_not_averaged(here):

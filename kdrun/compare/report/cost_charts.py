@@ -6,7 +6,7 @@ from kdrun.compare.metrics import METRICS
 from kdrun.compare.report.figure import Figure
 from kdrun.compare.report.palette import SERIES
 from kdrun.compare.report.scatter_chart import Point, scatter_chart
-from kdrun.compare.seed_means import COSTS, Line
+from kdrun.compare.seed_means import COSTS, TableLine
 from kdrun.core.number_format import count
 
 _TITLES = {  # cost -> title of its chart, label of its axis
@@ -18,7 +18,9 @@ _TITLES = {  # cost -> title of its chart, label of its axis
 Series = Mapping[int, tuple[str, int]]  # index of a table's line -> its name and color
 
 
-def cost_charts(lines: Sequence[Line], series: Series, metric: str, interval: str) -> list[Figure]:
+def cost_charts(
+    lines: Sequence[TableLine], series: Series, metric: str, interval: str
+) -> list[Figure]:
     """A chart for each cost by which the models differ.
 
     Args:
@@ -41,7 +43,7 @@ def cost_charts(lines: Sequence[Line], series: Series, metric: str, interval: st
     return charts
 
 
-def _points(lines: Sequence[Line], series: Series, metric: str, cost: str) -> list[Point]:
+def _points(lines: Sequence[TableLine], series: Series, metric: str, cost: str) -> list[Point]:
     """The lines that have both the metric and the cost, ordered by color."""
     runtime = _runtime(lines)
     points = []
@@ -66,7 +68,7 @@ def _points(lines: Sequence[Line], series: Series, metric: str, cost: str) -> li
     return sorted(points, key=lambda point: point.color)
 
 
-def _interval(line: Line, metric: str) -> tuple[float, float] | None:
+def _interval(line: TableLine, metric: str) -> tuple[float, float] | None:
     """The interval over the seeds; with one seed, that of its accuracy over the test samples."""
     mean, factor = line.estimates[metric], METRICS[metric].unit.factor
     if mean.low is not None and mean.high is not None:
@@ -78,7 +80,7 @@ def _interval(line: Line, metric: str) -> tuple[float, float] | None:
     return 100 * max(0.0, mean.mean - half), 100 * min(1.0, mean.mean + half)
 
 
-def _runtime(lines: Sequence[Line]) -> str:
+def _runtime(lines: Sequence[TableLine]) -> str:
     """The runtime in which most of the lines were timed."""
     runtimes = [line.runtime for line in lines if line.runtime]
     return max(dict.fromkeys(runtimes), key=runtimes.count, default="")

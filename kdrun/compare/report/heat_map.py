@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from itertools import product
 from typing import NamedTuple
 
-from kdrun.compare.comparison import Family
-from kdrun.compare.keys import rank, said, short
+from kdrun.compare.comparison import ComparisonTable
+from kdrun.compare.keys import short_key, sort_key, value_text
 from kdrun.compare.report.figure import Figure
 from kdrun.compare.report.matrix_chart import Cell, Side, matrix_chart
 from kdrun.compare.report.validation_scores import ValidationScores
@@ -49,19 +49,19 @@ def heat_map(scores: ValidationScores) -> Figure | None:
         f"Mean validation accuracy of {scores.models}, %; nothing here comes from the test split."
     )
     if len(family.differing) > len(keys):
-        others = ", ".join(short(key) for key in family.differing if key not in keys)
+        others = ", ".join(short_key(key) for key in family.differing if key not in keys)
         note += f" Averaged over {others}."
     if family.choice and family.choice.setting:
         note += " Framed: the setting that validation chose."
-    title = f"Validation accuracy by {' and '.join(short(key) for key in reversed(keys))}"
-    sides = (Side(short(down) if down else "", rows), Side(short(across), columns))
+    title = f"Validation accuracy by {' and '.join(short_key(key) for key in reversed(keys))}"
+    sides = (Side(short_key(down) if down else "", rows), Side(short_key(across), columns))
     return matrix_chart("validation-heat", title, *sides, cells, note)
 
 
-def _values(family: Family, key: str) -> list[str]:
+def _values(family: ComparisonTable, key: str) -> list[str]:
     """The values of a key in their order, as they are typed."""
     values = [setting.values.get(key, "-") for setting in family.settings]
-    return list(dict.fromkeys(said(value) for value in sorted(values, key=rank)))
+    return list(dict.fromkeys(value_text(value) for value in sorted(values, key=sort_key)))
 
 
 def _mean(scores: ValidationScores, values: Mapping[str, str]) -> _Mean:
@@ -70,7 +70,7 @@ def _mean(scores: ValidationScores, values: Mapping[str, str]) -> _Mean:
     inside = [
         index
         for index, setting in enumerate(family.settings)
-        if all(said(setting.values.get(key, "-")) == value for key, value in values.items())
+        if all(value_text(setting.values.get(key, "-")) == value for key, value in values.items())
     ]
     known = [mean for index in inside if (mean := scores.means[index]) is not None]
     choice = family.choice.setting if family.choice else None

@@ -1,30 +1,30 @@
 """The settings of a sweep: their tables, the tests of their differences, the keys that vary."""
 
-from kdrun.compare.cells import (
-    measured,
-    telling,
-    tested,
+from kdrun.compare.comparison import Comparison, ComparisonTable
+from kdrun.compare.comparison_columns import (
+    identifying_columns,
+    metric_columns,
+    significance_columns,
 )
-from kdrun.compare.comparison import Comparison, Family
-from kdrun.compare.keys import said, short
+from kdrun.compare.keys import short_key, value_text
 from kdrun.compare.report.elements import bullets, folded, quiet
 from kdrun.compare.report.markup import tag
 from kdrun.compare.report.page import Block
 from kdrun.compare.report.tables import figures_table, html_table
-from kdrun.compare.seed_means import Line
-from kdrun.compare.terminal import in_short
+from kdrun.compare.seed_means import TableLine
+from kdrun.compare.terminal import result_sentences
 
 _ALL_TESTS = " are below"  # where all tests are, as the end of a sentence
 
 
-def settings_blocks(family: Family) -> list[Block]:
+def settings_blocks(family: ComparisonTable) -> list[Block]:
     """The conclusions on a table's settings, the table in two halves, and all tests."""
     blocks: list[Block] = []
     conclusions = [family.choice.sentence] if family.choice else []
-    conclusions += in_short(family.claims, _ALL_TESTS)
+    conclusions += result_sentences(family.results, _ALL_TESTS)
     if conclusions:
         blocks.append(bullets(conclusions, "conclusions"))
-    first, figures = telling(family), measured(family)
+    first, figures = identifying_columns(family), metric_columns(family)
     halves = (figures[: len(figures) // 2 + 1], figures[len(figures) // 2 + 1 :])
     for columns in halves:
         blocks.append(
@@ -32,8 +32,8 @@ def settings_blocks(family: Family) -> list[Block]:
         )
     if family.notes:
         blocks.append(bullets(family.notes))
-    if family.claims:
-        blocks.append(folded("All tests", figures_table(tested(), family.claims)))
+    if family.results:
+        blocks.append(folded("All tests", figures_table(significance_columns(), family.results)))
     return blocks
 
 
@@ -48,7 +48,7 @@ def difference_blocks(comparison: Comparison) -> list[Block]:
         rows = [
             tag(
                 "tr",
-                tag("td", tag("code", short(key)), class_="words key"),
+                tag("td", tag("code", short_key(key)), class_="words key"),
                 tag("td", ", ".join(_values_of(family, key)), class_="words"),
             )
             for key in family.differing
@@ -60,26 +60,26 @@ def difference_blocks(comparison: Comparison) -> list[Block]:
     return blocks
 
 
-def setting_names(family: Family) -> list[str]:
+def setting_names(family: ComparisonTable) -> list[str]:
     """Each setting's values of the keys that vary, in short: temperature=4 alpha=0.5."""
-    last = [short(key).rpartition(".")[2] for key in family.differing]
+    last = [short_key(key).rpartition(".")[2] for key in family.differing]
     names = {
-        key: name if last.count(name) == 1 else short(key)
+        key: name if last.count(name) == 1 else short_key(key)
         for key, name in zip(family.differing, last, strict=True)
     }
     return [
-        " ".join(f"{names[key]}={said(value)}" for key, value in setting.values.items())
+        " ".join(f"{names[key]}={value_text(value)}" for key, value in setting.values.items())
         for setting in family.settings
     ]
 
 
-def is_chosen(family: Family, line: Line) -> bool:
+def is_chosen(family: ComparisonTable, line: TableLine) -> bool:
     """Whether a line is a model of the setting that validation chose, and of no other setting."""
     setting = family.choice.setting if family.choice else None
     return setting is not None and len(line.settings) == 1 and line.settings[0] is setting
 
 
-def _values_of(family: Family, key: str) -> list[str]:
+def _values_of(family: ComparisonTable, key: str) -> list[str]:
     """The values of a key, as they are typed; `-` for settings without it."""
-    values = [said(one.values[key]) if key in one.values else "-" for one in family.settings]
+    values = [value_text(one.values[key]) if key in one.values else "-" for one in family.settings]
     return list(dict.fromkeys(values))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kdrun.compare.comparison import Comparison, Family, compare
+from kdrun.compare.comparison import Comparison, ComparisonTable, compare
 from kdrun.compare.gather import Gathered, Run
 from kdrun.compare.metrics import METRICS
 from kdrun.compare.report.cost_charts import Series, cost_charts
@@ -84,7 +84,7 @@ class _Charts(NamedTuple):
     cost: list[Block]
 
 
-def _charts(family: Family, comparison: Comparison) -> _Charts:
+def _charts(family: ComparisonTable, comparison: Comparison) -> _Charts:
     """The charts of a table, in which a setting has the same color everywhere."""
     scores = ValidationScores(family)
     colors = [len(_REFERENCES) + rank for rank in scores.ranks]
@@ -102,7 +102,7 @@ def _charts(family: Family, comparison: Comparison) -> _Charts:
     return _Charts([*heading, *validation] if validation else [], [*heading, *cost] if cost else [])
 
 
-def _series(family: Family, names: Sequence[str], colors: Sequence[int]) -> Series:
+def _series(family: ComparisonTable, names: Sequence[str], colors: Sequence[int]) -> Series:
     """The lines that have a color: teacher, control, and the model that each setting is judged by.
 
     Args:
@@ -122,7 +122,7 @@ def _series(family: Family, names: Sequence[str], colors: Sequence[int]) -> Seri
     return series
 
 
-def _colored_note(family: Family) -> str:
+def _colored_note(family: ComparisonTable) -> str:
     count = SERIES - len(_REFERENCES)
     return f"Colored: the {count} settings of {len(family.settings)} that are best on validation."
 

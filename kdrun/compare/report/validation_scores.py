@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from statistics import fmean
 
-from kdrun.compare.choice import chooser
-from kdrun.compare.comparison import Family
+from kdrun.compare.choice import choosing_metric
+from kdrun.compare.comparison import ComparisonTable
 from kdrun.compare.report.figure import Figure
 from kdrun.compare.report.learning_curves import Points, curve_points
 from kdrun.compare.report.line_chart import Curve, line_chart
@@ -21,7 +21,7 @@ class ValidationScores:
         family: the table.
     """
 
-    def __init__(self, family: Family) -> None:
+    def __init__(self, family: ComparisonTable) -> None:
         self.family = family
 
     @cached_property
@@ -54,7 +54,7 @@ class ValidationScores:
 
     def _mean(self, index: int) -> float | None:
         line = self.family.judged[index]
-        metric = chooser(self.family.metric, self.family.judged)
+        metric = choosing_metric(self.family.metric, self.family.judged)
         if metric in line.estimates:
             return 100 * line.estimates[metric].mean
         last = [points[-1][1] for points in self.curves[index].values() if points]
