@@ -82,13 +82,6 @@ def test_gradcheck_of_what_the_discriminator_sees():
     assert torch.autograd.gradcheck(term, (student.taps["tap"].requires_grad_(),))
 
 
-def test_the_order_of_the_batch_does_not_matter():
-    loss, student, teacher = given()
-    before = total(loss, student, teacher)
-    student.taps["tap"] = student.taps["tap"].flip(0)
-    torch.testing.assert_close(total(loss, student, teacher), before)
-
-
 def test_no_layer_of_the_discriminator_stretches_anything():
     loss, student, teacher = given(torch.float32)
     with torch.no_grad():
@@ -99,19 +92,6 @@ def test_no_layer_of_the_discriminator_stretches_anything():
         total(loss, student, teacher)
     for layer in (loss.discriminators[0][0], loss.discriminators[0][2]):
         assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(1, rel=0.02)
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_extreme_features_in_half_precision_stay_finite(dtype):
-    loss, student, teacher = given(torch.float32)
-    loss.train()
-    for answer in (student, teacher):
-        answer.taps["tap"] = (1e4 * answer.taps["tap"] / 3).to(dtype).requires_grad_()
-    with torch.autocast("cpu", dtype=dtype):
-        found = total(loss, student, teacher)
-    found.backward()
-    assert torch.isfinite(found)
-    assert torch.isfinite(student.taps["tap"].grad).all()
 
 
 def test_the_game_brings_the_students_features_to_the_teachers():

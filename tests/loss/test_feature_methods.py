@@ -296,37 +296,3 @@ def test_the_gradient_is_that_of_the_value(name):
 
     inputs = tuple(student.taps[key][:2].clone().requires_grad_() for key in names)
     assert torch.autograd.gradcheck(value, inputs)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_no_gradient_reaches_the_teacher(name):
-    loss = made(name)
-    student, teacher = answers(name)
-    for tap in (*student.taps.values(), *teacher.taps.values()):
-        tap.requires_grad_()
-    total(loss, student, teacher).backward()
-    assert all(tap.grad is None for tap in teacher.taps.values())
-    assert all(tap.grad is not None for tap in student.taps.values())
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_extreme_features_in_half_precision_give_finite_terms(name, dtype):
-    student, teacher = answers(name)
-    for answer in (student, teacher):
-        for key, tap in answer.taps.items():
-            answer.taps[key] = (1e4 * tap).clamp(-6e4, 6e4).to(dtype)
-    assert torch.isfinite(total(made(name), student, teacher))
-
-
-@pytest.mark.parametrize("name", ["fitnet", "cosine", "vid", "cat_kd"])
-def test_the_order_of_samples_does_not_matter(name):
-    loss = made(name)
-    student, teacher = answers(name)
-    before = total(loss, student, teacher)
-    order = torch.randperm(B)
-    moved = [
-        Output(answer.logits[order], {key: tap[order] for key, tap in answer.taps.items()})
-        for answer in (student, teacher)
-    ]
-    torch.testing.assert_close(total(loss, *moved), before, rtol=1e-5, atol=1e-6)

@@ -4,7 +4,6 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-import torch
 from given import AT, B, batch, bound, has_the_gradient_of_its_value, output, total
 from torch import Tensor
 
@@ -52,14 +51,9 @@ def test_its_gradient_is_that_of_its_value():
     assert has_the_gradient_of_its_value(loss, TAPS, OTHER)
 
 
-def test_it_is_zero_for_equal_features_and_ignores_the_order_of_samples():
-    loss = bound("fsp", TAPS, TAPS, first_epochs=0)
-    student, teacher = output(TAPS, 1), output(TAPS, 2)
-    assert total(loss, student, student).item() == 0
-    before = total(loss, student, teacher)
-    for tap in TAPS:
-        student.taps[tap], teacher.taps[tap] = student.taps[tap].flip(0), teacher.taps[tap].flip(0)
-    torch.testing.assert_close(total(loss, student, teacher), before)
+def test_it_is_zero_for_equal_features():
+    loss, same = bound("fsp", TAPS, TAPS, first_epochs=0), output(TAPS, 1)
+    assert total(loss, same, same).item() == 0
 
 
 def test_the_first_phase_has_the_term_alone_and_the_main_phase_the_labels():
@@ -78,16 +72,3 @@ def test_other_channels_are_refused_with_what_to_do():
         bound("fsp", TAPS, {**TAPS, "tap[0]": (6, 4, 4)})
     with pytest.raises(UserError, match="needs 2 layers"):
         bound("fsp", {"tap[0]": (3, 4, 4)}, {"tap[0]": (3, 4, 4)})
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_it_is_finite_for_extreme_features_in_half_precision(dtype):
-    loss = bound("fsp", TAPS, OTHER, first_epochs=0)
-    student, teacher = output(TAPS, 1, dtype), output(OTHER, 2, dtype)
-    for tap in TAPS:
-        student.taps[tap].mul_(1e4).requires_grad_()
-        teacher.taps[tap].mul_(1e4).requires_grad_()
-    value = total(loss, student, teacher)
-    value.backward()
-    assert value.dtype == torch.float32 and value.isfinite()
-    assert all(tap.grad is None for tap in teacher.taps.values())

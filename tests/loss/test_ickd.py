@@ -52,16 +52,3 @@ def test_it_ignores_the_teachers_scale_and_the_order_of_samples():
     student.taps = {"tap": student.taps["tap"].flip(0)}
     teacher.taps = {"tap": 7 * teacher.taps["tap"].flip(0)}
     torch.testing.assert_close(total(loss, student, teacher), before)
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_it_is_finite_for_extreme_features_in_half_precision(dtype):
-    loss = bound("ickd", STUDENT, TEACHER)
-    student, teacher = output(STUDENT, 1, dtype), output(TEACHER, 2, dtype)
-    for features in (student.taps["tap"], teacher.taps["tap"]):
-        features.mul_(1e4).requires_grad_()
-    value = total(loss, student, teacher)
-    value.backward()
-    assert value.dtype == torch.float32 and value.isfinite()
-    assert student.taps["tap"].grad.isfinite().all()
-    assert teacher.taps["tap"].grad is None

@@ -89,13 +89,12 @@ def test_other_channels_are_adapted_and_a_single_place_is_refused():
         bound("kdsvd", {"tap": (3, 4, 4)}, {"tap": (3, 4, 4)})
 
 
-@pytest.mark.parametrize("factor", [1e4, 0.0])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_it_is_finite_for_extreme_features_in_half_precision(dtype, factor):
+def test_it_is_finite_where_the_students_features_are_0(dtype):
     loss = bound("kdsvd", TAPS, TAPS)
     student, teacher = output(TAPS, 1, dtype), output(TAPS, 2, dtype)
     for tap in TAPS:
-        student.taps[tap].mul_(factor).requires_grad_()
+        student.taps[tap].zero_().requires_grad_()
         teacher.taps[tap].mul_(1e4).requires_grad_()
     value = total(loss, student, teacher)
     value.backward()

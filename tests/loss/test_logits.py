@@ -142,21 +142,6 @@ def test_mse_is_zero_for_equal_logits():
     assert terms(LogitsMSE(alpha=0.9), student, student.clone(), batch)["mse"].item() == 0
 
 
-def test_the_order_of_the_batch_does_not_matter(loss):
-    student, teacher, batch = draw(dtype=torch.float64)
-    order = torch.randperm(N, generator=torch.Generator().manual_seed(1))
-    turned = total(loss, student[order], teacher[order], batch_of(batch.targets[order]))
-    torch.testing.assert_close(turned, total(loss, student, teacher, batch), rtol=1e-12, atol=0)
-
-
-def test_the_order_of_the_classes_does_not_matter(loss):
-    student, teacher, batch = draw(dtype=torch.float64)
-    order = torch.randperm(C, generator=torch.Generator().manual_seed(1))
-    renamed = batch_of(order.argsort()[batch.targets])
-    turned = total(loss, student[:, order], teacher[:, order], renamed)
-    torch.testing.assert_close(turned, total(loss, student, teacher, batch), rtol=1e-12, atol=0)
-
-
 def test_a_batch_is_the_mean_of_its_parts(loss):
     student, teacher, batch = draw(dtype=torch.float64)
     parts = [
@@ -186,16 +171,6 @@ def test_the_gradient_is_that_of_the_value(loss):
     )
 
 
-@pytest.mark.parametrize("name", WITH_TEACHER)
-def test_the_gradient_goes_to_the_student_alone(name):
-    student, teacher, batch = draw()
-    student.requires_grad_()
-    teacher.requires_grad_()
-    total(EVERY[name](), student, teacher, batch).backward()
-    assert teacher.grad is None
-    assert student.grad.abs().sum() > 0
-
-
 def test_kd_gradient_reaches_that_of_mse_as_the_temperature_grows():
     """Hinton et al. 2015, equation 4: (z_s - z_t) / C for logits whose mean is 0 in each row."""
     student, teacher, _ = draw(dtype=torch.float64)
@@ -218,19 +193,6 @@ def test_kd_keeps_the_size_of_its_gradient_over_temperatures():
         for temperature in (2.0, 4.0, 8.0, 16.0)
     ]
     assert max(sizes) < 2 * min(sizes)
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_extreme_logits_of_half_precision_give_finite_terms_and_gradients(loss, dtype):
-    random = torch.Generator().manual_seed(0)
-    signs = torch.randint(2, (N, C), generator=random) * 2.0 - 1
-    student = (signs * 60_000).to(dtype).requires_grad_()
-    teacher = (signs.roll(1, 1) * 60_000).to(dtype)
-    found = terms(loss, student, teacher, batch_of(torch.zeros(N).long()))
-    assert all(torch.isfinite(value) for value in found.values())
-    (gradient,) = torch.autograd.grad(torch.stack(list(found.values())).sum(), student)
-    assert torch.isfinite(gradient).all()
-    assert gradient.dtype == dtype
 
 
 def test_terms_of_half_precision_are_float32_scalars(loss):

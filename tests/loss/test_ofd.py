@@ -78,10 +78,9 @@ def test_its_gradient_is_that_of_its_value():
     assert torch.autograd.gradcheck(value, student.taps["tap"].requires_grad_(), fast_mode=True)
 
 
-@pytest.mark.parametrize("place", ["2:in", "0"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_it_is_finite_for_extreme_features_in_half_precision(dtype, place):
-    loss = bound(place)
+def test_margins_of_the_batch_are_finite_for_extreme_features_in_half_precision(dtype):
+    loss = bound("0")
     student, teacher = output(STUDENT, 1, dtype), output(TEACHER, 2, dtype)
     for features in (student.taps["tap"], teacher.taps["tap"]):
         features.mul_(1e4).requires_grad_()

@@ -88,17 +88,6 @@ def test_the_gradient_of_review_kd_is_its_slope():
     torch.autograd.gradcheck(value, inputs)
 
 
-def test_review_kd_ignores_the_order_of_the_batch():
-    loss = bound("review_kd", STUDENT, TEACHER)
-    student, teacher = output(STUDENT, 1), output(TEACHER, 2)
-    order = torch.randperm(B)
-    moved, same = (
-        Output(answer.logits, {tap: value[order] for tap, value in answer.taps.items()})
-        for answer in (student, teacher)
-    )
-    torch.testing.assert_close(total(loss, moved, same), total(loss, student, teacher))
-
-
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_review_kd_is_finite_and_trains_the_student_and_all_its_parts(dtype):
     loss = bound("review_kd", STUDENT, TEACHER)

@@ -98,18 +98,3 @@ def test_nst_ignores_the_order_of_channels():
     same, turned = output(WIDE, 3), output(WIDE, 3)
     turned.taps = {tap: value.flip(1) for tap, value in turned.taps.items()}
     assert total(loss, turned, same).item() == pytest.approx(0, abs=1e-6)
-
-
-@pytest.mark.parametrize("name", ["sp", "nst"])
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_it_is_finite_for_extreme_features_in_half_precision(name, dtype):
-    loss = bound(name, STUDENT, TEACHER)
-    student, teacher = output(STUDENT, 1, dtype), output(TEACHER, 2, dtype)
-    for tap in STUDENT:
-        student.taps[tap].mul_(1e4).requires_grad_()
-        teacher.taps[tap].mul_(1e4).requires_grad_()
-    value = total(loss, student, teacher)
-    value.backward()
-    assert value.dtype == torch.float32 and value.isfinite()
-    assert all(tap.grad.isfinite().all() for tap in student.taps.values())
-    assert all(tap.grad is None for tap in teacher.taps.values())

@@ -89,15 +89,6 @@ def test_srrl_follows_the_loss_to_another_type_as_its_adapter_does():
     assert made()[0].double().head_weight.dtype == torch.float64
 
 
-def test_srrl_ignores_the_order_of_the_batch():
-    loss, _ = made()
-    student, teacher = output(STUDENT, 1), output(TEACHER, 2)
-    order = torch.randperm(B)
-    moved = Output(student.logits, {"tap": student.taps["tap"][order]})
-    same = Output(teacher.logits[order], {"tap": teacher.taps["tap"][order]})
-    torch.testing.assert_close(total(loss, moved, same), total(loss, student, teacher))
-
-
 def test_srrl_reads_maps_of_the_student_as_their_averages():
     loss, _ = made(student=(6, 4, 4))
     assert loss.adapter[0].weight.shape == (9, 6)
