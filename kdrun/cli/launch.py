@@ -16,7 +16,7 @@ from omegaconf import DictConfig, read_write
 
 from kdrun.config.choices import conf_folder, offer_models, offer_steps
 from kdrun.config.command import Command, read_command
-from kdrun.config.compose import ComposedRun, compose_runs
+from kdrun.config.compose import ComposedRun, compose_runs, to_yaml
 from kdrun.config.loader import install_named_plugins, make_loader
 from kdrun.config.overrides import quote, translate_settings
 from kdrun.core.errors import ConfigError
@@ -25,7 +25,6 @@ from kdrun.core.sweep import SweepFolder
 from kdrun.run.new_folder import faults_of_folder, new_folder, shown
 from kdrun.sweep.job_list import name_jobs
 from kdrun.sweep.parallel_jobs import LauncherChoice, choose_launcher, faults_of_jobs
-from kdrun.sweep.runner import run_sweep
 
 if TYPE_CHECKING:
     from kdrun.run.runner import Plan
@@ -47,7 +46,7 @@ def launch(words: Sequence[str], screen: Screen) -> int:
     if command.shows_only:
         if plugin_faults:
             raise ConfigError(plugin_faults)
-        return _show_config(command)
+        return _show_config(command, screen)
     jobs = compose_runs(command.settings, command.multirun, command.folders)
     setting, choice = jobs[0].tree["launcher"]["jobs"], LauncherChoice([], 1)
     if command.multirun:
@@ -64,6 +63,8 @@ def launch(words: Sequence[str], screen: Screen) -> int:
         typed, loader = shlex.join(["kdrun", *words]), make_loader(command.folders)
         assert jobs[0].config is not None  # it is kept of a single run
         return _run_one(plans[0], folder, jobs[0].config, loader, screen, typed)
+    from kdrun.sweep.runner import run_sweep  # imports the HTML report, half of a start's imports
+
     measures = setting == "auto" and plans[0].hardware.device.type == "cuda"
     plans.clear()  # frees their data: the jobs load their own
     sweep = SweepFolder(folder)
@@ -106,12 +107,20 @@ def check_jobs(jobs: Sequence[ComposedRun], parallel: int) -> "list[Plan]":
     return plans
 
 
-def _show_config(command: Command) -> int:
-    """Let Hydra show a config; names and keys are checked before, values are not."""
+def _show_config(command: Command, screen: Screen) -> int:
+    """Show a config; names and keys are checked before, values are not.
+
+    The config of a run is shown as it was composed here. Hydra shows everything else: its own
+    config, its defaults list, completions of the shell.
+    """
     if command.shows_config:
-        faults = compose_runs(command.settings, command.multirun, command.folders)[0].faults
-        if faults:
-            raise ConfigError(faults)
+        (run,) = compose_runs(command.settings, False, command.folders)
+        if run.faults:
+            raise ConfigError(run.faults)
+        assert run.config is not None  # it is kept of a single run
+        if command.cfg == "job":
+            screen.say(to_yaml(run.config, command.package, command.resolve))
+            return 0
     else:
         offer_models(command.folders)
         offer_steps(command.folders)

@@ -31,6 +31,9 @@ class Command:
         folders: more folders with config groups, from `--config-dir`.
         shows_only: whether Hydra shows something and nothing is run.
         shows_config: whether it shows the config that the settings compose.
+        cfg: what `--cfg` shows of it: `job`, `hydra` or `all`.
+        package: the dotted key that `--package` shows alone.
+        resolve: whether `--resolve` shows the values of interpolations.
     """
 
     options: tuple[str, ...]
@@ -39,6 +42,9 @@ class Command:
     folders: tuple[str, ...]
     shows_only: bool
     shows_config: bool
+    cfg: str | None
+    package: str | None
+    resolve: bool
 
 
 def read_command(words: Sequence[str]) -> Command:
@@ -74,6 +80,9 @@ def read_command(words: Sequence[str]) -> Command:
         folders=(options.config_dir,) if options.config_dir else (),
         shows_only=bool(shows_config or options.shell_completion or options.hydra_help),
         shows_config=shows_config,
+        cfg=options.cfg,
+        package=options.package,
+        resolve=options.resolve,
     )
 
 

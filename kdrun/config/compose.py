@@ -71,6 +71,31 @@ def compose_runs(
         return [_compose_run(run, "sweep" if multirun else "run", loader) for run in runs]
 
 
+def to_yaml(config: DictConfig, package: str | None, resolve: bool) -> str:
+    """Return the config of a run as YAML, without Hydra's node, as `--cfg job` shows it.
+
+    Args:
+        config: as it was composed.
+        package: the dotted key of the node to show; None for the whole config.
+        resolve: whether interpolations are replaced by their values.
+
+    Raises:
+        UserError: the config has no such key, or an interpolation cannot be resolved.
+    """
+    HydraConfig.instance().set_config(config)  # for interpolations such as ${hydra:job.num}
+    node, head = _without_hydra(config), ""
+    if package not in (None, "_global_"):
+        node, head = (
+            _resolve(lambda: OmegaConf.select(config, str(package))),
+            f"# @package {package}\n",
+        )
+    if node is None:
+        raise UserError(f"--package: the config has no key {package!r}.")
+    if not OmegaConf.is_config(node):
+        return str(node)
+    return head + str(_resolve(lambda: OmegaConf.to_yaml(node, resolve=resolve))).rstrip()
+
+
 def _compose_run(settings: tuple[str, ...], mode: str, loader: ConfigLoaderImpl) -> ComposedRun:
     """Compose one run.
 
@@ -182,9 +207,13 @@ def _run_hydra(call: Callable[[], T]) -> T:
 def _to_tree(config: DictConfig) -> dict[str, Any]:
     """Return a config, without Hydra's node, as plain dicts and lists."""
     HydraConfig.instance().set_config(config)  # for interpolations such as ${hydra:job.num}
-    task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    task = _without_hydra(config)
     tree = _resolve(lambda: OmegaConf.to_container(task, resolve=True, throw_on_missing=False))
     return plain_tree(tree)
+
+
+def _without_hydra(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def _resolve(call: Callable[[], Any]) -> Any:

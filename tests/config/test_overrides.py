@@ -1,8 +1,9 @@
 """The words after `kdrun` are held against conf/, and each mistake is one sentence."""
 
 import pytest
+import yaml
 
-from kdrun.config.compose import compose_runs
+from kdrun.config.compose import compose_runs, to_yaml
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
 from kdrun.core.registry import check_model
@@ -91,3 +92,16 @@ def test_a_word_that_is_no_setting_says_what_one_is():
     with pytest.raises(UserError) as error:
         compose_runs(["loss"], multirun=False)
     assert error.value.lines[0].startswith("'loss' is no setting")
+
+
+def test_the_config_of_a_run_is_shown_whole_or_by_key():
+    (run,) = compose_runs(["compress.calibrator=mse"], multirun=False)
+    assert run.config is not None
+    whole = yaml.safe_load(to_yaml(run.config, None, resolve=True))
+    assert "hydra" not in whole
+    assert whole == run.tree
+    node = to_yaml(run.config, "compress.calibrator", resolve=False)
+    assert node == "# @package compress.calibrator\nname: mse"
+    assert to_yaml(run.config, "seed", resolve=False) == "0"
+    with pytest.raises(UserError, match=r"--package: the config has no key 'sed'\."):
+        to_yaml(run.config, "sed", resolve=False)
