@@ -1,4 +1,4 @@
-"""What two runs' models answered to the same test samples."""
+"""The predictions of two runs' models for the same test samples."""
 
 import zlib
 from zipfile import BadZipFile
@@ -9,7 +9,7 @@ from kdrun.compare.gather import Run
 
 
 class NotPaired(Exception):
-    """Why two runs' answers can't be held against each other, as the end of a sentence."""
+    """Why two runs' predictions can't be paired, as the end of a sentence."""
 
 
 def read_predictions(run: Run, model: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

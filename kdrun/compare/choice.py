@@ -1,4 +1,4 @@
-"""Which setting validation chooses; the test split never does."""
+"""The setting that validation chooses; the test split never chooses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from kdrun.core.number_format import many
 
 @dataclass(frozen=True)
 class Choice:
-    """The setting that validation chose; its test figure is only reported.
+    """The setting that validation chose; its test score is only reported.
 
     Attributes:
-        setting: the chosen one; None where none could be.
-        by: the validation metric that chose.
-        chosen: that metric's estimate.
-        tested: the compared metric's estimate.
-        sentence: all of this in words, or why nothing was chosen.
+        setting: the chosen setting; None where nothing could be chosen.
+        by: the name of the validation metric that chose.
+        chosen: its mean for the chosen setting.
+        tested: the mean of the compared metric for the chosen setting.
+        sentence: the choice in words, or why nothing was chosen.
     """
 
     setting: Setting | None
@@ -31,7 +31,7 @@ class Choice:
 
 
 def choosing_metric(metric: str, lines: Sequence[TableLine]) -> str:
-    """The validation figure that chooses where a metric is compared: of the same epoch."""
+    """Return the name of the validation metric that chooses: of the compared metric's epoch."""
     last, best = (leading_at(epoch, "validation").name for epoch in (LAST, BEST))
     if METRICS[metric].epoch:
         return leading_at(METRICS[metric].epoch, "validation").name
@@ -40,12 +40,12 @@ def choosing_metric(metric: str, lines: Sequence[TableLine]) -> str:
 
 
 def choose(settings: Sequence[Setting], lines: Sequence[TableLine], metric: str) -> Choice:
-    """The setting whose model is the best on validation, in the mean over the seeds that all have.
+    """Choose the setting with the best mean on validation, over the seeds that all settings have.
 
     Args:
         settings: two or more.
-        lines: of each the model that it is judged by.
-        metric: the figure that is reported.
+        lines: the line of each setting's judged model.
+        metric: the name of the metric that is compared.
     """
     by = choosing_metric(metric, lines)
     without = [line for line in lines if len(line.figures(by)) < len(line.rows)]
@@ -69,17 +69,17 @@ def choose(settings: Sequence[Setting], lines: Sequence[TableLine], metric: str)
     setting, line = settings[tied[0]], lines[tied[0]]
     tested = line.estimates.get(metric)
     some = " on the seeds that all have" if any(len(one.rows) > len(seeds) for one in lines) else ""
-    sentence = f"Validation chooses {setting.label}{some}: {_told(by, scores[tied[0]])}"
+    sentence = f"Validation chooses {setting.label}{some}: {_estimate_text(by, scores[tied[0]])}"
     if len(tied) > 1:
         more = len(tied) - 1
         sentence += f", as much as {many(more, 'other')}, of which it is the first"
     if tested is not None and metric != by:
-        sentence += f". Its {_told(metric, tested)}; the test split chose nothing"
+        sentence += f". Its {_estimate_text(metric, tested)}; the test split chose nothing"
     return Choice(setting, by, scores[tied[0]], tested, f"{sentence}.")
 
 
-def _told(metric: str, found: Estimate) -> str:
-    """A metric's estimate in words: NAME 93.20 %, 95 % interval 91.10 to 95.30, 3 seeds."""
+def _estimate_text(metric: str, found: Estimate) -> str:
+    """Return an estimate in words: `NAME is 93.20 %, 95 % interval 91.10 to 95.30, 3 seeds`."""
     one = METRICS[metric]
     value = f"{one.text(found.mean)}{one.unit.sign}"
     if not one.split:

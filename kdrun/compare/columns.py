@@ -1,4 +1,4 @@
-"""Tables that fit the terminal: where it is narrow there are more of them, and no figure is cut."""
+"""Tables that fit the terminal: a narrow one gets several tables, and no number is cut."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-_WORDS = 20  # columns of a name; longer ones are folded
+_NAME_WIDTH = 20  # longer names are folded
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Column:
 
     Attributes:
         title: in two lines at most.
-        text: what it shows of a row.
-        words: whether these are names, which may be folded, rather than figures.
-        bold: whether it leads.
+        text: returns the cell's text for an item of the table.
+        words: whether the cells are names, which may be folded, rather than numbers.
+        bold: whether it is shown in bold.
     """
 
     title: str
@@ -38,9 +38,9 @@ def table_of(columns: Iterable[Column], rows: Iterable[Any]) -> Table:
 def tables_that_fit(
     first: Sequence[Column], columns: Sequence[Column], rows: Sequence[Any], width: int
 ) -> list[Table]:
-    """One table, or several below each other that all begin with the same columns.
+    """Return as few tables as the width allows, which all begin with the columns of `first`.
 
-    Each has about as many columns as the others; there are as few as the width allows.
+    The other columns are split evenly among them.
     """
     cells = {id(one): [one.text(row) for row in rows] for one in (*first, *columns)}
     widths = {id(one): _width(one, cells[id(one)]) for one in (*first, *columns)}
@@ -52,7 +52,7 @@ def tables_that_fit(
 
 
 def fits(columns: Sequence[Column], rows: Sequence[Any], width: int) -> bool:
-    """Whether a table of these columns does without a second one."""
+    """Return whether these columns fit the width as one table."""
     return _fits([_width(one, [one.text(row) for row in rows]) for one in columns], width)
 
 
@@ -68,7 +68,7 @@ def _fits(widths: Sequence[int], width: int) -> bool:
 
 def _width(column: Column, cells: Sequence[str]) -> int:
     widest = max(map(cell_len, [*column.title.split("\n"), *cells]))
-    return min(widest, _WORDS) if column.words else widest
+    return min(widest, _NAME_WIDTH) if column.words else widest
 
 
 def _table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> Table:
@@ -77,7 +77,7 @@ def _table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> Table:
         table.add_column(
             Text(column.title),
             justify="left" if column.words else "right",
-            max_width=_WORDS if column.words else None,
+            max_width=_NAME_WIDTH if column.words else None,
             overflow="fold",
             style="bold" if column.bold else None,
         )

@@ -1,4 +1,4 @@
-"""Which runs may be held against each other, and why others may not."""
+"""The conditions under which results of runs compare, and the reasons why others don't."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ _TIMING = ("runtime", "device", "threads", "batch", "dtype")
 ABSENT = "(absent)"
 _SHOWN = 3  # keys that a reason names
 
-# Criterion -> what a group is told to be that differs in it.
+# Criterion -> how a group that differs in it is described.
 _CRITERIA = {
     "format": "a run folder of another format",
     "dataset": "another dataset",
@@ -27,10 +27,10 @@ _CRITERIA = {
 
 
 def find_conditions(runs: Sequence[Run], compared_keys: Collection[str]) -> list[Conditions]:
-    """What figures of each run hold under: those of runs with the same conditions compare.
+    """Return the conditions of each run; runs with the same conditions compare.
 
-    Keys of recipe and teacher that vary within one sweep were varied to compare them, and are no
-    condition; nor are those that `compared_keys` names. The images that are tested on always are.
+    Keys that vary within one sweep were varied to compare them, and are no condition, nor are
+    `compared_keys`; but the test images always are.
     """
     free = {*compared_keys, *_varied(runs)}
     known: dict[Any, set[str]] = {}
@@ -40,7 +40,7 @@ def find_conditions(runs: Sequence[Run], compared_keys: Collection[str]) -> list
 
 
 def incomparable_reasons(first: Conditions, other: Conditions) -> list[str]:
-    """Why figures under other conditions can't be held against those of the first table."""
+    """Return why results under other conditions don't compare with those of table 1."""
     found = []
     for criterion, told in _CRITERIA.items():
         ours, theirs = first[criterion], other[criterion]
@@ -60,7 +60,7 @@ def _value(values: Mapping[str, Any], key: str) -> str:
 
 
 def _varied(runs: Sequence[Run]) -> set[str]:
-    """The keys that vary within one sweep."""
+    """Return the keys that vary within one sweep."""
     found: dict[Any, dict[str, str]] = {}
     varied: set[str] = set()
     for run in runs:
@@ -101,6 +101,6 @@ def _of(run: Run, free: Collection[str], held_out: Collection[str]) -> Condition
 
 
 def _below(config: Mapping[str, Any], tops: Sequence[str]) -> dict[str, Any]:
-    """The keys of a config that are named, or that stand below one that is."""
+    """Return the given keys of a config, and the keys below them."""
     within = tuple(f"{top}." for top in tops)
     return {key: config[key] for key in config if key in tops or key.startswith(within)}

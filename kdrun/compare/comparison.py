@@ -1,4 +1,4 @@
-"""All that a comparison of runs shows, on the terminal, in files and in the report."""
+"""A comparison of runs, as the terminal, files and the report show it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ _STUDENT = "distilled"
 
 @dataclass(frozen=True)
 class ComparisonTable:
-    """Settings that may be held against each other, as one table.
+    """A table of settings that compare.
 
     Attributes:
         number: of the table, from 1.
-        reasons: why it can't be held against table 1, in sentences.
-        differing: the keys that tell its settings apart.
-        settings: by their values, or as they were asked to be sorted.
-        judged: of each setting, the line of the model that it is judged by.
+        reasons: why it doesn't compare with table 1, in sentences.
+        differing: the keys in which its settings differ.
+        settings: sorted by their values, or as the query says.
+        judged: for each setting, the line of the model that it is judged by.
         lines: of the table.
-        metric: the figure that is compared.
+        metric: the name of the metric that is compared.
         choice: of a setting, on validation; None where there is only one, or all share one model.
-        results: tests of differences.
-        marginal: by one key, if that was asked for.
-        notes: what a reader should know of this table, in sentences.
+        results: of significance tests.
+        marginal: means by one key, if the query asks for it.
+        notes: on how the numbers came about, in sentences.
     """
 
     number: int
@@ -51,12 +51,12 @@ class ComparisonTable:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs held against each other.
+    """A comparison of runs.
 
     Attributes:
-        runs: those that count.
-        families: tables of comparable settings, the largest first.
-        left_out: runs that don't count, and why.
+        runs: that are in a table.
+        families: the tables, the largest first.
+        left_out: runs that are in no table, and why.
     """
 
     runs: Sequence[Run]
@@ -65,7 +65,7 @@ class Comparison:
 
 
 def compare(gathered: Gathered, query: Query = Query()) -> Comparison:  # noqa: B008 - frozen
-    """Hold runs against each other.
+    """Compare runs.
 
     Raises:
         UserError: the runs have no such key, value, row or metric.
@@ -78,7 +78,7 @@ def compare(gathered: Gathered, query: Query = Query()) -> Comparison:  # noqa: 
 
 
 def _family(number: int, one: Group, query: Query) -> ComparisonTable:
-    metric = query.metric or _top1(one.settings)
+    metric = query.metric or _leading_of(one.settings)
     settings = [setting for setting in one.settings if judged_row(setting, query.model)]
     lines, judged = _lines(one.settings, settings, metric, query.model)
     if query.sort:
@@ -103,26 +103,26 @@ def _family(number: int, one: Group, query: Query) -> ComparisonTable:
     )
 
 
-def _top1(settings: Sequence[Setting]) -> str:
-    """Top-1 of the last epoch where every run kept it, else of the best by validation."""
+def _leading_of(settings: Sequence[Setting]) -> str:
+    """Return the leading metric of the last epoch where all runs kept it, else of the best."""
     runs = [run for setting in settings for run in setting.runs.values()]
     kept_last = all(run.summary["epoch"] == LAST for run in runs)
     return leading_at(LAST if kept_last else BEST).name
 
 
-def judged_row(setting: Setting, query: str) -> str:
-    """The model that a setting is judged by: the last step of compression, else the distilled.
+def judged_row(setting: Setting, model: str) -> str:
+    """Return the row that a setting is judged by: the last compression step, else the student.
 
     Args:
-        setting: whose runs have it.
-        query: the row to take; empty for that rule.
+        setting: whose runs have the row.
+        model: the row that the query names; empty for that rule.
 
     Returns:
-        An empty text where no run has the row.
+        The name of the row; an empty text where no run has it.
     """
     rows = {model: row for run in setting.runs.values() for model, row in run.rows.items()}
-    if query:
-        return query if query in rows else ""
+    if model:
+        return model if model in rows else ""
     steps = [model for model, row in rows.items() if row.get("versus")]
     return steps[-1] if steps else _STUDENT if _STUDENT in rows else list(rows)[-1]
 
@@ -130,14 +130,14 @@ def judged_row(setting: Setting, query: str) -> str:
 def _lines(
     shown: Sequence[Setting], settings: Sequence[Setting], metric: str, query: str
 ) -> tuple[list[TableLine], list[TableLine]]:
-    """The table's lines, and of each setting the one that it is judged by."""
-    lines = table_lines(shown, metric if METRICS[metric].split else _top1(shown))
+    """Return the table's lines, and for each setting the line that it is judged by."""
+    lines = table_lines(shown, metric if METRICS[metric].split else _leading_of(shown))
     place = {(id(one), line.model): line for line in lines for one in line.settings}
     return lines, [place[id(one), judged_row(one, query)] for one in settings]
 
 
 def _sorted(settings: Sequence[Setting], judged: Sequence[TableLine], by: str) -> list[Setting]:
-    """Settings by a key's values, or by a metric, the best first; those without it last."""
+    """Return settings sorted by a key, or by a metric: the best first, those without it last."""
     if by not in METRICS:
         return sorted(settings, key=lambda one: sort_key(one.config.get(by)))
     sign = -1 if METRICS[by].better == "more" else 1

@@ -1,4 +1,4 @@
-"""What a reader of a comparison's table should know, in sentences below it."""
+"""Notes below a comparison's table, in sentences."""
 
 from collections.abc import Sequence
 
@@ -20,15 +20,15 @@ def comparison_notes(
     query: Query,
     averaged: bool,
 ) -> list[str]:
-    """The sentences of one table.
+    """Return the notes of one table.
 
     Args:
         settings: of the table.
-        lines: theirs.
-        metric: that is compared.
-        results: the tests that were made.
-        query: what the user asked.
-        averaged: whether there is the table by one key, if that was asked.
+        lines: of the table.
+        metric: the name of the metric that is compared.
+        results: of its significance tests.
+        query: what the user asks for.
+        averaged: whether there is a table of marginal means.
     """
     runs = [run for setting in settings for run in setting.runs.values()]
     return [
@@ -72,7 +72,7 @@ def _seeds(settings: Sequence[Setting]) -> list[str]:
 
 
 def _not_finite(lines: Sequence[TableLine]) -> list[str]:
-    """Figures that runs have and that are no numbers: they are in no mean."""
+    """Return notes on values that are missing or not finite, and left out of means."""
     found = []
     for line in lines:
         for name, one in METRICS.items():
@@ -96,7 +96,7 @@ def _fronts(lines: Sequence[TableLine], metric: str) -> list[str]:
 
 
 def _drawn(results: Sequence[SignificanceTest]) -> list[str]:
-    """How far an interval by the bootstrap can be relied on."""
+    """Return a note on how far bootstrap intervals of few seeds can be relied on."""
     if not any(result.drawn and result.pairs != "samples" for result in results):
         return []
     return [

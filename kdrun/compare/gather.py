@@ -1,4 +1,4 @@
-"""The runs that words name: folders of runs and sweeps, and globs; what is left out, and why."""
+"""Finding and reading the runs that paths and globs name; which are left out, and why."""
 
 import glob
 import os
@@ -25,18 +25,18 @@ class Run:
 
     Attributes:
         folder: where it is.
-        name: what it is called.
+        name: of the run.
         seed: everything random follows from it.
-        config: dotted key -> value, of all keys that results may depend on, but the seed;
-            and the fingerprint of a teacher that was given.
-        summary: as in `summary.json`.
-        rows: of that, what each is called -> the row.
-        stages: name -> fingerprint; None of one that leaves no artefact.
+        config: dotted key -> value for all keys that results may depend on, except the seed;
+            with the fingerprint of a teacher that a path names.
+        summary: as in summary.json.
+        rows: name of a row -> row of the summary.
+        stages: name -> fingerprint; None for a stage without an artefact.
         format: of the manifest.
-        environment: versions and device that it ran with.
-        started: when, as ISO 8601 has it.
-        command: the words that started it.
-        sweep: the folder of the sweep that it is a job of, if it is.
+        environment: versions and device.
+        started: date and time, ISO 8601.
+        command: as it is typed.
+        sweep: the folder of the sweep that the run is a job of; None if it is no job.
     """
 
     folder: RunFolder
@@ -58,7 +58,7 @@ class Run:
 
     @cached_property
     def marks(self) -> dict[str, str]:
-        """The config with its values as texts, which are the same for equal values alone."""
+        """The config with its values as texts; equal values have the same text."""
         return {key: value_text(value) for key, value in self.config.items()}
 
 
@@ -80,14 +80,14 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Gathered:
-    """The runs that were named, each once."""
+    """The runs that paths and globs name, each once."""
 
     runs: Sequence[Run]
     left_out: Sequence[LeftOut]
 
 
 def gather(words: Sequence[str]) -> Gathered:
-    """Read all runs that paths and globs name, in their order.
+    """Read all runs that paths and globs name, in the order of the words.
 
     Raises:
         UserError: a word names nothing, or no run is below it.
@@ -106,7 +106,7 @@ def gather(words: Sequence[str]) -> Gathered:
 
 
 def _not_started(path: Path) -> Iterable[LeftOut]:
-    """The jobs of a sweep folder that there is nothing of yet."""
+    """Return the jobs of a sweep folder that have not started."""
     sweep = SweepFolder(path)
     try:
         jobs = sweep.jobs() if sweep.is_sweep else []
@@ -133,7 +133,7 @@ def _named(word: str) -> Iterable[RunFolder]:
 
 
 def _hint(path: Path) -> str:
-    """What there is instead of a path, where its folder has something like it."""
+    """Return a hint that names the nearest paths in the same folder."""
     around = path.parent
     names = [one.name for one in around.iterdir()] if around.is_dir() else []
     close = [str(around / name) for name in nearest(path.name, names).split(", ") if name]
@@ -148,7 +148,7 @@ def _once(folders: Iterable[RunFolder]) -> Iterable[RunFolder]:
 
 
 def _read(folder: RunFolder) -> Run | LeftOut:
-    """A run as its folder tells it.
+    """Read a run, or return why it is left out.
 
     Raises:
         DamagedFile: one of its files is not what a run writes.

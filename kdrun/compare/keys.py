@@ -1,41 +1,41 @@
-"""Keys and values of configs, as one writes them on the command line."""
+"""Keys and values of configs, as they are typed on the command line."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# Keys that no figure depends on, each with those below it.
-_IDLE = (
+# Keys that results don't depend on, each with the keys below it.
+_IRRELEVANT = (
     "seed", "name", "tags", "threads", "controls", "plugins", "output_root", "launcher",
     "logger", "search", "checkpoint_seconds", "check", "debug", "export", "export_options",
     "evaluate",
     "dataset.root", "dataset.download", "dataset.memory_limit", "dataset.workers",
     "dataset.original",
 )  # fmt: skip
-_BELOW_IDLE = tuple(f"{key}." for key in _IDLE)
-TEACHER = "teacher.fingerprint"  # which one was given, whatever its path says
-_GIVEN = ("teacher.run", "teacher.checkpoint")
-_WORDS = {None: "null", True: "true", False: "false"}
-_LARGE = 1e15  # whole numbers below it are exact
+_BELOW_IRRELEVANT = tuple(f"{key}." for key in _IRRELEVANT)
+TEACHER = "teacher.fingerprint"  # of a teacher that a path names
+_TEACHER_PATHS = ("teacher.run", "teacher.checkpoint")
+_CONSTANTS = {None: "null", True: "true", False: "false"}
+_EXACT_BELOW = 1e15  # whole numbers below it are exact
 
 
 def flatten_config(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted key -> value, of all keys that figures may depend on; the seed is left out.
+    """Return dotted key -> value for all keys that results may depend on, except the seed.
 
-    How long latencies were timed, and with what, stands with the figures themselves.
+    Conditions of latencies are left out, as rows record them.
     """
     return {
         key: str(value).partition(":")[0] if key == "device" else value
         for top, node in tree.items()
-        if top not in _IDLE
+        if top not in _IRRELEVANT
         for key, value in _leaves(str(top), node)
-        if key not in _IDLE and not key.startswith(_BELOW_IDLE)
+        if key not in _IRRELEVANT and not key.startswith(_BELOW_IRRELEVANT)
     }
 
 
 def add_given_teacher(config: dict[str, Any], fingerprint: str | None) -> dict[str, Any]:
-    """The same with which teacher it was, where config and seed don't tell: one from a path."""
-    given = fingerprint and any(config.get(key) for key in _GIVEN)
-    return {**config, TEACHER: fingerprint} if given else config
+    """Return the config, with the teacher's fingerprint where only a path names the teacher."""
+    from_path = fingerprint and any(config.get(key) for key in _TEACHER_PATHS)
+    return {**config, TEACHER: fingerprint} if from_path else config
 
 
 def _leaves(key: str, node: Any) -> Iterator[tuple[str, Any]]:
@@ -49,17 +49,17 @@ def _leaves(key: str, node: Any) -> Iterator[tuple[str, Any]]:
 
 
 def short_key(key: str) -> str:
-    """A key as one types it: what a group's part is called is given by the group alone."""
+    """Return a key as it is typed: `loss` for `loss.name`."""
     return key.removesuffix(".name")
 
 
 def value_text(value: Any) -> str:
-    """A value as one types it; whether a number is written 4 or 4.0 makes no difference."""
+    """Return a value as it is typed; equal numbers give the same text: `4` for 4 and 4.0."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool) or value is None:
-        return _WORDS[value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGE:
+        return _CONSTANTS[value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_BELOW:
         return str(int(value))
     if isinstance(value, list):
         return f"[{','.join(map(value_text, value))}]"
@@ -67,7 +67,7 @@ def value_text(value: Any) -> str:
 
 
 def is_value(value: Any, text: str) -> bool:
-    """Whether a text of the command line means a value: 4, 4.0 and 4e0 are one number."""
+    """Return whether a text of the command line means a value: `4`, `4.0` and `4e0` are equal."""
     if value_text(value) == text:
         return True
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -79,7 +79,7 @@ def is_value(value: Any, text: str) -> bool:
 
 
 def sort_key(value: Any) -> tuple[int, float, str]:
-    """Where a value stands among others: numbers by size, before texts, before what is absent."""
+    """Return a key that sorts numbers by size, before texts."""
     if isinstance(value, int | float):
         return (0, float(value), "")
     return (1, 0.0, value_text(value))

@@ -1,4 +1,4 @@
-"""What the values of one key come to, averaged over the other keys."""
+"""Marginal means: the mean for each value of one key, averaged over the other keys."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,15 +19,15 @@ from kdrun.core.metrics import leading
 
 @dataclass(frozen=True)
 class MarginalMeans:
-    """What a key's values come to.
+    """Means for the values of one key.
 
     Attributes:
         key: of the config.
-        values: its values, in order.
-        estimates: for each value, metric -> estimate over the seeds, of averages over the blocks.
+        values: of the key, in order.
+        estimates: for each value, metric -> mean over the seeds of the averages over the blocks.
         blocks: how many combinations of the other keys have all values, and are averaged.
-        seeds: those that all of these have.
-        results: the value that validation chose against each other one.
+        seeds: that all of these settings have.
+        results: tests of the value that validation chose against each other value.
         sentence: what was averaged, and what validation chose.
     """
 
@@ -45,14 +45,14 @@ def marginal(
 ) -> MarginalMeans | None:
     """Average the settings over all keys but one.
 
-    Only combinations of the other keys count that have every value of the key, and only seeds
-    that all of these have: so that values differ in nothing else.
+    Only combinations of the other keys that have every value of the key count, and only seeds
+    that all of these settings have, so that the values differ in nothing else.
 
     Args:
-        key: of the config, that differs.
-        settings: comparable ones.
-        lines: of each the model that it is judged by.
-        metric: the test figure that is compared.
+        key: of the config, in which the settings differ.
+        settings: that compare.
+        lines: the line of each setting's judged model.
+        metric: the name of the metric that is compared.
 
     Returns:
         None where no combination has all values, or where these have no seed in common.
@@ -69,7 +69,7 @@ def marginal(
     by = choosing_metric(metric, lines)
     best = _best(estimates, by)
     labels = [f"{short_key(key)}={value_text(named[value])}" for value in order]
-    results = [  # what is counted, and the figures that choose, are not tested
+    results = [  # only metrics of the test split are tested
         _claim(labels[best], labels[at], figures[best], one, metric)
         for at, one in enumerate(figures)
         if METRICS[metric].split == "test" and best is not None and at != best
@@ -92,7 +92,7 @@ def _value(key: str, setting: Setting) -> Any:
 def _blocks(
     key: str, settings: Sequence[Setting], lines: Sequence[TableLine]
 ) -> list[dict[str, TableLine]]:
-    """The combinations of the other keys that have all values: value -> line."""
+    """Return value -> line for each combination of the other keys that has all values."""
     found: dict[Any, dict[str, TableLine]] = {}
     for setting, line in zip(settings, lines, strict=True):
         others = frozenset((k, value_text(v)) for k, v in setting.values.items() if k != key)
@@ -102,7 +102,7 @@ def _blocks(
 
 
 def _figures(lines: Sequence[TableLine], seeds: Sequence[int]) -> dict[str, list[float]]:
-    """Metric -> a figure a seed, averaged over the lines; of those that all runs have."""
+    """Return metric -> averages over the lines by seed, for metrics that all runs have."""
     found = {}
     for metric in METRICS:
         own = [line.figures(metric) for line in lines]
@@ -112,7 +112,7 @@ def _figures(lines: Sequence[TableLine], seeds: Sequence[int]) -> dict[str, list
 
 
 def _best(estimates: Sequence[Mapping[str, Estimate]], by: str) -> int | None:
-    """Which value validation chooses, if it can."""
+    """Return the position of the value that validation chooses; None if it can't."""
     if not all(by in one for one in estimates):
         return None
     return max(range(len(estimates)), key=lambda at: leading().merit(estimates[at][by].mean))

@@ -1,4 +1,4 @@
-"""A comparison as a part of a document: Markdown and LaTeX."""
+"""A comparison as Markdown and as LaTeX."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ def as_markdown(comparison: Comparison) -> str:
 
 
 def as_latex(comparison: Comparison) -> str:
-    """Tables that need no package; sentences as paragraphs."""
+    """Return tables that need no LaTeX package, and sentences as paragraphs."""
     return _document(comparison, "\\subsection*{{{}}}", "{}\n", _latex_table, _in_latex)
 
 

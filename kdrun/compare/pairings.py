@@ -1,4 +1,4 @@
-"""Which settings are held against which: the control, the chosen one, or a baseline."""
+"""The pairs of models that a comparison tests: against the control, the choice or a baseline."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,7 +12,7 @@ from kdrun.core.number_format import many
 
 CONTROL = "alone"
 
-_Judged = Sequence[tuple[Setting, TableLine]]  # with the line of the model that it is judged by
+_Judged = Sequence[tuple[Setting, TableLine]]  # each with the line of its judged model
 
 
 def run_tests(
@@ -23,22 +23,33 @@ def run_tests(
     choice: Choice | None,
     query: Query,
 ) -> list[SignificanceTest]:
-    """The tests that are asked for, each kind corrected for how many there are.
+    """Run the tests that the query asks for, each kind corrected for how many there are.
 
-    Models that settings share are held against each other once.
+    Models that several settings share are tested once.
+
+    Args:
+        settings: of the table.
+        judged: the line of each setting's judged model.
+        lines: of the table.
+        metric: the name of the metric that is compared.
+        choice: of a setting, on validation.
+        query: what the user asks for.
     """
     pairs = list(zip(settings, judged, strict=True))
     row = query.versus or CONTROL
     about = "baseline" if query.versus else "control"
-    over = [] if query.baseline else _over(row, pairs, lines, query.model)
+    over = [] if query.baseline else _against_row(row, pairs, lines, query.model)
     found = [compare_models(own, other, metric, about) for own, other in over]
-    return [*correct_for_all(found), *correct_for_all(_between(pairs, metric, choice, query))]
+    return [
+        *correct_for_all(found),
+        *correct_for_all(_between_settings(pairs, metric, choice, query)),
+    ]
 
 
-def _over(
+def _against_row(
     row: str, pairs: _Judged, lines: Sequence[TableLine], named: str
 ) -> Iterable[tuple[ComparedModel, ComparedModel]]:
-    """Models with the row of the same settings; those that share both are one pair."""
+    """Yield judged models with the given row of the same settings, each pair once."""
     place = {id(one): line for line in lines if line.model == row for one in line.settings}
     found: dict[tuple[int, int], list[Setting]] = {}
     models = {id(line): line.model for _, line in pairs}
@@ -50,10 +61,10 @@ def _over(
         yield _side(label, models[own], owners), _side(row, row, owners)
 
 
-def _between(
+def _between_settings(
     pairs: _Judged, metric: str, choice: Choice | None, query: Query
 ) -> list[SignificanceTest]:
-    """Settings against the baseline that was named, else the chosen one against each other."""
+    """Test settings against the query's baseline, else the chosen setting against the others."""
     judged = {id(line): line for _, line in pairs}
     sides = {
         at: _side(
@@ -87,7 +98,7 @@ def _side(label: str, model: str, settings: Sequence[Setting]) -> ComparedModel:
 
 
 def _label(model: str, settings: Sequence[Setting], among: int, named: str) -> str:
-    """The words that tell a model: its settings', and its row where one was asked for."""
+    """Return the label of a model: its settings, with its row if the query names one."""
     more = len(settings) - 1
     if not settings[0].label or (more and len(settings) == among):
         return model
@@ -96,9 +107,9 @@ def _label(model: str, settings: Sequence[Setting], among: int, named: str) -> s
 
 
 def _baseline(setting: Setting, pairs: _Judged, wanted: KeyValues) -> TableLine | None:
-    """What a setting is held against: the baseline that agrees with it in all other keys.
+    """Return the line of a setting's baseline: the one that agrees with it in all other keys.
 
-    The only baseline is held against all; a baseline itself against none.
+    A single baseline is that of all settings; a baseline itself has none.
     """
     if has_values(setting.config, wanted):
         return None

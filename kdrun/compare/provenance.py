@@ -1,4 +1,4 @@
-"""How the runs of a comparison's table came about, where that is not the same: in sentences."""
+"""Notes on differences between the runs of a table: budgets, versions, devices, timing."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -9,12 +9,12 @@ from kdrun.core.records.summary import EAGER
 
 _STUDENTS = ("alone", "distilled")
 
-# Where a run was made -> what that is called.
-_PLACES = {"torch": ("packages", "torch"), "kdrun": ("kdrun",), "device": ("device",)}
+# Part of the environment that may differ -> its keys.
+_PARTS = {"torch": ("packages", "torch"), "kdrun": ("kdrun",), "device": ("device",)}
 
 
 def budgets(runs: Sequence[Run]) -> list[str]:
-    """Runs whose two students, that are compared, were not trained for equally long."""
+    """Return a note if students that are compared were trained for different numbers of steps."""
     steps = [
         [run.rows[row].get("steps") if row in run.rows else None for row in _STUDENTS]
         for run in runs
@@ -29,9 +29,9 @@ def budgets(runs: Sequence[Run]) -> list[str]:
 
 
 def environments(runs: Sequence[Run]) -> list[str]:
-    """Versions and devices that are not the same in all runs, and runs that are not exact."""
+    """Return notes on versions and devices that differ, and on runs that are not exact."""
     notes = []
-    for name, path in _PLACES.items():
+    for name, path in _PARTS.items():
         counts = _counts(_at(run.environment, path) for run in runs)
         if len(counts) > 1:
             told = ", ".join(f"{value} ({many(count, 'run')})" for value, count in counts.items())
@@ -43,7 +43,7 @@ def environments(runs: Sequence[Run]) -> list[str]:
 
 
 def latency_conditions(runs: Sequence[Run], lines: Sequence[TableLine]) -> list[str]:
-    """What latencies were timed in, and beside what."""
+    """Return notes on how latencies were taken, and how many jobs shared the machine."""
     latency = next(
         (row["latency"] for line in lines for row in line.rows.values() if row.get("latency")), None
     )
@@ -64,7 +64,7 @@ def latency_conditions(runs: Sequence[Run], lines: Sequence[TableLine]) -> list[
 
 
 def _runtimes(lines: Sequence[TableLine]) -> str:
-    """What times were taken in; those of others than PyTorch are marked."""
+    """Return the runtimes of the latencies; those other than PyTorch are marked."""
     found = _counts(line.runtime for line in lines if line.runtime)
     return " or ".join(name if name == EAGER else f"{name} (*)" for name in found)
 

@@ -1,4 +1,4 @@
-"""What a user asks of a comparison: keys, values and metrics, found among those that are there."""
+"""What a user asks of a comparison, with the keys and values resolved among the runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,16 +16,16 @@ KeyValues = Mapping[str, Sequence[str]]  # key -> the texts of its values
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked, in keys of the config.
+    """What to compare, in keys of the config.
 
     Attributes:
-        metric: the figure to compare; empty for top-1.
-        model: the row that settings are judged by; empty for the last of a run.
-        by: the key to average by; empty for none.
-        where: which runs count.
-        baseline: what settings are held against: values of keys.
-        versus: or a row of the same runs, such as alone.
-        sort: a metric or a key to sort by; empty for the values' own order.
+        metric: the name of the metric; empty for the leading one.
+        model: the row that settings are judged by; empty for the last row of a run.
+        by: the key whose values are averaged over all other keys; empty for none.
+        where: values of keys that runs must have.
+        baseline: values of keys of the settings that others are compared with.
+        versus: the row that others are compared with, instead: such as `alone`.
+        sort: a metric or a key to sort by; empty to sort by the values of the differing keys.
     """
 
     metric: str = ""
@@ -38,14 +38,17 @@ class Query:
 
     @property
     def keys(self) -> set[str]:
-        """What is compared by, and so tells no runs apart."""
+        """The keys that the user compares by, and that therefore don't separate tables."""
         return {*self.baseline, *([self.by] if self.by else [])}
 
 
 def resolve_query(query: Query, runs: Sequence[Run]) -> tuple[Query, list[Run]]:
-    """The same in keys that the runs have, and the runs that it is about, if there are any.
+    """Resolve the query's keys among those of the runs, and keep the runs that it asks for.
 
-    A config group without a name of its own, such as recipe, becomes a key of these runs.
+    A config group whose node has no name, such as recipe, becomes a key of these runs.
+
+    Returns:
+        The query in full keys, and the runs that are kept.
 
     Raises:
         UserError: no run has such a key, value, row, or metric; or all are alike in `by`.
@@ -71,11 +74,13 @@ def resolve_query(query: Query, runs: Sequence[Run]) -> tuple[Query, list[Run]]:
     )
     kept = [run for run in runs if has_values(_with_seed(run), found.where)]
     if runs and not kept:
-        raise UserError(f"no run has {values_text(found.where)}.", *_there(found.where, runs))
+        raise UserError(
+            f"no run has {values_text(found.where)}.", *_known_values(found.where, runs)
+        )
     if kept and not any(has_values(run.config, found.baseline) for run in kept):
         raise UserError(
             f"no run that is compared has the baseline's {values_text(found.baseline)}.",
-            *_there(found.baseline, kept),
+            *_known_values(found.baseline, kept),
         )
     _differs(found.by, kept)
     return found, kept
@@ -95,12 +100,12 @@ def _differs(by: str, runs: Sequence[Run]) -> None:
 
 
 def _with_seed(run: Run) -> Mapping[str, Any]:
-    """A run's config with its seed, by which runs are kept and never told apart."""
+    """Return a run's config with its seed, which `where` may name too."""
     return {**run.config, _SEED: run.seed}
 
 
 def has_values(values: Mapping[str, Any], wanted: KeyValues) -> bool:
-    """Whether each key has one of the values that are wanted of it."""
+    """Return whether each key has one of its wanted values."""
     return all(
         key in values and any(is_value(values[key], text) for text in texts)
         for key, texts in wanted.items()
@@ -119,7 +124,7 @@ def _known(what: str, words: Iterable[str], known: Iterable[str]) -> None:
 
 
 def _with_choices(runs: Sequence[Run], words: Iterable[str]) -> list[Run]:
-    """Runs whose configs have the choices of groups that are asked for, such as recipe=quick."""
+    """Return runs whose configs have the choices of the groups in `words`: `recipe: quick`."""
     known = {_SEED, *(short_key(key) for run in runs for key in run.config)}
     groups = [word for word in words if word and word not in known]
     if not groups:
@@ -132,8 +137,8 @@ def _with_choices(runs: Sequence[Run], words: Iterable[str]) -> list[Run]:
     return made
 
 
-def _there(wanted: KeyValues, runs: Sequence[Run]) -> list[str]:
-    """The values that there are of each key."""
+def _known_values(wanted: KeyValues, runs: Sequence[Run]) -> list[str]:
+    """Return a line for each wanted key, with the values that the runs have."""
     lines = []
     for key in wanted:
         own = [_with_seed(run) for run in runs]

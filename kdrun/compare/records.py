@@ -1,4 +1,4 @@
-"""A comparison for other programs: JSON with all of it, CSV with a row a line."""
+"""A comparison for other programs: as JSON, and its tables as CSV."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ _FORMAT = 1  # of the JSON; raised when its meaning changes
 
 
 def as_json(comparison: Comparison) -> str:
-    """All of it; figures as summary.json has them, null for what is not known."""
+    """Return the whole comparison; values are as in summary.json, null where unknown."""
     tree = {
         "format": _FORMAT,
         "runs": [
@@ -85,7 +85,7 @@ def _metric(line: TableLine, name: str) -> dict[str, Any]:
 
 
 def as_csv(comparison: Comparison) -> str:
-    """A row a line of the tables; figures as summary.json has them, nothing where none is known."""
+    """Return a row for each line of the tables; unknown values are empty."""
     keys = list(dict.fromkeys(key for one in comparison.families for key in one.differing))
     parts = ("mean", "deviation", "low", "high", "n")
     text = io.StringIO()

@@ -1,4 +1,4 @@
-"""Intervals by the bootstrap: of means of values that are drawn anew."""
+"""Bootstrap intervals of means."""
 
 import math
 from collections.abc import Sequence
@@ -11,23 +11,23 @@ from kdrun.compare.t_distribution import SHARE
 if TYPE_CHECKING:
     import numpy as np
 
-_COUNTED = 6  # values whose samples are counted, all 462 of them
+_MAX_ENUMERATED = 6  # values: 462 samples
 
 
 def bootstrap(
     differences: "Sequence[float] | np.ndarray", seed: int, draws: int = 2000
 ) -> tuple[float, float]:
-    """The 95 % interval of the mean by Efron's percentiles (1979): of samples drawn anew.
+    """Return the 95 % interval of the mean by Efron's percentile bootstrap (1979).
 
-    Of few values all samples that can be drawn are counted, rather than some drawn.
+    For few values, all samples that can be drawn are enumerated in place of random ones.
 
     Args:
         differences: (n,) of two models, sample by sample or seed by seed.
         seed: the same draws for the same seed.
         draws: how often n are drawn with replacement.
     """
-    if len(differences) <= _COUNTED:
-        return _counted([float(value) for value in differences])
+    if len(differences) <= _MAX_ENUMERATED:
+        return _enumerated([float(value) for value in differences])
     import numpy as np  # which takes longer to load than all else
 
     return _percentiles(_means(differences, np.random.default_rng(seed), draws))
@@ -36,15 +36,15 @@ def bootstrap(
 def bootstrap_of_two(
     first: Sequence[float], second: Sequence[float], seed: int, draws: int = 2000
 ) -> tuple[float, float]:
-    """The same of the difference of means of values that are not paired."""
+    """Return the 95 % interval of the difference of two means of unpaired values."""
     import numpy as np
 
     generator = np.random.default_rng(seed)
     return _percentiles(_means(first, generator, draws) - _means(second, generator, draws))
 
 
-def _counted(values: Sequence[float]) -> tuple[float, float]:
-    """The percentiles of the means of all samples: where 2.5 % of them are below, and above."""
+def _enumerated(values: Sequence[float]) -> tuple[float, float]:
+    """Return the percentiles of the means of all samples: 2.5 % are below, and 2.5 % above."""
     size = len(values)
     means = sorted(
         (math.fsum(values[at] for at in drawn) / size, share) for drawn, share in _samples(size)
@@ -58,7 +58,7 @@ def _counted(values: Sequence[float]) -> tuple[float, float]:
 
 @cache
 def _samples(size: int) -> list[tuple[tuple[int, ...], float]]:
-    """Which of so many values can be drawn together, in any order, and the chance of each."""
+    """Return the samples that can be drawn from so many values, each with its probability."""
     ways = math.factorial(size) / size**size
     return [
         (drawn, ways / math.prod(math.factorial(drawn.count(at)) for at in set(drawn)))
@@ -69,7 +69,7 @@ def _samples(size: int) -> list[tuple[tuple[int, ...], float]]:
 def _means(
     values: "Sequence[float] | np.ndarray", generator: "np.random.Generator", draws: int
 ) -> "np.ndarray":
-    """(draws,) means of the values drawn anew; how often each is drawn says all."""
+    """Return (draws,) means of random samples, drawn as counts of the different values."""
     import numpy as np
 
     different, counts = np.unique(values, return_counts=True)

@@ -1,4 +1,4 @@
-"""Runs that are there: the one that a command names, and each in a line."""
+"""Existing runs: finding the one that a command names, and describing each in a line."""
 
 import os
 from collections import Counter
@@ -19,12 +19,12 @@ _NEEDED = ("format", "name", "status", "started", "command", "hardware", "seed")
 
 
 def run_lines(root: Path) -> list[str]:
-    """A line for each run below a folder but the store's, and for each job of a sweep there."""
+    """Return a line for each run below a folder, and for each job of a sweep there."""
     runs = {folder.path: folder for folder in find_runs(root) if ".store" not in folder.path.parts}
     for sweep in find_sweeps(root):
         with suppress(DamagedFile):  # its runs are there all the same
             runs |= {(folder := sweep.run(job)).path: folder for job in sweep.jobs()}
-    rows = [(str(path), *_told(runs[path])) for path in sorted(runs)]
+    rows = [(str(path), *_status_and_scores(runs[path])) for path in sorted(runs)]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     return [
         f"{path:{widths[0]}}  {status:{widths[1]}}  {told}".rstrip() for path, status, told in rows
@@ -32,15 +32,15 @@ def run_lines(root: Path) -> list[str]:
 
 
 def sweep_line(sweep: SweepFolder) -> str:
-    """How many of a sweep's jobs there are of each status."""
+    """Return a line that counts a sweep's jobs by status."""
     counts = Counter(map(sweep.status, sweep.jobs()))
     finished = counts.pop("finished", 0)
     others = "".join(f", {count} {status}" for status, count in sorted(counts.items()))
     return f"sweep in {sweep.path}: {finished} of {sweep.size} jobs finished{others}"
 
 
-def _told(folder: RunFolder) -> tuple[str, str]:
-    """A run's status, and its figures or why it has none."""
+def _status_and_scores(folder: RunFolder) -> tuple[str, str]:
+    """Return a run's status, and its scores or its error."""
     if not folder.is_run:
         return NOT_STARTED, ""
     try:
@@ -51,7 +51,7 @@ def _told(folder: RunFolder) -> tuple[str, str]:
 
 
 def named_run(words: Sequence[str], verb: str) -> RunFolder:
-    """The one run folder that the words after a verb name.
+    """Return the run folder that the words after a verb name.
 
     Raises:
         UserError: none or several are named, there is no run in it, or a newer kdrun's.
@@ -82,7 +82,7 @@ def named_run(words: Sequence[str], verb: str) -> RunFolder:
 
 
 def named_row(folder: RunFolder, asked: str) -> tuple[str, str]:
-    """A row of a run's table and its fingerprint.
+    """Return a row of a run's table and its fingerprint.
 
     Raises:
         UserError: the run has no table yet, or not this row.
@@ -100,7 +100,7 @@ def named_row(folder: RunFolder, asked: str) -> tuple[str, str]:
 
 
 def back_to_start(folder: RunFolder) -> RunFolder:
-    """Go to where the run was started from, as `started_in` has it."""
+    """Change to the folder that the run was started in; see `started_in`."""
     return RunFolder(started_in(folder.manifest(), folder.path))
 
 
@@ -124,7 +124,7 @@ def started_in(record: Mapping[str, Any], path: Path) -> Path:
 
 
 def _figures(folder: RunFolder) -> str:
-    """The accuracy of each model on the test split, and what distillation gained."""
+    """Return the leading score of each model on the test split, and the gain of distillation."""
     summary = folder.summary()
     rows = summary["rows"] if summary else []
     scores = [(row, score_of(row, leading().name)) for row in rows]
@@ -136,6 +136,6 @@ def _figures(folder: RunFolder) -> str:
 
 
 def _gain(row: Row) -> str:
-    """Of distillation over the student alone, in percentage points."""
+    """Return the gain over the student alone, in percentage points; empty for other rows."""
     told = row["model"] == "distilled" and "gain" in row
     return f" ({100 * row['gain']['accuracy']:+.2f})" if told else ""

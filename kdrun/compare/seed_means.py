@@ -1,4 +1,4 @@
-"""The lines of a comparison's table: a model of a setting over its seeds."""
+"""The lines of a comparison's table: means of a model's metrics over the seeds of a setting."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,22 +15,22 @@ from kdrun.compare.statistics import Estimate, estimate
 from kdrun.core.records.summary import Row
 
 COSTS = ("bytes", "macs", "latency")
-_FIRST = ("teacher", "alone")  # models that others are held against
+_FIRST = ("teacher", "alone")  # rows that others are compared with
 
 
 @dataclass(frozen=True)
 class TableLine:
-    """A model of a setting over its seeds, or one that several settings share.
+    """A model of one setting, or one that several settings share, over its seeds.
 
     Attributes:
         model: the row: teacher, alone, distilled, or what a step of compression is called.
-        settings: those that it is of.
-        values: the values of keys that all of these have in common.
+        settings: that have the model.
+        values: of the differing keys, where all of these settings have the same.
         rows: seed -> the row of `summary.json`.
         epochs: seed -> the epoch that the row's weights are of: last or best.
-        estimates: metric -> its mean over the seeds; a metric that no row has is not there.
-        fronts: of bytes, macs and latency those by which no model is as cheap and better, or as
-            good and cheaper.
+        estimates: metric -> mean over the seeds; without metrics that no row has.
+        fronts: costs by which the model is on the Pareto front: no other is as cheap and better,
+            or as good and cheaper.
     """
 
     model: str
@@ -42,18 +42,18 @@ class TableLine:
     fronts: frozenset[str] = frozenset()
 
     def figures(self, metric: str) -> dict[int, float]:
-        """Seed -> a metric's figure; seeds whose row has none, or no finite one, are not there."""
+        """Return seed -> value of a metric, for the seeds whose row has a finite one."""
         return figures(self.rows, self.epochs, metric)
 
     @property
     def runtime(self) -> str:
-        """What its latency was taken in; empty where it was not."""
+        """The runtime of its latency; empty where it was not timed."""
         latencies = (row["latency"] for row in self.rows.values())
         return next((runtime_of(latency) for latency in latencies if latency), "")
 
 
 def figures(rows: Mapping[int, Row], epochs: Mapping[int, str], metric: str) -> dict[int, float]:
-    """Seed -> a metric's figure, where it is there and finite."""
+    """Return seed -> value of a metric, for the seeds whose row has a finite one."""
     read = METRICS[metric].read
     found = {seed: read(row, epochs[seed]) for seed, row in rows.items()}
     return {
@@ -62,11 +62,11 @@ def figures(rows: Mapping[int, Row], epochs: Mapping[int, str], metric: str) -> 
 
 
 def table_lines(settings: Sequence[Setting], metric: str) -> list[TableLine]:
-    """What all settings are held against, then the models of each.
+    """Return the lines of a table: the teacher and the control first, then each setting's models.
 
     Args:
-        settings: comparable ones.
-        metric: that the fronts of cost are drawn with; one without a better side has none.
+        settings: that compare.
+        metric: whose Pareto fronts are marked; there are none if neither more nor less is better.
     """
     drafts = _shared(settings)
     first = [draft for model in _FIRST for draft in drafts if draft[0] == model]
@@ -77,7 +77,7 @@ def table_lines(settings: Sequence[Setting], metric: str) -> list[TableLine]:
 
 
 def _shared(settings: Sequence[Setting]) -> list[tuple[str, list[Setting]]]:
-    """Each model with the settings whose runs have the very same one, seed by seed."""
+    """Return each model with the settings that share it: same fingerprint for each seed."""
     drafts: list[tuple[str, list[Setting]]] = []
     marks: list[dict[int, str]] = []
     places: dict[tuple[str, int, str], int] = {}
@@ -105,7 +105,7 @@ def _models(setting: Setting) -> list[str]:
 
 
 def runs_with_model(model: str, settings: Sequence[Setting]) -> dict[int, Run]:
-    """Seed -> a run that has a model which settings share."""
+    """Return seed -> a run that has the model."""
     found_in = (pair for one in reversed(settings) for pair in one.runs.items())
     return dict(sorted({seed: run for seed, run in found_in if model in run.rows}.items()))
 
@@ -136,9 +136,9 @@ def _with_fronts(lines: Sequence[TableLine], metric: str) -> list[TableLine]:
 def _points(
     lines: Sequence[TableLine], metric: str, cost: str
 ) -> dict[str, list[tuple[float, float, int]]]:
-    """The cost, merit and number of each line; of latencies those of one runtime together.
+    """Return runtime -> (cost, merit, number of the line); costs but latency have one runtime, "".
 
-    Networks of one shape are equally fast: that their times differ is the clock's noise.
+    Networks of the same structure get their mean latency, as their differences are noise.
     """
     alike: dict[Any, list[float]] = {}
     known = [
@@ -163,7 +163,7 @@ def _shape(line: TableLine) -> tuple[Any, ...]:
 
 
 def _front(points: Iterable[tuple[float, float, int]]) -> Iterable[int]:
-    """The marks of points (cost, merit, mark) that no other one beats."""
+    """Yield the marks of the points (cost, merit, mark) on the Pareto front."""
     best = float("-inf")
     for _, alike in groupby(sorted(points, key=lambda point: point[0]), lambda point: point[0]):
         merits = [(merit, at) for _, merit, at in alike]

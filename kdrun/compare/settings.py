@@ -1,4 +1,4 @@
-"""Runs that differ in the seed alone make a setting; settings that compare make a group."""
+"""Settings, whose runs differ in the seed alone, and groups of comparable settings."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from kdrun.compare.keys import TEACHER, short_key, sort_key, value_text
 
 @dataclass(frozen=True)
 class Setting:
-    """Runs that differ in nothing but the seed.
+    """Runs that differ in the seed alone.
 
     Attributes:
-        values: what tells it from the group's others, key -> value.
-        runs: seed -> the run.
-        absent: keys that tell the others apart, and that it doesn't have.
+        values: of the keys in which the group's settings differ.
+        runs: seed -> run.
+        absent: differing keys that these runs don't have.
     """
 
     values: Mapping[str, Any]
@@ -25,7 +25,7 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """The words that tell it from the others: loss.temperature=4 loss.alpha=0.5."""
+        """The values that differ, as they are typed: `loss.temperature=4 loss.alpha=0.5`."""
         words = [f"{short_key(key)}={value_text(value)}" for key, value in self.values.items()]
         return " ".join(words or [f"no {short_key(key)}" for key in self.absent])
 
@@ -36,7 +36,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs whose figures may be held against each other.
+    """Settings whose results compare.
 
     Attributes:
         differing: the keys that differ, in the config's order.
@@ -50,11 +50,14 @@ class Group:
 
 
 def group(runs: Sequence[Run], compared_keys: Collection[str]) -> tuple[list[Group], list[LeftOut]]:
-    """Runs in groups, the largest first; and those whose seed is there already.
+    """Group runs whose results compare, the largest group first.
 
     Args:
-        runs: finished ones.
-        compared_keys: keys that the user compares by, which therefore don't tell runs apart.
+        runs: finished runs.
+        compared_keys: keys that the user compares by, which therefore don't separate groups.
+
+    Returns:
+        The groups, and the runs that repeat the setting and seed of another.
     """
     found: dict[Any, list[tuple[Run, Conditions]]] = {}
     for run, held in zip(runs, find_conditions(runs, compared_keys), strict=True):
@@ -74,7 +77,7 @@ def group(runs: Sequence[Run], compared_keys: Collection[str]) -> tuple[list[Gro
 
 
 def _settings(runs: Iterable[Run]) -> tuple[list[dict[int, Run]], list[LeftOut]]:
-    """Runs by seed, of each setting; of a seed that was run again, the run that began last."""
+    """Return seed -> run for each setting, and the runs that a later run replaces."""
     found: dict[Any, dict[int, Run]] = {}
     repeated = []
     for run in sorted(runs, key=lambda run: run.started, reverse=True):
@@ -102,10 +105,10 @@ def _group(settings: Sequence[Mapping[int, Run]], why: Sequence[str]) -> Group:
 
 
 def _differing(configs: Sequence[Mapping[str, str]]) -> list[str]:
-    """The fewest keys that tell configs apart, in their order.
+    """Return the fewest keys that distinguish the configs, in their order.
 
-    Keys that only some have, those that follow from the name of their part, and the fingerprint
-    of the teacher are needed only where nothing else does.
+    Keys that only some configs have, keys that follow from the name in their node, and the
+    teacher's fingerprint are used only if no other keys distinguish them.
     """
     values = {
         key: [config.get(key) for config in configs]
@@ -121,7 +124,7 @@ def _differing(configs: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def _follows(key: str, values: Sequence[Any], varied: Mapping[str, Sequence[Any]]) -> bool:
-    """Whether the name of a key's part tells the key's value too."""
+    """Return whether a key's value follows from the name in its node."""
     part = key.partition(".")[0]
     names = [name for name in (part, f"{part}.name") if name in varied and name != key]
     return any(

@@ -1,4 +1,4 @@
-"""The right test for two sides: over seeds where there are some, else over the test samples."""
+"""Significance tests of two models: over seeds where there are several, else over samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,9 +20,9 @@ class ComparedModel:
     """A model of runs that differ in the seed alone.
 
     Attributes:
-        label: the words that tell it.
-        model: the row.
-        runs: seed -> run; those that have the row.
+        label: the settings that distinguish it, as they are typed.
+        model: the name of its row.
+        runs: seed -> run that has the row.
     """
 
     label: str
@@ -40,24 +40,33 @@ class ComparedModel:
 def compare_models(
     left: ComparedModel, right: ComparedModel, metric: str, about: str
 ) -> SignificanceTest:
-    """Hold two sides against each other.
+    """Test the difference between two models.
 
-    Two or more seeds that both have are paired. Of one, its two runs are compared by their answers
-    to the test samples. Where they share none, means are compared unpaired: of two or more each.
+    If they share two or more seeds, the seeds are paired. If they share one, its two runs are
+    compared by their predictions for the test samples. If they share none, their means are
+    compared unpaired, where each has two or more seeds.
+
+    Args:
+        left: one model.
+        right: the other one.
+        metric: the name of what is compared.
+        about: why these two are compared; see `SignificanceTest`.
     """
-    own, other = left.figures(metric), right.figures(metric)
+    left_values, right_values = left.figures(metric), right.figures(metric)
     result = SignificanceTest(about, left.label, right.label, metric)
-    seeds = sorted(own.keys() & other.keys())
+    seeds = sorted(left_values.keys() & right_values.keys())
     if len(seeds) > 1:
-        return run_paired_test(result, [own[seed] - other[seed] for seed in seeds], "seeds")
+        return run_paired_test(
+            result, [left_values[seed] - right_values[seed] for seed in seeds], "seeds"
+        )
     if seeds:
         return _over_samples(result, left, right, seeds[0])
-    if len(own) > 1 and len(other) > 1:
-        return _unpaired(result, list(own.values()), list(other.values()))
-    if not own or not other:
-        missing = right.label if own else left.label
+    if len(left_values) > 1 and len(right_values) > 1:
+        return _unpaired(result, list(left_values.values()), list(right_values.values()))
+    if not left_values or not right_values:
+        missing = right.label if left_values else left.label
         return replace(result, why_none=f"{missing} has no such figure")
-    told = " and ".join(_seeds(one) for one in (own, other))
+    told = " and ".join(_seeds(values) for values in (left_values, right_values))
     why = f"they have {told}, none in common, and another seed trains another teacher too"
     return replace(result, why_none=why)
 
@@ -67,7 +76,7 @@ def _seeds(figures: Mapping[int, float]) -> str:
 
 
 def run_paired_test(result: SignificanceTest, values: list[float], what: str) -> SignificanceTest:
-    """The differences of two or more pairs by Student's test and the bootstrap."""
+    """Test the differences of two or more pairs by Student's t test, with a bootstrap interval."""
     values = [round(value, _DIGITS) for value in values]  # equal ones may differ in the last bit
     found = estimate(values)
     told = replace(result, pairs=what, counts=(found.n, found.n), difference=found.mean)
@@ -85,13 +94,13 @@ def run_paired_test(result: SignificanceTest, values: list[float], what: str) ->
     )
 
 
-def _unpaired(result: SignificanceTest, own: list[float], other: list[float]) -> SignificanceTest:
-    difference = estimate(own).mean - estimate(other).mean
-    told = replace(result, counts=(len(own), len(other)), difference=difference)
-    if len({*own}) == len({*other}) == 1:
+def _unpaired(result: SignificanceTest, left: list[float], right: list[float]) -> SignificanceTest:
+    difference = estimate(left).mean - estimate(right).mean
+    told = replace(result, counts=(len(left), len(right)), difference=difference)
+    if len({*left}) == len({*right}) == 1:
         return replace(told, why_none="neither side's figures vary")
-    low, high, p = welch(own, other)
-    drawn = bootstrap_of_two(own, other, _SEED)
+    low, high, p = welch(left, right)
+    drawn = bootstrap_of_two(left, right, _SEED)
     return replace(told, test=WELCH, interval=(low, high), drawn=drawn, p=p)
 
 

@@ -1,4 +1,4 @@
-"""What a few seeds or a test set allow to say of a difference: intervals, tests, corrections."""
+"""Means, intervals, tests and corrections for values of a few seeds or of a test set."""
 
 import math
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ class Estimate:
 
     Attributes:
         n: how many values there are.
-        mean: theirs.
-        deviation: of the sample, with n - 1; None of one value.
-        low: of the 95 % interval by Student's t; None of one value.
-        high: its other end.
+        mean: of the values.
+        deviation: standard deviation with n - 1; None for one value.
+        low: lower end of the 95 % interval by Student's t; None for one value.
+        high: upper end.
     """
 
     n: int
@@ -27,7 +27,7 @@ class Estimate:
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """The mean of independent values with its interval.
+    """Return the mean of independent values with its interval.
 
     Raises:
         ValueError: there is no value.
@@ -47,7 +47,7 @@ def mean(values: Sequence[float]) -> float:
 
 
 def stdev(values: Sequence[float]) -> float:
-    """The deviation of a sample of two or more, with n - 1; exactly 0 of equal values."""
+    """Return the deviation of two or more values, with n - 1; exactly 0 if all are equal."""
     if min(values) == max(values):
         return 0.0
     center = mean(values)
@@ -55,7 +55,7 @@ def stdev(values: Sequence[float]) -> float:
 
 
 def paired_p(differences: Sequence[float]) -> float:
-    """The two-sided p of Student's paired t test: that differences as large come by chance.
+    """Return the two-sided p of Student's paired t test.
 
     Args:
         differences: of two settings, seed by seed; two or more.
@@ -68,7 +68,7 @@ def paired_p(differences: Sequence[float]) -> float:
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float]:
-    """Welch's t test (1947) of means whose values are not paired, nor spread alike.
+    """Return the result of Welch's t test (1947): unpaired values of unequal variance.
 
     Args:
         first: two or more values, not all the same on both sides.
@@ -87,11 +87,11 @@ def welch(first: Sequence[float], second: Sequence[float]) -> tuple[float, float
 
 
 def mcnemar_p(won: int, lost: int) -> float:
-    """The exact two-sided p of McNemar's test (1947): a fair coin decides who is right.
+    """Return the exact two-sided p of McNemar's test (1947).
 
     Args:
-        won: samples that only the one model has right.
-        lost: samples that only the other has right.
+        won: samples that only the first model predicts correctly.
+        lost: samples that only the second model predicts correctly.
     """
     n, ways, tail = won + lost, 1, 0
     for k in range(min(won, lost) + 1):
@@ -101,7 +101,7 @@ def mcnemar_p(won: int, lost: int) -> float:
 
 
 def holm(chances: Sequence[float]) -> list[float]:
-    """The p values of several comparisons, raised so that all may be looked at: Holm 1979."""
+    """Return the p values of several tests, corrected by Holm's method (1979)."""
     order = sorted(range(len(chances)), key=lambda at: chances[at])
     raised, least = [0.0] * len(chances), 0.0
     for rank, at in enumerate(order):

@@ -1,4 +1,4 @@
-"""Student's distribution: its chances, and how far from 0 its numbers are."""
+"""Student's t distribution: two-sided p and quantile."""
 
 import math
 from functools import cache
@@ -10,7 +10,7 @@ _TERMS = 1000  # of a continued fraction; a few dozen are enough
 
 @cache
 def t_quantile(freedom: float) -> float:
-    """How far from 0 a number of Student's distribution is with a chance of 5 % at most."""
+    """Return the t whose two-sided p is 5 %."""
     low, high = 0.0, 1e4
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
@@ -19,10 +19,10 @@ def t_quantile(freedom: float) -> float:
 
 
 def two_sided_p(t: float, freedom: float) -> float:
-    """The chance that a number of Student's distribution is farther from 0 than t.
+    """Return the probability of |T| > t.
 
-    Abramowitz and Stegun 1964, 26.7.1: by the incomplete beta function. Importing a library for it
-    takes longer than all else that a comparison does.
+    Abramowitz and Stegun 1964, 26.7.1: by the incomplete beta function. Importing a library
+    for it takes longer than the whole comparison.
     """
     share, rest = freedom / (freedom + t * t), t * t / (freedom + t * t)
     if not rest:

@@ -9,31 +9,27 @@ from rich.text import Text
 from kdrun.compare.columns import Column, fits, tables_that_fit
 from kdrun.compare.comparison import Comparison, ComparisonTable
 from kdrun.compare.comparison_columns import (
-    MISSING,
     identifying_columns,
     marginal_columns,
     metric_columns,
 )
 from kdrun.compare.gather import LeftOut
 from kdrun.compare.keys import short_key, value_text
+from kdrun.compare.run_columns import MISSING
 from kdrun.compare.seed_means import TableLine
 from kdrun.compare.settings import Setting
 from kdrun.compare.test_results import SignificanceTest
 from kdrun.core.number_format import many
 
-_MOST = 8  # tests of a kind that are told one by one
-_NAMED = 20  # runs that are left out and named
-_LISTED = 4  # settings of a line
-_LINES = 60  # of a table on the terminal
+_MAX_TESTS = 8  # of a kind, that have a sentence each
+_MAX_LEFT_OUT = 20  # runs that are named
+_MAX_NUMBERS = 4  # of settings, in a cell
+_MAX_LINES = 60  # of a table
 
 
 @dataclass(frozen=True)
 class ComparisonView:
-    """A comparison as rich shows it.
-
-    Args:
-        comparison: of which all families are shown.
-    """
+    """A comparison as rich shows it, with all of its tables."""
 
     comparison: Comparison
 
@@ -51,7 +47,7 @@ class ComparisonView:
 
 
 def table_heading(family: ComparisonTable) -> str:
-    """What a table is of."""
+    """Return the title of a table: its dataset, and how many settings and runs it has."""
     settings = {id(one): one for line in family.lines for one in line.settings}.values()
     runs = [run for setting in settings for run in setting.runs.values()]
     summary = runs[0].summary
@@ -63,7 +59,7 @@ def table_heading(family: ComparisonTable) -> str:
 
 
 def table_sentences(family: ComparisonTable) -> list[str]:
-    """What a family's choice and tests say, each in a sentence; then its notes."""
+    """Return the sentences below a table: its choice, its tests, then its notes."""
     told = [family.choice.sentence] if family.choice else []
     told += result_sentences(family.results)
     if family.marginal:
@@ -74,17 +70,19 @@ def table_sentences(family: ComparisonTable) -> list[str]:
 def result_sentences(
     results: Sequence[SignificanceTest], where: str = ": --markdown or --json"
 ) -> list[str]:
-    """The sentences of claims; of many of a kind those alone that found something.
+    """Return the sentences of significance tests.
+
+    Of many tests of one kind, those without evidence are summed up in one sentence.
 
     Args:
-        results: of a table.
-        where: all of them are, as the end of a sentence.
+        results: of one table.
+        where: where all results are, as the end of a sentence.
     """
     told = []
     for about in dict.fromkeys(result.about for result in results):
         own = [result for result in results if result.about == about]
         found = [result for result in own if result.found]
-        shown = own if len(own) <= _MOST else found[:_MOST]
+        shown = own if len(own) <= _MAX_TESTS else found[:_MAX_TESTS]
         told += [result.sentence for result in shown]
         if len(shown) < len(own):
             told.append(_rest(own, len(found), len(shown), where))
@@ -106,11 +104,11 @@ def _rest(results: Sequence[SignificanceTest], found: int, shown: int, where: st
 
 
 def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
-    """The runs that don't count, by name."""
+    """Return lines that name the runs that are left out."""
     if not left_out:
         return []
-    lines = [f"  {one.path}: {one.reason}" for one in left_out[:_NAMED]]
-    more = len(left_out) - _NAMED
+    lines = [f"  {one.path}: {one.reason}" for one in left_out[:_MAX_LEFT_OUT]]
+    more = len(left_out) - _MAX_LEFT_OUT
     return [
         f"{many(len(left_out), 'run')} left out:",
         *lines,
@@ -119,11 +117,11 @@ def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
 
 
 def _tables(family: ComparisonTable, width: int) -> RenderResult:
-    """The table of lines; where the keys leave too little room, settings have numbers instead."""
+    """Yield the table of lines; if its keys are too wide, settings are numbered beforehand."""
     first, columns, lines = (
         identifying_columns(family),
         metric_columns(family),
-        family.lines[:_LINES],
+        family.lines[:_MAX_LINES],
     )
     if not fits(first, lines, width // 2):
         settings = [one for one in family.settings if _is_in(one, lines)]
@@ -133,8 +131,8 @@ def _tables(family: ComparisonTable, width: int) -> RenderResult:
         yield from tables_that_fit([mark], keys, settings, width)
         first = [Column("#", lambda line: _number(line, number)), first[0]]
     yield from tables_that_fit(first, columns, lines, width)
-    if len(family.lines) > _LINES:
-        more = len(family.lines) - _LINES
+    if len(family.lines) > _MAX_LINES:
+        more = len(family.lines) - _MAX_LINES
         yield Text(f"and {more:,} more lines: --csv has all, --where and --sort other ones first")
 
 
@@ -150,8 +148,8 @@ def _is_in(setting: Setting, lines: Sequence[TableLine]) -> bool:
 
 
 def _number(line: TableLine, number: Mapping[int, str]) -> str:
-    """Of the settings that a line is of; nothing where it is of all."""
+    """Return the numbers of a line's settings; an empty text where the line is of all."""
     own = [number[id(one)] for one in line.settings if id(one) in number]
     if len(own) == len(number) > 1:
         return ""
-    return ",".join(own) if len(own) <= _LISTED else f"{own[0]}..{own[-1]}"
+    return ",".join(own) if len(own) <= _MAX_NUMBERS else f"{own[0]}..{own[-1]}"

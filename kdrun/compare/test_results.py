@@ -1,4 +1,4 @@
-"""What a test allows to say of a difference, as figures and as a sentence."""
+"""The result of a significance test, as numbers and as a sentence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,30 +6,30 @@ from dataclasses import dataclass, replace
 from kdrun.compare.metrics import METRICS
 from kdrun.compare.statistics import holm
 
-LEVEL = 0.05  # of p, corrected, below which a difference is called one
+LEVEL = 0.05  # a corrected p below it is evidence of a difference
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class SignificanceTest:
-    """Two sides, and what a test says of their difference.
+    """A test of the difference between two models, left and right.
 
     Attributes:
-        about: control, chosen, baseline, pair or by: why these two are compared.
-        left: what is compared, in the words that tell it.
-        right: with what.
-        metric: by which figure.
+        about: why these two are compared: control, chosen, baseline, pair or by.
+        left: label of the left model: the settings that distinguish it.
+        right: label of the right model.
+        metric: the name of what is compared.
         test: the test's name; empty where none could be made.
-        pairs: what is paired: seeds or samples; empty where nothing is.
-        counts: how many values there are on each side; pairs have the same on both.
-        difference: left minus right, as the metric's figures are: a share of 1 for top-1.
-        interval: the difference's at 95 %, by Student's distribution; None without one.
-        drawn: the same by the bootstrap.
-        p: of the test by itself.
-        p_of_all: the same after Holm's correction for all comparisons made together.
+        pairs: what is paired: seeds or samples; empty for unpaired values.
+        counts: how many values there are on the left and on the right.
+        difference: left minus right, in the metric's unit of records: 0..1 for top-1.
+        interval: 95 % interval of the difference by Student's distribution; None without one.
+        drawn: 95 % interval of the difference by the bootstrap.
+        p: of this test.
+        p_of_all: p after Holm's correction for all tests that are made together.
         together: how many these are.
-        seed: of the two runs whose samples are paired.
+        seed: of the two runs, where their samples are paired.
         why_none: why no test could be made, as the end of a sentence.
     """
 
@@ -51,36 +51,36 @@ class SignificanceTest:
 
     @property
     def found(self) -> bool:
-        """Whether there is evidence of a difference."""
+        """Whether the test is evidence of a difference."""
         return self.p_of_all is not None and self.p_of_all < LEVEL
 
     @property
     def amount(self) -> str:
-        """The difference in the metric's unit, with its sign."""
+        """The difference with its sign, in the unit that is shown."""
         return "-" if self.difference is None else self._text(self.difference)
 
-    def between(self, ends: Interval | None) -> str:
-        """An interval in the metric's unit."""
+    def interval_text(self, ends: Interval | None) -> str:
+        """Return an interval in the unit that is shown."""
         return "-" if ends is None else f"{self._text(ends[0])} to {self._text(ends[1])}"
 
     @property
     def sentence(self) -> str:
-        """All of this in words."""
+        """The result in words, with what it rests on."""
         if not self.test or self.difference is None:
             return f"No test of {self.left} against {self.right}: {self.why_none}."
         if self.found:
-            said = f"{self.left} is {self._verdict} {self.right} by {self._size}"
+            verdict = f"{self.left} is {self._verdict} {self.right} by {self._size}"
         else:
             once = f", once {self.together} tests are corrected for," if self._lost else ""
-            said = (
+            verdict = (
                 f"No evidence{once} that {self.left} differs from {self.right}:"
                 f" {self.amount} {METRICS[self.metric].unit.name}"
             )
-        return f"{said}, {self._ends}, {self._rests_on}."
+        return f"{verdict}, {self._ends}, {self._rests_on}."
 
     @property
     def _lost(self) -> bool:
-        """Whether it would be evidence if it had been the only test."""
+        """Whether this test would be evidence if it were the only one."""
         return self.p is not None and self.p < LEVEL
 
     @property
@@ -97,16 +97,16 @@ class SignificanceTest:
 
     @property
     def _ends(self) -> str:
-        """The interval; of a difference that is told without its sign, both ends turned alike."""
-        turned = self if not self.found or (self.difference or 0) > 0 else self._turned
+        """The intervals; those of a difference that is written without its sign are negated too."""
+        signed = self if not self.found or (self.difference or 0) > 0 else self._negated
         plain = (lambda text: text.replace("+", "")) if self.found else str
-        drawn = turned.between(turned.drawn)
-        if turned.interval is None:
+        drawn = signed.interval_text(signed.drawn)
+        if signed.interval is None:
             return plain(f"95 % interval {drawn} by the bootstrap")
-        return plain(f"95 % interval {turned.between(turned.interval)} (bootstrap {drawn})")
+        return plain(f"95 % interval {signed.interval_text(signed.interval)} (bootstrap {drawn})")
 
     @property
-    def _turned(self) -> "SignificanceTest":
+    def _negated(self) -> "SignificanceTest":
         interval, drawn = (
             None if ends is None else (-ends[1], -ends[0]) for ends in (self.interval, self.drawn)
         )
@@ -114,15 +114,15 @@ class SignificanceTest:
 
     @property
     def _rests_on(self) -> str:
-        own, other = self.counts
-        size = f"{own} {self.pairs}" if self.pairs else f"{own} and {other} seeds, not paired"
+        left, right = self.counts
+        size = f"{left} {self.pairs}" if self.pairs else f"{left} and {right} seeds, not paired"
         p = f"p {p_text(self.p)}"
         if self.together > 1:
             p += f" ({p_text(self.p_of_all)} after Holm's correction for {self.together})"
         if self.pairs != "samples":
             return f"{size}, {self.test}, {p}"
         return (
-            f"{own} test samples, {self.test}, {p}; one run each, of seed {self.seed}: no"
+            f"{left} test samples, {self.test}, {p}; one run each, of seed {self.seed}: no"
             " claim about the method beyond these two runs"
         )
 
@@ -133,7 +133,7 @@ class SignificanceTest:
 
 
 def correct_for_all(results: Sequence[SignificanceTest]) -> list[SignificanceTest]:
-    """The claims with their p raised for all of them being looked at together."""
+    """Return the tests with their p corrected for all of them by Holm's method."""
     tested = [result.p for result in results if result.p is not None]
     raised = iter(holm(tested))
     return [

@@ -1,4 +1,4 @@
-"""The record of a run's measurements: one JSON line each, readable while the run goes on."""
+"""The log of a run's measurements: one JSON line each, readable while the run goes on."""
 
 import json
 import os
@@ -13,21 +13,21 @@ from kdrun.core.records.measurement import Measurement
 
 
 class MetricsLog:
-    """One JSON line a measurement; a resumed run cuts it back to where its checkpoint stood.
+    """A log of measurements, one JSON line each; a resumed run cuts it back to its checkpoint.
 
     Args:
         path: the file; it is made by the first append.
-        tell: takes the one sentence that reports a torn last line.
+        warn: called with a sentence if a torn last line was dropped.
     """
 
-    def __init__(self, path: Path, tell: Callable[[str], None] | None = None) -> None:
+    def __init__(self, path: Path, warn: Callable[[str], None] | None = None) -> None:
         self.path = path
-        self._tell = tell
-        self._whole = False
+        self._warn = warn
+        self._last_line_checked = False
 
     @property
     def offset(self) -> int:
-        """Bytes so far, 0 without a file."""
+        """Size of the file in bytes, 0 without a file."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def append(self, record: Mapping[str, Any]) -> None:
@@ -50,34 +50,37 @@ class MetricsLog:
             file.write(line[half:])
 
     def sync(self) -> int:
-        """Force the lines to the disk; the offset that a checkpoint may now rely on."""
+        """Force the lines to the disk; return the size of the file, for the checkpoint."""
         if self.path.exists():
             with explain_write_errors(self.path), self.path.open("rb") as file:
                 os.fsync(file.fileno())
         return self.offset
 
     def truncate(self, offset: int) -> None:
-        """Cut back to what a checkpoint knew.
+        """Cut the log back to the size that a checkpoint recorded.
+
+        Args:
+            offset: bytes.
 
         Raises:
-            DamagedFile: the log is shorter than that.
+            DamagedFile: the log is shorter.
         """
         self._drop_torn_line()
-        found = self.offset
-        if found < offset:
+        size = self.offset
+        if size < offset:
             raise DamagedFile(
-                f"{str(self.path)!r} has {found} bytes, but the checkpoint knew {offset}.",
+                f"{str(self.path)!r} has {size} bytes, but the checkpoint recorded {offset}.",
                 "  lines of it were lost; restore the file, or start the run anew",
             )
-        if found > offset:
+        if size > offset:
             with explain_write_errors(self.path):
                 os.truncate(self.path, offset)
 
     def read(self) -> list[Measurement]:
-        """All records; a last line that is still being written, or torn, is left out.
+        """Return all records; an incomplete last line is left out.
 
         Raises:
-            DamagedFile: a line before it is no measurement.
+            DamagedFile: a complete line is no measurement.
         """
         if not self.path.exists():
             return []
@@ -92,16 +95,16 @@ class MetricsLog:
         return check_record(record, Measurement, f"{self.path}:{number}")
 
     def _drop_torn_line(self) -> None:
-        if self._whole:
+        if self._last_line_checked:
             return
-        self._whole = True
+        self._last_line_checked = True
         if self.offset == 0:
             return
-        found = self.path.read_bytes()
-        kept = found.rfind(b"\n") + 1
-        if kept == len(found):
+        content = self.path.read_bytes()
+        kept = content.rfind(b"\n") + 1
+        if kept == len(content):
             return
         with explain_write_errors(self.path):
             os.truncate(self.path, kept)
-        if self._tell is not None:
-            self._tell(f"{self.path.name}: dropped a torn last line of {len(found) - kept} bytes")
+        if self._warn is not None:
+            self._warn(f"{self.path.name}: dropped a torn last line of {len(content) - kept} bytes")

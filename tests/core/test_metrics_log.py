@@ -78,7 +78,9 @@ def test_truncate_cuts_back_to_an_offset(log):
 
 def test_a_log_shorter_than_its_checkpoint_knew_is_damaged(log):
     log.append(line(0))
-    with pytest.raises(DamagedFile, match=f"has {log.offset} bytes, but the checkpoint knew 100"):
+    with pytest.raises(
+        DamagedFile, match=f"has {log.offset} bytes, but the checkpoint recorded 100"
+    ):
         log.truncate(100)
 
 
