@@ -31,6 +31,7 @@ class SharedBody(Scheme):
           retrained.
         - With fresh=false the student starts as the teacher, and a loss that compares both starts
           at 0.
+        - Norms outside of these modules keep their statistics too.
         - The control trains the same modules with the labels alone.
 
     Args:
