@@ -1,7 +1,8 @@
-"""Files that a kill can't tear: replaced as a whole, never written in place.
+"""Writes files so that a killed process leaves either the old file or the new one.
 
-SIGKILL at any moment leaves the old file or the new one. Files and folders are also forced to
-the disk, in the order that a power loss needs; only the kill is tested.
+A file is written under a temporary name and then renamed, never written in place. Files and
+folders are also synced to the disk in an order that survives a power loss; the tests cover kills
+alone.
 """
 
 import errno
@@ -20,23 +21,25 @@ from typing import Any, BinaryIO
 from kdrun.core.errors import DamagedFile, DiskFull
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-_passages: Counter[str] = Counter()  # of this process, so that a test can name the n-th
+_passes: Counter[str] = Counter()  # how often this process has passed each fault point
 
 
 def fault_point(point: str) -> None:
-    """Where a test strikes: `KDRUN_FAULT=POINT:N[:HOW]`, at the N-th passage of the point.
+    """Mark a point of the program at which a test can make this process fail.
 
-    HOW is raise, enospc, or a signal to this process: kill (the default), term or int.
+    The environment variable `KDRUN_FAULT=POINT:N[:HOW]` makes it fail when it passes the point
+    for the N-th time. HOW is `raise` (an error), `enospc` (the disk is full), or a signal that
+    the process sends itself: `kill` (the default), `term` or `int`.
     """
     plan = os.environ.get("KDRUN_FAULT", "").split(":")
     if plan[0] != point:
         return
-    _passages[point] += 1
-    if _passages[point] == int(plan[1]):
-        _strike(point, plan[2] if len(plan) > 2 else "kill")
+    _passes[point] += 1
+    if _passes[point] == int(plan[1]):
+        _fail(point, plan[2] if len(plan) > 2 else "kill")
 
 
-def _strike(point: str, how: str) -> None:
+def _fail(point: str, how: str) -> None:
     if how == "enospc":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if how == "raise":
@@ -46,18 +49,22 @@ def _strike(point: str, how: str) -> None:
 
 @contextmanager
 def explain_write_errors(path: Path, size: int = 0) -> Iterator[None]:
-    """Put the system's refusal to write `path` (`size` bytes) into a sentence.
+    """Turn an OSError of the block, which writes a file, into a message for the user.
+
+    Args:
+        path: the file that the block writes.
+        size: bytes that it writes, for the message that the disk is full.
 
     Raises:
-        DiskFull: for any OSError within.
+        DiskFull: the block raised an OSError.
     """
     try:
         yield
     except OSError as error:
-        raise _refusal(path, size, error) from error
+        raise _disk_full(path, size, error) from error
 
 
-def _refusal(path: Path, size: int, error: OSError) -> DiskFull:
+def _disk_full(path: Path, size: int, error: OSError) -> DiskFull:
     if error.errno not in _NO_SPACE:
         return DiskFull(
             f"cannot write {str(path)!r}: {error.strerror or error}.",
@@ -66,20 +73,21 @@ def _refusal(path: Path, size: int, error: OSError) -> DiskFull:
     free = shutil.disk_usage(path.parent).free
     return DiskFull(
         f"disk full: need {size / 1e6:.1f} MB for {str(path)!r}, have {free / 1e6:.1f} MB.",
-        "  free some space and resume: what was saved before is whole",
+        "  free some space and resume: what was saved before is complete",
     )
 
 
 def write_bytes(path: Path, *parts: bytes | memoryview, previous: Path | None = None) -> None:
-    """Replace a file as a whole. A file has one writer at a time: callers hold a lock.
+    """Write a file, or replace it; callers hold a lock, so that a file has one writer at a time.
 
     Args:
-        path: in a folder that exists.
-        parts: written one after the other, never joined in memory.
-        previous: where the file that stood at `path` stays on.
+        path: the file, in a folder that exists.
+        parts: the contents, in parts that are written one after the other and never joined in
+            memory.
+        previous: where the replaced file is kept, if it is to be kept.
 
     Raises:
-        DiskFull: the disk is full or refuses; the old file is untouched.
+        DiskFull: the disk is full or cannot be written; the old file is unchanged.
     """
     temporary = _temporary(path)
     with explain_write_errors(path, sum(len(part) for part in parts)):
@@ -99,22 +107,22 @@ def write_bytes(path: Path, *parts: bytes | memoryview, previous: Path | None = 
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a UTF-8 text file as a whole; raises as `write_bytes`."""
+    """Write a UTF-8 text file as `write_bytes` does."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file as a whole; NaN and infinities become null, as JSON has none."""
+    """Write a JSON file as `write_bytes` does; NaN and infinities become null."""
     write_text(
         path, json.dumps(replace_non_finite(value, "", []), indent=2, allow_nan=False) + "\n"
     )
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Put `source` at `target` too, whole or not at all: a hard link where the disk can, or a copy.
+    """Make `target` a hard link to `source`, or a complete copy where the disk has no links.
 
     Raises:
-        DiskFull: no room for a copy, or the folder refuses.
+        DiskFull: there is no room for a copy, or the folder cannot be written.
     """
     temporary = _temporary(target)
     with explain_write_errors(target, source.stat().st_size):
@@ -128,7 +136,13 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def replace_non_finite(value: Any, where: str, lost: list[str]) -> Any:
-    """The value with null for NaN and infinities; `lost` gains the dotted keys of those."""
+    """Return a JSON value with null in place of NaN and infinities.
+
+    Args:
+        value: numbers, texts, lists and mappings.
+        where: the dotted key of the value; empty for the root.
+        lost: takes the dotted keys of the numbers that became null.
+    """
     if isinstance(value, float) and not math.isfinite(value):
         lost.append(where)
         return None
@@ -160,7 +174,7 @@ def _fill(file: BinaryIO, parts: tuple[bytes | memoryview, ...]) -> None:
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
-    except OSError:  # other disk, no links on this one, too many of them
+    except OSError:  # another disk, a disk without hard links, or too many links
         with target.open("wb") as file, source.open("rb") as original:
             shutil.copyfileobj(original, file)
             file.flush()
@@ -198,17 +212,17 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The mapping in a file; None where there is no file.
+    """Return the mapping in a JSON file; None if there is no such file.
 
     Raises:
-        DamagedFile: it is no JSON, or holds none.
+        DamagedFile: the file is not JSON, or holds something else than a mapping.
     """
     if not path.exists():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DamagedFile(f"{str(path)!r} is no JSON: {error}.") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise DamagedFile(f"{str(path)!r} holds no mapping.")
-    return found
+    return content

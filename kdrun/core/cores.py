@@ -1,10 +1,10 @@
-"""How many processors there are for this process."""
+"""Counts the CPU cores of this process."""
 
 import os
 
 
 def count_cores() -> int:
-    """The processors that this process may use; containers often get fewer than there are."""
+    """Return how many CPU cores this process may use: in a container, often not all of them."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Folders that are to be written: whether they can be, and what is there of them."""
+"""Checks that folders can be written before they are made."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,12 @@ from kdrun.core.errors import Fault
 
 
 def check_writable(where: str, folder: str) -> list[Fault]:
-    """Whether a folder can be made and written."""
+    """Return a fault if a folder can be neither made nor written.
+
+    Args:
+        where: the config key that names the folder.
+        folder: its path; it need not exist.
+    """
     existing = nearest_existing_folder(Path(folder))
     if not existing.is_dir():
         return [Fault(where, f"{folder!r} can't be made: {str(existing)!r} is a file")]
@@ -17,7 +22,7 @@ def check_writable(where: str, folder: str) -> list[Fault]:
 
 
 def nearest_existing_folder(path: Path) -> Path:
-    """The path itself, or the nearest of those above that is there."""
+    """Return the path, or the nearest folder above it that exists."""
     path = path.absolute()
     while not path.exists() and path != path.parent:
         path = path.parent

@@ -1,4 +1,4 @@
-"""What can go wrong, as sentences for the user and exit statuses for the shell."""
+"""Errors, each with a message for the user and an exit status for the shell."""
 
 import shlex
 from collections.abc import Sequence
@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 
 class KdrunError(Exception):
-    """A failure that the user can understand; printed without a traceback.
+    """A failure that the message explains, so that it is printed without a traceback.
 
-    The first line says what was asked and found, the others how to mend it.
+    Args:
+        lines: the first says what was expected and what was found, the others what to do.
     """
 
     status = 1
-    resumable = True  # whether the same run may get further when it is gone on with
+    resumable = True  # whether the run may get further when it is resumed
 
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
@@ -20,52 +21,52 @@ class KdrunError(Exception):
 
 
 class UserError(KdrunError):
-    """A mistake in the command, the config or its surroundings, found before any work."""
+    """A mistake in the command, in the config or on the machine, found before any work."""
 
     status = 2
 
 
 class DiskFull(KdrunError):
-    """The disk holds no more, or can't be written; the last checkpoint stays good."""
+    """The disk is full or cannot be written; the last checkpoint stays valid."""
 
     status = 4
 
 
 class CannotChange(UserError):
-    """A step of compression that can't be done to what was trained; it would again."""
+    """A step of compression cannot change the trained network; a resumed run would fail again."""
 
     resumable = False
 
 
 class RunInUse(UserError):
-    """Another process is writing this folder."""
+    """Another process writes this folder."""
 
 
 class NonFinite(KdrunError):
-    """A loss term, a gradient or a weight became NaN or infinite; it would again there."""
+    """A loss term, a gradient or a weight is not finite; a resumed run would fail again."""
 
     status = 6
     resumable = False
 
 
 class OutOfMemory(KdrunError):
-    """The device's memory does not hold this batch."""
+    """The memory of the device is too small for the batch."""
 
     status = 7
 
 
 class DamagedFile(KdrunError):
-    """A checkpoint or artefact whose bytes are not what was written."""
+    """A checkpoint or an artefact has other bytes than were written."""
 
     status = 9
 
 
 class BadSample(KdrunError):
-    """A file of the dataset that turned out to be of no use in the middle of a run."""
+    """A file of the dataset cannot be used, which was found in the middle of a run."""
 
 
 class ExportRejected(KdrunError):
-    """A written file that doesn't answer as the network that it was made of; it would again."""
+    """An exported file gives other outputs than its network; a resumed run would fail again."""
 
     resumable = False
 
@@ -90,7 +91,12 @@ class Interrupted(KdrunError):
 
 @dataclass(frozen=True)
 class Fault:
-    """One mistake of a config: `where` is its dotted key, `what` the rest of the sentence."""
+    """One mistake in a config.
+
+    Attributes:
+        where: the dotted key that it is about; empty if `what` is a sentence of its own.
+        what: the rest of the sentence.
+    """
 
     where: str
     what: str
@@ -100,7 +106,7 @@ class Fault:
 
 
 class ConfigError(UserError):
-    """All the mistakes of one config, found together."""
+    """All mistakes of one config."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(dict.fromkeys(faults))
@@ -108,10 +114,10 @@ class ConfigError(UserError):
             super().__init__(str(self.faults[0]))
         else:
             head = f"the config has {len(self.faults)} faults"
-            # Deeper than the faults themselves: what mends one must not read as the next.
+            # Further lines of a fault are indented, so that none reads as the next fault.
             super().__init__(head, *(str(fault).replace("\n", "\n  ") for fault in self.faults))
 
 
 def shell_command(verb: str, path: object) -> str:
-    """The command of a verb and a path as it is typed: `kdrun resume 'a place/run'`."""
+    """Return the command of a verb and a path, quoted: `kdrun resume 'my runs/first'`."""
     return shlex.join(["kdrun", verb, str(path)])

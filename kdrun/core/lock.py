@@ -1,4 +1,4 @@
-"""One writer for a folder: a lock that the kernel gives back when its holder dies."""
+"""Locks a folder for one writer; the kernel releases the lock when its process dies."""
 
 import fcntl
 import os
@@ -13,18 +13,18 @@ from weakref import WeakSet
 from kdrun.core.atomic import explain_write_errors
 from kdrun.core.errors import RunInUse, UserError
 
-_POLL = 0.2  # seconds between two looks at a lock that somebody else holds
+_POLL = 0.2  # seconds between two attempts to take a lock that another process holds
 
 
 class FolderLock:
-    """Exclusive use of a folder among processes; a context manager.
+    """A lock that one process at a time can hold on a folder; a context manager.
 
-    The lock file stays when the lock is released: deleting it would let two processes lock
-    two files of the same name. It says who holds the folder, for the others' messages only.
+    The lock file stays when the lock is released: if it were deleted, two processes could lock
+    two files of the same name. It contains the process that holds the lock, for messages alone.
 
     Args:
-        folder: one that exists.
-        what: it is, for the message that it is in use.
+        folder: a folder that exists.
+        what: the kind of folder, for the message that it is in use.
     """
 
     def __init__(self, folder: Path, what: str = "run folder") -> None:
@@ -41,12 +41,12 @@ class FolderLock:
         """Take the lock.
 
         Args:
-            wait: until the holder is done; else give up at once.
-            on_wait: told once who holds the lock, before waiting.
-            meanwhile: called a few times a second while waiting; it may raise to give up.
+            wait: wait until the lock is free; otherwise give up at once.
+            on_wait: called once before waiting, with a sentence that says who holds the lock.
+            meanwhile: called a few times a second while waiting; it may raise to end the wait.
 
         Raises:
-            RunInUse: somebody holds it, and `wait` is false.
+            RunInUse: another process holds the lock, and `wait` is false.
             DiskFull: the lock file can't be written.
             UserError: this file system has no locks.
         """
@@ -57,15 +57,15 @@ class FolderLock:
         try:
             self._lock(descriptor, wait, on_wait, meanwhile)
         except BaseException:
-            self._forget()
+            self._close()
             raise
         return self
 
     def release(self) -> None:
-        """Give the lock back; nothing happens where it isn't held."""
+        """Release the lock, if it is held."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
-        self._forget()
+        self._close()
 
     def is_held(self) -> bool:
         """Whether another process holds the lock now."""
@@ -131,8 +131,8 @@ class FolderLock:
         where = "" if words[1] == socket.gethostname() else f" on {words[1]}"
         return f"process {words[0]}{where}"
 
-    def _forget(self) -> None:
-        """Close the file, which gives back the lock unless a parent process still has it open."""
+    def _close(self) -> None:
+        """Close the lock file, which releases the lock unless a parent process has it open too."""
         if self._descriptor is not None:
             os.close(self._descriptor)
         self._descriptor = None
@@ -141,10 +141,10 @@ class FolderLock:
 _held: WeakSet[FolderLock] = WeakSet()
 
 
-def _forget_in_child() -> None:
-    """A forked worker shares the open file, and would keep the lock beyond its parent's death."""
+def _close_in_child() -> None:
+    """Close the lock files of a forked worker, which would keep the locks if its parent died."""
     for lock in _held:
-        lock._forget()
+        lock._close()
 
 
-os.register_at_fork(after_in_child=_forget_in_child)
+os.register_at_fork(after_in_child=_close_in_child)

@@ -1,4 +1,4 @@
-"""Files that the user names for a command to write, outside of what it makes for itself."""
+"""Prepares files and folders that the user names as the output of a command."""
 
 import os
 from pathlib import Path
@@ -7,12 +7,13 @@ from kdrun.core.errors import UserError
 
 
 def prepare_file(path: Path) -> Path:
-    """The path itself, its folder made, once writing there would harm nothing but a plain file.
+    """Make the folder of a file that is to be written, and return the path of the file.
 
-    Files are replaced as a whole, so a device, a pipe or a link would be gone.
+    Writing replaces the file, so that a device, a pipe or a link would be lost.
 
     Raises:
-        UserError: something else is there, or the folder can't be made or written.
+        UserError: the path is a device, a pipe, a link or a folder, or its folder cannot be made
+            or written.
     """
     prepare_folder(path.parent)
     if path.is_symlink() or (path.exists() and not path.is_file()):
@@ -23,10 +24,10 @@ def prepare_file(path: Path) -> Path:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make a folder that the user names for files, if it isn't there.
+    """Make a folder that the user names for files, if it does not exist.
 
     Raises:
-        UserError: it can't be made or written.
+        UserError: the folder cannot be made or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Tables of parts: name -> "module:attribute", imported when asked and not before."""
+"""Tables of components: name -> "module:attribute", which is imported when it is needed."""
 
 import inspect
 import json
@@ -18,10 +18,15 @@ STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed
 
 
 def resolve(kind: str, table: Mapping[str, str], name: str) -> Callable[..., Any]:
-    """Import the part that `table` has under `name`.
+    """Import the component that a table lists under a name, and return it.
+
+    Args:
+        kind: what the table lists, in the singular, for messages: `loss`.
+        table: name -> "module:attribute".
+        name: one of the names.
 
     Raises:
-        UserError: no such name, and the message has the nearest ones; or it leads nowhere.
+        UserError: the table has no such name, or the component cannot be imported.
     """
     if name not in table:
         raise unknown_name(kind, name, sorted(table))
@@ -41,41 +46,46 @@ def build(kind: str, table: Mapping[str, str], node: Mapping[str, Any], **given:
     """Build the component that a checked config node describes.
 
     Args:
-        kind: what the table has, in the singular, for messages: `loss`.
+        kind: what the table lists, in the singular, for messages: `loss`.
         table: name -> "module:attribute".
         node: `{name: ..., key: value, ...}`; the other keys are keyword arguments.
-        given: further keyword arguments, which no config has.
+        given: further keyword arguments, which kdrun passes itself.
 
     Raises:
-        UserError: the table has no such name, or it cannot be imported.
+        UserError: the table has no such name, or the component cannot be imported.
     """
     return resolve(kind, table, node["name"])(**settings_of(node), **given)
 
 
-def keywords(part: Callable[..., Any], given: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The configurable parameters of a part: name -> annotation, without those in `given`.
+def keywords(component: Callable[..., Any], given: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the configurable parameters of a component: name -> annotation.
+
+    Args:
+        component: a class or a function.
+        given: parameters that are left out, because kdrun passes them itself.
 
     Raises:
-        UserError: an annotation names what its module does not have.
+        UserError: an annotation cannot be evaluated.
     """
     try:
-        signature = inspect.signature(part, eval_str=True)
+        signature = inspect.signature(component, eval_str=True)
     except NameError as error:
-        raise UserError(f"the parameters of {part.__name__!r} can't be read: {error}.") from error
-    found = {
+        name = component.__name__
+        raise UserError(f"the parameters of {name!r} can't be read: {error}.") from error
+    parameters = {
         name: Any if parameter.annotation is parameter.empty else parameter.annotation
         for name, parameter in signature.parameters.items()
         if name not in given and parameter.kind not in _OPEN
     }
-    return found | _unpacked(signature)
+    return parameters | _unpacked(signature)
 
 
 def _unpacked(signature: inspect.Signature) -> dict[str, Any]:
-    """What `**keywords: Unpack[Keys]` stands for, where several parts share parameters."""
-    open_ones = [p for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD]
+    """Return the parameters that `**keywords: Unpack[Keys]` stands for."""
     return {
         name: annotation
-        for parameter in open_ones
+        for parameter in signature.parameters.values()
+        if parameter.kind is parameter.VAR_KEYWORD
         if get_origin(parameter.annotation) is Unpack
         for name, annotation in get_type_hints(
             get_args(parameter.annotation)[0], include_extras=True
@@ -84,18 +94,24 @@ def _unpacked(signature: inspect.Signature) -> dict[str, Any]:
 
 
 def check_node(
-    where: str, node: Mapping[str, Any], part: Callable[..., Any], given: tuple[str, ...] = ()
+    where: str,
+    node: Mapping[str, Any],
+    component: Callable[..., Any],
+    given: tuple[str, ...] = (),
 ) -> list[Fault]:
-    """Hold a config node's keys against a part's signature; all faults, none raised.
+    """Compare the keys of a config node with the signature of its component.
 
     Args:
         where: the node's dotted key, for the messages.
         node: `{name: ..., key: value, ...}`.
-        part: what the node's name stands for.
+        component: the class or function that the node's name stands for.
         given: parameters that kdrun passes itself.
+
+    Returns:
+        All faults: unknown or missing keys, and values of another type or out of range.
     """
     fields: dict[str, Any] = {
-        name: (annotation, ...) for name, annotation in keywords(part, given).items()
+        name: (annotation, ...) for name, annotation in keywords(component, given).items()
     }
     model = create_model("Node", __config__=STRICT, **fields)
     settings = {
@@ -109,10 +125,16 @@ def check_node(
 def check_model(
     where: str, settings: Mapping[str, Any], model: type[BaseModel], owner: str
 ) -> list[Fault]:
-    """Hold plain settings against a pydantic model and put its complaints in our words.
+    """Validate settings by a pydantic model, and return its errors as faults.
 
-    As JSON and strictly: a part is called with the values as they stand, so '4' is no number
-    and true is no 1, while a list may stand for a tuple.
+    The settings are validated as JSON and strictly, because a component is called with the values
+    as they are: '4' is not a number, true is not 1, but a list may stand for a tuple.
+
+    Args:
+        where: the dotted key of the settings; empty for the whole config.
+        settings: plain dicts, lists and values.
+        model: the pydantic model.
+        owner: what the settings belong to, for messages about unknown keys: `'kd'`.
     """
     text = json.dumps(settings, default=str)
     try:

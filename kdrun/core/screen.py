@@ -1,4 +1,4 @@
-"""All that the user reads on the terminal goes through here, and is kept in the run's log."""
+"""Prints everything that the user reads on the terminal, and copies it to the run's log."""
 
 import sys
 import time
@@ -16,7 +16,7 @@ from kdrun.core.errors import KdrunError
 class Screen:
     """The terminal and the run's log file.
 
-    Config values are printed as they are: none is taken for markup.
+    Text is printed as it is; nothing in it is read as rich's markup.
     """
 
     def __init__(self) -> None:
@@ -25,37 +25,37 @@ class Screen:
         self._log: Path | None = None
 
     def log_to(self, path: Path | None) -> None:
-        """Keep a copy of every line below `path` from now on; None ends that."""
+        """Append a copy of every line to the file `path` from now on; None ends that."""
         self._log = path
 
     @property
     def live(self) -> bool:
-        """Whether a live display can be drawn; lines are printed otherwise."""
+        """Whether a live display can be drawn, as on a terminal."""
         return self.console.is_terminal and sys.stdout.isatty()
 
     def say(self, text: str, style: str = "") -> None:
-        """One line or several, for everybody."""
+        """Print text of one or more lines, and log it."""
         self.console.print(Text(text, style=style))
         self.note(text)
 
     def note(self, text: str) -> None:
-        """A line for the log alone."""
+        """Write text to the log alone."""
         if self._log is not None:
             stamp = time.strftime("%H:%M:%S")
             with self._log.open("a", encoding="utf-8") as log:
                 log.writelines(f"{stamp} {line}\n" for line in text.splitlines())
 
     def warn(self, text: str) -> None:
-        """Something that the user should know and that stops nothing."""
+        """Print a warning, and log it."""
         self.say(f"warning: {text}", style="yellow")
 
     def fail(self, *lines: str) -> None:
-        """Why the command ends here; on stderr, the first line named as ours."""
+        """Print to stderr why the command ends; the first line starts with `kdrun: `."""
         self.errors.print(Text("\n".join([f"kdrun: {lines[0]}", *_indented(lines[1:])])))
         self.note("\n".join(lines))
 
     def show(self, renderable: Any) -> None:
-        """A table or another rich object."""
+        """Print a table or another object of rich, and log it as text."""
         self.console.print(renderable, soft_wrap=False)
         if self._log is not None:
             plain = StringIO()
@@ -64,9 +64,12 @@ class Screen:
 
 
 def report(error: BaseException, screen: Screen, debug: bool) -> int:
-    """Say why the command ends, and answer its exit status; a trace only for debugging.
+    """Print why the command ends, and return its exit status.
 
-    Notes that were added to the error on its way say how to go on.
+    Args:
+        error: what ended the command; its notes (`add_note`) say how to continue.
+        screen: where it is printed.
+        debug: print the traceback too.
     """
     notes = getattr(error, "__notes__", [])
     if debug:

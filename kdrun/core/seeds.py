@@ -1,7 +1,7 @@
-"""Counter-based randomness: every draw is a pure function of where it is used.
+"""Counter-based randomness: every draw is a function of the seed and of counters.
 
-Nothing random has a history, so nothing random is stored to resume a run, and a sample's
-augmented view can be made again at any time from (seed, index, view).
+No generator has a history, so none is stored to resume a run, and the augmented view of a sample
+can be computed again at any time from (seed, index, view).
 """
 
 from hashlib import blake2b
@@ -15,7 +15,7 @@ _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
 
 
 def seed_of(*counters: int | str) -> int:
-    """A 63-bit seed from a run's seed, a stream's name and counters (epoch, step).
+    """Return a 63-bit seed from a run's seed, a stream's name and counters (epoch, step).
 
     A cryptographic hash keeps neighbouring counters independent; Python's own `hash` is
     salted per process and would not repeat.
@@ -25,12 +25,12 @@ def seed_of(*counters: int | str) -> int:
 
 
 def generator(*counters: int | str) -> torch.Generator:
-    """A CPU generator that starts where `counters` say."""
+    """Return a CPU generator that is seeded with `seed_of` these counters."""
     return torch.Generator().manual_seed(seed_of(*counters))
 
 
 def uniform(seed: int, index: Tensor, view: Tensor, columns: int) -> Tensor:
-    """Independent uniform numbers for each sample's view, whatever batch it stands in.
+    """Return uniform numbers for each sample's view, which do not depend on its batch.
 
     Args:
         seed: the stream's seed, from `seed_of`.

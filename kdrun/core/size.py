@@ -1,8 +1,8 @@
-"""Sizes in words."""
+"""Formats numbers of bytes."""
 
 
 def format_bytes(count: float) -> str:
-    """A number of bytes in words: 3.2 MB."""
+    """Return a number of bytes as text: `3.2 MB`."""
     for unit in ("kB", "MB", "GB"):
         count /= 1000
         if count < 999.95 or unit == "GB":

@@ -1,4 +1,4 @@
-"""A validator's complaints in our words: one sentence a key, without the validator's jargon."""
+"""Turns the errors of pydantic into messages for the user, one for each key."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +12,7 @@ from kdrun.core.unknown import unknown_key_of
 
 Keys = tuple[str, ...]
 
-# A complaint that the value is no such thing, whatever its size.
+# Type in an error of pydantic -> what the value should be.
 _KINDS = {
     "float": "a number",
     "int": "a whole number",
@@ -24,41 +24,49 @@ _KINDS = {
     "model": "a mapping",
     "none": "null",
 }
-_LONGEST = 80  # letters of a value that a sentence repeats
-_OPENING = re.compile(r"^(Value error, |(Input|String|List|Tuple|Dictionary) (?=should))")
+_LONGEST = 80  # letters of a value that a message repeats
+_PREFIX = re.compile(r"^(Value error, |(Input|String|List|Tuple|Dictionary) (?=should))")
 
 
 def faults_of(
     error: ValidationError, where: str, settings: Any, model: type[BaseModel], owner: str
 ) -> list[Fault]:
-    """The faults that a validation found, those of one key in one sentence.
+    """Return the faults of a failed validation, one for each key.
 
     Args:
+        error: what pydantic raised.
         where: the dotted key of the settings.
         settings: what was validated.
-        model: what it was held against.
-        owner: what the settings belong to, for unknown keys.
+        model: the pydantic model.
+        owner: what the settings belong to, for messages about unknown keys.
     """
-    found: dict[Keys, list[ErrorDetails]] = {}
+    by_key: dict[Keys, list[ErrorDetails]] = {}
     for detail in error.errors():
-        found.setdefault(_keys(detail, settings), []).append(detail)
+        by_key.setdefault(_keys(detail, settings), []).append(detail)
     return [
         Fault(
             ".".join([*([where] if where else []), *keys]), _sentence(keys, details, model, owner)
         )
-        for keys, details in found.items()
-        if not _other_branch(keys, details, found)
+        for keys, details in by_key.items()
+        if not _is_of_other_branch(keys, details, by_key)
     ]
 
 
-def _other_branch(keys: Keys, details: Sequence[ErrorDetails], found: Collection[Keys]) -> bool:
-    """Whether a union's branch complains of the kind where another one took a part within."""
-    within = any(other[: len(keys)] == keys and other != keys for other in found)
-    return within and all(_kind(detail) or detail["type"] == "literal_error" for detail in details)
+def _is_of_other_branch(
+    keys: Keys, details: Sequence[ErrorDetails], all_keys: Collection[Keys]
+) -> bool:
+    """Whether a type error is of one branch of a union, while another branch accepts the type.
+
+    The other branch then has errors of keys inside the value, and these alone are reported.
+    """
+    has_inner = any(other[: len(keys)] == keys and other != keys for other in all_keys)
+    return has_inner and all(
+        _kind(detail) or detail["type"] == "literal_error" for detail in details
+    )
 
 
 def _keys(detail: ErrorDetails, settings: Any) -> Keys:
-    """Where the complaint is, without the names of a union's branches, which are no keys."""
+    """Return the keys that lead to an error, without the names of the branches of unions."""
     keys, node = [], settings
     for part in detail["loc"]:
         last = part == detail["loc"][-1] and detail["type"] == "missing"
@@ -79,13 +87,12 @@ def _sentence(
         return _unknown_key(keys, model, owner)
     if first["type"] == "missing":
         return "must be given"
-    # The whole of a section says nothing that its sentence doesn't.
-    whole = isinstance(first["input"], Mapping)
-    said = "" if whole else f"{format_value(first['input'])} "
+    is_section = isinstance(first["input"], Mapping)  # too long to be repeated
+    value = "" if is_section else f"{format_value(first['input'])} "
     if len(details) > 1:
-        return f"{said}should be {' or '.join(_wanted(detail) for detail in details)}"
+        return f"{value}should be {' or '.join(_expected(detail) for detail in details)}"
     kind = _kind(first)
-    return f"{said}is not {kind}" if kind else said + _message(first)
+    return f"{value}is not {kind}" if kind else value + _message(first)
 
 
 def _unknown_key(keys: Keys, model: type[BaseModel], owner: str) -> str:
@@ -95,17 +102,17 @@ def _unknown_key(keys: Keys, model: type[BaseModel], owner: str) -> str:
 
 
 def _section(model: type[BaseModel], keys: Keys) -> type[BaseModel] | None:
-    """The model that stands at these keys of a model."""
-    found: type[BaseModel] | None = model
+    """Return the model of the section at these keys; None if there is none."""
+    section: type[BaseModel] | None = model
     for key in keys:
-        field = found.model_fields.get(key) if found else None
+        field = section.model_fields.get(key) if section else None
         kinds = [field.annotation, *get_args(field.annotation)] if field else []
         models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        found = models[0] if models else None
-    return found
+        section = models[0] if models else None
+    return section
 
 
-def _wanted(detail: ErrorDetails) -> str:
+def _expected(detail: ErrorDetails) -> str:
     return _kind(detail) or _message(detail).removeprefix("should be ")
 
 
@@ -120,11 +127,11 @@ def _message(detail: ErrorDetails) -> str:
         return f"should have at most {context['max_length']} values"
     if detail["type"] == "too_short":
         return f"should have at least {context['min_length']} values"
-    return _OPENING.sub("", detail["msg"])
+    return _PREFIX.sub("", detail["msg"])
 
 
 def format_value(value: Any) -> str:
-    """A value as it is written in a config."""
+    """Return a value as it is written in a config; long values are cut."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = repr(value)

@@ -12,7 +12,7 @@ from kdrun.core import atomic
 
 def _status(monkeypatch: pytest.MonkeyPatch, words: Sequence[str], fault: str) -> int:
     monkeypatch.setenv("KDRUN_FAULT", fault)
-    monkeypatch.setattr(atomic, "_passages", type(atomic._passages)())
+    monkeypatch.setattr(atomic, "_passes", type(atomic._passes)())
     monkeypatch.setattr("sys.argv", ["kdrun", *words])
     with pytest.raises(SystemExit) as end:
         cli.main()

@@ -39,7 +39,7 @@ def run(script: str, path: Path, fault: str) -> subprocess.CompletedProcess[str]
 
 
 def strike(monkeypatch: pytest.MonkeyPatch, plan: str) -> None:
-    atomic._passages.clear()
+    atomic._passes.clear()
     monkeypatch.setenv("KDRUN_FAULT", plan)
 
 

@@ -131,7 +131,7 @@ def test_a_full_disk_is_a_sentence(tmp_path):
 
 def test_a_disk_that_fills_in_a_line_leaves_the_lines_before(log, monkeypatch):
     log.append(line(0))
-    atomic._passages.clear()
+    atomic._passes.clear()
     monkeypatch.setenv("KDRUN_FAULT", "metrics-half:1:enospc")
     with pytest.raises(DiskFull):
         log.append(line(1))

@@ -176,7 +176,7 @@ def test_a_newer_format_is_told_from_damage(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("point", POINTS[:-1])
 def test_a_full_disk_keeps_the_older_files(folder, point, monkeypatch):
-    atomic._passages.clear()
+    atomic._passes.clear()
     monkeypatch.setenv("KDRUN_FAULT", f"{point}:1:enospc")
     with pytest.raises(DiskFull, match="disk full: need"):
         checkpoint.save(folder, state(3))

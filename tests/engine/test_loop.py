@@ -144,7 +144,7 @@ def test_resume_gives_the_same_weights(
     hard = {"epochs": 2, "ema": 0.9, "mixup": 0.3, "cutmix": 0.5, "label_smoothing": 0.1}
     expected, _ = learn("whole", **hard)
     restless = replace(runtime, checkpoint_seconds=1e-9)
-    monkeypatch.setattr("kdrun.core.atomic._passages", _Counter())
+    monkeypatch.setattr("kdrun.core.atomic._passes", _Counter())
     monkeypatch.setenv("KDRUN_FAULT", f"step:{at}:raise")
     with pytest.raises(RuntimeError, match="injected"):
         learn("cut", runtime=restless, **hard)
@@ -311,7 +311,7 @@ def test_a_first_phase_trains_its_own_parameters(
     learner = network()
     restless = replace(runtime, checkpoint_seconds=1e-9)
     if at is not None:
-        monkeypatch.setattr("kdrun.core.atomic._passages", _Counter())
+        monkeypatch.setattr("kdrun.core.atomic._passes", _Counter())
         monkeypatch.setenv("KDRUN_FAULT", f"step:{at}:raise")
         with pytest.raises(RuntimeError, match="injected"):
             learn(runtime=restless, spec={"loss": first, "student": learner})

@@ -186,7 +186,7 @@ def test_an_interrupted_writer_goes_on_after_its_last_whole_view(
 def test_a_kill_between_two_views_loses_none(
     run_words: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(atomic, "_passages", type(atomic._passages)())
+    monkeypatch.setattr(atomic, "_passes", type(atomic._passes)())
     monkeypatch.setenv("KDRUN_FAULT", "outputs:2:raise")
     with pytest.raises(RuntimeError, match="injected"):
         run_words("cut", *STORED)
