@@ -15,7 +15,7 @@ from kdrun.loss.base import Loss, losses_in
 from kdrun.loss.table import build_loss
 from kdrun.model.table import COMPOSED
 from kdrun.stage.invert import Invert
-from kdrun.stage.start import borrowed
+from kdrun.stage.start import shared_modules
 from kdrun.stage.tap_binding import BoundTaps, bind_loss
 from kdrun.stage.train import Train
 
@@ -74,7 +74,7 @@ def _require_samples(stage: Train, data: Data) -> None:
 
 def _require_learners(stage: Train, loss: Loss, network: nn.Module) -> None:
     """Require a parameter that learns in each phase of the loss."""
-    learners = Learners(network, loss, (*stage.frozen, *borrowed(network)))
+    learners = Learners(network, loss, (*stage.frozen, *shared_modules(network)))
     flags = {name: value.requires_grad for name, value in network.named_parameters()}
     for phase in loss.phases():
         if not learners.choose(phase.trains):

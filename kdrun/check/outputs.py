@@ -9,7 +9,7 @@ from kdrun.core.disk import nearest_existing_folder
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.size import format_bytes
 from kdrun.dataset.data import Data
-from kdrun.stage.outputs import AskTeacher, with_outputs
+from kdrun.stage.outputs import StoreOutputs, with_teacher_outputs
 from kdrun.step.plan import compress_stages
 
 _WHERE = "teacher_outputs"
@@ -21,12 +21,12 @@ def check_teacher_outputs(run: BuiltRun) -> None:
         return
     with run.faults.under(_WHERE):
         steps = compress_stages(run.config, run.stages)
-        for stage in with_outputs(run.config, [*run.stages, *steps]):
-            if isinstance(stage, AskTeacher):
+        for stage in with_teacher_outputs(run.config, [*run.stages, *steps]):
+            if isinstance(stage, StoreOutputs):
                 _check_layout(run.config, stage, run.datasets[stage.info.data])
 
 
-def _check_layout(config: Config, stage: AskTeacher, data: Data) -> None:
+def _check_layout(config: Config, stage: StoreOutputs, data: Data) -> None:
     """Check the number of logits that are kept, and the bytes that they take.
 
     Raises:

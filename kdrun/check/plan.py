@@ -9,7 +9,7 @@ from kdrun.dataset.data import Data
 from kdrun.run.runner import Plan
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.base import MAIN
-from kdrun.stage.outputs import told
+from kdrun.stage.outputs import storage_notes
 from kdrun.step.plan import all_stages
 
 
@@ -30,7 +30,7 @@ def make_plan(
         plugins: the names of the plugins that are installed.
     """
     stages = all_stages(config)
-    notes = [*_notes(config, datasets[MAIN], plugins), *told(stages, datasets)]
+    notes = [*_notes(config, datasets[MAIN], plugins), *storage_notes(stages, datasets)]
     others = [data.notes for data in datasets.values() if data.notes != datasets[MAIN].notes]
     notes += [note for own in others for note in own]
     chosen = {

@@ -9,7 +9,7 @@ Shapes: V views, N samples, C classes, K logits that are stored for each image.
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -188,8 +188,3 @@ class TeacherOutputs:
         positions = index.to(self._rows_device)
         rows = {field: values.index_select(0, positions) for field, values in self._rows.items()}
         return Output(self.layout.unpack({key: row.to(self.device) for key, row in rows.items()}))
-
-
-def layout_record(layout: Layout) -> dict[str, Any]:
-    """Return the part of a stage's record that `TeacherOutputs.read` needs."""
-    return {"layout": asdict(layout)}

@@ -1,4 +1,4 @@
-"""What every stage is, and what it works with."""
+"""The interface of a stage, and the context in which it runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from kdrun.dataset.data import Data
 from kdrun.engine.training_spec import Runtime
 from kdrun.stage.artefact import Artefact
 
-MAIN = "main"  # the dataset that the student is tested on
+MAIN = "main"  # the name of the dataset that the student is tested on
 
 
 @dataclass(frozen=True)
 class StageContext:
-    """What a stage works with.
+    """All that a stage needs from its run.
 
     Attributes:
-        config: the run's.
-        data: the splits that the stage works with.
-        runtime: device, seed, display.
-        artefacts: what the stages before left, by stage name.
+        config: the config of the run.
+        data: the splits that the stage uses.
+        runtime: device, seed, display and signals.
+        artefacts: the artefacts of earlier stages, by stage name.
     """
 
     config: Config
@@ -32,22 +32,22 @@ class StageContext:
 
     @property
     def screen(self) -> Screen:
-        """Where the user reads."""
+        """Where messages to the user are printed."""
         return self.runtime.display.screen
 
 
 @dataclass(frozen=True)
 class StageInfo:
-    """Where a stage stands in a run.
+    """The name of a stage, its folder, and what it reads.
 
     Attributes:
         name: teacher, alone, distill, ...
         folder: its folder's name in the run folder.
-        label: what its model is called in the table; empty for one that is not shown.
-        shared: whether runs share its artefact through the store: those that others start from.
-        reads: names of the stages whose artefacts it takes.
-        data: which of the scheme's datasets it works with.
-        baseline: the row that its own is held against: that of the model it was made of.
+        label: the row of its model in the results table; empty if it is not shown.
+        shared: whether runs share its artefact through the store.
+        reads: names of the stages whose artefacts it reads.
+        data: the name of the dataset that it uses, one of the scheme's.
+        baseline: the row that it is compared with: that of the model that it was made from.
     """
 
     name: str
@@ -67,18 +67,18 @@ class Stage(Protocol):
 
     @property
     def role(self) -> str:
-        """The place in the config of the network that the stage leaves."""
+        """The config key of the network that the stage makes."""
         ...
 
     @property
     def network(self) -> Network:
-        """The config of the network that the stage leaves."""
+        """The config of the network that the stage makes."""
         ...
 
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
-        """All that determines the artefact, beside what the stage reads."""
+        """Return all that determines the artefact, except for the artefacts that it reads."""
         ...
 
     def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
-        """Leave the artefact in `folder`; go on from what an interrupted try left there."""
+        """Make the artefact in `folder`, continuing from what an interrupted run left there."""
         ...

@@ -1,4 +1,4 @@
-"""One network of several that were trained together, as a model of its own."""
+"""Takes one network out of a committee that was trained together."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from kdrun.model.committee import Committee
 from kdrun.stage.artefact import write_artefact
 from kdrun.stage.base import StageContext, StageInfo
 
-# What the record of a member says as the record of all does.
+# The entries that a member's record copies from the record of the committee.
 _COMMON = (
     "data",
     "epochs",
@@ -35,13 +35,13 @@ _COMMON = (
 
 @dataclass(frozen=True)
 class Extract:
-    """Take a member out of a committee that was trained; see `Stage`.
+    """Make an artefact of one member of a trained committee; see `Stage`.
 
     Attributes:
-        info: where the stage stands; it reads the committee's stage alone.
-        role: the member's place in the config.
-        network: its part of the config.
-        number: which member it is, from 0.
+        info: the name of the stage and its folder; it reads only the committee's stage.
+        role: the config key of the member.
+        network: the config of the member.
+        number: the number of the member, from 0.
     """
 
     info: StageInfo
@@ -61,7 +61,7 @@ class Extract:
     def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
         (source,) = self.info.reads
         trained, hardware = context.artefacts[source], context.runtime.hardware
-        weights = self._own(trained.weights())
+        weights = self._of_member(trained.weights())
         network = model.build(self.network.node, context.data.info)
         network.load_state_dict(weights)
         network.to(hardware.device)
@@ -77,13 +77,13 @@ class Extract:
             "validation": dict(scores),
             "notes": [f"epochs and seconds are those of all networks in {source!r} together"],
         }
-        best = self._own(trained.weights(best=True)) if trained.has_best else None
+        best = self._of_member(trained.weights(best=True)) if trained.has_best else None
         write_artefact(folder, record, weights, best)
 
-    def _own(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        start = f"{Committee.path_of(self.number)}."
+    def _of_member(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        prefix = f"{Committee.path_of(self.number)}."
         return {
-            name.removeprefix(start): value
+            name.removeprefix(prefix): value
             for name, value in weights.items()
-            if name.startswith(start)
+            if name.startswith(prefix)
         }

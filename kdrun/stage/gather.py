@@ -1,4 +1,4 @@
-"""Several networks that were trained apart, as one that answers with their mean."""
+"""Joins networks that were trained separately into a committee, which averages their outputs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,12 @@ from kdrun.stage.base import Stage, StageContext, StageInfo
 
 @dataclass(frozen=True)
 class Gather:
-    """Make a committee of what stages left; see `Stage`.
+    """Make a committee of the networks of several stages; see `Stage`.
 
     Attributes:
-        info: where the stage stands; it reads the members.
+        info: the name of the stage and its folder; it reads the members.
         members: the stages whose networks are gathered.
-        role: the place in the config of the network that they are made of.
+        role: the config key of the network that the members are copies of.
     """
 
     info: StageInfo
@@ -64,7 +64,7 @@ class Gather:
 
 
 def committee_of(members: list[Network]) -> Network:
-    """The config of networks that answer together; taps are those of its members."""
+    """Return the config of a committee; its taps are those of the members."""
     return Network.model_validate(
         {
             "name": "committee",

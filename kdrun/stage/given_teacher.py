@@ -1,4 +1,4 @@
-"""A teacher that is there already: from another run, or another project's checkpoint."""
+"""Takes a trained teacher from another run, or from a checkpoint of another project."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ from kdrun.stage.state_dict import fill, read_checkpoint
 
 @dataclass(frozen=True)
 class Take:
-    """Take the teacher's weights as they are; see `Stage`.
+    """Make an artefact of a teacher that is trained already; see `Stage`.
 
     Attributes:
-        info: where the stage stands.
-        network: the teacher's part of the config.
+        info: the name of the stage and its folder.
+        network: the config of the teacher.
         path: a checkpoint file, or the folder of an artefact.
-        role: the network's place in the config.
+        role: the config key of the teacher.
     """
 
     info: StageInfo
@@ -53,22 +53,22 @@ class Take:
 
     def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
         network = load_teacher(self.network, self.path, context.data)
-        known, warnings = None, []
+        data_record, warnings = None, []
         if self.path.is_dir():
             artefact = read_artefact(self.path)
-            known, warnings = trained_on(artefact), check_images(artefact, context.data)
-        source = Source(str(self.path), known, warnings)
-        leave_as_is(context, folder, network, self.network, source, fingerprint)
+            data_record, warnings = trained_on(artefact), check_images(artefact, context.data)
+        source = WeightsSource(str(self.path), data_record, warnings)
+        write_untrained(context, folder, network, self.network, source, fingerprint)
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where weights come from that are not trained here.
+class WeightsSource:
+    """Where weights come from that are not trained in this run.
 
     Attributes:
-        name: a path, or what they are called.
-        trained_on: the data that they were trained on, as a record has it; None if unknown.
-        warnings: what the user should know of that data, in sentences.
+        name: a path, or the name of the weights.
+        trained_on: the record of the data that they were trained on; None if unknown.
+        warnings: sentences for the user on that data.
     """
 
     name: str
@@ -76,22 +76,22 @@ class Source:
     warnings: Sequence[str] = ()
 
 
-def leave_as_is(
+def write_untrained(
     context: StageContext,
     folder: Path,
     network: nn.Module,
-    of: Network,
-    source: Source,
+    config: Network,
+    source: WeightsSource,
     fingerprint: str,
 ) -> None:
-    """Make an artefact of a network that needs no training, with its validation scores."""
+    """Write the artefact of a network that needs no training, with its validation scores."""
     hardware = context.runtime.hardware
     network.to(hardware.device)
     scores = score(network, context.data.validation, hardware, context.config.evaluate.batch_size)
     record: ArtefactRecord = {
         "fingerprint": fingerprint,
         "stage": "teacher",
-        "model": of.node,
+        "model": config.node,
         "data": describe_data(context.data),
         "trained_on": source.trained_on,
         "source": source.name,
@@ -105,15 +105,17 @@ def leave_as_is(
 
 
 def load_teacher(network: Network, path: Path, data: Data) -> nn.Module:
-    """Build the teacher and fill it, strictly, from an artefact or a checkpoint file.
+    """Build the teacher and load its weights from an artefact or a checkpoint file.
+
+    All keys and shapes must agree.
 
     Raises:
-        UserError: another architecture, other classes, another split or normalization of the
-            same images, a damaged or unreadable file.
+        UserError: the architecture, the classes, the split or the normalization differ, or the file
+            is damaged or unreadable.
     """
     if path.is_dir():
         artefact = read_artefact(path)
-        _check_same(network, artefact, data)
+        _check_agreement(network, artefact, data)
         weights = artefact.weights()
     else:
         weights = read_checkpoint(path)
@@ -123,10 +125,10 @@ def load_teacher(network: Network, path: Path, data: Data) -> nn.Module:
 
 
 def artefact_folder(path: Path) -> Path:
-    """The teacher's artefact in a run folder, or the artefact folder that was named itself.
+    """Return the folder of the teacher's artefact: `path` itself, or in the run folder `path`.
 
     Raises:
-        UserError: neither is there.
+        UserError: there is none.
     """
     for folder in (path, path / "teacher"):
         if (folder / RECORD).exists():
@@ -137,30 +139,37 @@ def artefact_folder(path: Path) -> Path:
     )
 
 
-def _check_same(network: Network, artefact: Artefact, data: Data) -> None:
-    found = artefact.record["model"]
-    if found != network.node:
-        keys = [key for key in found if found[key] != network.node.get(key) and key != "name"]
-        words = [f"teacher={found['name']}", *(f"teacher.{key}={found[key]}" for key in keys)]
-        other = "has other settings" if found["name"] == network.name else f"is {network.name!r}"
+def _check_agreement(network: Network, artefact: Artefact, data: Data) -> None:
+    recorded = artefact.record["model"]
+    if recorded != network.node:
+        keys = [key for key in recorded if recorded[key] != network.node.get(key) and key != "name"]
+        overrides = [
+            f"teacher={recorded['name']}",
+            *(f"teacher.{key}={recorded[key]}" for key in keys),
+        ]
+        difference = (
+            "has other settings" if recorded["name"] == network.name else f"is {network.name!r}"
+        )
         raise UserError(
-            f"{str(artefact.folder)!r} holds {found['name']!r}, and the config's teacher {other}.",
-            f"  add {' '.join(words)}",
+            f"{str(artefact.folder)!r} holds {recorded['name']!r}, and the config's teacher"
+            f" {difference}.",
+            f"  add {' '.join(overrides)}",
         )
     classes = tuple(artefact.record["data"]["classes"])
     if classes != data.info.classes:
         raise UserError(
-            f"the teacher in {str(artefact.folder)!r} {_other(classes, data.info.classes)}.",
+            f"the teacher in {str(artefact.folder)!r}"
+            f" {_class_difference(classes, data.info.classes)}.",
             "  use the dataset that the teacher was trained on, or train a teacher",
         )
     check_images(artefact, data)
 
 
-def _other(known: Sequence[str], asked: Sequence[str]) -> str:
-    """How a teacher's classes differ from the dataset's."""
-    if len(known) != len(asked):
-        return f"knows {len(known)} classes, the dataset has {len(asked)}"
-    if set(known) == set(asked):
+def _class_difference(known: Sequence[str], expected: Sequence[str]) -> str:
+    """Describe how the classes that a teacher knows differ from those of the dataset."""
+    if len(known) != len(expected):
+        return f"knows {len(known)} classes, the dataset has {len(expected)}"
+    if set(known) == set(expected):
         return "knows the dataset's classes in another order"
-    first = next(number for number, name in enumerate(known) if name != asked[number])
-    return f"knows other classes: {known[first]!r} where the dataset has {asked[first]!r}"
+    first = next(number for number, name in enumerate(known) if name != expected[number])
+    return f"knows other classes: {known[first]!r} where the dataset has {expected[first]!r}"

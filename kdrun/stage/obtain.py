@@ -1,4 +1,4 @@
-"""A stage's artefact, wherever it is: in the run folder, in the store, or still to be made."""
+"""Gets the artefact of a stage: from the run folder, from the store, or by running the stage."""
 
 import time
 from pathlib import Path
@@ -19,54 +19,56 @@ from kdrun.stage.base import Stage, StageContext
 def obtain(
     stage: Stage, context: StageContext, folder: RunFolder, store: Store, identity: str
 ) -> Artefact:
-    """The stage's artefact in the run folder: there already, from the store, or made now."""
-    place = folder.stage(stage.info.folder)
-    there = _find(place, identity, context.screen, replaced=stage.info.shared)
-    if there is not None:
-        return there
+    """Return the stage's artefact in the run folder, after taking or making it if it is missing."""
+    stage_folder = folder.stage(stage.info.folder)
+    artefact = _find(stage_folder, identity, context.screen, replaced=stage.info.shared)
+    if artefact is not None:
+        return artefact
     started = time.monotonic()
-    found = False
+    from_store = False
     if stage.info.shared:
-        found = _share(stage, context, store, identity, place)
-        if found:
-            for record in MetricsLog(place / METRICS).read():
+        from_store = _take_from_store(stage, context, store, identity, stage_folder)
+        if from_store:
+            for record in MetricsLog(stage_folder / METRICS).read():
                 context.runtime.watch(record)
     else:
-        stage.execute(context, place, identity)
-    artefact = read_artefact(place)
-    record_stage(folder, stage.info.name, identity, time.monotonic() - started, shared=found)
-    context.screen.say(_outcome(stage, artefact, found))
+        stage.execute(context, stage_folder, identity)
+    artefact = read_artefact(stage_folder)
+    record_stage(folder, stage.info.name, identity, time.monotonic() - started, shared=from_store)
+    context.screen.say(_outcome(stage, artefact, from_store))
     for warning in artefact.record.get("warnings", ()):
         context.screen.warn(f"{stage.info.name}: {warning}")
     return artefact
 
 
-def _share(stage: Stage, context: StageContext, store: Store, identity: str, place: Path) -> bool:
-    """Take the artefact from the store, making it there first; whether it was there before."""
+def _take_from_store(
+    stage: Stage, context: StageContext, store: Store, identity: str, stage_folder: Path
+) -> bool:
+    """Take the artefact from the store, where it is made if missing; whether it was there."""
     shared = store.folder(identity)
     if is_whole(shared, identity):
-        share_artefact(shared, place)
+        share_artefact(shared, stage_folder)
         return True
     interrupt, name = context.runtime.interrupt, stage.info.name
     lock = store.lock(identity)
     with lock.acquire(
         wait=True, on_wait=context.screen.say, meanwhile=lambda: interrupt.check(name)
     ):
-        found = is_whole(shared, identity)
-        if not found:
+        from_store = is_whole(shared, identity)
+        if not from_store:
             aside = store.set_aside(identity)
             if aside is not None:
                 kept = f"it is kept as {str(aside)!r}, and made anew"
                 context.screen.warn(f"{name}: {str(shared)!r} is damaged; {kept}")
             stage.execute(context, shared, identity)
-        share_artefact(shared, place)
-    return found
+        share_artefact(shared, stage_folder)
+    return from_store
 
 
-def _find(place: Path, identity: str, screen: Screen, replaced: bool) -> Artefact | None:
-    """The stage's artefact in the run folder; a damaged one is none where the store replaces it."""
+def _find(stage_folder: Path, identity: str, screen: Screen, replaced: bool) -> Artefact | None:
+    """Return the artefact in the run folder; None if it is missing, or damaged but in the store."""
     try:
-        return find_artefact(place, identity)
+        return find_artefact(stage_folder, identity)
     except DamagedFile as error:
         if not replaced:
             raise
@@ -77,19 +79,19 @@ def _find(place: Path, identity: str, screen: Screen, replaced: bool) -> Artefac
 def record_stage(
     folder: RunFolder, name: str, identity: str | None, seconds: float, shared: bool
 ) -> None:
-    """Write down in the manifest how long a stage took, and where its artefact is from."""
+    """Record in the manifest how long a stage took, and where its artefact comes from."""
     stages = folder.manifest().get("stages", {})
     before = stages[name]["seconds"] if name in stages else 0.0
     entry = StageEntry(fingerprint=identity, seconds=before + seconds, from_store=shared)
     folder.update(stages={**stages, name: entry})
 
 
-def _outcome(stage: Stage, artefact: Artefact, found: bool) -> str:
-    record, store = artefact.record, ", from the store" if found else ""
+def _outcome(stage: Stage, artefact: Artefact, from_store: bool) -> str:
+    record, store = artefact.record, ", from the store" if from_store else ""
     if "said" in record:
         return f"{stage.info.name}: {record['said']}{store}"
     score, trained = validation_score(record, leading().name), record["epochs"]
-    how = f"{trained} epochs, {record['seconds']:.1f} s" if trained else record["source"]
+    details = f"{trained} epochs, {record['seconds']:.1f} s" if trained else record["source"]
     stopped = f"; {record['stopped']}" if record.get("stopped") else ""
-    what = f"{stage.info.name}: {model.title(record['model'])}"
-    return f"{what}, validation {score:.2%} ({how}{store}{stopped})"
+    model_title = f"{stage.info.name}: {model.title(record['model'])}"
+    return f"{model_title}, validation {score:.2%} ({details}{store}{stopped})"

@@ -1,4 +1,4 @@
-"""What the teacher answers to the training images, asked once for all runs that learn from it."""
+"""Stores the teacher's outputs for the training images, once for all runs that use them."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.taps import TappedNetwork
 from kdrun.dataset.data import Data
 from kdrun.engine.frozen import freeze
-from kdrun.engine.outputs import Layout, Writer, layout_record
+from kdrun.engine.outputs import Layout, Writer
 from kdrun.engine.training_spec import Runtime
 from kdrun.loss.base import losses_in
 from kdrun.stage.artefact import describe_data, write_record
@@ -26,13 +26,13 @@ _LIVE = "teacher_outputs=off"
 
 
 @dataclass(frozen=True)
-class AskTeacher:
+class StoreOutputs:
     """Store the teacher's logits for every view of every training image; see `Stage`.
 
     Attributes:
-        info: where the stage stands.
-        learner: the stage that learns from them.
-        how: which views, and how they are kept.
+        info: the name of the stage, its folder, and the stage that it reads.
+        learner: the stage that learns from the outputs.
+        how: the number of views, and the format of the logits.
     """
 
     info: StageInfo
@@ -52,10 +52,10 @@ class AskTeacher:
         return self.teacher.network
 
     def layout(self, data: Data) -> Layout:
-        """How what the teacher answers will lie on the disk."""
+        """Return the format of the stored outputs."""
         train = self.learner.samples(data).train
         views = self.learner.epochs_of(data)
-        assert self.how.dtype is not None  # the config has one wherever outputs are stored
+        assert self.how.dtype is not None  # the config has a type if outputs are stored
         return Layout(
             views=min(views, self.how.views or views),
             samples=train.size,
@@ -65,12 +65,17 @@ class AskTeacher:
         )
 
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
-        """As the learner's, but for what does not change what the teacher is asked."""
-        own = self.learner.surroundings(config, data, runtime)
+        """Return the learner's identity, without what does not change the teacher's inputs."""
+        environment = self.learner.environment_identity(config, data, runtime)
         recipe = self.learner.recipe
-        layout = layout_record(self.layout(data))
-        # The sums of an answer may depend on the batch that it is part of.
-        return {"stage": "outputs", **own, **layout, "batch_size": recipe.batch_size}
+        layout = asdict(self.layout(data))
+        # The last bits of an output may depend on the batch that its image is part of.
+        return {
+            "stage": "outputs",
+            **environment,
+            "layout": layout,
+            "batch_size": recipe.batch_size,
+        }
 
     def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
         started = time.monotonic()
@@ -81,10 +86,10 @@ class AskTeacher:
         done = writer.begin()
         images = next(iter(data.train.batches(self.learner.recipe.batch_size))).inputs
         teacher, how = freeze(artefact.network(), (), context.runtime.hardware, images)
-        ask = TappedNetwork(teacher, {}, context.runtime.compile)
+        run_teacher = TappedNetwork(teacher, {}, context.runtime.compile)
         for view in range(done, layout.views):
             context.screen.note(f"{self.info.name}: view {view + 1} of {layout.views}")
-            writer.append(self._answers(ask, data, view, context))
+            writer.append(self._logits_of_view(run_teacher, data, view, context))
         record: ArtefactRecord = {
             "fingerprint": fingerprint,
             "stage": self.info.name,
@@ -99,14 +104,16 @@ class AskTeacher:
         write_record(folder, record, writer.names)
 
     @torch.no_grad()
-    def _answers(self, ask: TappedNetwork, data: Data, view: int, context: StageContext) -> Tensor:
-        """Logits (N, C) of every image in a view, asked in the batches of the view's first epoch.
+    def _logits_of_view(
+        self, run_teacher: TappedNetwork, data: Data, view: int, context: StageContext
+    ) -> Tensor:
+        """Return the logits (N, C) of a view, computed in the batches of the view's first epoch.
 
         Raises:
-            UserError: a logit is beyond what the type can hold.
+            UserError: a logit is too large for the type.
         """
         hardware, recipe = context.runtime.hardware, self.learner.recipe
-        found = torch.empty(data.train.size, data.train.num_classes, device=hardware.device)
+        logits = torch.empty(data.train.size, data.train.num_classes, device=hardware.device)
         batches = data.train.epoch(
             epoch=view,
             view=view,
@@ -118,41 +125,44 @@ class AskTeacher:
         )
         for batch in batches:
             context.runtime.interrupt.check(self.info.name)
-            found[batch.index] = ask(batch.inputs).logits.float()
-        found = found.cpu()
-        largest = found.abs().max().item()
+            logits[batch.index] = run_teacher(batch.inputs).logits.float()
+        logits = logits.cpu()
+        largest = logits.abs().max().item()
         if self.how.dtype == "fp16" and not largest <= torch.finfo(torch.float16).max:
             raise UserError(
                 f"the teacher's largest logit is {largest:.3g}, which fp16 can't hold.",
                 "  teacher_outputs.dtype=fp32",
             )
-        return found
+        return logits
 
 
-def with_outputs(config: Config, stages: Sequence[Stage]) -> list[Stage]:
-    """The stages, those with a teacher led to what `teacher_outputs` asks for.
+def with_teacher_outputs(config: Config, stages: Sequence[Stage]) -> list[Stage]:
+    """Add what `teacher_outputs` of the config asks for to the stages that have a teacher.
 
     Raises:
-        UserError: none has a teacher whose answers can be stored, or one needs more than logits.
+        UserError: no stage has a teacher whose outputs can be stored, or a stage needs more than
+            logits.
     """
     how = config.teacher_outputs
     if how.name == "off":
         return list(stages)
-    found: list[Stage] = []
+    planned_stages: list[Stage] = []
     for stage in stages:
-        taught = isinstance(stage, Train) and stage.unbound_loss.uses_teacher
-        found += _led(stage, how) if isinstance(stage, Train) and taught else [stage]
-    if all(one is stage for one, stage in zip(found, stages, strict=False)):
+        has_teacher = isinstance(stage, Train) and stage.unbound_loss.uses_teacher
+        planned_stages += (
+            _with_views(stage, how) if isinstance(stage, Train) and has_teacher else [stage]
+        )
+    if all(planned is stage for planned, stage in zip(planned_stages, stages, strict=False)):
         raise UserError(
-            f"scheme={config.scheme['name']} with loss={config.loss['name']} asks no teacher whose"
-            " answers stay the same.",
+            f"scheme={config.scheme['name']} with loss={config.loss['name']} uses no teacher whose"
+            " outputs stay the same.",
             f"  {_LIVE}",
         )
-    return found
+    return planned_stages
 
 
-def _led(stage: Train, how: TeacherOutputs) -> list[Stage]:
-    reason = _why_not(stage)
+def _with_views(stage: Train, how: TeacherOutputs) -> list[Stage]:
+    reason = _reason_against(stage)
     if reason:
         raise UserError(f"in stage {stage.info.name!r} {reason}.", f"  {_LIVE}")
     stage = replace(stage, views=how.views)
@@ -161,20 +171,20 @@ def _led(stage: Train, how: TeacherOutputs) -> list[Stage]:
     teacher = stage.teachers[0].info
     name = f"outputs-{stage.info.name}"
     info = StageInfo(name, name, "", shared=True, reads=(teacher.name,), data=stage.info.data)
-    asking = AskTeacher(info, stage, how)
+    storing = StoreOutputs(info, stage, how)
     reads = replace(stage.info, reads=(*stage.info.reads, name))
-    return [asking, replace(stage, info=reads, outputs=asking)]
+    return [storing, replace(stage, info=reads, outputs=storing)]
 
 
-def _why_not(stage: Train) -> str:
-    """Why a stage's teacher has to answer anew each time; empty where it need not."""
+def _reason_against(stage: Train) -> str:
+    """Return why the teacher's outputs can't be stored; empty if they can."""
     loss, name = stage.unbound_loss, stage.loss["name"]
-    asked = loss.taps().teacher
+    request = loss.taps().teacher
     if len(stage.teachers) > 1:
-        return f"{len(stage.teachers)} teachers answer, and the outputs of one are stored"
-    if asked:
+        return f"{len(stage.teachers)} teachers are used, and only the outputs of one can be stored"
+    if request:
         return (
-            f"loss {name!r} reads the teacher's features ({', '.join(asked.values())}), and only"
+            f"loss {name!r} reads the teacher's features ({', '.join(request.values())}), and only"
             " logits are stored"
         )
     if any(part.generates_images for part in losses_in(loss)):
@@ -187,10 +197,10 @@ def _why_not(stage: Train) -> str:
     return ""
 
 
-def told(stages: Sequence[Stage], datasets: Mapping[str, Data]) -> list[str]:
-    """A sentence on what each stage will store."""
+def storage_notes(stages: Sequence[Stage], datasets: Mapping[str, Data]) -> list[str]:
+    """Return a sentence on what each stage will store."""
     return [
         f"{stage.info.name}: {stage.layout(datasets[stage.info.data])}, once for all runs"
         for stage in stages
-        if isinstance(stage, AskTeacher)
+        if isinstance(stage, StoreOutputs)
     ]

@@ -1,4 +1,4 @@
-"""What networks start from: drawn weights, a teacher's, parts of a teacher, an earlier stage."""
+"""Makes the network that a training starts with, and its weights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,35 +20,36 @@ from kdrun.stage.artefact import Artefact
 
 
 def build_network(node: Mapping[str, Any], data: Data, seed: int, role: str) -> nn.Module:
-    """A network with the weights that this seed gives to this role."""
+    """Build a network with random weights, which depend on the seed and the role."""
     torch.manual_seed(seed_of(seed, "init", role))
     return model.build(node, data.info)
 
 
-def borrowed(network: nn.Module) -> Mapping[str, str]:
-    """The parts that a network has from its teacher and that don't learn: path here -> there."""
-    parts = getattr(network, "borrows", {})
-    return parts if isinstance(parts, dict) else {}
+def shared_modules(network: nn.Module) -> Mapping[str, str]:
+    """Map the modules of a network that are copies of teacher modules, and frozen, to these."""
+    paths = getattr(network, "borrows", {})
+    return paths if isinstance(paths, dict) else {}
 
 
-def borrow(network: nn.Module, teacher: nn.Module) -> None:
-    """Copy the weights of those parts."""
-    for own, other in borrowed(network).items():
-        network.get_submodule(own).load_state_dict(teacher.get_submodule(other).state_dict())
+def copy_shared_modules(network: nn.Module, teacher: nn.Module) -> None:
+    """Copy the weights of `shared_modules` from the teacher."""
+    for path, teacher_path in shared_modules(network).items():
+        weights = teacher.get_submodule(teacher_path).state_dict()
+        network.get_submodule(path).load_state_dict(weights)
 
 
-def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Take over each tensor whose name and shape agree; how many weights did, in words."""
-    own = network.state_dict()
+def copy_teacher_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    """Copy each tensor whose name and shape agree; return a sentence with their number."""
+    state = network.state_dict()
     fitting = {
         name: value
         for name, value in weights.items()
-        if name in own and own[name].shape == value.shape
+        if name in state and state[name].shape == value.shape
     }
     network.load_state_dict(fitting, strict=False)
-    learned = [name for name, _ in network.named_parameters()]
-    count = sum(name in fitting for name in learned)
-    return [f"started from {count} of {len(learned)} weights of the teacher"]
+    parameters = [name for name, _ in network.named_parameters()]
+    count = sum(name in fitting for name in parameters)
+    return [f"started from {count} of {len(parameters)} weights of the teacher"]
 
 
 @dataclass(frozen=True)
@@ -56,29 +57,33 @@ class Start:
     """A network that is going to learn.
 
     Attributes:
-        network: with the weights that it starts from.
+        network: the network with its starting weights.
         changes: how its structure differs from that of its config node.
-        frozen_zeros: which of its weights are 0 and stay so.
+        frozen_zeros: keeps weights of the network 0.
+        notes: sentences on where the weights come from.
+        complete: whether all weights were loaded, so that nothing has to be trained.
     """
 
     network: nn.Module
     changes: Sequence[Change] = ()
     frozen_zeros: FrozenZeros | None = None
+    notes: Sequence[str] = ()
+    complete: bool = False
 
     def stored(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Weights that were learned as they are kept: of a quantized network as whole numbers."""
+        """Convert trained weights to those of the artefact: a quantized network stores integers."""
         if not is_quantized(self.changes):
             return weights
         self.network.load_state_dict(weights)
         return copy_weights(to_int8(self.network))
 
 
-def go_on(before: Artefact, pruning: WeightPruning | None) -> Start:
-    """Start from what an earlier stage left; weights that were pruned stay so."""
+def start_from_stage(before: Artefact, pruning: WeightPruning | None) -> Start:
+    """Start from the network of an earlier stage; pruned weights stay 0."""
     network, changes = before.network(), list(before.changes)
     if is_quantized(changes):
         network = to_trainable(network)
-    learning = dict(network.named_parameters())  # rounded weights alone stay as they are
+    learning = dict(network.named_parameters())  # without integer weights, which don't learn
     names = [name for name in weights_with_zeros(changes) if name in learning]
     gradual = pruning.gradual(network) if pruning is not None else None
     if gradual is not None:

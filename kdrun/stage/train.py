@@ -29,9 +29,16 @@ from kdrun.measure.metrics import Scores
 from kdrun.model.image.torchvision_models import load_pretrained
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
 from kdrun.stage.base import Stage, StageContext, StageInfo
-from kdrun.stage.given_teacher import Source, leave_as_is
+from kdrun.stage.given_teacher import WeightsSource, write_untrained
 from kdrun.stage.invert import train_on
-from kdrun.stage.start import Start, borrow, borrowed, build_network, go_on, take_weights
+from kdrun.stage.start import (
+    Start,
+    build_network,
+    copy_shared_modules,
+    copy_teacher_weights,
+    shared_modules,
+    start_from_stage,
+)
 from kdrun.stage.tap_binding import bind_loss, bind_taps
 
 
@@ -40,23 +47,23 @@ class Train:
     """Train a network with a loss; see `Stage`.
 
     Attributes:
-        info: where the stage stands.
-        role: the network's place in the config.
-        network: its part of the config.
-        loss: the loss's config node.
-        recipe: how.
-        teachers: the stages whose networks it learns from, if the loss uses any.
-        init: `scratch`, `teacher`, or the name of torchvision's weights.
+        info: the name of the stage, its folder, and the stages that it reads.
+        role: the config key of the network that learns.
+        network: the config of that network.
+        loss: the config node of the loss.
+        recipe: optimizer, schedule, epochs, batch size, augmentation.
+        teachers: the stages that leave the teachers, if the loss uses any.
+        init: `scratch`, `teacher`, or the name of weights of torchvision.
         frozen: globs of module paths that don't learn.
-        stop: when validation says that it is enough.
-        images: the stage whose images it learns from, in the place of the dataset's.
-        fresh: roles or module paths that keep new weights where the others are the teacher's.
-        seeded_as: what the starting weights follow; the role where it is empty.
-        members: of a committee, each network's place in the config and its part of it.
-        source: the stage whose network learns on, if it does not start anew.
-        pruning: which of its weights become 0 while it learns; what is 0 at the source stays so.
-        views: of each image, which epochs show in turn; None: each epoch its own.
-        outputs: the stage that stored what the teacher answers to them.
+        stop: the validation score at which training ends early.
+        images: the stage that made the training images; None: those of the dataset.
+        fresh: roles or module paths that get new weights if `init` is `teacher`.
+        seeded_as: the name that seeds the starting weights; empty: the role.
+        members: for a committee, the config key and the config of each member.
+        source: the stage whose network is trained further; empty: a new network is built.
+        pruning: how weights become 0 during training; weights that are 0 in the source stay 0.
+        views: the number of views of each image, shown in turn; None: each epoch has its own.
+        outputs: the stage that stored the teacher's outputs; None: the teacher runs.
     """
 
     info: StageInfo
@@ -83,10 +90,10 @@ class Train:
         return build_loss(self.loss)
 
     def samples(self, data: Data) -> Data:
-        """What is learned from: without a teacher, the samples that have labels.
+        """Return the data to learn from: without a teacher, only the labeled samples.
 
         Raises:
-            UserError: no sample has one.
+            UserError: labels are needed, and no sample has one.
         """
         if data.train.labeled is None or not self.unbound_loss.needs_labels:
             return data
@@ -100,7 +107,7 @@ class Train:
         return labeled
 
     def epochs_of(self, data: Data) -> int:
-        """Epochs of the longest phase."""
+        """Return the number of epochs of the longest phase."""
         steps = self.samples(data).train.steps(self.recipe.batch_size)
         phases = (phase.epochs or self.recipe.epochs for phase in self.unbound_loss.phases())
         return max(self.recipe.within(epochs, steps) for epochs in phases)
@@ -120,18 +127,18 @@ class Train:
             "stop": self.stop and self.stop.model_dump(),
             **({"pruning": self.pruning and asdict(self.pruning)} if self.source else {}),
             **({"views": self.views} if self.views else {}),
-            **self.surroundings(config, data, runtime),
+            **self.environment_identity(config, data, runtime),
         }
 
-    def surroundings(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
-        """The part of the identity that is about images and the machine."""
+    def environment_identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
+        """Return the part of the identity that describes the data and the machine."""
         return {
             "data": self.samples(data).digest,
             "augment": data.augment if self.recipe.augment else None,
             "seed": runtime.seed,
             "precision": runtime.hardware.precision,
             "device": runtime.hardware.device.type,
-            # The order of sums, and so the last bits, depends on both.
+            # The order of sums, and so the last bits, depends on device and threads.
             "threads": runtime.hardware.threads if runtime.hardware.device.type == "cpu" else None,
             "torch": torch.__version__,
             "deterministic": config.deterministic,
@@ -143,17 +150,18 @@ class Train:
         if self.images is not None:
             made = context.artefacts[self.images.info.name]
             context = replace(context, data=train_on(context.data, made))
-        start, notes, whole = self._start(context)
-        if whole:
-            source = Source(f"weights {self.init}")
-            leave_as_is(context, folder, start.network, self.network, source, fingerprint)
+        start = self._start(context)
+        if start.complete:
+            source = WeightsSource(f"weights {self.init}")
+            write_untrained(context, folder, start.network, self.network, source, fingerprint)
             return
-        for note in notes:
+        for note in start.notes:
             context.screen.say(f"{self.info.name}: {note}")
-        told = len(notes)
-        spec = self._training_spec(context, start, notes)
-        for note in notes[told:]:
+        binding_notes: list[str] = []
+        spec = self._training_spec(context, start, binding_notes)
+        for note in binding_notes:
             context.screen.note(f"{self.info.name}: {note}")
+        notes = [*start.notes, *binding_notes]
         trained = train(spec, context.runtime, folder)
         best = self.recipe.select == "best"
         write_artefact(
@@ -164,37 +172,34 @@ class Train:
         )
         checkpoint.clear(folder)
 
-    def _start(self, context: StageContext) -> tuple[Start, list[str], bool]:
-        """What learns; what was done to it, and whether it has all of its weights already."""
+    def _start(self, context: StageContext) -> Start:
+        """Return the network that learns, with its starting weights."""
         if self.source:
-            return go_on(context.artefacts[self.source], self.pruning), [], False
+            return start_from_stage(context.artefacts[self.source], self.pruning)
         seeded_as = self.seeded_as or self.role
         network = build_network(self.network.node, context.data, context.runtime.seed, seeded_as)
-        notes, whole = self._fill(network, context)
-        return Start(network), notes, whole
-
-    def _fill(self, network: nn.Module, context: StageContext) -> tuple[list[str], bool]:
-        """Fill in the weights to start from; what was done, and whether that was all of them."""
-        if borrowed(network):
-            borrow(network, context.artefacts[self.teachers[0].info.name].network())
+        if shared_modules(network):
+            teacher = context.artefacts[self.teachers[0].info.name]
+            copy_shared_modules(network, teacher.network())
         if self.init == "scratch":
-            return [], False
+            return Start(network)
         if self.init == "teacher":
-            return take_weights(network, self._taken(network, context)), False
+            notes = copy_teacher_weights(network, self._teacher_weights(network, context))
+            return Start(network, notes=notes)
         left = load_pretrained(network, self.network.name, self.init)
         missing = f", but for {', '.join(left)}" if left else ""
-        return [f"started from {self.init}{missing}"], not left
+        return Start(network, notes=[f"started from {self.init}{missing}"], complete=not left)
 
-    def _taken(self, network: nn.Module, context: StageContext) -> dict[str, Tensor]:
-        """The teacher's weights, but for the places that start afresh."""
-        request = {info: info for info in self.fresh}
+    def _teacher_weights(self, network: nn.Module, context: StageContext) -> dict[str, Tensor]:
+        """Return the teacher's weights, without those of the modules in `fresh`."""
+        request = {query: query for query in self.fresh}
         paths = bind_taps(self.role, self.network, network, request, context.data).paths.values()
-        starts = tuple(f"{module_path(path)}." if path else "" for path in paths)
-        found = context.artefacts["teacher"].weights()
-        return {name: value for name, value in found.items() if not name.startswith(starts)}
+        prefixes = tuple(f"{module_path(path)}." if path else "" for path in paths)
+        weights = context.artefacts["teacher"].weights()
+        return {name: value for name, value in weights.items() if not name.startswith(prefixes)}
 
     def _training_spec(self, context: StageContext, start: Start, notes: list[str]) -> TrainingSpec:
-        """Join student, teacher and loss; `notes` gains what was done to the teacher."""
+        """Bind the loss to student and teacher; sentences on what was done are added to `notes`."""
         student = start.network
         torch.manual_seed(seed_of(context.runtime.seed, "loss", self.info.name))
         networks = [context.artefacts[stage.info.name].network() for stage in self.teachers]
@@ -202,7 +207,7 @@ class Train:
         taps = bind_loss(loss, self, student, networks, context.data)
         teacher = None
         if taps.teacher is not None:
-            for sentence in weaker(self.teachers, context.artefacts):
+            for sentence in weak_teacher_warnings(self.teachers, context.artefacts):
                 context.screen.warn(f"{self.info.name}: {sentence}")
                 notes.append(sentence)
         if taps.teacher is not None and self.outputs is None:
@@ -223,7 +228,7 @@ class Train:
             recipe=self.recipe,
             student_paths=taps.student.paths,
             teacher_paths=taps.teacher.paths if taps.teacher else {},
-            frozen=(*self.frozen, *borrowed(student)),
+            frozen=(*self.frozen, *shared_modules(student)),
             good_enough=good_enough(self.stop, context.artefacts),
             frozen_zeros=start.frozen_zeros,
             views=self.views,
@@ -236,7 +241,7 @@ class Train:
         artefact = context.artefacts[self.outputs.info.name]
         device = context.runtime.hardware.device
         outputs = TeacherOutputs.read(artefact.folder, artefact.record, device)
-        notes.append(f"teacher answered before: {outputs.layout}")
+        notes.append(f"teacher's outputs are stored: {outputs.layout}")
         return outputs
 
     def _record(
@@ -267,8 +272,10 @@ class Train:
         }
 
 
-def weaker(teachers: Sequence[Stage], artefacts: Mapping[str, Artefact]) -> list[str]:
-    """A sentence on each teacher that validates worse than the student that learned alone."""
+def weak_teacher_warnings(
+    teachers: Sequence[Stage], artefacts: Mapping[str, Artefact]
+) -> list[str]:
+    """Return a warning for each teacher with a worse validation score than the control."""
     alone = artefacts.get("alone")
     if alone is None:
         return []
@@ -291,7 +298,7 @@ def weaker(teachers: Sequence[Stage], artefacts: Mapping[str, Artefact]) -> list
 def good_enough(
     rule: StopWhen | None, artefacts: Mapping[str, Artefact]
 ) -> Callable[[Scores], bool] | None:
-    """A test of validation scores, from the config's rule."""
+    """Return a test of validation scores, made from the config's rule; None without a rule."""
     if rule is None:
         return None
     metric = SCORES[rule.metric]

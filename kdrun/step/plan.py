@@ -7,7 +7,7 @@ from kdrun.core.config import Config
 from kdrun.core.errors import UserError
 from kdrun.scheme.table import make_scheme
 from kdrun.stage.base import Stage, StageInfo
-from kdrun.stage.outputs import with_outputs
+from kdrun.stage.outputs import with_teacher_outputs
 from kdrun.step.base import Step
 from kdrun.step.context import StepContext, make_step
 
@@ -45,7 +45,7 @@ def all_stages(config: Config) -> list[Stage]:
         UserError: a stage lacks what it needs, such as a teacher.
     """
     stages = make_scheme(config.scheme).stages(config)
-    return with_outputs(config, [*stages, *compress_stages(config, stages)])
+    return with_teacher_outputs(config, [*stages, *compress_stages(config, stages)])
 
 
 def compress_stages(config: Config, stages: Sequence[Stage]) -> list[Stage]:

@@ -10,7 +10,7 @@ from kdrun.core.taps import TappedNetwork, tap_shapes
 from kdrun.core.types import DataInfo, TapShapes
 from kdrun.loss.base import Loss
 from kdrun.measure.cost import parameters
-from kdrun.stage.start import borrow
+from kdrun.stage.start import copy_shared_modules
 
 SMALL = {"name": "resnet8", "depth": 8, "widths": [4, 4, 6, 8]}
 LARGE = {"name": "resnet8", "depth": 8, "widths": [4, 4, 8, 12]}
@@ -24,7 +24,7 @@ def made(student: dict, teacher: dict, **changes) -> tuple[Loss, torch.nn.Module
     loss = bare("simkd", **changes)
     other = model.build(teacher, TINY).eval()
     own = model.build(loss.student_node(student, teacher), TINY)
-    borrow(own, other)
+    copy_shared_modules(own, other)
     return loss, own.eval(), other
 
 

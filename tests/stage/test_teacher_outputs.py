@@ -219,11 +219,11 @@ def test_damaged_answers_are_asked_for_again_and_that_is_told(
         (("loss=crd",), "loss 'crd' reads the teacher's features (embedding)"),
         (("recipe.mixup=0.2",), "recipe.mixup makes other images of each batch"),
         (("recipe.cutmix=1",), "recipe.cutmix makes other images of each batch"),
-        (("scheme=moving_teacher",), "asks no teacher whose answers stay the same"),
+        (("scheme=moving_teacher",), "uses no teacher whose outputs stay the same"),
         (("scheme=zskt",), "makes the images that the teacher sees"),
         (
             ("scheme=teachers", "scheme.others=[{name: mlp, hidden: [16]}]"),
-            "teachers answer, and the outputs of one are stored",
+            "teachers are used, and only the outputs of one can be stored",
         ),
         (("teacher_outputs.top_k=10",), "is 10, and there are 10 classes"),
         (("teacher_outputs.max_gb=1.0e-6",), "is 1e-06, and there would be 2 views of 256 images"),
@@ -293,11 +293,11 @@ def test_a_logit_beyond_half_precision_is_refused_with_what_to_do(
     run_words: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kdrun.core.errors import UserError
-    from kdrun.stage.outputs import AskTeacher
+    from kdrun.stage.outputs import StoreOutputs
 
-    ask = AskTeacher._answers
+    ask = StoreOutputs._logits_of_view
 
-    def large(stage: AskTeacher, network: Any, *given: Any) -> torch.Tensor:
+    def large(stage: StoreOutputs, network: Any, *given: Any) -> torch.Tensor:
         def louder(inputs: torch.Tensor) -> Any:
             output = network(inputs)
             output.logits *= 1e6
@@ -305,7 +305,7 @@ def test_a_logit_beyond_half_precision_is_refused_with_what_to_do(
 
         return ask(stage, louder, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(AskTeacher, "_answers", large)
+    monkeypatch.setattr(StoreOutputs, "_logits_of_view", large)
     with pytest.raises(UserError, match="fp16 can't hold") as refused:
         run_words("loud", "teacher_outputs=stored")
     assert "teacher_outputs.dtype=fp32" in str(refused.value)
