@@ -17,7 +17,7 @@ from kdrun.core.taps import TappedNetwork, resolve_taps, tap_shapes
 from kdrun.core.types import Batch, DataInfo, Output, TapShapes
 from kdrun.loss.base import Loss
 from kdrun.loss.table import LOSSES, build_loss
-from kdrun.stage.start import borrow
+from kdrun.stage.start import copy_shared_modules
 
 STUDENT, TEACHER = (
     {"name": "resnet8", "depth": 8, "widths": [4, 4, last, last]} for last in (6, 8)
@@ -126,7 +126,7 @@ def make(name: str, form: dict[str, Any]) -> Case:
     teacher = model.build(STUDENT if name in SAME_WIDTHS else TEACHER, TINY).eval()
     student = model.build(loss.student_node(STUDENT, TEACHER), TINY).eval()
     if name == "simkd":
-        borrow(student, teacher)
+        copy_shared_modules(student, teacher)
     bound, images = [], torch.randn(B, 3, 16, 16)
     for role, network, request in (
         ("student", student, loss.taps().student),
