@@ -99,10 +99,10 @@ def apply_step(
         result = CompressionResult(quantized.network, ranges=quantized.ranges)
         new.append(quantized.change)
         if not new_quantizations:
-            notes += [*quantized.notes, "what was rounded was rounded again"]
+            notes += [*quantized.notes, "the network was quantized again with the earlier settings"]
     gone = [name for name in weights_with_zeros(earlier) if name not in names]
     if gone:
-        notes.append(f"zeros of {len(gone)} pruned layers are gone: these layers are others now")
+        notes.append(f"{len(gone)} pruned layers were replaced: their zeros are no longer kept")
     kept = [_without_missing(change, names) for change in (*earlier, *new)]
     return CompressionResult(result.network, kept, notes, result.ranges)
 

@@ -129,7 +129,7 @@ def _refuse_empty(masks: Masks, sparsity: float) -> Masks:
         if not mask.any():
             raise UserError(
                 f"sparsity={sparsity:g} leaves no weight of {name!r}, which has {mask.numel()}.",
-                "  take a lower sparsity, or leave that layer out; of scope=global, scope=layer",
+                "  take a lower sparsity, or leave that layer out; or scope=layer, if it is global",
             )
     return masks
 

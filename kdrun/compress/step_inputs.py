@@ -43,7 +43,7 @@ class StepInputs:
         if any((labels < 0).any() for _, labels in self.batches):
             raise UserError(
                 f"{setting} needs labels, and no training sample has one.",
-                "  take one that looks at the weights alone, or leave some labels: a smaller"
+                "  take one that needs only the weights, or keep some labels: a smaller"
                 " dataset.unlabeled",
             )
         return self.batches

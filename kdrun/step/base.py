@@ -73,7 +73,7 @@ def check_one_goal(goals: Mapping[str, float | None]) -> None:
     if len(given) != 1:
         *first, last = goals
         raise UserError(
-            f"one of {', '.join(first)} and {last} says how far, and {len(given) or 'none'} are"
-            " given.",
+            f"exactly one of {', '.join(first)} and {last} is needed, and"
+            f" {len(given) or 'none'} are given.",
             f"  all but one are null, e.g. {first[0]}=null",
         )

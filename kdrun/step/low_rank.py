@@ -86,5 +86,5 @@ class LowRank:
             ranks = ranks_of_macs(network, values, self.macs or 1.0, step_inputs.macs)
         factorize(network, ranks)
         changes = [{"name": "low_rank", "ranks": ranks}] if ranks else []
-        notes = [f"{len(ranks)} of {len(values)} layers are two in a row now"]
+        notes = [f"{len(ranks)} of {len(values)} layers are replaced by two each"]
         return CompressionResult(network, changes, notes)

@@ -96,6 +96,6 @@ class PruneChannels:
                 network, sample, share, cost, name, self.criterion, inputs
             )
         remaining = step_inputs.macs(pruned) / step_inputs.macs(network)
-        notes = [f"{ratio:.1%} of the channels are gone, {remaining:.1%} of the MACs remain"]
+        notes = [f"{ratio:.1%} of the channels are pruned, {remaining:.1%} of the MACs remain"]
         change = {"name": "channels", **make_channel_plan(network, pruned)}
         return CompressionResult(pruned, [change], notes)

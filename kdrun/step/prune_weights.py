@@ -78,7 +78,7 @@ class PruneWeights:
     def _check_one_shot(self) -> None:
         if self.pruning.score == "movement":
             raise UserError(
-                "score=movement looks at where training takes the weights.",
+                "score=movement is computed from gradients during training.",
                 "  prune while training: schedule=cubic; or take score=taylor",
             )
 
@@ -86,7 +86,8 @@ class PruneWeights:
         if self.pruning.pattern or self.pruning.score in ("taylor", "random"):
             setting = "a pattern" if self.pruning.pattern else f"score={self.pruning.score}"
             raise UserError(
-                f"{setting} is for pruning at once, and schedule={self.pruning.schedule}.",
+                f"{setting} works only with schedule=one_shot, and this is"
+                f" schedule={self.pruning.schedule}.",
                 "  take schedule=one_shot, or score=magnitude or movement without a pattern",
             )
 
@@ -115,7 +116,9 @@ class PruneWeights:
         unpruned = sorted(set(prunable(network, self.pruning.layers)) - set(masks))
         notes = [f"{sparsity_of(masks):.1%} of the weights of {len(masks)} layers are 0"]
         if unpruned:
-            notes.append(f"without whole groups, and left alone: {', '.join(unpruned)}")
+            notes.append(
+                f"not pruned, as their inputs don't form whole groups: {', '.join(unpruned)}"
+            )
         return CompressionResult(network, [zeros_change(list(masks))], notes)
 
 
@@ -123,8 +126,8 @@ def _check_pattern(kept: int, of: int, input_counts: list[int]) -> None:
     """Check that a pattern prunes some weights of layers with these numbers of inputs."""
     if kept >= of:
         raise UserError(
-            f"pattern=[{kept}, {of}] leaves nothing out.",
-            "  the first number, of those that stay, is the smaller: [2, 4]",
+            f"pattern=[{kept}, {of}] prunes nothing.",
+            "  the first number, how many stay, must be the smaller: [2, 4]",
         )
     if all(count % of for count in input_counts):
         raise UserError(

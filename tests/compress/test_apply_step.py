@@ -93,7 +93,7 @@ def names(made: CompressionResult) -> list[str]:
 def test_quantization_stays_the_last_change_and_is_repeated(network, step_inputs, rounding, name):
     made = done(network, step_inputs, rounding(), Factorize(), Prune())
     assert names(made) == ["low_rank", "zeros", name]
-    assert "what was rounded was rounded again" in made.notes
+    assert "the network was quantized again with the earlier settings" in made.notes
     again = build(made.changes)
     again.load_state_dict(made.network.state_dict(), strict=True)
     images = step_inputs.batches[0][0]
@@ -170,7 +170,7 @@ def test_zeros_of_replaced_layers_are_dropped_with_a_note(network, step_inputs):
     made = done(network, step_inputs, Prune(), Factorize())
     assert names(made) == ["zeros", "low_rank"]
     assert weights_with_zeros(made.changes) == ["0.weight", "4.weight"]
-    assert "zeros of 1 pruned layers are gone: these layers are others now" in made.notes
+    assert "1 pruned layers were replaced: their zeros are no longer kept" in made.notes
 
 
 def test_zeros_stay_recorded_after_quantization(network, step_inputs):

@@ -133,7 +133,7 @@ def test_an_unknown_step_in_a_list_is_reported():
         ),
         (
             ("compress=prune_weights", "compress.prune_weights.score=movement"),
-            "score=movement looks at where training takes the weights",
+            "score=movement is computed from gradients during training",
         ),
         (
             (
@@ -141,11 +141,11 @@ def test_an_unknown_step_in_a_list_is_reported():
                 "compress.prune_weights.score=taylor",
                 "compress.prune_weights.schedule=cubic",
             ),
-            "score=taylor is for pruning at once",
+            "score=taylor works only with schedule=one_shot",
         ),
         (
             ("compress=prune_weights", "compress.prune_weights.pattern=[4,2]"),
-            "pattern=[4, 2] leaves nothing out",
+            "pattern=[4, 2] prunes nothing",
         ),
         (
             ("compress=prune_weights", "compress.prune_weights.pattern=[2,7]"),
@@ -153,7 +153,7 @@ def test_an_unknown_step_in_a_list_is_reported():
         ),
         (
             ("compress=low_rank", "compress.low_rank.rank=0.5"),
-            "one of energy, rank and macs says how far, and 2 are given",
+            "exactly one of energy, rank and macs is needed, and 2 are given",
         ),
         (
             ("compress=low_rank", "compress.low_rank.layers=x"),
@@ -237,7 +237,7 @@ def test_losses_can_read_features_of_a_quantized_network():
     [
         (
             ("compress=prune_channels", "compress.prune_channels.macs=0.5"),
-            "one of ratio, macs and latency says how far, and 2 are given",
+            "exactly one of ratio, macs and latency is needed, and 2 are given",
         ),
         (
             ("compress=prune_channels", "compress.prune_channels.skip=[nothing]"),

@@ -144,7 +144,7 @@ def cannot_follow(paths: Sequence[str], operations: Iterable[str]) -> UserError:
     return UserError(
         f"the channels of {layers} can't be pruned: torch-pruning does not follow them through"
         f" {through}.",
-        f"  leave them whole: skip=[{','.join(paths)}]"
+        f"  do not prune them: skip=[{','.join(paths)}]"
         if 0 < len(paths) <= _SHOWN
         else "  prune_weights takes any network",
     )

@@ -41,7 +41,7 @@ def find_groups(network: nn.Module, sample: Tensor, skip: Sequence[str] = ()) ->
     if not groups:
         raise UserError(
             "no layer's channels can be pruned.",
-            f"  skip={[*skip]} keeps them whole"
+            f"  skip={[*skip]} keeps all of them"
             if skip
             else "  all of them are the network's outputs",
         )

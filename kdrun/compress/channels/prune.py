@@ -67,12 +67,14 @@ def prune_channels(
             installed or can't follow the channels; or the scores can't be computed.
     """
     if not 0 <= ratio < 1:
-        raise UserError(f"ratio={ratio:g} is no share of channels: it is from 0 to below 1.")
+        raise UserError(
+            f"ratio={ratio:g} is not a share of channels: a share is from 0 to below 1."
+        )
     scored = _score_groups(network, sample, criterion, inputs)
     removed = _select(scored, ratio, criterion)
     if not any(map(len, removed)):
         raise UserError(
-            f"ratio={ratio:g} takes no channel of any layer.",
+            f"ratio={ratio:g} prunes no channel of any layer.",
             "  take a higher ratio, or leave this step out",
         )
     pruned = _remove(network, scored, removed)
@@ -106,7 +108,7 @@ def prune_to_cost(
         UserError: no ratio reaches the cost; or as `prune_channels`.
     """
     if not 0 < share < 1:
-        raise UserError(f"{share:g} is no share of a cost: it is above 0 and below 1.")
+        raise UserError(f"{share:g} is not a share of a cost: a share is above 0 and below 1.")
     scored = _score_groups(network, sample, criterion, inputs)
     verify_pruning(network, sample, scored.groups, [first_half(group) for group in scored.groups])
     unpruned_cost, low, high = cost(network), 0.0, 1.0

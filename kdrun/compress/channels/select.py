@@ -80,7 +80,7 @@ def _select_lowest(
         if count >= group.block_size:
             raise EmptyLayer(
                 f"ratio={ratio:g} leaves no channel of {group.path!r}, which has {group.channels}.",
-                f"  take a lower ratio, or skip=[{group.path}]; of scope=global, scope=uniform",
+                f"  take a lower ratio, or skip=[{group.path}]; or scope=uniform, if it is global",
             )
         count = group.block_size - _round_kept(group, group.block_size - count, round_to)
         lowest = _block_scores(group, score).argsort(stable=True)[:count]

@@ -55,8 +55,8 @@ def plan_quantization(network: nn.Module) -> QuantizationPlan:
         planner.visit(node)
     if not planner.layers:
         raise UserError(
-            "nothing of this network can be quantized: it has no convolution or linear layer"
-            " that is a module of its own, used once.",
+            "this network can't be quantized: it has no convolution or linear layer"
+            " that is a module and is called once.",
             *(f"  {note}" for note in planner.notes()),
         )
     return QuantizationPlan(tuple(planner.layers), tuple(planner.rounded), planner.notes())

@@ -118,7 +118,7 @@ def _check_names(names: Sequence[str], known: Mapping[str, Any], what: str) -> N
         if name not in known:
             close = nearest(name, known)
             raise UserError(
-                f"a quantized network has the {what} {name!r}, and the one to quantize has not.",
+                f"a quantized network has the {what} {name!r}, which this network does not have.",
                 "  it was quantized as another network, or with another version of its library"
                 + (f"; nearest: {close}" if close else ""),
             )

@@ -221,7 +221,7 @@ def test_a_glob_that_matches_nothing_is_refused():
 @pytest.mark.parametrize("ratio", [-0.1, 1.0, 1.5, float("nan")])
 def test_a_ratio_outside_its_range_is_refused(ratio):
     (only,) = lines(made("vgg8"), ratio)
-    assert only.endswith("is no share of channels: it is from 0 to below 1.")
+    assert only.endswith("is not a share of channels: a share is from 0 to below 1.")
 
 
 def test_a_ratio_that_empties_a_layer_is_refused():
@@ -272,8 +272,8 @@ def test_the_missing_extra_is_named(monkeypatch):
 
 
 def test_pruning_no_channel_is_refused():
-    assert lines(made("resnet20"), 0.0)[0] == "ratio=0 takes no channel of any layer."
-    assert lines(made("resnet20"), 0.001)[0] == "ratio=0.001 takes no channel of any layer."
+    assert lines(made("resnet20"), 0.0)[0] == "ratio=0 prunes no channel of any layer."
+    assert lines(made("resnet20"), 0.001)[0] == "ratio=0.001 prunes no channel of any layer."
     first, second = lines(made("resnet20"), skip=["*"])
     assert first == "no layer's channels can be pruned."
     assert "skip=['*'] keeps" in second
@@ -283,7 +283,7 @@ def test_pruning_no_channel_is_refused():
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0, float("nan")])
 def test_a_share_of_the_cost_outside_its_range_is_refused(share):
-    with pytest.raises(UserError, match="is no share of a cost"):
+    with pytest.raises(UserError, match="is not a share of a cost"):
         prune_to_cost(
             made("vgg8"), sample(), share, multiplications, "macs", choice(), ScoringInputs(0)
         )

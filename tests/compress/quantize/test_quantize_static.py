@@ -93,7 +93,7 @@ def test_notes_name_what_stays_in_float():
 
 
 def test_a_network_without_quantizable_layers_is_refused():
-    with pytest.raises(UserError, match="nothing of this network can be quantized"):
+    with pytest.raises(UserError, match="this network can't be quantized"):
         plan_quantization(nn.Sequential(nn.ReLU(), nn.LSTM(3, 3)))
 
 
