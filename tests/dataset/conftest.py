@@ -1,4 +1,4 @@
-"""What the dataset tests share: config nodes as the YAML files say, and folders of pictures."""
+"""Fixtures of the dataset tests: config nodes with the values of YAML, and folders of images."""
 
 from collections.abc import Callable
 from functools import cache
@@ -26,7 +26,7 @@ def _compose(name: str) -> DictConfig:
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Threads of this process stay as they were; the tests are too small for two."""
+    """Run each test with one thread: the tests are too small for two."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -45,7 +45,7 @@ def node() -> Node:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    """Writes PNG pictures of random pixels: folder("train/cat", 3, size=(8, 8))."""
+    """Write PNG images of random pixels: folder("train/cat", 3, size=(8, 8))."""
     random = np.random.default_rng(0)
 
     def write(
@@ -54,9 +54,9 @@ def folder(tmp_path: Path) -> Folder:
         path = tmp_path / "pictures" / place
         path.mkdir(parents=True, exist_ok=True)
         shape = (*size, 3) if mode == "RGB" else size
-        for at in range(first, first + count):
+        for position in range(first, first + count):
             pixels = random.integers(0, 256, shape, dtype=np.uint8)
-            Image.fromarray(pixels).save(path / f"{at:03}.png")
+            Image.fromarray(pixels).save(path / f"{position:03}.png")
         return tmp_path / "pictures"
 
     return write

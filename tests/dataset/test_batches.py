@@ -1,4 +1,4 @@
-"""Batches follow from their arguments alone, and memory and files give the same ones."""
+"""Batches follow from the arguments alone, and are the same from memory and from a stream."""
 
 import os
 from dataclasses import dataclass, replace
@@ -35,9 +35,9 @@ def streamed(split: Split, workers: int = 0) -> Split:
 
 def by_index(batches) -> dict[int, torch.Tensor]:
     return {
-        int(at): image
+        int(position): image
         for batch in batches
-        for at, image in zip(batch.index, batch.inputs, strict=True)
+        for position, image in zip(batch.index, batch.inputs, strict=True)
     }
 
 
@@ -49,11 +49,11 @@ def assert_equal(first: Batch, second: Batch) -> None:
 def assert_all_equal(first, second) -> None:
     first, second = list(first), list(second)
     assert len(first) == len(second) > 0
-    for one, other in zip(first, second, strict=True):
-        assert_equal(one, other)
+    for batch, expected in zip(first, second, strict=True):
+        assert_equal(batch, expected)
 
 
-def test_a_batch_says_what_it_holds(data):
+def test_a_batch_has_the_targets_index_and_view_of_its_inputs(data):
     batch = next(data.train.epoch(**EPOCH, batch_size=16))
     assert batch.inputs.shape == (16, 3, 12, 12)
     assert batch.inputs.dtype == torch.float32
@@ -63,7 +63,7 @@ def test_a_batch_says_what_it_holds(data):
     assert batch.index.dtype == batch.view.dtype == batch.targets.dtype == torch.int64
 
 
-def test_an_epoch_leaves_out_what_fills_no_batch(data):
+def test_an_epoch_leaves_out_samples_that_fill_no_batch(data):
     batches = list(data.train.epoch(**EPOCH, batch_size=64))
     assert data.train.size == 180
     assert [len(batch.targets) for batch in batches] == [64, 64]
@@ -108,7 +108,7 @@ def test_another_view_gives_other_pixels_in_the_same_order(data):
 def test_a_view_of_a_sample_is_the_same_in_every_epoch(data):
     first, second = (by_index(data.train.epoch(epoch, 0, 0, 60)) for epoch in (0, 1))
     assert first.keys() == second.keys()
-    assert all(torch.equal(first[at], second[at]) for at in first)
+    assert all(torch.equal(first[position], second[position]) for position in first)
 
 
 @pytest.mark.parametrize("make", [lambda split: split, streamed])
@@ -117,15 +117,15 @@ def test_augmentation_does_not_depend_on_the_batch_size(data, make):
     large, small = (by_index(split.epoch(**EPOCH, batch_size=size)) for size in (60, 7))
     shared = large.keys() & small.keys()
     assert len(shared) >= 175
-    assert all(torch.equal(large[at], small[at]) for at in shared)
+    assert all(torch.equal(large[position], small[position]) for position in shared)
 
 
 @pytest.mark.parametrize("make", [lambda split: split, streamed])
-def test_an_epoch_goes_on_where_it_is_told_to(data, make):
+def test_an_epoch_resumes_at_the_start_step(data, make):
     split = make(data.train)
-    whole = list(split.epoch(**EPOCH, batch_size=16))
+    full = list(split.epoch(**EPOCH, batch_size=16))
     for start in (1, 7, 10):
-        assert_all_equal(split.epoch(**EPOCH, batch_size=16, start_step=start), whole[start:])
+        assert_all_equal(split.epoch(**EPOCH, batch_size=16, start_step=start), full[start:])
     assert list(split.epoch(**EPOCH, batch_size=16, start_step=11)) == []
 
 
@@ -211,7 +211,7 @@ def broken(split: Split, how: str) -> Split:
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_dead_worker_ends_the_run_with_a_sentence(data):
+def test_a_dead_worker_raises_an_error_with_a_message(data):
     with pytest.raises(WorkerDied) as caught:
         list(broken(data.train, "die").batches(16))
     assert caught.value.lines[0] == "a process that reads images died."
@@ -219,7 +219,7 @@ def test_a_dead_worker_ends_the_run_with_a_sentence(data):
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_an_error_in_a_worker_arrives_as_it_was(data):
+def test_an_error_in_a_worker_arrives_with_its_message(data):
     with pytest.raises(BadSample) as caught:
         list(broken(data.train, "raise").batches(16))
     assert caught.value.lines == ("the image 'cat.jpg' can't be read.", "  repair it")
@@ -247,7 +247,7 @@ def test_batches_on_a_gpu_equal_those_on_the_cpu(data):
             Batch(batch.inputs.cpu(), batch.targets.cpu(), batch.index.cpu(), batch.view.cpu())
             for batch in batches
         ]
-        for one, other in zip(moved, data.train.epoch(**EPOCH, batch_size=16), strict=True):
-            assert torch.allclose(one.inputs, other.inputs, atol=1e-6)
-            assert torch.equal(one.index, other.index)
-            assert torch.equal(one.targets, other.targets)
+        for batch, expected in zip(moved, data.train.epoch(**EPOCH, batch_size=16), strict=True):
+            assert torch.allclose(batch.inputs, expected.inputs, atol=1e-6)
+            assert torch.equal(batch.index, expected.index)
+            assert torch.equal(batch.targets, expected.targets)

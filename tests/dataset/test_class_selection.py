@@ -1,4 +1,4 @@
-"""Classes are kept and joined by name or index; what makes no sense is said."""
+"""Classes are kept and merged by name or index; wrong choices are reported."""
 
 import pytest
 import torch
@@ -73,15 +73,15 @@ def test_fewer_than_two_classes_are_refused():
 
 def test_digits_with_some_classes(node):
     data = dataset.load(node("digits", classes=[7, 1]))
-    whole = dataset.load(node("digits"))
+    full = dataset.load(node("digits"))
     assert data.info.classes == ("7", "1")
     assert data.train.num_classes == data.info.num_classes == 2
     for split in (data.train, data.validation, data.test):
         assert set(split.targets.tolist()) == {0, 1}
     original = {}
-    for split in (whole.train, whole.validation, whole.test):
+    for split in (full.train, full.validation, full.test):
         original |= dict(zip(split.ids.tolist(), split.targets.tolist(), strict=True))
-    asked = [original[at] for at in data.train.ids.tolist()]
+    asked = [original[position] for position in data.train.ids.tolist()]
     assert asked == torch.tensor([7, 1])[data.train.targets].tolist()
 
 

@@ -61,7 +61,9 @@ def test_it_does_not_change_with(node, changes):
 
 
 @pytest.mark.parametrize("limit", [4.0, 0.0])
-def test_of_files_it_changes_with_them_and_not_with_their_place(node, folder, tmp_path, limit):
+def test_the_digest_of_files_changes_with_the_files_and_not_with_the_folder(
+    node, folder, tmp_path, limit
+):
     folder("cat", 8)
     root = folder("dog", 8)
 
@@ -135,7 +137,7 @@ def test_an_origin_does_not_change_with_the_size_that_images_are_resized_to(node
     assert load(node("digits", **changes)).origin == load(node("digits")).origin
 
 
-def test_an_origin_knows_which_pictures_are_held_out(node):
+def test_an_origin_tells_which_images_are_held_out(node):
     first = fake_origin(node)
     assert fake_origin(node, subset=30) == first
     other = fake_origin(node, validation=0.2)
@@ -144,14 +146,14 @@ def test_an_origin_knows_which_pictures_are_held_out(node):
     assert other["split"] == {**first["split"], "validation": 0.2}
 
 
-def test_an_origin_knows_numbered_files_of_one_size_apart(node, folder):
+def test_an_origin_tells_numbered_files_of_one_size_apart(node, folder):
     folder("cat", 8)
     root = folder("dog", 8)
     first = dataset.load(node("imagefolder", root=str(root))).origin
     path = root / "cat" / "003.png"
     content = path.read_bytes()
     path.write_bytes(content[:-20] + bytes(20))
-    # Streamed and with statistics given, as the picture can't be decoded any more.
+    # Streamed and with statistics given, as the image can't be decoded any more.
     unread = {"memory_limit": 0.0, "mean": [0.5] * 3, "std": [0.5] * 3}
     other = dataset.load(node("imagefolder", root=str(root), **unread)).origin
     assert other["pictures"] != first["pictures"]

@@ -1,4 +1,4 @@
-"""Every dataset's YAML fits its reader, and wrong settings get a sentence."""
+"""Every dataset's YAML fits its reader, and wrong settings are reported."""
 
 import subprocess
 import sys
@@ -57,8 +57,10 @@ def test_an_unknown_dataset_is_a_fault(node):
 def test_an_unknown_key_names_the_nearest(node):
     (common,) = faults(node("digits", sbset=10))
     assert common.startswith("dataset.sbset: unknown key of 'digits'; nearest: subset")
-    (own,) = faults(node("fake", num_clases=3))
-    assert own.startswith("dataset.num_clases: unknown key of 'fake'; nearest: num_classes")
+    (reader_fault,) = faults(node("fake", num_clases=3))
+    assert reader_fault.startswith(
+        "dataset.num_clases: unknown key of 'fake'; nearest: num_classes"
+    )
 
 
 def test_a_missing_key_is_a_fault(node):

@@ -1,4 +1,4 @@
-"""Classes merged into concepts: the splits stay, the labels change, what is dropped leaves."""
+"""Classes merged into concepts: splits stay, labels change, other samples are dropped."""
 
 import pytest
 import torch
@@ -38,13 +38,13 @@ def test_the_same_samples_stay_in_each_split(digits: Data) -> None:
     assert merged.info.merge.known == digits.info.classes
     assert merged.info.train_size == merged.train.size
     for purpose in SPLITS:
-        whole, few = getattr(digits, purpose), getattr(merged, purpose)
-        kept = torch.isin(whole.targets, torch.tensor([1, 7, 8]))
-        assert few.ids.tolist() == whole.ids[kept].tolist()
-        assert few.targets.tolist() == (whole.targets[kept] == 1).long().tolist()
+        full, few = getattr(digits, purpose), getattr(merged, purpose)
+        kept = torch.isin(full.targets, torch.tensor([1, 7, 8]))
+        assert few.ids.tolist() == full.ids[kept].tolist()
+        assert few.targets.tolist() == (full.targets[kept] == 1).long().tolist()
         assert few.num_classes == 2
         shown = next(iter(few.batches(len(few.ids))))
-        all_shown = next(iter(whole.batches(len(whole.ids))))
+        all_shown = next(iter(full.batches(len(full.ids))))
         assert torch.equal(shown.inputs, all_shown.inputs[kept])
         assert torch.equal(shown.targets, few.targets)
 
@@ -64,7 +64,7 @@ def test_the_cifar100_map_is_that_of_its_files() -> None:
     assert [names.index(of[fine]) for fine in sorted(of)] == [int(word) for word in COARSE.split()]
 
 
-def test_every_mistake_of_a_map_is_told_at_once(digits: Data) -> None:
+def test_all_mistakes_of_a_map_are_reported_together(digits: Data) -> None:
     assert faults(digits, {"a": [1, 2], "b": [], "c": [1, "sevn", 10]}) == [
         "scheme.map.b: merges no class; name some or leave it out",
         "scheme.map.c: no class is called 'sevn'.\n  available: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",

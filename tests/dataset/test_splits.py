@@ -1,4 +1,4 @@
-"""Splits are disjoint, keep the classes' shares, repeat, and say where samples came from."""
+"""Splits are disjoint, stratified and repeatable, and know the source of their samples."""
 
 import pytest
 import torch
@@ -25,9 +25,9 @@ def test_stratify_keeps_the_share_of_each_class_within_one_sample(sizes, share, 
     chosen = stratify(targets, count, seed, "test")
     assert len(set(chosen.tolist())) == len(chosen) == count
     assert torch.equal(chosen, chosen.sort().values)
-    wanted = torch.tensor(sizes) * count / len(targets)
+    expected = torch.tensor(sizes) * count / len(targets)
     got = targets[chosen].bincount(minlength=len(sizes))
-    assert (got - wanted).abs().max() < 1
+    assert (got - expected).abs().max() < 1
 
 
 def test_stratify_repeats_and_depends_on_seed_and_purpose():
@@ -38,11 +38,11 @@ def test_stratify_repeats_and_depends_on_seed_and_purpose():
     assert not torch.equal(first, stratify(targets, 30, 0, "test"))
 
 
-def test_carve_shares_all_samples_out_and_remembers_where_they_were():
+def test_carve_divides_all_samples_and_keeps_their_ids():
     targets = labels([30, 20, 10])
     images = torch.arange(60, dtype=torch.uint8).view(60, 1, 1, 1)
-    whole = number("train", InMemory(images, targets))
-    left, taken = carve(whole, 0.25, 0, "validation")
+    full = number("train", InMemory(images, targets))
+    left, taken = carve(full, 0.25, 0, "validation")
     assert len(taken.ids) == 15
     assert sorted([*left.ids.tolist(), *taken.ids.tolist()]) == list(range(60))
     for part in (left, taken):
@@ -56,7 +56,7 @@ def test_carve_shares_all_samples_out_and_remembers_where_they_were():
 def test_splits_of_a_dataset_are_disjoint(node, name):
     data = dataset.load(node(name))
     splits = (data.train, data.validation, data.test)
-    samples = [(split.source, at) for split in splits for at in split.ids.tolist()]
+    samples = [(split.source, position) for split in splits for position in split.ids.tolist()]
     assert len(samples) == len(set(samples)) == sum(split.size for split in splits)
     assert all(split.size == len(split.targets) for split in splits)
 
@@ -74,17 +74,17 @@ def test_digits_have_the_shares_that_the_yaml_says(node):
 
 
 def test_the_splits_do_not_change_with_a_subset(node):
-    whole, few = (dataset.load(node("digits", subset=subset)) for subset in (None, 100))
+    full, few = (dataset.load(node("digits", subset=subset)) for subset in (None, 100))
     assert few.train.size == few.info.train_size == 100
-    assert torch.equal(few.validation.ids, whole.validation.ids)
-    assert torch.equal(few.test.ids, whole.test.ids)
-    assert set(few.train.ids.tolist()) < set(whole.train.ids.tolist())
+    assert torch.equal(few.validation.ids, full.validation.ids)
+    assert torch.equal(few.test.ids, full.test.ids)
+    assert set(few.train.ids.tolist()) < set(full.train.ids.tolist())
     assert few.train.targets.bincount().tolist() == [10] * 10
 
 
 def test_a_fraction_of_the_training_samples(node):
-    whole, half = (dataset.load(node("fake", subset=subset)) for subset in (None, 0.5))
-    assert half.train.size == whole.train.size / 2
+    full, half = (dataset.load(node("fake", subset=subset)) for subset in (None, 0.5))
+    assert half.train.size == full.train.size / 2
 
 
 def test_another_split_seed_gives_other_splits(node):

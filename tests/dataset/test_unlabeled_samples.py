@@ -1,4 +1,4 @@
-"""Samples without labels: hidden ones, and pictures of a folder beside the set's own."""
+"""Samples without labels: with hidden labels, or images of another folder."""
 
 from pathlib import Path
 
@@ -11,29 +11,29 @@ from kdrun.dataset.merged_classes import merge_classes
 
 
 def test_hidden_labels_keep_each_classes_share_and_are_gone(node) -> None:
-    whole, some = dataset.load(node("digits")), dataset.load(node("digits", unlabeled=0.75))
+    full, some = dataset.load(node("digits")), dataset.load(node("digits", unlabeled=0.75))
     train = some.train
-    assert train.ids.tolist() == whole.train.ids.tolist()
-    assert int(train.has_label.sum()) == whole.train.size - round(0.75 * whole.train.size)
-    assert train.targets[train.has_label].tolist() == whole.train.targets[train.has_label].tolist()
+    assert train.ids.tolist() == full.train.ids.tolist()
+    assert int(train.has_label.sum()) == full.train.size - round(0.75 * full.train.size)
+    assert train.targets[train.has_label].tolist() == full.train.targets[train.has_label].tolist()
     assert not train.targets[~train.has_label].any()
-    shares = whole.train.targets[train.has_label].bincount() / whole.train.targets.bincount()
+    shares = full.train.targets[train.has_label].bincount() / full.train.targets.bincount()
     assert (shares - 0.25).abs().max() < 0.01
     assert some.validation.labeled is None
-    assert some.test.targets.tolist() == whole.test.targets.tolist()
-    assert (some.mean, some.std) == (whole.mean, whole.std)
+    assert some.test.targets.tolist() == full.test.targets.tolist()
+    assert (some.mean, some.std) == (full.mean, full.std)
 
 
 def test_which_labels_are_hidden_follows_from_the_splits_seed(node) -> None:
-    one, same, other = (
+    first, same, other = (
         dataset.load(node("digits", unlabeled=0.5, split_seed=seed, subset=400)).train
         for seed in (0, 0, 1)
     )
-    assert one.has_label.tolist() == same.has_label.tolist()
-    assert one.ids[one.has_label].tolist() != other.ids[other.has_label].tolist()
+    assert first.has_label.tolist() == same.has_label.tolist()
+    assert first.ids[first.has_label].tolist() != other.ids[other.has_label].tolist()
 
 
-def test_batches_say_who_has_a_label(node) -> None:
+def test_batches_say_which_samples_have_a_label(node) -> None:
     train = dataset.load(node("digits", unlabeled=0.5)).train
     for batch in train.epoch(0, 0, seed=3, batch_size=100):
         assert batch.labeled.tolist() == train.has_label[batch.index].tolist()
@@ -41,7 +41,7 @@ def test_batches_say_who_has_a_label(node) -> None:
     assert next(plain.batches(4)).labeled is None
 
 
-def test_the_labeled_samples_alone_are_a_set_of_their_own(node) -> None:
+def test_labeled_only_has_the_labeled_samples(node) -> None:
     data = dataset.load(node("digits", unlabeled=0.9))
     labeled = data.labeled_only()
     assert labeled.train.ids.tolist() == data.train.ids[data.train.has_label].tolist()
@@ -49,12 +49,12 @@ def test_the_labeled_samples_alone_are_a_set_of_their_own(node) -> None:
     assert labeled.train.labeled is None
     assert labeled.digest != data.digest
     (shown,) = labeled.train.batches(10_000)
-    (whole,) = data.train.batches(10_000)
-    assert torch.equal(shown.inputs, whole.inputs[data.train.has_label])
+    (full,) = data.train.batches(10_000)
+    assert torch.equal(shown.inputs, full.inputs[data.train.has_label])
 
 
 @pytest.mark.parametrize("place", ["", "a", "b/c"])
-def test_pictures_of_a_folder_come_after_the_sets_own(node, folder, place: str) -> None:
+def test_images_of_a_folder_come_after_those_of_the_dataset(node, folder, place: str) -> None:
     path = folder(f"more/{place}", 5, size=(16, 12), mode="RGB").joinpath("more")
     plain = dataset.load(node("digits"))
     data = dataset.load(node("digits", unlabeled=str(path)))
@@ -62,14 +62,14 @@ def test_pictures_of_a_folder_come_after_the_sets_own(node, folder, place: str) 
     assert data.train.has_label.tolist() == [True] * plain.train.size + [False] * 5
     assert data.digest != plain.digest
     (shown,) = data.train.batches(10_000)
-    (own,) = plain.train.batches(10_000)
-    assert torch.equal(shown.inputs[:-5], own.inputs)
+    (expected,) = plain.train.batches(10_000)
+    assert torch.equal(shown.inputs[:-5], expected.inputs)
     assert shown.inputs[-5:].std() > 0.1
     # A teacher of the labeled samples is the one of the plain set.
     assert data.labeled_only().digest == plain.digest
 
 
-def test_streamed_pictures_are_those_in_memory(node, folder) -> None:
+def test_streamed_images_are_those_in_memory(node, folder) -> None:
     for name in ("cat", "dog"):
         root = folder(f"set/{name}", 12).joinpath("set")
     more = folder("more/x", 6).joinpath("more")
@@ -77,15 +77,15 @@ def test_streamed_pictures_are_those_in_memory(node, folder) -> None:
     memory = dataset.load(node("imagefolder", **given))
     streamed = dataset.load(node("imagefolder", memory_limit=0, **given))
     plain = dataset.load(node("imagefolder", root=str(root), memory_limit=0, workers=0))
-    (one,), (other,) = memory.train.batches(100), streamed.train.batches(100)
-    assert torch.equal(one.inputs, other.inputs)
-    assert one.labeled.tolist() == other.labeled.tolist()
-    assert int((~one.labeled).sum()) == 6
+    (first,), (other,) = memory.train.batches(100), streamed.train.batches(100)
+    assert torch.equal(first.inputs, other.inputs)
+    assert first.labeled.tolist() == other.labeled.tolist()
+    assert int((~first.labeled).sum()) == 6
     assert streamed.labeled_only().digest == plain.digest
     assert streamed.mean == plain.mean
 
 
-def test_the_digest_tells_who_has_a_label(node) -> None:
+def test_the_digest_changes_with_the_labels_that_are_hidden(node) -> None:
     shares = (None, 0.2, 0.5)
     assert len({dataset.load(node("digits", unlabeled=share)).digest for share in shares}) == 3
 
@@ -106,9 +106,9 @@ def test_samples_without_a_label_stay_when_classes_are_merged(node) -> None:
 def test_a_wrong_kind_is_refused(node, value: object) -> None:
     with pytest.raises(ConfigError) as caught:
         dataset.load(node("digits", unlabeled=value))
-    said = str(caught.value)
-    assert said.startswith("dataset.unlabeled: ")
-    assert said.endswith("should be a folder, a share from 0 to 1, or null")
+    message = str(caught.value)
+    assert message.startswith("dataset.unlabeled: ")
+    assert message.endswith("should be a folder, a share from 0 to 1, or null")
 
 
 def test_a_class_without_a_label_is_refused_unless_all_are_hidden(node) -> None:
@@ -117,7 +117,7 @@ def test_a_class_without_a_label_is_refused_unless_all_are_hidden(node) -> None:
     assert not dataset.load(node("digits", unlabeled=1)).train.has_label.any()
 
 
-def test_a_folder_without_pictures_is_refused(node, tmp_path: Path) -> None:
+def test_a_folder_without_images_is_refused(node, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"of dataset\.unlabeled does not exist"):
         dataset.load(node("digits", unlabeled=str(tmp_path / "nowhere")))
     with pytest.raises(UserError, match="has no images"):

@@ -36,10 +36,10 @@ def test_no_builder_takes_a_key_of_the_roles():
 
 
 def test_names_are_kdruns_and_torchvisions():
-    found = model.names()
-    assert found == sorted(found)
-    assert {"mlp", "resnet8x4", "timm", "vit_b_16", "vgg16_bn"} <= set(found)
-    assert "fcn_resnet50" not in found
+    names = model.names()
+    assert names == sorted(names)
+    assert {"mlp", "resnet8x4", "timm", "vit_b_16", "vgg16_bn"} <= set(names)
+    assert "fcn_resnet50" not in names
 
 
 def test_torchvisions_names_need_no_line_in_the_table():

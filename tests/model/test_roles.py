@@ -88,5 +88,5 @@ TABLES = {
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_stages_have_the_sizes_of_the_distillation_tables(name):
-    found = shapes(sketch(name, images(32)), "stages", 32)
-    assert tuple(shape[2] for shape in found) == TABLES[name]
+    taps = shapes(sketch(name, images(32)), "stages", 32)
+    assert tuple(shape[2] for shape in taps) == TABLES[name]

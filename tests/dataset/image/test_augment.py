@@ -111,7 +111,7 @@ def test_resized_crops_are_distributed_as_torchvisions():
     assert stats.ks_2samp(*area).pvalue > 0.001
 
 
-def test_resized_crops_stay_inside_the_picture():
+def test_resized_crops_stay_inside_the_image():
     for size in ((1, 1), (3, 200), (200, 3), (37, 41)):
         for row in [*draws(200, 23).tolist(), [1 - 2**-24] * 23, [0.0] * 23]:
             top, left, height, width = crop_box(row, size, 0.08)

@@ -1,4 +1,4 @@
-"""The sets that need no files: scikit-learn's digits and pictures made of random numbers."""
+"""Datasets without files: scikit-learn's digits and generated images."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_fake_has_the_sizes_and_classes_asked_for(node):
     assert data.test.targets.bincount().tolist() == [3] * 7
 
 
-def test_fake_pictures_look_like_their_class():
+def test_fake_images_look_like_their_class():
     raw = read_fake(5, 200, 100, image_size=16, channels=3, split_seed=0)
     train, test = (part.images.flatten(1).float() for part in (raw.train, raw.test))
     centers = torch.stack([train[raw.train.targets == label].mean(0) for label in range(5)])

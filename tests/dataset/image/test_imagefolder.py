@@ -1,4 +1,4 @@
-"""Folders of pictures: layouts, sizes, modes, streaming, and what is wrong with them."""
+"""Folders of images: layouts, sizes, modes, streaming, and error messages."""
 
 import io
 import tarfile
@@ -67,7 +67,11 @@ def test_class_folders_in_the_root_are_carved(node, folder):
     root = folder("dog", 20)
     data = load(node, root, test=0.25, validation=0.1)
     assert [split.size for split in (data.train, data.validation, data.test)] == [27, 3, 10]
-    ids = [at for split in (data.train, data.validation, data.test) for at in split.ids.tolist()]
+    ids = [
+        position
+        for split in (data.train, data.validation, data.test)
+        for position in split.ids.tolist()
+    ]
     assert sorted(ids) == list(range(40))
 
 
@@ -101,7 +105,7 @@ def test_two_threads_read_what_one_does(node, folder):
     assert load(node, root).digest == one.digest
 
 
-def test_the_center_is_cut_out_of_the_resized_picture(node, folder):
+def test_the_center_is_cut_out_of_the_resized_image(node, folder):
     root = write_three_parts(folder, (16, 16))
     data = load(node, root, image_size=8, center=0.5)
     picture = Image.open(root / "train" / "cat" / "000.png")
@@ -113,18 +117,18 @@ def test_resized_crops_are_streamed_and_exactly_repeated(node, folder):
     augment = {"crop": 0, "flip": True, "resized_crop": 0.3}
     data = load(node, root, image_size=16, augment=augment)
     assert isinstance(data.train.feed, StreamFeed)
-    whole = list(data.train.epoch(0, 0, 0, 4))
+    full = list(data.train.epoch(0, 0, 0, 4))
     again = list(data.train.epoch(0, 0, 0, 4, start_step=1))
-    assert whole[0].inputs.shape == (4, 3, 16, 16)
+    assert full[0].inputs.shape == (4, 3, 16, 16)
     assert all(
-        torch.equal(one.inputs, other.inputs) for one, other in zip(whole[1:], again, strict=True)
+        torch.equal(one.inputs, other.inputs) for one, other in zip(full[1:], again, strict=True)
     )
     other = next(data.train.epoch(0, 1, 0, 4))
-    assert torch.equal(other.index, whole[0].index)
-    assert not torch.equal(other.inputs, whole[0].inputs)
+    assert torch.equal(other.index, full[0].index)
+    assert not torch.equal(other.inputs, full[0].inputs)
 
 
-def test_grey_pictures_make_a_grey_set(node, folder):
+def test_grey_images_make_a_grey_set(node, folder):
     folder("train/cat", 6, mode="L")
     root = folder("train/dog", 6, mode="L")
     assert load(node, root).info.channels == 1
@@ -143,7 +147,12 @@ def test_sixteen_bits_are_scaled_not_cut_off(node, folder):
     Image.fromarray(wide).save(root / "train" / "cat" / "000.png")
     data = load(node, root, test=0.2)
     parts = (data.train, data.validation, data.test)
-    (image,) = [s.feed.images[at] for s in parts for at, i in enumerate(s.ids.tolist()) if i == 0]
+    (image,) = [
+        s.feed.images[position]
+        for s in parts
+        for position, i in enumerate(s.ids.tolist())
+        if i == 0
+    ]
     assert np.array_equal(image.squeeze(-1).numpy(), wide >> 8)
 
 
@@ -213,27 +222,25 @@ def test_one_class_is_too_few(node, folder):
 
 
 @pytest.mark.parametrize("limit", [4.0, 0.0])
-def test_pictures_of_several_sizes_need_an_image_size(node, folder, limit):
+def test_images_of_several_sizes_need_an_image_size(node, folder, limit):
     write_three_parts(folder)
     root = folder("train/cat", 1, (9, 5), first=3)
-    said = sentence(node, root, memory_limit=limit, mean=[0.5] * 3, std=[0.5] * 3)
-    assert said.startswith("the images differ in size: ")
-    assert said.endswith("resize them all: dataset.image_size=8")
+    message = sentence(node, root, memory_limit=limit, mean=[0.5] * 3, std=[0.5] * 3)
+    assert message.startswith("the images differ in size: ")
+    assert message.endswith("resize them all: dataset.image_size=8")
     assert load(node, root, image_size=8).info.image_size == (8, 8)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
-def test_an_unreadable_picture_is_named(node, folder, damage):
+def test_an_unreadable_image_is_named(node, folder, damage):
     root = write_three_parts(folder)
     file = root / "train" / "dog" / "002.png"
-    whole = file.read_bytes()
-    file.write_bytes(
-        {"truncated": whole[: len(whole) // 2], "text": b"hello", "empty": b""}[damage]
-    )
+    full = file.read_bytes()
+    file.write_bytes({"truncated": full[: len(full) // 2], "text": b"hello", "empty": b""}[damage])
     assert sentence(node, root).startswith(f"the image '{file}' can't be read: ")
 
 
-def test_an_unreadable_picture_is_named_while_streaming(node, folder):
+def test_an_unreadable_image_is_named_while_streaming(node, folder):
     root = write_three_parts(folder)
     data = load(node, root, memory_limit=0.0)
     file = root / "train" / "dog" / "002.png"
@@ -244,22 +251,24 @@ def test_an_unreadable_picture_is_named_while_streaming(node, folder):
 
 @pytest.mark.parametrize("limit", [4.0, 0.0])
 @pytest.mark.parametrize("first", [0, 1])
-def test_all_unreadable_pictures_are_named(node, folder, limit, first):
+def test_all_unreadable_images_are_named(node, folder, limit, first):
     root = write_three_parts(folder)
-    files = [root / "train/cat" / f"{at:03}.png" for at in range(first, 5)]
+    files = [root / "train/cat" / f"{position:03}.png" for position in range(first, 5)]
     files += [root / "val/dog/001.png", root / "test/cat/000.png"]
     for file in files:
         file.write_bytes(b"hello")
-    said = sentence(node, root, memory_limit=limit, mean=[0.5] * 3, std=[0.5] * 3).splitlines()
-    assert said[0] == f"{len(files)} images can't be read."
-    assert [line.partition(": ")[0] for line in said[1:6]] == [f"  '{file}'" for file in files[:5]]
-    assert said[6:] == [
+    message = sentence(node, root, memory_limit=limit, mean=[0.5] * 3, std=[0.5] * 3).splitlines()
+    assert message[0] == f"{len(files)} images can't be read."
+    assert [line.partition(": ")[0] for line in message[1:6]] == [
+        f"  '{file}'" for file in files[:5]
+    ]
+    assert message[6:] == [
         f"  and {len(files) - 5} more",
         "  repair them or take them out of the folder",
     ]
 
 
-def test_of_very_many_pictures_a_sample_is_opened(node, folder, monkeypatch):
+def test_of_very_many_images_a_sample_is_opened(node, folder, monkeypatch):
     monkeypatch.setattr("kdrun.dataset.image.resize._MOST_HEADERS", 4)
     monkeypatch.setattr("kdrun.dataset.image.resize._SAMPLED_HEADERS", 3)
     opened = []
@@ -279,9 +288,9 @@ def test_all_empty_class_folders_are_named(node, folder):
     for name in "abcdefg":
         (root / "train" / name).mkdir()
     named = ", ".join(f"'{root}/train/{name}'" for name in "abcde")
-    said = sentence(node, root).splitlines()
-    assert said[0] == f"7 class folders have no images: {named} and 2 more."
-    assert said[1].endswith(" or delete them")
+    message = sentence(node, root).splitlines()
+    assert message[0] == f"7 class folders have no images: {named} and 2 more."
+    assert message[1].endswith(" or delete them")
 
 
 def test_imagenet_names_its_folders_and_archives(node, tmp_path):
@@ -305,7 +314,7 @@ def test_imagenet_is_read_from_train_and_val(node, folder):
 
 
 @pytest.mark.data
-def test_pictures_of_the_shared_cifar_folder_are_read(node, shared_data, tmp_path):
+def test_images_of_the_shared_cifar_folder_are_read(node, shared_data, tmp_path):
     taken: dict[str, int] = {}
     with tarfile.open(shared_data / "cifar10-images.tar") as archive:
         for member in archive:

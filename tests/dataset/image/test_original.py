@@ -1,5 +1,6 @@
-"""What is told of a dataset without its files is what its files say."""
+"""What YAML says of a dataset is what its files hold."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +40,18 @@ def shape(info: DataInfo | None) -> tuple[int, int, tuple[int, int]]:
     ids=" ".join,
 )
 def test_the_outline_is_what_is_read(words: tuple[str, ...]) -> None:
-    found = node(*words)
-    assert shape(dataset.preview(found)) == shape(dataset.load(found).info)
+    settings = node(*words)
+    assert shape(dataset.preview(settings)) == shape(dataset.load(settings).info)
 
 
 @pytest.mark.data
 def test_the_outline_of_mnist_is_what_is_read(shared_data: Path) -> None:
-    found = node("dataset=mnist", f"dataset.root={shared_data}", "dataset.download=false")
-    assert shape(dataset.preview(found)) == shape(dataset.load(found).info)
+    settings = node("dataset=mnist", f"dataset.root={shared_data}", "dataset.download=false")
+    assert shape(dataset.preview(settings)) == shape(dataset.load(settings).info)
 
 
 @pytest.mark.parametrize("name", sorted(DATASETS))
-def test_every_file_says_what_its_dataset_holds_or_that_only_the_files_tell(name: str) -> None:
+def test_every_yaml_says_what_the_files_hold_or_that_only_they_tell(name: str) -> None:
     own_keys = yaml.safe_load((CONF / f"{name}.yaml").read_text())
     assert "original" in own_keys, "say `original: {classes: ...}`, or null"
     info = dataset.preview(node(f"dataset={name}", "dataset.root=nowhere"))
@@ -72,7 +73,19 @@ def test_files_that_hold_something_else_are_refused(key: str, value: int, actual
     assert f"is {value}, and the files have {actual}" in str(fault)
 
 
-def test_a_run_of_before_has_no_such_key() -> None:
+def test_more_class_folders_than_the_yaml_says_are_refused_and_fewer_are_a_selection(
+    folder: Callable[..., Path],
+) -> None:
+    for name in "abc":
+        root = folder(f"train/{name}", 4)
+        folder(f"val/{name}", 2)
+    words = ("dataset=imagenet", f"dataset.root={root}", "dataset.image_size=8")
+    assert dataset.load(node(*words)).info.num_classes == 3
+    with pytest.raises(ConfigError, match="is 2, and the files have 3"):
+        dataset.load(node(*words, "dataset.original.classes=2"))
+
+
+def test_a_run_made_before_has_no_such_key() -> None:
     old = node("dataset=digits")
     original = old.pop("original")
     tree = with_new_keys({"dataset": old})

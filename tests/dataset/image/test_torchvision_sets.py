@@ -1,4 +1,4 @@
-"""The sets that torchvision reads: small ones of the same format are read as they are."""
+"""Datasets that torchvision reads, in small files of the same formats."""
 
 import pickle
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_cifar_files_are_read(node, tmp_path, pixels, monkeypatch, name, kind, k
     (folder / kind.meta["filename"]).write_bytes(pickle.dumps({kind.meta["key"]: classes}))
     for file in ("one", "two", "three"):
         planes = pixels.integers(0, 256, (20, 3 * 32 * 32), dtype=np.uint8)
-        entry = {"data": planes, key: [at % 4 for at in range(20)]}
+        entry = {"data": planes, key: [position % 4 for position in range(20)]}
         (folder / file).write_bytes(pickle.dumps(entry))
     data = load_small(node, name, tmp_path, original={"classes": len(classes)})
     assert data.info.classes == tuple(classes)

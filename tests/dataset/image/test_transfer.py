@@ -1,4 +1,4 @@
-"""A folder of another domain: learned from without labels, tested on where it has them."""
+"""A folder of another domain: learned from without labels, and tested on if it has labels."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -92,15 +92,15 @@ def test_a_streamed_set_streams_its_transfer_images_too(node, folder, tmp_path: 
         folder(f"set/{name}", 12)
         folder(f"other/{name}", 5, size=(9, 9))
     given = {"root": str(tmp_path / "pictures/set"), "workers": 0}
-    found = []
+    results = []
     for limit in (4.0, 0):
         settings = node("imagefolder", memory_limit=limit, **given)
         data = dataset.load(settings)
         place = str(tmp_path / "pictures/other")
-        found.append(transfer_data(settings, data, place, "scheme.transfer"))
-    (one,), (other,) = (made.train.batches(20) for made in found)
+        results.append(transfer_data(settings, data, place, "scheme.transfer"))
+    (one,), (other,) = (made.train.batches(20) for made in results)
     assert torch.equal(one.inputs, other.inputs)
-    assert found[0].test.ids.tolist() == found[1].test.ids.tolist()
+    assert results[0].test.ids.tolist() == results[1].test.ids.tolist()
 
 
 def test_folders_that_are_half_classes_are_refused(load: Load, folder) -> None:

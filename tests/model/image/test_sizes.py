@@ -63,9 +63,9 @@ MULTIPLICATIONS = [
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameters_are_as_many_as_elsewhere(name):
     millions, exact = PARAMETERS[name]
-    found = count(sketch(name, images(32)))
-    assert found == exact
-    assert round(found / 1e6, 2) == millions
+    parameters = count(sketch(name, images(32)))
+    assert parameters == exact
+    assert round(parameters / 1e6, 2) == millions
 
 
 @pytest.mark.parametrize(("name", "classes", "millions", "within"), MULTIPLICATIONS)
