@@ -12,7 +12,6 @@ from benchmarks.synthetic_runs import write_run
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder
 from kdrun.sweep.runner import _print_outcome
-from kdrun.sweep.search_space import range_values
 from kdrun.sweep.trials import Search, add_trials, best_trial, describe_best
 
 pytest.importorskip("optuna", reason="needs the extra 'search'")
@@ -35,7 +34,7 @@ def near_four(differs: dict) -> float:
     return 1 / (1 + abs(differs["loss.temperature"] - 4))
 
 
-def begun(root: Path, search: Search = SEARCH, at_once: int = 1) -> SweepFolder:
+def new_search(root: Path, search: Search = SEARCH, at_once: int = 1) -> SweepFolder:
     root.mkdir(parents=True)
     sweep = SweepFolder(root)
     sweep.write(
@@ -75,38 +74,38 @@ def finish(sweep: SweepFolder, score: Score, status: str = "finished", epochs: i
         run.write_summary(summary)
 
 
-def searched(root: Path, search: Search = SEARCH, score: Score = near_four) -> SweepFolder:
-    sweep = begun(root, search)
+def run_search(root: Path, search: Search = SEARCH, score: Score = near_four) -> SweepFolder:
+    sweep = new_search(root, search)
     while add_trials(sweep):
         finish(sweep, score)
     return sweep
 
 
-def tried(sweep: SweepFolder) -> list[dict]:
+def settings_of(sweep: SweepFolder) -> list[dict]:
     return [dict(job.differs) for job in sweep.jobs()]
 
 
 def test_the_same_search_tries_the_same_settings(tmp_path: Path) -> None:
-    first = searched(tmp_path / "a")
-    assert tried(searched(tmp_path / "b")) == tried(first)
-    assert len(tried(first)) == 12
-    other = searched(tmp_path / "c", replace(SEARCH, seed=1))
-    assert tried(other) != tried(first)
+    first = run_search(tmp_path / "a")
+    assert settings_of(run_search(tmp_path / "b")) == settings_of(first)
+    assert len(settings_of(first)) == 12
+    other = run_search(tmp_path / "c", replace(SEARCH, seed=1))
+    assert settings_of(other) != settings_of(first)
 
 
 def test_settings_are_within_their_ranges_and_typed_as_words(tmp_path: Path) -> None:
-    for job in searched(tmp_path / "a").jobs():
-        found = dict(job.differs)
-        assert 1 <= found["loss.temperature"] <= 16
-        assert found["recipe.batch_size"] in range(16, 65)
-        assert found["loss"] in ("kd", "dkd")
+    for job in run_search(tmp_path / "a").jobs():
+        setting = dict(job.differs)
+        assert 1 <= setting["loss.temperature"] <= 16
+        assert setting["recipe.batch_size"] in range(16, 65)
+        assert setting["loss"] in ("kd", "dkd")
         assert job.words[:2] == ("teacher=mlp", "controls=[]")
-        assert f"loss.temperature={found['loss.temperature']:g}" in job.words
+        assert f"loss.temperature={setting['loss.temperature']:g}" in job.words
 
 
-def test_a_search_goes_on_from_its_folder_alone(tmp_path: Path) -> None:
-    whole = searched(tmp_path / "whole")
-    cut = begun(tmp_path / "cut")
+def test_a_search_is_resumed_from_its_folder_alone(tmp_path: Path) -> None:
+    complete = run_search(tmp_path / "complete")
+    cut = new_search(tmp_path / "cut")
     for _ in range(8):
         add_trials(cut)
         finish(cut, near_four)
@@ -114,7 +113,7 @@ def test_a_search_goes_on_from_its_folder_alone(tmp_path: Path) -> None:
     again = SweepFolder(tmp_path / "elsewhere")
     while add_trials(again):
         finish(again, near_four)
-    assert tried(again) == tried(whole)
+    assert settings_of(again) == settings_of(complete)
 
 
 def test_later_trials_learn_from_earlier_ones(tmp_path: Path) -> None:
@@ -123,7 +122,7 @@ def test_later_trials_learn_from_earlier_ones(tmp_path: Path) -> None:
 
     search = replace(SEARCH, trials=9)
     near, other = (
-        tried(searched(tmp_path / name, search, score))
+        settings_of(run_search(tmp_path / name, search, score))
         for name, score in {"near": near_four, "far": far}.items()
     )
     assert near[:6] == other[:6]  # at random
@@ -131,7 +130,7 @@ def test_later_trials_learn_from_earlier_ones(tmp_path: Path) -> None:
 
 
 def test_as_many_trials_are_added_as_run_together(tmp_path: Path) -> None:
-    sweep = begun(tmp_path / "a", at_once=5)
+    sweep = new_search(tmp_path / "a", at_once=5)
     sizes = []
     while add_trials(sweep):
         sizes.append(len(sweep.jobs()))
@@ -141,7 +140,7 @@ def test_as_many_trials_are_added_as_run_together(tmp_path: Path) -> None:
 
 
 def test_bars_are_the_median_of_the_finished_trials(tmp_path: Path) -> None:
-    sweep = begun(tmp_path / "a", at_once=4)
+    sweep = new_search(tmp_path / "a", at_once=4)
     add_trials(sweep)
     assert sweep.jobs()[0].bars == ()
     scores = iter([0.2, 0.4, 0.6, 0.8])
@@ -159,33 +158,33 @@ def test_bars_are_the_median_of_the_finished_trials(tmp_path: Path) -> None:
 def test_there_are_no_bars_between_trials_of_other_lengths_nor_when_unwanted(
     tmp_path: Path,
 ) -> None:
-    sweep = begun(tmp_path / "a", at_once=4)
+    sweep = new_search(tmp_path / "a", at_once=4)
     add_trials(sweep)
     finish(sweep, near_four)
     add_trials(sweep)
     finish(sweep, near_four, epochs=7)
     add_trials(sweep)
     assert [bool(job.bars) for job in sweep.jobs()] == [False] * 4 + [True] * 4 + [False] * 4
-    off = searched(tmp_path / "b", replace(SEARCH, prune=False))
+    off = run_search(tmp_path / "b", replace(SEARCH, prune=False))
     assert not any(job.bars for job in off.jobs())
 
 
 def test_the_best_is_chosen_on_validation_never_on_test(tmp_path: Path) -> None:
-    sweep = searched(tmp_path / "a")  # whose test figure is 1 - accuracy
+    sweep = run_search(tmp_path / "a")  # whose test figure is 1 - accuracy
     best = best_trial(sweep)
     assert best is not None
-    assert near_four(dict(best.differs)) == max(map(near_four, tried(sweep)))
-    told = describe_best(sweep).splitlines()
+    assert near_four(dict(best.differs)) == max(map(near_four, settings_of(sweep)))
+    lines = describe_best(sweep).splitlines()
     accuracy = near_four(dict(best.differs))
-    assert told[0].endswith(f"{best.folder}, {accuracy:.2%} (test {1 - accuracy:.2%})")
-    assert told[1].startswith("  kdrun teacher=mlp loss.temperature=")
-    assert told[2].startswith("Its test figure was not used to choose it.")
+    assert lines[0].endswith(f"{best.folder}, {accuracy:.2%} (test {1 - accuracy:.2%})")
+    assert lines[1].startswith("  kdrun teacher=mlp loss.temperature=")
+    assert lines[2].startswith("Its test figure was not used to choose it.")
 
 
 def test_a_search_whose_first_trials_all_fail_ends_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sweep = begun(tmp_path / "a")
+    sweep = new_search(tmp_path / "a")
     while add_trials(sweep):
         finish(sweep, near_four, status="failed")
     assert len(sweep.jobs()) == 5
@@ -195,7 +194,7 @@ def test_a_search_whose_first_trials_all_fail_ends_and_says_so(
 
 @pytest.mark.parametrize("failed", [1, 4])
 def test_a_failed_trial_counts_as_tried_and_others_follow(failed: int, tmp_path: Path) -> None:
-    sweep = begun(tmp_path / "a")
+    sweep = new_search(tmp_path / "a")
     while add_trials(sweep):
         finish(sweep, near_four, status="failed" if len(sweep.jobs()) <= failed else "finished")
     assert [sweep.status(job) for job in sweep.jobs()].count("failed") == failed
@@ -203,7 +202,7 @@ def test_a_failed_trial_counts_as_tried_and_others_follow(failed: int, tmp_path:
 
 
 def test_no_trial_is_added_while_one_waits_that_was_not_started(tmp_path: Path) -> None:
-    sweep = begun(tmp_path / "a")
+    sweep = new_search(tmp_path / "a")
     assert add_trials(sweep)
     assert not add_trials(sweep)
 
@@ -211,23 +210,10 @@ def test_no_trial_is_added_while_one_waits_that_was_not_started(tmp_path: Path) 
 def test_the_best_is_told_also_where_a_trial_has_failed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sweep = searched(tmp_path / "a", replace(SEARCH, trials=3))
+    sweep = run_search(tmp_path / "a", replace(SEARCH, trials=3))
     sweep.run(sweep.jobs()[1]).update(status="failed", error="no luck")
     _print_outcome(sweep, Screen())
     said = capsys.readouterr().out
     assert ": 2 of 3 jobs finished, 1 failed" in said
     assert "best on validation: " in said
     assert f"kdrun resume {sweep.path}" in said
-
-
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [
-        ("interval(1, 16)", ["1.0", "16.0"]),
-        ("tag(log, int(interval(1, 8)))", ["1", "8"]),
-        ("range(1, 4)", ["1", "2", "3"]),
-        ("kd,dkd", ["kd", "dkd"]),
-    ],
-)
-def test_ends_of_a_range(word: str, expected: list[str]) -> None:
-    assert range_values(word) == expected

@@ -1,6 +1,5 @@
 """The files of a run, each read when it is first needed."""
 
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ from kdrun.core.records.manifest import Manifest
 from kdrun.core.records.measurement import Measurement
 from kdrun.core.records.summary import Row, Summary
 from kdrun.core.store import read_record
-
-Line = Mapping[str, Any]
 
 
 class RunRecord:
