@@ -48,12 +48,13 @@ def comparison_notes(
 
 def _epochs(runs: Sequence[Run]) -> list[str]:
     kept = sorted({run.summary["epoch"] for run in runs})
-    plain = [one.label for one in METRICS.values() if one.split and not one.epoch]
+    labels = [metric.label for metric in METRICS.values() if metric.split and not metric.epoch]
+    listed = f"{', '.join(labels[:-1])} and {labels[-1]}"
     if not kept:
         return []
     of = f"the {kept[0]} epoch" if len(kept) == 1 else "the epoch that recipe.select names"
     return [
-        f"Standard deviations over seeds in brackets. {', '.join(plain[:-1])} and {plain[-1]} are"
+        f"Standard deviations over seeds in brackets. {listed[0].upper()}{listed[1:]} are"
         f" of the weights of {of}. All figures are of the test split but those of validation;"
         " intervals are 95 %, from seeds alone."
     ]

@@ -60,11 +60,11 @@ def table_heading(family: ComparisonTable) -> str:
 
 def table_sentences(family: ComparisonTable) -> list[str]:
     """Return the sentences below a table: its choice, its tests, then its notes."""
-    told = [family.choice.sentence] if family.choice else []
-    told += result_sentences(family.results)
+    lines = [family.choice.sentence] if family.choice else []
+    lines += result_sentences(family.results)
     if family.marginal:
-        told += [family.marginal.sentence, *result_sentences(family.marginal.results)]
-    return [*told, *family.notes]
+        lines += [family.marginal.sentence, *result_sentences(family.marginal.results)]
+    return [*lines, *family.notes]
 
 
 def result_sentences(
@@ -78,15 +78,15 @@ def result_sentences(
         results: of one table.
         where: where all results are, as the end of a sentence.
     """
-    told = []
+    sentences = []
     for about in dict.fromkeys(result.about for result in results):
-        own = [result for result in results if result.about == about]
-        found = [result for result in own if result.found]
-        shown = own if len(own) <= _MAX_TESTS else found[:_MAX_TESTS]
-        told += [result.sentence for result in shown]
-        if len(shown) < len(own):
-            told.append(_rest(own, len(found), len(shown), where))
-    return told
+        same_kind = [result for result in results if result.about == about]
+        found = [result for result in same_kind if result.found]
+        shown = same_kind if len(same_kind) <= _MAX_TESTS else found[:_MAX_TESTS]
+        sentences += [result.sentence for result in shown]
+        if len(shown) < len(same_kind):
+            sentences.append(_rest(same_kind, len(found), len(shown), where))
+    return sentences
 
 
 def _rest(results: Sequence[SignificanceTest], found: int, shown: int, where: str) -> str:
@@ -95,12 +95,14 @@ def _rest(results: Sequence[SignificanceTest], found: int, shown: int, where: st
         f"{len(results)} tests {f'against {against.pop()}' if len(against) == 1 else 'of settings'}"
     )
     if not found:
-        told = f"None of {tests} found evidence of a difference"
+        summary = f"None of {tests} found evidence of a difference"
     elif found > shown:
-        told = f"{found - shown} more of {tests} found a difference, {len(results) - found} did not"
+        summary = (
+            f"{found - shown} more of {tests} found a difference, {len(results) - found} did not"
+        )
     else:
-        told = f"The other {len(results) - found} of {tests} found no evidence of a difference"
-    return f"{told}; all of them{where}."
+        summary = f"The other {len(results) - found} of {tests} found no evidence of a difference"
+    return f"{summary}; all of them{where}."
 
 
 def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The run folder: the names of its files, which stand here and nowhere else."""
+"""The run folder; only this module knows the names of its files."""
 
 import os
 import re
@@ -23,7 +23,7 @@ STUDENT_STAGE = "distill"
 STUDENT_FOLDER = "student"
 STUDENT_ROW = "distilled"
 
-# In a run's folder of exported files.
+# In the folder of exported files.
 EXPORTED = "export.json"
 HOW_TO_RUN = "how_to_run.md"
 
@@ -38,11 +38,11 @@ _EXPORT = "export"
 _SENSITIVITY = "sensitivity"  # .json and .svg
 _STORE = ".store"  # below an output root
 _HYDRA = ".hydra/hydra.yaml"
-_OF_SWEEP = ("sweep.json", "multirun.yaml")  # in the folder of a sweep: either tells it
+_SWEEP_FILES = ("sweep.json", "multirun.yaml")  # a sweep folder has at least one of them
 
 
 def read_exported(folder: Path) -> dict[str, Any]:
-    """What is known of the exported files in a folder; empty where there is none.
+    """Read the record of the exported files in a folder; empty where there is none.
 
     Raises:
         DamagedFile: the record can't be read.
@@ -51,7 +51,7 @@ def read_exported(folder: Path) -> dict[str, Any]:
 
 
 class RunFolder:
-    """One run's folder: its config, manifest, measurements, table, predictions and log."""
+    """The folder of one run: its config, manifest, measurements, table, predictions and log."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -66,17 +66,17 @@ class RunFolder:
 
     @property
     def status(self) -> str:
-        """running, finished, failed, interrupted, pruned; crashed where no process is left."""
+        """running, finished, failed, interrupted or pruned; crashed if its process is gone."""
         status = str(self.manifest().get("status", "unknown"))
         return "crashed" if status == "running" and not FolderLock(self.path).is_held() else status
 
     @property
     def export(self) -> Path:
-        """Where exported files are; made if it isn't there."""
+        """The folder of exported files; created if it is missing."""
         return self.stage(_EXPORT)
 
     def stage(self, folder: str) -> Path:
-        """Where a stage's artefact is; made if it isn't there."""
+        """Return the folder of a stage's artefact; create it if it is missing."""
         path = self.path / folder
         path.mkdir(parents=True, exist_ok=True)
         return path
@@ -86,7 +86,7 @@ class RunFolder:
         write_text(self.path / _CONFIG, text)
 
     def config(self) -> dict[str, Any]:
-        """The resolved config that the run was started with.
+        """Read the resolved config that the run was started with.
 
         Raises:
             UserError: there is none, or it is no mapping.
@@ -119,9 +119,9 @@ class RunFolder:
         write_json(self.path / _MANIFEST, {"format": FORMAT, **self.manifest(), **fields})
 
     def gather_metrics(self, folders: Iterable[Path]) -> None:
-        """Write the run's measurements anew from its stages' own."""
-        found = [folder / METRICS for folder in folders if (folder / METRICS).exists()]
-        write_bytes(self.path / METRICS, b"".join(path.read_bytes() for path in found))
+        """Write the run's measurements: those of its stages, one after the other."""
+        paths = [folder / METRICS for folder in folders if (folder / METRICS).exists()]
+        write_bytes(self.path / METRICS, b"".join(path.read_bytes() for path in paths))
 
     def write_summary(self, summary: Summary) -> None:
         write_json(self.path / _SUMMARY, {"format": FORMAT, **summary})
@@ -170,13 +170,13 @@ class RunFolder:
 
     @property
     def predictions(self) -> Path:
-        """The test samples, and what each row answered; the file of a finished run."""
+        """The predictions of each row for the test samples; a file of finished runs."""
         return self.path / _PREDICTIONS
 
     def choices(self) -> dict[str, str]:
-        """What was chosen of each config group, such as `recipe: quick`; empty where unknown.
+        """Return the choice of each config group, such as `recipe: quick`; empty where unknown.
 
-        Hydra's file is of a form of its own and is read as text: a parser takes 100 times as long.
+        Hydra's file has a fixed layout and is read as text: parsing it takes 100 times as long.
         """
         try:
             text = (self.path / _HYDRA).read_text(encoding="utf-8")
@@ -188,8 +188,8 @@ class RunFolder:
         return {group: choice for group, _, choice in pairs}
 
     def contents(self) -> dict[str, Path]:
-        """What there is to read, by what it is: files, then the folders of models."""
-        told = {
+        """Return description -> path of what the folder has: files, then the folders of models."""
+        described = {
             "config": _CONFIG,
             "manifest": _MANIFEST,
             "measurements": METRICS,
@@ -200,46 +200,46 @@ class RunFolder:
             "log": _LOG,
             "exported": f"{_EXPORT}/{EXPORTED}",
         }
-        files = {name: self.path / file for name, file in told.items()}
+        files = {name: self.path / file for name, file in described.items()}
         models = {path.parent.name: path.parent for path in sorted(self.path.glob(f"*/{RECORD}"))}
         return {name: path for name, path in {**files, **models}.items() if path.exists()}
 
     @property
     def is_of_sweep(self) -> bool:
-        """Whether it is a job of a sweep, whose folder is the one around it."""
-        return any((self.path.parent / name).exists() for name in _OF_SWEEP)
+        """Whether the run is a job of the sweep in the parent folder."""
+        return any((self.path.parent / name).exists() for name in _SWEEP_FILES)
 
 
 def report_of(folder: Path) -> Path:
-    """Where the report of a run, or of a sweep, is in its folder."""
+    """Return the path of the report of a run or sweep."""
     return folder / _REPORT
 
 
 def find_runs(root: Path) -> list[RunFolder]:
-    """A folder, if it is a run's, or all run folders below it but the store's, by their names.
+    """Return the folder itself if it is a run's, else all run folders below it but the store's.
 
-    Numbers in names count as numbers: job 2 stands before job 10.
+    They are sorted by name, with numbers in their order: job 2 before job 10.
     """
     paths: list[Path] = []
     waiting = [str(root)]
     while waiting:
         try:
             with os.scandir(waiting.pop()) as entries:
-                found = list(entries)
-        except OSError:  # no folder, or none that we may look into
+                inside = list(entries)
+        except OSError:  # no folder, or one that can't be read
             continue
-        if any(entry.name == _MANIFEST for entry in found):
-            paths.append(Path(found[0].path).parent)
+        if any(entry.name == _MANIFEST for entry in inside):
+            paths.append(Path(inside[0].path).parent)
             continue
         waiting += [
             entry.path
-            for entry in found
+            for entry in inside
             if entry.name != _STORE and entry.is_dir(follow_symlinks=False)
         ]
     return [RunFolder(path) for path in sorted(paths, key=in_order)]
 
 
 def in_order(path: Path) -> list[tuple[int, str]]:
-    """Where a path stands among others, numbers counted as numbers."""
+    """Return a key that sorts paths with the numbers in their names in order."""
     parts = re.split(r"([0-9]+)", str(path))
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -1,4 +1,4 @@
-"""Artefacts on disk: their file names, their fingerprints, and the store that runs share."""
+"""Artefacts on disk: file names, fingerprints, and the store that runs share."""
 
 import json
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ BEST_WEIGHTS = "best.safetensors"
 MODEL = "model.json"
 RECORD = "artefact.json"
 METRICS = "metrics.jsonl"
-OUTPUTS = "outputs-"  # FIELD.bin, of what a teacher answered
-# The record last: it says "complete".
+OUTPUTS = "outputs-"  # FIELD.bin: stored outputs of a teacher
+# The record is last, as it makes the artefact complete.
 _SHARED = (WEIGHTS, BEST_WEIGHTS, MODEL, METRICS, f"{OUTPUTS}*", RECORD)
 
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
-    """A short hash of all that determines an artefact; equal for equal identities."""
+    """Return a short hash of all that determines an artefact."""
     text = json.dumps({"format": FORMAT, **identity}, sort_keys=True, default=str)
     return blake2b(text.encode(), digest_size=10).hexdigest()
 
@@ -42,20 +42,20 @@ def read_record(folder: Path) -> ArtefactRecord | None:
 
 
 def is_complete(folder: Path, identity: str) -> bool:
-    """Whether the folder holds the whole artefact with this fingerprint."""
+    """Return whether the folder holds the complete artefact with this fingerprint."""
     record = read_record(folder)
     return record is not None and record.get("fingerprint") == identity
 
 
 def share_artefact(source: Path, target: Path) -> None:
-    """Put a complete artefact at a second place, without a second copy where the disk can."""
+    """Link a complete artefact into another folder, or copy it where the disk has no links."""
     target.mkdir(parents=True, exist_ok=True)
     for path in _shared(source):
         link_or_copy(path, target / path.name)
 
 
 def _shared(folder: Path) -> list[Path]:
-    """The files of an artefact that are there."""
+    """Return the existing files of an artefact."""
     return [path for name in _SHARED for path in sorted(folder.glob(name))]
 
 
@@ -69,15 +69,15 @@ class Store:
         return self.root / identity
 
     def lock(self, identity: str) -> FolderLock:
-        """The right to make this artefact; its folder is made too."""
+        """Return the lock that a process needs to make this artefact; create the folder."""
         self.folder(identity).mkdir(parents=True, exist_ok=True)
         return FolderLock(self.folder(identity))
 
     def set_aside(self, identity: str) -> Path | None:
-        """Move a damaged artefact to where it is not taken from; None where there is none.
+        """Move a damaged artefact out of the way; return its new folder, None if there is none.
 
-        The lock, which the caller holds, stays. The record goes last, as long as it is there the
-        rest is found to be damaged: so a move that broke off is made up for.
+        The caller holds the lock, which stays. The record is moved last: as long as it is there,
+        the artefact is found damaged again, so an interrupted move is completed later.
         """
         folder = self.folder(identity)
         if not (folder / RECORD).exists():

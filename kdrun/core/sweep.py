@@ -1,4 +1,4 @@
-"""The sweep folder: an index of its jobs, each of which is a run folder named by what differs."""
+"""The sweep folder: an index of its jobs, each with a run folder named by what differs."""
 
 import re
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from kdrun.core.records.sweep import SweepIndex
 
 FORMAT = 1  # of sweep.json; raised when its meaning changes
 NOT_STARTED = "not started"
-DONE = ("finished", "pruned")  # what a resumed sweep leaves alone
+DONE = ("finished", "pruned")  # statuses of jobs that a resumed sweep doesn't run
 
 _INDEX = "sweep.json"
-_LONGEST = 80  # letters of a job's folder that say what differs
+_MAX_SETTINGS = 80  # characters of a job's folder that name its settings
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class SweepJob:
     """One run of a sweep.
 
     Attributes:
-        number: from 0, in the order of the words.
+        number: from 0.
         folder: its name below the sweep folder.
-        words: what it is started with, beside Hydra's own.
-        differs: the keys that not all jobs have the same value of.
-        bars: of a search's trial, the validation accuracy below which it is pruned after each
-            epoch; null where none is set.
+        words: overrides of the run.
+        differs: values of the keys that not all jobs have in common.
+        bars: for a trial of a search, the validation score that it must reach after each epoch,
+            else it is ended; None for an epoch without one.
     """
 
     number: int
@@ -42,20 +42,20 @@ class SweepJob:
 
 
 class SweepFolder:
-    """Where a sweep's jobs are, and how it was started."""
+    """The folder of a sweep: how it was started, and its jobs."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is left to run."""
+        """Whether no job is left to run."""
         done = [self.status(job) in DONE for job in self.jobs()]
         return all(done) and len(done) >= self.size
 
     @property
     def size(self) -> int:
-        """How many jobs there will be: a search finds them on its way."""
+        """How many jobs there will be; a search adds them one by one."""
         index = self.index()
         return max(len(index["jobs"]), index.get("search", {}).get("trials", 0))
 
@@ -64,11 +64,11 @@ class SweepFolder:
         return (self.path / _INDEX).exists()
 
     def lock(self) -> FolderLock:
-        """The right to run its jobs."""
+        """Return the lock that a process needs to run the jobs."""
         return FolderLock(self.path, "sweep")
 
     def index(self) -> SweepIndex:
-        """How the sweep was started.
+        """Read how the sweep was started.
 
         Raises:
             DamagedFile: it can't be read, or lacks what every sweep writes of itself.
@@ -85,7 +85,7 @@ class SweepFolder:
         return index
 
     def jobs(self) -> list[SweepJob]:
-        """All jobs in their order, whether they were started or not; raises as `index`."""
+        """Return all jobs, whether they were started or not; raises as `index`."""
         return [
             SweepJob(
                 job["number"],
@@ -108,29 +108,29 @@ class SweepFolder:
         return RunFolder(self.path / job.folder)
 
     def bars(self, path: Path) -> tuple[float | None, ...]:
-        """Those of the job whose folder this is."""
+        """Return the bars of the job with this folder."""
         return next((job.bars for job in self.jobs() if job.folder == path.name), ())
 
     def status(self, job: SweepJob) -> str:
-        """As a run's; `not started` where there is none yet."""
+        """Return the status of a job's run; `not started` if there is none yet."""
         folder = self.run(job)
         return folder.status if folder.is_run else NOT_STARTED
 
 
 def find_sweeps(root: Path) -> list[SweepFolder]:
-    """All sweep folders below a folder, itself among them, in the order of their names."""
+    """Return all sweep folders in and below a folder, sorted by name."""
     return [SweepFolder(path.parent) for path in sorted(root.rglob(_INDEX))]
 
 
 def job_folder(number: int, count: int, settings: Mapping[str, str]) -> str:
-    """A job's folder: its number, then what differs, in letters that every file system takes.
+    """Return the name of a job's folder: its number and settings, in portable characters.
 
     Args:
         number: of the job.
-        count: of all jobs: numbers get as many digits as the last one.
-        settings: the keys that differ, with their values as they are typed.
+        count: of all jobs; numbers get as many digits as the last one.
+        settings: values of the keys that differ, as they are typed.
     """
-    told = ",".join(f"{key}={value}" for key, value in settings.items())
-    safe = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", told)[:_LONGEST].rstrip("._=,+-")
+    named = ",".join(f"{key}={value}" for key, value in settings.items())
+    safe = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", named)[:_MAX_SETTINGS].rstrip("._=,+-")
     name = f"{number:0{len(str(max(0, count - 1)))}}"
     return f"{name}-{safe}" if safe else name

@@ -256,7 +256,7 @@ def test_a_difference_that_is_found_is_told_in_one_sentence(here):
     far_apart(here)
     (claim,) = claims(only(), "chosen")
     assert claim.found
-    low, high = claim.between(claim.interval).replace("+", "").split(" to ")
+    low, high = claim.interval_text(claim.interval).replace("+", "").split(" to ")
     assert claim.sentence.startswith(
         f"loss.temperature=1 is better than loss.temperature=4 by {claim.amount[1:]} points,"
         f" 95 % interval {low} to {high} (bootstrap "
