@@ -1,4 +1,4 @@
-"""The networks of a run: teacher and student, each by name with its own keys."""
+"""The sections of teacher and student: which network, where its weights come from, its taps."""
 
 from collections.abc import Mapping
 from typing import Literal, Self
@@ -13,14 +13,14 @@ from kdrun.core.config.types import Node, Section
 
 
 class Taps(Section):
-    """Module paths that take the place of a network's own roles."""
+    """Module paths that replace those that the network has for its roles."""
 
     stages: list[str] | None
     embedding: str | None
     logits: str | None
 
     def over(self, roles: Mapping[str, list[str]]) -> dict[str, list[str]]:
-        """The network's roles with those named in the config in their place."""
+        """Return the module paths of each role; those of the config replace the network's."""
         named = {
             "stages": self.stages,
             "embedding": self.embedding and [self.embedding],
@@ -30,7 +30,7 @@ class Taps(Section):
 
 
 class Network(BaseModel):
-    """The teacher or the student: keys of its role, and the model's own beside them."""
+    """The teacher or the student: common keys, and beside them the settings of the model."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, frozen=True)
 
@@ -39,11 +39,13 @@ class Network(BaseModel):
 
     @property
     def node(self) -> Node:
-        """The model's config node, without the keys of its role."""
+        """The config node of the model: its name and its settings."""
         return {"name": self.name, **(self.model_extra or {})}
 
 
 class Teacher(Network):
+    """The teacher, whose weights are trained, or taken from a run, a file or torchvision."""
+
     run: str | None
     weights: str | None
     checkpoint: str | None
@@ -58,5 +60,7 @@ class Teacher(Network):
 
 
 class Student(Network):
+    """The student, its initial weights, and the layers that do not learn."""
+
     init: Literal["scratch", "teacher"]
     freeze: list[str]

@@ -1,4 +1,4 @@
-"""How a network is trained, and when training ends."""
+"""The sections that say how a network is trained, and when training ends."""
 
 from typing import Any, Literal, Self
 
@@ -18,7 +18,7 @@ from kdrun.core.ranges import UnitBelowOne, UnitInterval
 
 
 class Recipe(Section):
-    """How a network is trained."""
+    """How a network is trained; units and ranges are in conf/recipe/."""
 
     epochs: PositiveInt
     max_steps: PositiveInt | None
@@ -40,13 +40,17 @@ class Recipe(Section):
     select: Literal["last", "best"]
 
     def epochs_of(self, steps: int) -> int:
-        """Epochs to train, of so many steps each: whole ones within `max_steps`, at least one."""
+        """Return how many epochs of `steps` steps are trained: see `within`."""
         return self.within(self.epochs, steps)
 
     def within(self, epochs: int, steps: int) -> int:
-        """So many epochs of so many steps, or as many whole ones as `max_steps` has, at least one.
+        """Return how many of `epochs` epochs fit in `max_steps`, and at least one.
 
-        A phase before the main one is bounded by itself.
+        The phases of a loss are limited one by one, each to `max_steps`.
+
+        Args:
+            epochs: the epochs to train.
+            steps: the steps of an epoch.
         """
         if self.max_steps is None:
             return epochs
@@ -54,14 +58,14 @@ class Recipe(Section):
 
     @field_validator("optimizer", "schedule", mode="before")
     @classmethod
-    def _whole_part(cls, value: Any, info: ValidationInfo) -> Any:
+    def _is_mapping(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str):
             hint = {"hint": f"recipe/{info.field_name}={value}"}
             raise PydanticCustomError("choice", "is not a mapping; by name: {hint}", hint)
         return value
 
     @model_validator(mode="after")
-    def _whole_parts(self) -> Self:
+    def _enough_samples(self) -> Self:
         if self.accumulate > self.batch_size:
             raise ValueError(
                 f"batch_size {self.batch_size} has too few samples for {self.accumulate} parts,"
@@ -71,11 +75,11 @@ class Recipe(Section):
 
 
 def max_steps_note(recipe: Recipe, steps: int) -> str | None:
-    """Why fewer epochs are trained than the recipe asks for, in a sentence; None if all are.
+    """Return a sentence that says how many epochs `max_steps` allows; None if it allows all.
 
     Args:
         recipe: with `epochs` and `max_steps`.
-        steps: of one epoch.
+        steps: the steps of an epoch.
     """
     epochs = recipe.epochs_of(steps)
     if epochs == recipe.epochs:
@@ -87,7 +91,7 @@ def max_steps_note(recipe: Recipe, steps: int) -> str | None:
 
 
 class StopWhen(Section):
-    """When the student is good enough on validation: at a value, or near another model."""
+    """The validation score at which training ends: a value, or one near another model's."""
 
     metric: Literal[STOP_SCORES] = leading().name  # type: ignore[valid-type]  # a tuple of names
     reaches: UnitInterval | None = None
@@ -103,4 +107,6 @@ class StopWhen(Section):
 
 
 class Stop(Section):
+    """When the training of the student ends before its last epoch."""
+
     when: StopWhen | None

@@ -1,4 +1,4 @@
-"""One run, resolved: the root of the typed config; default values are in conf/, never here."""
+"""The root of the typed config; default values are in conf/, never here."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ from kdrun.core.config.types import MISSING, Device, Name, Node, Section
 
 
 class Config(Section):
-    """One run, resolved."""
+    """The resolved config of one run; units and ranges are in conf/config.yaml."""
 
     seed: NonNegativeInt
     name: Name | None
@@ -58,30 +58,30 @@ class Config(Section):
 
     @property
     def store(self) -> Path:
-        """Where artefacts that several runs share are kept."""
+        """The folder of artefacts that several runs share."""
         return Path(self.output_root) / ".store"
 
     @property
     def slug(self) -> str:
-        """What the run is called in its folder's name."""
-        parts = [self.teacher.name, self.student.name, self.loss["name"], self.scheme["name"]]
-        return self.name or slug_of(parts, self.compress.steps)
+        """The name of the run in the name of its folder."""
+        choices = [self.teacher.name, self.student.name, self.loss["name"], self.scheme["name"]]
+        return self.name or slug_of(choices, self.compress.steps)
 
 
-def slug_of(parts: Sequence[str], steps: Sequence[str]) -> str:
-    """What a run is called that was given no name: the choices that make it.
+def slug_of(choices: Sequence[str], steps: Sequence[str]) -> str:
+    """Return the name of a run that the config gives none: its choices, joined.
 
     Args:
-        parts: names of teacher, student, loss and scheme.
-        steps: of compression.
+        choices: the names of teacher, student, loss and scheme.
+        steps: the names of the compression steps.
     """
-    return "-".join([part for part in (*parts, *steps) if part != "none"])[:100]
+    return "-".join([name for name in (*choices, *steps) if name != "none"])[:100]
 
 
 def plain_tree(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A composed config as JSON has it: keys are text, and one without a value is not there.
+    """Return a composed config as JSON would have it: keys are text, and `???` is left out.
 
-    YAML reads `{0: [0, 1], odd: [2, 3]}` with keys of two kinds, which nothing can sort.
+    YAML reads `{0: [0, 1], odd: [2, 3]}` with keys of two types, which cannot be sorted.
     """
     return {str(key): _plain(value) for key, value in tree.items() if value != MISSING}
 

@@ -1,4 +1,4 @@
-"""What is done with trained networks and beside training: measured, compressed, exported, swept."""
+"""The sections beside networks and training: evaluation, compression, export, sweeps."""
 
 from typing import Any, Literal, Self
 
@@ -15,7 +15,7 @@ from kdrun.core.ranges import AtLeastOne, UnitInterval
 
 
 class TeacherOutputs(Section):
-    """Whether what the teacher answers to the training images is kept; some choices have keys."""
+    """Whether the teacher's outputs for the training images are stored, and how."""
 
     name: Literal["off", "live", "stored"]
     views: PositiveInt | None = None
@@ -24,32 +24,36 @@ class TeacherOutputs(Section):
     max_gb: PositiveFloat | None = None
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _is_complete(self) -> Self:
         if self.name == "stored" and (self.dtype is None or self.max_gb is None):
             raise ValueError("needs dtype and max_gb where outputs are stored")
         return self
 
 
 class Latency(Section):
+    """How latencies are measured."""
+
     batch_size: PositiveInt
     threads: PositiveInt
     seconds: PositiveFloat
 
 
 class Evaluate(Section):
+    """How models are measured once they are trained."""
+
     batch_size: PositiveInt
     latency: Latency
     protocol: Node | None
 
 
 class Target(Section):
-    """How much a step of compression may lose on validation, where its strength is searched."""
+    """How much a step whose strength is searched may lose on validation."""
 
     accuracy_drop: UnitInterval
 
 
 class Compress(BaseModel):
-    """What is made of a trained network: keys of all steps, and a node for each step."""
+    """How a trained network is compressed: common keys, and a node for each step."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, frozen=True)
 
@@ -61,31 +65,33 @@ class Compress(BaseModel):
 
     @property
     def nodes(self) -> dict[str, Any]:
-        """The steps in their order: what each is called here -> its node."""
+        """The steps in their order: key of each -> its node."""
         extra = self.model_extra or {}
         return {key: extra[key] for key in self.steps if key in extra}
 
 
 class ExportTolerance(Section):
-    """How far a file's answers may be from PyTorch's before it is rejected."""
+    """How far the outputs of an exported file may be from the network's."""
 
     logits: PositiveFloat
     accuracy: UnitInterval
 
 
 class ExportOptions(Section):
+    """What exported files contain, and how exact they must be."""
+
     normalize: bool
     tolerance: ExportTolerance
 
 
 class Launcher(Section):
-    """How many jobs of a sweep run at the same time; Hydra's own launchers say it their way."""
+    """How many jobs of a sweep run at the same time; launchers of Hydra have keys of their own."""
 
     jobs: PositiveInt | Literal["auto"]
 
 
 class Search(Section):
-    """How settings are searched."""
+    """How many settings a search tries, and from which ranges."""
 
     trials: PositiveInt
     prune: bool
