@@ -11,13 +11,6 @@ from kdrun.config.choices import conf_folder
 from kdrun.core.screen import Screen
 from kdrun.core.unknown import unknown_name
 
-_GROUPS = {
-    "datasets": "dataset",
-    "recipes": "recipe",
-    "compress": "compress",
-    "steps": "step",
-}
-
 
 def list_choices(words: Sequence[str], screen: Screen) -> int:
     """Run `kdrun list [KIND...]` and return the exit status.
@@ -31,8 +24,12 @@ def list_choices(words: Sequence[str], screen: Screen) -> int:
         return 0
     kinds: dict[str, Callable[[Screen], None]] = {
         "models": _list_models,
-        **{kind: _lister(group) for kind, group in _GROUPS.items()},
-        **{plural: _card_lister(kind) for kind, (_, plural) in KINDS.items()},
+        "datasets": _lister("dataset"),
+        "losses": _card_lister("loss"),
+        "schemes": _card_lister("scheme"),
+        "recipes": _lister("recipe"),
+        "compress": _lister("compress"),
+        "steps": _lister("step"),
         "runs": list_runs,
     }
     for word in words:

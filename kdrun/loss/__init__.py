@@ -1,1 +1,1 @@
-"""The objectives of distillation, by name; each is a `Loss`, none has a loop of its own."""
+"""The losses of distillation, by name; each is a `Loss`, and none has a training loop."""

@@ -145,17 +145,19 @@ class CRD(WeightedLoss):
         if self.training:
             self.labels[batch.index] = batch.targets
         count, rows = len(self.labels), len(batch.index)
-        # Sorted by label, the samples of a class stand side by side: from `first`, `alike` of them.
+        # Sorted by label, the samples of a class are side by side: `class_size` from `first` on.
         order = self.labels.argsort(stable=True)
         labels = self.labels[order]
         first = torch.searchsorted(labels, batch.targets)[:, None]
-        alike = torch.searchsorted(labels, batch.targets, right=True)[:, None] - first
-        others = (count - alike).clamp(min=1)
+        class_size = torch.searchsorted(labels, batch.targets, right=True)[:, None] - first
+        others = (count - class_size).clamp(min=1)
         negative = _randint(others.expand(rows, self.negatives))
-        negative = (negative + alike * (negative >= first)).clamp(max=count - 1)  # skip the class
+        negative = (negative + class_size * (negative >= first)).clamp(
+            max=count - 1
+        )  # skip the class
         positive = batch.index[:, None]
         if self.mode == "relax":
-            positive = order[first + _randint(alike)]
+            positive = order[first + _randint(class_size)]
         return torch.cat([positive, order[negative]], dim=1)
 
     @torch.no_grad()

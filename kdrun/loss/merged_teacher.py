@@ -44,8 +44,8 @@ class MergedTeacher(LossWrapper):
         if data.merge is None:
             raise TypeError("this loss needs classes that were merged, and these were not")
         self.groups = data.merge.groups
-        as_many = len(data.merge.known) == data.num_classes
-        if as_many and any(inner.copies_teacher_classifier for inner in losses_in(self.loss)):
+        same_count = len(data.merge.known) == data.num_classes
+        if same_count and any(inner.copies_teacher_classifier for inner in losses_in(self.loss)):
             raise UserError(
                 f"loss {self.name!r} takes over weights of the teacher's classifier, whose classes"
                 " are not the student's.",
@@ -53,12 +53,14 @@ class MergedTeacher(LossWrapper):
             )
         self.loss.bind(student, teacher, data)
         if teacher is not None:
-            self._try(student, teacher, data, len(data.merge.known))
+            self._compute_once(student, teacher, data, len(data.merge.known))
 
     def pseudo_labels(self, teacher: Output) -> Tensor:
         return merge_logits(to_float32(teacher.logits.detach()), self.groups).argmax(1)
 
-    def _try(self, student: TapShapes, teacher: TapShapes, data: DataInfo, known: int) -> None:
+    def _compute_once(
+        self, student: TapShapes, teacher: TapShapes, data: DataInfo, known: int
+    ) -> None:
         """Compute the loss once, in each phase, and restore its state.
 
         Raises:
