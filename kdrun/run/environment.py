@@ -1,4 +1,4 @@
-"""What a run's bits depend on beside its config, and where two records of it differ."""
+"""Describes the software and the machine of a run, and compares two such records."""
 
 import platform
 import subprocess
@@ -15,8 +15,8 @@ from kdrun.core.device import Hardware
 _PACKAGES = ("torch", "torchvision", "numpy", "hydra-core")
 
 
-def surroundings(hardware: Hardware) -> dict[str, Any]:
-    """Versions, machine and commit, for the record."""
+def describe_environment(hardware: Hardware) -> dict[str, Any]:
+    """Return versions, machine and commit, for the record."""
     cuda = hardware.device.type == "cuda"
     return {
         "python": platform.python_version(),
@@ -29,22 +29,22 @@ def surroundings(hardware: Hardware) -> dict[str, Any]:
     }
 
 
-def differences(before: Any, now: Any, where: str = "") -> list[str]:
-    """Where two trees differ, a line a value: `recipe.lr: 0.1, was 0.05`."""
+def differences(before: Any, now: Any, path: str = "") -> list[str]:
+    """Return a line for each value in which two trees differ: `recipe.lr: 0.1, was 0.05`."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         keys = [*now, *(key for key in before if key not in now)]
-        pairs = [(key, f"{where}.{key}".lstrip(".")) for key in keys]
+        pairs = [(key, f"{path}.{key}".lstrip(".")) for key in keys]
         return [
-            line for key, at in pairs for line in differences(before.get(key), now.get(key), at)
+            line for key, path in pairs for line in differences(before.get(key), now.get(key), path)
         ]
-    return [] if before == now else [f"{where}: {now}, was {before}"]
+    return [] if before == now else [f"{path}: {now}, was {before}"]
 
 
 def _commit() -> str | None:
-    """The commit of the code that is run from, where that is a checkout."""
-    words = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    """Return the commit of kdrun's code; None if it is not a Git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
-        answer = subprocess.run(words, capture_output=True, text=True, timeout=5, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return answer.stdout.strip() or None
+    return result.stdout.strip() or None

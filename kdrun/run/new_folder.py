@@ -1,4 +1,4 @@
-"""Where a new run or sweep goes."""
+"""Makes the folder of a new run or sweep."""
 
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +12,9 @@ from kdrun.core.sweep import find_sweeps
 
 
 def new_folder(job: ComposedRun, multirun: bool) -> Path:
-    """A folder for the run or sweep that was not there before, unless the words name one.
+    """Make a new folder for a run or a sweep, or the folder that the command names.
 
-    Names made by the clock would collide when two are started in the same second.
+    Names made from the time get a number if the folder exists already.
     """
     if job.folder is not None:
         _make(Path(job.folder), _where(job))
@@ -30,7 +30,7 @@ def new_folder(job: ComposedRun, multirun: bool) -> Path:
 
 
 def faults_of_folder(job: ComposedRun) -> list[Fault]:
-    """What is wrong with the folder that the words name for a run or a sweep, if they do."""
+    """Return the faults of the folder that the command names, if it names one."""
     folder = job.folder
     if folder is None:
         return []
@@ -42,18 +42,18 @@ def faults_of_folder(job: ComposedRun) -> list[Fault]:
 
 
 def shown(path: Path) -> Path:
-    """As the user would write it: relative where it is below the current folder."""
+    """Return the path relative to the current folder, if it is below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _where(job: ComposedRun) -> str:
-    """The key that names the folder."""
+    """Return the config key that names the folder."""
     sweep = any(word.startswith("hydra.sweep.dir=") for word in job.settings)
     return "hydra.sweep.dir" if sweep else "hydra.run.dir"
 
 
 def _reserve(base: Path) -> Path:
-    """Make a folder that was not there before."""
+    """Make a folder that does not exist yet, with a number added if needed."""
     for number in range(1, 1000):
         path = base if number == 1 else base.with_name(f"{base.name}-{number}")
         if _make(path, "output_root"):
@@ -62,10 +62,10 @@ def _reserve(base: Path) -> Path:
 
 
 def _make(path: Path, where: str) -> bool:
-    """Make a folder; whether it was not there before.
+    """Make a folder; return False if it exists already.
 
     Raises:
-        UserError: it can't be made; `where` is the key that names another one.
+        UserError: it can't be made; `where` is the config key to name another folder with.
     """
     try:
         path.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""From a checked config to a finished run folder: the stages in their order."""
+"""Runs the stages of a checked plan in order, and fills the run folder."""
 
 import time
 import traceback
@@ -24,7 +24,7 @@ from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.stop_trial import stop_hopeless_trial
 from kdrun.engine.training_spec import Runtime
 from kdrun.engine.watch import Watch, make_watch
-from kdrun.run.environment import differences, surroundings
+from kdrun.run.environment import describe_environment, differences
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import MAIN, Stage, StageContext
 from kdrun.stage.evaluate import evaluate
@@ -34,17 +34,17 @@ from kdrun.stage.obtain import obtain, record_stage
 
 @dataclass(frozen=True)
 class Plan:
-    """A config whose every part was checked, and what it resolved to.
+    """A checked config, with all that was read and built from it.
 
     Attributes:
-        config: typed.
-        tree: the same as a plain tree, as it is written to the run folder, with the device,
-            precision and threads that were chosen: a resumed run takes no others.
-        datasets: the splits, read; those that the student is tested on are `main`.
+        config: the typed config.
+        tree: the config as a plain tree, as it is written to the run folder. It has the device,
+            the precision and the threads that were chosen, and a resumed run uses the same.
+        datasets: the splits, by name; the student is tested on `main`.
         hardware: device, precision, threads.
-        stages: what leaves models, in order.
-        notes: what the user should know before it starts: plugins, fewer epochs than asked.
-        bars: of a search's trial, the validation accuracy to have reached after each epoch.
+        stages: the stages in order.
+        notes: sentences for the user: plugins, fewer epochs than asked for.
+        thresholds: for a trial of a search, the validation score to reach after each epoch.
     """
 
     config: Config
@@ -53,20 +53,20 @@ class Plan:
     hardware: Hardware
     stages: list[Stage]
     notes: list[str]
-    bars: Sequence[float | None] = ()
+    thresholds: Sequence[float | None] = ()
 
     @property
     def data(self) -> Data:
-        """What the student is tested on."""
+        """The data that the student is tested on."""
         return self.datasets[MAIN]
 
     @property
     def domains(self) -> dict[str, Split]:
-        """What else models are tested on, by name."""
+        """Further test splits, by the name of their domain."""
         return {data.domain: data.test for data in self.datasets.values() if data.domain}
 
     def data_of(self, stage: Stage) -> Data:
-        """What a stage works with."""
+        """Return the data that a stage uses."""
         return self.datasets[stage.info.data]
 
     def runtime(self, screen: Screen, interrupt: Interrupt, watch: Watch) -> Runtime:
@@ -81,24 +81,24 @@ class Plan:
         )
 
     def fingerprints(self, runtime: Runtime) -> dict[str, str]:
-        """Each stage's fingerprint; it covers those of the stages it reads."""
-        found: dict[str, str] = {}
+        """Return the fingerprint of each stage; it covers the stages that it reads."""
+        known: dict[str, str] = {}
         for stage in self.stages:
             identity = stage.identity(self.config, self.data_of(stage), runtime)
-            found[stage.info.name] = fingerprint(
-                {**identity, "reads": {name: found[name] for name in stage.info.reads}}
+            known[stage.info.name] = fingerprint(
+                {**identity, "reads": {name: known[name] for name in stage.info.reads}}
             )
-        return found
+        return known
 
 
 def run(plan: Plan, path: Path, screen: Screen, command: str) -> Summary:
-    """Run what is not done yet in a run folder, and print the table.
+    """Run the stages that are not finished in a run folder, and print the results.
 
     Args:
         plan: the checked config.
-        path: the run folder; one that was interrupted is gone on with.
-        screen: where the user reads.
-        command: the words that started this, for the record.
+        path: the run folder; an interrupted run is continued.
+        screen: messages are printed here.
+        command: the command that started the run, for the record.
 
     Returns:
         The summary, as in `summary.json`.
@@ -118,7 +118,7 @@ def run(plan: Plan, path: Path, screen: Screen, command: str) -> Summary:
             write_run_report(folder, screen)
         finally:
             screen.log_to(None)
-    if interrupt.signal is not None:  # it came too late for this run, but not for its sweep
+    if interrupt.signal is not None:  # too late to stop this run, but its sweep has to stop
         raise Interrupted(interrupt.signal, f"interrupted; {path} is finished.")
     return summary
 
@@ -126,9 +126,9 @@ def run(plan: Plan, path: Path, screen: Screen, command: str) -> Summary:
 def _recorded(
     plan: Plan, folder: RunFolder, screen: Screen, interrupt: Interrupt, command: str
 ) -> Summary:
-    """Run the stages and keep the manifest's status true, whatever happens."""
+    """Run the stages, and record in the manifest how the run ended."""
     started = time.monotonic()
-    manifest, environment = folder.manifest(), surroundings(plan.hardware)
+    manifest, environment = folder.manifest(), describe_environment(plan.hardware)
     _refuse_changes(folder, manifest.get("config") or plan.tree, plan.tree)
     inexact = manifest.get("inexact", [])
     inexact += differences(manifest.get("environment", environment), environment)
@@ -167,7 +167,7 @@ def _recorded(
             error.add_note(_go_on(folder))
         raise
     except SystemExit as error:
-        ending["error"] = f"a part of the run ended the program: sys.exit({error.code!r})"
+        ending["error"] = f"code of the run ended the program: sys.exit({error.code!r})"
         raise KdrunError(ending["error"], _go_on(folder)) from error
     except Exception as error:
         ending["error"] = f"{type(error).__name__}: {error}"
@@ -186,10 +186,10 @@ def _go_on(folder: RunFolder) -> str:
 
 
 def _refuse_changes(folder: RunFolder, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """A run is gone on with as it began; what an older kdrun had no key of is no change.
+    """Refuse to continue a run with another config; keys that an older kdrun lacked are ignored.
 
     Raises:
-        UserError: its config file was changed since.
+        UserError: the config file was changed since the run began.
     """
     changed = differences(before, {key: now[key] for key in now if key in before})
     if changed:
@@ -205,18 +205,21 @@ def _stages(
 ) -> Summary:
     plan.hardware.prepare(plan.config.deterministic)
     watch = make_watch(plan.config.logger, folder.path)
-    if plan.bars:
-        watch = stop_hopeless_trial(watch, plan.bars, folder.stage(STUDENT_FOLDER))
+    if plan.thresholds:
+        watch = stop_hopeless_trial(watch, plan.thresholds, folder.stage(STUDENT_FOLDER))
     runtime = plan.runtime(screen, interrupt, watch)
     context = StageContext(plan.config, plan.data, runtime, {})
-    prints = plan.fingerprints(runtime)
+    fingerprints = plan.fingerprints(runtime)
     screen.say(f"{plan.config.slug} in {folder.path}")
     screen.say("\n".join([plan.hardware.reason, *plan.notes]))
     if inexact:
         screen.warn(f"not exact: resumed with {'; '.join(inexact)}")
     for stage in plan.stages:
-        own, mark = replace(context, data=plan.data_of(stage)), prints[stage.info.name]
-        artefact = obtain(stage, own, folder, Store(plan.config.store), mark)
+        stage_context, identity = (
+            replace(context, data=plan.data_of(stage)),
+            fingerprints[stage.info.name],
+        )
+        artefact = obtain(stage, stage_context, folder, Store(plan.config.store), identity)
         context = replace(context, artefacts={**context.artefacts, stage.info.name: artefact})
         folder.gather_metrics(folder.stage(done.info.folder) for done in plan.stages)
     shown = [stage for stage in plan.stages if stage.info.label]
@@ -236,10 +239,12 @@ def _stages(
 def _export(context: StageContext, rows: Mapping[str, Artefact], folder: RunFolder) -> None:
     started, interrupt = time.monotonic(), context.runtime.interrupt
 
-    def meanwhile() -> None:
+    def check_interrupt() -> None:
         interrupt.check("export")
 
-    Exporter(folder.export, context.config, context.data, context.screen, meanwhile).export(rows)
+    Exporter(folder.export, context.config, context.data, context.screen, check_interrupt).export(
+        rows
+    )
     record_stage(folder, "export", None, time.monotonic() - started, shared=False)
 
 

@@ -1,4 +1,4 @@
-"""Images made from a trained network alone."""
+"""Makes training images from a trained network alone: DeepInversion."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,21 +22,21 @@ from kdrun.engine.weights import read_weights, write_weights
 from kdrun.stage.artefact import Artefact, describe_data, write_artefact
 from kdrun.stage.base import Stage, StageContext, StageInfo
 
-_JITTER = 2  # pixels by which the images are rolled at random before each look
+_JITTER = 2  # the most pixels by which images are shifted at random before each forward pass
 
 
 @dataclass(frozen=True)
 class Inversion:
-    """How images are made; the keys of `scheme=deep_inversion`.
+    """The settings of `scheme=deep_inversion`.
 
     Attributes:
-        images: how many.
-        batch_size: how many at a time: their statistics are matched together.
+        images: the number of images.
+        batch_size: images of a batch; its statistics are matched with those of the norms.
         iterations: Adam steps on each batch.
         rate: Adam's learning rate.
         norms: weight of the distance to the norms' running statistics.
         smoothness: weight of the total variation.
-        size: weight of the length of a batch.
+        size: weight of the L2 norm of a batch.
     """
 
     images: int
@@ -56,9 +56,9 @@ class Invert:
     so that the images follow from the teacher alone and runs can share them.
 
     Attributes:
-        info: where the stage stands.
-        teacher: the stage whose network is looked into.
-        how: numbers and weights.
+        info: the name of the stage and its folder.
+        teacher: the stage that leaves the teacher.
+        how: the settings.
     """
 
     info: StageInfo
@@ -74,10 +74,10 @@ class Invert:
         return self.teacher.network
 
     def check(self, network: nn.Module) -> None:
-        """Whether images can be made from such a network.
+        """Check that images can be made from a network.
 
         Raises:
-            UserError: it has no batch norms.
+            UserError: the network has no batch norms.
         """
         Norms(network).close()
 
@@ -88,7 +88,7 @@ class Invert:
             "data": [data.mean, data.std, data.info.classes, data.info.image_size],
             "seed": runtime.seed,
             "device": runtime.hardware.device.type,
-            # The order of sums, and so the last bits, depends on both.
+            # The order of sums, and so the last bits, depends on device and threads.
             "threads": runtime.hardware.threads if runtime.hardware.device.type == "cpu" else None,
             "deterministic": config.deterministic,
             "torch": torch.__version__,
@@ -98,17 +98,19 @@ class Invert:
         artefact = context.artefacts[self.teacher.info.name]
         network = artefact.network().to(context.runtime.hardware.device).requires_grad_(False)
         targets = torch.arange(self.how.images) % context.data.info.num_classes
-        made, right = [], 0.0
-        blocks = list(enumerate(targets.split(self.how.batch_size)))
-        for number, labels in blocks:
-            path = folder / f"images-{number}.safetensors"  # finished ones are not made again
+        batches, agreeing = [], 0.0
+        label_batches = list(enumerate(targets.split(self.how.batch_size)))
+        for number, labels in label_batches:
+            path = folder / f"images-{number}.safetensors"  # a finished batch is not made again
             if not path.exists():
-                write_weights(path, {"images": self._block(network, labels, number, context)})
-                context.screen.say(f"{self.info.name}: batch {number + 1} of {len(blocks)} is made")
+                write_weights(path, {"images": self._make_batch(network, labels, number, context)})
+                context.screen.say(
+                    f"{self.info.name}: batch {number + 1} of {len(label_batches)} is made"
+                )
             images = read_weights(path)["images"]
-            made.append(images)
-            right += self._agreement(network, images, labels, context)
-        share = right / self.how.images
+            batches.append(images)
+            agreeing += self._agreement(network, images, labels, context)
+        share = agreeing / self.how.images
         record: ArtefactRecord = {
             "fingerprint": fingerprint,
             "stage": self.info.name,
@@ -121,14 +123,14 @@ class Invert:
             "said": f"{self.how.images} images, {share:.2%} of which the teacher takes for what"
             " they are to be",
         }
-        write_artefact(folder, record, {"images": torch.cat(made), "targets": targets})
-        for number, _ in blocks:
+        write_artefact(folder, record, {"images": torch.cat(batches), "targets": targets})
+        for number, _ in label_batches:
             (folder / f"images-{number}.safetensors").unlink()
 
-    def _block(
+    def _make_batch(
         self, network: nn.Module, labels: Tensor, number: int, context: StageContext
     ) -> Tensor:
-        """A batch of images (B, H, W, C) uint8."""
+        """Make a batch of images (B, H, W, C) uint8."""
         data, device = context.data, context.runtime.hardware.device
         random = generator(context.runtime.seed, self.info.name, number)
         shape = (len(labels), data.info.channels, *data.info.image_size)
@@ -137,9 +139,9 @@ class Invert:
         norms = Norms(network)
         for _ in range(self.how.iterations):
             shift = torch.randint(-_JITTER, _JITTER + 1, (2,), generator=random).tolist()
-            seen = torch.roll(images, shift, dims=(2, 3))
+            shifted = torch.roll(images, shift, dims=(2, 3))
             adam.zero_grad()
-            objective(network(seen), labels, seen, norms.distance(), self.how).backward()
+            objective(network(shifted), labels, shifted, norms.distance(), self.how).backward()
             adam.step()
             fault_point("image")
             context.runtime.interrupt.check(self.info.name)
@@ -149,21 +151,23 @@ class Invert:
     def _agreement(
         self, network: nn.Module, images: Tensor, labels: Tensor, context: StageContext
     ) -> float:
-        """How many images the network takes for what they are to be, as they were stored."""
+        """Return how many of the stored images the network assigns to their labels."""
         device = context.runtime.hardware.device
-        seen = context.data.train.normalize(images.to(device), torch.float32, channels_last=True)
+        normalized = context.data.train.normalize(
+            images.to(device), torch.float32, channels_last=True
+        )
         with torch.no_grad():
-            return float((network(seen).argmax(dim=1).cpu() == labels).sum())
+            return float((network(normalized).argmax(dim=1).cpu() == labels).sum())
 
 
 class Norms:
-    """How far a batch's statistics are from those that a network's batch norms remember.
+    """Measures how far the statistics of a batch are from the running statistics of batch norms.
 
     Args:
-        network: in eval mode.
+        network: a network in eval mode.
 
     Raises:
-        UserError: it has no batch norms with running statistics.
+        UserError: the network has no batch norms with running statistics.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -174,27 +178,28 @@ class Norms:
         ]
         if not layers:
             raise UserError(
-                "images are made from what batch norms remember, and the teacher has none.",
+                "images are made from the running statistics of batch norms, and the teacher has"
+                " none.",
                 "  take scheme=dafl or scheme=zskt, or a teacher with batch norms",
             )
-        self._found: list[Tensor] = []
-        self._handles = [layer.register_forward_pre_hook(self._look) for layer in layers]
+        self._distances: list[Tensor] = []
+        self._handles = [layer.register_forward_pre_hook(self._measure) for layer in layers]
 
     def distance(self) -> Tensor:
-        """Sum over norms of |mean - running mean| + |var - running var| of the last batch."""
-        found, self._found = self._found, []
-        return torch.stack(found).sum()
+        """Return the sum over norms of |mean - running mean| + |var - running var| of a batch."""
+        distances, self._distances = self._distances, []
+        return torch.stack(distances).sum()
 
     def close(self) -> None:
         for handle in self._handles:
             handle.remove()
 
-    def _look(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        seen = inputs[0].transpose(0, 1).flatten(1)
-        mean, variance = seen.mean(dim=1), seen.var(dim=1, unbiased=False)
+    def _measure(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        by_channel = inputs[0].transpose(0, 1).flatten(1)
+        mean, variance = by_channel.mean(dim=1), by_channel.var(dim=1, unbiased=False)
         assert isinstance(layer, _BatchNorm)
         assert layer.running_mean is not None and layer.running_var is not None
-        self._found.append(
+        self._distances.append(
             (mean - layer.running_mean).norm() + (variance - layer.running_var).norm()
         )
 
@@ -212,7 +217,7 @@ def objective(
 
 
 def total_variation(images: Tensor) -> Tensor:
-    """The sum of the lengths of a batch's differences across, down and along both diagonals."""
+    """Return the sum of L2 norms of a batch's differences: across, down, along both diagonals."""
     return (
         (images[:, :, :, :-1] - images[:, :, :, 1:]).norm()
         + (images[:, :, :-1] - images[:, :, 1:]).norm()
@@ -222,13 +227,13 @@ def total_variation(images: Tensor) -> Tensor:
 
 
 def to_bytes(images: Tensor, data: Data) -> Tensor:
-    """Normalized images (B, C, H, W) as (B, H, W, C) uint8, as a dataset has them."""
+    """Convert normalized images (B, C, H, W) to (B, H, W, C) uint8, the format of datasets."""
     mean, std = (torch.tensor(each)[:, None, None] for each in (data.mean, data.std))
     return ((images * std + mean) * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1)
 
 
 def train_on(data: Data, images: Artefact) -> Data:
-    """A dataset whose training split is images that `Invert` left."""
+    """Return the dataset with the images of an `Invert` stage as its training split."""
     stored, train = images.weights(), data.train
     targets, device = stored["targets"], train.labels.device
     split = Split(

@@ -1,4 +1,4 @@
-"""Another project's checkpoint file: its tensors, read strictly and without running its code."""
+"""Reads checkpoint files of other projects, without running code that they may hold."""
 
 import re
 import warnings
@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 
 _WRAPPERS = ("state_dict", "model", "net", "module", "model_state_dict")
-_LINES = 5  # of keys that a report shows
+_LINES = 5  # the most keys that a message lists
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file of torch.save or safetensors.
+    """Return the state dict in a file of torch.save or safetensors.
 
     Raises:
-        UserError: the file can't be read, or holds something else.
+        UserError: the file can't be read, or holds no state dict.
     """
     try:
         if path.suffix == ".safetensors":
@@ -29,7 +29,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"there is no file {str(path)!r}.") from error
-    except Exception as error:  # torch raises whatever the bytes lead it to
+    except Exception as error:  # of damaged bytes, torch raises errors of many classes
         raise UserError(
             f"{str(path)!r} can't be read as a checkpoint: {_reason(path, error)}.",
             "  save the state dict alone: torch.save(network.state_dict(), PATH)",
@@ -38,26 +38,28 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def fill(network: nn.Module, weights: Mapping[str, Tensor], name: str, path: Path) -> None:
-    """Load a state dict whose keys and shapes are the network's, no more and no less.
+    """Load a state dict, whose keys and shapes must be exactly those of the network.
 
     Args:
         network: its last layer has an output for each class of the dataset.
-        weights: from `path`.
-        name: the network's, for the message.
-        path: where the weights come from, for the message.
+        weights: the state dict.
+        name: the name of the network, for messages.
+        path: the file of the weights, for messages.
 
     Raises:
-        UserError: other keys, shapes or classes, or values that are no numbers.
+        UserError: keys, shapes or classes differ, or a value is NaN or infinite.
     """
-    report = _differences(network.state_dict(), weights, name)
-    if report:
+    differences = _differences(network.state_dict(), weights, name)
+    if differences:
         classes = _other_classes(network.state_dict(), weights)
-        what = f"{len(report)} keys differ" if classes is None else f"it knows {classes} classes"
-        more = [f"  and {len(report) - _LINES} more"] if len(report) > _LINES else []
+        summary = (
+            f"{len(differences)} keys differ" if classes is None else f"it knows {classes} classes"
+        )
+        rest = [f"  and {len(differences) - _LINES} more"] if len(differences) > _LINES else []
         raise UserError(
-            f"{str(path)!r} does not hold the weights of {name!r} for this dataset: {what}.",
-            *(f"  {line}" for line in report[:_LINES]),
-            *more,
+            f"{str(path)!r} does not hold the weights of {name!r} for this dataset: {summary}.",
+            *(f"  {line}" for line in differences[:_LINES]),
+            *rest,
         )
     for key, value in weights.items():
         if not torch.isfinite(value).all():
@@ -65,26 +67,29 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], name: str, path: Pat
     network.load_state_dict(dict(weights))
 
 
-def _differences(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], name: str) -> list[str]:
+def _differences(
+    expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], name: str
+) -> list[str]:
     return [
-        *(f"missing: {key} {_shape(own[key])}" for key in own if key not in weights),
-        *(f"unexpected: {key} {_shape(weights[key])}" for key in weights if key not in own),
+        *(f"missing: {key} {_shape(expected[key])}" for key in expected if key not in weights),
+        *(f"unexpected: {key} {_shape(weights[key])}" for key in weights if key not in expected),
         *(
-            f"other shape: {key} is {_shape(weights[key])} there, {_shape(own[key])} in {name!r}"
-            for key in own
-            if key in weights and own[key].shape != weights[key].shape
+            f"other shape: {key} is {_shape(weights[key])} there, {_shape(expected[key])} in"
+            f" {name!r}"
+            for key in expected
+            if key in weights and expected[key].shape != weights[key].shape
         ),
     ]
 
 
-def _other_classes(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> int | None:
-    """How many classes the weights are for, where nothing but that is different."""
-    if own.keys() != weights.keys():
+def _other_classes(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> int | None:
+    """Return the number of classes of the weights, if nothing else differs; otherwise None."""
+    if expected.keys() != weights.keys():
         return None
-    differing = [key for key in own if own[key].shape != weights[key].shape]
-    found = {weights[key].shape[:1] for key in differing}
-    last = any(own[key].shape[1:] != weights[key].shape[1:] for key in differing)
-    return None if last or len(found) != 1 else next(iter(found))[0]
+    differing = [key for key in expected if expected[key].shape != weights[key].shape]
+    sizes = {weights[key].shape[:1] for key in differing}
+    other_shapes = any(expected[key].shape[1:] != weights[key].shape[1:] for key in differing)
+    return None if other_shapes or len(sizes) != 1 else next(iter(sizes))[0]
 
 
 def _reason(path: Path, error: Exception) -> str:
@@ -107,9 +112,9 @@ def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
             break
     if not isinstance(content, Mapping) or not content:
         raise UserError(f"{str(path)!r} holds no state dict, but a {type(content).__name__}.")
-    strange = [key for key, value in content.items() if not isinstance(value, Tensor)]
-    if strange:
-        raise UserError(f"{str(path)!r} holds no state dict: {strange[0]!r} is no tensor.")
+    others = [key for key, value in content.items() if not isinstance(value, Tensor)]
+    if others:
+        raise UserError(f"{str(path)!r} holds no state dict: {others[0]!r} is no tensor.")
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 

@@ -57,7 +57,9 @@ def run_job(config: DictConfig) -> None:
         return
     screen = Screen()
     try:
-        plan = replace(_plan(folder, tree, sweep.index()["at_once"]), bars=sweep.bars(folder.path))
+        plan = replace(
+            _plan(folder, tree, sweep.index()["at_once"]), thresholds=sweep.bars(folder.path)
+        )
         run(plan, folder.path, screen, shlex.join(["kdrun", *hydra.overrides.task]))
     except TrialStopped as error:
         screen.say(error.lines[0])

@@ -111,7 +111,7 @@ def test_a_part_that_ends_the_program_ends_its_job_alone(kdrun: Kdrun, tmp_path:
     words = ("plugins=[ending]", "loss=ends", "loss.temperature=2", "loss.alpha=0.25,0.5")
     said = kdrun("-m", *words, *QUICK, status=1).stdout
     assert statuses(only_sweep(tmp_path)) == ["failed", "finished"]
-    assert "failed    a part of the run ended the program: sys.exit(3)" in said
+    assert "failed    code of the run ended the program: sys.exit(3)" in said
 
 
 def test_two_sweeps_of_the_same_second_have_folders_of_their_own(

@@ -235,5 +235,5 @@ def test_images_are_stored_as_a_dataset_has_them():
 
 def test_a_teacher_without_batch_norms_is_refused_before_the_start(refused):
     said = refused("scheme=deep_inversion", "teacher=mlp")
-    assert said.startswith("teacher: images are made from what batch norms remember")
+    assert said.startswith("teacher: images are made from the running statistics of batch norms")
     assert "scheme=dafl" in said
