@@ -65,13 +65,15 @@ def marginal(
     named = {value_text(value): value for value in (_value(key, setting) for setting in settings)}
     order = sorted(named, key=lambda value: sort_key(named[value]))
     figures = [_figures([block[value] for block in blocks], seeds) for value in order]
-    estimates = [{name: estimate(own) for name, own in one.items()} for one in figures]
+    estimates = [
+        {name: estimate(values) for name, values in by_metric.items()} for by_metric in figures
+    ]
     by = choosing_metric(metric, lines)
     best = _best(estimates, by)
     labels = [f"{short_key(key)}={value_text(named[value])}" for value in order]
     results = [  # only metrics of the test split are tested
-        _claim(labels[best], labels[at], figures[best], one, metric)
-        for at, one in enumerate(figures)
+        _claim(labels[best], labels[at], figures[best], by_metric, metric)
+        for at, by_metric in enumerate(figures)
         if METRICS[metric].split == "test" and best is not None and at != best
     ]
     return MarginalMeans(
@@ -93,27 +95,27 @@ def _blocks(
     key: str, settings: Sequence[Setting], lines: Sequence[TableLine]
 ) -> list[dict[str, TableLine]]:
     """Return value -> line for each combination of the other keys that has all values."""
-    found: dict[Any, dict[str, TableLine]] = {}
+    by_others: dict[Any, dict[str, TableLine]] = {}
     for setting, line in zip(settings, lines, strict=True):
         others = frozenset((k, value_text(v)) for k, v in setting.values.items() if k != key)
-        found.setdefault(others, {})[value_text(_value(key, setting))] = line
-    values = {value for block in found.values() for value in block}
-    return [block for block in found.values() if len(block) == len(values)]
+        by_others.setdefault(others, {})[value_text(_value(key, setting))] = line
+    values = {value for block in by_others.values() for value in block}
+    return [block for block in by_others.values() if len(block) == len(values)]
 
 
 def _figures(lines: Sequence[TableLine], seeds: Sequence[int]) -> dict[str, list[float]]:
     """Return metric -> averages over the lines by seed, for metrics that all runs have."""
-    found = {}
+    averages = {}
     for metric in METRICS:
-        own = [line.figures(metric) for line in lines]
-        if all(seed in figures for figures in own for seed in seeds):
-            found[metric] = [fmean(figures[seed] for figures in own) for seed in seeds]
-    return found
+        by_line = [line.figures(metric) for line in lines]
+        if all(seed in figures for figures in by_line for seed in seeds):
+            averages[metric] = [fmean(figures[seed] for figures in by_line) for seed in seeds]
+    return averages
 
 
 def _best(estimates: Sequence[Mapping[str, Estimate]], by: str) -> int | None:
     """Return the position of the value that validation chooses; None if it can't."""
-    if not all(by in one for one in estimates):
+    if not all(by in means for means in estimates):
         return None
     return max(range(len(estimates)), key=lambda at: leading().merit(estimates[at][by].mean))
 
@@ -121,14 +123,17 @@ def _best(estimates: Sequence[Mapping[str, Estimate]], by: str) -> int | None:
 def _claim(
     left: str,
     right: str,
-    own: Mapping[str, list[float]],
-    other: Mapping[str, list[float]],
+    left_values: Mapping[str, list[float]],
+    right_values: Mapping[str, list[float]],
     metric: str,
 ) -> SignificanceTest:
     result = SignificanceTest("by", left, right, metric)
-    if metric not in own or metric not in other:
+    if metric not in left_values or metric not in right_values:
         return replace(result, why_none="they lack that figure")
-    pairs = [one - two for one, two in zip(own[metric], other[metric], strict=True)]
+    pairs = [
+        value - other
+        for value, other in zip(left_values[metric], right_values[metric], strict=True)
+    ]
     if len(pairs) < 2:
         return replace(result, why_none="of one seed there is no claim about the method")
     return run_paired_test(result, pairs, "seeds")

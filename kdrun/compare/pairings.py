@@ -73,20 +73,21 @@ def _between_settings(
         for at, line in judged.items()
     }
     if query.baseline:
-        found = {
-            (id(line), id(other)): None
+        baselines = {
+            (id(line), id(baseline)): None
             for setting, line in pairs
-            if (other := _baseline(setting, pairs, query.baseline)) and other is not line
+            if (baseline := _baseline(setting, pairs, query.baseline)) and baseline is not line
         }
         return [
-            compare_models(sides[own], sides[other], metric, "baseline") for own, other in found
+            compare_models(sides[line], sides[baseline], metric, "baseline")
+            for line, baseline in baselines
         ]
     if query.versus or choice is None:
         return []
     if choice.setting is not None:
-        at = next(id(line) for one, line in pairs if one is choice.setting)
-        others = [one for one in sides if one != at]
-        return [compare_models(sides[at], sides[other], metric, "chosen") for other in others]
+        chosen = next(id(line) for setting, line in pairs if setting is choice.setting)
+        others = [line for line in sides if line != chosen]
+        return [compare_models(sides[chosen], sides[other], metric, "chosen") for other in others]
     if len(sides) != 2:
         return []
     left, right = sides.values()

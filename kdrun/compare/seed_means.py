@@ -55,9 +55,11 @@ class TableLine:
 def figures(rows: Mapping[int, Row], epochs: Mapping[int, str], metric: str) -> dict[int, float]:
     """Return seed -> value of a metric, for the seeds whose row has a finite one."""
     read = METRICS[metric].read
-    found = {seed: read(row, epochs[seed]) for seed, row in rows.items()}
+    values = {seed: read(row, epochs[seed]) for seed, row in rows.items()}
     return {
-        seed: float(value) for seed, value in found.items() if value is not None and isfinite(value)
+        seed: float(value)
+        for seed, value in values.items()
+        if value is not None and isfinite(value)
     }
 
 
@@ -83,20 +85,24 @@ def _shared(settings: Sequence[Setting]) -> list[tuple[str, list[Setting]]]:
     places: dict[tuple[str, int, str], int] = {}
     for setting in settings:
         for model in _models(setting):
-            own = {
+            fingerprints = {
                 seed: run.rows[model].get("fingerprint") or str(run.path)
                 for seed, run in setting.runs.items()
                 if model in run.rows
             }
-            there = {places.get((model, seed, mark)) for seed, mark in own.items()} - {None}
+            there = {places.get((model, seed, mark)) for seed, mark in fingerprints.items()} - {
+                None
+            }
             at = there.pop() if len(there) == 1 else None
-            if at is None or any(marks[at].get(seed, mark) != mark for seed, mark in own.items()):
+            if at is None or any(
+                marks[at].get(seed, mark) != mark for seed, mark in fingerprints.items()
+            ):
                 at = len(drafts)
                 drafts.append((model, []))
                 marks.append({})
             drafts[at][1].append(setting)
-            marks[at].update(own)
-            places.update({(model, seed, mark): at for seed, mark in own.items()})
+            marks[at].update(fingerprints)
+            places.update({(model, seed, mark): at for seed, mark in fingerprints.items()})
     return drafts
 
 
@@ -106,7 +112,7 @@ def _models(setting: Setting) -> list[str]:
 
 def runs_with_model(model: str, settings: Sequence[Setting]) -> dict[int, Run]:
     """Return seed -> a run that has the model."""
-    found_in = (pair for one in reversed(settings) for pair in one.runs.items())
+    found_in = (pair for setting in reversed(settings) for pair in setting.runs.items())
     return dict(sorted({seed: run for seed, run in found_in if model in run.rows}.items()))
 
 
@@ -114,13 +120,13 @@ def _line(model: str, settings: Sequence[Setting]) -> TableLine:
     runs = runs_with_model(model, settings)
     rows = {seed: run.rows[model] for seed, run in runs.items()}
     epochs = {seed: run.summary["epoch"] for seed, run in runs.items()}
-    found = {name: list(figures(rows, epochs, name).values()) for name in METRICS}
+    by_metric = {name: list(figures(rows, epochs, name).values()) for name in METRICS}
     values = {
         key: value
         for key, value in settings[0].values.items()
-        if all(key in one.values and one.values[key] == value for one in settings)
+        if all(key in setting.values and setting.values[key] == value for setting in settings)
     }
-    estimates = {name: estimate(own) for name, own in found.items() if own}
+    estimates = {name: estimate(means) for name, means in by_metric.items() if means}
     return TableLine(model, settings, values, rows, epochs, estimates)
 
 

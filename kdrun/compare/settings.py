@@ -59,18 +59,18 @@ def group(runs: Sequence[Run], compared_keys: Collection[str]) -> tuple[list[Gro
     Returns:
         The groups, and the runs that repeat the setting and seed of another.
     """
-    found: dict[Any, list[tuple[Run, Conditions]]] = {}
+    by_conditions: dict[Any, list[tuple[Run, Conditions]]] = {}
     for run, held in zip(runs, find_conditions(runs, compared_keys), strict=True):
         key = tuple(
-            frozenset((key, value_text(value)) for key, value in one.items())
-            for one in held.values()
+            frozenset((key, value_text(value)) for key, value in values.items())
+            for values in held.values()
         )
-        found.setdefault(key, []).append((run, held))
-    members = sorted(found.values(), key=len, reverse=True)
+        by_conditions.setdefault(key, []).append((run, held))
+    members = sorted(by_conditions.values(), key=len, reverse=True)
     groups, repeated = [], []
-    for one in members:
-        settings, again = _settings([run for run, _ in one])
-        why = incomparable_reasons(members[0][0][1], one[0][1])
+    for group_members in members:
+        settings, again = _settings([run for run, _ in group_members])
+        why = incomparable_reasons(members[0][0][1], group_members[0][1])
         groups.append(_group(settings, why))
         repeated += again
     return groups, repeated
@@ -78,15 +78,15 @@ def group(runs: Sequence[Run], compared_keys: Collection[str]) -> tuple[list[Gro
 
 def _settings(runs: Iterable[Run]) -> tuple[list[dict[int, Run]], list[LeftOut]]:
     """Return seed -> run for each setting, and the runs that a later run replaces."""
-    found: dict[Any, dict[int, Run]] = {}
+    by_config: dict[Any, dict[int, Run]] = {}
     repeated = []
     for run in sorted(runs, key=lambda run: run.started, reverse=True):
-        seeds = found.setdefault(frozenset(run.marks.items()), {})
+        seeds = by_config.setdefault(frozenset(run.marks.items()), {})
         taken = seeds.setdefault(run.seed, run)
         if taken is not run:
             why = f"the same setting and seed as {taken.path}, which began later and counts"
             repeated.append(LeftOut(run.path, "repeated", why))
-    return [dict(sorted(seeds.items())) for seeds in found.values()], repeated
+    return [dict(sorted(seeds.items())) for seeds in by_config.values()], repeated
 
 
 def _group(settings: Sequence[Mapping[int, Run]], why: Sequence[str]) -> Group:

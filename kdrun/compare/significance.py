@@ -65,30 +65,31 @@ def compare_models(
         return _unpaired(result, list(left_values.values()), list(right_values.values()))
     if not left_values or not right_values:
         missing = right.label if left_values else left.label
-        return replace(result, why_none=f"{missing} has no such figure")
-    told = " and ".join(_seeds(values) for values in (left_values, right_values))
-    why = f"they have {told}, none in common, and another seed trains another teacher too"
+        return replace(result, why_none=f"{missing} has no value of it")
+    seeds_of_both = " and ".join(_seeds(values) for values in (left_values, right_values))
+    why = f"they have {seeds_of_both}, none in common, and another seed trains another teacher too"
     return replace(result, why_none=why)
 
 
-def _seeds(figures: Mapping[int, float]) -> str:
-    return f"seed{'s' if len(figures) > 1 else ''} {', '.join(map(str, sorted(figures)))}"
+def _seeds(values: Mapping[int, float]) -> str:
+    return f"seed{'s' if len(values) > 1 else ''} {', '.join(map(str, sorted(values)))}"
 
 
 def run_paired_test(result: SignificanceTest, values: list[float], what: str) -> SignificanceTest:
     """Test the differences of two or more pairs by Student's t test, with a bootstrap interval."""
     values = [round(value, _DIGITS) for value in values]  # equal ones may differ in the last bit
-    found = estimate(values)
-    told = replace(result, pairs=what, counts=(found.n, found.n), difference=found.mean)
-    if not found.deviation:
-        how = "differ by the same amount in each" if found.mean else "do not differ in any"
-        return replace(told, why_none=f"they {how} of {found.n} {what}")
-    assert found.low is not None
-    assert found.high is not None
+    mean_difference = estimate(values)
+    n, mean = mean_difference.n, mean_difference.mean
+    result = replace(result, pairs=what, counts=(n, n), difference=mean)
+    if not mean_difference.deviation:
+        how = "differ by the same amount in each" if mean else "do not differ in any"
+        return replace(result, why_none=f"they {how} of {n} {what}")
+    assert mean_difference.low is not None
+    assert mean_difference.high is not None
     return replace(
-        told,
+        result,
         test=PAIRED,
-        interval=(found.low, found.high),
+        interval=(mean_difference.low, mean_difference.high),
         drawn=bootstrap(values, _SEED),
         p=paired_p(values),
     )
@@ -96,12 +97,12 @@ def run_paired_test(result: SignificanceTest, values: list[float], what: str) ->
 
 def _unpaired(result: SignificanceTest, left: list[float], right: list[float]) -> SignificanceTest:
     difference = estimate(left).mean - estimate(right).mean
-    told = replace(result, counts=(len(left), len(right)), difference=difference)
+    result = replace(result, counts=(len(left), len(right)), difference=difference)
     if len({*left}) == len({*right}) == 1:
-        return replace(told, why_none="neither side's figures vary")
+        return replace(result, why_none="neither side's values vary")
     low, high, p = welch(left, right)
     drawn = bootstrap_of_two(left, right, _SEED)
-    return replace(told, test=WELCH, interval=(low, high), drawn=drawn, p=p)
+    return replace(result, test=WELCH, interval=(low, high), drawn=drawn, p=p)
 
 
 def _over_samples(
@@ -111,27 +112,29 @@ def _over_samples(
 
     metric = METRICS[result.metric]
     tested = metric.metric.name == "accuracy" and metric.split == "test"
-    if not tested or {metric.epoch} != {one.epoch(seed) for one in (left, right)}:
+    if not tested or {metric.epoch} != {left.epoch(seed), right.epoch(seed)}:
         return replace(
             result, why_none="single runs are tested by the answers that they kept alone"
         )
     try:
-        found = paired_differences((left.runs[seed], left.model), (right.runs[seed], right.model))
+        differences = paired_differences(
+            (left.runs[seed], left.model), (right.runs[seed], right.model)
+        )
     except NotPaired as error:
         return replace(result, why_none=str(error))
-    told = replace(
+    result = replace(
         result,
         pairs="samples",
-        counts=(len(found), len(found)),
+        counts=(len(differences), len(differences)),
         seed=seed,
-        difference=float(found.mean()),
+        difference=float(differences.mean()),
     )
-    if not found.any():
-        why = f"of seed {seed}, both know the very same of {len(found)} test samples"
-        return replace(told, why_none=why)
+    if not differences.any():
+        why = f"of seed {seed}, both know the very same of {len(differences)} test samples"
+        return replace(result, why_none=why)
     return replace(
-        told,
+        result,
         test=MCNEMAR,
-        drawn=bootstrap(found, _SEED),
-        p=mcnemar_p(int((found > 0).sum()), int((found < 0).sum())),
+        drawn=bootstrap(differences, _SEED),
+        p=mcnemar_p(int((differences > 0).sum()), int((differences < 0).sum())),
     )
