@@ -52,7 +52,7 @@ def read_cifar100(root: Folder, download: bool) -> RawDataset[InMemory]:
 def read_svhn(root: Folder, download: bool) -> RawDataset[InMemory]:
     """Netzer et al. 2011: 73,257 and 26,032 digits of house numbers, 32x32."""
     kind = datasets.SVHN
-    files = [kind.split_list[part][1] for part in ("train", "test")]
+    files = [kind.split_list[split][1] for split in ("train", "test")]
     train, test = _open_splits(
         "svhn", root, files, download, lambda split, download: kind(root, split, download=download)
     )
