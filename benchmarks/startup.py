@@ -1,4 +1,4 @@
-"""How long `kdrun --help` takes as a whole process, and whether it loads torch.
+"""How long `kdrun --help` and `--cfg job` take as whole processes; whether help loads torch.
 
 python -m benchmarks.startup [--rounds 7]
 """
@@ -16,6 +16,7 @@ COMMANDS = {
     "python alone": ["-c", "pass"],
     "kdrun --version": ["-m", "kdrun", "--version"],
     "kdrun --help": ["-m", "kdrun", "--help"],
+    "kdrun --cfg job": ["-m", "kdrun", "--cfg", "job"],
 }
 _LOADED = """
 import sys

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kdrun.cli.card_docstring import Card, card_of
-from kdrun.config.choices import conf_folder
+from kdrun.config.choices import conf_folder, plugin_node
 from kdrun.core.screen import Screen
 from kdrun.core.unknown import unknown_name
 from kdrun.loss.table import LOSSES
@@ -93,13 +93,15 @@ def cost_line(name: str, path: Path) -> str:
 
 
 def _print_defaults(screen: Screen, kind: str, name: str) -> None:
-    """Print the YAML file of a component; one of a plugin need not have any."""
+    """Print the YAML file of a component, or what the signature of a plugin's component says."""
     path = conf_folder() / kind / f"{name}.yaml"
-    if not path.is_file():
-        return
-    _print_heading(screen, f"defaults (conf/{kind}/{name}.yaml)")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    screen.say("\n".join(f"  {line}" for line in lines))
+    if path.is_file():
+        source, text = f"conf/{kind}/{name}.yaml", path.read_text(encoding="utf-8")
+    else:
+        node = plugin_node(KINDS[kind][1].upper(), name)
+        source, text = KINDS[kind][0][name], yaml.safe_dump(node, sort_keys=False)
+    _print_heading(screen, f"defaults ({source})")
+    screen.say("\n".join(f"  {line}" for line in text.splitlines()))
 
 
 def _print_published(screen: Screen, name: str) -> None:

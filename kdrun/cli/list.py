@@ -2,22 +2,31 @@
 
 import re
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from itertools import takewhile
 from pathlib import Path
 
+from kdrun.cli.card_docstring import card_of
 from kdrun.cli.cards import KINDS, read_card
 from kdrun.compare.runs import run_lines
 from kdrun.config.choices import conf_folder
+from kdrun.config.loader import named_plugins
+from kdrun.core.errors import UserError
+from kdrun.core.plugins import TABLES, install_plugins
 from kdrun.core.screen import Screen
 from kdrun.core.unknown import unknown_name
 
+_PLUGIN_TABLES = {"models": "MODELS", "datasets": "DATASETS", "steps": "STEPS"}
+
 
 def list_choices(words: Sequence[str], screen: Screen) -> int:
-    """Run `kdrun list [KIND...]` and return the exit status.
+    """Run `kdrun list [KIND...] [plugins=[MODULE]]` and return the exit status.
 
     Raises:
-        UserError: a word is no kind.
+        UserError: a word is no kind, or a plugin cannot be installed.
     """
+    plugins, words = split_plugins(words)
+    added = install_plugins(named_plugins(plugins))
     if words[:1] == ["runs"] and len(words) > 1:
         for root in words[1:]:
             list_runs(screen, Path(root))
@@ -38,7 +47,16 @@ def list_choices(words: Sequence[str], screen: Screen) -> int:
     for kind in words or kinds:
         screen.say(kind, style="bold")
         kinds[kind](screen)
+        table = _PLUGIN_TABLES.get(kind, "")
+        for name in sorted(added.get(table, ())):
+            screen.say(f"  {name:<22}{_plugin_sentence(table, name)}")
     return 0
+
+
+def split_plugins(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words `plugins=...`, and all others."""
+    plugins = [word for word in words if word.startswith("plugins=")]
+    return plugins, [word for word in words if word not in plugins]
 
 
 def list_runs(screen: Screen, root: Path = Path("outputs")) -> None:
@@ -69,6 +87,15 @@ def _card_lister(kind: str) -> Callable[[Screen], None]:
     return lambda screen: _print_sentences(
         {name: read_card(kind, name).summary for name in sorted(table)}, screen
     )
+
+
+def _plugin_sentence(table: str, name: str) -> str:
+    """The first line of the docstring of a plugin's part, or where it is if it has none."""
+    target = getattr(import_module(TABLES[table]), table)[name]
+    try:
+        return card_of("part", name, target).summary
+    except UserError:
+        return target
 
 
 def _print_sentences(sentences: dict[str, str], screen: Screen) -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kdrun.cli.list import list_runs
+from kdrun.cli.list import list_runs, split_plugins
 from kdrun.compare.runs import named_run, run_lines, sweep_line
+from kdrun.config.loader import named_plugins
 from kdrun.core.folder import RunFolder
+from kdrun.core.plugins import install_plugins
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import find_sweeps
 
@@ -19,6 +21,8 @@ def show(words: Sequence[str], screen: Screen) -> int:
     from kdrun.cli.cards import names_card, show_card
     from kdrun.compare.run_details import run_details
 
+    plugins, words = split_plugins(words)
+    install_plugins(named_plugins(plugins))
     if len(words) == 1 and names_card(words[0]):
         show_card(words[0], screen)
     elif len(words) == 1 and _holds_runs(Path(words[0])):

@@ -103,7 +103,7 @@ def offer_plugin_parts(added: PluginParts, folders: Sequence[str] = ()) -> None:
     for table in added.keys() & _GROUPS.keys():
         group = _GROUPS[table]
         for name in added[table] - _file_names(group, folders):
-            _offer(group, name, _plugin_node(table, name), replace=True)
+            _offer(group, name, plugin_node(table, name), replace=True)
             if group == "model":
                 _offer_roles(name)
             if group == "step":
@@ -151,8 +151,16 @@ def _file_names(group: str, folders: Sequence[str]) -> set[str]:
     return {path.stem for root in roots for path in (root / group).glob("*.yaml")}
 
 
-def _plugin_node(table: str, name: str) -> dict[str, Any]:
-    """A config node with the parameters of a plugin's part, from its signature."""
+def plugin_node(table: str, name: str) -> dict[str, Any]:
+    """Return a config node with the parameters of a plugin's part, from its signature.
+
+    Args:
+        table: the name of its table, such as `LOSSES`.
+        name: of the part.
+
+    Raises:
+        UserError: it cannot be imported, or its annotations cannot be read.
+    """
     part = resolve(_GROUPS[table], getattr(import_module(TABLES[table]), table), name)
     defaults = {
         key: parameter.default

@@ -48,6 +48,20 @@ def make_loader(folders: Sequence[str] = ()) -> ConfigLoaderImpl:
     return loader
 
 
+def named_plugins(settings: Sequence[str]) -> dict[str, str]:
+    """Return the plugins that settings name, and those that are installed.
+
+    Args:
+        settings: `key=value` strings; `plugins=[a,b]` names plugins.
+
+    Returns:
+        Name of each plugin -> its module.
+    """
+    values = [setting.partition("=")[2] for setting in settings if setting.startswith("plugins=")]
+    names = values[-1].strip("[]").split(",") if values else []
+    return plugin_modules(name.strip(" '\"") for name in names if name.strip())
+
+
 def install_named_plugins(settings: Sequence[str], folders: Sequence[str] = ()) -> list[Fault]:
     """Install the plugins that settings name, and make their parts choices.
 
@@ -59,11 +73,8 @@ def install_named_plugins(settings: Sequence[str], folders: Sequence[str] = ()) 
         Why plugins cannot be installed. The check of the config reports the same faults, together
         with all others.
     """
-    values = [setting.partition("=")[2] for setting in settings if setting.startswith("plugins=")]
-    names = values[-1].strip("[]").split(",") if values else []
-    modules = plugin_modules(name.strip(" '\"") for name in names if name.strip())
     try:
-        offer_plugin_parts(install_plugins(modules), folders)
+        offer_plugin_parts(install_plugins(named_plugins(settings)), folders)
     except ConfigError as error:
         return list(error.faults)
     return []

@@ -39,6 +39,7 @@ VERBS = {
         notes=(
             "KIND is models, datasets, losses, schemes, recipes, compress, steps or runs.",
             "Without a KIND all of them are listed. runs may be followed by folders.",
+            "plugins=[MODULE] lists the parts of a plugin too.",
         ),
         examples=("kdrun list losses", "kdrun list runs outputs/sweeps"),
     ),

@@ -187,7 +187,7 @@ def test_an_unknown_name_is_answered_in_a_sentence(said, word, hint):
 def test_a_plugin_s_loss_gets_its_card_from_its_docstring(said, monkeypatch, tmp_path_factory):
     folder = tmp_path_factory.mktemp("plugin")
     (folder / "my_module.py").write_text(
-        'raise RuntimeError("a card needs no import")\n\n\nclass Mine:\n    """Mine: a loss."""\n'
+        'class Mine:\n    """Mine: a loss."""\n\n    def __init__(self, share: float = 0.5): ...\n'
         "\n\nclass Bare:\n    pass\n"
     )
     monkeypatch.syspath_prepend(folder)
@@ -197,6 +197,7 @@ def test_a_plugin_s_loss_gets_its_card_from_its_docstring(said, monkeypatch, tmp
     status, out, err = said("show", "loss=mine")
     assert (status, err) == (0, "")
     assert out.startswith("loss=mine\n  Mine: a loss.\n")
+    assert "defaults (my_module:Mine)\n  name: mine\n  share: 0.5\n" in out
     with pytest.raises(UserError, match="'bare' has no card: my_module:Bare has no docstring"):
         read_card("loss", "bare")
     with pytest.raises(UserError, match="there is no source of module 'no_module'"):

@@ -41,3 +41,39 @@ def test_an_example_runs(module: str, kdrun: Kdrun, tmp_path: Path):
     assert f"plugins: {module}" in said
     (summary,) = tmp_path.rglob("summary.json")
     assert any(row["model"] == "distilled" for row in json.loads(summary.read_text())["rows"])
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "line"),
+    [
+        ("my_loss", "losses", "agree                 Agree: cross-entropy with the labels, and"),
+        ("my_model", "models", "two_layers            One hidden layer"),
+        ("my_scheme", "schemes", "from_control          From control: the student learns from"),
+        ("my_dataset", "datasets", "stripes               Dark and bright images, by turns"),
+        ("my_step", "steps", "clip_weights          Clip the weights of each layer at a"),
+    ],
+)
+def test_parts_of_plugins_are_listed(
+    module: str, kind: str, line: str, kdrun: Kdrun, tmp_path: Path
+):
+    (tmp_path / f"{module}.py").write_text(EXAMPLES[module][0], encoding="utf-8")
+    assert f"  {line}" in kdrun("list", kind, f"plugins=[{module}]").stdout
+    assert line not in kdrun("list", kind).stdout
+
+
+def test_a_card_has_the_sections_and_settings_of_a_plugins_loss(kdrun: Kdrun, tmp_path: Path):
+    (tmp_path / "my_loss.py").write_text(EXAMPLES["my_loss"][0], encoding="utf-8")
+    card = kdrun("show", "loss=agree", "plugins=[my_loss]").stdout
+    for line in (
+        "(1 - alpha) CE(y, z_s) + alpha CE(argmax z_t, z_s), averaged over the batch.",
+        "- a teacher of the same classes",
+        "defaults (my_loss:Agree)",
+        "  name: agree\n  alpha: 0.5",
+    ):
+        assert line in card
+
+
+def test_a_card_has_the_settings_of_a_plugins_scheme(kdrun: Kdrun, tmp_path: Path):
+    (tmp_path / "my_scheme.py").write_text(EXAMPLES["my_scheme"][0], encoding="utf-8")
+    card = kdrun("show", "scheme=from_control", "plugins=[my_scheme]").stdout
+    assert "defaults (my_scheme:FromControl)\n  name: from_control" in card
