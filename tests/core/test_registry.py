@@ -1,5 +1,6 @@
 """Names lead to parts, and a config node's keys are held against the part's parameters."""
 
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from pydantic import Field, PositiveInt
 
 from kdrun.core.errors import UserError
-from kdrun.core.registry import check_node, keywords, resolve
+from kdrun.core.registry import build, check_node, keywords, resolve
 
 TABLE = {"kd": "kdrun.loss.logits:KD", "mse": "kdrun.loss.logits:LogitsMSE"}
 
@@ -175,3 +176,11 @@ def test_name_is_checked_where_it_is_a_parameter():
 
     faults = check_node("model", {"name": "c"}, build)
     assert [str(fault) for fault in faults] == ["model.name: 'c' should be 'a' or 'b'"]
+
+
+def test_a_component_is_built_from_its_node_and_what_kdrun_passes() -> None:
+    table = {"pair": "fractions:Fraction"}
+    node = {"name": "pair", "numerator": 3}
+    assert build("number", table, node, denominator=4) == Fraction(3, 4)
+    with pytest.raises(UserError, match="no number is called 'pear'"):
+        build("number", table, {"name": "pear"})
