@@ -1,6 +1,7 @@
 """The predictions of two runs' models for the same test samples."""
 
 import zlib
+from typing import NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -12,15 +13,25 @@ class NotPaired(Exception):
     """Why two runs' predictions can't be paired, as the end of a sentence."""
 
 
-def read_predictions(run: Run, model: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A model's answers.
+class SamplePredictions(NamedTuple):
+    """A model's predictions for the test samples.
 
-    Returns:
-        Of each test sample its index (n,) int64, its class (n,) int64, and whether the model knew
-        it (n,) bool.
+    Attributes:
+        ids: (n,) int64 positions in the set.
+        target: (n,) int64 classes.
+        correct: (n,) bool.
+    """
+
+    ids: np.ndarray
+    target: np.ndarray
+    correct: np.ndarray
+
+
+def read_predictions(run: Run, model: str) -> SamplePredictions:
+    """Read a model's predictions.
 
     Raises:
-        NotPaired: they are not there, or can't be read.
+        NotPaired: they are missing, or can't be read.
     """
     try:
         # Opened here: numpy leaves a file open that it can't read.
@@ -31,19 +42,21 @@ def read_predictions(run: Run, model: str) -> tuple[np.ndarray, np.ndarray, np.n
         raise NotPaired(f"the answers of {str(run.path)!r} can't be read") from error
     if not index.shape == target.shape == predicted.shape:
         raise NotPaired(f"the answers of {str(run.path)!r} are not one a sample")
-    return index, target, predicted == target
+    return SamplePredictions(index, target, predicted == target)
 
 
 def paired_differences(left: tuple[Run, str], right: tuple[Run, str]) -> np.ndarray:
-    """Sample by sample (n,): 1 where the left model alone is right, -1 where the right one is.
+    """Return (n,) for each sample 1 if only the left model is correct, -1 if only the right one is.
+
+    Args:
+        left: a run and the name of a row.
+        right: another run and row.
 
     Raises:
-        NotPaired: they were not tested on the same samples, or answers are missing.
+        NotPaired: they were not tested on the same samples, or predictions are missing.
     """
-    (index, target, own), (other_index, other_target, other) = (
-        read_predictions(*left),
-        read_predictions(*right),
-    )
-    if not (np.array_equal(index, other_index) and np.array_equal(target, other_target)):
+    first, second = read_predictions(*left), read_predictions(*right)
+    same_samples = np.array_equal(first.ids, second.ids)
+    if not (same_samples and np.array_equal(first.target, second.target)):
         raise NotPaired("their test samples are not the same")
-    return own.astype(np.int64) - other.astype(np.int64)
+    return first.correct.astype(np.int64) - second.correct.astype(np.int64)

@@ -78,13 +78,13 @@ def choose(settings: Sequence[Setting], lines: Sequence[TableLine], metric: str)
     return Choice(setting, by, scores[tied[0]], tested, f"{sentence}.")
 
 
-def _estimate_text(metric: str, found: Estimate) -> str:
+def _estimate_text(metric: str, estimate: Estimate) -> str:
     """Return an estimate in words: `NAME is 93.20 %, 95 % interval 91.10 to 95.30, 3 seeds`."""
-    one = METRICS[metric]
-    value = f"{one.text(found.mean)}{one.unit.sign}"
-    if not one.split:
-        return f"{one.label}: {value}"
-    told = f"{one.label} is {value}"
-    if found.low is not None and found.high is not None:
-        told += f", 95 % interval {one.interval_text(found.low, found.high)}"
-    return f"{told}, {many(found.n, 'seed')}"
+    row_metric = METRICS[metric]
+    value = f"{row_metric.text(estimate.mean)}{row_metric.unit.sign}"
+    if not row_metric.split:
+        return f"{row_metric.label}: {value}"
+    text = f"{row_metric.label} is {value}"
+    if estimate.low is not None and estimate.high is not None:
+        text += f", 95 % interval {row_metric.interval_text(estimate.low, estimate.high)}"
+    return f"{text}, {many(estimate.n, 'seed')}"

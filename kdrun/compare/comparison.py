@@ -72,15 +72,17 @@ def compare(gathered: Gathered, query: Query = Query()) -> Comparison:  # noqa: 
     """
     query, runs = resolve_query(query, gathered.runs)
     groups, repeated = group(runs, query.keys)
-    families = [_family(number, one, query) for number, one in enumerate(groups, 1)]
-    counted = [run for one in groups for setting in one.settings for run in setting.runs.values()]
+    families = [_family(number, compared, query) for number, compared in enumerate(groups, 1)]
+    counted = [
+        run for compared in groups for setting in compared.settings for run in setting.runs.values()
+    ]
     return Comparison(counted, families, [*gathered.left_out, *repeated])
 
 
-def _family(number: int, one: Group, query: Query) -> ComparisonTable:
-    metric = query.metric or _leading_of(one.settings)
-    settings = [setting for setting in one.settings if judged_row(setting, query.model)]
-    lines, judged = _lines(one.settings, settings, metric, query.model)
+def _family(number: int, group: Group, query: Query) -> ComparisonTable:
+    metric = query.metric or _leading_of(group.settings)
+    settings = [setting for setting in group.settings if judged_row(setting, query.model)]
+    lines, judged = _lines(group.settings, settings, metric, query.model)
     if query.sort:
         settings = _sorted(settings, judged, query.sort)
         lines, judged = _lines(settings, settings, metric, query.model)
@@ -90,8 +92,8 @@ def _family(number: int, one: Group, query: Query) -> ComparisonTable:
     averages = marginal(query.by, settings, judged, metric) if query.by else None
     return ComparisonTable(
         number=number,
-        reasons=one.reasons,
-        differing=one.differing,
+        reasons=group.reasons,
+        differing=group.differing,
         settings=settings,
         judged=judged,
         lines=lines,
