@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,12 @@ def test_compare_reads_without_torch(name):
 @pytest.mark.parametrize("name", LIGHT)
 def test_light_modules_import_nothing_heavy_at_their_head(name):
     assert not [one for one, now in imports(name) if now and one.partition(".")[0] in HEAVY]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_can_be_imported(name):
+    """A name that has gone from kdrun is no error for the type checker."""
+    assert import_module(f"kdrun.{name}".rstrip("."))
 
 
 def in_a_new_process(code: str) -> str:

@@ -8,7 +8,7 @@ from kdrun.check.built import BuiltRun
 from kdrun.check.components import check_components
 from kdrun.check.data import info_despite_faults, load_data
 from kdrun.check.networks import check_networks
-from kdrun.check.plan import make_plan
+from kdrun.check.notes import plan_notes
 from kdrun.check.typed_config import read_config, sections, without_targets
 from kdrun.config.concept_maps import with_concepts
 from kdrun.core.config import Config, plain_tree
@@ -20,6 +20,7 @@ from kdrun.dataset.data import Data
 from kdrun.run.runner import Plan
 from kdrun.scheme.table import make_scheme
 from kdrun.stage.base import MAIN
+from kdrun.step.plan import all_stages
 
 # Checks in their order, each with the config keys that it reads; a check is left out if one of
 # these keys has a fault already.
@@ -80,7 +81,10 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
         faults.extend(run.faults)
     if faults or not datasets or hardware is None:  # a key that is `unknown` has no fault here
         raise ConfigError(list(faults))
-    return make_plan(config, tree, datasets, hardware, plugins)
+    stages = all_stages(config)
+    notes = plan_notes(config, stages, datasets, plugins)
+    on_device = {name: data.to(hardware.device) for name, data in datasets.items()}
+    return Plan(config, {**tree, **hardware.settings}, on_device, hardware, stages, notes)
 
 
 def _run_checks(checks: Checks, config: Config, sound: set[str], faults: Faults) -> None:

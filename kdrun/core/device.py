@@ -39,6 +39,15 @@ class Hardware:
     def dtype(self) -> torch.dtype:
         return _TYPES[self.precision]
 
+    @property
+    def settings(self) -> dict[str, str | int]:
+        """The config keys that chose it, with their values in place of `auto`."""
+        return {
+            "device": str(self.device),
+            "precision": self.precision,
+            "threads": self.threads,
+        }
+
     def autocast(self) -> AbstractContextManager[object]:
         """A context that runs operations in the precision; it does nothing for fp32."""
         if self.precision == "fp32":

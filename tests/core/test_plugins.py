@@ -1,11 +1,12 @@
 """Parts from outside join kdrun's own tables, and say so where they can't."""
 
+from importlib import import_module
 from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
 from kdrun.core.errors import UserError
-from kdrun.core.plugins import PluginParts, install_plugins, plugin_modules
+from kdrun.core.plugins import TABLES, PluginParts, install_plugins, plugin_modules
 from kdrun.core.registry import check_node, resolve
 from kdrun.dataset.table import DATASETS
 from kdrun.loss.table import LOSSES
@@ -36,6 +37,11 @@ def write(tmp_path, monkeypatch):
     for table, content in before:
         table.clear()
         table.update(content)
+
+
+@pytest.mark.parametrize(("table", "module"), TABLES.items())
+def test_each_table_is_where_plugins_are_told_to_join_it(table, module):
+    assert isinstance(getattr(import_module(module), table), dict)
 
 
 def install(*names: str) -> PluginParts:
