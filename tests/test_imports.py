@@ -109,6 +109,19 @@ def imports(name: str) -> list[tuple[str, bool]]:
     ]
 
 
+def imports_outside_functions(name: str) -> set[str]:
+    """Modules of kdrun that a module imports for itself or for type checkers, below `kdrun`."""
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    inside = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        for inner in ast.walk(node)
+    }
+    outside = (node for node in ast.walk(tree) if id(node) not in inside)
+    return {one.removeprefix("kdrun.") for node in outside for one in imported_by(node)}
+
+
 def is_for_type_checkers(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
@@ -166,6 +179,25 @@ def test_compare_reads_without_torch(name):
 @pytest.mark.parametrize("name", LIGHT)
 def test_light_modules_import_nothing_heavy_at_their_head(name):
     assert not [one for one, now in imports(name) if now and one.partition(".")[0] in HEAVY]
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """Imports for type checkers count, those inside functions don't."""
+    graph = {name: imports_outside_functions(name) & set(MODULES) for name in MODULES}
+    open_files: list[str] = []
+    closed: set[str] = set()
+
+    def visit(name: str) -> None:
+        assert name not in open_files, " -> ".join([*open_files[open_files.index(name) :], name])
+        if name not in closed:
+            open_files.append(name)
+            for imported in graph[name]:
+                visit(imported)
+            open_files.pop()
+            closed.add(name)
+
+    for name in graph:
+        visit(name)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -16,7 +16,7 @@ from kdrun.stage.compress import Compress
 from kdrun.stage.repeated import make_protocol
 from kdrun.stage.step_inputs import calibration_batches
 from kdrun.stage.train import Train
-from kdrun.step.base import Quantizes
+from kdrun.step.context import Quantizes
 from kdrun.step.plan import PlannedStep, origin_of, plan_steps
 
 

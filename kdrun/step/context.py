@@ -1,20 +1,25 @@
-"""What a compression step builds its stages from: its place in the run, and ready-made stages."""
+"""What a compression step implements, and what it builds its stages from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Literal, Protocol, cast
+
+from torch import nn
 
 from kdrun.compress.apply_step import Compressor
 from kdrun.core.config import Config, Recipe
 from kdrun.core.errors import UserError
 from kdrun.core.registry import build
+from kdrun.core.types import DataInfo
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.compress import Compress
 from kdrun.stage.search_strength import StrengthSearch
 from kdrun.stage.train import Train
-from kdrun.step.base import Step
+from kdrun.step.strength import Strength
 from kdrun.step.table import STEPS
+
+Quantizes = Literal["layers", "network"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,38 @@ class StepContext:
             teachers=teachers,
             source=self.previous.info.name,
         )
+
+
+class Step(Protocol):
+    """One compression step. The keyword arguments of its constructor are its config node's keys.
+
+    Attributes:
+        quantizes: what the step rounds: `layers`, the weights of single layers; `network`, all
+            weights and activations, with calibrated ranges; or None, nothing.
+        strength: the setting that `compress.target` searches; None if it has none.
+    """
+
+    quantizes: Quantizes | None
+    strength: Strength | None
+
+    def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
+        """Check, before anything is trained, that the step can be applied to the network.
+
+        Args:
+            network: untrained, with the structure that the step will find. It may be changed.
+            info: the dataset's sizes and classes.
+
+        Returns:
+            A network with the structure that the step leaves, as far as that is known by now.
+
+        Raises:
+            UserError: the step can't be applied.
+        """
+        ...
+
+    def stages(self, context: StepContext) -> list[Stage]:
+        """The stages of the step, in order. The last one leaves the step's model."""
+        ...
 
 
 def make_step(node: Mapping[str, Any]) -> Step:

@@ -20,8 +20,8 @@ from kdrun.core.ranges import UnitAboveZero
 from kdrun.core.types import DataInfo
 from kdrun.measure.cost import macs
 from kdrun.stage.base import Stage
-from kdrun.step.base import Quantizes, Strength, check_one_goal
-from kdrun.step.context import StepContext
+from kdrun.step.context import Quantizes, StepContext
+from kdrun.step.strength import Strength, check_one_goal
 
 
 class LowRank:

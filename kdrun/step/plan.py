@@ -8,8 +8,7 @@ from kdrun.core.errors import UserError
 from kdrun.scheme.table import make_scheme
 from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.outputs import with_teacher_outputs
-from kdrun.step.base import Step
-from kdrun.step.context import StepContext, make_step
+from kdrun.step.context import Step, StepContext, make_step
 
 _LABELS = {"student": "distilled", "teacher": "teacher"}  # by role: label of the network's stage
 

@@ -18,8 +18,8 @@ from kdrun.core.ranges import OpenUnit, UnitBelowOne
 from kdrun.core.types import DataInfo
 from kdrun.measure.cost import macs
 from kdrun.stage.base import Stage
-from kdrun.step.base import Quantizes, Strength, check_one_goal
-from kdrun.step.context import StepContext
+from kdrun.step.context import Quantizes, StepContext
+from kdrun.step.strength import Strength, check_one_goal
 
 Importance = Literal["l1", "l2", "bn_scale", "fpgm", "taylor", "hessian", "random"]
 _NEED_LABELS = ("taylor", "hessian")  # importances that are computed from gradients of the loss

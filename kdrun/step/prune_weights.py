@@ -16,8 +16,8 @@ from kdrun.core.errors import UserError
 from kdrun.core.ranges import UnitAboveZero, UnitBelowOne
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
-from kdrun.step.base import Quantizes, Strength
-from kdrun.step.context import StepContext
+from kdrun.step.context import Quantizes, StepContext
+from kdrun.step.strength import Strength
 
 Pattern = Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
 

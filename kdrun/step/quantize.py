@@ -20,8 +20,8 @@ from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
-from kdrun.step.base import Quantizes, Strength
-from kdrun.step.context import StepContext
+from kdrun.step.context import Quantizes, StepContext
+from kdrun.step.strength import Strength
 
 Bits = Annotated[int, Field(ge=2, le=8)]
 GridKind = Literal["affine", "symmetric"]

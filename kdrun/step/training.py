@@ -8,8 +8,8 @@ from torch import nn
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
-from kdrun.step.base import Quantizes, Strength
-from kdrun.step.context import StepContext
+from kdrun.step.context import Quantizes, StepContext
+from kdrun.step.strength import Strength
 
 
 class Distill:
