@@ -1,4 +1,4 @@
-"""The predictions of two runs' models for the same test samples."""
+"""Comparing the predictions that two runs stored for the same test samples."""
 
 import zlib
 from typing import NamedTuple
@@ -10,16 +10,16 @@ from kdrun.compare.gather import Run
 
 
 class NotPaired(Exception):
-    """Why two runs' predictions can't be paired, as the end of a sentence."""
+    """Raised if two runs' predictions can't be paired; the message is the end of a sentence."""
 
 
 class SamplePredictions(NamedTuple):
     """A model's predictions for the test samples.
 
     Attributes:
-        ids: (n,) int64 positions in the set.
-        target: (n,) int64 classes.
-        correct: (n,) bool.
+        ids: (n,) int64, the positions of the samples in the test split.
+        target: (n,) int64, the classes of the samples.
+        correct: (n,) bool, whether the model predicts the class.
     """
 
     ids: np.ndarray
@@ -28,20 +28,20 @@ class SamplePredictions(NamedTuple):
 
 
 def read_predictions(run: Run, model: str) -> SamplePredictions:
-    """Read a model's predictions.
+    """Read a model's predictions from the folder of its run.
 
     Raises:
-        NotPaired: they are missing, or can't be read.
+        NotPaired: the predictions are missing, or can't be read.
     """
     try:
-        # Opened here: numpy leaves a file open that it can't read.
+        # np.load of a path would leave the file open if it can't read it.
         with run.folder.predictions.open("rb") as file, np.load(file) as stored:
             index, target = stored["index"], stored["target"]
             predicted = stored[f"{model}/predicted"]
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
-        raise NotPaired(f"the answers of {str(run.path)!r} can't be read") from error
+        raise NotPaired(f"the predictions of {str(run.path)!r} can't be read") from error
     if not index.shape == target.shape == predicted.shape:
-        raise NotPaired(f"the answers of {str(run.path)!r} are not one a sample")
+        raise NotPaired(f"the predictions of {str(run.path)!r} are not one for each sample")
     return SamplePredictions(index, target, predicted == target)
 
 
@@ -49,14 +49,15 @@ def paired_differences(left: tuple[Run, str], right: tuple[Run, str]) -> np.ndar
     """Return (n,) for each sample 1 if only the left model is correct, -1 if only the right one is.
 
     Args:
-        left: a run and the name of a row.
-        right: another run and row.
+        left: a run, and the name of a model's row.
+        right: the other run and row.
 
     Raises:
-        NotPaired: they were not tested on the same samples, or predictions are missing.
+        NotPaired: the models were not tested on the same samples, or predictions are missing.
     """
-    first, second = read_predictions(*left), read_predictions(*right)
-    same_samples = np.array_equal(first.ids, second.ids)
-    if not (same_samples and np.array_equal(first.target, second.target)):
+    left_predictions, right_predictions = read_predictions(*left), read_predictions(*right)
+    same_samples = np.array_equal(left_predictions.ids, right_predictions.ids)
+    if not (same_samples and np.array_equal(left_predictions.target, right_predictions.target)):
         raise NotPaired("their test samples are not the same")
-    return first.correct.astype(np.int64) - second.correct.astype(np.int64)
+    left_correct, right_correct = left_predictions.correct, right_predictions.correct
+    return left_correct.astype(np.int64) - right_correct.astype(np.int64)

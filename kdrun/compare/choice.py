@@ -1,4 +1,4 @@
-"""The setting that validation chooses; the test split never chooses."""
+"""Choosing the best setting by its score on validation, never by that on the test split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class Choice:
 
     Attributes:
         setting: the chosen setting; None where nothing could be chosen.
-        by: the name of the validation metric that chose.
-        chosen: its mean for the chosen setting.
-        tested: the mean of the compared metric for the chosen setting.
-        sentence: the choice in words, or why nothing was chosen.
+        by: the name of the validation metric that the choice was made by.
+        chosen: the chosen setting's mean of that metric.
+        tested: the chosen setting's mean of the metric that is compared.
+        sentence: a sentence on the choice, or on why nothing was chosen.
     """
 
     setting: Setting | None
@@ -31,51 +31,57 @@ class Choice:
 
 
 def choosing_metric(metric: str, lines: Sequence[TableLine]) -> str:
-    """Return the name of the validation metric that chooses: of the compared metric's epoch."""
+    """Return the name of the validation metric that settings are chosen by.
+
+    It is of the same epoch as the compared metric. If that has no epoch, it is of the last epoch,
+    or of the best epoch if only that is known for all lines.
+    """
     last, best = (leading_at(epoch, "validation").name for epoch in (LAST, BEST))
     if METRICS[metric].epoch:
         return leading_at(METRICS[metric].epoch, "validation").name
-    lasts = all(last in line.estimates for line in lines)
-    return best if not lasts and all(best in line.estimates for line in lines) else last
+    all_have_last = all(last in line.estimates for line in lines)
+    all_have_best = all(best in line.estimates for line in lines)
+    return best if all_have_best and not all_have_last else last
 
 
 def choose(settings: Sequence[Setting], lines: Sequence[TableLine], metric: str) -> Choice:
     """Choose the setting with the best mean on validation, over the seeds that all settings have.
 
     Args:
-        settings: two or more.
-        lines: the line of each setting's judged model.
+        settings: two or more settings.
+        lines: for each setting, the line of the model that it is judged by.
         metric: the name of the metric that is compared.
     """
     by = choosing_metric(metric, lines)
-    without = [line for line in lines if len(line.figures(by)) < len(line.rows)]
-    if without:
+    incomplete = [line for line in lines if len(line.figures(by)) < len(line.rows)]
+    if incomplete:
         return Choice(
             None, by, None, None,
-            f"Nothing is chosen: {len(without)} of {len(settings)} settings have no"
-            f" {METRICS[by].label} in their summary.json, as older runs, and a choice by the test"
-            " split would not be honest. Name what to compare with: --baseline KEY=VALUE.",
+            f"Nothing is chosen: {len(incomplete)} of {len(settings)} settings have no"
+            f" {METRICS[by].label} in their summary.json, which older runs did not write, and a"
+            " choice by the test split would not be honest. Name what to compare with:"
+            " --baseline KEY=VALUE.",
         )  # fmt: skip
     seeds = sorted(set.intersection(*(set(line.rows) for line in lines)))
     if not seeds:
         return Choice(
             None, by, None, None,
-            "Nothing is chosen: no seed is in all settings, and means over other seeds choose the"
-            " luckier ones.",
+            "Nothing is chosen: the settings have no seed in common, and means over different seeds"
+            " would choose the luckier ones.",
         )  # fmt: skip
     scores = [estimate([line.figures(by)[seed] for seed in seeds]) for line in lines]
     merits = [leading().merit(score.mean) for score in scores]
-    tied = [at for at, merit in enumerate(merits) if merit == max(merits)]
-    setting, line = settings[tied[0]], lines[tied[0]]
-    tested = line.estimates.get(metric)
-    some = " on the seeds that all have" if any(len(one.rows) > len(seeds) for one in lines) else ""
-    sentence = f"Validation chooses {setting.label}{some}: {_estimate_text(by, scores[tied[0]])}"
+    tied = [index for index, merit in enumerate(merits) if merit == max(merits)]
+    setting, score = settings[tied[0]], scores[tied[0]]
+    tested = lines[tied[0]].estimates.get(metric)
+    some_seeds = any(len(line.rows) > len(seeds) for line in lines)
+    seeds_text = " on the seeds that all have" if some_seeds else ""
+    sentence = f"Validation chooses {setting.label}{seeds_text}: {_estimate_text(by, score)}"
     if len(tied) > 1:
-        more = len(tied) - 1
-        sentence += f", as much as {many(more, 'other')}, of which it is the first"
+        sentence += f", as much as {many(len(tied) - 1, 'other')}, of which it is the first"
     if tested is not None and metric != by:
         sentence += f". Its {_estimate_text(metric, tested)}; the test split chose nothing"
-    return Choice(setting, by, scores[tied[0]], tested, f"{sentence}.")
+    return Choice(setting, by, score, tested, f"{sentence}.")
 
 
 def _estimate_text(metric: str, estimate: Estimate) -> str:

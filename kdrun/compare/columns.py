@@ -1,6 +1,6 @@
-"""Tables that fit the terminal: a narrow one gets several tables, and no number is cut."""
+"""Tables that fit the terminal: if it is narrow, columns are split among several tables."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,57 +18,68 @@ class Column:
     """A column of a table.
 
     Attributes:
-        title: in two lines at most.
-        text: returns the cell's text for an item of the table.
-        words: whether the cells are names, which may be folded, rather than numbers.
-        bold: whether it is shown in bold.
+        title: the heading, in at most two lines.
+        text: returns the cell's text for a row of the table.
+        is_text: whether the cells are texts, which are aligned left and folded if long, rather than
+            numbers, which are aligned right and never cut.
+        bold: whether the column is shown in bold.
     """
 
     title: str
     text: Callable[[Any], str]
-    words: bool = False
+    is_text: bool = False
     bold: bool = False
 
 
-def table_of(columns: Iterable[Column], rows: Iterable[Any]) -> Table:
-    shown = list(columns)
-    return _table(shown, [[column.text(row) for row in rows] for column in shown])
+def table_of(columns: Sequence[Column], rows: Sequence[Any]) -> Table:
+    """Return a table with one row for each of `rows`."""
+    return _table(columns, [[column.text(row) for row in rows] for column in columns])
 
 
 def tables_that_fit(
     first: Sequence[Column], columns: Sequence[Column], rows: Sequence[Any], width: int
 ) -> list[Table]:
-    """Return as few tables as the width allows, which all begin with the columns of `first`.
+    """Return as few tables as the width allows.
 
-    The other columns are split evenly among them.
+    Args:
+        first: the columns that each table begins with.
+        columns: the other columns, which are split evenly among the tables.
+        rows: the rows of each table.
+        width: of the terminal, in characters.
     """
-    cells = {id(one): [one.text(row) for row in rows] for one in (*first, *columns)}
-    widths = {id(one): _width(one, cells[id(one)]) for one in (*first, *columns)}
+    all_columns = (*first, *columns)
+    cells = {id(column): [column.text(row) for row in rows] for column in all_columns}
+    widths = {id(column): _width(column, cells[id(column)]) for column in all_columns}
     for count in range(1, len(columns) + 1):
-        parts = [[*first, *part] for part in _parts(columns, count)]
-        if all(_fits([widths[id(one)] for one in part], width) for part in parts):
+        tables = [[*first, *others] for others in _split(columns, count)]
+        if all(_fits([widths[id(column)] for column in table], width) for table in tables):
             break
-    return [_table(part, [cells[id(one)] for one in part]) for part in parts]
+    return [_table(table, [cells[id(column)] for column in table]) for table in tables]
 
 
 def fits(columns: Sequence[Column], rows: Sequence[Any], width: int) -> bool:
     """Return whether these columns fit the width as one table."""
-    return _fits([_width(one, [one.text(row) for row in rows]) for one in columns], width)
+    widths = [_width(column, [column.text(row) for row in rows]) for column in columns]
+    return _fits(widths, width)
 
 
-def _parts(columns: Sequence[Column], count: int) -> list[Sequence[Column]]:
-    ends = [round(at * len(columns) / count) for at in range(count + 1)]
-    return [columns[low:high] for low, high in pairwise(ends)]
+def _split(columns: Sequence[Column], count: int) -> list[Sequence[Column]]:
+    """Split columns into `count` sequences of about the same length."""
+    bounds = [round(index * len(columns) / count) for index in range(count + 1)]
+    return [columns[start:stop] for start, stop in pairwise(bounds)]
 
 
 def _fits(widths: Sequence[int], width: int) -> bool:
-    """Rich puts a space before and after each column; asking it takes ten times as long."""
+    """Return whether columns of these widths fit.
+
+    Rich puts a space before and after each column. To let Rich measure takes ten times as long.
+    """
     return sum(widths) + 2 * len(widths) <= width
 
 
 def _width(column: Column, cells: Sequence[str]) -> int:
     widest = max(map(cell_len, [*column.title.split("\n"), *cells]))
-    return min(widest, _NAME_WIDTH) if column.words else widest
+    return min(widest, _NAME_WIDTH) if column.is_text else widest
 
 
 def _table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> Table:
@@ -76,8 +87,8 @@ def _table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> Table:
     for column in columns:
         table.add_column(
             Text(column.title),
-            justify="left" if column.words else "right",
-            max_width=_NAME_WIDTH if column.words else None,
+            justify="left" if column.is_text else "right",
+            max_width=_NAME_WIDTH if column.is_text else None,
             overflow="fold",
             style="bold" if column.bold else None,
         )

@@ -1,4 +1,4 @@
-"""The conditions under which results of runs compare, and the reasons why others don't."""
+"""The conditions that runs must share to be comparable, and why other runs aren't comparable."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -12,10 +12,10 @@ Conditions = Mapping[str, Mapping[str, Any]]  # criterion -> key -> value
 _IMAGES = ("dataset.name", "dataset.classes", "dataset.class_map")
 _SPLIT = ("dataset.validation", "dataset.test", "dataset.split_seed")
 _TIMING = ("runtime", "device", "threads", "batch", "dtype")
-ABSENT = "(absent)"
-_SHOWN = 3  # keys that a reason names
+ABSENT = "(absent)"  # shown for a key that a config doesn't have
+_MAX_KEYS = 3  # keys that one reason names
 
-# Criterion -> how a group that differs in it is described.
+# Criterion -> description of runs that differ in it.
 _CRITERIA = {
     "format": "a run folder of another format",
     "dataset": "another dataset",
@@ -27,64 +27,89 @@ _CRITERIA = {
 
 
 def find_conditions(runs: Sequence[Run], compared_keys: Collection[str]) -> list[Conditions]:
-    """Return the conditions of each run; runs with the same conditions compare.
+    """Return the conditions of each run; runs are comparable if their conditions are equal.
 
-    Keys that vary within one sweep were varied to compare them, and are no condition, nor are
-    `compared_keys`; but the test images always are.
+    Keys that vary within one sweep were varied to compare them, so they are no conditions.
+
+    Args:
+        runs: all runs that are compared.
+        compared_keys: keys that the user compares by, which are no conditions either. Keys of the
+            images and their split always are.
     """
-    free = {*compared_keys, *_varied(runs)}
-    known: dict[Any, set[str]] = {}
+    free_keys = {*compared_keys, *_varied_keys(runs)}
+    fingerprints: dict[Any, set[str]] = {}
     for run in runs:
-        known.setdefault(_data(run), set()).update(filter(None, [run.summary.get("held_out")]))
-    return [_of(run, free, known[_data(run)]) for run in runs]
+        held_out = run.summary.get("held_out")
+        fingerprints.setdefault(_data_keys(run), set()).update([held_out] if held_out else [])
+    return [_conditions(run, free_keys, fingerprints[_data_keys(run)]) for run in runs]
 
 
 def incomparable_reasons(first: Conditions, other: Conditions) -> list[str]:
-    """Return why results under other conditions don't compare with those of table 1."""
-    found = []
-    for criterion, told in _CRITERIA.items():
-        ours, theirs = first[criterion], other[criterion]
-        keys = [key for key in {**theirs, **ours} if _value(ours, key) != _value(theirs, key)]
+    """Return sentences that say why results aren't comparable with those of table 1.
+
+    Args:
+        first: the conditions of table 1.
+        other: the conditions of the other results.
+    """
+    reasons = []
+    for criterion, description in _CRITERIA.items():
+        expected, actual = first[criterion], other[criterion]
+        keys = [
+            key for key in {**actual, **expected} if _value(expected, key) != _value(actual, key)
+        ]
         if keys and not (criterion == "split" and first["dataset"] != other["dataset"]):
-            words = [
-                f"{short_key(key)}={_value(theirs, key)}, not {_value(ours, key)}" for key in keys
+            differences = [
+                f"{short_key(key)}={_value(actual, key)}, not {_value(expected, key)}"
+                for key in keys
             ]
-            left = len(words) - _SHOWN
-            more = f", and {left} more key{'s' if left > 1 else ''}" if left > 0 else ""
-            found.append(f"{told} than table 1: {'; '.join(words[:_SHOWN])}{more}")
-    return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in found]
+            hidden = len(differences) - _MAX_KEYS
+            more = f", and {hidden} more key{'s' if hidden > 1 else ''}" if hidden > 0 else ""
+            listed = "; ".join(differences[:_MAX_KEYS])
+            reasons.append(f"{description} than table 1: {listed}{more}")
+    return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in reasons]
 
 
 def _value(values: Mapping[str, Any], key: str) -> str:
     return value_text(values[key]) if key in values else ABSENT
 
 
-def _varied(runs: Sequence[Run]) -> set[str]:
+def _varied_keys(runs: Sequence[Run]) -> set[str]:
     """Return the keys that vary within one sweep."""
-    found: dict[Any, dict[str, str]] = {}
+    first_values: dict[Any, dict[str, str]] = {}  # sweep -> key -> value
     varied: set[str] = set()
     for run in runs:
         if run.sweep is not None:
-            first = found.setdefault(run.sweep, {})
+            first = first_values.setdefault(run.sweep, {})
             varied.update(
-                key for key, mark in run.marks.items() if first.setdefault(key, mark) != mark
+                key
+                for key, value in run.config_texts.items()
+                if first.setdefault(key, value) != value
             )
     return varied
 
 
-def _data(run: Run) -> Any:
-    return tuple(run.marks.get(key) for key in (*_IMAGES, *_SPLIT))
+def _data_keys(run: Run) -> Any:
+    """Return the config values that determine a run's images and their split."""
+    return tuple(run.config_texts.get(key) for key in (*_IMAGES, *_SPLIT))
 
 
-def _of(run: Run, free: Collection[str], held_out: Collection[str]) -> Conditions:
-    config = run.marks
+def _conditions(run: Run, free_keys: Collection[str], held_out: Collection[str]) -> Conditions:
+    """Return the conditions of a run.
+
+    Args:
+        run: the run.
+        free_keys: config keys that are no conditions.
+        held_out: fingerprints of the held-out images that runs with the same data recorded; if
+            there is one, it stands for this run's, too, if this run recorded none.
+    """
+    config = run.config_texts
     images = _below(config, _IMAGES)
     split = _below(config, _SPLIT)
-    whole = next(iter(held_out)) if len(held_out) == 1 else "unknown"
-    held = {*images, *split, *_below(config, tuple(free))}
-    rest = [key for key in config if key not in held]
-    timed = [row["latency"] for row in run.rows.values()]
-    first = next((latency for latency in timed if latency), None)
+    default_held_out = next(iter(held_out)) if len(held_out) == 1 else "unknown"
+    used = {*images, *split, *_below(config, tuple(free_keys))}
+    other_keys = [key for key in config if key not in used]
+    latencies = [row["latency"] for row in run.rows.values()]
+    first = next((latency for latency in latencies if latency), None)
     latency: dict[str, object] = {"runtime": EAGER, **first} if first else {}
     return {
         "format": {"format": run.format},
@@ -92,15 +117,17 @@ def _of(run: Run, free: Collection[str], held_out: Collection[str]) -> Condition
         "split": {
             **split,
             "samples": run.summary.get("samples"),
-            "held-out images": run.summary.get("held_out") or whole,
+            "held-out images": run.summary.get("held_out") or default_held_out,
         },
-        "recipe": {key: config[key] for key in rest if key.startswith(("recipe.", "dataset."))},
-        "teacher": {key: config[key] for key in rest if key.startswith("teacher.")},
+        "recipe": {
+            key: config[key] for key in other_keys if key.startswith(("recipe.", "dataset."))
+        },
+        "teacher": {key: config[key] for key in other_keys if key.startswith("teacher.")},
         "latency": {key: latency[key] for key in _TIMING if key in latency},
     }
 
 
 def _below(config: Mapping[str, Any], tops: Sequence[str]) -> dict[str, Any]:
-    """Return the given keys of a config, and the keys below them."""
-    within = tuple(f"{top}." for top in tops)
-    return {key: config[key] for key in config if key in tops or key.startswith(within)}
+    """Return the values of the keys in `tops`, and of the keys below them."""
+    prefixes = tuple(f"{top}." for top in tops)
+    return {key: config[key] for key in config if key in tops or key.startswith(prefixes)}

@@ -1,4 +1,4 @@
-"""A comparison of runs, as the terminal, files and the report show it."""
+"""The comparison of runs that the terminal, files and the report show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,25 +15,28 @@ from kdrun.compare.seed_means import TableLine, table_lines
 from kdrun.compare.settings import Group, Setting, group
 from kdrun.compare.test_results import SignificanceTest
 
-_STUDENT = "distilled"
+_STUDENT = "distilled"  # the row of the distilled student
 
 
 @dataclass(frozen=True)
 class ComparisonTable:
-    """A table of settings that compare.
+    """A table of settings whose results are comparable.
+
+    A setting is a set of runs that differ in the seed alone.
 
     Attributes:
-        number: of the table, from 1.
-        reasons: why it doesn't compare with table 1, in sentences.
-        differing: the keys in which its settings differ.
-        settings: sorted by their values, or as the query says.
+        number: the number of the table, from 1.
+        reasons: sentences that say why the results aren't comparable with those of table 1.
+        differing: the config keys in which the settings differ.
+        settings: the settings, sorted by their values or as the query asks.
         judged: for each setting, the line of the model that it is judged by.
-        lines: of the table.
+        lines: the lines of the table, one for each model.
         metric: the name of the metric that is compared.
-        choice: of a setting, on validation; None where there is only one, or all share one model.
-        results: of significance tests.
-        marginal: means by one key, if the query asks for it.
-        notes: on how the numbers came about, in sentences.
+        choice: the setting that validation chose; None where all settings share one model, or
+            there is only one setting.
+        results: the results of significance tests.
+        marginal: the means by one key, if the query asks for them.
+        notes: sentences on how the numbers came about.
     """
 
     number: int
@@ -54,9 +57,9 @@ class Comparison:
     """A comparison of runs.
 
     Attributes:
-        runs: that are in a table.
-        families: the tables, the largest first.
-        left_out: runs that are in no table, and why.
+        runs: the runs in the tables.
+        families: the tables, the largest first; one for each group of comparable settings.
+        left_out: the runs that are in no table, and why.
     """
 
     runs: Sequence[Run]
@@ -72,24 +75,24 @@ def compare(gathered: Gathered, query: Query = Query()) -> Comparison:  # noqa: 
     """
     query, runs = resolve_query(query, gathered.runs)
     groups, repeated = group(runs, query.keys)
-    families = [_family(number, compared, query) for number, compared in enumerate(groups, 1)]
-    counted = [
-        run for compared in groups for setting in compared.settings for run in setting.runs.values()
+    tables = [_table(number, settings, query) for number, settings in enumerate(groups, 1)]
+    compared_runs = [
+        run for table in groups for setting in table.settings for run in setting.runs.values()
     ]
-    return Comparison(counted, families, [*gathered.left_out, *repeated])
+    return Comparison(compared_runs, tables, [*gathered.left_out, *repeated])
 
 
-def _family(number: int, group: Group, query: Query) -> ComparisonTable:
-    metric = query.metric or _leading_of(group.settings)
+def _table(number: int, group: Group, query: Query) -> ComparisonTable:
+    metric = query.metric or _leading_metric(group.settings)
     settings = [setting for setting in group.settings if judged_row(setting, query.model)]
     lines, judged = _lines(group.settings, settings, metric, query.model)
     if query.sort:
         settings = _sorted(settings, judged, query.sort)
         lines, judged = _lines(settings, settings, metric, query.model)
     choice = choose(settings, judged, metric) if len({*map(id, judged)}) > 1 else None
-    tested = METRICS[metric].split == "test"  # not what is counted, nor what chose
-    results = run_tests(settings, judged, lines, metric, choice, query) if tested else []
-    averages = marginal(query.by, settings, judged, metric) if query.by else None
+    is_tested = METRICS[metric].split == "test"  # neither costs nor the scores on validation
+    results = run_tests(settings, judged, lines, metric, choice, query) if is_tested else []
+    marginal_means = marginal(query.by, settings, judged, metric) if query.by else None
     return ComparisonTable(
         number=number,
         reasons=group.reasons,
@@ -100,27 +103,32 @@ def _family(number: int, group: Group, query: Query) -> ComparisonTable:
         metric=metric,
         choice=choice,
         results=results,
-        marginal=averages,
-        notes=comparison_notes(settings, lines, metric, results, query, averages is not None),
+        marginal=marginal_means,
+        notes=comparison_notes(
+            settings, lines, metric, results, query, has_marginal=marginal_means is not None
+        ),
     )
 
 
-def _leading_of(settings: Sequence[Setting]) -> str:
-    """Return the leading metric of the last epoch where all runs kept it, else of the best."""
+def _leading_metric(settings: Sequence[Setting]) -> str:
+    """Return the name of the leading metric.
+
+    It is that of the last epoch if all runs report the weights of the last epoch, else of the best.
+    """
     runs = [run for setting in settings for run in setting.runs.values()]
-    kept_last = all(run.summary["epoch"] == LAST for run in runs)
-    return leading_at(LAST if kept_last else BEST).name
+    all_report_last = all(run.summary["epoch"] == LAST for run in runs)
+    return leading_at(LAST if all_report_last else BEST).name
 
 
 def judged_row(setting: Setting, model: str) -> str:
     """Return the row that a setting is judged by: the last compression step, else the student.
 
     Args:
-        setting: whose runs have the row.
-        model: the row that the query names; empty for that rule.
+        setting: the setting.
+        model: the row that the query names instead; empty if it names none.
 
     Returns:
-        The name of the row; an empty text where no run has it.
+        The name of the row; an empty text where no run has the row that the query names.
     """
     rows = {model: row for run in setting.runs.values() for model, row in run.rows.items()}
     if model:
@@ -130,22 +138,32 @@ def judged_row(setting: Setting, model: str) -> str:
 
 
 def _lines(
-    shown: Sequence[Setting], settings: Sequence[Setting], metric: str, query: str
+    shown: Sequence[Setting], judged: Sequence[Setting], metric: str, query_model: str
 ) -> tuple[list[TableLine], list[TableLine]]:
-    """Return the table's lines, and for each setting the line that it is judged by."""
-    lines = table_lines(shown, metric if METRICS[metric].split else _leading_of(shown))
-    place = {(id(one), line.model): line for line in lines for one in line.settings}
-    return lines, [place[id(one), judged_row(one, query)] for one in settings]
+    """Return the table's lines, and the lines that settings are judged by.
+
+    Args:
+        shown: the settings that the table shows.
+        judged: those of them that have a model to be judged by.
+        metric: the name of the metric that is compared.
+        query_model: the row that the query names to judge by; empty if it names none.
+
+    Returns:
+        All lines, and for each setting in `judged` its line.
+    """
+    lines = table_lines(shown, metric if METRICS[metric].split else _leading_metric(shown))
+    line_of = {(id(setting), line.model): line for line in lines for setting in line.settings}
+    return lines, [line_of[id(setting), judged_row(setting, query_model)] for setting in judged]
 
 
 def _sorted(settings: Sequence[Setting], judged: Sequence[TableLine], by: str) -> list[Setting]:
     """Return settings sorted by a key, or by a metric: the best first, those without it last."""
     if by not in METRICS:
-        return sorted(settings, key=lambda one: sort_key(one.config.get(by)))
+        return sorted(settings, key=lambda setting: sort_key(setting.config.get(by)))
     sign = -1 if METRICS[by].better == "more" else 1
 
-    def merit(at: int) -> float:
-        found = judged[at].estimates.get(by)
-        return float("inf") if found is None else sign * found.mean
+    def order(index: int) -> float:
+        estimate = judged[index].estimates.get(by)
+        return float("inf") if estimate is None else sign * estimate.mean
 
-    return [settings[at] for at in sorted(range(len(settings)), key=merit)]
+    return [settings[index] for index in sorted(range(len(settings)), key=order)]

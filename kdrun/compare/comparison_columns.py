@@ -1,7 +1,10 @@
-"""The columns of a comparison's tables, for the terminal, Markdown, LaTeX and the report."""
+"""The columns of a comparison's tables, for the terminal, Markdown, LaTeX and the report.
+
+A line of the main table is a `TableLine`: the means of one model over the seeds of its settings.
+"""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from kdrun.compare.columns import Column
 from kdrun.compare.comparison import ComparisonTable
@@ -14,24 +17,36 @@ from kdrun.compare.statistics import Estimate
 from kdrun.compare.test_results import SignificanceTest, p_text
 from kdrun.core.records.summary import EAGER
 
-ON_PARETO_FRONT = "^"
+ON_PARETO_FRONT = "^"  # marks costs by which a model is on the Pareto front
 
-_Estimates = Callable[[Any], Mapping[str, Estimate]]  # item of a table -> metric -> estimate
+
+class MarginalLine(NamedTuple):
+    """A line of the table of marginal means.
+
+    Attributes:
+        value: a value of the config key.
+        estimates: metric -> mean for this value.
+    """
+
+    value: Any
+    estimates: Mapping[str, Estimate]
 
 
 def identifying_columns(table: ComparisonTable) -> list[Column]:
     """Return the columns that distinguish lines: the model, and the config keys that differ."""
-    model = Column("model", lambda line: line.model, words=True)
+    model = Column("model", lambda line: line.model, is_text=True)
     return [model, *(_key_column(key) for key in table.differing)]
 
 
 def _key_column(key: str) -> Column:
+    """Return the column of a config key; empty for a line whose settings have different values."""
+
     def text(line: TableLine) -> str:
         if key in line.values:
             return value_text(line.values[key])
-        return "" if len(line.settings) > 1 else MISSING  # several settings: several values
+        return "" if len(line.settings) > 1 else MISSING
 
-    return Column(short_key(key), text, words=True)
+    return Column(short_key(key), text, is_text=True)
 
 
 def metric_columns(table: ComparisonTable) -> list[Column]:
@@ -40,101 +55,104 @@ def metric_columns(table: ComparisonTable) -> list[Column]:
     others = [name for name in METRICS if name in measured and name != table.metric]
     return [
         Column("n\nseeds", lambda line: str(len(line.rows))),
-        *_mean_deviation_interval(table.metric, lambda line: line.estimates),
+        *_mean_deviation_interval(table.metric),
         *(_mean_with_deviation(name) for name in others),
     ]
 
 
 def marginal_columns(
     marginal: MarginalMeans, metric: str
-) -> tuple[list[Column], list[tuple[Any, Mapping[str, Estimate]]]]:
-    """Return the columns of the table of one key, and its items: each value with its estimates."""
+) -> tuple[list[Column], list[MarginalLine]]:
+    """Return the columns and the lines of the table of marginal means.
+
+    Args:
+        marginal: the means by one key.
+        metric: the name of the metric that is compared.
+    """
     common = [name for name in METRICS if all(name in means for means in marginal.estimates)]
     columns = [
-        Column(short_key(marginal.key), lambda item: value_text(item[0]), words=True),
-        *_mean_deviation_interval(metric, lambda item: item[1]),
-        *(_mean(name, lambda item: item[1]) for name in common if name != metric),
+        Column(short_key(marginal.key), lambda line: value_text(line.value), is_text=True),
+        *_mean_deviation_interval(metric),
+        *(_mean(name) for name in common if name != metric),
     ]
-    return columns, list(zip(marginal.values, marginal.estimates, strict=True))
+    lines = zip(marginal.values, marginal.estimates, strict=True)
+    return columns, [MarginalLine(value, estimates) for value, estimates in lines]
 
 
 def significance_columns() -> list[Column]:
     """Return the columns of a table of significance tests."""
     return [
-        Column("this", lambda test: test.left, words=True),
-        Column("against", lambda test: test.right, words=True),
-        Column("difference\n", lambda test: test.amount),
+        Column("this", lambda test: test.left, is_text=True),
+        Column("against", lambda test: test.right, is_text=True),
+        Column("difference\n", lambda test: test.difference_text),
         Column("95 %\ninterval", lambda test: test.interval_text(test.interval)),
         Column("bootstrap\n95 %", lambda test: test.interval_text(test.drawn)),
-        Column("pairs\n", _pairs),
+        Column("pairs\n", _sample_sizes),
         Column("p\n", lambda test: p_text(test.p)),
         Column("p\nHolm", lambda test: p_text(test.p_of_all)),
     ]
 
 
-def _pairs(test: SignificanceTest) -> str:
-    """Return how many pairs were tested, `3 seeds`; or the sizes of two unpaired samples."""
-    if not test.test:
+def _sample_sizes(test: SignificanceTest) -> str:
+    """Return the number of pairs, such as `3 seeds`, or the sizes of two unpaired samples."""
+    if not test.test:  # no test could be made
         return MISSING
     left, right = test.counts
     return f"{left} {test.pairs}" if test.pairs else f"{left}, {right}"
 
 
-def _mean_deviation_interval(metric: str, estimates: _Estimates) -> list[Column]:
+def _mean_deviation_interval(name: str) -> list[Column]:
     """Return the columns of a metric's mean, standard deviation and interval.
 
-    A cost is counted rather than estimated, and has the mean alone.
+    Costs are counted rather than estimated from samples, so they get the column of the mean alone.
     """
-    row_metric = METRICS[metric]
-    if not row_metric.split:
-        return [_mean(metric, estimates)]
+    metric = METRICS[name]
+    if not metric.split:  # a cost
+        return [_mean(name)]
 
     def deviation(estimate: Estimate) -> str:
-        return MISSING if estimate.deviation is None else row_metric.text(estimate.deviation)
+        return MISSING if estimate.deviation is None else metric.text(estimate.deviation)
 
     def interval(estimate: Estimate) -> str:
         if estimate.low is None or estimate.high is None:
             return MISSING
-        return row_metric.interval_text(estimate.low, estimate.high)
+        return metric.interval_text(estimate.low, estimate.high)
 
     return [
-        _mean(metric, estimates),
-        Column("sd\n", _estimate_text(metric, estimates, deviation)),
-        Column("95 %\ninterval", _estimate_text(metric, estimates, interval)),
+        _mean(name),
+        _estimate_column("sd\n", name, deviation),
+        _estimate_column("95 %\ninterval", name, interval),
     ]
 
 
-def _mean(metric: str, estimates: _Estimates) -> Column:
-    row_metric = METRICS[metric]
-    text = _estimate_text(metric, estimates, lambda estimate: row_metric.text(estimate.mean))
-    return Column(row_metric.title, text)
+def _mean(name: str) -> Column:
+    metric = METRICS[name]
+    return _estimate_column(metric.title, name, lambda estimate: metric.text(estimate.mean))
 
 
-def _mean_with_deviation(metric: str) -> Column:
+def _mean_with_deviation(name: str) -> Column:
     """Return a column such as `93.20 (0.31)`, with the marks of runtime and Pareto front."""
-    row_metric = METRICS[metric]
+    metric = METRICS[name]
 
     def text(line: TableLine) -> str:
-        estimate = line.estimates.get(metric)
+        estimate = line.estimates.get(name)
         if estimate is None:
             return MISSING
-        cell = row_metric.text(estimate.mean)
-        if row_metric.split and estimate.deviation is not None:
-            cell += f" ({row_metric.text(estimate.deviation)})"
-        if metric == "latency" and line.runtime not in ("", EAGER):
+        cell = metric.text(estimate.mean)
+        if metric.split and estimate.deviation is not None:
+            cell += f" ({metric.text(estimate.deviation)})"
+        if name == "latency" and line.runtime not in ("", EAGER):
             cell += OTHER_RUNTIME
-        return cell + (ON_PARETO_FRONT if metric in COSTS and metric in line.fronts else "")
+        return cell + (ON_PARETO_FRONT if name in COSTS and name in line.fronts else "")
 
-    return Column(row_metric.title, text)
+    return Column(metric.title, text)
 
 
-def _estimate_text(
-    metric: str, estimates: _Estimates, text: Callable[[Estimate], str]
-) -> Callable[[Any], str]:
-    """Return a function from an item of a table to the text of its estimate."""
+def _estimate_column(title: str, name: str, text: Callable[[Estimate], str]) -> Column:
+    """Return a column that formats each line's estimate of a metric by `text`."""
 
-    def cell(item: Any) -> str:
-        estimate = estimates(item).get(metric)
+    def cell(line: TableLine | MarginalLine) -> str:
+        estimate = line.estimates.get(name)
         return MISSING if estimate is None else text(estimate)
 
-    return cell
+    return Column(title, cell)

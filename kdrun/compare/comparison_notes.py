@@ -18,17 +18,17 @@ def comparison_notes(
     metric: str,
     results: Sequence[SignificanceTest],
     query: Query,
-    averaged: bool,
+    has_marginal: bool,
 ) -> list[str]:
     """Return the notes of one table.
 
     Args:
-        settings: of the table.
-        lines: of the table.
+        settings: the settings of the table.
+        lines: the lines of the table.
         metric: the name of the metric that is compared.
-        results: of its significance tests.
+        results: the results of significance tests.
         query: what the user asks for.
-        averaged: whether there is a table of marginal means.
+        has_marginal: whether there is a table of marginal means.
     """
     runs = [run for setting in settings for run in setting.runs.values()]
     return [
@@ -38,25 +38,25 @@ def comparison_notes(
         *budgets(runs),
         *environments(runs),
         *latency_conditions(runs, lines),
-        *_fronts(lines, metric),
-        *_drawn(results),
+        *_pareto_fronts(lines, metric),
+        *_bootstrap(results),
         *_untested(metric),
         *_sorting(query.sort),
-        *_averages(query.by, averaged),
+        *_no_marginal(query.by, has_marginal),
     ]
 
 
 def _epochs(runs: Sequence[Run]) -> list[str]:
-    kept = sorted({run.summary["epoch"] for run in runs})
+    epochs = sorted({run.summary["epoch"] for run in runs})
     labels = [metric.label for metric in METRICS.values() if metric.split and not metric.epoch]
     listed = f"{', '.join(labels[:-1])} and {labels[-1]}"
-    if not kept:
+    if not epochs:
         return []
-    of = f"the {kept[0]} epoch" if len(kept) == 1 else "the epoch that recipe.select names"
+    epoch = f"the {epochs[0]} epoch" if len(epochs) == 1 else "the epoch that recipe.select names"
     return [
         f"Standard deviations over seeds in brackets. {listed[0].upper()}{listed[1:]} are"
-        f" of the weights of {of}. All figures are of the test split but those of validation;"
-        " intervals are 95 %, from seeds alone."
+        f" of the weights of {epoch}. All figures are of the test split, except those of"
+        " validation; intervals are 95 %, from seeds alone."
     ]
 
 
@@ -66,43 +66,45 @@ def _seeds(settings: Sequence[Setting]) -> list[str]:
         notes = ["One seed each: what differs may be chance, and there is no interval over seeds."]
     if len({tuple(setting.runs) for setting in settings}) > 1:
         notes.append(
-            "Settings have different seeds: means are over those that each has, tests pair those"
-            " that both have. Another seed trains another teacher too, and starts elsewhere."
+            "Settings have different seeds: the mean of a setting is over all seeds that it has,"
+            " and a test pairs the seeds that both settings have. Another seed also trains another"
+            " teacher, and starts from other weights."
         )
     return notes
 
 
 def _not_finite(lines: Sequence[TableLine]) -> list[str]:
-    """Return notes on values that are missing or not finite, and left out of means."""
-    found = []
+    """Return notes on missing and infinite values, which means leave out."""
+    notes = []
     for line in lines:
-        for name, one in METRICS.items():
-            lost = len(line.rows) - len(line.figures(name))
-            if lost and name in line.estimates:
-                found.append(
-                    f"{one.label} of {line.model} is missing or not a number in {lost} of"
+        for name, metric in METRICS.items():
+            missing = len(line.rows) - len(line.figures(name))
+            if missing and name in line.estimates:
+                notes.append(
+                    f"{metric.label} of {line.model} is missing or not a number in {missing} of"
                     f" {len(line.rows)} runs, which are left out of its mean."
                 )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(notes))
 
 
-def _fronts(lines: Sequence[TableLine], metric: str) -> list[str]:
+def _pareto_fronts(lines: Sequence[TableLine], metric: str) -> list[str]:
     if not any(line.fronts for line in lines):
         return []
-    merit = METRICS[metric].label if METRICS[metric].split else leading_at(LAST).label
+    score = METRICS[metric].label if METRICS[metric].split else leading_at(LAST).label
     return [
-        f"^ on the Pareto front: no other line is better in {merit} and as cheap, or cheaper and"
-        " as good; it describes, and chooses nothing."
+        f"^ on the Pareto front: no other line is better in {score} and as cheap, or cheaper and"
+        " as good. The front only describes the lines; nothing is chosen by it."
     ]
 
 
-def _drawn(results: Sequence[SignificanceTest]) -> list[str]:
+def _bootstrap(results: Sequence[SignificanceTest]) -> list[str]:
     """Return a note on how far bootstrap intervals of few seeds can be relied on."""
     if not any(result.drawn and result.pairs != "samples" for result in results):
         return []
     return [
-        "The bootstrap of few seeds is too narrow: of 3, 5 and 10 its interval holds the truth in"
-        " 75, 83 and 91 % of repetitions, Student's in 95 %, which alone decides here."
+        "The bootstrap of few seeds is too narrow: with 3, 5 and 10 seeds its interval contains the"
+        " true difference in 75, 83 and 91 % of repetitions. Student's contains it in 95 %, and it"
+        " alone decides here."
     ]
 
 
@@ -111,8 +113,8 @@ def _untested(metric: str) -> list[str]:
         return []
     if METRICS[metric].split == "validation":
         return [
-            "Figures of validation choose, and flatter what they chose: no test. Hold settings"
-            f" against each other on the test split: --metric {leading_at(LAST).name}."
+            "Figures of validation choose, and flatter what they chose: no test. To test settings"
+            f" against each other, compare by the test split: --metric {leading_at(LAST).name}."
         ]
     return [f"{METRICS[metric].label} is counted or timed, not estimated from samples: no test."]
 
@@ -125,10 +127,10 @@ def _sorting(by: str) -> list[str]:
     return [f"Sorted by {METRICS[by].label if by in METRICS else short_key(by)}."]
 
 
-def _averages(by: str, averaged: bool) -> list[str]:
-    if not by or averaged:
+def _no_marginal(by: str, has_marginal: bool) -> list[str]:
+    if not by or has_marginal:
         return []
     return [
-        f"No table by {short_key(by)}: no settings that are alike in the other keys have all its"
-        " values and a seed in common."
+        f"No table by {short_key(by)}: there are no settings with equal values of the other keys"
+        f" that have all values of {short_key(by)}, and a seed in common."
     ]

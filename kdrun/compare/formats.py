@@ -1,4 +1,4 @@
-"""The formats that a comparison can be written in, by the names of their options."""
+"""The file formats of a comparison; each has the name of its command-line option."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""Finding and reading the runs that paths and globs name; which are left out, and why."""
+"""Finding and reading the runs that paths and glob patterns name."""
 
 import glob
 import os
@@ -24,18 +24,18 @@ class Run:
     """A finished run.
 
     Attributes:
-        folder: where it is.
-        name: of the run.
-        seed: everything random follows from it.
-        config: dotted key -> value for all keys that results may depend on, except the seed;
-            with the fingerprint of a teacher that a path names.
-        summary: as in summary.json.
+        folder: the run's folder.
+        name: the run's name.
+        seed: the seed of everything random.
+        config: dotted key -> value for all keys that results may depend on, except the seed. If
+            the config names the teacher by a path, the teacher's fingerprint is added.
+        summary: the contents of summary.json.
         rows: name of a row -> row of the summary.
-        stages: name -> fingerprint; None for a stage without an artefact.
-        format: of the manifest.
+        stages: name of a stage -> fingerprint of its artefact; None if the stage has none.
+        format: the format number in the manifest.
         environment: versions and device.
-        started: date and time, ISO 8601.
-        command: as it is typed.
+        started: date and time of the start, ISO 8601.
+        command: the command line that started the run.
         sweep: the folder of the sweep that the run is a job of; None if it is no job.
     """
 
@@ -57,7 +57,7 @@ class Run:
         return self.folder.path
 
     @cached_property
-    def marks(self) -> dict[str, str]:
+    def config_texts(self) -> dict[str, str]:
         """The config with its values as texts; equal values have the same text."""
         return {key: value_text(value) for key, value in self.config.items()}
 
@@ -67,10 +67,10 @@ class LeftOut:
     """A run that can't be compared.
 
     Attributes:
-        path: its folder.
+        path: the run's folder.
         kind: a status that is not `finished` (running, failed, interrupted, crashed, pruned),
             or damaged, newer, missing, repeated, not started.
-        reason: why, as the end of a sentence.
+        reason: why it is left out, as the end of a sentence.
     """
 
     path: Path
@@ -80,29 +80,39 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Gathered:
-    """The runs that paths and globs name, each once."""
+    """The runs that paths and glob patterns name, each once.
+
+    Attributes:
+        runs: the finished runs.
+        left_out: the other runs, and why they are left out.
+    """
 
     runs: Sequence[Run]
     left_out: Sequence[LeftOut]
 
 
-def gather(words: Sequence[str]) -> Gathered:
-    """Read all runs that paths and globs name, in the order of the words.
+def gather(patterns: Sequence[str]) -> Gathered:
+    """Read all runs that patterns name, in the order of the patterns.
+
+    Args:
+        patterns: paths or glob patterns of run folders, or of folders above them.
 
     Raises:
-        UserError: a word names nothing, or no run is below it.
+        UserError: a pattern matches nothing, or there is no run below its matches.
     """
     runs: list[Run] = []
     left_out: list[LeftOut] = []
-    folders = list(_once(folder for word in words for folder in _named(word)))
+    folders = list(_distinct(folder for pattern in patterns for folder in _find(pattern)))
     for folder in folders:
         try:
-            found = _read(folder)
+            run = _read(folder)
         except DamagedFile as error:
-            found = LeftOut(folder.path, "damaged", error.lines[0].rstrip("."))
-        (left_out if isinstance(found, LeftOut) else runs).append(found)  # type: ignore[arg-type]
-    around = dict.fromkeys(one.path.parent for one in folders if str(one.path) not in words)
-    return Gathered(runs, [*left_out, *(job for path in around for job in _not_started(path))])
+            run = LeftOut(folder.path, "damaged", error.lines[0].rstrip("."))
+        (left_out if isinstance(run, LeftOut) else runs).append(run)  # type: ignore[arg-type]
+    parents = dict.fromkeys(
+        folder.path.parent for folder in folders if str(folder.path) not in patterns
+    )
+    return Gathered(runs, [*left_out, *(job for path in parents for job in _not_started(path))])
 
 
 def _not_started(path: Path) -> Iterable[LeftOut]:
@@ -112,54 +122,61 @@ def _not_started(path: Path) -> Iterable[LeftOut]:
         jobs = sweep.jobs() if sweep.is_sweep else []
     except KdrunError as error:
         return [LeftOut(path, "damaged", error.lines[0].rstrip("."))]
-    left = (sweep.run(job).path for job in jobs if sweep.status(job) == NOT_STARTED)
-    return [LeftOut(one, NOT_STARTED, NOT_STARTED) for one in left]
+    paths = (sweep.run(job).path for job in jobs if sweep.status(job) == NOT_STARTED)
+    return [LeftOut(path, NOT_STARTED, NOT_STARTED) for path in paths]
 
 
-def _named(word: str) -> Iterable[RunFolder]:
-    path = Path(word)
-    # glob, as Path's own takes no absolute patterns; a path may hold [ and ] itself.
-    paths = [path] if path.exists() else [Path(one) for one in sorted(glob.glob(word))]  # noqa: PTH207
+def _find(pattern: str) -> list[RunFolder]:
+    """Return the runs that a pattern matches, and those below the folders that it matches.
+
+    Raises:
+        UserError: there are none.
+    """
+    path = Path(pattern)
+    # An existing path is no pattern, though it may contain [ and ]. Path.glob takes no absolute
+    # patterns.
+    paths = [path] if path.exists() else list(map(Path, sorted(glob.glob(pattern))))  # noqa: PTH207
     if not paths:
-        raise UserError(f"there is no {word!r}.", _hint(path))
-    found = [folder for one in paths for folder in find_runs(one)]
-    if not found and path.is_file():
-        raise UserError(f"{word!r} is a file.", f"  name its run's folder: {path.parent}")
-    if not found:
+        raise UserError(f"there is no {pattern!r}.", _hint(path))
+    folders = [folder for match in paths for folder in find_runs(match)]
+    if not folders and path.is_file():
+        raise UserError(f"{pattern!r} is a file.", f"  name its run's folder: {path.parent}")
+    if not folders:
         raise UserError(
-            f"no run is in {word!r}, nor below it.", "  the runs that are there: kdrun list runs"
+            f"no run is in {pattern!r}, nor below it.", "  the runs that are there: kdrun list runs"
         )
-    return found
+    return folders
 
 
 def _hint(path: Path) -> str:
     """Return a hint that names the nearest paths in the same folder."""
-    around = path.parent
-    names = [one.name for one in around.iterdir()] if around.is_dir() else []
-    close = [str(around / name) for name in nearest(path.name, names).split(", ") if name]
-    return f"  nearest: {', '.join(close)}" if close else "  the runs: kdrun list runs"
+    parent = path.parent
+    names = [sibling.name for sibling in parent.iterdir()] if parent.is_dir() else []
+    similar = [str(parent / name) for name in nearest(path.name, names).split(", ") if name]
+    return f"  nearest: {', '.join(similar)}" if similar else "  the runs: kdrun list runs"
 
 
-def _once(folders: Iterable[RunFolder]) -> Iterable[RunFolder]:
-    found: dict[str, RunFolder] = {}
+def _distinct(folders: Iterable[RunFolder]) -> Iterable[RunFolder]:
+    """Return each folder once, though several paths may lead to it."""
+    by_path: dict[str, RunFolder] = {}
     for folder in folders:
-        found.setdefault(os.path.realpath(folder.path), folder)
-    return found.values()
+        by_path.setdefault(os.path.realpath(folder.path), folder)
+    return by_path.values()
 
 
 def _read(folder: RunFolder) -> Run | LeftOut:
     """Read a run, or return why it is left out.
 
     Raises:
-        DamagedFile: one of its files is not what a run writes.
+        DamagedFile: a file of the run is damaged, or lacks what every run writes.
     """
     manifest = folder.manifest()
     if "format" not in manifest:
         raise DamagedFile("its run.json has no 'format'")
-    known = manifest["format"]
-    if known > FORMAT:
-        told = f"a newer kdrun wrote it: format {known}, this one reads up to {FORMAT}"
-        return LeftOut(folder.path, "newer", told)
+    number = manifest["format"]
+    if number > FORMAT:
+        reason = f"a newer kdrun wrote it: format {number}, this one reads up to {FORMAT}"
+        return LeftOut(folder.path, "newer", reason)
     if manifest.get("status") != "finished":
         status, error = folder.status, manifest.get("error")
         return LeftOut(folder.path, status, f"{status}: {error}" if error else status)

@@ -1,4 +1,4 @@
-"""Keys and values of configs, as they are typed on the command line."""
+"""Config keys and values as texts, in the form of the command line."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,16 +12,17 @@ _IRRELEVANT = (
     "dataset.original",
 )  # fmt: skip
 _BELOW_IRRELEVANT = tuple(f"{key}." for key in _IRRELEVANT)
-TEACHER = "teacher.fingerprint"  # of a teacher that a path names
+TEACHER = "teacher.fingerprint"  # the key added for a teacher that the config names by a path
 _TEACHER_PATHS = ("teacher.run", "teacher.checkpoint")
 _CONSTANTS = {None: "null", True: "true", False: "false"}
-_EXACT_BELOW = 1e15  # whole numbers below it are exact
+_EXACT_BELOW = 1e15  # floats below this represent whole numbers exactly
 
 
 def flatten_config(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return dotted key -> value for all keys that results may depend on, except the seed.
 
-    Conditions of latencies are left out, as rows record them.
+    Of the device, only the kind is kept, without the index. How latencies are measured is left
+    out, as the rows of the results record it.
     """
     return {
         key: str(value).partition(":")[0] if key == "device" else value
@@ -34,27 +35,28 @@ def flatten_config(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def add_given_teacher(config: dict[str, Any], fingerprint: str | None) -> dict[str, Any]:
     """Return the config, with the teacher's fingerprint where only a path names the teacher."""
-    from_path = fingerprint and any(config.get(key) for key in _TEACHER_PATHS)
-    return {**config, TEACHER: fingerprint} if from_path else config
+    is_from_path = fingerprint and any(config.get(key) for key in _TEACHER_PATHS)
+    return {**config, TEACHER: fingerprint} if is_from_path else config
 
 
 def _leaves(key: str, node: Any) -> Iterator[tuple[str, Any]]:
-    inner: Mapping[Any, Any] = node if isinstance(node, dict) else {}
+    """Yield the dotted key and the value of each leaf; a list of plain values is a leaf."""
+    children: Mapping[Any, Any] = node if isinstance(node, dict) else {}
     if isinstance(node, list) and any(isinstance(item, dict) for item in node):
-        inner = dict(enumerate(node))
-    if not inner:
+        children = dict(enumerate(node))
+    if not children:
         yield key, node
-    for name, value in inner.items():
+    for name, value in children.items():
         yield from _leaves(f"{key}.{name}", value)
 
 
 def short_key(key: str) -> str:
-    """Return a key as it is typed: `loss` for `loss.name`."""
+    """Return a key as the command line takes it: `loss` for `loss.name`."""
     return key.removesuffix(".name")
 
 
 def value_text(value: Any) -> str:
-    """Return a value as it is typed; equal numbers give the same text: `4` for 4 and 4.0."""
+    """Return a value as the command line takes it; equal numbers give equal texts: `4` for 4.0."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool) or value is None:
@@ -67,7 +69,7 @@ def value_text(value: Any) -> str:
 
 
 def is_value(value: Any, text: str) -> bool:
-    """Return whether a text of the command line means a value: `4`, `4.0` and `4e0` are equal."""
+    """Return whether a text of the command line stands for a value: `4`, `4.0`, `4e0` for 4."""
     if value_text(value) == text:
         return True
     if not isinstance(value, int | float) or isinstance(value, bool):

@@ -22,13 +22,15 @@ class MarginalMeans:
     """Means for the values of one key.
 
     Attributes:
-        key: of the config.
-        values: of the key, in order.
-        estimates: for each value, metric -> mean over the seeds of the averages over the blocks.
-        blocks: how many combinations of the other keys have all values, and are averaged.
-        seeds: that all of these settings have.
+        key: the config key.
+        values: the values of the key, sorted.
+        estimates: for each value, metric -> mean over the seeds. The value of a seed is the average
+            over the blocks.
+        blocks: the number of blocks. A block is a combination of values of the other keys for which
+            there are settings with all values of this key.
+        seeds: the seeds that all settings in blocks have.
         results: tests of the value that validation chose against each other value.
-        sentence: what was averaged, and what validation chose.
+        sentence: a sentence on what was averaged, and on what validation chose.
     """
 
     key: str
@@ -45,40 +47,40 @@ def marginal(
 ) -> MarginalMeans | None:
     """Average the settings over all keys but one.
 
-    Only combinations of the other keys that have every value of the key count, and only seeds
-    that all of these settings have, so that the values differ in nothing else.
+    Only blocks count: combinations of the other keys that have settings with every value of the
+    key. Only seeds that all of these settings have count. So the values differ in nothing else.
 
     Args:
-        key: of the config, in which the settings differ.
-        settings: that compare.
-        lines: the line of each setting's judged model.
+        key: the config key, in which the settings differ.
+        settings: comparable settings.
+        lines: for each setting, the line of the model that it is judged by.
         metric: the name of the metric that is compared.
 
     Returns:
-        None where no combination has all values, or where these have no seed in common.
+        None if there is no block, or no seed that all settings in blocks have.
     """
     blocks = _blocks(key, settings, lines)
-    every = [set(line.rows) for block in blocks for line in block.values()]
-    seeds = sorted(set.intersection(*every)) if every else []
+    seeds_of_lines = [set(line.rows) for block in blocks for line in block.values()]
+    seeds = sorted(set.intersection(*seeds_of_lines)) if seeds_of_lines else []
     if not seeds:
         return None
-    named = {value_text(value): value for value in (_value(key, setting) for setting in settings)}
-    order = sorted(named, key=lambda value: sort_key(named[value]))
-    figures = [_figures([block[value] for block in blocks], seeds) for value in order]
+    values = {value_text(value): value for value in (_value(key, setting) for setting in settings)}
+    texts = sorted(values, key=lambda text: sort_key(values[text]))
+    averages = [_averages([block[text] for block in blocks], seeds) for text in texts]
     estimates = [
-        {name: estimate(values) for name, values in by_metric.items()} for by_metric in figures
+        {name: estimate(by_seed) for name, by_seed in by_metric.items()} for by_metric in averages
     ]
     by = choosing_metric(metric, lines)
     best = _best(estimates, by)
-    labels = [f"{short_key(key)}={value_text(named[value])}" for value in order]
+    labels = [f"{short_key(key)}={text}" for text in texts]
     results = [  # only metrics of the test split are tested
-        _claim(labels[best], labels[at], figures[best], by_metric, metric)
-        for at, by_metric in enumerate(figures)
-        if METRICS[metric].split == "test" and best is not None and at != best
+        _test(labels[best], labels[index], averages[best], by_metric, metric)
+        for index, by_metric in enumerate(averages)
+        if METRICS[metric].split == "test" and best is not None and index != best
     ]
     return MarginalMeans(
         key=key,
-        values=[named[value] for value in order],
+        values=[values[text] for text in texts],
         estimates=estimates,
         blocks=len(blocks),
         seeds=seeds,
@@ -94,17 +96,22 @@ def _value(key: str, setting: Setting) -> Any:
 def _blocks(
     key: str, settings: Sequence[Setting], lines: Sequence[TableLine]
 ) -> list[dict[str, TableLine]]:
-    """Return value -> line for each combination of the other keys that has all values."""
-    by_others: dict[Any, dict[str, TableLine]] = {}
+    """Return the blocks, each as a mapping from the text of a value to a line."""
+    candidates: dict[Any, dict[str, TableLine]] = {}
     for setting, line in zip(settings, lines, strict=True):
-        others = frozenset((k, value_text(v)) for k, v in setting.values.items() if k != key)
-        by_others.setdefault(others, {})[value_text(_value(key, setting))] = line
-    values = {value for block in by_others.values() for value in block}
-    return [block for block in by_others.values() if len(block) == len(values)]
+        other_values = frozenset(
+            (other, value_text(value)) for other, value in setting.values.items() if other != key
+        )
+        candidates.setdefault(other_values, {})[value_text(_value(key, setting))] = line
+    texts = {text for block in candidates.values() for text in block}
+    return [block for block in candidates.values() if len(block) == len(texts)]
 
 
-def _figures(lines: Sequence[TableLine], seeds: Sequence[int]) -> dict[str, list[float]]:
-    """Return metric -> averages over the lines by seed, for metrics that all runs have."""
+def _averages(lines: Sequence[TableLine], seeds: Sequence[int]) -> dict[str, list[float]]:
+    """Return metric -> for each seed, the average over the lines.
+
+    Metrics that a line lacks for a seed are left out.
+    """
     averages = {}
     for metric in METRICS:
         by_line = [line.figures(metric) for line in lines]
@@ -114,29 +121,30 @@ def _figures(lines: Sequence[TableLine], seeds: Sequence[int]) -> dict[str, list
 
 
 def _best(estimates: Sequence[Mapping[str, Estimate]], by: str) -> int | None:
-    """Return the position of the value that validation chooses; None if it can't."""
+    """Return the index of the value that is best by a validation metric; None if it is missing."""
     if not all(by in means for means in estimates):
         return None
-    return max(range(len(estimates)), key=lambda at: leading().merit(estimates[at][by].mean))
+    return max(range(len(estimates)), key=lambda index: leading().merit(estimates[index][by].mean))
 
 
-def _claim(
+def _test(
     left: str,
     right: str,
     left_values: Mapping[str, list[float]],
     right_values: Mapping[str, list[float]],
     metric: str,
 ) -> SignificanceTest:
+    """Test two values of the key against each other, paired by seed."""
     result = SignificanceTest("by", left, right, metric)
     if metric not in left_values or metric not in right_values:
-        return replace(result, why_none="they lack that figure")
-    pairs = [
-        value - other
-        for value, other in zip(left_values[metric], right_values[metric], strict=True)
+        return replace(result, why_none="they do not both have that figure")
+    differences = [
+        left_value - right_value
+        for left_value, right_value in zip(left_values[metric], right_values[metric], strict=True)
     ]
-    if len(pairs) < 2:
+    if len(differences) < 2:
         return replace(result, why_none="of one seed there is no claim about the method")
-    return run_paired_test(result, pairs, "seeds")
+    return run_paired_test(result, differences, "seeds")
 
 
 def _sentence(
@@ -148,7 +156,7 @@ def _sentence(
 ) -> str:
     others = f"{len(blocks)} setting{'s' if len(blocks) > 1 else ''} of the other keys"
     by_seed = "by seed" if len(seeds) > 1 else f"of seed {seeds[0]} alone, which all have"
-    over = f"averages over {others}, {by_seed}"
+    averaged = f"averages over {others}, {by_seed}"
     if best is None:
-        return f"{short_key(key)}: {over}. Without {METRICS[by].label} nothing is chosen."
-    return f"{short_key(key)}: {over}. Validation chooses {best}."
+        return f"{short_key(key)}: {averaged}. Without {METRICS[by].label} nothing is chosen."
+    return f"{short_key(key)}: {averaged}. Validation chooses {best}."

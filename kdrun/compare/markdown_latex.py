@@ -17,7 +17,7 @@ from kdrun.compare.terminal import left_out_lines, table_heading, table_sentence
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-    "[": "{[}", "]": "{]}",  # at the front of a row it would be an option of the one before
+    "[": "{[}", "]": "{]}",  # at the start of a line, LaTeX reads [ as an option of the line before
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }  # fmt: skip
 
@@ -31,24 +31,40 @@ def as_latex(comparison: Comparison) -> str:
     return _document(comparison, "\\subsection*{{{}}}", "{}\n", _latex_table, _in_latex)
 
 
-_Table = Callable[[Sequence[Column], Sequence[Any]], list[str]]
+_ToTable = Callable[[Sequence[Column], Sequence[Any]], list[str]]
 
 
 def _document(
-    comparison: Comparison, head: str, item: str, table: _Table, escape: Callable[[str], str]
+    comparison: Comparison,
+    heading: str,
+    item: str,
+    to_table: _ToTable,
+    escape: Callable[[str], str],
 ) -> str:
+    """Return a comparison as a document.
+
+    Args:
+        comparison: the comparison.
+        heading: the format string of a heading.
+        item: the format string of a sentence.
+        to_table: returns the text lines of a table.
+        escape: escapes special characters.
+    """
     lines: list[str] = []
-    for family in comparison.families:
-        lines += [head.format(escape(table_heading(family))), ""]
-        reasons = [f"Not comparable with table 1. {reason}" for reason in family.reasons]
+    for comparison_table in comparison.families:
+        lines += [heading.format(escape(table_heading(comparison_table))), ""]
+        reasons = [f"Not comparable with table 1. {reason}" for reason in comparison_table.reasons]
         lines += [*(item.format(escape(reason)) for reason in reasons), ""] if reasons else []
-        lines += [*table([*identifying_columns(family), *metric_columns(family)], family.lines), ""]
-        if family.marginal:
-            lines += [*table(*marginal_columns(family.marginal, family.metric)), ""]
-        tests = [*family.results, *(family.marginal.results if family.marginal else [])]
+        columns = [*identifying_columns(comparison_table), *metric_columns(comparison_table)]
+        lines += [*to_table(columns, comparison_table.lines), ""]
+        tests = [*comparison_table.results]
+        if marginal := comparison_table.marginal:
+            lines += [*to_table(*marginal_columns(marginal, comparison_table.metric)), ""]
+            tests += marginal.results
         if tests:
-            lines += [*table(significance_columns(), tests), ""]
-        lines += [*(item.format(escape(one)) for one in table_sentences(family)), ""]
+            lines += [*to_table(significance_columns(), tests), ""]
+        sentences = table_sentences(comparison_table)
+        lines += [*(item.format(escape(sentence)) for sentence in sentences), ""]
     lines += [item.format(escape(line.strip())) for line in left_out_lines(comparison.left_out)]
     return "\n".join(lines).rstrip("\n")
 
@@ -59,7 +75,7 @@ def _markdown_table(columns: Sequence[Column], rows: Sequence[Any]) -> list[str]
 
     return [
         line([_in_markdown(_title(column)) for column in columns]),
-        line(["---" if column.words else "---:" for column in columns]),
+        line(["---" if column.is_text else "---:" for column in columns]),
         *(line([_in_markdown(column.text(row)) for column in columns]) for row in rows),
     ]
 
@@ -69,7 +85,7 @@ def _latex_table(columns: Sequence[Column], rows: Sequence[Any]) -> list[str]:
         return f"{' & '.join(cells)} \\\\"
 
     return [
-        f"\\begin{{tabular}}{{{''.join('l' if column.words else 'r' for column in columns)}}}",
+        f"\\begin{{tabular}}{{{''.join('l' if column.is_text else 'r' for column in columns)}}}",
         "\\hline",
         line([_in_latex(_title(column)) for column in columns]),
         "\\hline",

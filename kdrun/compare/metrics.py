@@ -1,4 +1,4 @@
-"""What runs are compared by, under the names that `--metric` takes."""
+"""The metrics that runs can be compared by, under the names that `--metric` takes."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -7,9 +7,9 @@ from kdrun.core.metrics import AGREEMENT, COSTS, SCORES, Better, Metric, Unit, l
 from kdrun.core.records.summary import Row, score_of
 from kdrun.core.unknown import unknown_name
 
-LAST, BEST = "last", "best"
+LAST, BEST = "last", "best"  # the last epoch, and the best one on validation
 
-Read = Callable[[Row, str], float | None]  # a row, and the epoch of its weights -> a value
+Read = Callable[[Row, str], float | None]  # (row, epoch of the row's weights) -> value
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class RowMetric:
     """A metric of a row of the results table.
 
     Attributes:
-        name: the word of `--metric`.
-        metric: what is measured, with its title and label for this epoch and split.
+        name: the name that `--metric` takes.
+        metric: the metric, with a title and a label that name the epoch and the split.
         split: test or validation; empty for a cost.
-        read: returns the row's value, or None where it has none.
+        read: returns the row's value, or None if it has none.
         epoch: last or best; empty for the epoch whose weights the row has.
     """
 
@@ -47,10 +47,11 @@ class RowMetric:
         return self.metric.better
 
     def text(self, value: float) -> str:
+        """Return a value in the unit of tables, without the unit's sign."""
         return self.unit.text(value)
 
     def clip(self, low: float, high: float) -> tuple[float, float]:
-        """Return an interval of values; that of a share ends at 0 and 1."""
+        """Clip the ends of an interval to 0..1 if the metric is a share."""
         return (max(low, 0.0), min(high, 1.0)) if self.unit.factor > 1 else (low, high)
 
     def interval_text(self, low: float, high: float) -> str:
@@ -59,10 +60,10 @@ class RowMetric:
 
 
 def find_metric(name: str) -> RowMetric:
-    """Return the metric of a name.
+    """Return a metric by its name.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no such metric.
     """
     if name not in METRICS:
         raise unknown_name("metric", name, METRICS)
@@ -78,11 +79,14 @@ def _latency(row: Row, _: str) -> float | None:
 
 
 def _at_epoch(wanted: str, read: Read, name_in_best: str) -> Read:
-    """Read a value of the row where its weights are of the wanted epoch, else what it has of it.
+    """Return a function that reads a row's value for one epoch.
+
+    If the row's weights are of that epoch, it is the value of the row itself. Otherwise the best
+    epoch's value is in the record `best` of the row, and that of the last epoch is not known.
 
     Args:
-        wanted: last or best.
-        read: reads the row's own value.
+        wanted: the epoch: last or best.
+        read: reads the value of the row itself.
         name_in_best: the key of the value in the row's `best`.
     """
 
@@ -95,8 +99,8 @@ def _at_epoch(wanted: str, read: Read, name_in_best: str) -> Read:
 
 
 def _leading_by_epoch(metric: Metric) -> Iterator[RowMetric]:
-    """The leading metric on both splits, each after the last epoch and after the best."""
-    short = metric.title.replace("\n", " ")
+    """Yield the leading metric on both splits, of the last and of the best epoch."""
+    short_title = metric.title.replace("\n", " ")
 
     def validation(row: Row, _: str) -> float | None:
         return score_of(row.get("validation") or {}, metric.name)
@@ -106,14 +110,14 @@ def _leading_by_epoch(metric: Metric) -> Iterator[RowMetric]:
         BEST: (f"best_{metric.name}", f"{metric.label} of the best epoch by validation"),
     }
     for epoch, (name, label) in on_test.items():
-        described = replace(metric, title=f"{short}\n{epoch}", label=label)
+        metric_at_epoch = replace(metric, title=f"{short_title}\n{epoch}", label=label)
         read = _at_epoch(epoch, _score(metric.name), metric.name)
-        yield RowMetric(name, described, "test", read, epoch)
+        yield RowMetric(name, metric_at_epoch, "test", read, epoch)
     for epoch, name in ((LAST, "validation"), (BEST, "best_validation")):
         label = f"validation {metric.label} of the {epoch} epoch"
-        described = replace(metric, title=f"valid.{metric.unit.sign}\n{epoch}", label=label)
+        metric_at_epoch = replace(metric, title=f"valid.{metric.unit.sign}\n{epoch}", label=label)
         read = _at_epoch(epoch, validation, "validation")
-        yield RowMetric(name, described, "validation", read, epoch)
+        yield RowMetric(name, metric_at_epoch, "validation", read, epoch)
 
 
 def _row_metrics() -> Iterator[RowMetric]:
@@ -130,7 +134,7 @@ METRICS: Mapping[str, RowMetric] = {metric.name: metric for metric in _row_metri
 
 
 def leading_at(epoch: str, split: str = "test") -> RowMetric:
-    """Return the leading metric after the last or the best epoch, on a split."""
+    """Return the leading metric of the last or the best epoch, on a split."""
     return next(
         metric for metric in METRICS.values() if (metric.epoch, metric.split) == (epoch, split)
     )

@@ -1,6 +1,11 @@
-"""The pairs of models that a comparison tests: against the control, the choice or a baseline."""
+"""The pairs of models that a comparison tests.
 
-from collections.abc import Iterable, Sequence
+Models are tested against the row `alone` of the same settings, or against the row or the settings
+that the query names. The setting that validation chose is tested against the other settings.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from kdrun.compare.choice import Choice
 from kdrun.compare.query import KeyValues, Query, has_values
@@ -10,9 +15,14 @@ from kdrun.compare.significance import ComparedModel, compare_models
 from kdrun.compare.test_results import SignificanceTest, correct_for_all
 from kdrun.core.number_format import many
 
-CONTROL = "alone"
+CONTROL = "alone"  # the row of the student that is trained without a teacher
 
-_Judged = Sequence[tuple[Setting, TableLine]]  # each with the line of its judged model
+
+class _JudgedSetting(NamedTuple):
+    """A setting, and the table's line of the model that the setting is judged by."""
+
+    setting: Setting
+    line: TableLine
 
 
 def run_tests(
@@ -23,104 +33,140 @@ def run_tests(
     choice: Choice | None,
     query: Query,
 ) -> list[SignificanceTest]:
-    """Run the tests that the query asks for, each kind corrected for how many there are.
+    """Run the tests that the query asks for.
 
+    Tests against a row and tests between settings are corrected separately for their number.
     Models that several settings share are tested once.
 
     Args:
-        settings: of the table.
-        judged: the line of each setting's judged model.
-        lines: of the table.
+        settings: the settings of the table.
+        judged: for each setting, the line of the model that it is judged by.
+        lines: all lines of the table.
         metric: the name of the metric that is compared.
-        choice: of a setting, on validation.
+        choice: the setting that validation chose; None if validation had nothing to choose from.
         query: what the user asks for.
     """
-    pairs = list(zip(settings, judged, strict=True))
+    judged_settings = [_JudgedSetting(*pair) for pair in zip(settings, judged, strict=True)]
     row = query.versus or CONTROL
-    about = "baseline" if query.versus else "control"
-    over = [] if query.baseline else _against_row(row, pairs, lines, query.model)
-    found = [compare_models(own, other, metric, about) for own, other in over]
-    return [
-        *correct_for_all(found),
-        *correct_for_all(_between_settings(pairs, metric, choice, query)),
-    ]
+    kind = "baseline" if query.versus else "control"
+    pairs = [] if query.baseline else _pairs_with_row(row, judged_settings, lines, query.model)
+    against_row = [compare_models(left, right, metric, kind) for left, right in pairs]
+    between_settings = _test_between_settings(judged_settings, metric, choice, query)
+    return [*correct_for_all(against_row), *correct_for_all(between_settings)]
 
 
-def _against_row(
-    row: str, pairs: _Judged, lines: Sequence[TableLine], named: str
-) -> Iterable[tuple[ComparedModel, ComparedModel]]:
-    """Yield judged models with the given row of the same settings, each pair once."""
-    place = {id(one): line for line in lines if line.model == row for one in line.settings}
-    found: dict[tuple[int, int], list[Setting]] = {}
-    models = {id(line): line.model for _, line in pairs}
-    for setting, line in pairs:
-        if line.model != row and id(setting) in place:
-            found.setdefault((id(line), id(place[id(setting)])), []).append(setting)
-    for (own, _), owners in found.items():
-        label = _label(models[own], owners, len(pairs), named)
-        yield _side(label, models[own], owners), _side(row, row, owners)
+def _pairs_with_row(
+    row: str,
+    judged_settings: Sequence[_JudgedSetting],
+    lines: Sequence[TableLine],
+    query_model: str,
+) -> Iterator[tuple[ComparedModel, ComparedModel]]:
+    """Yield each judged model with the model of the given row in the same settings.
+
+    Args:
+        row: the name of the row that judged models are compared with.
+        judged_settings: all settings of the table.
+        lines: all lines of the table.
+        query_model: the row that the user judges settings by; empty if none was named.
+    """
+    row_lines = {
+        id(setting): line for line in lines if line.model == row for setting in line.settings
+    }
+    settings_of_pair: dict[tuple[int, int], list[Setting]] = {}
+    models = {id(line): line.model for _, line in judged_settings}
+    for setting, line in judged_settings:
+        if line.model != row and id(setting) in row_lines:
+            pair = (id(line), id(row_lines[id(setting)]))
+            settings_of_pair.setdefault(pair, []).append(setting)
+    for (line_id, _), settings in settings_of_pair.items():
+        model = models[line_id]
+        label = _label(model, settings, len(judged_settings), query_model)
+        yield _compared_model(label, model, settings), _compared_model(row, row, settings)
 
 
-def _between_settings(
-    pairs: _Judged, metric: str, choice: Choice | None, query: Query
+def _test_between_settings(
+    judged_settings: Sequence[_JudgedSetting], metric: str, choice: Choice | None, query: Query
 ) -> list[SignificanceTest]:
     """Test settings against the query's baseline, else the chosen setting against the others."""
-    judged = {id(line): line for _, line in pairs}
-    sides = {
-        at: _side(
-            _label(line.model, line.settings, len(pairs), query.model), line.model, line.settings
+    lines = {id(line): line for _, line in judged_settings}
+    compared = {
+        line_id: _compared_model(
+            _label(line.model, line.settings, len(judged_settings), query.model),
+            line.model,
+            line.settings,
         )
-        for at, line in judged.items()
+        for line_id, line in lines.items()
     }
     if query.baseline:
-        baselines = {
+        pairs = {
             (id(line), id(baseline)): None
-            for setting, line in pairs
-            if (baseline := _baseline(setting, pairs, query.baseline)) and baseline is not line
+            for setting, line in judged_settings
+            if (baseline := _baseline_line(setting, judged_settings, query.baseline))
+            and baseline is not line
         }
         return [
-            compare_models(sides[line], sides[baseline], metric, "baseline")
-            for line, baseline in baselines
+            compare_models(compared[line_id], compared[baseline_id], metric, "baseline")
+            for line_id, baseline_id in pairs
         ]
     if query.versus or choice is None:
         return []
     if choice.setting is not None:
-        chosen = next(id(line) for setting, line in pairs if setting is choice.setting)
-        others = [line for line in sides if line != chosen]
-        return [compare_models(sides[chosen], sides[other], metric, "chosen") for other in others]
-    if len(sides) != 2:
+        chosen = next(id(line) for setting, line in judged_settings if setting is choice.setting)
+        return [
+            compare_models(compared[chosen], model, metric, "chosen")
+            for line_id, model in compared.items()
+            if line_id != chosen
+        ]
+    if len(compared) != 2:
         return []
-    left, right = sides.values()
+    left, right = compared.values()
     return [compare_models(left, right, metric, "pair")]
 
 
-def _side(label: str, model: str, settings: Sequence[Setting]) -> ComparedModel:
+def _compared_model(label: str, model: str, settings: Sequence[Setting]) -> ComparedModel:
     return ComparedModel(label, model, runs_with_model(model, settings))
 
 
-def _label(model: str, settings: Sequence[Setting], among: int, named: str) -> str:
-    """Return the label of a model: its settings, with its row if the query names one."""
-    more = len(settings) - 1
-    if not settings[0].label or (more and len(settings) == among):
-        return model
-    whose = settings[0].label + (f" and {many(more, 'other')}" if more else "")
-    return f"{named} of {whose}" if named else whose
+def _label(
+    model: str, settings: Sequence[Setting], number_of_settings: int, query_model: str
+) -> str:
+    """Return the label of a model in sentences: `loss.temperature=4 and 2 others`.
 
-
-def _baseline(setting: Setting, pairs: _Judged, wanted: KeyValues) -> TableLine | None:
-    """Return the line of a setting's baseline: the one that agrees with it in all other keys.
-
-    A single baseline is that of all settings; a baseline itself has none.
+    Args:
+        model: the name of the model's row, which is the label if all settings share the model.
+        settings: the settings that share the model.
+        number_of_settings: how many settings the table has.
+        query_model: the row that the user judges settings by, which the label then begins with.
     """
-    if has_values(setting.config, wanted):
+    more = len(settings) - 1
+    if not settings[0].label or (more and len(settings) == number_of_settings):
+        return model
+    label = settings[0].label + (f" and {many(more, 'other')}" if more else "")
+    return f"{query_model} of {label}" if query_model else label
+
+
+def _baseline_line(
+    setting: Setting, judged_settings: Sequence[_JudgedSetting], baseline: KeyValues
+) -> TableLine | None:
+    """Return the line of the baseline that a setting is compared with.
+
+    If a single setting has the values of the baseline, all others are compared with it. If several
+    have them, the baseline of a setting is the one that has the same values of all other keys.
+
+    Returns:
+        None where there is no such line, and for a setting that is a baseline itself.
+    """
+    if has_values(setting.config, baseline):
         return None
-    found = [(one, line) for one, line in pairs if has_values(one.config, wanted)]
-    if len(found) == 1:
-        return found[0][1]
-    rest = [key for key in setting.values if key not in wanted]
-    alike = [
-        line
-        for one, line in found
-        if all(one.values.get(key) == setting.values[key] for key in rest)
+    baselines = [
+        judged for judged in judged_settings if has_values(judged.setting.config, baseline)
     ]
-    return alike[0] if len(alike) == 1 else None
+    if len(baselines) == 1:
+        return baselines[0].line
+    other_keys = [key for key in setting.values if key not in baseline]
+    matching = [
+        judged.line
+        for judged in baselines
+        if all(judged.setting.values.get(key) == setting.values[key] for key in other_keys)
+    ]
+    return matching[0] if len(matching) == 1 else None

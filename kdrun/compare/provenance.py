@@ -1,5 +1,6 @@
-"""Notes on differences between the runs of a table: budgets, versions, devices, timing."""
+"""Notes on how the runs of a table were made: budgets, versions, devices, timing."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from kdrun.compare.gather import Run
@@ -7,10 +8,10 @@ from kdrun.compare.seed_means import TableLine
 from kdrun.core.number_format import many
 from kdrun.core.records.summary import EAGER
 
-_STUDENTS = ("alone", "distilled")
+_STUDENTS = ("alone", "distilled")  # the rows of the two students that are compared
 
-# Part of the environment that may differ -> its keys.
-_PARTS = {"torch": ("packages", "torch"), "kdrun": ("kdrun",), "device": ("device",)}
+# Name in the note -> path of keys in the environment's record.
+_ENVIRONMENT = {"torch": ("packages", "torch"), "kdrun": ("kdrun",), "device": ("device",)}
 
 
 def budgets(runs: Sequence[Run]) -> list[str]:
@@ -19,23 +20,23 @@ def budgets(runs: Sequence[Run]) -> list[str]:
         [run.rows[row].get("steps") if row in run.rows else None for row in _STUDENTS]
         for run in runs
     ]
-    uneven = sum(None not in pair and len(set(pair)) > 1 for pair in steps)
-    if not uneven:
+    unequal = sum(None not in pair and len(set(pair)) > 1 for pair in steps)
+    if not unequal:
         return []
     return [
-        f"Not the same budget: in {uneven} of {many(len(runs), 'run')} the distilled student and"
-        " alone made other numbers of steps."
+        f"Not the same budget: in {unequal} of {many(len(runs), 'run')} the distilled student and"
+        " the student alone made different numbers of steps."
     ]
 
 
 def environments(runs: Sequence[Run]) -> list[str]:
     """Return notes on versions and devices that differ, and on runs that are not exact."""
     notes = []
-    for name, path in _PARTS.items():
-        counts = _counts(_at(run.environment, path) for run in runs)
+    for name, path in _ENVIRONMENT.items():
+        counts = _counts(_value_at(run.environment, path) for run in runs)
         if len(counts) > 1:
-            told = ", ".join(f"{value} ({many(count, 'run')})" for value, count in counts.items())
-            notes.append(f"Not all were made with one {name}: {told}.")
+            listed = ", ".join(f"{value} ({many(count, 'run')})" for value, count in counts.items())
+            notes.append(f"Not all were made with one {name}: {listed}.")
     inexact = sum(bool(run.summary.get("inexact")) for run in runs)
     if inexact:
         notes.append(f"{inexact} of {len(runs)} runs were resumed elsewhere, and are not exact.")
@@ -43,7 +44,7 @@ def environments(runs: Sequence[Run]) -> list[str]:
 
 
 def latency_conditions(runs: Sequence[Run], lines: Sequence[TableLine]) -> list[str]:
-    """Return notes on how latencies were taken, and how many jobs shared the machine."""
+    """Return notes on how latencies were measured, and how many jobs shared the machine."""
     latency = next(
         (row["latency"] for line in lines for row in line.rows.values() if row.get("latency")), None
     )
@@ -64,12 +65,12 @@ def latency_conditions(runs: Sequence[Run], lines: Sequence[TableLine]) -> list[
 
 
 def _runtimes(lines: Sequence[TableLine]) -> str:
-    """Return the runtimes of the latencies; those other than PyTorch are marked."""
-    found = _counts(line.runtime for line in lines if line.runtime)
-    return " or ".join(name if name == EAGER else f"{name} (*)" for name in found)
+    """Return the names of the latencies' runtimes; those other than PyTorch have the mark *."""
+    runtimes = _counts(line.runtime for line in lines if line.runtime)
+    return " or ".join(name if name == EAGER else f"{name} (*)" for name in runtimes)
 
 
-def _at(environment: Mapping[str, object], path: Sequence[str]) -> str:
+def _value_at(environment: Mapping[str, object], path: Sequence[str]) -> str:
     node: object = environment
     for key in path:
         node = node.get(key) if isinstance(node, Mapping) else None
@@ -77,7 +78,4 @@ def _at(environment: Mapping[str, object], path: Sequence[str]) -> str:
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for value in values:
-        found[value] = found.get(value, 0) + 1
-    return found
+    return dict(Counter(values))

@@ -1,4 +1,4 @@
-"""What a user asks of a comparison, with the keys and values resolved among the runs."""
+"""What a user wants to compare, and the runs that have the keys and values that he names."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,15 +16,15 @@ KeyValues = Mapping[str, Sequence[str]]  # key -> the texts of its values
 
 @dataclass(frozen=True)
 class Query:
-    """What to compare, in keys of the config.
+    """What the user wants to compare.
 
     Attributes:
         metric: the name of the metric; empty for the leading one.
         model: the row that settings are judged by; empty for the last row of a run.
-        by: the key whose values are averaged over all other keys; empty for none.
-        where: values of keys that runs must have.
-        baseline: values of keys of the settings that others are compared with.
-        versus: the row that others are compared with, instead: such as `alone`.
+        by: the config key by which results are averaged over all other keys; empty for none.
+        where: the values of config keys that runs must have to be compared.
+        baseline: the values of config keys that make a setting a baseline for the others.
+        versus: the row that the other rows of a setting are compared with, such as `alone`.
         sort: a metric or a key to sort by; empty to sort by the values of the differing keys.
     """
 
@@ -43,55 +43,57 @@ class Query:
 
 
 def resolve_query(query: Query, runs: Sequence[Run]) -> tuple[Query, list[Run]]:
-    """Resolve the query's keys among those of the runs, and keep the runs that it asks for.
+    """Replace the query's short keys by full keys, and select the runs that it asks for.
 
-    A config group whose node has no name, such as recipe, becomes a key of these runs.
+    A key of the query may also be a config group, such as recipe. Then the name of each run's
+    choice, such as quick, is added to its config.
 
     Returns:
-        The query in full keys, and the runs that are kept.
+        The query in full keys, and the selected runs.
 
     Raises:
-        UserError: no run has such a key, value, row, or metric; or all are alike in `by`.
+        UserError: no run has such a key, value, row, or metric; or `by` has the same value in all.
     """
-    _known("metric", [query.metric], METRICS)
-    _known(
+    _require_known("metric", [query.metric], METRICS)
+    _require_known(
         "row", [query.model, query.versus], dict.fromkeys(row for run in runs for row in run.rows)
     )
-    wanted = [*query.baseline, query.by]
+    compared_keys = [*query.baseline, query.by]
     if query.sort not in METRICS:
-        wanted.append(query.sort)
-    runs = _with_choices(runs, [short_key(word) for word in (*query.where, *wanted)])
+        compared_keys.append(query.sort)
+    runs = _with_choices(runs, [short_key(word) for word in (*query.where, *compared_keys)])
     keys = {short_key(key): key for key in dict.fromkeys(key for run in runs for key in run.config)}
     keys_or_seed = {**keys, _SEED: _SEED}
-    _known("key", map(short_key, query.where), keys_or_seed)
-    _known("key", map(short_key, wanted), keys)
-    found = replace(
+    _require_known("key", map(short_key, query.where), keys_or_seed)
+    _require_known("key", map(short_key, compared_keys), keys)
+    resolved = replace(
         query,
         by=keys.get(short_key(query.by), ""),
         where={keys_or_seed[short_key(key)]: values for key, values in query.where.items()},
         baseline={keys[short_key(key)]: values for key, values in query.baseline.items()},
         sort=query.sort if query.sort in METRICS else keys.get(short_key(query.sort), ""),
     )
-    kept = [run for run in runs if has_values(_with_seed(run), found.where)]
-    if runs and not kept:
+    selected = [run for run in runs if has_values(_with_seed(run), resolved.where)]
+    if runs and not selected:
         raise UserError(
-            f"no run has {values_text(found.where)}.", *_known_values(found.where, runs)
+            f"no run has {values_text(resolved.where)}.", *_existing_values(resolved.where, runs)
         )
-    if kept and not any(has_values(run.config, found.baseline) for run in kept):
+    if selected and not any(has_values(run.config, resolved.baseline) for run in selected):
         raise UserError(
-            f"no run that is compared has the baseline's {values_text(found.baseline)}.",
-            *_known_values(found.baseline, kept),
+            f"no run that is compared has the baseline's {values_text(resolved.baseline)}.",
+            *_existing_values(resolved.baseline, selected),
         )
-    _differs(found.by, kept)
-    return found, kept
+    _require_different_values(resolved.by, selected)
+    return resolved, selected
 
 
-def _differs(by: str, runs: Sequence[Run]) -> None:
-    values = {run.marks.get(by) for run in runs}
+def _require_different_values(by: str, runs: Sequence[Run]) -> None:
+    """Raise a UserError if all runs have the same value of the key `by`."""
+    values = {run.config_texts.get(by) for run in runs}
     if by and len(values) == 1:
         keys = dict.fromkeys(key for run in runs for key in run.config)
         differing = [
-            short_key(key) for key in keys if len({run.marks.get(key) for run in runs}) > 1
+            short_key(key) for key in keys if len({run.config_texts.get(key) for run in runs}) > 1
         ]
         raise UserError(
             f"--by {short_key(by)}: it is {values.pop()} in all of these runs.",
@@ -100,49 +102,57 @@ def _differs(by: str, runs: Sequence[Run]) -> None:
 
 
 def _with_seed(run: Run) -> Mapping[str, Any]:
-    """Return a run's config with its seed, which `where` may name too."""
+    """Return a run's config and its seed, as the query may select runs by the seed, too."""
     return {**run.config, _SEED: run.seed}
 
 
-def has_values(values: Mapping[str, Any], wanted: KeyValues) -> bool:
-    """Return whether each key has one of its wanted values."""
+def has_values(config: Mapping[str, Any], wanted: KeyValues) -> bool:
+    """Return whether a config has, for each wanted key, one of the wanted values."""
     return all(
-        key in values and any(is_value(values[key], text) for text in texts)
+        key in config and any(is_value(config[key], text) for text in texts)
         for key, texts in wanted.items()
     )
 
 
 def values_text(wanted: KeyValues) -> str:
+    """Return keys and values as they are typed: `loss.temperature=1,4 seed=0`."""
     return " ".join(f"{short_key(key)}={','.join(texts)}" for key, texts in wanted.items())
 
 
-def _known(what: str, words: Iterable[str], known: Iterable[str]) -> None:
-    names = list(known)
-    for word in words:
-        if word and word not in names:
-            raise unknown_name(what if what == "metric" else f"{what} of these runs", word, names)
+def _require_known(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise a UserError for the first name that is not known; empty names are skipped."""
+    known_names = list(known)
+    for name in names:
+        if name and name not in known_names:
+            description = kind if kind == "metric" else f"{kind} of these runs"
+            raise unknown_name(description, name, known_names)
 
 
-def _with_choices(runs: Sequence[Run], words: Iterable[str]) -> list[Run]:
-    """Return runs whose configs have the choices of the groups in `words`: `recipe: quick`."""
-    known = {_SEED, *(short_key(key) for run in runs for key in run.config)}
-    groups = [word for word in words if word and word not in known]
+def _with_choices(runs: Sequence[Run], keys: Iterable[str]) -> list[Run]:
+    """Return the runs with the choices of config groups added to their configs: `recipe: quick`.
+
+    Args:
+        runs: the runs.
+        keys: short keys; those that no config has are taken for config groups.
+    """
+    config_keys = {_SEED, *(short_key(key) for run in runs for key in run.config)}
+    groups = [key for key in keys if key and key not in config_keys]
     if not groups:
         return list(runs)
-    made = []
+    extended = []
     for run in runs:
         choices = run.folder.choices()
-        own = {group: choices[group] for group in groups if group in choices}
-        made.append(replace(run, config={**run.config, **own}))
-    return made
+        group_choices = {group: choices[group] for group in groups if group in choices}
+        extended.append(replace(run, config={**run.config, **group_choices}))
+    return extended
 
 
-def _known_values(wanted: KeyValues, runs: Sequence[Run]) -> list[str]:
+def _existing_values(wanted: KeyValues, runs: Sequence[Run]) -> list[str]:
     """Return a line for each wanted key, with the values that the runs have."""
+    configs = [_with_seed(run) for run in runs]
     lines = []
     for key in wanted:
-        own = [_with_seed(run) for run in runs]
-        values = {value_text(one[key]): one[key] for one in own if key in one}
+        values = {value_text(config[key]): config[key] for config in configs if key in config}
         texts = [value_text(value) for value in sorted(values.values(), key=sort_key)]
         lines.append(f"  {short_key(key)} is {', '.join(texts)}")
     return lines

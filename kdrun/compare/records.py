@@ -1,4 +1,4 @@
-"""A comparison for other programs: as JSON, and its tables as CSV."""
+"""A comparison as JSON and its tables as CSV, for other programs."""
 
 import csv
 import io
@@ -10,95 +10,105 @@ from kdrun.compare.comparison import Comparison, ComparisonTable
 from kdrun.compare.keys import value_text
 from kdrun.compare.metrics import METRICS
 from kdrun.compare.seed_means import TableLine
+from kdrun.compare.test_results import SignificanceTest
 from kdrun.core.atomic import replace_non_finite
 
-_FORMAT = 1  # of the JSON; raised when its meaning changes
+_FORMAT = 1  # the number of the JSON format; raised when the meaning of a key changes
 
 
 def as_json(comparison: Comparison) -> str:
-    """Return the whole comparison; values are as in summary.json, null where unknown."""
+    """Return the comparison as JSON, in the units of summary.json; unknown values are null."""
     tree = {
         "format": _FORMAT,
         "runs": [
             {"path": str(run.path), "name": run.name, "seed": run.seed, "started": run.started}
             for run in comparison.runs
         ],
-        "left_out": [{**asdict(one), "path": str(one.path)} for one in comparison.left_out],
-        "tables": [_family(family) for family in comparison.families],
+        "left_out": [{**asdict(run), "path": str(run.path)} for run in comparison.left_out],
+        "tables": [_table_record(table) for table in comparison.families],
     }
     return json.dumps(
         replace_non_finite(tree, "", []), indent=2, ensure_ascii=False, allow_nan=False
     )
 
 
-def _family(family: ComparisonTable) -> dict[str, Any]:
-    numbers = {id(one): number for number, one in enumerate(family.settings)}
-    choice, marginal = family.choice, family.marginal
+def _table_record(table: ComparisonTable) -> dict[str, Any]:
+    indices = {id(setting): index for index, setting in enumerate(table.settings)}
+    choice, marginal = table.choice, table.marginal
     return {
-        "table": family.number,
-        "reasons": family.reasons,
-        "metric": family.metric,
-        "keys": family.differing,
+        "table": table.number,
+        "reasons": table.reasons,
+        "metric": table.metric,
+        "keys": table.differing,
         "settings": [
             {
-                "values": one.values,
+                "values": setting.values,
                 "judged_by": line.model,
-                "runs": {str(seed): str(run.path) for seed, run in one.runs.items()},
+                "runs": {str(seed): str(run.path) for seed, run in setting.runs.items()},
             }
-            for one, line in zip(family.settings, family.judged, strict=True)
+            for setting, line in zip(table.settings, table.judged, strict=True)
         ],
         "lines": [
             {
                 "model": line.model,
-                "settings": [numbers[id(one)] for one in line.settings if id(one) in numbers],
+                "settings": [
+                    indices[id(setting)] for setting in line.settings if id(setting) in indices
+                ],
                 "values": line.values,
                 "pareto": sorted(line.fronts),
                 "latency_runtime": line.runtime or None,
-                "metrics": {name: _metric(line, name) for name in line.estimates},
+                "metrics": {name: _metric_record(line, name) for name in line.estimates},
             }
-            for line in family.lines
+            for line in table.lines
         ],
         "choice": choice
         and {
-            "setting": None if choice.setting is None else numbers[id(choice.setting)],
+            "setting": None if choice.setting is None else indices[id(choice.setting)],
             "by": choice.by,
             "chosen": choice.chosen and asdict(choice.chosen),
             "tested": choice.tested and asdict(choice.tested),
             "sentence": choice.sentence,
         },
-        "tests": [{**asdict(one), "sentence": one.sentence} for one in family.results],
+        "tests": [_test_record(test) for test in table.results],
         "marginal": marginal
         and {
             **{key: value for key, value in vars(marginal).items() if key != "results"},
             "estimates": [
-                {name: asdict(one) for name, one in found.items()} for found in marginal.estimates
+                {name: asdict(estimate) for name, estimate in estimates.items()}
+                for estimates in marginal.estimates
             ],
-            "tests": [{**asdict(one), "sentence": one.sentence} for one in marginal.results],
+            "tests": [_test_record(test) for test in marginal.results],
         },
-        "notes": family.notes,
+        "notes": table.notes,
     }
 
 
-def _metric(line: TableLine, name: str) -> dict[str, Any]:
-    own = {str(seed): figure for seed, figure in line.figures(name).items()}
-    return {**asdict(line.estimates[name]), "by_seed": own}
+def _test_record(test: SignificanceTest) -> dict[str, Any]:
+    return {**asdict(test), "sentence": test.sentence}
+
+
+def _metric_record(line: TableLine, name: str) -> dict[str, Any]:
+    by_seed = {str(seed): value for seed, value in line.figures(name).items()}
+    return {**asdict(line.estimates[name]), "by_seed": by_seed}
 
 
 def as_csv(comparison: Comparison) -> str:
-    """Return a row for each line of the tables; unknown values are empty."""
-    keys = list(dict.fromkeys(key for one in comparison.families for key in one.differing))
-    parts = ("mean", "deviation", "low", "high", "n")
+    """Return the tables as CSV, one row for each line; unknown values are empty."""
+    keys = list(dict.fromkeys(key for table in comparison.families for key in table.differing))
+    fields = ("mean", "deviation", "low", "high", "n")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    heads = [f"{name}_{part}" for name in METRICS for part in parts]
-    writer.writerow(["table", "model", *keys, "seeds", "pareto", *heads])
-    for family in comparison.families:
-        for line in family.lines:
+    metric_columns = [f"{name}_{field}" for name in METRICS for field in fields]
+    writer.writerow(["table", "model", *keys, "seeds", "pareto", *metric_columns])
+    for table in comparison.families:
+        for line in table.lines:
             values = [value_text(line.values[key]) if key in line.values else "" for key in keys]
-            found = [line.estimates.get(name) for name in METRICS]
+            estimates = [line.estimates.get(name) for name in METRICS]
             figures = [
-                None if one is None else getattr(one, part) for one in found for part in parts
+                None if estimate is None else getattr(estimate, field)
+                for estimate in estimates
+                for field in fields
             ]
             seeds, pareto = " ".join(map(str, line.rows)), " ".join(sorted(line.fronts))
-            writer.writerow([family.number, line.model, *values, seeds, pareto, *figures])
+            writer.writerow([table.number, line.model, *values, seeds, pareto, *figures])
     return text.getvalue().rstrip("\n")

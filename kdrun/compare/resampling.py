@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate, combinations_with_replacement
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kdrun.compare.t_distribution import SHARE
 
 if TYPE_CHECKING:
     import numpy as np
 
-_MAX_ENUMERATED = 6  # values: 462 samples
+_MAX_ENUMERATED = 6  # values; 462 different samples can be drawn from them
 
 
 def bootstrap(
@@ -19,16 +19,16 @@ def bootstrap(
 ) -> tuple[float, float]:
     """Return the 95 % interval of the mean by Efron's percentile bootstrap (1979).
 
-    For few values, all samples that can be drawn are enumerated in place of random ones.
+    For few values, all possible samples are enumerated instead of drawing random ones.
 
     Args:
-        differences: (n,) of two models, sample by sample or seed by seed.
-        seed: the same draws for the same seed.
-        draws: how often n are drawn with replacement.
+        differences: (n,) differences between two models, for each sample or each seed.
+        seed: the seed of the random samples.
+        draws: the number of random samples, each of n values drawn with replacement.
     """
     if len(differences) <= _MAX_ENUMERATED:
         return _enumerated([float(value) for value in differences])
-    import numpy as np  # which takes longer to load than all else
+    import numpy as np  # imported late, as it takes longer to load than all else
 
     return _percentiles(_means(differences, np.random.default_rng(seed), draws))
 
@@ -36,7 +36,7 @@ def bootstrap(
 def bootstrap_of_two(
     first: Sequence[float], second: Sequence[float], seed: int, draws: int = 2000
 ) -> tuple[float, float]:
-    """Return the 95 % interval of the difference of two means of unpaired values."""
+    """Return the bootstrap's 95 % interval of the difference of two means of unpaired values."""
     import numpy as np
 
     generator = np.random.default_rng(seed)
@@ -44,37 +44,64 @@ def bootstrap_of_two(
 
 
 def _enumerated(values: Sequence[float]) -> tuple[float, float]:
-    """Return the percentiles of the means of all samples: 2.5 % are below, and 2.5 % above."""
+    """Return the 2.5 % and the 97.5 % percentile of the means of all samples."""
     size = len(values)
     means = sorted(
-        (math.fsum(values[at] for at in drawn) / size, share) for drawn, share in _samples(size)
+        (math.fsum(values[index] for index in sample.indices) / size, sample.probability)
+        for sample in _samples(size)
     )
-    ends = []
-    for ordered in (means, means[::-1]):
-        below = accumulate(share for _, share in ordered)
-        ends.append(next(at for at, share in enumerate(below) if share > (1 - SHARE) / 2))
-    return means[ends[0]][0], means[::-1][ends[1]][0]
+    return _tail_quantile(means), _tail_quantile(means[::-1])
+
+
+def _tail_quantile(means: Sequence[tuple[float, float]]) -> float:
+    """Return the first mean at which the sum of probabilities exceeds 2.5 %.
+
+    Args:
+        means: means with their probabilities, in ascending or descending order.
+    """
+    sums = accumulate(probability for _, probability in means)
+    return next(
+        mean for (mean, _), total in zip(means, sums, strict=True) if total > (1 - SHARE) / 2
+    )
+
+
+class _Sample(NamedTuple):
+    """A sample drawn with replacement.
+
+    Attributes:
+        indices: the indices of the drawn values, in ascending order.
+        probability: the probability to draw these in any order.
+    """
+
+    indices: tuple[int, ...]
+    probability: float
 
 
 @cache
-def _samples(size: int) -> list[tuple[tuple[int, ...], float]]:
-    """Return the samples that can be drawn from so many values, each with its probability."""
+def _samples(size: int) -> list[_Sample]:
+    """Return all samples of `size` values that can be drawn from `size` values."""
     ways = math.factorial(size) / size**size
     return [
-        (drawn, ways / math.prod(math.factorial(drawn.count(at)) for at in set(drawn)))
-        for drawn in combinations_with_replacement(range(size), size)
+        _Sample(
+            indices,
+            ways / math.prod(math.factorial(indices.count(index)) for index in set(indices)),
+        )
+        for indices in combinations_with_replacement(range(size), size)
     ]
 
 
 def _means(
     values: "Sequence[float] | np.ndarray", generator: "np.random.Generator", draws: int
 ) -> "np.ndarray":
-    """Return (draws,) means of random samples, drawn as counts of the different values."""
+    """Return (draws,) means of random samples.
+
+    A sample is drawn as the counts of the distinct values, which is equivalent and faster.
+    """
     import numpy as np
 
-    different, counts = np.unique(values, return_counts=True)
-    drawn = generator.multinomial(len(values), counts / len(values), size=draws)
-    means: np.ndarray = drawn @ different / len(values)
+    distinct, counts = np.unique(values, return_counts=True)
+    sample_counts = generator.multinomial(len(values), counts / len(values), size=draws)
+    means: np.ndarray = sample_counts @ distinct / len(values)
     return means
 
 

@@ -10,7 +10,7 @@ from kdrun.core.number_format import count, milliseconds, percent, seconds
 from kdrun.core.records.summary import EAGER, Latency, Row, ScoredRow, Summary, score_of
 
 MISSING = "-"
-OTHER_RUNTIME = "*"  # marks latencies of another runtime than PyTorch's own
+OTHER_RUNTIME = "*"  # marks latencies that were not measured in eager PyTorch
 
 
 def _score_column(metric: Metric) -> Column:
@@ -18,8 +18,8 @@ def _score_column(metric: Metric) -> Column:
         value = score_of(row, metric.name)
         if value is None:
             return MISSING
-        half = score_of(row, f"{metric.name}_half_width")
-        plus_minus = "" if half is None else f" ±{metric.unit.text(half)}"
+        half_width = score_of(row, f"{metric.name}_half_width")
+        plus_minus = "" if half_width is None else f" ±{metric.unit.text(half_width)}"
         return f"{metric.unit.text(value)}{plus_minus}"
 
     return Column(metric.title, text)
@@ -28,28 +28,32 @@ def _score_column(metric: Metric) -> Column:
 def _latency_column(title: str, read: Callable[[Latency], float]) -> Column:
     def text(row: Row) -> str:
         latency = row["latency"]
-        return MISSING if latency is None else f"{milliseconds(read(latency))}{_mark(latency)}"
+        return (
+            MISSING if latency is None else f"{milliseconds(read(latency))}{_runtime_mark(latency)}"
+        )
 
     return Column(title, text)
 
 
-def _mark(latency: Latency) -> str:
+def _runtime_mark(latency: Latency) -> str:
     return OTHER_RUNTIME if runtime_of(latency) != EAGER else ""
 
 
 def _gain_text(row: Row) -> str:
-    step = row["versus"]
-    ends = f"{100 * step['low']:+.2f} to {100 * step['high']:+.2f}"
-    return f"{100 * step['accuracy']:+.2f} ({ends})"
+    gain = row["versus"]
+    interval = f"{100 * gain['low']:+.2f} to {100 * gain['high']:+.2f}"
+    return f"{100 * gain['accuracy']:+.2f} ({interval})"
 
 
 def _speedup_text(row: Row) -> str:
-    faster, latency = row["versus"]["latency"], row["latency"]
-    return MISSING if faster is None or latency is None else f"{faster:.2f}x{_mark(latency)}"
+    speedup, latency = row["versus"]["latency"], row["latency"]
+    return (
+        MISSING if speedup is None or latency is None else f"{speedup:.2f}x{_runtime_mark(latency)}"
+    )
 
 
-MODEL = Column("model", lambda row: row["model"], words=True)
-NETWORK = Column("network", lambda row: row["name"], words=True)
+MODEL = Column("model", lambda row: row["model"], is_text=True)
+NETWORK = Column("network", lambda row: row["name"], is_text=True)
 SCORE_COLUMNS = {metric.name: _score_column(metric) for metric in (*SCORES.values(), AGREEMENT)}
 COST_COLUMNS: list[Column] = [
     Column(COSTS["parameters"].title, lambda row: count(row["parameters"])),
@@ -74,11 +78,14 @@ STEP_COLUMNS: list[Column] = [
 
 
 def score_columns(summary: Summary) -> list[Column]:
-    """Return the columns of the scores, the leading metric first; in bold where it changed."""
+    """Return the columns of the scores, the leading metric first.
+
+    It is in bold where another metric than the usual one leads, as classes were merged.
+    """
     metric = leading(merged=bool(summary.get("concepts")))
-    first = SCORE_COLUMNS[metric.name]
-    others = [column for column in SCORE_COLUMNS.values() if column is not first]
-    return [first if metric == leading() else replace(first, bold=True), *others]
+    first_column = SCORE_COLUMNS[metric.name]
+    others = [column for column in SCORE_COLUMNS.values() if column is not first_column]
+    return [first_column if metric == leading() else replace(first_column, bold=True), *others]
 
 
 def domain_columns(name: str) -> list[Column]:

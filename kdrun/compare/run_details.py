@@ -1,4 +1,4 @@
-"""One run in full: how it came about, its table, the scores of both epochs, its files."""
+"""The details of one run: its command, stages, results, scores of both epochs, and files."""
 
 import shlex
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ def run_details(folder: RunFolder) -> Iterator[RenderableType]:
     """Yield the lines and tables that describe a run.
 
     Args:
-        folder: of a run whose manifest is complete.
+        folder: the folder of a run, with a complete manifest.
     """
     manifest, summary = folder.manifest(), folder.summary()
-    took = f", {seconds(manifest['seconds'])} s" if manifest.get("seconds") else ""
-    yield f"{manifest['name']}: {folder.status}, started {manifest['started']}{took}"
+    duration = f", {seconds(manifest['seconds'])} s" if manifest.get("seconds") else ""
+    yield f"{manifest['name']}: {folder.status}, started {manifest['started']}{duration}"
     yield f"command: {manifest['command']}"
     settings = [word for word in shlex.split(manifest["command"])[1:] if "=" in word]
     yield f"given: {', '.join(settings) or 'nothing: all keys are as in conf/'}"
@@ -49,21 +49,23 @@ def run_details(folder: RunFolder) -> Iterator[RenderableType]:
 def _unfinished(folder: RunFolder, manifest: Manifest) -> Iterator[str]:
     if error := manifest.get("error"):
         yield error
-    running = folder.status == "running"
+    is_running = folder.status == "running"
     next_step = (
-        "it is running" if running else f"go on with it: {shell_command('resume', folder.path)}"
+        "it is running" if is_running else f"go on with it: {shell_command('resume', folder.path)}"
     )
     yield f"not finished; {next_step}"
 
 
 def epoch_columns(epoch: str) -> list[Column]:
-    """Return columns of the leading metric on both splits, after the last and the best epoch.
+    """Return columns of the leading metric on both splits, of the last and of the best epoch.
 
     Args:
-        epoch: last or best: whose weights the rows have.
+        epoch: the epoch of the rows' weights: last or best.
     """
     metrics = [
-        leading_at(wanted, split) for wanted in (LAST, BEST) for split in ("validation", "test")
+        leading_at(column_epoch, split)
+        for column_epoch in (LAST, BEST)
+        for split in ("validation", "test")
     ]
     best = Column("best\nepoch", _best_epoch)
     return [MODEL, *(_epoch_column(metric, epoch) for metric in metrics), best]

@@ -1,4 +1,4 @@
-"""What a reader of a run's table should know, in sentences below it."""
+"""The notes below a run's table, in sentences."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from kdrun.core.metrics import SCORES, leading
 from kdrun.core.number_format import milliseconds
 from kdrun.core.records.summary import EAGER, Gain, Row, StepComparison, Summary, score_of
 
-_LEAST_RATIO = 1.05  # latencies of one network differ by as much
+_LEAST_RATIO = 1.05  # smaller ratios of latencies are noise of the measurement
 
 
 def run_notes(summary: Summary) -> list[str]:
@@ -51,16 +51,16 @@ def _gain(model: str, gain: Gain) -> str:
 
 
 def _concepts(summary: Summary, rows: Mapping[str, Row]) -> list[str]:
-    """The metric that leads, and how many classes were merged, where they were."""
+    """Return notes on merged classes: the metric that leads, and the number of classes."""
     concepts = summary.get("concepts")
     if not concepts:
         return []
     metric = leading(merged=True)
-    known = sum(len(classes) for classes in concepts.values())
+    class_count = sum(len(classes) for classes in concepts.values())
     scores = ", ".join(f"{name} {_score(row, metric.name)}" for name, row in rows.items())
     label = f"{metric.label[0].upper()}{metric.label[1:]}{metric.unit.sign}"
     return [
-        f"{label} leads: {scores}, over {len(concepts)} concepts that join {known} classes.",
+        f"{label} leads: {scores}, over {len(concepts)} concepts that join {class_count} classes.",
         "A model of all classes answers with their probabilities summed over each concept.",
     ]
 
@@ -76,12 +76,12 @@ def _labels(summary: Summary) -> list[str]:
         return []
     return [
         f"{labels['labeled']} of {labels['training']} training samples are labeled; a model without"
-        " a teacher learned from these alone, in as many epochs of fewer steps."
+        " a teacher learned from these alone: as many epochs, but fewer steps in each."
     ]
 
 
 def _weak_teacher(rows: Mapping[str, Row]) -> list[str]:
-    """A warning where the student alone is better, beyond chance, than its teacher."""
+    """Return a warning if the student alone is significantly better than its teacher."""
     if not {"alone", "teacher"} <= rows.keys():
         return []
     alone, teacher = (score_of(rows[name], "accuracy") for name in ("alone", "teacher"))
@@ -96,12 +96,12 @@ def _weak_teacher(rows: Mapping[str, Row]) -> list[str]:
 
 
 def _unequal_budget(rows: Mapping[str, Row]) -> list[str]:
-    """A warning where the two students that are compared were not trained equally long."""
+    """Return a warning if the two students were not trained for the same number of steps."""
     if not {"alone", "distilled"} <= rows.keys():
         return []
     alone, distilled = rows["alone"], rows["distilled"]
     steps, steps_alone = distilled.get("steps"), alone.get("steps")
-    if None in (steps, steps_alone) or steps == steps_alone:  # older files don't say
+    if None in (steps, steps_alone) or steps == steps_alone:  # None in older files
         return []
     return [
         f"Not the same budget: the distilled student made {steps} steps ({epochs_text(distilled)}"
@@ -128,7 +128,7 @@ def _useless_steps(rows: Mapping[str, Row]) -> list[str]:
 
 
 def _worse(summary: Summary) -> list[str]:
-    """What became larger or slower, and what could not be timed."""
+    """Return notes on models that became larger or slower, or that could not be timed."""
     notes = [
         f"{row['model']} made {' and '.join(worse)}."
         for row in step_rows(summary)
@@ -149,7 +149,7 @@ def _what_is_worse(step: StepComparison) -> list[str]:
         "the work more": step["macs"],
         "the answer slower": step["latency"] or 1,
     }
-    return [what for what, ratio in ratios.items() if (ratio or 1) < 1 / _LEAST_RATIO]
+    return [text for text, ratio in ratios.items() if (ratio or 1) < 1 / _LEAST_RATIO]
 
 
 def _best_epochs(summary: Summary) -> list[str]:
@@ -166,7 +166,10 @@ def _best_epochs(summary: Summary) -> list[str]:
 
 
 def _latencies(summary: Summary) -> list[str]:
-    """How latencies were taken; and of marked ones, the baseline's latency in that runtime."""
+    """Return notes on how latencies were measured.
+
+    A latency in another runtime has the mark *; its note has the baseline's latency there.
+    """
     latency = next((row["latency"] for row in summary["rows"] if row["latency"]), None)
     if latency is None:
         return []

@@ -1,4 +1,4 @@
-"""Rows of a run's results table, as tables and notes need them."""
+"""Reading rows of a run's results table, for tables and notes."""
 
 from kdrun.core.records.summary import EAGER, Latency, Row, Summary
 
@@ -6,24 +6,24 @@ from kdrun.core.records.summary import EAGER, Latency, Row, Summary
 def step_rows(summary: Summary) -> list[Row]:
     """Return the rows of compression steps, then a row for all steps together.
 
-    The last one stands for the comparison with the model before the first step, where there are
-    two steps or more.
+    The last row compares the last model with the model before the first step; it is only there if
+    there are two or more steps.
     """
     steps = [row for row in summary["rows"] if "versus" in row]
-    together = [
+    all_steps = [
         Row({**row, "model": f"all, over {row['overall']['baseline']}", "versus": row["overall"]})
         for row in steps
         if "overall" in row
     ]
-    return [*steps, *together]
+    return [*steps, *all_steps]
 
 
 def epochs_text(row: Row) -> str:
-    """Return the epochs of training; earlier phases are listed separately: `30 + 240`."""
-    first = row.get("first_epochs", 0)
-    return f"{first} + {row['epochs']}" if first else str(row["epochs"] or "")
+    """Return the epochs of training, those of earlier phases separately: `30 + 240`."""
+    first_epochs = row.get("first_epochs", 0)
+    return f"{first_epochs} + {row['epochs']}" if first_epochs else str(row["epochs"] or "")
 
 
 def runtime_of(latency: Latency) -> str:
-    """Return what ran the network that was timed."""
+    """Return the name of the software that ran the network, such as `onnxruntime`."""
     return latency.get("runtime", EAGER)

@@ -1,4 +1,4 @@
-"""Existing runs: finding the one that a command names, and describing each in a line."""
+"""Existing runs: finding the run that a command names, and describing each run in a line."""
 
 import os
 from collections import Counter
@@ -15,19 +15,20 @@ from kdrun.core.store import FORMAT
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, find_sweeps
 from kdrun.core.unknown import suggest
 
-_NEEDED = ("format", "name", "status", "started", "command", "hardware", "seed")
+_REQUIRED_KEYS = ("format", "name", "status", "started", "command", "hardware", "seed")
 
 
 def run_lines(root: Path) -> list[str]:
     """Return a line for each run below a folder, and for each job of a sweep there."""
     runs = {folder.path: folder for folder in find_runs(root) if ".store" not in folder.path.parts}
     for sweep in find_sweeps(root):
-        with suppress(DamagedFile):  # its runs are there all the same
+        with suppress(DamagedFile):  # the runs of a damaged sweep are listed all the same
             runs |= {(folder := sweep.run(job)).path: folder for job in sweep.jobs()}
     rows = [(str(path), *_status_and_scores(runs[path])) for path in sorted(runs)]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     return [
-        f"{path:{widths[0]}}  {status:{widths[1]}}  {told}".rstrip() for path, status, told in rows
+        f"{path:{widths[0]}}  {status:{widths[1]}}  {scores}".rstrip()
+        for path, status, scores in rows
     ]
 
 
@@ -45,47 +46,58 @@ def _status_and_scores(folder: RunFolder) -> tuple[str, str]:
         return NOT_STARTED, ""
     try:
         manifest = folder.manifest()
-        return folder.status, _figures(folder) or str(manifest.get("error") or "").split("\n")[0]
+        return folder.status, _scores_text(folder) or str(manifest.get("error") or "").split("\n")[
+            0
+        ]
     except DamagedFile as error:
         return "damaged", error.lines[0]
 
 
-def named_run(words: Sequence[str], verb: str) -> RunFolder:
-    """Return the run folder that the words after a verb name.
+def named_run(arguments: Sequence[str], verb: str) -> RunFolder:
+    """Return the run folder that a command names.
+
+    Args:
+        arguments: the arguments of the command; there must be one, the folder's path.
+        verb: the command, such as resume.
 
     Raises:
-        UserError: none or several are named, there is no run in it, or a newer kdrun's.
-        DamagedFile: it lacks what every run writes of itself.
+        UserError: no folder or several folders are named, the folder contains no run, or a newer
+            kdrun wrote it.
+        DamagedFile: the run's manifest lacks a key that every run writes.
     """
-    if len(words) != 1:
+    if len(arguments) != 1:
         raise UserError(
             f"{verb} takes one run folder: kdrun {verb} RUN.", "  the runs: kdrun list runs"
         )
-    folder = RunFolder(Path(words[0]))
+    folder = RunFolder(Path(arguments[0]))
     if not folder.path.exists():
-        raise UserError(f"there is no {words[0]!r}.", "  the runs that are there: kdrun list runs")
+        raise UserError(
+            f"there is no {arguments[0]!r}.", "  the runs that are there: kdrun list runs"
+        )
     if not folder.is_run:
         raise UserError(
-            f"{words[0]!r} is no run folder: it has no run.json.",
+            f"{arguments[0]!r} is no run folder: it has no run.json.",
             "  the runs that are there: kdrun list runs",
         )
     manifest = folder.manifest()
-    missing = [key for key in _NEEDED if key not in manifest]
+    missing = [key for key in _REQUIRED_KEYS if key not in manifest]
     if missing:
-        raise DamagedFile(f"{words[0]!r} is no whole run: its run.json has no {missing[0]!r}.")
+        raise DamagedFile(
+            f"{arguments[0]!r} is not a complete run: its run.json has no {missing[0]!r}."
+        )
     if manifest["format"] > FORMAT:
         raise UserError(
-            f"{words[0]!r} has format {manifest['format']}; this kdrun reads up to {FORMAT}.",
+            f"{arguments[0]!r} has format {manifest['format']}; this kdrun reads up to {FORMAT}.",
             "  a newer kdrun wrote it: pip install --upgrade kdrun",
         )
     return folder
 
 
-def named_row(folder: RunFolder, asked: str) -> tuple[str, str]:
-    """Return a row of a run's table and its fingerprint.
+def named_row(folder: RunFolder, name: str) -> tuple[str, str]:
+    """Return the name of a row of a run's table, and the fingerprint of the row's artefact.
 
     Raises:
-        UserError: the run has no table yet, or not this row.
+        UserError: the run has no table yet, or the table has no such row.
     """
     summary = folder.summary()
     if summary is None:
@@ -94,36 +106,36 @@ def named_row(folder: RunFolder, asked: str) -> tuple[str, str]:
             f"  go on with it: {shell_command('resume', folder.path)}",
         )
     rows = {row["model"]: row["fingerprint"] for row in summary["rows"]}
-    if asked not in rows:
-        raise UserError(f"{str(folder.path)!r} has no row {asked!r}.", f"  {suggest(asked, rows)}")
-    return asked, rows[asked]
+    if name not in rows:
+        raise UserError(f"{str(folder.path)!r} has no row {name!r}.", f"  {suggest(name, rows)}")
+    return name, rows[name]
 
 
 def back_to_start(folder: RunFolder) -> RunFolder:
-    """Change to the folder that the run was started in; see `started_in`."""
+    """Change to the folder in which the run was started; see `started_in`."""
     return RunFolder(started_in(folder.manifest(), folder.path))
 
 
 def started_in(record: Mapping[str, Any], path: Path) -> Path:
-    """Go to where a run or sweep was started from: its paths, and the store, count from there.
+    """Change to the folder in which a run or sweep was started, as its paths are relative to it.
 
-    One that was moved since is gone on with from here.
+    If the run or sweep was moved since, the working folder stays as it is.
 
     Args:
-        record: what it wrote of itself.
-        path: its folder, as it is called here.
+        record: the run's manifest, or the sweep's index.
+        path: the folder of the run or sweep.
 
     Returns:
-        The folder, as it is called there.
+        A path of the same folder that is valid in the new working folder.
     """
-    start, whole = Path(record.get("working_folder", ".")), path.resolve()
-    if Path(record.get("path", "")) != whole or not start.is_dir() or start.samefile("."):
+    start, absolute = Path(record.get("working_folder", ".")), path.resolve()
+    if Path(record.get("path", "")) != absolute or not start.is_dir() or start.samefile("."):
         return path
     os.chdir(start)
-    return whole
+    return absolute
 
 
-def _figures(folder: RunFolder) -> str:
+def _scores_text(folder: RunFolder) -> str:
     """Return the leading score of each model on the test split, and the gain of distillation."""
     summary = folder.summary()
     rows = summary["rows"] if summary else []
@@ -137,5 +149,5 @@ def _figures(folder: RunFolder) -> str:
 
 def _gain(row: Row) -> str:
     """Return the gain over the student alone, in percentage points; empty for other rows."""
-    told = row["model"] == "distilled" and "gain" in row
-    return f" ({100 * row['gain']['accuracy']:+.2f})" if told else ""
+    has_gain = row["model"] == "distilled" and "gain" in row
+    return f" ({100 * row['gain']['accuracy']:+.2f})" if has_gain else ""

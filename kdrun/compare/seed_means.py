@@ -1,11 +1,12 @@
 """The lines of a comparison's table: means of a model's metrics over the seeds of a setting."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import isfinite
+from operator import attrgetter
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from kdrun.compare.gather import Run
 from kdrun.compare.metrics import METRICS
@@ -15,22 +16,23 @@ from kdrun.compare.statistics import Estimate, estimate
 from kdrun.core.records.summary import Row
 
 COSTS = ("bytes", "macs", "latency")
-_FIRST = ("teacher", "alone")  # rows that others are compared with
+_REFERENCES = ("teacher", "alone")  # rows that the other rows are compared with
 
 
 @dataclass(frozen=True)
 class TableLine:
-    """A model of one setting, or one that several settings share, over its seeds.
+    """A line of the table: a model with its means over seeds.
 
     Attributes:
-        model: the row: teacher, alone, distilled, or what a step of compression is called.
-        settings: that have the model.
-        values: of the differing keys, where all of these settings have the same.
+        model: the name of its row in `summary.json`: teacher, alone, distilled, or the name of a
+            compression step.
+        settings: the settings that share the model; often only one.
+        values: the values of the differing keys that all of these settings have in common.
         rows: seed -> the row of `summary.json`.
-        epochs: seed -> the epoch that the row's weights are of: last or best.
-        estimates: metric -> mean over the seeds; without metrics that no row has.
-        fronts: costs by which the model is on the Pareto front: no other is as cheap and better,
-            or as good and cheaper.
+        epochs: seed -> the epoch of the row's weights: last or best.
+        estimates: metric -> mean over the seeds; without the metrics that no row has.
+        fronts: the costs by which the model is on the Pareto front: no other model is as cheap and
+            better, or as good and cheaper.
     """
 
     model: str
@@ -42,18 +44,24 @@ class TableLine:
     fronts: frozenset[str] = frozenset()
 
     def figures(self, metric: str) -> dict[int, float]:
-        """Return seed -> value of a metric, for the seeds whose row has a finite one."""
+        """Return seed -> value of a metric, for the seeds with a finite value."""
         return figures(self.rows, self.epochs, metric)
 
     @property
     def runtime(self) -> str:
-        """The runtime of its latency; empty where it was not timed."""
+        """The runtime of the model's latency; empty if the model was not timed."""
         latencies = (row["latency"] for row in self.rows.values())
         return next((runtime_of(latency) for latency in latencies if latency), "")
 
 
 def figures(rows: Mapping[int, Row], epochs: Mapping[int, str], metric: str) -> dict[int, float]:
-    """Return seed -> value of a metric, for the seeds whose row has a finite one."""
+    """Return seed -> value of a metric, for the seeds with a finite value.
+
+    Args:
+        rows: seed -> row of `summary.json`.
+        epochs: seed -> the epoch of the row's weights: last or best.
+        metric: the name of the metric.
+    """
     read = METRICS[metric].read
     values = {seed: read(row, epochs[seed]) for seed, row in rows.items()}
     return {
@@ -67,22 +75,37 @@ def table_lines(settings: Sequence[Setting], metric: str) -> list[TableLine]:
     """Return the lines of a table: the teacher and the control first, then each setting's models.
 
     Args:
-        settings: that compare.
-        metric: whose Pareto fronts are marked; there are none if neither more nor less is better.
+        settings: the settings of the table.
+        metric: the name of the metric whose Pareto fronts are marked. There are none if neither
+            more nor less of the metric is better.
     """
-    drafts = _shared(settings)
-    first = [draft for model in _FIRST for draft in drafts if draft[0] == model]
-    rest = [draft for draft in drafts if draft[0] not in _FIRST]
-    order = {id(setting): at for at, setting in enumerate(settings)}
-    rest.sort(key=lambda draft: order[id(draft[1][0])])
-    return _with_fronts([_line(model, owners) for model, owners in (*first, *rest)], metric)
+    models = _shared_models(settings)
+    references = [shared for name in _REFERENCES for shared in models if shared.model == name]
+    others = [shared for shared in models if shared.model not in _REFERENCES]
+    order = {id(setting): index for index, setting in enumerate(settings)}
+    others.sort(key=lambda shared: order[id(shared.settings[0])])
+    lines = [_line(shared.model, shared.settings) for shared in (*references, *others)]
+    return _with_fronts(lines, metric)
 
 
-def _shared(settings: Sequence[Setting]) -> list[tuple[str, list[Setting]]]:
-    """Return each model with the settings that share it: same fingerprint for each seed."""
-    drafts: list[tuple[str, list[Setting]]] = []
-    marks: list[dict[int, str]] = []
-    places: dict[tuple[str, int, str], int] = {}
+class _SharedModel(NamedTuple):
+    """A model and the settings that share it.
+
+    Attributes:
+        model: the name of the model's row.
+        settings: the settings.
+        fingerprints: seed -> fingerprint of the model's artefact.
+    """
+
+    model: str
+    settings: list[Setting]
+    fingerprints: dict[int, str]
+
+
+def _shared_models(settings: Sequence[Setting]) -> list[_SharedModel]:
+    """Return the models; settings share a model if its fingerprints agree in each common seed."""
+    models: list[_SharedModel] = []
+    index_of: dict[tuple[str, int, str], int] = {}  # model, seed, fingerprint -> index in `models`
     for setting in settings:
         for model in _models(setting):
             fingerprints = {
@@ -90,90 +113,111 @@ def _shared(settings: Sequence[Setting]) -> list[tuple[str, list[Setting]]]:
                 for seed, run in setting.runs.items()
                 if model in run.rows
             }
-            there = {places.get((model, seed, mark)) for seed, mark in fingerprints.items()} - {
-                None
-            }
-            at = there.pop() if len(there) == 1 else None
-            if at is None or any(
-                marks[at].get(seed, mark) != mark for seed, mark in fingerprints.items()
+            keys = [(model, seed, fingerprint) for seed, fingerprint in fingerprints.items()]
+            candidates = {index_of[key] for key in keys if key in index_of}
+            index = candidates.pop() if len(candidates) == 1 else None
+            if index is None or any(
+                models[index].fingerprints.get(seed, fingerprint) != fingerprint
+                for seed, fingerprint in fingerprints.items()
             ):
-                at = len(drafts)
-                drafts.append((model, []))
-                marks.append({})
-            drafts[at][1].append(setting)
-            marks[at].update(fingerprints)
-            places.update({(model, seed, mark): at for seed, mark in fingerprints.items()})
-    return drafts
+                index = len(models)
+                models.append(_SharedModel(model, [], {}))
+            models[index].settings.append(setting)
+            models[index].fingerprints.update(fingerprints)
+            index_of.update(dict.fromkeys(keys, index))
+    return models
 
 
 def _models(setting: Setting) -> list[str]:
+    """Return the names of all rows that a run of the setting has."""
     return list(dict.fromkeys(model for run in setting.runs.values() for model in run.rows))
 
 
 def runs_with_model(model: str, settings: Sequence[Setting]) -> dict[int, Run]:
-    """Return seed -> a run that has the model."""
-    found_in = (pair for setting in reversed(settings) for pair in setting.runs.items())
-    return dict(sorted({seed: run for seed, run in found_in if model in run.rows}.items()))
+    """Return seed -> run that has the model; of several settings, the run of the first one."""
+    all_runs = (item for setting in reversed(settings) for item in setting.runs.items())
+    return dict(sorted({seed: run for seed, run in all_runs if model in run.rows}.items()))
 
 
 def _line(model: str, settings: Sequence[Setting]) -> TableLine:
     runs = runs_with_model(model, settings)
     rows = {seed: run.rows[model] for seed, run in runs.items()}
     epochs = {seed: run.summary["epoch"] for seed, run in runs.items()}
-    by_metric = {name: list(figures(rows, epochs, name).values()) for name in METRICS}
-    values = {
+    values_of = {name: list(figures(rows, epochs, name).values()) for name in METRICS}
+    common_values = {
         key: value
         for key, value in settings[0].values.items()
         if all(key in setting.values and setting.values[key] == value for setting in settings)
     }
-    estimates = {name: estimate(means) for name, means in by_metric.items() if means}
-    return TableLine(model, settings, values, rows, epochs, estimates)
+    estimates = {name: estimate(values) for name, values in values_of.items() if values}
+    return TableLine(model, settings, common_values, rows, epochs, estimates)
 
 
 def _with_fronts(lines: Sequence[TableLine], metric: str) -> list[TableLine]:
-    on: dict[int, set[str]] = {at: set() for at in range(len(lines))}
+    """Return the lines with their Pareto fronts."""
+    fronts: list[set[str]] = [set() for _ in lines]
     for cost in COSTS if METRICS[metric].better else ():
         for points in _points(lines, metric, cost).values():
-            for at in _front(points):
-                on[at].add(cost)
-    return [replace(line, fronts=frozenset(on[at])) for at, line in enumerate(lines)]
+            for point in _front(points):
+                fronts[point.line].add(cost)
+    return [
+        replace(line, fronts=frozenset(costs)) for line, costs in zip(lines, fronts, strict=True)
+    ]
 
 
-def _points(
-    lines: Sequence[TableLine], metric: str, cost: str
-) -> dict[str, list[tuple[float, float, int]]]:
-    """Return runtime -> (cost, merit, number of the line); costs but latency have one runtime, "".
+class _Point(NamedTuple):
+    """A line in the plane of cost and merit.
+
+    Attributes:
+        cost: the mean cost.
+        merit: the mean of the metric, negated where less is better.
+        line: the index of the line.
+    """
+
+    cost: float
+    merit: float
+    line: int
+
+
+def _points(lines: Sequence[TableLine], metric: str, cost: str) -> dict[str, list[_Point]]:
+    """Return runtime -> points; costs other than latency have the single runtime "".
 
     Networks of the same structure get their mean latency, as their differences are noise.
     """
-    alike: dict[Any, list[float]] = {}
-    known = [
-        (at, line, _shape(line) if cost == "latency" else (at,))
-        for at, line in enumerate(lines)
-        if {metric, cost} <= line.estimates.keys()
-    ]
-    for _, line, shape in known:
-        alike.setdefault(shape, []).append(line.estimates[cost].mean)
-    points: dict[str, list[tuple[float, float, int]]] = {}
+    measured = {
+        index: line for index, line in enumerate(lines) if {metric, cost} <= line.estimates.keys()
+    }
+    structures = {
+        index: _structure(line) if cost == "latency" else (index,)
+        for index, line in measured.items()
+    }
+    costs_of: dict[Any, list[float]] = {}
+    for index, line in measured.items():
+        costs_of.setdefault(structures[index], []).append(line.estimates[cost].mean)
+    points: dict[str, list[_Point]] = {}
     sign = -1 if METRICS[metric].better == "less" else 1
-    for at, line, shape in known:
+    for index, line in measured.items():
         runtime = line.runtime if cost == "latency" else ""
-        point = (fmean(alike[shape]), sign * line.estimates[metric].mean, at)
-        points.setdefault(runtime, []).append(point)
+        merit = sign * line.estimates[metric].mean
+        points.setdefault(runtime, []).append(
+            _Point(fmean(costs_of[structures[index]]), merit, index)
+        )
     return points
 
 
-def _shape(line: TableLine) -> tuple[Any, ...]:
+def _structure(line: TableLine) -> tuple[Any, ...]:
+    """Return what networks of the same structure have in common."""
     row = next(iter(line.rows.values()))
     return (line.runtime, *(row.get(key) for key in ("name", "parameters", "macs", "bytes")))
 
 
-def _front(points: Iterable[tuple[float, float, int]]) -> Iterable[int]:
-    """Yield the marks of the points (cost, merit, mark) on the Pareto front."""
+def _front(points: Iterable[_Point]) -> Iterator[_Point]:
+    """Yield the points on the Pareto front."""
     best = float("-inf")
-    for _, alike in groupby(sorted(points, key=lambda point: point[0]), lambda point: point[0]):
-        merits = [(merit, at) for _, merit, at in alike]
-        top = max(merit for merit, _ in merits)
+    by_cost = sorted(points, key=attrgetter("cost"))
+    for _, group in groupby(by_cost, attrgetter("cost")):
+        equally_cheap = list(group)
+        top = max(point.merit for point in equally_cheap)
         if top > best:
-            yield from (at for merit, at in merits if merit == top)
+            yield from (point for point in equally_cheap if point.merit == top)
             best = top

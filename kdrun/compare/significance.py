@@ -10,8 +10,8 @@ from kdrun.compare.seed_means import figures
 from kdrun.compare.statistics import estimate, mcnemar_p, paired_p, welch
 from kdrun.compare.test_results import SignificanceTest
 
-_SEED = 0  # of the bootstrap's draws: the same runs give the same interval
-_DIGITS = 12
+_SEED = 0  # of the bootstrap's draws, fixed so that the same runs give the same interval
+_DIGITS = 12  # decimals that differences are rounded to
 PAIRED, WELCH, MCNEMAR = "Student's paired t test", "Welch's t test", "McNemar's exact test"
 
 
@@ -20,8 +20,8 @@ class ComparedModel:
     """A model of runs that differ in the seed alone.
 
     Attributes:
-        label: the settings that distinguish it, as they are typed.
-        model: the name of its row.
+        label: the config values that distinguish it, as they are typed.
+        model: the name of the model's row.
         runs: seed -> run that has the row.
     """
 
@@ -30,9 +30,11 @@ class ComparedModel:
     runs: Mapping[int, Run]
 
     def epoch(self, seed: int) -> str:
+        """Return the epoch of the weights in the run's results: last or best."""
         return self.runs[seed].summary["epoch"]
 
     def figures(self, metric: str) -> dict[int, float]:
+        """Return seed -> value of a metric, for the seeds that have a finite value."""
         rows = {seed: run.rows[self.model] for seed, run in self.runs.items()}
         return figures(rows, {seed: self.epoch(seed) for seed in rows}, metric)
 
@@ -42,15 +44,15 @@ def compare_models(
 ) -> SignificanceTest:
     """Test the difference between two models.
 
-    If they share two or more seeds, the seeds are paired. If they share one, its two runs are
-    compared by their predictions for the test samples. If they share none, their means are
-    compared unpaired, where each has two or more seeds.
+    If the models share two or more seeds, values of the same seed are paired. If they share one
+    seed, the predictions of its two runs for the test samples are paired. If they share none, the
+    values are compared unpaired, provided that each model has two or more.
 
     Args:
-        left: one model.
-        right: the other one.
-        metric: the name of what is compared.
-        about: why these two are compared; see `SignificanceTest`.
+        left: the model that the difference is positive for if its value is higher.
+        right: the model that is subtracted.
+        metric: the name of the metric that is compared.
+        about: the kind of comparison; see `SignificanceTest`.
     """
     left_values, right_values = left.figures(metric), right.figures(metric)
     result = SignificanceTest(about, left.label, right.label, metric)
@@ -60,30 +62,39 @@ def compare_models(
             result, [left_values[seed] - right_values[seed] for seed in seeds], "seeds"
         )
     if seeds:
-        return _over_samples(result, left, right, seeds[0])
+        return _test_samples(result, left, right, seeds[0])
     if len(left_values) > 1 and len(right_values) > 1:
-        return _unpaired(result, list(left_values.values()), list(right_values.values()))
+        return _test_unpaired(result, list(left_values.values()), list(right_values.values()))
     if not left_values or not right_values:
         missing = right.label if left_values else left.label
         return replace(result, why_none=f"{missing} has no value of it")
-    seeds_of_both = " and ".join(_seeds(values) for values in (left_values, right_values))
+    seeds_of_both = " and ".join(_seeds_text(values) for values in (left_values, right_values))
     why = f"they have {seeds_of_both}, none in common, and another seed trains another teacher too"
     return replace(result, why_none=why)
 
 
-def _seeds(values: Mapping[int, float]) -> str:
+def _seeds_text(values: Mapping[int, float]) -> str:
     return f"seed{'s' if len(values) > 1 else ''} {', '.join(map(str, sorted(values)))}"
 
 
-def run_paired_test(result: SignificanceTest, values: list[float], what: str) -> SignificanceTest:
-    """Test the differences of two or more pairs by Student's t test, with a bootstrap interval."""
-    values = [round(value, _DIGITS) for value in values]  # equal ones may differ in the last bit
+def run_paired_test(
+    result: SignificanceTest, differences: list[float], pairs: str
+) -> SignificanceTest:
+    """Test the differences of two or more pairs by Student's t test, with a bootstrap interval.
+
+    Args:
+        result: the test without its result.
+        differences: left minus right, for each pair.
+        pairs: what is paired: seeds or samples.
+    """
+    # Rounded, as differences that are equal in exact arithmetic may differ in the last bit.
+    values = [round(difference, _DIGITS) for difference in differences]
     mean_difference = estimate(values)
     n, mean = mean_difference.n, mean_difference.mean
-    result = replace(result, pairs=what, counts=(n, n), difference=mean)
+    result = replace(result, pairs=pairs, counts=(n, n), difference=mean)
     if not mean_difference.deviation:
         how = "differ by the same amount in each" if mean else "do not differ in any"
-        return replace(result, why_none=f"they {how} of {n} {what}")
+        return replace(result, why_none=f"they {how} of {n} {pairs}")
     assert mean_difference.low is not None
     assert mean_difference.high is not None
     return replace(
@@ -95,7 +106,10 @@ def run_paired_test(result: SignificanceTest, values: list[float], what: str) ->
     )
 
 
-def _unpaired(result: SignificanceTest, left: list[float], right: list[float]) -> SignificanceTest:
+def _test_unpaired(
+    result: SignificanceTest, left: list[float], right: list[float]
+) -> SignificanceTest:
+    """Test the values of two models that share no seed."""
     difference = estimate(left).mean - estimate(right).mean
     result = replace(result, counts=(len(left), len(right)), difference=difference)
     if len({*left}) == len({*right}) == 1:
@@ -105,16 +119,17 @@ def _unpaired(result: SignificanceTest, left: list[float], right: list[float]) -
     return replace(result, test=WELCH, interval=(low, high), drawn=drawn, p=p)
 
 
-def _over_samples(
+def _test_samples(
     result: SignificanceTest, left: ComparedModel, right: ComparedModel, seed: int
 ) -> SignificanceTest:
-    from kdrun.compare.answers import NotPaired, paired_differences  # needs numpy
+    """Test the predictions of two runs of one seed for the same test samples."""
+    from kdrun.compare.answers import NotPaired, paired_differences  # imports numpy
 
     metric = METRICS[result.metric]
-    tested = metric.metric.name == "accuracy" and metric.split == "test"
-    if not tested or {metric.epoch} != {left.epoch(seed), right.epoch(seed)}:
+    is_test_accuracy = metric.metric.name == "accuracy" and metric.split == "test"
+    if not is_test_accuracy or {metric.epoch} != {left.epoch(seed), right.epoch(seed)}:
         return replace(
-            result, why_none="single runs are tested by the answers that they kept alone"
+            result, why_none="single runs are only tested by the predictions that they stored"
         )
     try:
         differences = paired_differences(

@@ -12,11 +12,11 @@ class Estimate:
     """A mean over seeds.
 
     Attributes:
-        n: how many values there are.
-        mean: of the values.
-        deviation: standard deviation with n - 1; None for one value.
-        low: lower end of the 95 % interval by Student's t; None for one value.
-        high: upper end.
+        n: the number of values.
+        mean: the mean of the values.
+        deviation: the standard deviation, with n - 1; None for one value.
+        low: the lower end of the 95 % interval by Student's t; None for one value.
+        high: the upper end of that interval; None for one value.
     """
 
     n: int
@@ -30,7 +30,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     """Return the mean of independent values with its interval.
 
     Raises:
-        ValueError: there is no value.
+        ValueError: `values` is empty.
     """
     if not values:
         raise ValueError("a mean of no values")
@@ -38,8 +38,8 @@ def estimate(values: Sequence[float]) -> Estimate:
     if len(values) == 1:
         return Estimate(1, center, None, None, None)
     deviation = stdev(values)
-    half = t_quantile(len(values) - 1) * deviation / math.sqrt(len(values))
-    return Estimate(len(values), center, deviation, center - half, center + half)
+    half_width = t_quantile(len(values) - 1) * deviation / math.sqrt(len(values))
+    return Estimate(len(values), center, deviation, center - half_width, center + half_width)
 
 
 def mean(values: Sequence[float]) -> float:
@@ -47,7 +47,7 @@ def mean(values: Sequence[float]) -> float:
 
 
 def stdev(values: Sequence[float]) -> float:
-    """Return the deviation of two or more values, with n - 1; exactly 0 if all are equal."""
+    """Return the standard deviation of two or more values, with n - 1; 0.0 if all are equal."""
     if min(values) == max(values):
         return 0.0
     center = mean(values)
@@ -55,10 +55,10 @@ def stdev(values: Sequence[float]) -> float:
 
 
 def paired_p(differences: Sequence[float]) -> float:
-    """Return the two-sided p of Student's paired t test.
+    """Return the two-sided p-value of Student's paired t test.
 
     Args:
-        differences: of two settings, seed by seed; two or more.
+        differences: the differences of two or more pairs.
     """
     deviation = stdev(differences)
     if not deviation:
@@ -68,26 +68,30 @@ def paired_p(differences: Sequence[float]) -> float:
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float]:
-    """Return the result of Welch's t test (1947): unpaired values of unequal variance.
+    """Return the result of Welch's t test (1947), for unpaired values of unequal variance.
 
     Args:
-        first: two or more values, not all the same on both sides.
-        second: the same.
+        first: two or more values; those of `first` or those of `second` must vary.
+        second: two or more values.
 
     Returns:
-        The 95 % interval of the difference of means, and the two-sided p.
+        The lower and the upper end of the 95 % interval of the difference of means, and the
+        two-sided p-value.
     """
-    shares = [stdev(values) ** 2 / len(values) for values in (first, second)]
-    error = math.sqrt(sum(shares))
-    parts = zip(shares, (first, second), strict=True)
-    freedom = error**4 / sum(share**2 / (len(values) - 1) for share, values in parts)
+    squared_errors = [stdev(values) ** 2 / len(values) for values in (first, second)]
+    error = math.sqrt(sum(squared_errors))
+    freedom = error**4 / sum(
+        squared**2 / (len(values) - 1)
+        for squared, values in zip(squared_errors, (first, second), strict=True)
+    )
     difference = mean(first) - mean(second)
-    half = t_quantile(freedom) * error
-    return difference - half, difference + half, two_sided_p(abs(difference) / error, freedom)
+    half_width = t_quantile(freedom) * error
+    p = two_sided_p(abs(difference) / error, freedom)
+    return difference - half_width, difference + half_width, p
 
 
 def mcnemar_p(won: int, lost: int) -> float:
-    """Return the exact two-sided p of McNemar's test (1947).
+    """Return the exact two-sided p-value of McNemar's test (1947).
 
     Args:
         won: samples that only the first model predicts correctly.
@@ -100,11 +104,11 @@ def mcnemar_p(won: int, lost: int) -> float:
     return min(1.0, 2 * tail / 2**n)
 
 
-def holm(chances: Sequence[float]) -> list[float]:
-    """Return the p values of several tests, corrected by Holm's method (1979)."""
-    order = sorted(range(len(chances)), key=lambda at: chances[at])
-    raised, least = [0.0] * len(chances), 0.0
-    for rank, at in enumerate(order):
-        least = max(least, min(1.0, (len(chances) - rank) * chances[at]))
-        raised[at] = least
-    return raised
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values of several tests, corrected by Holm's method (1979)."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    corrected, lower_bound = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        lower_bound = max(lower_bound, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = lower_bound
+    return corrected

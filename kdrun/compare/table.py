@@ -21,13 +21,13 @@ from kdrun.core.records.summary import Row, Summary
 
 
 class ResultsTable:
-    """The results of a run with the notes on how they came about, as rich shows them.
+    """The results of a run, with notes on how they came about.
 
-    One table where the terminal is wide enough, else scores and costs below each other: no number
-    is ever cut.
+    Rich prints it as one table if the terminal is wide enough, else scores and costs below each
+    other. No number is ever cut.
 
     Args:
-        summary: as in summary.json.
+        summary: the contents of summary.json.
     """
 
     def __init__(self, summary: Summary) -> None:

@@ -8,7 +8,7 @@ from kdrun.compare.statistics import holm
 
 LEVEL = 0.05  # a corrected p below it is evidence of a difference
 
-Interval = tuple[float, float]
+Interval = tuple[float, float]  # lower and upper end
 
 
 @dataclass(frozen=True)
@@ -16,20 +16,23 @@ class SignificanceTest:
     """A test of the difference between two models, left and right.
 
     Attributes:
-        about: why these two are compared: control, chosen, baseline, pair or by.
-        left: label of the left model: the settings that distinguish it.
+        about: the kind of comparison: with the control row (control), with a baseline (baseline),
+            of the setting that validation chose with the others (chosen), of the only two settings
+            (pair), or of the values of one key (by).
+        left: label of the left model: the config values that distinguish it.
         right: label of the right model.
-        metric: the name of what is compared.
-        test: the test's name; empty where none could be made.
+        metric: the name of the metric that is compared.
+        test: the name of the statistical test; empty if no test could be made.
         pairs: what is paired: seeds or samples; empty for unpaired values.
-        counts: how many values there are on the left and on the right.
-        difference: left minus right, in the metric's unit of records: 0..1 for top-1.
-        interval: 95 % interval of the difference by Student's distribution; None without one.
+        counts: the number of values on the left, and on the right.
+        difference: left minus right, in the unit of summary.json: 0..1 for top-1.
+        interval: 95 % interval of the difference by Student's t distribution; None if the test
+            has none.
         drawn: 95 % interval of the difference by the bootstrap.
-        p: of this test.
-        p_of_all: p after Holm's correction for all tests that are made together.
-        together: how many these are.
-        seed: of the two runs, where their samples are paired.
+        p: the p-value of this test, not corrected.
+        p_of_all: the p-value after Holm's correction for several tests.
+        together: the number of tests that are corrected together.
+        seed: the seed of the two runs, if their samples are paired.
         why_none: why no test could be made, as the end of a sentence.
     """
 
@@ -50,60 +53,69 @@ class SignificanceTest:
     why_none: str = ""
 
     @property
-    def found(self) -> bool:
+    def is_evidence(self) -> bool:
         """Whether the test is evidence of a difference."""
         return self.p_of_all is not None and self.p_of_all < LEVEL
 
     @property
-    def amount(self) -> str:
-        """The difference with its sign, in the unit that is shown."""
+    def difference_text(self) -> str:
+        """The difference with its sign, in the unit of tables, such as percentage points."""
         return "-" if self.difference is None else self._text(self.difference)
 
     def interval_text(self, ends: Interval | None) -> str:
-        """Return an interval in the unit that is shown."""
+        """Return an interval in the unit of tables."""
         return "-" if ends is None else f"{self._text(ends[0])} to {self._text(ends[1])}"
 
     @property
     def sentence(self) -> str:
-        """The result in words, with what it rests on."""
+        """The result in words, with the size of the samples and the test."""
         if not self.test or self.difference is None:
             return f"No test of {self.left} against {self.right}: {self.why_none}."
-        if self.found:
+        if self.is_evidence:
             verdict = f"{self.left} is {self._verdict} {self.right} by {self._size}"
         else:
-            once = f", once {self.together} tests are corrected for," if self._lost else ""
-            verdict = (
-                f"No evidence{once} that {self.left} differs from {self.right}:"
-                f" {self.amount} {METRICS[self.metric].unit.name}"
+            correction = (
+                f", once {self.together} tests are corrected for,"
+                if self._is_evidence_alone
+                else ""
             )
-        return f"{verdict}, {self._ends}, {self._rests_on}."
+            verdict = (
+                f"No evidence{correction} that {self.left} differs from {self.right}:"
+                f" {self.difference_text} {METRICS[self.metric].unit.name}"
+            )
+        return f"{verdict}, {self._intervals_text}, {self._basis}."
 
     @property
-    def _lost(self) -> bool:
+    def _is_evidence_alone(self) -> bool:
         """Whether this test would be evidence if it were the only one."""
         return self.p is not None and self.p < LEVEL
 
     @property
     def _verdict(self) -> str:
-        more = (self.difference or 0) > 0
+        is_higher = (self.difference or 0) > 0
         better = METRICS[self.metric].better
         if not better:
-            return "above" if more else "below"
-        return "better than" if more == (better == "more") else "worse than"
+            return "above" if is_higher else "below"
+        return "better than" if is_higher == (better == "more") else "worse than"
 
     @property
     def _size(self) -> str:
-        return f"{self.amount.lstrip('+-')} {METRICS[self.metric].unit.name}"
+        return f"{self.difference_text.lstrip('+-')} {METRICS[self.metric].unit.name}"
 
     @property
-    def _ends(self) -> str:
-        """The intervals; those of a difference that is written without its sign are negated too."""
-        signed = self if not self.found or (self.difference or 0) > 0 else self._negated
-        plain = (lambda text: text.replace("+", "")) if self.found else str
-        drawn = signed.interval_text(signed.drawn)
-        if signed.interval is None:
-            return plain(f"95 % interval {drawn} by the bootstrap")
-        return plain(f"95 % interval {signed.interval_text(signed.interval)} (bootstrap {drawn})")
+    def _intervals_text(self) -> str:
+        """The intervals in words.
+
+        A sentence such as `A is worse than B by 0.5` has the size of a difference without its sign;
+        then the intervals of a negative difference are negated, too.
+        """
+        shown = self if not self.is_evidence or (self.difference or 0) > 0 else self._negated
+        drawn = shown.interval_text(shown.drawn)
+        if shown.interval is None:
+            text = f"95 % interval {drawn} by the bootstrap"
+        else:
+            text = f"95 % interval {shown.interval_text(shown.interval)} (bootstrap {drawn})"
+        return text.replace("+", "") if self.is_evidence else text
 
     @property
     def _negated(self) -> "SignificanceTest":
@@ -113,7 +125,8 @@ class SignificanceTest:
         return replace(self, interval=interval, drawn=drawn)
 
     @property
-    def _rests_on(self) -> str:
+    def _basis(self) -> str:
+        """The size of the samples, the name of the test and p, in words."""
         left, right = self.counts
         size = f"{left} {self.pairs}" if self.pairs else f"{left} and {right} seeds, not paired"
         p = f"p {p_text(self.p)}"
@@ -134,10 +147,12 @@ class SignificanceTest:
 
 def correct_for_all(results: Sequence[SignificanceTest]) -> list[SignificanceTest]:
     """Return the tests with their p corrected for all of them by Holm's method."""
-    tested = [result.p for result in results if result.p is not None]
-    raised = iter(holm(tested))
+    p_values = [result.p for result in results if result.p is not None]
+    corrected = iter(holm(p_values))
     return [
-        result if result.p is None else replace(result, p_of_all=next(raised), together=len(tested))
+        result
+        if result.p is None
+        else replace(result, p_of_all=next(corrected), together=len(p_values))
         for result in results
     ]
 

@@ -1,4 +1,4 @@
-"""The cost of a network that can be counted: parameters, multiply-accumulates, bytes."""
+"""Counting the cost of a network: parameters, multiply-accumulates, bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from kdrun.measure.mode import evaluating
 
 
 def parameters(network: nn.Module) -> int:
-    """Return the number of parameters; shared ones count once, buffers don't count.
+    """Return the number of parameters; shared parameters count once, buffers don't count.
 
     A weight that is quantized to integers counts as the float weight that it stands for.
     """
@@ -26,6 +26,7 @@ def nonzero_parameters(network: nn.Module) -> int:
 
 
 def _weights(network: nn.Module) -> Iterator[Tensor]:
+    """Yield the parameters, and the dequantized weights of quantized modules."""
     yield from network.parameters()
     for module in network.modules():
         yield from getattr(module, "dequantized", ())
@@ -35,13 +36,13 @@ def macs(network: nn.Module, input_shape: tuple[int, ...], device: torch.device)
     """Return the multiply-accumulates of convolutions and matrix products for one sample.
 
     These are half of what torch's FlopCounterMode counts, as it counts the multiplication and the
-    addition. Normalization, activations and pooling don't count, as in the papers. The counter
-    misses recurrent layers that run as one fused kernel.
+    addition. Normalization, activations and pooling don't count, as is usual in papers. Recurrent
+    layers that run as one fused kernel are missed.
 
     Args:
-        network: on `device`.
-        input_shape: of one sample, without the batch: (C, H, W).
-        device: "meta" counts without computing.
+        network: the network, on `device`.
+        input_shape: the shape of one sample, without the batch: (C, H, W).
+        device: the device; on "meta", nothing is computed.
     """
     dtypes = [parameter.dtype for parameter in network.parameters()]
     sample = torch.zeros(1, *input_shape, device=device, dtype=dtypes[0] if dtypes else None)

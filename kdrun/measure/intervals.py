@@ -1,11 +1,11 @@
-"""Intervals from the size of the test set; they say nothing about the noise of training."""
+"""Intervals of accuracies from the number of test samples alone, without the noise of training."""
 
 import math
 from typing import NamedTuple
 
 import numpy as np
 
-_Z = 1.959963984540054  # 97.5 % quantile of the normal distribution: 95 % on both sides
+_Z = 1.959963984540054  # 97.5 % quantile of the normal distribution, for 95 % two-sided
 
 
 class Interval(NamedTuple):
@@ -17,11 +17,14 @@ class Interval(NamedTuple):
 
 
 def accuracy_interval(accuracy: float, n: int) -> Interval:
-    """Return Wilson's score interval (1927) of an accuracy on `n` samples, also of 0 and 1."""
+    """Return Wilson's score interval (1927) of an accuracy on `n` samples.
+
+    It is valid for accuracies of 0 and 1, too.
+    """
     weight = 1 + _Z**2 / n
     center = (accuracy + _Z**2 / (2 * n)) / weight
-    half = _Z / weight * math.sqrt(accuracy * (1 - accuracy) / n + _Z**2 / (4 * n**2))
-    return Interval(accuracy, max(0.0, center - half), min(1.0, center + half))
+    margin = _Z / weight * math.sqrt(accuracy * (1 - accuracy) / n + _Z**2 / (4 * n**2))
+    return Interval(accuracy, max(0.0, center - margin), min(1.0, center + margin))
 
 
 def half_width(accuracy: float, n: int) -> float:
@@ -41,13 +44,13 @@ def gain_interval(correct: np.ndarray, correct_before: np.ndarray) -> Interval:
     Its width is not 0 even if the two models agree on every sample.
 
     Args:
-        correct: (n,) bool, whether the first model is right.
-        correct_before: (n,) bool, the second model on the same samples in the same order.
+        correct: (n,) bool, whether the first model predicts each sample correctly.
+        correct_before: (n,) bool, the same for the second model; samples in the same order.
     """
     n = len(correct)
     won = int(np.sum(correct & ~correct_before))
     lost = int(np.sum(~correct & correct_before))
     p, q = (won + 1) / (n + 2), (lost + 1) / (n + 2)
-    half = _Z * math.sqrt((p + q - (p - q) ** 2) / (n + 2))
-    low, high = max(-1.0, p - q - half), min(1.0, p - q + half)
+    margin = _Z * math.sqrt((p + q - (p - q) ** 2) / (n + 2))
+    low, high = max(-1.0, p - q - margin), min(1.0, p - q + margin)
     return Interval((won - lost) / n, low, high)

@@ -1,4 +1,4 @@
-"""The latency of networks in PyTorch, timed side by side."""
+"""Measuring the latency of several networks in PyTorch."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,37 +12,47 @@ from torch import Tensor, nn
 from kdrun.core.records.summary import EAGER, Latency
 from kdrun.measure.mode import evaluating
 
-_BLOCK = 3  # calls in a row that are timed; one before them brings the network into the caches
+# Timed calls in a row; an untimed call before them brings the network's weights into the caches.
+_BLOCK = 3
 
 
 def latencies(
     networks: Mapping[str, nn.Module], sample: Tensor, threads: int | None, seconds: float
 ) -> dict[str, Latency]:
-    """Time networks in turns, so that a change of the machine's speed meets all of them.
+    """Measure the latency of networks.
+
+    The networks take turns, so that a change of the machine's speed affects all of them.
 
     Args:
         networks: name -> network on the sample's device.
         sample: a batch of inputs (B, C, H, W).
-        threads: CPU threads for the measurement; None takes the number that is set.
-        seconds: time to spend on all networks together, a tenth of it on warming up; each
+        threads: the number of CPU threads; None leaves PyTorch's setting as it is.
+        seconds: the time to spend on all networks together, a tenth of it on warming up. Each
             network is called at least 8 times, however long that takes.
     """
     calls = {name: partial(_call, network, sample) for name, network in networks.items()}
     with evaluating(*networks.values()), torch.inference_mode(), _set_threads(threads):
         times = time_in_turns(calls, seconds)
-        used = torch.get_num_threads()
-        return {name: summarize(times[name], sample, used) for name in networks}
+        used_threads = torch.get_num_threads()
+        return {name: summarize(times[name], sample, used_threads) for name in networks}
 
 
 def time_in_turns(
     calls: Mapping[str, Callable[[], object]], seconds: float
 ) -> dict[str, list[float]]:
-    """Return the seconds of every call by name; a tenth of the time is spent on warming up."""
-    _turns(calls, seconds / 10)
-    return _turns(calls, seconds * 9 / 10)
+    """Return the seconds of every call by name.
+
+    Args:
+        calls: name -> function to time.
+        seconds: the time to spend on all of them, a tenth of it on warming up.
+    """
+    _call_in_turns(calls, seconds / 10)
+    return _call_in_turns(calls, seconds * 9 / 10)
 
 
-def _turns(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, list[float]]:
+def _call_in_turns(
+    calls: Mapping[str, Callable[[], object]], seconds: float
+) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in calls}
     end = perf_counter() + seconds
     while True:
@@ -59,7 +69,7 @@ def _time(call: Callable[[], object]) -> float:
 
 
 def _call(network: nn.Module, sample: Tensor) -> None:
-    """Call a network and wait for the device, so that the next call finds it idle."""
+    """Call a network and wait until the device has finished."""
     network(sample)
     _synchronize(sample.device)
 
@@ -70,13 +80,13 @@ def _synchronize(device: torch.device) -> None:
 
 
 def summarize(times: list[float], sample: Tensor, threads: int, runtime: str = EAGER) -> Latency:
-    """Return the record of timed calls.
+    """Return the statistics and the conditions of timed calls.
 
     Args:
-        times: seconds of each call.
-        sample: the batch of each call.
+        times: the seconds of each call.
+        sample: the batch that each call took.
         threads: CPU threads within an operation.
-        runtime: what ran the network.
+        runtime: the software that ran the network.
     """
     median, p95 = np.percentile(np.array(times) * 1e3, [50, 95])
     return Latency(

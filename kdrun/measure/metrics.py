@@ -1,4 +1,4 @@
-"""Collecting a network's predictions, and the scores that follow from them."""
+"""Collecting a network's predictions and computing its scores."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from kdrun.core.metrics import SCORES
 from kdrun.core.registry import resolve
 from kdrun.measure.scores import Samples
 
-# Name of a metric -> score, and `n`: how many samples were measured.
+# Name of a metric -> score; with the key `n`, the number of samples.
 Scores = dict[str, float]
 
 
@@ -21,9 +21,9 @@ class Predictions:
 
     Attributes:
         target: (N,) int64 labels.
-        predicted: (N,) int64, the most probable class; the lower one of equals.
-        probability: (N,) float64, of the target.
-        confidence: (N,) float64, probability of the predicted class.
+        predicted: (N,) int64, the most probable class; of equally probable ones, the lowest.
+        probability: (N,) float64, the probability of the target.
+        confidence: (N,) float64, the probability of the predicted class.
     """
 
     target: np.ndarray
@@ -33,7 +33,7 @@ class Predictions:
 
     @property
     def correct(self) -> np.ndarray:
-        """(N,) bool."""
+        """(N,) bool, whether the predicted class is the target."""
         return self.predicted == self.target
 
 
@@ -46,7 +46,7 @@ class Meter:
     """Collects a network's predictions batch by batch, without waiting for the device.
 
     Args:
-        num_classes: C.
+        num_classes: C, the number of classes.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -55,7 +55,7 @@ class Meter:
 
     def update(self, logits: Tensor, targets: Tensor) -> None:
         """Add a batch: logits (N, C) of any float type, targets (N,) int64."""
-        if logits.device.type == "mps":  # it has no float64
+        if logits.device.type == "mps":  # which has no float64
             logits, targets = logits.cpu(), targets.cpu()
         logits = logits.detach().double()
         log_probabilities = logits.log_softmax(1)
@@ -68,7 +68,7 @@ class Meter:
         """Return the predictions so far.
 
         Raises:
-            ValueError: there are none.
+            ValueError: no batch was added.
         """
         samples = self._samples()
         return Predictions(
@@ -79,7 +79,7 @@ class Meter:
         """Return the scores of all predictions so far.
 
         Raises:
-            ValueError: there are none.
+            ValueError: no batch was added.
         """
         samples = self._samples()
         scores: Scores = {"n": len(samples.target)}
@@ -97,8 +97,11 @@ class Meter:
 
 
 def _rank(logits: Tensor, targets: Tensor) -> Tensor:
-    """How many classes come before the target; equal ones by number, NaN before all."""
+    """Return the number of classes that rank before the target.
+
+    Of equal logits, the class with the lower index ranks first. NaN ranks before all numbers.
+    """
     target_logits = logits.gather(1, targets[:, None])
     classes = torch.arange(logits.shape[1], device=logits.device)
-    earlier = (logits == target_logits) & (classes < targets[:, None])
-    return (~(logits <= target_logits) | earlier).sum(1)
+    wins_tie = (logits == target_logits) & (classes < targets[:, None])
+    return (~(logits <= target_logits) | wins_tie).sum(1)

@@ -1,4 +1,4 @@
-"""The latency of networks in ONNX Runtime, timed side by side."""
+"""Measuring the latency of several networks in ONNX Runtime."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -17,13 +17,15 @@ ONNX = "onnxruntime"  # the name of the runtime in records
 def onnx_latencies(
     files: Mapping[str, Path], sample: Tensor, threads: int, seconds: float
 ) -> dict[str, Latency]:
-    """Time ONNX files in turns, as `latency.latencies` times networks; a call copies its outputs.
+    """Measure the latency of ONNX files in turns, as `latency.latencies` does for networks.
+
+    The time of a call includes copying its outputs.
 
     Args:
-        files: name -> a file with one input, which takes the sample.
+        files: name -> ONNX file with one input, which takes the sample.
         sample: a batch of inputs (B, C, H, W) in host memory.
         threads: CPU threads within an operator.
-        seconds: time to spend on all files together, a tenth of it on warming up.
+        seconds: the time to spend on all files together, a tenth of it on warming up.
 
     Raises:
         UserError: ONNX Runtime isn't installed.
@@ -39,7 +41,7 @@ def onnx_latencies(
 
 
 def start_session(path: Path, threads: int) -> Any:
-    """Return an onnxruntime.InferenceSession of a file on the CPU that logs errors only.
+    """Return an onnxruntime.InferenceSession of a file on the CPU, which logs errors only.
 
     Raises:
         UserError: ONNX Runtime isn't installed.

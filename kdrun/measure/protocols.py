@@ -1,6 +1,6 @@
-"""Protocols that split samples again and again: some choose thresholds, others are measured.
+"""Protocols that split samples repeatedly: some choose thresholds, the others are measured.
 
-Each class has its share on both sides, as far as it has enough samples.
+Splits are stratified: both parts have the same shares of classes, as far as counts allow.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ class SampleSplit:
     """The samples of one repetition.
 
     Attributes:
-        group: the repetitions that it is summarized with, such as `3 folds`.
+        group: the name of the repetitions that are summarized together, such as `3 folds`.
         choosing: (N,) positions of the samples that choose.
         measured: (M,) positions of the samples that are measured; none of them chooses.
     """
@@ -35,14 +35,14 @@ class SampleSplit:
 
 
 class SplitProtocol(Protocol):
-    """A rule for repetitions."""
+    """Determines how samples are split in each repetition."""
 
     def splits(self, targets: np.ndarray, seed: int) -> Iterator[SampleSplit]:
         """Yield a split for each repetition.
 
         Args:
             targets: (N,) labels.
-            seed: everything random follows from it.
+            seed: the seed of random splits.
 
         Raises:
             UserError: there are too few samples.
@@ -51,10 +51,10 @@ class SplitProtocol(Protocol):
 
 
 class KFold:
-    """Each fold is measured once, by thresholds that all other folds chose.
+    """Cross-validation: each fold is measured once, with thresholds that the other folds chose.
 
     Args:
-        folds: how many.
+        folds: the number of folds.
     """
 
     def __init__(self, folds: AtLeastTwo) -> None:
@@ -70,11 +70,11 @@ class KFold:
 
 
 class RandomSamples:
-    """Random samples choose, and all others are measured.
+    """Random samples choose, and all other samples are measured.
 
     Args:
-        repeats: how often.
-        share: of the samples that choose.
+        repeats: the number of repetitions.
+        share: the share of the samples that choose.
     """
 
     def __init__(self, repeats: AtLeastTwo, share: OpenUnit) -> None:
@@ -85,11 +85,11 @@ class RandomSamples:
 
 
 class Ratios:
-    """Random samples of several sizes choose, and all others are measured.
+    """Random samples of several sizes choose, and all other samples are measured.
 
     Args:
-        repeats: how often, for each size.
-        shares: of the samples that choose.
+        repeats: the number of repetitions for each size.
+        shares: the shares of the samples that choose.
     """
 
     def __init__(self, repeats: AtLeastTwo, shares: list[OpenUnit]) -> None:
@@ -119,11 +119,11 @@ def _random_splits(
         yield SampleSplit(f"{repeats} samples of {share:.0%}", choosing, measured)
 
 
-def _require_samples(targets: np.ndarray, least: int) -> None:
-    """Raise a UserError if a class has fewer samples than `least`."""
+def _require_samples(targets: np.ndarray, parts: int) -> None:
+    """Raise a UserError if a class has fewer samples than parts of the split."""
     _, counts = np.unique(targets, return_counts=True)
-    if counts.min() < least:
+    if counts.min() < parts:
         raise UserError(
-            f"a class has {counts.min()} validation samples, and {least} parts are asked for.",
+            f"a class has {counts.min()} validation samples, and {parts} parts are asked for.",
             "  take fewer, or a larger dataset.validation",
         )

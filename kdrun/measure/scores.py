@@ -1,7 +1,6 @@
-"""The scores of a network's predictions, one function for each line of `core.metrics.SCORES`.
+"""The scores of a network's predictions, one function for each entry of `core.metrics.SCORES`.
 
-Each is computed from numbers that are kept per sample, in float64: how the samples were put into
-batches changes none of them.
+Scores are computed in float64 from values of each sample, so they don't depend on the batch size.
 """
 
 from dataclasses import dataclass
@@ -9,20 +8,20 @@ from functools import cached_property
 
 import numpy as np
 
-_BINS = 15  # of confidence, as in Guo et al. 2017
+_BINS = 15  # bins of confidence, as in Guo et al. 2017
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What is known of each sample that was predicted.
+    """The prediction for each sample.
 
     Attributes:
-        num_classes: C.
+        num_classes: C, the number of classes.
         target: (N,) int64 labels.
-        predicted: (N,) int64, the most probable class; the lower one of equals.
-        rank: (N,) how many classes are more probable than the target.
+        predicted: (N,) int64, the most probable class; of equally probable ones, the lowest.
+        rank: (N,) the number of classes that are more probable than the target.
         nll: (N,) float64, negative log-likelihood of the target, in nats.
-        confidence: (N,) float64, probability of the predicted class.
+        confidence: (N,) float64, the probability of the predicted class.
     """
 
     num_classes: int
@@ -34,22 +33,22 @@ class Samples:
 
     @property
     def correct(self) -> np.ndarray:
-        """(N,) bool."""
+        """(N,) bool, whether the predicted class is the target."""
         return self.predicted == self.target
 
     @cached_property
     def targets_by_class(self) -> np.ndarray:
-        """(C,) samples of each class."""
+        """(C,) number of samples of each class."""
         return self._count(self.target)
 
     @cached_property
     def predictions_by_class(self) -> np.ndarray:
-        """(C,) samples that each class was predicted for."""
+        """(C,) number of samples for which each class was predicted."""
         return self._count(self.predicted)
 
     @cached_property
     def hits_by_class(self) -> np.ndarray:
-        """(C,) samples of each class that were predicted correctly."""
+        """(C,) number of samples of each class that were predicted correctly."""
         return self._count(self.target[self.correct])
 
     def _count(self, classes: np.ndarray) -> np.ndarray:
@@ -57,43 +56,45 @@ class Samples:
 
 
 def accuracy(samples: Samples) -> float:
-    """Share of samples whose most probable class is the target."""
+    """Return the share of samples whose most probable class is the target."""
     return float(np.mean(samples.correct))
 
 
 def top5(samples: Samples) -> float:
-    """Share of samples whose target is among the 5 most probable classes; 1 for C <= 5."""
+    """Return the share of samples whose target is among the 5 most probable classes."""
     return float(np.mean(samples.rank < 5))
 
 
 def precision(samples: Samples) -> float:
-    """Mean over the classes of hits / predictions; 0 for a class that was never predicted.
+    """Return the mean over the classes of hits / predictions; 0 for a class never predicted.
 
-    As scikit-learn's `average="macro", labels=range(C), zero_division=0`; so recall and F1.
+    Precision, recall and F1 equal those of scikit-learn with
+    `average="macro", labels=range(C), zero_division=0`.
     """
     return _macro(samples.hits_by_class, samples.predictions_by_class)
 
 
 def recall(samples: Samples) -> float:
-    """Mean over the classes of hits / samples; 0 for a class without samples."""
+    """Return the mean over the classes of hits / samples; 0 for a class without samples."""
     return _macro(samples.hits_by_class, samples.targets_by_class)
 
 
 def f1(samples: Samples) -> float:
-    """Mean over the classes of 2 hits / (predictions + samples); 0 where both are 0."""
-    both = samples.predictions_by_class + samples.targets_by_class
-    return _macro(2 * samples.hits_by_class, both)
+    """Return the mean over the classes of 2 hits / (predictions + samples); 0 if both are 0."""
+    totals = samples.predictions_by_class + samples.targets_by_class
+    return _macro(2 * samples.hits_by_class, totals)
 
 
 def nll(samples: Samples) -> float:
-    """Mean negative log-likelihood of the targets, in nats."""
+    """Return the mean negative log-likelihood of the targets, in nats."""
     return float(np.mean(samples.nll))
 
 
 def ece(samples: Samples) -> float:
-    """Expected calibration error with 15 equal bins (Guo et al. 2017, eq. 3).
+    """Return the expected calibration error with M = 15 equal bins (Guo et al. 2017, eq. 3).
 
-    The gap between confidence and accuracy in each bin ((m - 1) / M, m / M], weighted by size.
+    It is the mean gap between confidence and accuracy of the bins ((m - 1) / M, m / M], weighted
+    by the number of samples.
     """
     edges = np.arange(1, _BINS) / _BINS
     bins = np.searchsorted(edges, samples.confidence, side="left")

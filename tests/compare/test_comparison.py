@@ -255,10 +255,11 @@ def far_apart(here: Path, seeds: int = 4) -> None:
 def test_a_difference_that_is_found_is_told_in_one_sentence(here):
     far_apart(here)
     (claim,) = claims(only(), "chosen")
-    assert claim.found
+    assert claim.is_evidence
     low, high = claim.interval_text(claim.interval).replace("+", "").split(" to ")
+    difference = claim.difference_text.removeprefix("+")
     assert claim.sentence.startswith(
-        f"loss.temperature=1 is better than loss.temperature=4 by {claim.amount[1:]} points,"
+        f"loss.temperature=1 is better than loss.temperature=4 by {difference} points,"
         f" 95 % interval {low} to {high} (bootstrap "
     )
     assert "4 seeds, Student's paired t test, p <0.001." in claim.sentence
@@ -291,7 +292,7 @@ def test_no_evidence_is_no_claim(here):
     rewrite(here / "a", lambda row, seed: row.update(accuracy=0.8))
     tilt_first(here)
     (claim,) = claims(only(), "chosen")
-    assert not claim.found
+    assert not claim.is_evidence
     assert claim.sentence.startswith("No evidence that loss.temperature=")
     assert "+0.00 points" in claim.sentence
 
@@ -351,7 +352,7 @@ def test_without_a_common_seed_nothing_is_chosen(here):
     write(here / "a", (2, 3), loss__temperature=4)
     choice = only().choice
     assert choice.setting is None
-    assert "Nothing is chosen: no seed is in all settings" in choice.sentence
+    assert "Nothing is chosen: the settings have no seed in common" in choice.sentence
 
 
 def test_single_runs_of_two_seeds_are_not_tested(here):
@@ -395,7 +396,7 @@ def test_the_figure_that_chose_is_not_tested_on(here, metric):
 
 def test_a_difference_of_nothing_has_no_minus():
     claim = SignificanceTest("chosen", "a", "b", "accuracy", difference=-1e-6)
-    assert claim.amount == "+0.00"
+    assert claim.difference_text == "+0.00"
 
 
 def test_what_the_correction_takes_away_is_said_so():
@@ -477,7 +478,7 @@ def test_two_single_runs_are_compared_by_their_answers(here):
         ("gone", "can't be read"),
         ("torn", "can't be read"),
         ("row", "can't be read"),
-        ("short", "not one a sample"),
+        ("short", "not one for each sample"),
     ],
 )
 def test_answers_to_other_samples_are_not_compared(here, damage, said):
@@ -503,7 +504,7 @@ def test_answers_to_other_samples_are_not_compared(here, damage, said):
 def test_single_runs_have_no_test_of_what_they_kept_no_answers_for(here, metric):
     two_runs(here)
     (claim,) = claims(only(metric=metric), "chosen")
-    assert "single runs are tested by the answers that they kept alone" in claim.sentence
+    assert "single runs are only tested by the predictions that they stored" in claim.sentence
 
 
 def test_a_single_run_against_seeds_that_it_lacks_is_not_tested(here):

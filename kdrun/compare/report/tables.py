@@ -48,12 +48,12 @@ def figures_table(
     body = [
         tag(
             "tr",
-            *(cell(column.text(row), column.words) for column in columns),
+            *(cell(column.text(row), column.is_text) for column in columns),
             class_="chosen" if marked(row) else None,
         )
         for row in rows
     ]
-    texts = [number for number, column in enumerate(columns) if column.words]
+    texts = [number for number, column in enumerate(columns) if column.is_text]
     return html_table([one_line(column.title) for column in columns], body, texts)
 
 

@@ -1,6 +1,5 @@
-"""The types of what a run writes about itself: tables, artefacts, manifests, measurements.
+"""The types of the JSON files that runs write: summaries, artefacts, manifests, measurements.
 
-Each record is a TypedDict whose keys are those of the JSON file. All of them are of format 1;
-`NotRequired` marks keys that apply to some records only, or that were added to the format later:
-files without them are read.
+Each record is a TypedDict with the keys of the file. All files have format 1. `NotRequired` marks
+keys that only some records have, and keys that older files of this format lack.
 """

@@ -1,4 +1,4 @@
-"""artefact.json: what a stage left, and how it came about."""
+"""artefact.json: the result of a stage, and how it was made."""
 
 from collections.abc import Collection, Mapping, Sequence
 from math import nan
@@ -9,15 +9,16 @@ class DataRecord(TypedDict, total=False):
     """The data that a network was trained on.
 
     Keys:
-        classes: their names, in the order of the logits.
-        channels: of an image.
+        classes: the names of the classes, in the order of the logits.
+        channels: the number of channels of an image.
         image_size: height and width in pixels.
-        train_size: training samples.
-        labeled: training samples with a label; missing in older files.
-        merge: how classes were merged: `known` classes and the `groups` of their indices.
-        mean: of each channel, in 0..1, as images are normalized with.
-        std: of each channel.
-        origin: dataset, folder and split, with fingerprints of the images.
+        train_size: the number of training samples.
+        labeled: the number of training samples with a label; missing in older files.
+        merge: how classes were merged: the names of the original classes under `known`, and lists
+            of their indices under `groups`; None if they were not.
+        mean: the mean of each channel, in 0..1, by which images are normalized.
+        std: the standard deviation of each channel.
+        origin: the dataset, its folder and its split, with fingerprints of the images.
     """
 
     classes: Required[list[str]]
@@ -32,35 +33,36 @@ class DataRecord(TypedDict, total=False):
 
 
 class ArtefactRecord(TypedDict, total=False):
-    """A finished stage; which keys there are depends on the kind of stage.
+    """The record of a finished stage; its keys depend on the kind of stage.
 
     Keys:
-        format: of the file.
-        fingerprint: of all that determines the artefact.
-        stage: its name.
-        model: the network's node of the config.
-        data: that the network was built for.
-        trained_on: data of weights that were given, where it is other data; None if unknown.
-        source: where the weights come from, in words.
-        epochs: of the main phase of training; None without training.
-        first_epochs: of the phases before it.
-        steps: updates in all phases.
-        epochs_planned: as the recipe asks for; fewer are trained where training stops early.
-        select: whose weights these are: `last` or `best` epoch.
-        best_epoch: the best by validation, counted from 1.
-        best_validation_accuracy: the leading metric of that epoch, in 0..1.
-        validation: scores of these weights on the validation split.
-        seconds: time spent in training steps.
-        images_per_second: over these.
-        stopped: why training ended early, or an empty text.
+        format: the number of the file's format.
+        fingerprint: the hash of all that determines the artefact.
+        stage: the name of the stage.
+        model: the config node of the network.
+        data: the data that the network was built for.
+        trained_on: the data that given weights were trained on, if it differs from `data`; None if
+            it is unknown.
+        source: a text that says where the weights come from.
+        epochs: the number of epochs of the main phase of training; None without training.
+        first_epochs: the number of epochs of earlier phases.
+        steps: the number of updates in all phases.
+        epochs_planned: the number of epochs in the recipe; training may stop earlier.
+        select: the epoch of these weights: `last` or `best`.
+        best_epoch: the best epoch by validation, counted from 1.
+        best_validation_accuracy: the leading metric of the best epoch, in 0..1.
+        validation: the scores of these weights on the validation split.
+        seconds: the time spent in training steps.
+        images_per_second: the training images per second of that time.
+        stopped: why training stopped early; empty if it didn't.
         hardware: device, precision and threads, with the reasons for them.
-        notes: what was decided on the way, in sentences.
-        warnings: what the user should know, in sentences.
-        said: the line that announces the stage, where it has no scores.
-        changes: what compression changed in the structure, in order.
-        found: the value of the step's node that was searched for.
-        ranges: of calibrated activations, by module path.
-        layout: of stored outputs of a teacher.
+        notes: sentences on decisions that the stage made.
+        warnings: sentences that warn the user.
+        said: the line that announces the stage, if it has no scores.
+        changes: the changes that compression made to the network's structure, in order.
+        found: the value in the step's config node that a search determined.
+        ranges: module path -> ranges of calibrated activations.
+        layout: the layout of a teacher's stored outputs.
         sums: file -> SHA-256.
     """
 
@@ -94,7 +96,7 @@ class ArtefactRecord(TypedDict, total=False):
 
 
 def some_keys(record: ArtefactRecord, keys: Collection[str]) -> ArtefactRecord:
-    """Return a record with those of the keys that `record` has."""
+    """Return the part of a record that has the given keys; keys that it lacks are skipped."""
     return cast("ArtefactRecord", {key: value for key, value in record.items() if key in keys})
 
 

@@ -22,10 +22,10 @@ from typing import (
 
 from kdrun.core.errors import DamagedFile
 
-_SHOWN = 40  # characters of a wrong value
+_MAX_SHOWN = 40  # characters of a wrong value that a message shows
 
 T = TypeVar("T")
-_Check = Callable[[Any], None]  # raises _Fault for a value of another type
+_Check = Callable[[Any], None]  # raises a _Fault if the value has another type
 
 _NAMES = {
     float: "a number",
@@ -39,10 +39,11 @@ _NAMES = {
 
 
 class _Fault(Exception):
-    """What is wrong with a value; `keys` lead to it, the innermost first.
+    """Raised for a wrong value.
 
     Args:
-        sentence: what the file has, with `{key}` for the dotted key.
+        sentence: the end of the message `FILE has ...`, with `{key}` in place of the dotted key.
+        keys: the keys that lead to the value, the innermost first.
     """
 
     def __init__(self, sentence: str, *keys: str) -> None:
@@ -53,12 +54,12 @@ class _Fault(Exception):
 def check_record(record: object, kind: type[T], source: object) -> T:
     """Return a record whose keys have the types that `kind` declares.
 
-    Keys that `kind` doesn't declare are not looked at.
+    Keys that `kind` doesn't declare are not checked.
 
     Args:
-        record: as `json.loads` returns it.
+        record: the record, as `json.loads` returns it.
         kind: a TypedDict.
-        source: the file, for the message.
+        source: the path of the file, for the message.
 
     Raises:
         DamagedFile: a required key is missing, or a value has another type.
@@ -73,32 +74,32 @@ def check_record(record: object, kind: type[T], source: object) -> T:
 
 @cache
 def _check_of(kind: Any) -> _Check:
-    """The check that a type stands for."""
+    """Return the function that checks values of a type."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return lambda value: None
     if is_typeddict(kind):
-        return _record(kind)
+        return _typed_dict_check(kind)
     if origin in (Required, NotRequired):
         return _check_of(arguments[0])
     if origin in (Union, UnionType):
-        return _union(arguments)
+        return _union_check(arguments)
     if origin is Literal:
-        return _literal(arguments)
+        return _literal_check(arguments)
     if origin in (list, Sequence):
-        return _items(_check_of(arguments[0]))
+        return _list_check(_check_of(arguments[0]))
     if origin in (dict, Mapping):
-        return _values(_check_of(arguments[1]))
-    return _plain((kind,))
+        return _mapping_check(_check_of(arguments[1]))
+    return _plain_check((kind,))
 
 
-def _record(kind: Any) -> _Check:
+def _typed_dict_check(kind: Any) -> _Check:
     checks = {name: _check_of(hint) for name, hint in get_type_hints(kind).items()}
     required = kind.__required_keys__
 
     def check(record: Any) -> None:
         if type(record) is not dict:
-            raise _wrong(record, _NAMES[dict])
+            raise _wrong_type(record, _NAMES[dict])
         for name, check_value in checks.items():
             if name in record:
                 try:
@@ -112,24 +113,30 @@ def _record(kind: Any) -> _Check:
     return check
 
 
-def _plain(kinds: tuple[Any, ...]) -> _Check:
-    """A value of one of these types exactly; a whole number is a number, true and false are not."""
+def _plain_check(kinds: tuple[Any, ...]) -> _Check:
+    """Return a check that a value has exactly one of these types.
+
+    Where a float is allowed, an int is allowed too, but not a bool.
+    """
     allowed = {*kinds, int} if float in kinds else {*kinds}
     expected = " or ".join(_NAMES[kind] for kind in kinds)
 
     def check(value: Any) -> None:
         if type(value) not in allowed:
-            raise _wrong(value, expected)
+            raise _wrong_type(value, expected)
 
     return check
 
 
-def _union(kinds: tuple[Any, ...]) -> _Check:
-    """A value of one of these types, of which one at most is more than a plain type."""
+def _union_check(kinds: tuple[Any, ...]) -> _Check:
+    """Return a check that a value has one of these types.
+
+    At most one of them may be a container, a literal or a TypedDict.
+    """
     plain = tuple(kind for kind in kinds if kind in _NAMES)
     others = [_check_of(kind) for kind in kinds if kind not in _NAMES]
     if not others:
-        return _plain(plain)
+        return _plain_check(plain)
     (check_other,) = others
 
     def check(value: Any) -> None:
@@ -139,34 +146,35 @@ def _union(kinds: tuple[Any, ...]) -> _Check:
     return check
 
 
-def _literal(choices: tuple[Any, ...]) -> _Check:
+def _literal_check(choices: tuple[Any, ...]) -> _Check:
     def check(value: Any) -> None:
         if value not in choices:
-            raise _wrong(value, " or ".join(map(repr, choices)))
+            raise _wrong_type(value, " or ".join(map(repr, choices)))
 
     return check
 
 
-def _items(check_item: _Check) -> _Check:
+def _list_check(check_item: _Check) -> _Check:
     def check(value: Any) -> None:
         if type(value) is not list:
-            raise _wrong(value, _NAMES[list])
-        _each(enumerate(value), check_item)
+            raise _wrong_type(value, _NAMES[list])
+        _check_each(enumerate(value), check_item)
 
     return check
 
 
-def _values(check_value: _Check) -> _Check:
+def _mapping_check(check_value: _Check) -> _Check:
     def check(value: Any) -> None:
         if type(value) is not dict:
-            raise _wrong(value, _NAMES[dict])
-        _each(value.items(), check_value)
+            raise _wrong_type(value, _NAMES[dict])
+        _check_each(value.items(), check_value)
 
     return check
 
 
-def _each(pairs: Any, check_value: _Check) -> None:
-    for key, value in pairs:
+def _check_each(items: Any, check_value: _Check) -> None:
+    """Check the values of (key, value) items; add the key to the fault of a wrong value."""
+    for key, value in items:
         try:
             check_value(value)
         except _Fault as fault:
@@ -174,8 +182,9 @@ def _each(pairs: Any, check_value: _Check) -> None:
             raise
 
 
-def _wrong(value: Any, expected: str) -> _Fault:
+def _wrong_type(value: Any, expected: str) -> _Fault:
+    """Return the fault of a value that has another type than the expected one."""
     text = repr(value)
-    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    shown = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
     braces = shown.replace("{", "{{").replace("}", "}}")
     return _Fault(f"{braces} for {{key}}, not {expected}")

@@ -1,4 +1,4 @@
-"""run.json: how a run came about, and how it ended."""
+"""run.json: how a run was started, and how it ended."""
 
 from typing import Any, TypedDict
 
@@ -7,9 +7,9 @@ class StageEntry(TypedDict):
     """A stage of the run.
 
     Keys:
-        fingerprint: of its artefact; None for a stage that leaves none.
-        seconds: how long it took, over all interruptions.
-        from_store: whether the artefact was in the store before.
+        fingerprint: the fingerprint of its artefact; None if the stage has none.
+        seconds: how long the stage took, with the time before interruptions.
+        from_store: whether the artefact was already in the store.
     """
 
     fingerprint: str | None
@@ -18,27 +18,27 @@ class StageEntry(TypedDict):
 
 
 class Manifest(TypedDict, total=False):
-    """A run; keys are added while it goes on.
+    """The record of a run; keys are added while the run goes on.
 
     Keys:
-        format: of the file.
+        format: the number of the file's format.
         status: running, finished, failed, interrupted or pruned.
-        config: resolved, as the run was started with; missing in older files.
-        started: date and time, ISO 8601.
-        command: as it is typed.
-        path: the folder, absolute; missing in older files.
-        working_folder: where the command was typed; missing in older files.
-        error: the first line of what ended the run; None where nothing did.
-        seed: of everything random.
-        tags: of the config.
-        name: what the run is called.
+        config: the resolved config; missing in older files.
+        started: date and time of the start, ISO 8601.
+        command: the command line.
+        path: the absolute path of the run's folder; missing in older files.
+        working_folder: the folder in which the command was typed; missing in older files.
+        error: the first line of the error that ended the run; None without one.
+        seed: the seed of everything random.
+        tags: the tags in the config.
+        name: the name of the run.
         hardware: device, precision and threads, with the reasons for them.
         environment: versions, platform and device; missing in older files.
-        inexact: why another run of the same config may give other bits.
-        stages: name -> how it went, in their order.
-        ended: date and time, ISO 8601.
-        seconds: how long the run took, over all interruptions.
-        peak_memory: bytes of the device's memory; None on a CPU.
+        inexact: reasons why another run of the same config may not be bit-identical.
+        stages: name -> record of the stage, in the order of the stages.
+        ended: date and time of the end, ISO 8601.
+        seconds: how long the run took, with the time before interruptions.
+        peak_memory: most bytes of the device's memory that were in use; None on a CPU.
     """
 
     format: int

@@ -4,18 +4,19 @@ from typing import Literal, NotRequired, TypedDict
 
 
 class Measurement(TypedDict):
-    """The measurements of an epoch on one split; `score_of` reads its further keys.
+    """The measurements of an epoch on one split.
 
-    On the training split these are `lr` and the means of the loss's terms, of `loss` and of
-    `accuracy` over the epoch; on the validation split `n` and the scores of the table of metrics.
+    Further keys, which `score_of` reads, depend on the split. On the training split they are `lr`
+    and the means over the epoch of `loss`, of its terms and of `accuracy`. On the validation split
+    they are `n` and the scores in `core.metrics.SCORES`.
 
     Keys:
-        stage: that trains.
-        phase: of its loss, `main` in the end; missing in older files.
-        epoch: finished epochs of the phase.
-        step: finished steps of the phase.
+        stage: the name of the stage that trains.
+        phase: the phase of training; the last one is `main`; missing in older files.
+        epoch: the number of finished epochs of the phase.
+        step: the number of finished steps of the phase.
         split: train or validation.
-        nonfinite: keys whose numbers were NaN or infinite, and are null.
+        nonfinite: the keys that are null because their values were NaN or infinite.
     """
 
     stage: str

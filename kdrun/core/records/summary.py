@@ -3,22 +3,22 @@
 from collections.abc import Mapping
 from typing import NotRequired, TypedDict
 
-EAGER = "eager PyTorch"  # the runtime of latencies that don't name one
+EAGER = "eager PyTorch"  # the runtime of latencies that name no runtime
 
 
 class Latency(TypedDict):
     """The time of one call of a network, from its start until the device is done.
 
     Keys:
-        median_ms: milliseconds.
-        p95_ms: milliseconds that 95 % of the calls did not exceed.
-        batch: samples in a call.
+        median_ms: the median of the calls' times, in milliseconds.
+        p95_ms: the 95 % percentile, in milliseconds.
+        batch: the number of samples in a call.
         threads: CPU threads within an operation.
         device: `cpu`, `cuda:0`, ...
-        dtype: of the inputs: `float32`, ...
-        repeats: timed calls; missing in the oldest files.
-        runtime: what ran the network; `EAGER` where it is missing, as in older files. Times of two
-            runtimes don't compare.
+        dtype: the type of the inputs: `float32`, ...
+        repeats: the number of timed calls; missing in the oldest files.
+        runtime: the software that ran the network; `EAGER` if the key is missing, as in older
+            files. Times in different runtimes aren't comparable.
     """
 
     median_ms: float
@@ -35,7 +35,7 @@ class BestEpoch(TypedDict):
     """The test scores of the epoch that is best on validation.
 
     Keys:
-        epoch: counted from 1.
+        epoch: the number of the epoch, counted from 1.
         accuracy: on the test split, in 0..1.
         f1: macro F1 on the test split, in 0..1; missing in older files.
         validation: the leading metric on the validation split; missing in older files.
@@ -51,10 +51,10 @@ class Gain(TypedDict):
     """The accuracy that distillation gained over the control, on the same test samples.
 
     Keys:
-        over: the row of the control.
-        accuracy: difference of two accuracies in 0..1.
-        low: lower end of its 95 % interval.
-        high: upper end.
+        over: the name of the control's row.
+        accuracy: the difference of the accuracies, which are in 0..1.
+        low: the lower end of the difference's 95 % interval.
+        high: the upper end.
     """
 
     over: str
@@ -67,18 +67,18 @@ class StepComparison(TypedDict):
     """A compressed model compared with the model that it was made from.
 
     Keys:
-        baseline: the row of that model.
-        accuracy: difference of the two accuracies in 0..1; positive where compression gained.
-        low: lower end of its 95 % interval.
-        high: upper end.
-        f1: difference of the two macro F1 in 0..1.
-        agreement: share of the test samples for which both predict the same class.
-        parameters: how many times fewer, as nonzero, macs and bytes.
+        baseline: the row of the model before compression.
+        accuracy: accuracy of the compressed model minus that of the baseline, both in 0..1.
+        low: the lower end of this difference's 95 % interval.
+        high: the upper end.
+        f1: the difference of the macro F1 scores, which are in 0..1.
+        agreement: the share of the test samples for which both models predict the same class.
+        parameters: how many times fewer parameters: 2 for half of them.
         nonzero: how many times fewer parameters that are not 0.
         macs: how many times fewer multiply-accumulates.
-        bytes: how many times smaller the file of weights.
-        latency: how many times faster; None where the two were not timed in the same runtime.
-        latency_before: the baseline's latency in this model's runtime, if it was taken.
+        bytes: how many times smaller the file of weights is.
+        latency: how many times faster; None if the models were not timed in the same runtime.
+        latency_before: the baseline's latency in the compressed model's runtime, if it was timed.
         in_vain: whether the step neither trained, nor made anything smaller or faster.
     """
 
@@ -101,13 +101,13 @@ class Repetitions(TypedDict):
     """The change of accuracy by a compression step that was repeated on the validation split.
 
     Keys:
-        group: which repetitions these are, such as `3 folds`.
-        n: how many.
-        chosen: samples that the step looked at in each repetition.
-        measured: other samples, on which accuracy was measured.
-        mean: of the changes, which are differences of accuracies in 0..1.
-        deviation: their standard deviation, with n - 1.
-        changes: the change of each repetition.
+        group: the name of these repetitions, such as `3 folds`.
+        n: the number of repetitions.
+        chosen: the number of samples that the step used in each repetition.
+        measured: the number of other samples, on which accuracy was measured.
+        mean: the mean of the changes, which are differences of accuracies in 0..1.
+        deviation: the standard deviation of the changes, with n - 1.
+        changes: the change in each repetition.
     """
 
     group: str
@@ -120,14 +120,16 @@ class Repetitions(TypedDict):
 
 
 class ScoredRow(TypedDict):
-    """A model's scores on one test split; `score_of` reads those of the table of metrics.
+    """A model's scores on one test split.
+
+    Further keys are the scores in `core.metrics.SCORES`, which `score_of` reads.
 
     Keys:
-        model: the name of the row: teacher, alone, distilled, or that of a compression step.
-        accuracy_half_width: distance of the accuracy to the farther end of its 95 % interval.
-        agreement: share of the samples for which the model predicts the teacher's class; None
-            without a teacher.
-        gain: of the distilled student over the control, where there is one.
+        model: the name of the row: teacher, alone, distilled, or the name of a compression step.
+        accuracy_half_width: the distance of the accuracy to the farther end of its 95 % interval.
+        agreement: the share of the samples for which the model predicts the same class as the
+            teacher; None without a teacher.
+        gain: the gain of the distilled student over the control, if there is a control.
     """
 
     model: str
@@ -140,25 +142,25 @@ class Row(ScoredRow):
     """A model's row of the results table.
 
     Keys:
-        name: the network, as the config calls it.
-        validation: scores of these weights on the validation split; missing in older files.
-        parameters: numbers that training may change.
-        nonzero: those that are not 0; missing in older files.
+        name: the name of the network in the config.
+        validation: the scores of these weights on the validation split; missing in older files.
+        parameters: the number of parameters.
+        nonzero: the number of parameters that are not 0; missing in older files.
         macs: multiply-accumulates for one sample.
-        bytes: size of the file of weights.
-        epochs: of the main phase of training; None for a model that was not trained.
-        first_epochs: of the phases before it; missing in older files.
-        steps: updates in all phases; missing in older files.
-        seconds: time spent in training steps; None for a model that was not trained.
-        images_per_second: over these; None for a model that was not trained.
-        fingerprint: of the artefact.
-        best: where a best epoch was kept beside the last one.
-        latency: None where the model could not be timed.
-        latency_in: further latencies by runtime.
-        versus: of a compression step, against the row before it.
-        overall: of the last of several steps, against the row before the first.
-        spread: of a compression step without training, where it was repeated.
-        domains: scores on the test splits of other domains, by name.
+        bytes: the size of the file of weights.
+        epochs: the number of epochs of the main phase of training; None without training.
+        first_epochs: the number of epochs of earlier phases; missing in older files.
+        steps: the number of updates in all phases; missing in older files.
+        seconds: the time spent in training steps; None without training.
+        images_per_second: the training images per second of that time; None without training.
+        fingerprint: the fingerprint of the artefact.
+        best: the scores of the best epoch, if it was stored besides the last one.
+        latency: the latency; None if the model could not be timed.
+        latency_in: runtime -> further latency.
+        versus: for a compression step, the comparison with the row before it.
+        overall: for the last of several steps, the comparison with the row before the first step.
+        spread: for a compression step without training, its repetitions on validation, if any.
+        domains: name of another domain -> scores on its test split.
     """
 
     name: str
@@ -186,8 +188,8 @@ class LabelCount(TypedDict):
     """How many training samples have labels.
 
     Keys:
-        labeled: samples with a label.
-        training: all training samples.
+        labeled: the number of training samples with a label.
+        training: the number of all training samples.
     """
 
     labeled: int
@@ -198,18 +200,19 @@ class Summary(TypedDict):
     """The results of a run.
 
     Keys:
-        format: of the file.
+        format: the number of the file's format.
         split: always `test`.
-        samples: test samples.
-        epoch: whose weights the rows have: `last`, or `best` by validation.
-        dataset: its name.
-        held_out: fingerprint of the validation and test images; missing in older files.
-        concepts: class -> the teacher's classes that it joins, where classes were merged.
-        labeled: where some training samples have no labels.
-        domains: further test splits: name -> samples.
-        jobs: how many jobs of a sweep shared the machine; missing in older files.
-        inexact: why another run of the same config may give other bits; missing in older files.
-        rows: one for each model.
+        samples: the number of test samples.
+        epoch: the epoch of the rows' weights: `last`, or `best` by validation.
+        dataset: the name of the dataset.
+        held_out: the fingerprint of the validation and test images; missing in older files.
+        concepts: merged class -> the teacher's classes that it joins; only if classes were merged.
+        labeled: the number of labels, if some training samples have none.
+        domains: name of another domain -> number of samples of its test split.
+        jobs: the number of jobs of a sweep that shared the machine; missing in older files.
+        inexact: reasons why another run of the same config may not be bit-identical; missing in
+            older files.
+        rows: a row for each model.
     """
 
     format: NotRequired[int]
@@ -227,6 +230,6 @@ class Summary(TypedDict):
 
 
 def score_of(row: Mapping[str, object], metric: str) -> float | None:
-    """Return a row's score by the name of its metric; None where the row has none."""
+    """Return a row's score by the name of the metric; None if the row has no such score."""
     value = row.get(metric)
     return value if isinstance(value, int | float) else None

@@ -1,10 +1,10 @@
-"""sweep.json: how a sweep was started, and its jobs."""
+"""sweep.json: how a sweep was started, and the jobs of the sweep."""
 
 from typing import Any, NotRequired, TypedDict
 
 
 class JobEntry(TypedDict):
-    """A job of the sweep; see `SweepJob`."""
+    """A job of the sweep; `SweepJob` describes the keys."""
 
     number: int
     folder: str
@@ -14,17 +14,17 @@ class JobEntry(TypedDict):
 
 
 class SweepIndex(TypedDict):
-    """A sweep.
+    """The record of a sweep.
 
     Keys:
-        format: of the file.
-        command: as it is typed.
+        format: the number of the file's format.
+        command: the command line.
         words: the overrides of the command line.
-        working_folder: where the command was typed.
-        launcher: overrides that choose the launcher.
-        at_once: how many jobs run at the same time.
-        jobs: in their order.
-        search: ranges and settings of a search; missing in other sweeps.
+        working_folder: the folder in which the command was typed.
+        launcher: the overrides that choose the launcher.
+        at_once: the number of jobs that run at the same time.
+        jobs: the jobs, in the order of their numbers.
+        search: the ranges and settings of a search; missing in other sweeps.
     """
 
     format: int
