@@ -1,1 +1,1 @@
-"""Everything that is tried before a run."""
+"""Checks of a run before it starts: its config, data, networks and machine."""

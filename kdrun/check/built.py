@@ -24,15 +24,15 @@ class BuiltRun:
     """A run that is checked before it starts.
 
     Attributes:
-        config: typed; only its sound keys are read.
-        info: what is known of the dataset.
-        datasets: the splits, by the scheme's names for them; empty if they could not be read.
-        sound: the config keys that have no fault of their own.
-        faults: what the checks of networks have found so far.
+        config: the typed config; only its sound keys are read.
+        info: the dataset's classes, image size and number of samples.
+        datasets: the datasets that the scheme makes, by name; empty if they could not be read.
+        sound: the top-level config keys without a fault.
+        faults: the faults that the checks of networks have found so far.
         modules: the networks that could be built, by role: `teacher`, `student`,
             `scheme.peers.0`.
-        unfit: the roles of networks that do not fit the data, and so are not tried further.
-        stages: the scheme's stages, once they can be planned.
+        unfit: the roles of networks that do not fit the data, so that no further check uses them.
+        stages: the scheme's stages; empty until they can be planned.
     """
 
     config: Config
@@ -46,22 +46,23 @@ class BuiltRun:
 
     @cached_property
     def data(self) -> Mapping[str, Data]:
-        """The splits that each network works with, by role; empty if a scheme is not sound."""
+        """The dataset of each network, by role; empty if it or the scheme has faults."""
         if not self.datasets or not self.sound >= {*ROLES, "scheme"}:
             return {}
         scheme, main = make_scheme(self.config.scheme), self.datasets[MAIN]
         roles = scheme.networks(self.config)
-        names = {role: scheme.data_of(role) for role in roles}
-        return defaultdict(lambda: main, {role: self.datasets[names[role]] for role in roles})
+        return defaultdict(
+            lambda: main, {role: self.datasets[scheme.data_of(role)] for role in roles}
+        )
 
     def fewest_samples(self, role: str) -> int:
-        """Return how many samples a training step computes at once, at the fewest.
+        """Return the size of the smallest part of a batch that a training step computes at once.
 
         Args:
             role: `teacher` or `student`.
 
         Returns:
-            The number; 0 if it is not known or the network does not fit the data.
+            The number of samples; 0 if it is unknown or the network does not fit the data.
         """
         if not self.data or role in self.unfit or not self.sound >= RECIPES:
             return 0

@@ -1,7 +1,7 @@
 """Names and settings of all components in a config: losses, schemes, steps, optimizers, ..."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from kdrun import dataset
 from kdrun.compress.calibrators import CALIBRATORS
@@ -18,19 +18,32 @@ from kdrun.scheme.base import CONTROLS
 from kdrun.scheme.table import SCHEMES
 from kdrun.step.table import STEPS
 
-# The components of a recipe: its key -> their table, and the parameters that kdrun passes itself.
-_OF_RECIPE: dict[str, tuple[Mapping[str, str], tuple[str, ...]]] = {
-    "optimizer": (OPTIMIZERS, OPTIMIZER_GIVEN),
-    "schedule": (SCHEDULES, ()),
+
+class _RecipeComponent(NamedTuple):
+    """A kind of component of a recipe.
+
+    Attributes:
+        table: name -> "module:attribute".
+        passed: parameters that kdrun passes itself, so that the config has no keys for them.
+    """
+
+    table: Mapping[str, str]
+    passed: tuple[str, ...]
+
+
+# The key in a recipe -> the kind of component.
+_RECIPE_COMPONENTS = {
+    "optimizer": _RecipeComponent(OPTIMIZERS, OPTIMIZER_GIVEN),
+    "schedule": _RecipeComponent(SCHEDULES, ()),
 }
 
 
 def check_components(tree: Mapping[str, Any], faults: Faults) -> None:
-    """Check every component that the tree names, but the networks.
+    """Check every component that the config names, except the networks.
 
     Args:
-        tree: the config as plain dicts and lists; the typed config reports what is missing.
-        faults: takes unknown names, unknown or missing keys, and values out of range.
+        tree: the config as plain dicts and lists; missing sections are reported elsewhere.
+        faults: receives unknown names, unknown or missing keys, and values out of range.
     """
     loss = _mapping(tree.get("loss"))
     _check_node("loss", tree.get("loss"), "loss", LOSSES, faults)
@@ -48,35 +61,35 @@ def check_components(tree: Mapping[str, Any], faults: Faults) -> None:
 
 
 def check_recipe_components(where: str, recipe: Mapping[str, Any], faults: Faults) -> None:
-    """Check the optimizer and the schedule of a recipe, as far as it has them.
+    """Check the optimizer and the schedule of a recipe, if it has them.
 
     Args:
         where: the recipe's dotted key.
-        recipe: its keys and values.
-        faults: takes the faults.
+        recipe: the recipe's keys and values.
+        faults: receives the faults.
     """
-    for key, (table, given) in _OF_RECIPE.items():
-        _check_node(f"{where}.{key}", recipe.get(key), key, table, faults, given)
+    for key, kind in _RECIPE_COMPONENTS.items():
+        _check_node(f"{where}.{key}", recipe.get(key), key, kind.table, faults, kind.passed)
 
 
 def bare_names(recipe: Mapping[str, Any]) -> dict[str, str]:
-    """Return the components that a recipe gives as a bare name: `{optimizer: adam}`."""
-    values = {key: recipe.get(key) for key in _OF_RECIPE}
+    """Return the components that a recipe names without settings: `{optimizer: adam}`."""
+    values = {key: recipe.get(key) for key in _RECIPE_COMPONENTS}
     return {key: value for key, value in values.items() if isinstance(value, str)}
 
 
 def refuse_bare_names(where: str, recipe: Mapping[str, Any], faults: Faults) -> None:
-    """Ask for the settings of components that are given as a bare name: no YAML completes them.
+    """Report components that are named without settings, as no YAML file completes them.
 
     Args:
         where: the recipe's dotted key, such as `teacher.recipe`.
-        recipe: the keys that it changes of the run's recipe.
-        faults: takes the faults.
+        recipe: the keys of the run's recipe that this recipe changes, and their values.
+        faults: receives the faults, which list the missing settings.
     """
     for key, name in bare_names(recipe).items():
-        table, given = _OF_RECIPE[key]
+        kind = _RECIPE_COMPONENTS[key]
         with faults.under(f"{where}.{key}"):
-            keys = keywords(resolve(key, table, name), given)
+            keys = keywords(resolve(key, kind.table, name), kind.passed)
             node = ", ".join([f"name: {name}", *(f"{setting}: ..." for setting in keys)])
             hint = f"give it with all of its keys: {where}={{{key}: {{{node}}}}}"
             faults.add(f"{where}.{key}", f"{name!r} is not a mapping; {hint}")
@@ -88,8 +101,8 @@ def _check_terms(terms: Mapping[str, Any], faults: Faults) -> None:
         _check_node(f"loss.terms.{key}", node, "loss", LOSSES, faults)
     for key, node in terms.items():
         if _mapping(node).get("name") == "combined":
-            what = "is a sum inside a sum; put its terms beside the others"
-            faults.add(f"loss.terms.{key}", what)
+            message = "is a sum inside a sum; put its terms beside the others"
+            faults.add(f"loss.terms.{key}", message)
 
 
 def _check_controls(names: list[Any], faults: Faults) -> None:
@@ -119,15 +132,15 @@ def _check_node(
     kind: str,
     table: Mapping[str, str],
     faults: Faults,
-    given: tuple[str, ...] = (),
+    passed: tuple[str, ...] = (),
 ) -> None:
     if not isinstance(node, Mapping):
-        return  # null, or a fault of the typed config
+        return  # null; or another type, which the typed config reports
     if not isinstance(node.get("name"), str):
         faults.add(f"{where}.name", f"must be given; available: {', '.join(sorted(table))}")
         return
     with faults.under(where):
-        faults.extend(check_node(where, node, resolve(kind, table, node["name"]), given))
+        faults.extend(check_node(where, node, resolve(kind, table, node["name"]), passed))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

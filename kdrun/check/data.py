@@ -1,4 +1,4 @@
-"""The data that a config names, read once in a process."""
+"""Reads the data that a config names, once in a process."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from kdrun.dataset.data import Data
 def load_data(node: Mapping[str, Any]) -> Data:
     """Return the splits that a dataset node describes.
 
-    The order of keys counts: that of `class_map` is the order of the labels.
+    The order of keys matters: the keys of `class_map` have the order of the labels.
     """
     return _load(json.dumps(dict(node)))
 
@@ -25,13 +25,13 @@ def _load(text: str) -> Data:
 
 
 def data_info(node: Mapping[str, Any]) -> DataInfo:
-    """Return what is known of a dataset; its files are read only if that is needed."""
+    """Return a dataset's classes, image size and number of samples; read files only if needed."""
     return dataset.preview(node) or load_data(node).info
 
 
 def info_despite_faults(node: Mapping[str, Any]) -> DataInfo | None:
-    """Return what is known of a dataset that cannot be loaded; None if nothing is."""
+    """Return `data_info` of a dataset that cannot be loaded; None if its files are needed."""
     info = None
-    with Faults().under():  # the faults of loading it are reported already
+    with Faults().under():  # the faults of loading the dataset are reported already
         info = dataset.preview(node)
     return info if info is not None and info.num_classes > 1 else None

@@ -1,4 +1,4 @@
-"""The config and the data of a run that is finished."""
+"""Reads the config and the data of a finished run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,14 +19,17 @@ from kdrun.stage.base import MAIN
 def read_run(tree: Mapping[str, Any]) -> tuple[Config, Data]:
     """Return the typed config of a finished run, and the data that its models were tested on.
 
-    The source of the teacher and the device need not be there any more.
+    The teacher's source and the device of the run need not exist any more.
+
+    Args:
+        tree: the resolved config, as the run recorded it.
 
     Raises:
-        ConfigError: the config has faults, or the files of the dataset are gone.
+        ConfigError: the config has faults, or files of the dataset are missing.
     """
     faults = Faults()
-    tree, found = with_concepts(plain_tree(with_new_keys(tree)))
-    faults.extend(found)
+    tree, map_faults = with_concepts(plain_tree(with_new_keys(tree)))
+    faults.extend(map_faults)
     config = read_config(tree, faults)
     faults.raise_if_any()
     install_plugins(plugin_modules(config.plugins))

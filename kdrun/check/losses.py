@@ -1,4 +1,4 @@
-"""Whether a stage's loss, networks, data and recipe fit each other."""
+"""Checks whether a stage's loss, networks, data and recipe fit each other."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ from kdrun.stage.train import Train
 
 
 def check_losses(run: BuiltRun) -> None:
-    """Check every stage of the scheme that trains, or that makes images from its teacher."""
+    """Check every stage of the scheme that trains a network or makes images from the teacher."""
     for stage in run.stages:
         if isinstance(stage, Train):
             with run.faults.under("loss"):
@@ -42,19 +42,20 @@ def check_loss(
     Args:
         stage: the stage that trains with the loss.
         modules: the networks of the scheme, by role.
-        data: the splits that the stage works with.
-        learner: the network that learns, if it is not the one of the stage's role.
+        data: the splits that the stage uses.
+        learner: the network that learns; by default, that of the stage's role.
 
     Raises:
         UserError: loss, networks, data and recipe do not fit each other.
-        ConfigError: the network that the loss makes of the student cannot be trained so.
+        ConfigError: the network that the loss builds around the student cannot be trained on the
+            few samples that a step computes at once.
     """
     data = stage.samples(data)
     _require_samples(stage, data)
     network = learner if learner is not None else modules.get(stage.role)
     if network is None or (learner is None and stage.network.name in COMPOSED):
         network = model.build(stage.network.node, data.info)
-    loss, teachers = build_loss(stage.loss), [modules[each.role] for each in stage.teachers]
+    loss, teachers = build_loss(stage.loss), [modules[teacher.role] for teacher in stage.teachers]
     taps = bind_loss(loss, stage, network, teachers, data)
     _require_learners(stage, loss, network)
     _require_teaching_epochs(stage, loss, data)
@@ -63,7 +64,7 @@ def check_loss(
 
 
 def _require_samples(stage: Train, data: Data) -> None:
-    """Require at least one sample for each of the passes that a batch is accumulated from."""
+    """Require at least one sample for each of the `accumulate` parts of a batch."""
     if data.train.size < stage.recipe.accumulate:
         raise UserError(
             f"stage {stage.info.name!r} has {data.train.size} samples to learn from, and"
@@ -73,7 +74,7 @@ def _require_samples(stage: Train, data: Data) -> None:
 
 
 def _require_learners(stage: Train, loss: Loss, network: nn.Module) -> None:
-    """Require a parameter that learns in each phase of the loss."""
+    """Require that some parameter learns in each phase of the loss."""
     learners = Learners(network, loss, (*stage.frozen, *shared_modules(network)))
     flags = {name: value.requires_grad for name, value in network.named_parameters()}
     for phase in loss.phases():
@@ -87,11 +88,11 @@ def _require_learners(stage: Train, loss: Loss, network: nn.Module) -> None:
 
 
 def _require_teaching_epochs(stage: Train, loss: Loss, data: Data) -> None:
-    """Require an epoch of the main phase in which terms beside that of the labels count."""
+    """Require an epoch of the main phase in which the distillation terms have a weight above 0."""
     epochs = stage.recipe.epochs_of(data.train.steps(stage.recipe.batch_size))
     main = loss.phases()[-1].name
-    starts = (Progress(main, epoch, epochs, epoch, epochs) for epoch in range(epochs))
-    if not any(loss.ramp(progress) for progress in starts):
+    epoch_starts = (Progress(main, epoch, epochs, epoch, epochs) for epoch in range(epochs))
+    if not any(loss.ramp(progress) for progress in epoch_starts):
         raise UserError(
             "only labels would count: the terms of the loss have weight 0 in each of the"
             f" {epochs} epochs that are trained.",
@@ -100,9 +101,9 @@ def _require_teaching_epochs(stage: Train, loss: Loss, data: Data) -> None:
 
 
 def _require_batch_size(stage: Train, loss: Loss, taps: BoundTaps, data: Data) -> None:
-    """Require as many samples in one pass as the loss and its adapters need."""
+    """Require that a step computes as many samples at once as the loss and its adapters need."""
     fewest = min(stage.recipe.batch_size, data.train.size) // stage.recipe.accumulate
-    needed = max(each.min_batch for each in losses_in(loss))
+    needed = max(inner.min_batch for inner in losses_in(loss))
     if fewest < needed:
         raise UserError(
             f"it compares the samples of a batch, and a step computes {fewest} at once.",
@@ -116,7 +117,7 @@ def _require_batch_size(stage: Train, loss: Loss, taps: BoundTaps, data: Data) -
             raise ConfigError(faults)
     try:
         _compute_on_one_sample(loss, taps, data)
-    except ValueError as error:  # raised by a norm, which has no statistics of one value
+    except ValueError as error:  # raised by a norm, which can't compute statistics of one value
         raise UserError(
             f"its adapters have norms, which can't learn from one sample: {error}.",
             "  take 2 or more by recipe.batch_size, or fewer recipe.accumulate",
@@ -124,7 +125,7 @@ def _require_batch_size(stage: Train, loss: Loss, taps: BoundTaps, data: Data) -
 
 
 def _compute_on_one_sample(loss: Loss, taps: BoundTaps, data: Data) -> None:
-    """Compute each phase of a loss on outputs of zeros for one image of zeros."""
+    """Compute each phase of a loss for one image; the image and all outputs are zeros."""
     info, zero = data.info, torch.zeros(1, dtype=torch.int64)
     batch = Batch(torch.zeros(1, info.channels, *info.image_size), zero, zero, zero)
     loss.train()
@@ -136,14 +137,15 @@ def _compute_on_one_sample(loss: Loss, taps: BoundTaps, data: Data) -> None:
 
 
 def _zero_output(network: TapShapes, classes: int) -> Output:
+    """Return an output for one sample, of zeros in the shapes of the network's taps."""
     taps = {name: torch.zeros(1, *shape[1:]) for name, shape in network.shapes.items()}
     return Output(torch.zeros(1, classes), taps)
 
 
 def _require_hard_labels(stage: Train, loss: Loss) -> None:
-    """Refuse mixed samples, which have two labels, where a loss needs each sample's one label."""
+    """Refuse mixup and cutmix, which give a sample two labels, if the loss needs a single label."""
     mixing = [key for key in ("mixup", "cutmix") if getattr(stage.recipe, key)]
-    if mixing and any(each.needs_hard_labels for each in losses_in(loss)):
+    if mixing and any(inner.needs_hard_labels for inner in losses_in(loss)):
         raise UserError(
             "it needs one label for each sample, which it treats unlike the other classes, and"
             f" recipe.{mixing[0]} gives samples two.",

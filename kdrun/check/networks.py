@@ -1,4 +1,4 @@
-"""Whether networks, weights, losses, steps and data fit each other: everything is tried."""
+"""Checks whether networks, weights, losses, steps and data fit each other, by trying them."""
 
 from torch import nn
 
@@ -26,7 +26,7 @@ from kdrun.scheme.table import make_scheme
 
 
 def check_networks(run: BuiltRun) -> None:
-    """Build and try everything that the data can prove wrong; `run.faults` takes the faults."""
+    """Build every network; try losses, steps and data with them. Faults go to `run.faults`."""
     build_networks(run)
     check_batch_sizes(run)
     check_teacher_start(run)
@@ -48,17 +48,17 @@ def build_networks(run: BuiltRun) -> None:
     """Build every network of the scheme, and run each once."""
     for role, network in _networks(run).items():
         if network.name in COMPOSED and run.faults:
-            continue  # it is made of other networks, whose faults are reported already
-        before = len(run.faults)
-        if role not in ROLES:  # the settings of these two are checked before the data is read
+            continue  # it consists of other networks, whose faults are reported already
+        count_before = len(run.faults)
+        if role not in ROLES:  # settings of teacher and student are checked before data is read
             check_network_settings(role, network, run.faults)
-        if len(run.faults) > before:
+        if len(run.faults) > count_before:
             continue
         info = run.data[role].info if run.data else run.info
         module = try_network(role, network, info, run.faults)
         if module is not None:
             run.modules[role] = module
-        if len(run.faults) > before:
+        if len(run.faults) > count_before:
             run.unfit.add(role)
 
 
@@ -66,11 +66,11 @@ def try_network(role: str, network: Network, info: DataInfo, faults: Faults) -> 
     """Build a network and run it once.
 
     Args:
-        role: its key in the config, for the messages.
-        network: its section of the config.
-        info: the dataset that it is built for.
-        faults: takes what is wrong: it cannot be built, it cannot take the inputs, or it lacks a
-            module that its taps name.
+        role: the network's key in the config, for the messages.
+        network: the network's section of the config.
+        info: the dataset that the network is built for.
+        faults: receives the faults: the network cannot be built, it cannot take the inputs, or it
+            lacks a module that its taps name.
 
     Returns:
         The network; None if it cannot be built.
@@ -93,21 +93,21 @@ def check_export(run: BuiltRun) -> None:
 
 
 def plan_stages(run: BuiltRun) -> None:
-    """Plan the scheme's stages, which the checks after it go through."""
+    """Plan the scheme's stages, which later checks read from `run.stages`."""
     keys = {"recipe", "teacher.recipe", "loss", "scheme", "controls", "stop", "compress"}
     if run.sound >= {*keys, "teacher_outputs"} and has_teacher_source(run.config):
         run.stages = make_scheme(run.config.scheme).stages(run.config)
 
 
 def _networks(run: BuiltRun) -> dict[str, Network]:
-    """The networks of the scheme by role; without a sound scheme, the teacher and the student."""
+    """Return the scheme's networks by role; if the scheme has faults, teacher and student alone."""
     if run.sound >= {*ROLES, "scheme"}:
         return make_scheme(run.config.scheme).networks(run.config)
     return {role: getattr(run.config, role) for role in ("teacher", "student") if role in run.sound}
 
 
 def _is_complete(run: BuiltRun) -> bool:
-    """Whether all networks and all data are there to be tried together."""
+    """Return whether all networks are built and all data is read, so that they can be combined."""
     built = "student" in run.modules and run.modules.keys() == _networks(run).keys()
     return built and bool(run.datasets) and run.sound >= ROLES
 
@@ -116,7 +116,7 @@ def _check_taps(
     role: str, network: Network, module: nn.Module, info: DataInfo, faults: Faults
 ) -> None:
     """Check that the network has the modules that its `taps` in the config name."""
-    for key, paths in network.taps.over({}).items():
+    for key, paths in network.taps.apply_to({}).items():
         for path in paths:
             with faults.under(f"{role}.taps.{key}"):
                 resolve_taps(role, {path: path}, {}, module, info)

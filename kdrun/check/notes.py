@@ -1,4 +1,4 @@
-"""What the user should know of a run whose config has no fault."""
+"""Notes for the user on a run whose config has no fault."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,25 +15,30 @@ def plan_notes(
     datasets: Mapping[str, Data],
     plugins: Sequence[str],
 ) -> list[str]:
-    """Return sentences on plugins, missing labels, fewer epochs than set, stored outputs, data.
+    """Return the notes, each a sentence that the user reads before the run starts.
+
+    They are about: the plugins; training samples without labels; epochs that `recipe.max_steps`
+    cuts off; the teacher's stored outputs; the datasets that the scheme adds to the main one.
 
     Args:
-        config: of the run.
-        stages: of the run.
-        datasets: the splits, by the scheme's names for them.
+        config: the config of the run.
+        stages: the stages of the run.
+        datasets: the datasets that the stages use, by name.
         plugins: the names of the plugins that are installed.
     """
-    main = datasets[MAIN]
+    main_data = datasets[MAIN]
     notes = [f"plugins: {', '.join(plugins)}"] if plugins else []
-    if main.train.labeled is not None:
-        labeled = int(main.train.has_label.sum())
+    if main_data.train.labeled is not None:
+        labeled = int(main_data.train.has_label.sum())
         notes.append(
-            f"{labeled:,} of {main.train.size:,} training samples are labeled;"
-            " what has no teacher learns from these alone, in as many epochs of fewer steps"
+            f"{labeled:,} of {main_data.train.size:,} training samples are labeled;"
+            " a network without a teacher learns from these alone: as many epochs, fewer steps each"
         )
     recipes = (config.recipe, teacher_recipe(config))
-    short = [max_steps_note(recipe, main.train.steps(recipe.batch_size)) for recipe in recipes]
-    notes += dict.fromkeys(sentence for sentence in short if sentence)
+    step_notes = [
+        max_steps_note(recipe, main_data.train.steps(recipe.batch_size)) for recipe in recipes
+    ]
+    notes += dict.fromkeys(note for note in step_notes if note)
     notes += storage_notes(stages, datasets)
-    others = [data.notes for data in datasets.values() if data.notes != main.notes]
-    return notes + [note for data_notes in others for note in data_notes]
+    added = [data.notes for data in datasets.values() if data.notes != main_data.notes]
+    return notes + [note for data_notes in added for note in data_notes]

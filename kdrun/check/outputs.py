@@ -1,4 +1,4 @@
-"""Whether the teacher's outputs can be stored, and whether the disk has room for them."""
+"""Checks whether the teacher's outputs can be stored, and fit on the disk."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ _WHERE = "teacher_outputs"
 
 
 def check_teacher_outputs(run: BuiltRun) -> None:
-    """Check every stage that stores outputs of the teacher, if nothing else is wrong."""
+    """Check every stage that stores outputs of the teacher, if there are no other faults."""
     if not run.stages or run.faults:
         return
     with run.faults.under(_WHERE):
@@ -27,19 +27,22 @@ def check_teacher_outputs(run: BuiltRun) -> None:
 
 
 def _check_layout(config: Config, stage: StoreOutputs, data: Data) -> None:
-    """Check the number of logits that are kept, and the bytes that they take.
+    """Check how many logits of a sample are stored, and how many bytes all outputs take.
 
     Raises:
-        ConfigError: all classes are kept anyway, or the outputs are larger than allowed.
+        ConfigError: `top_k` is no smaller than the number of classes, or the outputs are larger
+            than `max_gb` or than the free disk space.
     """
     layout, limit = stage.layout(data), config.teacher_outputs.max_gb
     hint = f"take fewer {_WHERE}.views, or {_WHERE}.top_k"
     if layout.top_k is not None and layout.top_k >= layout.classes:
-        what = f"is {layout.top_k}, and there are {layout.classes} classes; null keeps all logits"
-        raise ConfigError([Fault(f"{_WHERE}.top_k", what)])
+        message = (
+            f"is {layout.top_k}, and there are {layout.classes} classes; null keeps all logits"
+        )
+        raise ConfigError([Fault(f"{_WHERE}.top_k", message)])
     if limit is not None and layout.bytes > limit * 1e9:
-        what = f"is {limit:g}, and there would be {layout}; {hint}"
-        raise ConfigError([Fault(f"{_WHERE}.max_gb", what)])
+        message = f"is {limit:g}, and there would be {layout}; {hint}"
+        raise ConfigError([Fault(f"{_WHERE}.max_gb", message)])
     free = shutil.disk_usage(nearest_existing_folder(Path(config.output_root))).free
     if layout.bytes > free:
         room = f"{format_bytes(free)} are free below {config.output_root!r}"

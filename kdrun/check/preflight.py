@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a config, found before the first step and reported together."""
+"""Checks a config before the first step, and reports all faults together."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -22,8 +22,8 @@ from kdrun.scheme.table import make_scheme
 from kdrun.stage.base import MAIN
 from kdrun.step.plan import all_stages
 
-# Checks in their order, each with the config keys that it reads; a check is left out if one of
-# these keys has a fault already.
+# Checks in their order, each with the config keys that it reads; a check is skipped if one of
+# its keys has a fault already.
 Checks = Sequence[tuple[set[str], Callable[[Config, Faults], None]]]
 SETTINGS: Checks = (
     ({"teacher"}, settings.check_teacher),
@@ -41,19 +41,20 @@ ENVIRONMENT: Checks = (
 
 
 def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -> Plan:
-    """Check a resolved config and everything that it names, and read its data.
+    """Check a resolved config and everything that it names, read its data, and plan its stages.
 
     Args:
         tree: the config as plain dicts and lists.
         jobs: how many jobs of a sweep run on this machine at the same time.
-        unknown: keys whose choice is unknown: they hold the default choice, which is not checked.
+        unknown: config groups for which an unknown choice was typed. `tree` has their default
+            choice instead, which is not checked.
 
     Raises:
         ConfigError: all faults of the config.
     """
     faults, plugins = Faults(), list[str]()
-    tree, found = with_concepts(plain_tree(tree))
-    faults.extend(found)
+    tree, map_faults = with_concepts(plain_tree(tree))
+    faults.extend(map_faults)
     names = tree.get("plugins")
     with faults.under("plugins"):
         modules = plugin_modules(names if isinstance(names, list) else [])
@@ -64,7 +65,7 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     check_components(tree, faults)
     typed = {*tree, settings.TEACHER_RECIPE} - set(unknown) - sections(faults)
     _run_checks(SETTINGS, config, typed, faults)
-    sound = typed - _keys(faults)  # what the environment lacks does not make a key unsound
+    sound = typed - _keys(faults)  # before ENVIRONMENT, whose faults do not make a key unsound
     _run_checks(ENVIRONMENT, config, typed, faults)
     data = info = hardware = None
     if "dataset" in sound:
@@ -79,7 +80,8 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
         run = BuiltRun(config, info, datasets, sound)
         check_networks(run)
         faults.extend(run.faults)
-    if faults or not datasets or hardware is None:  # a key that is `unknown` has no fault here
+    # Without data or hardware there may be no fault here, if a group is `unknown`.
+    if faults or not datasets or hardware is None:
         raise ConfigError(list(faults))
     stages = all_stages(config)
     notes = plan_notes(config, stages, datasets, plugins)
@@ -94,7 +96,11 @@ def _run_checks(checks: Checks, config: Config, sound: set[str], faults: Faults)
 
 
 def _keys(faults: Iterable[Fault]) -> set[str]:
-    """The top-level keys of faults; a teacher's recipe is apart, as the teacher can be built."""
+    """Return the top-level keys of faults.
+
+    `teacher.recipe` counts as a key of its own, as faults in it do not keep the teacher from being
+    built.
+    """
     recipe = settings.TEACHER_RECIPE
     return sections(fault for fault in faults if not fault.where.startswith(recipe)) | {
         recipe for fault in faults if fault.where.startswith(recipe)
@@ -104,21 +110,25 @@ def _keys(faults: Iterable[Fault]) -> set[str]:
 def _make_datasets(
     config: Config, data: Data | None, sound: set[str], faults: Faults
 ) -> Mapping[str, Data]:
-    """Return the datasets of the scheme; keys with faults are taken out of `sound`."""
+    """Return the datasets of the scheme by name; remove keys with faults from `sound`."""
     if data is None:
         return {}
-    found = Faults()
+    new_faults = Faults()
     if sound >= {"scheme", "dataset", "stop"}:
-        with found.under():
+        with new_faults.under():
             return make_scheme(config.scheme).datasets(config, data)
-    if found:
-        faults.extend(found)
-        sound -= {*_keys(found), "scheme"}
+    if new_faults:
+        faults.extend(new_faults)
+        sound -= {*_keys(new_faults), "scheme"}
     return {MAIN: data}
 
 
 def _choose_hardware(config: Config, sound: set[str], jobs: int, data: Data | None) -> Hardware:
-    """Choose the device; faulty keys are taken for `auto`, so that its faults are found too."""
+    """Choose the device, precision and threads.
+
+    `auto` replaces a precision or number of threads with a fault, so that faults of the device are
+    still found.
+    """
     workers = getattr(data.train.feed, "workers", 0) if data is not None else 0
     return choose_hardware(
         config.device,

@@ -27,9 +27,9 @@ def check_network_settings(role: str, network: Network, faults: Faults) -> None:
     """Check a network's name and settings.
 
     Args:
-        role: its key in the config: `teacher`, `student`, `scheme.peers.0`.
-        network: its section of the config.
-        faults: takes the faults.
+        role: the network's key in the config: `teacher`, `student`, `scheme.peers.0`.
+        network: the network's section of the config.
+        faults: receives the faults.
     """
     with faults.under(role):
         builder = model.builder(network.name)
@@ -37,17 +37,17 @@ def check_network_settings(role: str, network: Network, faults: Faults) -> None:
 
 
 def check_bare_names(config: Config, faults: Faults) -> None:
-    """Check that the teacher's recipe gives its optimizer and schedule with their settings."""
+    """Check that an optimizer or schedule in the teacher's recipe comes with its settings."""
     refuse_bare_names(TEACHER_RECIPE, config.teacher.recipe or {}, faults)
 
 
 def check_teacher_recipe(config: Config, faults: Faults) -> None:
-    """Check the teacher's recipe: the run's recipe with some keys changed."""
+    """Check the keys of the run's recipe that the teacher's recipe changes."""
     _check_changed_recipe(TEACHER_RECIPE, config, config.teacher.recipe or {}, faults)
 
 
 def check_step_recipes(config: Config, faults: Faults) -> None:
-    """Check the recipes of compression steps that train: the run's with some keys changed."""
+    """Check the keys of the run's recipe that recipes of compression steps change."""
     for key, node in config.compress.nodes.items():
         if node.get("recipe"):
             where = f"compress.{key}.recipe"
@@ -56,7 +56,7 @@ def check_step_recipes(config: Config, faults: Faults) -> None:
 
 
 def check_stop_rule(config: Config, faults: Faults) -> None:
-    """Check that the run trains the model that the stop rule compares the student with."""
+    """Check that the run has the model with which the stop rule compares the student."""
     rule = config.stop.when
     if rule is not None and rule.of not in (None, "teacher", *config.controls):
         faults.add("stop.when", f"of {rule.of!r}, which is not among the controls")
@@ -65,6 +65,14 @@ def check_stop_rule(config: Config, faults: Faults) -> None:
 def _check_changed_recipe(
     where: str, config: Config, changes: Mapping[str, Any], faults: Faults
 ) -> None:
+    """Check a recipe that is the run's recipe with some keys changed.
+
+    Args:
+        where: the dotted key of the changes.
+        config: the config of the run.
+        changes: keys of a recipe, and their new values.
+        faults: receives the faults.
+    """
     known = list(Recipe.model_fields)
     unknown = sorted(changes.keys() - set(known))
     for key in unknown:

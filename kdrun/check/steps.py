@@ -1,4 +1,4 @@
-"""Whether each step of compression, and the training after it, can be done: tried beforehand."""
+"""Tries each step of compression, and the training after it, before the run starts."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ from kdrun.step.plan import PlannedStep, origin_of, plan_steps
 
 
 def check_steps(run: BuiltRun) -> None:
-    """Plan the steps of compression and try each, if nothing else is wrong."""
+    """Plan the steps of compression and try each, if there are no other faults."""
     if not run.stages or run.faults:
         return
     with run.faults.under("compress"):
@@ -33,7 +33,7 @@ def check_steps(run: BuiltRun) -> None:
 
 
 def check_protocol(run: BuiltRun) -> None:
-    """Split the validation split as the protocol does, to see whether that can be done."""
+    """Check that the validation split can be divided as the protocol divides it."""
     if run.faults or "evaluate" not in run.sound or run.config.evaluate.protocol is None:
         return
     targets = run.datasets[MAIN].validation.targets.numpy()
@@ -43,7 +43,7 @@ def check_protocol(run: BuiltRun) -> None:
 
 
 def _try_steps(run: BuiltRun, steps: Sequence[PlannedStep]) -> None:
-    """Change the network step by step; the training after a step is tried with its network."""
+    """Change the network step by step, and try the training after each step with the result."""
     origin = origin_of(run.config, run.stages)
     network, data = run.modules.get(origin.role), run.datasets[origin.info.data]
     if network is None or origin.network.name in COMPOSED:
@@ -53,13 +53,13 @@ def _try_steps(run: BuiltRun, steps: Sequence[PlannedStep]) -> None:
     learner = network
     quantized: Quantizes | None = None
     for key, step, stages in steps:
-        before = len(run.faults)
+        count_before = len(run.faults)
         with run.faults.under(f"compress.{key}"):
             _refuse_second_quantization(key, quantized, step.quantizes)
         with run.faults.under(f"compress.{key}"):
             changed = step.check(network, data.info)
-        if len(run.faults) > before:
-            return  # the steps after it would be tried with another network
+        if len(run.faults) > count_before:
+            return  # later steps would be tried with another network than in the run
         quantized = step.quantizes or quantized
         if step.quantizes or not isinstance(stages[-1], Train):
             learner = changed
@@ -81,30 +81,33 @@ def _check_calibration(run: BuiltRun, data: Data) -> None:
         check_inputs([images for images, _ in batches])
 
 
-def _refuse_second_quantization(key: str, before: Quantizes | None, now: Quantizes | None) -> None:
+def _refuse_second_quantization(
+    key: str, earlier: Quantizes | None, current: Quantizes | None
+) -> None:
     """Refuse to quantize layers after the network, or the reverse: the second undoes the first.
 
     Args:
         key: the step's name in the config.
-        before: what an earlier step quantizes: `layers`, `network`, or nothing.
-        now: what this step quantizes.
+        earlier: what an earlier step quantizes: `layers`, `network`, or nothing.
+        current: what this step quantizes.
     """
-    if before and now and before != now:
-        what = {"layers": "the weights of layers", "network": "the whole network"}
+    if earlier and current and earlier != current:
+        names = {"layers": "the weights of layers", "network": "the whole network"}
         raise UserError(
-            f"{key} rounds {what[now]}, and a step before it rounded {what[before]} already.",
+            f"{key} rounds {names[current]}, and a step before it rounded {names[earlier]}"
+            " already.",
             "  take one of them: quantize_static or qat, or else quantize_weights and"
             " quantize_dynamic",
         )
 
 
 def _refuse_unused_settings(config: Config, faults: Faults) -> None:
-    """Refuse settings of steps that change a network at once, where no step does."""
+    """Refuse settings that no step uses: they are for steps that change a network at once."""
     settings = {
         "compress.target": config.compress.target,
         "evaluate.protocol": config.evaluate.protocol,
     }
     for key, value in settings.items():
         if value is not None:
-            what = "is about steps of compression, and none here chooses anything"
-            faults.add(key, f"{what}; see kdrun list steps")
+            message = "is about steps of compression, and none here chooses anything"
+            faults.add(key, f"{message}; see kdrun list steps")

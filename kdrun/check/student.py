@@ -1,4 +1,4 @@
-"""The student of a config alone, for commands that look at one network."""
+"""Checks the student of a config alone, for commands about a single network."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,23 +15,26 @@ from kdrun.core.types import DataInfo
 
 
 def check_network(
-    tree: Mapping[str, Any], unknown: Iterable[str], known: Iterable[Fault]
+    tree: Mapping[str, Any], unknown: Iterable[str], earlier: Iterable[Fault]
 ) -> tuple[nn.Module, DataInfo]:
-    """Build the student of a config for its dataset, whose files are read only if needed.
+    """Build the student of a config for its dataset; read the dataset's files only if needed.
 
     Args:
         tree: the config as plain dicts and lists.
-        unknown: keys whose choice is unknown.
-        known: faults that are found already, to be reported with the others.
+        unknown: config groups for which an unknown choice was typed.
+        earlier: faults that were found before, to be reported together with the new ones.
+
+    Returns:
+        The network, and the description of the dataset.
 
     Raises:
         ConfigError: all faults of the student and the dataset.
     """
-    faults, of_types, info, network = Faults(), Faults(), None, None
-    config = read_config(tree, of_types)
-    faults.extend(known)
-    faults.extend(fault for fault in of_types if sections([fault]) & {"student", "dataset"})
-    sound = {"student", "dataset"} - set(unknown) - sections(of_types)
+    faults, type_faults, info, network = Faults(), Faults(), None, None
+    config = read_config(tree, type_faults)
+    faults.extend(earlier)
+    faults.extend(fault for fault in type_faults if sections([fault]) & {"student", "dataset"})
+    sound = {"student", "dataset"} - set(unknown) - sections(type_faults)
     if "dataset" in sound:
         with faults.under():
             info = data_info(config.dataset)

@@ -1,4 +1,4 @@
-"""Whether networks can be trained as the recipe says, and where their weights come from."""
+"""Checks the training of networks: batch sizes, initial weights, frozen layers, a trial pass."""
 
 from pathlib import Path
 
@@ -26,19 +26,19 @@ def check_batch_sizes(run: BuiltRun) -> None:
         sizes["teacher.recipe"] = teacher
     for where, (size, samples) in sizes.items():
         if size > samples:
-            what = f"{size} is more than the {samples} training samples; use fewer"
-            run.faults.add(f"{where}.batch_size", what)
+            message = f"{size} is more than the {samples} training samples; use fewer"
+            run.faults.add(f"{where}.batch_size", message)
 
 
 def check_teacher_start(run: BuiltRun) -> None:
-    """Load the weights that the teacher is taken from; if it is trained, try a training pass."""
+    """Load the teacher's weights from their source; if the run trains it, try a training pass."""
     if "teacher" not in run.modules or not has_teacher_source(run.config):
         return
     teacher, network = run.config.teacher, run.modules["teacher"]
     if teacher.run:
         with run.faults.under("teacher.run"):
             folder = artefact_folder(Path(teacher.run))
-            if run.data:  # only the data know the names of the classes, which must agree
+            if run.data:  # the names of its classes must agree with the teacher's
                 load_teacher(teacher, folder, run.data["teacher"])
     elif teacher.checkpoint:
         path = Path(teacher.checkpoint)
@@ -46,14 +46,15 @@ def check_teacher_start(run: BuiltRun) -> None:
             fill(network, read_checkpoint(path), teacher.name, path)
     elif teacher.weights:
         with run.faults.under("teacher.weights"):
-            if load_pretrained(network, teacher.name, teacher.weights):  # some must be trained
+            # It returns the parameters that are not pretrained, which the run must train.
+            if load_pretrained(network, teacher.name, teacher.weights):
                 _try_training(run, "teacher")
     else:
         _try_training(run, "teacher")
 
 
 def check_frozen_layers(run: BuiltRun) -> None:
-    """Check that `student.freeze` names layers of the student, and leaves some that learn."""
+    """Check that `student.freeze` names layers of the student, and not all of them."""
     if "student" not in run.modules:
         return
     globs, student = run.config.student.freeze, run.modules["student"]
@@ -61,8 +62,8 @@ def check_frozen_layers(run: BuiltRun) -> None:
     unused = [glob for glob in globs if not any(covers(glob, name) for name in names)]
     for glob in unused:
         hint = suggest(glob, _paths_with_weights(student))
-        what = f"{glob!r} matches no weights of {run.config.student.name!r}; {hint}"
-        run.faults.add("student.freeze", what)
+        message = f"{glob!r} matches no weights of {run.config.student.name!r}; {hint}"
+        run.faults.add("student.freeze", message)
     if not unused and all(any(covers(glob, name) for glob in globs) for name in names):
         run.faults.add("student.freeze", f"{globs} leaves nothing that learns")
 
@@ -74,18 +75,18 @@ def check_student_training(run: BuiltRun) -> None:
 
 
 def check_student_start(run: BuiltRun) -> None:
-    """Check that a student that starts from the teacher's weights can take some of them."""
+    """If the student starts from the teacher's weights, check that some of these fit it."""
     if run.config.student.init != "teacher" or "teacher" not in run.modules:
         return
     student, teacher = (_matrix_shapes(run.modules[role]) for role in ("student", "teacher"))
     if not student.items() & teacher.items():
         names = f"{run.config.student.name!r} and {run.config.teacher.name!r}"
-        what = f"no weights of {names} have the same name and shape; use scratch"
-        run.faults.add("student.init", what)
+        message = f"no weights of {names} have the same name and shape; use scratch"
+        run.faults.add("student.init", message)
 
 
 def as_trained(network: nn.Module, frozen: tuple[str, ...]) -> nn.Module:
-    """Return the network in the mode of its training: frozen modules stay in eval mode."""
+    """Put the network in train mode, but frozen modules in eval mode, and return it."""
     learners = Learners(network, Loss(), frozen)
     learners.choose(("student.*",))
     learners.train()
@@ -105,6 +106,6 @@ def _paths_with_weights(network: nn.Module) -> list[str]:
 
 
 def _matrix_shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Shapes of the weights that are worth starting from: not of biases and norms."""
+    """Return name -> shape of the weights with two or more dimensions: no biases and norms."""
     parameters = network.named_parameters()
     return {name: tuple(value.shape) for name, value in parameters if value.dim() > 1}

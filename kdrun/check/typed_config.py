@@ -1,4 +1,4 @@
-"""The typed config, as far as its sections are free of faults."""
+"""Reads the typed config; sections with faults are left out, so that the others can be checked."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,8 +20,8 @@ def without_targets(value: Any, faults: Faults, where: str = "") -> Any:
 
     Args:
         value: a config tree, or one of its values.
-        faults: takes one fault for each `_target_`.
-        where: the dotted key of the value; empty for the whole tree.
+        faults: receives one fault for each `_target_`.
+        where: the dotted key of the value; empty for the root of the tree.
     """
     if isinstance(value, list):
         return [without_targets(item, faults, where) for item in value]
@@ -38,22 +38,22 @@ def without_targets(value: Any, faults: Faults, where: str = "") -> Any:
 
 
 def read_config(tree: Mapping[str, Any], faults: Faults) -> Config:
-    """Return the typed config; sections with faults are missing, so that others can be checked.
+    """Return the typed config; it has no attributes for the sections with faults.
 
     Args:
         tree: the config as plain dicts and lists.
-        faults: takes the faults of types, ranges and keys.
+        faults: receives wrong types, values out of range, and unknown or missing keys.
     """
-    found = check_model("", tree, Config, "the config")
-    if not found:
+    new_faults = check_model("", tree, Config, "the config")
+    if not new_faults:
         return Config.model_validate(tree)
-    faults.extend(found)
-    sound = set(tree) - sections(found)
+    faults.extend(new_faults)
+    sound = set(tree) - sections(new_faults)
     return Config.model_construct(**{key: _typed(key, tree[key]) for key in sound})
 
 
 def sections(faults: Iterable[Fault]) -> set[str]:
-    """Return the top-level keys that faults are about."""
+    """Return the top-level config keys of faults."""
     return {fault.where.partition(".")[0] for fault in faults}
 
 

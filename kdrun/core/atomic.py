@@ -1,8 +1,8 @@
 """Writes files so that a killed process leaves either the old file or the new one.
 
 A file is written under a temporary name and then renamed, never written in place. Files and
-folders are also synced to the disk in an order that survives a power loss; the tests cover kills
-alone.
+folders are also synced to the disk in an order that survives a power loss, which the tests do not
+cover: they kill processes alone.
 """
 
 import errno
@@ -25,7 +25,7 @@ _passes: Counter[str] = Counter()  # how often this process has passed each faul
 
 
 def fault_point(point: str) -> None:
-    """Mark a point of the program at which a test can make this process fail.
+    """Fail here if a test asks for it; otherwise do nothing.
 
     The environment variable `KDRUN_FAULT=POINT:N[:HOW]` makes it fail when it passes the point
     for the N-th time. HOW is `raise` (an error), `enospc` (the disk is full), or a signal that
@@ -53,7 +53,7 @@ def explain_write_errors(path: Path, size: int = 0) -> Iterator[None]:
 
     Args:
         path: the file that the block writes.
-        size: bytes that it writes, for the message that the disk is full.
+        size: number of bytes that the block writes, for the message that the disk is full.
 
     Raises:
         DiskFull: the block raised an OSError.
@@ -82,9 +82,8 @@ def write_bytes(path: Path, *parts: bytes | memoryview, previous: Path | None = 
 
     Args:
         path: the file, in a folder that exists.
-        parts: the contents, in parts that are written one after the other and never joined in
-            memory.
-        previous: where the replaced file is kept, if it is to be kept.
+        parts: the content, in parts that are written one after the other, to save memory.
+        previous: path under which the replaced file is kept; None: it is not kept.
 
     Raises:
         DiskFull: the disk is full or cannot be written; the old file is unchanged.
@@ -122,7 +121,7 @@ def link_or_copy(source: Path, target: Path) -> None:
     """Make `target` a hard link to `source`, or a complete copy where the disk has no links.
 
     Raises:
-        DiskFull: there is no room for a copy, or the folder cannot be written.
+        DiskFull: the disk has no space for a copy, or the folder cannot be written.
     """
     temporary = _temporary(target)
     with explain_write_errors(target, source.stat().st_size):
@@ -141,7 +140,7 @@ def replace_non_finite(value: Any, where: str, lost: list[str]) -> Any:
     Args:
         value: numbers, texts, lists and mappings.
         where: the dotted key of the value; empty for the root.
-        lost: takes the dotted keys of the numbers that became null.
+        lost: receives the dotted keys of the numbers that became null.
     """
     if isinstance(value, float) and not math.isfinite(value):
         lost.append(where)
@@ -160,6 +159,7 @@ def _join(where: str, key: Any) -> str:
 
 
 def _fill(file: BinaryIO, parts: tuple[bytes | memoryview, ...]) -> None:
+    """Write the parts and sync the file; fault points are in the middle and before the sync."""
     last = memoryview(parts[-1])
     for part in (*parts[:-1], last[: len(last) // 2]):
         file.write(part)
@@ -215,7 +215,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Return the mapping in a JSON file; None if there is no such file.
 
     Raises:
-        DamagedFile: the file is not JSON, or holds something else than a mapping.
+        DamagedFile: the file is not JSON, or its content is not a mapping.
     """
     if not path.exists():
         return None

@@ -6,25 +6,25 @@ import yaml
 
 from kdrun.core.errors import UserError
 
-_MOST_BYTES = 1_000_000  # more than any config has
-_MOST_VALUES = 100_000  # after aliases are expanded
+_MAX_BYTES = 1_000_000  # more than any config has
+_MAX_VALUES = 100_000  # after aliases are expanded
 
 
 def refuse_large_yaml(path: Path) -> None:
-    """Refuse a YAML file that is too large for a config, as it is or once aliases are expanded.
+    """Refuse a YAML file that is too large for a config, before or after aliases are expanded.
 
     Raises:
         UserError: the file has too many bytes, or its aliases expand into too many values.
         yaml.YAMLError: the file is not YAML.
     """
     size = path.stat().st_size
-    if size > _MOST_BYTES:
+    if size > _MAX_BYTES:
         raise UserError(f"{str(path)!r} has {size:,} bytes, too many for a config.")
     with path.open(encoding="utf-8") as file:
         root = yaml.compose(file, Loader=yaml.SafeLoader)
-    if root is not None and _count_values(root, {}) > _MOST_VALUES:
+    if root is not None and _count_values(root, {}) > _MAX_VALUES:
         raise UserError(
-            f"{str(path)!r} unfolds into more than {_MOST_VALUES:,} values:"
+            f"{str(path)!r} unfolds into more than {_MAX_VALUES:,} values:"
             " its aliases name each other."
         )
 
@@ -37,18 +37,18 @@ def yaml_error(path: Path, error: Exception) -> UserError:
     return UserError(f"{str(path)!r}{line}: {reason}.")
 
 
-def _count_values(node: yaml.Node, known: dict[int, float]) -> float:
-    """Return the values below a node, with those of an alias each time; infinite for a cycle.
+def _count_values(node: yaml.Node, counts: dict[int, float]) -> float:
+    """Return the number of values in a node with its aliases expanded; infinity for a cycle.
 
     Args:
         node: a parsed YAML node.
-        known: counts of nodes that are counted already, by `id`; it is filled.
+        counts: results for earlier nodes, by `id`; this node's result is added.
     """
     if isinstance(node, yaml.ScalarNode):
         return 1
-    if id(node) not in known:
-        known[id(node)] = float("inf")
-        pairs = isinstance(node, yaml.MappingNode)
-        children = [child for pair in node.value for child in pair] if pairs else node.value
-        known[id(node)] = 1 + sum(_count_values(child, known) for child in children)
-    return known[id(node)]
+    if id(node) not in counts:
+        counts[id(node)] = float("inf")
+        is_mapping = isinstance(node, yaml.MappingNode)
+        children = [child for pair in node.value for child in pair] if is_mapping else node.value
+        counts[id(node)] = 1 + sum(_count_values(child, counts) for child in children)
+    return counts[id(node)]

@@ -1,4 +1,4 @@
-"""Merges the classes of a dataset into fewer ones, and logits of the former into the latter."""
+"""Merged classes: each consists of several of a teacher's classes; their logits are summed."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ Groups = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class Merge:
-    """How the classes of a dataset were merged from the classes that a teacher knows.
+    """How the classes of a dataset were merged from the teacher's classes.
 
-    The digest of merged data contains the text of this record, so its names stay as they are.
+    Artefacts record the attributes under their names, so the names can't change.
 
     Attributes:
         known: names of the teacher's classes, in the order of their labels.
         groups: for each merged class, the labels of the teacher's classes that it consists of.
-            Classes in no group are left out.
+            Samples whose class is in no group are left out of the dataset.
     """
 
     known: tuple[str, ...]
@@ -30,15 +30,18 @@ class Merge:
 
 
 def merge_logits(logits: Tensor, groups: Groups, temperature: float = 1.0) -> Tensor:
-    """Return T log sum_(k in group) exp(z_k / T): logits (N, C) to (N, len(groups)).
+    """Return the logits of merged classes: T log sum_(k in group) exp(z_k / T) for each group.
 
-    softmax(result / T) is softmax(z / T) summed over each group, and normalized anew over the
-    groups.
+    With them the probability of a merged class at temperature T is the sum of the probabilities of
+    its classes, divided by the sum over all groups.
 
     Args:
         logits: z, (N, C).
         groups: for each merged class, the labels that it consists of.
         temperature: T, above 0.
+
+    Returns:
+        (N, len(groups)).
     """
     order = torch.tensor([label for group in groups for label in group], device=logits.device)
     sizes = [len(group) for group in groups]

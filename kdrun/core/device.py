@@ -1,4 +1,4 @@
-"""The device, precision and CPU threads of a run: chosen once, with the reason as text."""
+"""Chooses the device, precision and CPU threads of a run, and explains the choice."""
 
 import os
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ class Hardware:
     """The device, precision and CPU threads of a run.
 
     Attributes:
-        device: holds networks and data.
+        device: the device of networks and data.
         precision: fp32, bf16 or fp16, the precision under autocast. Weights stay in float32.
         threads: number of CPU threads of this process.
         jobs: number of jobs of a sweep that share the machine at the same time.
-        reason: one line on why they were chosen, which is printed and recorded.
+        reason: one line that explains the choice; it is printed and recorded.
     """
 
     device: torch.device
@@ -41,7 +41,7 @@ class Hardware:
 
     @property
     def settings(self) -> dict[str, str | int]:
-        """The config keys that chose it, with their values in place of `auto`."""
+        """The config keys of the hardware, with the chosen values in place of `auto`."""
         return {
             "device": str(self.device),
             "precision": self.precision,
@@ -49,13 +49,13 @@ class Hardware:
         }
 
     def autocast(self) -> AbstractContextManager[object]:
-        """A context that runs operations in the precision; it does nothing for fp32."""
+        """Return a context that runs operations in the precision; it does nothing for fp32."""
         if self.precision == "fp32":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
 
     def prepare(self, deterministic: bool) -> None:
-        """Set the threads and kernels of this process, and restart the count of peak memory."""
+        """Set the threads and kernels of this process, and reset the measured peak of memory."""
         torch.set_num_threads(self.threads)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -70,14 +70,14 @@ class Hardware:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
     def peak_memory(self) -> int | None:
-        """The most bytes of GPU memory reserved since `prepare`; None for other devices."""
+        """Return the peak of reserved GPU memory since `prepare`, in bytes; None without a GPU."""
         return torch.cuda.max_memory_reserved(self.device) if self.device.type == "cuda" else None
 
     def seed(self, value: int) -> None:
         """Seed the generators that dropout and similar operations use.
 
-        Not by torch.manual_seed, which formats and keeps a stack trace for each kind of GPU that
-        is not in use.
+        torch.manual_seed is not used, as it formats and keeps a stack trace for each kind of GPU
+        that is not in use.
         """
         torch.default_generator.manual_seed(value)
         if self.device.type == "cuda":
@@ -89,17 +89,17 @@ class Hardware:
 def choose_hardware(
     device: str, precision: str, threads: int | str, jobs: int = 1, data_workers: int = 0
 ) -> Hardware:
-    """Choose device, precision and threads by the config.
+    """Choose device, precision and threads as the config says.
 
     Args:
         device: auto, cpu, mps, cuda or cuda:N.
         precision: auto, fp32, bf16 or fp16.
         threads: a number, or auto for this job's share of the cores.
         jobs: number of jobs of a sweep that run at the same time on this machine.
-        data_workers: number of this job's processes that read data; each is left one core.
+        data_workers: number of this job's processes that read data; one core is reserved for each.
 
     Raises:
-        UserError: PyTorch sees no such device.
+        UserError: PyTorch has no such device.
     """
     chosen_device = _choose_device(device)
     chosen_precision = _choose_precision(precision, chosen_device.value)
@@ -111,20 +111,20 @@ def choose_hardware(
 
 
 def move_network(network: nn.Module, device: torch.device) -> nn.Module:
-    """Move a network to the device, with weights in channels_last, the fastest for convolutions."""
+    """Move a network to the device, in channels_last, the fastest format for convolutions."""
     return network.to(device).to(memory_format=torch.channels_last)
 
 
 @contextmanager
 def name_memory_errors(stage: str, batch_size: int) -> Iterator[None]:
-    """A context that turns out-of-memory errors into an error that says what to do.
+    """Turn out-of-memory errors in the block into an error that says what to do.
 
     Args:
         stage: name of the stage, for the message.
-        batch_size: its batch size, for the message.
+        batch_size: the stage's batch size, for the message.
 
     Raises:
-        OutOfMemory: the device or the host ran out of memory inside.
+        OutOfMemory: the device or the host ran out of memory in the block.
     """
     try:
         yield
@@ -170,9 +170,9 @@ def _choose_device(setting: str) -> _Chosen[torch.device]:
     if not available[kind]:
         count = torch.cuda.device_count() if kind == "cuda" else 0
         devices = f"{count} CUDA device{'s' if count > 1 else ''}"
-        seen = devices if count else f"no {kind.upper()} device"
+        available_text = devices if count else f"no {kind.upper()} device"
         raise UserError(
-            f"device={setting} was asked for, but this PyTorch sees {seen}.",
+            f"device={setting} was asked for, but this PyTorch sees {available_text}.",
             "  use device=cpu, or device=auto to take what is there",
         )
     return _Chosen(torch.device(setting), "as asked")
@@ -190,6 +190,9 @@ def _choose_precision(setting: str, device: torch.device) -> _Chosen[str]:
 
 
 def _computes_in_bf16() -> bool:
-    """Whether this CPU has instructions for bf16. PyTorch knows it of x86; others count as able."""
+    """Return whether this CPU has instructions for bf16.
+
+    PyTorch can tell for x86 alone; of other CPUs it is assumed.
+    """
     cpu = torch.cpu.get_capabilities()
     return cpu.get("architecture") != "x86_64" or cpu["avx512_bf16"] or cpu["amx_bf16"]

@@ -1,4 +1,4 @@
-"""Checks that folders can be written before they are made."""
+"""Checks whether folders can be written, before they are made."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from kdrun.core.errors import Fault
 
 
 def check_writable(where: str, folder: str) -> list[Fault]:
-    """Return a fault if a folder can be neither made nor written.
+    """Return a list with a fault if a folder cannot be made or written; else an empty list.
 
     Args:
         where: the config key that names the folder.

@@ -9,7 +9,7 @@ class KdrunError(Exception):
     """A failure that the message explains, so that it is printed without a traceback.
 
     Args:
-        lines: the first says what was expected and what was found, the others what to do.
+        lines: the first line says what was expected and what was found, the others what to do.
     """
 
     status = 1
@@ -62,7 +62,7 @@ class DamagedFile(KdrunError):
 
 
 class BadSample(KdrunError):
-    """A file of the dataset cannot be used, which was found in the middle of a run."""
+    """A file of the dataset turned out to be unusable in the middle of a run."""
 
 
 class ExportRejected(KdrunError):
@@ -94,8 +94,8 @@ class Fault:
     """One mistake in a config.
 
     Attributes:
-        where: the dotted key that it is about; empty if `what` is a sentence of its own.
-        what: the rest of the sentence.
+        where: the dotted config key with the mistake; empty if `what` is a full sentence.
+        what: what is wrong, which continues `where: ` in the message.
     """
 
     where: str
@@ -119,5 +119,5 @@ class ConfigError(UserError):
 
 
 def shell_command(verb: str, path: object) -> str:
-    """Return the command of a verb and a path, quoted: `kdrun resume 'my runs/first'`."""
+    """Return a kdrun command with the path quoted for a shell: `kdrun resume 'my runs/first'`."""
     return shlex.join(["kdrun", verb, str(path)])

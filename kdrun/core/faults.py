@@ -9,7 +9,7 @@ from kdrun.core.errors import ConfigError, Fault, KdrunError
 class Faults:
     """The faults that checks have found so far.
 
-    A check adds what it finds; `under` records what it raises, and the checks after it go on:
+    A check adds faults; `under` records an error that a check raises, and later checks go on:
 
         faults = Faults()
         with faults.under("compress"):
@@ -30,8 +30,8 @@ class Faults:
         """Record one fault.
 
         Args:
-            where: the dotted key of the config; empty if `what` is a sentence of its own.
-            what: the rest of the sentence.
+            where: the dotted config key with the fault; empty if `what` is a full sentence.
+            what: what is wrong, which continues `where: ` in the message.
         """
         self._faults.append(Fault(where, what))
 
@@ -44,7 +44,7 @@ class Faults:
         """Record an error of kdrun that the block raises as a fault, and go on after the block.
 
         Args:
-            where: the key that the error is about. The faults of a `ConfigError` keep their own.
+            where: the config key for the fault. The faults of a `ConfigError` keep their own keys.
         """
         try:
             yield

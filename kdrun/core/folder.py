@@ -23,7 +23,7 @@ STUDENT_STAGE = "distill"
 STUDENT_FOLDER = "student"
 STUDENT_ROW = "distilled"
 
-# In the folder of exported files.
+# Names of files in the folder of exported files.
 EXPORTED = "export.json"
 HOW_TO_RUN = "how_to_run.md"
 
@@ -42,7 +42,7 @@ _SWEEP_FILES = ("sweep.json", "multirun.yaml")  # a sweep folder has at least on
 
 
 def read_exported(folder: Path) -> dict[str, Any]:
-    """Read the record of the exported files in a folder; empty where there is none.
+    """Read the record of the exported files in a folder; return an empty dict without a record.
 
     Raises:
         DamagedFile: the record can't be read.
@@ -66,7 +66,10 @@ class RunFolder:
 
     @property
     def status(self) -> str:
-        """running, finished, failed, interrupted or pruned; crashed if its process is gone."""
+        """The status: running, finished, failed, interrupted or pruned.
+
+        A run whose process ended without writing another status is `crashed`.
+        """
         status = str(self.manifest().get("status", "unknown"))
         return "crashed" if status == "running" and not FolderLock(self.path).is_held() else status
 
@@ -89,7 +92,7 @@ class RunFolder:
         """Read the resolved config that the run was started with.
 
         Raises:
-            UserError: there is none, or it is no mapping.
+            UserError: the config is missing, or it is no mapping.
         """
         path = self.path / _CONFIG
         try:
@@ -109,17 +112,21 @@ class RunFolder:
         """Read run.json; return an empty manifest where there is none.
 
         Raises:
-            DamagedFile: it is not what a run writes.
+            DamagedFile: the content is not what a run writes.
         """
         path = self.path / _MANIFEST
         return check_record(read_json(path) or {}, Manifest, path)
 
     def update(self, **fields: Unpack[Manifest]) -> None:
-        """Set fields of the manifest; the others stay."""
+        """Set fields of the manifest; the other fields stay."""
         write_json(self.path / _MANIFEST, {"format": FORMAT, **self.manifest(), **fields})
 
     def gather_metrics(self, folders: Iterable[Path]) -> None:
-        """Write the run's measurements: those of its stages, one after the other."""
+        """Write the run's measurements: the logs of its stages, one after the other.
+
+        Args:
+            folders: the folders of the stages.
+        """
         paths = [folder / METRICS for folder in folders if (folder / METRICS).exists()]
         write_bytes(self.path / METRICS, b"".join(path.read_bytes() for path in paths))
 
@@ -130,7 +137,7 @@ class RunFolder:
         """Read summary.json; return None where there is none.
 
         Raises:
-            DamagedFile: it is not what a run writes.
+            DamagedFile: the content is not what a run writes.
         """
         path = self.path / _SUMMARY
         record = read_json(path)
@@ -147,8 +154,8 @@ class RunFolder:
     def read_sensitivity(self) -> dict[str, Any] | None:
         return read_json(self.sensitivity)
 
-    def write_sensitivity(self, found: Mapping[str, Any]) -> None:
-        write_json(self.sensitivity, {"format": FORMAT, **found})
+    def write_sensitivity(self, record: Mapping[str, Any]) -> None:
+        write_json(self.sensitivity, {"format": FORMAT, **record})
 
     @property
     def metrics(self) -> Path:
@@ -170,11 +177,11 @@ class RunFolder:
 
     @property
     def predictions(self) -> Path:
-        """The predictions of each row for the test samples; a file of finished runs."""
+        """The file with each model's predictions for the test samples; finished runs have it."""
         return self.path / _PREDICTIONS
 
     def choices(self) -> dict[str, str]:
-        """Return the choice of each config group, such as `recipe: quick`; empty where unknown.
+        """Return the choice of each config group, such as `recipe: quick`; empty if unknown.
 
         Hydra's file has a fixed layout and is read as text: parsing it takes 100 times as long.
         """
@@ -188,7 +195,7 @@ class RunFolder:
         return {group: choice for group, _, choice in pairs}
 
     def contents(self) -> dict[str, Path]:
-        """Return description -> path of what the folder has: files, then the folders of models."""
+        """Return description -> path, for the files and then the model folders that exist."""
         described = {
             "config": _CONFIG,
             "manifest": _MANIFEST,
@@ -216,9 +223,10 @@ def report_of(folder: Path) -> Path:
 
 
 def find_runs(root: Path) -> list[RunFolder]:
-    """Return the folder itself if it is a run's, else all run folders below it but the store's.
+    """Return all run folders in and below a folder, except those in the store.
 
-    They are sorted by name, with numbers in their order: job 2 before job 10.
+    They are sorted by name, with numbers in their order: job 2 before job 10. A run folder is not
+    searched for further run folders.
     """
     paths: list[Path] = []
     waiting = [str(root)]
@@ -226,7 +234,7 @@ def find_runs(root: Path) -> list[RunFolder]:
         try:
             with os.scandir(waiting.pop()) as entries:
                 inside = list(entries)
-        except OSError:  # no folder, or one that can't be read
+        except OSError:  # not a folder, or a folder that can't be read
             continue
         if any(entry.name == _MANIFEST for entry in inside):
             paths.append(Path(inside[0].path).parent)
@@ -240,6 +248,6 @@ def find_runs(root: Path) -> list[RunFolder]:
 
 
 def in_order(path: Path) -> list[tuple[int, str]]:
-    """Return a key that sorts paths with the numbers in their names in order."""
+    """Return a sort key for paths that orders the numbers in their names by value."""
     parts = re.split(r"([0-9]+)", str(path))
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -20,15 +20,15 @@ class FolderLock:
     """A lock that one process at a time can hold on a folder; a context manager.
 
     The lock file stays when the lock is released: if it were deleted, two processes could lock
-    two files of the same name. It contains the process that holds the lock, for messages alone.
+    two files of the same name. It names the process that holds the lock, for messages alone.
 
     Args:
         folder: a folder that exists.
-        what: the kind of folder, for the message that it is in use.
+        kind: the kind of folder, for the message that it is in use.
     """
 
-    def __init__(self, folder: Path, what: str = "run folder") -> None:
-        self.folder, self.what = folder, what
+    def __init__(self, folder: Path, kind: str = "run folder") -> None:
+        self.folder, self.kind = folder, kind
         self._path = folder / ".lock"
         self._descriptor: int | None = None
 
@@ -43,7 +43,7 @@ class FolderLock:
         Args:
             wait: wait until the lock is free; otherwise give up at once.
             on_wait: called once before waiting, with a sentence that says who holds the lock.
-            meanwhile: called a few times a second while waiting; it may raise to end the wait.
+            meanwhile: called a few times a second while waiting; its errors end the wait.
 
         Raises:
             RunInUse: another process holds the lock, and `wait` is false.
@@ -68,7 +68,7 @@ class FolderLock:
         self._close()
 
     def is_held(self) -> bool:
-        """Whether another process holds the lock now."""
+        """Return whether another process holds the lock now."""
         if not self._path.exists():
             return False
         with self._path.open("rb") as file:
@@ -99,12 +99,12 @@ class FolderLock:
         if not self._try_lock(descriptor):
             if not wait:
                 raise RunInUse(
-                    f"{self.what} {str(self.folder)!r} is in use by {self._holder()}.",
+                    f"{self.kind} {str(self.folder)!r} is in use by {self._holder()}.",
                     "  wait until it ends, or stop it first",
                 )
             if on_wait is not None:
                 on_wait(f"waiting for {str(self.folder)!r}, in use by {self._holder()}")
-            # Polled, as a signal that only sets a flag would not end a wait inside flock.
+            # Poll: a signal handler that only sets a flag would not end a wait inside flock.
             while not self._try_lock(descriptor):
                 if meanwhile is not None:
                     meanwhile()
@@ -125,14 +125,15 @@ class FolderLock:
         return True
 
     def _holder(self) -> str:
-        words = self._path.read_text().split()
-        if len(words) != 2:
+        """Return the process that holds the lock, by the content of the lock file."""
+        content = self._path.read_text().split()
+        if len(content) != 2:
             return "another process"
-        where = "" if words[1] == socket.gethostname() else f" on {words[1]}"
-        return f"process {words[0]}{where}"
+        pid, host = content
+        return f"process {pid}" if host == socket.gethostname() else f"process {pid} on {host}"
 
     def _close(self) -> None:
-        """Close the lock file, which releases the lock unless a parent process has it open too."""
+        """Close the lock file; that releases the lock unless a parent process has it open too."""
         if self._descriptor is not None:
             os.close(self._descriptor)
         self._descriptor = None
@@ -142,7 +143,7 @@ _held: WeakSet[FolderLock] = WeakSet()
 
 
 def _close_in_child() -> None:
-    """Close the lock files of a forked worker, which would keep the locks if its parent died."""
+    """Close the lock files in a forked worker, so that it keeps no locks of a dead parent."""
     for lock in _held:
         lock._close()
 

@@ -1,4 +1,4 @@
-"""The table of metrics: what scores and costs are called, how they are computed and written.
+"""The table of metrics, which are scores and costs: their names, computation and format.
 
 To add a score, add a line to `SCORES` and its function to kdrun/measure/scores.py: evaluation,
 tables, comparisons, reports, stop rules and searches read this table.
@@ -15,14 +15,14 @@ Better = Literal["more", "less", ""]
 
 @dataclass(frozen=True)
 class Unit:
-    """How values of a metric are written.
+    """How values of a metric are printed.
 
     Attributes:
         name: the unit of a difference: `0.52 points`.
-        sign: what follows a value in a sentence, with its space: ` %`.
-        factor: from a value, as records hold it, to this unit.
-        decimals: of a difference.
-        text: a value as text, without its sign.
+        sign: the text after a value in a sentence, with its space: ` %`.
+        factor: a value in records, multiplied by it, has this unit.
+        decimals: number of decimals of a difference.
+        text: function that formats a value, without the sign.
     """
 
     name: str
@@ -41,11 +41,11 @@ class Metric:
     """A score or a cost of a network.
 
     Attributes:
-        name: its key in records, and its word on the command line.
-        title: of its column, in two lines.
-        label: what it is called in sentences.
-        unit: how it is written.
-        better: whether more or less is better; empty where neither is.
+        name: its key in records, and its name on the command line.
+        title: title of its column, in two lines.
+        label: its name in sentences.
+        unit: how its values are printed.
+        better: whether more or less is better; empty if neither is.
         compute: `module:function` that computes a score from `kdrun.measure.scores.Samples`.
         compared: whether `kdrun compare` has a column for it.
     """
@@ -67,7 +67,7 @@ def _by_name(*metrics: Metric) -> dict[str, Metric]:
     return {metric.name: metric for metric in metrics}
 
 
-# What is computed from a network's predictions; older files lack the scores that came later.
+# Metrics of a network's predictions. Files of older versions lack scores that were added later.
 SCORES = _by_name(
     Metric("accuracy", "top-1\n%", "top-1", SHARE, "more", "kdrun.measure.scores:accuracy"),
     Metric("top5", "top-5\n%", "top-5", SHARE, "more", "kdrun.measure.scores:top5", False),
@@ -92,16 +92,16 @@ COSTS = _by_name(
     Metric("latency", "median\nms", "latency", Unit("ms", " ms", 1, 3, milliseconds), "less"),
 )
 
-# The scores that may stop training: shares of which more is better.
+# The scores that a stop rule can use: shares, where more is better.
 STOP_SCORES = tuple(
     score.name for score in SCORES.values() if score.unit is SHARE and score.better == "more"
 )
 
 
 def leading(merged: bool = False) -> Metric:
-    """Return the metric that tables lead with, and by which validation chooses.
+    """Return the main metric of tables, by which epochs and settings are chosen on validation.
 
-    Validation chooses by accuracy also where classes are merged.
+    With merged classes the main metric of tables is F1; validation still chooses by accuracy.
 
     Args:
         merged: whether the classes were merged into concepts, which may differ much in size.

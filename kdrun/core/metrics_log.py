@@ -1,4 +1,4 @@
-"""The log of a run's measurements: one JSON line each, readable while the run goes on."""
+"""The log of a run's measurements, one JSON line for each; it can be read during the run."""
 
 import json
 import os
@@ -13,11 +13,13 @@ from kdrun.core.records.measurement import Measurement
 
 
 class MetricsLog:
-    """A log of measurements, one JSON line each; a resumed run cuts it back to its checkpoint.
+    """A log of measurements, one JSON line for each.
+
+    A resumed run cuts the log back to the size that its checkpoint recorded.
 
     Args:
-        path: the file; it is made by the first append.
-        warn: called with a sentence if a torn last line was dropped.
+        path: the file; the first `append` creates it.
+        warn: called with a sentence if an incomplete last line was removed.
     """
 
     def __init__(self, path: Path, warn: Callable[[str], None] | None = None) -> None:
@@ -31,10 +33,10 @@ class MetricsLog:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add one line; a non-finite number becomes null and `nonfinite` lists its dotted key.
+        """Add a measurement; NaN and infinities become null, and `nonfinite` lists their keys.
 
         Raises:
-            DiskFull: the disk is full or refuses.
+            DiskFull: the disk is full or cannot be written.
         """
         lost: list[str] = []
         plain = replace_non_finite(record, "", lost)
@@ -50,7 +52,7 @@ class MetricsLog:
             file.write(line[half:])
 
     def sync(self) -> int:
-        """Force the lines to the disk; return the size of the file, for the checkpoint."""
+        """Sync the file to the disk; return its size in bytes, which the checkpoint records."""
         if self.path.exists():
             with explain_write_errors(self.path), self.path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -60,7 +62,7 @@ class MetricsLog:
         """Cut the log back to the size that a checkpoint recorded.
 
         Args:
-            offset: bytes.
+            offset: the size in bytes.
 
         Raises:
             DamagedFile: the log is shorter.
@@ -77,10 +79,10 @@ class MetricsLog:
                 os.truncate(self.path, offset)
 
     def read(self) -> list[Measurement]:
-        """Return all records; an incomplete last line is left out.
+        """Return all measurements; an incomplete last line is skipped.
 
         Raises:
-            DamagedFile: a complete line is no measurement.
+            DamagedFile: a complete line is not a measurement.
         """
         if not self.path.exists():
             return []
@@ -101,10 +103,11 @@ class MetricsLog:
         if self.offset == 0:
             return
         content = self.path.read_bytes()
-        kept = content.rfind(b"\n") + 1
-        if kept == len(content):
+        complete = content.rfind(b"\n") + 1
+        torn = len(content) - complete
+        if not torn:
             return
         with explain_write_errors(self.path):
-            os.truncate(self.path, kept)
+            os.truncate(self.path, complete)
         if self._warn is not None:
-            self._warn(f"{self.path.name}: dropped a torn last line of {len(content) - kept} bytes")
+            self._warn(f"{self.path.name}: dropped a torn last line of {torn} bytes")

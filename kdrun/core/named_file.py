@@ -7,9 +7,9 @@ from kdrun.core.errors import UserError
 
 
 def prepare_file(path: Path) -> Path:
-    """Make the folder of a file that is to be written, and return the path of the file.
+    """Make the folder of a file that a command will write, and return the path of the file.
 
-    Writing replaces the file, so that a device, a pipe or a link would be lost.
+    Writing replaces the file; a device, a pipe or a link would be lost, so these are refused.
 
     Raises:
         UserError: the path is a device, a pipe, a link or a folder, or its folder cannot be made

@@ -1,8 +1,8 @@
-"""Numbers as tables and sentences show them."""
+"""Formats numbers for tables and sentences."""
 
 
 def count(number: float) -> str:
-    """A number in three digits with its thousands as a letter: 1.23 M."""
+    """Return a number with three digits and a letter for its thousands: `1.23 M`."""
     for unit in ("", "k", "M", "G", "T"):
         if abs(number) < 999.5 or unit == "T":
             break
@@ -12,7 +12,7 @@ def count(number: float) -> str:
 
 
 def many(number: int, what: str) -> str:
-    """So many of something: 1 run, 1,000 runs."""
+    """Return a number with its noun, in the plural where needed: `1 run`, `1,000 runs`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 

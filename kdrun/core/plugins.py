@@ -1,4 +1,7 @@
-"""Parts from outside: modules that hold tables of their own models, losses, datasets and so on."""
+"""Plugins: modules outside of kdrun with tables of their models, losses, datasets and so on.
+
+A part is one entry of such a table, such as one loss.
+"""
 
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -9,7 +12,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.faults import Faults
 
 ENTRY_POINTS = "kdrun.plugins"
-# Name of a table, here and in a plugin -> the module that has kdrun's own.
+# Name of a table, in kdrun and in plugins -> the module of kdrun that has this table.
 TABLES = {
     "MODELS": "kdrun.model.table",
     "LOSSES": "kdrun.loss.table",
@@ -27,32 +30,32 @@ PluginParts = Mapping[str, set[str]]  # name of a table -> names of the parts th
 
 
 def plugin_modules(names: Iterable[str]) -> dict[str, str]:
-    """The plugins of a run: the modules that it names, and those that are installed.
+    """Return the plugins of a run: the modules that its config names, and installed packages.
 
     Args:
-        names: of modules.
+        names: names of modules, from the key `plugins`.
 
     Returns:
-        Name of each plugin -> its module.
+        Name of each plugin -> the name of its module.
     """
     installed = {point.name: point.module for point in entry_points(group=ENTRY_POINTS)}
     return {**{name: name for name in names}, **installed}
 
 
 def install_plugins(modules: Mapping[str, str]) -> PluginParts:
-    """Add the tables of plugins to kdrun's own.
+    """Import plugins, and add their tables to those of kdrun.
 
-    A plugin is a module with one or more dicts that are called as those of `TABLES`:
-    name -> "module:attribute". It may be installed again.
+    A plugin is a module with one or more dicts name -> "module:attribute", which have the names in
+    `TABLES`. To install a plugin again changes nothing.
 
     Args:
-        modules: name of each plugin -> its module.
+        modules: name of each plugin -> the name of its module.
 
     Returns:
-        The parts that were added.
+        The names of the parts that were added to each table.
 
     Raises:
-        ConfigError: modules can't be imported, have no table, or take a name that is taken.
+        ConfigError: modules can't be imported, have no table, or use a name that is taken.
     """
     added: dict[str, set[str]] = {}
     faults = Faults()

@@ -1,4 +1,4 @@
-"""Find where the output of a module is available before its activation."""
+"""Finds where a module's output can be read before its activation function."""
 
 from typing import Any, NamedTuple
 
@@ -34,17 +34,17 @@ class _Call(NamedTuple):
 
 
 def before_activation(network: nn.Module, path: str, data: DataInfo) -> str:
-    """The tap path of a module's output before activation, found in one forward pass.
+    """Return the tap path of a module's output before activation, searched in one forward pass.
 
     There are three cases:
 
-    - an activation computes the module's output: the input of that activation, `PATH:in`;
-    - as in pre-activation networks, an activation reads the output, directly or after a batch
-      norm: the input of that activation;
-    - otherwise: the output itself.
+    - an activation module computes the output: the path is the input of that activation, `PATH:in`;
+    - an activation module reads the output, directly or after a batch norm, as in pre-activation
+      networks: the path is the input of that activation;
+    - otherwise the path is the module's own.
 
     Args:
-        network: is run on two images of zeros, and left unchanged.
+        network: the network; it is run on two images of zeros, and not changed.
         path: module path.
         data: the shape of the images.
     """
@@ -59,19 +59,19 @@ def before_activation(network: nn.Module, path: str, data: DataInfo) -> str:
     readers = [call for call in calls if call.module_input is output and call.path != path]
     for reader in readers:
         for call in calls:
-            reads = call.module_input is output or call.module_input is reader.output
-            if isinstance(call.module, _ACTIVATIONS) and reads and _is_direct(reader, call):
+            is_read = call.module_input is output or call.module_input is reader.output
+            if isinstance(call.module, _ACTIVATIONS) and is_read and _is_direct(reader, call):
                 return f"{call.path}:in"
     return path
 
 
 def _is_direct(reader: _Call, activation: _Call) -> bool:
-    """Whether the reader of an output is the activation, or a batch norm in front of it."""
+    """Return whether the reader of an output is the activation, or a batch norm in front of it."""
     return reader is activation or isinstance(reader.module, nn.modules.batchnorm._BatchNorm)
 
 
 def _record_calls(network: nn.Module, data: DataInfo) -> list[_Call]:
-    """The calls of all modules for two images of zeros in eval mode, in the order they return."""
+    """Run two images of zeros in eval mode; return all module calls in the order of their ends."""
     calls: list[_Call] = []
     handles = []
     for path, module in network.named_modules():

@@ -1,6 +1,6 @@
-"""Ranges of settings that are numbers: one name for each range, used by every signature.
+"""Types of numeric settings, named after their range.
 
-pydantic names the ranges without an upper bound: PositiveInt, NonNegativeInt, PositiveFloat and
+pydantic has the common types without an upper bound: PositiveInt, NonNegativeInt, PositiveFloat and
 NonNegativeFloat.
 """
 

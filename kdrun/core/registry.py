@@ -13,12 +13,12 @@ from kdrun.core.errors import Fault, UserError
 from kdrun.core.unknown import unknown_name
 from kdrun.core.validation_messages import faults_of
 
-_OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
 def resolve(kind: str, table: Mapping[str, str], name: str) -> Callable[..., Any]:
-    """Import the component that a table lists under a name, and return it.
+    """Return the component that a table lists under a name; import its module.
 
     Args:
         kind: what the table lists, in the singular, for messages: `loss`.
@@ -49,7 +49,7 @@ def build(kind: str, table: Mapping[str, str], node: Mapping[str, Any], **given:
         kind: what the table lists, in the singular, for messages: `loss`.
         table: name -> "module:attribute".
         node: `{name: ..., key: value, ...}`; the other keys are keyword arguments.
-        given: further keyword arguments, which kdrun passes itself.
+        given: further keyword arguments, which are no settings of the config.
 
     Raises:
         UserError: the table has no such name, or the component cannot be imported.
@@ -57,12 +57,12 @@ def build(kind: str, table: Mapping[str, str], node: Mapping[str, Any], **given:
     return resolve(kind, table, node["name"])(**settings_of(node), **given)
 
 
-def keywords(component: Callable[..., Any], given: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the configurable parameters of a component: name -> annotation.
+def keywords(component: Callable[..., Any], passed: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the parameters of a component that the config sets: name -> annotation.
 
     Args:
         component: a class or a function.
-        given: parameters that are left out, because kdrun passes them itself.
+        passed: parameters that are left out, because kdrun passes them itself.
 
     Raises:
         UserError: an annotation cannot be evaluated.
@@ -75,13 +75,13 @@ def keywords(component: Callable[..., Any], given: tuple[str, ...] = ()) -> dict
     parameters = {
         name: Any if parameter.annotation is parameter.empty else parameter.annotation
         for name, parameter in signature.parameters.items()
-        if name not in given and parameter.kind not in _OPEN
+        if name not in passed and parameter.kind not in _VARIADIC
     }
     return parameters | _unpacked(signature)
 
 
 def _unpacked(signature: inspect.Signature) -> dict[str, Any]:
-    """Return the parameters that `**keywords: Unpack[Keys]` stands for."""
+    """Return the parameters of a signature with `**keywords: Unpack[Keys]`: the keys of `Keys`."""
     return {
         name: annotation
         for parameter in signature.parameters.values()
@@ -97,7 +97,7 @@ def check_node(
     where: str,
     node: Mapping[str, Any],
     component: Callable[..., Any],
-    given: tuple[str, ...] = (),
+    passed: tuple[str, ...] = (),
 ) -> list[Fault]:
     """Compare the keys of a config node with the signature of its component.
 
@@ -105,13 +105,13 @@ def check_node(
         where: the node's dotted key, for the messages.
         node: `{name: ..., key: value, ...}`.
         component: the class or function that the node's name stands for.
-        given: parameters that kdrun passes itself.
+        passed: parameters that kdrun passes itself.
 
     Returns:
         All faults: unknown or missing keys, and values of another type or out of range.
     """
     fields: dict[str, Any] = {
-        name: (annotation, ...) for name, annotation in keywords(component, given).items()
+        name: (annotation, ...) for name, annotation in keywords(component, passed).items()
     }
     model = create_model("Node", __config__=STRICT, **fields)
     settings = {
@@ -127,8 +127,8 @@ def check_model(
 ) -> list[Fault]:
     """Validate settings by a pydantic model, and return its errors as faults.
 
-    The settings are validated as JSON and strictly, because a component is called with the values
-    as they are: '4' is not a number, true is not 1, but a list may stand for a tuple.
+    The settings are validated as strict JSON, because a component is called with unchanged values:
+    '4' is not a number and true is not 1, but a list may stand for a tuple.
 
     Args:
         where: the dotted key of the settings; empty for the whole config.

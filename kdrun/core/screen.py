@@ -25,12 +25,12 @@ class Screen:
         self._log: Path | None = None
 
     def log_to(self, path: Path | None) -> None:
-        """Append a copy of every line to the file `path` from now on; None ends that."""
+        """Append a copy of every later line to the file `path`; None stops the copies."""
         self._log = path
 
     @property
     def live(self) -> bool:
-        """Whether a live display can be drawn, as on a terminal."""
+        """Whether the output is a terminal, on which a live display can be drawn."""
         return self.console.is_terminal and sys.stdout.isatty()
 
     def say(self, text: str, style: str = "") -> None:
@@ -55,7 +55,7 @@ class Screen:
         self.note("\n".join(lines))
 
     def show(self, renderable: Any) -> None:
-        """Print a table or another object of rich, and log it as text."""
+        """Print a table, or anything else that rich can render, and log it as text."""
         self.console.print(renderable, soft_wrap=False)
         if self._log is not None:
             plain = StringIO()

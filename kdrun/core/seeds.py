@@ -1,7 +1,7 @@
-"""Counter-based randomness: every draw is a function of the seed and of counters.
+"""Counter-based randomness: random numbers are a function of the seed and of counters.
 
-No generator has a history, so none is stored to resume a run, and the augmented view of a sample
-can be computed again at any time from (seed, index, view).
+No generator keeps a state between steps, so a checkpoint stores none, and the augmented view of a
+sample can be computed again at any time from (seed, index, view).
 """
 
 from hashlib import blake2b
@@ -15,10 +15,10 @@ _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
 
 
 def seed_of(*counters: int | str) -> int:
-    """Return a 63-bit seed from a run's seed, a stream's name and counters (epoch, step).
+    """Return a 63-bit seed from a run's seed, the name of a use and counters (epoch, step).
 
-    A cryptographic hash keeps neighbouring counters independent; Python's own `hash` is
-    salted per process and would not repeat.
+    A cryptographic hash makes the seeds of neighbouring counters independent; Python's `hash`
+    differs from process to process.
     """
     text = "/".join(str(counter) for counter in counters)
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
@@ -30,10 +30,10 @@ def generator(*counters: int | str) -> torch.Generator:
 
 
 def uniform(seed: int, index: Tensor, view: Tensor, columns: int) -> Tensor:
-    """Return uniform numbers for each sample's view, which do not depend on its batch.
+    """Return uniform numbers for the view of each sample, which do not depend on its batch.
 
     Args:
-        seed: the stream's seed, from `seed_of`.
+        seed: a seed from `seed_of`.
         index: (B,) int64 sample positions.
         view: (B,) int64 view numbers.
         columns: how many numbers each sample needs.

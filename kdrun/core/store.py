@@ -1,4 +1,4 @@
-"""Artefacts on disk: file names, fingerprints, and the store that runs share."""
+"""Artefacts on disk: their file names and fingerprints, and the store in which runs share them."""
 
 import json
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ from kdrun.core.records.check import check_record
 
 FORMAT = 1  # of run.json, summary.json and the artefacts; raised when their meaning changes
 
-# In an artefact's folder.
+# Names of the files in an artefact's folder.
 WEIGHTS = "weights.safetensors"
 BEST_WEIGHTS = "best.safetensors"
 MODEL = "model.json"
 RECORD = "artefact.json"
 METRICS = "metrics.jsonl"
 OUTPUTS = "outputs-"  # FIELD.bin: stored outputs of a teacher
-# The record is last, as it makes the artefact complete.
+# The record is written last: an artefact with a record is complete.
 _SHARED = (WEIGHTS, BEST_WEIGHTS, MODEL, METRICS, f"{OUTPUTS}*", RECORD)
 
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
-    """Return a short hash of all that determines an artefact."""
+    """Return a short hash of everything that determines an artefact."""
     text = json.dumps({"format": FORMAT, **identity}, sort_keys=True, default=str)
     return blake2b(text.encode(), digest_size=10).hexdigest()
 
@@ -60,7 +60,7 @@ def _shared(folder: Path) -> list[Path]:
 
 
 class Store:
-    """Artefacts by fingerprint, shared by the runs below one output root."""
+    """Artefacts by fingerprint, which the runs below the same output root share."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -74,10 +74,10 @@ class Store:
         return FolderLock(self.folder(identity))
 
     def set_aside(self, identity: str) -> Path | None:
-        """Move a damaged artefact out of the way; return its new folder, None if there is none.
+        """Move a damaged artefact to another folder; return that folder, None if there is nothing.
 
-        The caller holds the lock, which stays. The record is moved last: as long as it is there,
-        the artefact is found damaged again, so an interrupted move is completed later.
+        The caller holds the lock, whose file stays. The record is moved last: as long as it is in
+        place, a run finds the artefact damaged again, so an interrupted move is completed later.
         """
         folder = self.folder(identity)
         if not (folder / RECORD).exists():

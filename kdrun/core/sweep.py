@@ -1,4 +1,4 @@
-"""The sweep folder: an index of its jobs, each with a run folder named by what differs."""
+"""The sweep folder: an index of the jobs, and a run folder for each job."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ NOT_STARTED = "not started"
 DONE = ("finished", "pruned")  # statuses of jobs that a resumed sweep doesn't run
 
 _INDEX = "sweep.json"
-_MAX_SETTINGS = 80  # characters of a job's folder that name its settings
+_MAX_SETTINGS = 80  # characters that settings take at most in the name of a job's folder
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class SweepJob:
     """One run of a sweep.
 
     Attributes:
-        number: from 0.
-        folder: its name below the sweep folder.
-        words: overrides of the run.
-        differs: values of the keys that not all jobs have in common.
-        bars: for a trial of a search, the validation score that it must reach after each epoch,
-            else it is ended; None for an epoch without one.
+        number: number of the job, counted from 0.
+        folder: name of its run folder below the sweep folder.
+        words: the run's overrides `key=value`, as on the command line.
+        differs: key -> value, for the keys whose values differ between jobs.
+        bars: for a trial of a search, the validation score that it must reach after each epoch to
+            go on; None for an epoch in which any score does.
     """
 
     number: int
@@ -49,13 +49,13 @@ class SweepFolder:
 
     @property
     def is_complete(self) -> bool:
-        """Whether no job is left to run."""
-        done = [self.status(job) in DONE for job in self.jobs()]
-        return all(done) and len(done) >= self.size
+        """Whether all jobs have ended."""
+        are_done = [self.status(job) in DONE for job in self.jobs()]
+        return all(are_done) and len(are_done) >= self.size
 
     @property
     def size(self) -> int:
-        """How many jobs there will be; a search adds them one by one."""
+        """How many jobs the sweep has in the end; a search adds them one by one."""
         index = self.index()
         return max(len(index["jobs"]), index.get("search", {}).get("trials", 0))
 
@@ -68,11 +68,11 @@ class SweepFolder:
         return FolderLock(self.path, "sweep")
 
     def index(self) -> SweepIndex:
-        """Read how the sweep was started.
+        """Read the index: how the sweep was started, and its jobs.
 
         Raises:
-            DamagedFile: it can't be read, or lacks what every sweep writes of itself.
-            UserError: a newer kdrun wrote it.
+            DamagedFile: the index can't be read, or lacks a field that every sweep writes.
+            UserError: a newer kdrun wrote the index.
         """
         path = self.path / _INDEX
         index = check_record(read_json(path) or {}, SweepIndex, path)
@@ -85,7 +85,7 @@ class SweepFolder:
         return index
 
     def jobs(self) -> list[SweepJob]:
-        """Return all jobs, whether they were started or not; raises as `index`."""
+        """Return all jobs, started or not; raise the errors of `index`."""
         return [
             SweepJob(
                 job["number"],
@@ -98,7 +98,7 @@ class SweepFolder:
         ]
 
     def write(self, **fields: Any) -> None:
-        """Set fields of the index; the others stay."""
+        """Set fields of the index; the other fields stay."""
         before = read_json(self.path / _INDEX) or {}
         if "jobs" in fields:
             fields["jobs"] = [asdict(job) for job in fields["jobs"]]
@@ -126,11 +126,11 @@ def job_folder(number: int, count: int, settings: Mapping[str, str]) -> str:
     """Return the name of a job's folder: its number and settings, in portable characters.
 
     Args:
-        number: of the job.
-        count: of all jobs; numbers get as many digits as the last one.
-        settings: values of the keys that differ, as they are typed.
+        number: number of the job.
+        count: number of all jobs; every number gets as many digits as the last one.
+        settings: key -> value of the keys that differ, spelled as on the command line.
     """
-    named = ",".join(f"{key}={value}" for key, value in settings.items())
-    safe = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", named)[:_MAX_SETTINGS].rstrip("._=,+-")
+    text = ",".join(f"{key}={value}" for key, value in settings.items())
+    safe = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", text)[:_MAX_SETTINGS].rstrip("._=,+-")
     name = f"{number:0{len(str(max(0, count - 1)))}}"
     return f"{name}-{safe}" if safe else name

@@ -1,7 +1,7 @@
-"""Reads the inner activations of a network, which taps name by role or by module path.
+"""Reads the inner activations of a network at taps, which are named by role or by module path.
 
 A tap path is a module path with an optional suffix: `layer2` is the output of that module,
-`layer2:in` its first input, and `layer2:nhwc` an output (B, H, W, C) given as (B, C, H, W).
+`layer2:in` its first input, and `layer2:nhwc` an output (B, H, W, C) permuted to (B, C, H, W).
 """
 
 import re
@@ -27,10 +27,10 @@ _SHOW_PATHS = "its paths: kdrun layers model=NAME"
 
 
 class TappedNetwork:
-    """A network whose forward pass also returns the activations at given taps.
+    """A network whose forward pass also returns the activations at its taps.
 
-    The activations are caught by forward hooks. The network stays as it is, and it need not be
-    traceable; pruned networks can be tapped too.
+    Forward hooks collect the activations. The network is not changed and need not be traceable;
+    pruned networks can be tapped too.
 
     Args:
         network: any module from inputs to logits (N, C).
@@ -94,13 +94,13 @@ def resolve_taps(
             a star gives several taps, which are called NAME[0], NAME[1], ...
         roles: role -> tap paths of this network.
         network: the network that is tapped.
-        data: the inputs that it takes; they are needed for `:pre`, and for shapes in messages.
+        data: the shape of its inputs, which is needed for `:pre` and for shapes in messages.
 
     Returns:
         Name of each tap -> tap path.
 
     Raises:
-        UserError: the network has no module for a role or at a path; with the nearest paths.
+        UserError: the network has no module for a role or at a path; the message suggests paths.
     """
     resolved: dict[str, str] = {}
     for name, requested in request.items():
@@ -119,19 +119,19 @@ def resolve_taps(
 def tap_shapes(
     network: nn.Module, paths: Mapping[str, str], data: DataInfo
 ) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each tap for two samples; taps that give no single tensor are missing.
+    """Return the shape of each tap for two samples; taps that are not a single tensor are left out.
 
     Args:
         network: the network that is tapped.
         paths: name of each tap -> tap path.
-        data: the inputs that the network takes.
+        data: the shape of the network's inputs.
     """
     taps = forward_once(network, paths, data).taps
     return {name: tuple(value.shape) for name, value in taps.items() if isinstance(value, Tensor)}
 
 
 def forward_once(network: nn.Module, paths: Mapping[str, str], data: DataInfo) -> Output:
-    """Return the output of a network for two zero images in eval mode; its modes are restored."""
+    """Return the output of a network for two zero images in eval mode; restore its modes."""
     tapped = TappedNetwork(network, paths)
     modes = {module: module.training for module in network.modules()}
     device = next(chain(network.parameters(), network.buffers())).device
@@ -146,7 +146,7 @@ def forward_once(network: nn.Module, paths: Mapping[str, str], data: DataInfo) -
 
 
 def _match_all(network_name: str, query: str, roles: Roles, network: nn.Module) -> list[str]:
-    """Return the tap paths that a query with a star means, in the order of the network."""
+    """Return the tap paths that a role or path with a star matches, in the network's order."""
     role = _ROLE.fullmatch(query)
     if role:
         _path_of_role(network_name, role[1], 0, roles)  # raises if the role has no module
@@ -165,7 +165,7 @@ def _match_all(network_name: str, query: str, roles: Roles, network: nn.Module) 
 def _match_one(
     network_name: str, query: str, roles: Roles, network: nn.Module, data: DataInfo
 ) -> str:
-    """Return the tap path that a role or path without a star means."""
+    """Return the tap path of a role or path without a star."""
     role = _ROLE.fullmatch(query)
     if role:
         return _path_of_role(network_name, role[1], int(role[2] or 0), roles)
@@ -185,7 +185,7 @@ def _with_shapes(paths: list[str], network: nn.Module, data: DataInfo) -> str:
 
 
 def _path_of_role(network_name: str, role: str, number: int, roles: Roles) -> str:
-    """Return the tap path of a role: of `stages`, the one with this number."""
+    """Return the tap path of a role; `number` counts the modules of the role `stages`."""
     paths = roles.get(role, [])
     if -len(paths) <= number < len(paths):
         return paths[number]

@@ -1,4 +1,4 @@
-"""What data, networks and losses hand each other: batches, outputs, shapes, progress.
+"""The objects that data, networks and losses pass to each other: batches, outputs, shapes, ...
 
 Shapes: B samples, C classes, N rows of logits (N = B for classification).
 """
@@ -15,15 +15,15 @@ Inputs = Tensor | Mapping[str, Tensor]  # images (B, C, H, W), or named tensors
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What networks and losses may know of a dataset before it is read.
+    """Describes a dataset, for networks and losses that are built before its files are read.
 
     Attributes:
         classes: class names in the order of their labels.
         channels: 1 for grey images, 3 for color images.
         image_size: (height, width) in pixels.
-        train_size: samples of the training split, after validation was carved from it.
-        merge: how these classes were merged from the classes that the teacher knows; None if
-            teacher and student know the same classes.
+        train_size: number of training samples, without those of the validation split.
+        merge: how these classes were merged from the teacher's classes; None if teacher and student
+            have the same classes.
     """
 
     classes: tuple[str, ...]
@@ -46,12 +46,12 @@ class Batch:
         targets: (N,) int64 labels.
         index: (B,) int64 positions in the training split, by which memory banks and stored
             teacher outputs are addressed.
-        view: (B,) int64, which augmentation of the sample this is.
-        soft_targets: (N, C) label probabilities if smoothing, mixup or cutmix made them.
+        view: (B,) int64, the number of each sample's augmented view.
+        soft_targets: (N, C) label probabilities from smoothing, mixup or cutmix; else None.
         labeled: (N,) bool, which samples have a label; None if all have one. The target of a
-            sample without a label is the teacher's decision, which label terms leave out.
-        labeled_share: scalar, the share of labeled samples in the step's whole batch, of which
-            this may be a part; None if that is not known.
+            sample without a label is the class that the teacher predicts; label terms skip it.
+        labeled_share: scalar, the share of labeled samples in the full batch of the step, of which
+            this batch may be a part; None if unknown.
     """
 
     inputs: Inputs
@@ -78,7 +78,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the training of one network is, by which losses change their weights.
+    """How far the training of a network is; losses change their weights by it.
 
     Attributes:
         phase: the name of the current phase.
@@ -96,7 +96,7 @@ class Progress:
 
     @property
     def fraction(self) -> float:
-        """The share of the phase's steps that are done, from 0 to 1."""
+        """The share of the phase's steps that are finished, from 0 to 1."""
         return self.step / max(1, self.steps)
 
 
@@ -105,14 +105,14 @@ class TapRequest:
     """Which activations a loss reads: for each network, name of the tap -> role or module path.
 
     A role is `logits`, `embedding`, or `stages[i]`. A module path is dotted, as `kdrun layers`
-    prints it. By default it means the output of the module; a suffix changes that:
+    prints it. By default the tap is the output of the module; a suffix changes that:
 
     - `PATH:in` is the first input of the module;
     - `PATH:pre` is the output before the activation function;
-    - `PATH:nhwc` is an output (B, H, W, C), which the tap gives as (B, C, H, W).
+    - `PATH:nhwc` is an output (B, H, W, C), permuted to (B, C, H, W).
 
-    With a star, as in `stages[*]` or `layer*`, it means several modules, whose taps are called
-    NAME[0], NAME[1], ...
+    A role or path with a star, as in `stages[*]` or `layer*`, matches several modules, whose taps
+    are called NAME[0], NAME[1], ...
     """
 
     student: Mapping[str, str] = field(default_factory=dict)
@@ -121,11 +121,11 @@ class TapRequest:
 
 @dataclass(frozen=True)
 class TapShapes:
-    """One network as a loss sees it when it builds its adapters: the network and its taps.
+    """A network and its taps, from which a loss builds its adapters.
 
     Attributes:
         shapes: name of each tap -> shape for a batch of two samples.
-        network: the network itself, for losses that reuse modules of it.
+        network: the network, for losses that reuse its modules.
         paths: name of each tap -> tap path, as `kdrun.core.taps` describes it.
     """
 

@@ -1,11 +1,11 @@
-"""Messages about unknown names and keys, which suggest the names that are nearest."""
+"""Messages about unknown names and keys, which suggest similar names."""
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 from kdrun.core.errors import UserError
 
-_MOST = 12  # names that a message lists when none of them is near
+_MAX_LISTED = 12  # names that a message lists when none of them is similar
 
 
 def nearest(name: str, names: Iterable[str], most: int = 3) -> str:
@@ -29,7 +29,7 @@ def unknown_name(kind: str, name: str, names: Collection[str], list_all: str = "
     """Return the error for a name that its table does not have.
 
     Args:
-        kind: what the name would name, in the singular: `loss`.
+        kind: the kind of component, in the singular: `loss`.
         name: the unknown name.
         names: the names that are known.
         list_all: the command that lists all of them, if there is one: `kdrun list losses`.
@@ -39,10 +39,16 @@ def unknown_name(kind: str, name: str, names: Collection[str], list_all: str = "
 
 
 def unknown_key_of(owner: str, key: str, keys: Collection[str]) -> str:
-    """Return the message of a fault: `unknown key of 'kd'; nearest: temperature`."""
+    """Return the message for an unknown key: `unknown key of 'kd'; nearest: temperature`.
+
+    Args:
+        owner: what the key was given for, for the message: `'kd'`.
+        key: the unknown key.
+        keys: the keys that are known.
+    """
     return f"unknown key of {owner}; {suggest(key, keys, f'its keys: {_list(keys)}')}"
 
 
 def _list(names: Collection[str]) -> str:
-    first = ", ".join(list(names)[:_MOST])
-    return f"{first}, ..." if len(names) > _MOST else first or "none"
+    first = ", ".join(list(names)[:_MAX_LISTED])
+    return f"{first}, ..." if len(names) > _MAX_LISTED else first or "none"

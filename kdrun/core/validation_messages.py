@@ -12,7 +12,7 @@ from kdrun.core.unknown import unknown_key_of
 
 Keys = tuple[str, ...]
 
-# Type in an error of pydantic -> what the value should be.
+# Start of the type of an error of pydantic -> what the value should be.
 _KINDS = {
     "float": "a number",
     "int": "a whole number",
@@ -24,7 +24,7 @@ _KINDS = {
     "model": "a mapping",
     "none": "null",
 }
-_LONGEST = 80  # letters of a value that a message repeats
+_MAX_LETTERS = 80  # of a value that a message repeats
 _PREFIX = re.compile(r"^(Value error, |(Input|String|List|Tuple|Dictionary) (?=should))")
 
 
@@ -34,9 +34,9 @@ def faults_of(
     """Return the faults of a failed validation, one for each key.
 
     Args:
-        error: what pydantic raised.
+        error: the error that pydantic raised.
         where: the dotted key of the settings.
-        settings: what was validated.
+        settings: the settings that were validated.
         model: the pydantic model.
         owner: what the settings belong to, for messages about unknown keys.
     """
@@ -55,11 +55,16 @@ def faults_of(
 def _is_of_other_branch(
     keys: Keys, details: Sequence[ErrorDetails], all_keys: Collection[Keys]
 ) -> bool:
-    """Whether a type error is of one branch of a union, while another branch accepts the type.
+    """Return whether errors of a value are superfluous, as it fits another branch of a union.
 
-    The other branch then has errors of keys inside the value, and these alone are reported.
+    The other branch then has errors for keys inside the value, and these alone are reported.
+
+    Args:
+        keys: the keys that lead to the value.
+        details: the errors of the value.
+        all_keys: the keys of all errors.
     """
-    has_inner = any(other[: len(keys)] == keys and other != keys for other in all_keys)
+    has_inner = any(longer[: len(keys)] == keys and longer != keys for longer in all_keys)
     return has_inner and all(
         _kind(detail) or detail["type"] == "literal_error" for detail in details
     )
@@ -69,8 +74,8 @@ def _keys(detail: ErrorDetails, settings: Any) -> Keys:
     """Return the keys that lead to an error, without the names of the branches of unions."""
     keys, node = [], settings
     for part in detail["loc"]:
-        last = part == detail["loc"][-1] and detail["type"] == "missing"
-        if isinstance(node, Mapping) and (part in node or last):
+        is_missing = part == detail["loc"][-1] and detail["type"] == "missing"
+        if isinstance(node, Mapping) and (part in node or is_missing):
             keys.append(str(part))
             node = node.get(part)
         elif isinstance(node, list) and isinstance(part, int):
@@ -82,6 +87,7 @@ def _keys(detail: ErrorDetails, settings: Any) -> Keys:
 def _sentence(
     keys: Keys, details: Sequence[ErrorDetails], model: type[BaseModel], owner: str
 ) -> str:
+    """Return the message for the errors of a key."""
     first = details[0]
     if first["type"] == "extra_forbidden":
         return _unknown_key(keys, model, owner)
@@ -102,7 +108,7 @@ def _unknown_key(keys: Keys, model: type[BaseModel], owner: str) -> str:
 
 
 def _section(model: type[BaseModel], keys: Keys) -> type[BaseModel] | None:
-    """Return the model of the section at these keys; None if there is none."""
+    """Return the pydantic model of the section that the keys lead to; None if there is none."""
     section: type[BaseModel] | None = model
     for key in keys:
         field = section.model_fields.get(key) if section else None
@@ -117,6 +123,7 @@ def _expected(detail: ErrorDetails) -> str:
 
 
 def _kind(detail: ErrorDetails) -> str:
+    """Return the type that the value should have, `a number`; empty for errors of another kind."""
     name, _, rest = detail["type"].partition("_")
     return _KINDS.get(name, "") if rest in ("type", "parsing", "from_float", "required") else ""
 
@@ -131,8 +138,8 @@ def _message(detail: ErrorDetails) -> str:
 
 
 def format_value(value: Any) -> str:
-    """Return a value as it is written in a config; long values are cut."""
+    """Return a value as a config spells it; long values are cut."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+    return text if len(text) <= _MAX_LETTERS else f"{text[: _MAX_LETTERS - 4]} ..."

@@ -14,7 +14,7 @@ from kdrun.loss.tap_pairs import TapPairs
 from kdrun.loss.two_phase_loss import TwoPhaseLoss
 from kdrun.loss.weighted_loss import TermWeights
 
-_SCALE = 3 / 1000  # of the authors' code, so that the usual learning rates train it
+_SCALE = 3 / 1000  # a factor from the authors' code, with which usual learning rates work
 
 
 class AB(TwoPhaseLoss):
@@ -34,12 +34,12 @@ class AB(TwoPhaseLoss):
         - a first phase of 30 epochs
 
     Notes:
-        - It reads the input of the activation that ends a stage or, in pre-activation networks, of
-          the next one; where neither is a module of its own, it reads the stage's output.
-        - The first phase has the term unweighted, the main phase the labels alone;
-          loss.first_epochs=0 trains both together.
-        - Maps of two sizes are averaged to the smaller one, where common code has strided
-          convolutions.
+        - It reads the input of the activation at the end of a stage or, in pre-activation networks,
+          at the begin of the next one. If this activation is no module, it reads the stage's
+          output.
+        - The first phase trains with this term alone, unweighted, the main phase with the labels
+          alone; loss.first_epochs=0 trains with both together.
+        - Maps of two sizes are averaged to the smaller one; public code has strided convolutions.
     """
 
     auto = "stages[*]:pre"
@@ -57,8 +57,8 @@ class AB(TwoPhaseLoss):
 
     def build(self) -> None:
         self.adapters = nn.ModuleList(
-            nn.Identity() if each.student == each.teacher else channel_adapter(*each)
-            for each in self.channels()
+            nn.Identity() if widths.student == widths.teacher else channel_adapter(*widths)
+            for widths in self.channels()
         )
 
     def feature_terms(self, student: Output, teacher: Output) -> dict[str, Tensor]:

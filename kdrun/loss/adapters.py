@@ -1,4 +1,4 @@
-"""Adapters that make two feature maps comparable: same layout, channels and size."""
+"""Adapters that bring two feature maps to the same layout, number of channels and size."""
 
 from math import isqrt
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class MapPair(NamedTuple):
 
 
 class Channels(NamedTuple):
-    """The numbers of channels of two feature maps."""
+    """The numbers of channels of the student's and the teacher's feature maps."""
 
     student: int
     teacher: int
@@ -28,8 +28,8 @@ class Channels(NamedTuple):
 def to_maps(features: Tensor) -> Tensor:
     """Return features as maps (B, C, H, W).
 
-    Tokens (B, T, C) are put back on their square, without the class token before them; tokens
-    that make no square become one row; vectors (B, C) become maps of one pixel.
+    Tokens (B, T, C) are arranged as a square, without the class token before them; if T is no
+    square number, they become a single row. Vectors (B, C) become maps of one pixel.
     """
     if features.dim() == 4:
         return features
@@ -44,7 +44,7 @@ def to_maps(features: Tensor) -> Tensor:
 
 
 def map_shape(shape: Shape) -> Shape:
-    """Return the shape of what `to_maps` makes of features of a shape."""
+    """Return the shape of the maps into which `to_maps` turns features of a shape."""
     return tuple(to_maps(torch.empty(shape, device="meta")).shape)
 
 
@@ -55,7 +55,7 @@ def to_smaller_size(student: Tensor, teacher: Tensor) -> MapPair:
 
 
 def meets_in_one_pixel(student: Shape, teacher: Shape) -> bool:
-    """Return whether the smaller size of two features, as maps, is one pixel."""
+    """Return whether two features, as maps, have one pixel after `to_smaller_size`."""
     first, second = map_shape(student), map_shape(teacher)
     return min(first[2], second[2]) * min(first[3], second[3]) == 1
 
@@ -67,12 +67,12 @@ def channel_adapter(student: int, teacher: int) -> nn.Module:
 
 
 def align(student: Tensor, teacher: Tensor) -> MapPair:
-    """Return features as maps of one size, in float32 or float64; the teacher's detached."""
+    """Return features as maps of the same size in float32 or float64, the teacher's detached."""
     return to_smaller_size(to_maps(to_float32(student)), to_maps(to_float32(teacher.detach())))
 
 
 def pool_features(features: Tensor) -> Tensor:
-    """Return features as vectors (B, C): maps averaged over pixels, in float32 or float64."""
+    """Return features averaged over pixels or tokens, as vectors (B, C) in float32 or float64."""
     return to_maps(to_float32(features)).mean(dim=(2, 3))
 
 

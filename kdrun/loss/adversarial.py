@@ -35,14 +35,14 @@ class Adversarial(FeatureLoss):
         - an embedding of both (any networks), or pairs of module paths
 
     Notes:
-        - The paper's discriminator reads logits and is trained in turns; here it reads features,
-          and a reversed gradient trains both in one step.
-        - It matches distributions, not samples; add kd or another loss for the latter.
-        - The term does not fall when all goes well; near log 2 = 0.69 the discriminator is
-          guessing.
+        - The paper's discriminator reads logits and is trained in turns with the student; here it
+          reads features, and a reversed gradient trains both in the same step.
+        - It matches distributions, not single samples; for these add kd or another loss.
+        - A falling term is no sign of success: near log 2 = 0.69 the discriminator can't tell
+          student and teacher apart.
 
     Args:
-        width: of the discriminator's hidden layer.
+        width: width of the discriminator's hidden layer.
         reversal: factor of the reversed gradient that student and r receive.
         pairs: `auto` for the embeddings, or pairs of module paths.
     """
@@ -62,11 +62,11 @@ class Adversarial(FeatureLoss):
 
     def build(self) -> None:
         self.adapters = nn.ModuleList(
-            nn.Identity() if each.student == each.teacher else nn.Linear(*each)
-            for each in self.channels()
+            nn.Identity() if widths.student == widths.teacher else nn.Linear(*widths)
+            for widths in self.channels()
         )
         self.discriminators = nn.ModuleList(
-            _discriminator(each.teacher, self.width) for each in self.channels()
+            _discriminator(widths.teacher, self.width) for widths in self.channels()
         )
 
     def terms(
@@ -85,7 +85,7 @@ class Adversarial(FeatureLoss):
         return {"adversarial": sum_terms(errors)}
 
     def _error(self, number: int, student: Tensor, teacher: Tensor) -> Tensor:
-        """Return the cross-entropy of a pair's discriminator on features (B, C) of both."""
+        """Return the cross-entropy of a pair's discriminator on the features (B, C)."""
         student = ReverseGradient.apply(self.adapters[number](student), self.reversal)
         # Both networks in one call: each call updates the estimate of the singular values.
         features = torch.cat([student, teacher.detach()])

@@ -31,12 +31,12 @@ class Attention(FeatureLoss):
         - feature maps of both (any networks)
 
     Notes:
-        - The mean of squares is that of the published code, and the weight 1000 belongs to it and
-          to images of 32 pixels; equation 2 of the paper takes the norm of the difference.
-        - Maps are unit vectors, so that with a quarter of the pixels the mean of squares is four
-          times as large; a smaller weight suits smaller images.
-        - It says where features are large, not which; maps of one pixel are all alike and teach
-          nothing.
+        - The published code takes the mean of squares, too; equation 2 of the paper takes the norm
+          of the difference. The weight 1000 suits the mean of squares and images of 32 pixels.
+        - Each map is scaled to a unit vector, so with a quarter of the pixels the mean of squares
+          is four times as large; smaller images need a smaller weight.
+        - It teaches where features are large, not which features; after scaling, all maps of one
+          pixel are equal and teach nothing.
         - Maps of two sizes are averaged to the smaller one. In the published tables it leaves
           mobilenet_v2 below the student alone.
     """
@@ -60,7 +60,7 @@ class Attention(FeatureLoss):
 
     def _attention(self, maps: Tensor) -> Tensor:
         """Return Q / |Q| of maps (B, C, H, W): (B, H W)."""
-        if self.power == 2:  # as a norm, which keeps no squares of the maps for the backward pass
+        if self.power == 2:  # vector_norm saves no squares of the maps for the backward pass
             norms = torch.linalg.vector_norm(maps, dim=1)
             return F.normalize((norms.square() / maps.shape[1]).flatten(1))
         return F.normalize(maps.abs().pow(self.power).mean(dim=1).flatten(1))

@@ -7,30 +7,28 @@ from torch import Tensor, nn
 
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 
-Seen = TypeVar("Seen", Output, TapShapes)
+OutputOrShapes = TypeVar("OutputOrShapes", Output, TapShapes)
 _LOSS = "loss."  # the prefix of phase globs that match the loss's parameters
 
 
 class Loss(nn.Module):
-    """One distillation objective, with the trainable modules that belong to it.
+    """A distillation objective, with its trainable modules.
 
     The engine calls `taps`, `phases` and `bind` once, before the optimizer exists, and then
     `forward` in each step. It optimizes, saves and resumes the loss's parameters and buffers.
 
-    The class attributes hold for every setting of a loss; a loss whose settings decide one of them
-    sets it in `__init__`.
+    Subclasses set the attributes below on the class, or in `__init__` if settings decide them.
 
     Attributes:
         uses_teacher: whether `forward` reads the teacher's output.
-        min_batch: the fewest samples of a batch on which the loss is defined; on fewer, its term
-            is 0.
-        needs_hard_labels: whether each sample must have exactly one class, which mixup and cutmix
-            don't give.
+        min_batch: the smallest batch for which the loss is defined; for smaller ones its term is 0.
+        needs_hard_labels: whether each sample must have exactly one class, so that mixup and cutmix
+            are refused.
         copies_teacher_weights: whether `bind` copies weights of the teacher, which must be trained
-            by then.
-        copies_teacher_classifier: whether these are the classifier's, so that student and teacher
-            must have the same classes in the same order.
-        has_memory_bank: whether it keeps a vector of each training sample from epoch to epoch.
+            before.
+        copies_teacher_classifier: whether these weights are the classifier's, so that student and
+            teacher must have the same classes in the same order.
+        has_memory_bank: whether it stores a vector for each training sample from epoch to epoch.
         generates_images: whether `prepare` replaces the images of the batch.
     """
 
@@ -44,11 +42,11 @@ class Loss(nn.Module):
 
     @property
     def needs_labels(self) -> bool:
-        """Whether the loss can't learn from unlabeled samples: no teacher gives them a label."""
+        """Whether every sample must have a label: without a teacher there are no pseudo-labels."""
         return not self.uses_teacher
 
     def student_node(self, student: dict[str, Any], teacher: dict[str, Any]) -> dict[str, Any]:
-        """Return the config node of the network to train: the student's, or one built around it.
+        """Return the config node of the network to train: the student's, or one that contains it.
 
         Args:
             student: the config node of the student.
@@ -76,15 +74,15 @@ class Loss(nn.Module):
         return teacher.logits.detach().argmax(1)
 
     def notes(self) -> list[str]:
-        """Return what `bind` chose, in sentences for the user."""
+        """Return sentences for the user about the choices that `bind` made."""
         return []
 
     def stop_reason(self) -> str:
-        """Return why training may end, asked after each main epoch; empty where it must go on."""
+        """Return why training may end; empty if it must go on. Called after each main epoch."""
         return ""
 
     def ramp(self, progress: Progress) -> float:
-        """Return the share, 0 to 1, of their full weight that the distillation terms have now."""
+        """Return the current weight of the distillation terms, as a share of their full weight."""
         return 1.0
 
     def prepare(self, batch: Batch, progress: Progress) -> Batch:
@@ -104,7 +102,12 @@ def losses_in(loss: Loss) -> list[Loss]:
 
 
 def nest_phase(phase: Phase, path: str) -> Phase:
-    """Return an inner loss's phase with globs for the outer loss, which holds it at `path`."""
+    """Return a phase of an inner loss with its globs rewritten for the outer loss.
+
+    Args:
+        phase: a phase of the inner loss.
+        path: the module path of the inner loss in the outer loss.
+    """
     globs = (
         f"{_LOSS}{path}.{glob.removeprefix(_LOSS)}" if glob.startswith(_LOSS) else glob
         for glob in phase.trains
@@ -112,12 +115,12 @@ def nest_phase(phase: Phase, path: str) -> Phase:
     return replace(phase, trains=tuple(globs))
 
 
-def require_teacher(teacher: Seen | None) -> Seen:
-    """Return the teacher's output or shapes.
+def require_teacher(teacher: OutputOrShapes | None) -> OutputOrShapes:
+    """Return the teacher's output or shapes, which must not be None.
 
     Raises:
-        TypeError: there is none, although the loss reads one.
+        TypeError: it is None.
     """
     if teacher is None:
-        raise TypeError("this loss reads a teacher, and none was given")
+        raise TypeError("this loss reads a teacher, but has no teacher")
     return teacher

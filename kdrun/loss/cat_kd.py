@@ -33,13 +33,14 @@ class CATKD(WeightedLoss):
         - in both, a linear classifier that reads the averaged last maps
 
     Notes:
-        - Its weight for CIFAR-100 is 50 to 400 by pair (recalled, not checked); sweep it.
-        - The gradient reaches the student's classifier too, as its weights make the maps.
+        - For CIFAR-100 its weight is 50 to 400, depending on the pair of networks (recalled from
+          the paper, not checked); sweep it.
+        - The gradient reaches the student's classifier too, as the maps depend on its weights.
     """
 
     copies_teacher_weights = copies_teacher_classifier = True
 
-    # Buffers, which nn.Module's own annotations do not know.
+    # Registered as buffers by `bind`; annotated here for the type checker.
     teacher_weight: Tensor
     teacher_bias: Tensor
 
@@ -88,7 +89,7 @@ class CATKD(WeightedLoss):
 
     def _attention(self, maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Return n(P(A)) of maps (B, C, H, W): (B, K, resolution^2)."""
-        # Averaging and the classifier are both linear: it is cheaper to average first.
+        # Averaging and the classifier are both linear, so the cheaper order is to average first.
         pooled = F.adaptive_avg_pool2d(to_maps(to_float32(maps)), self.resolution)
         bias = None if bias is None else to_float32(bias)
         attention = F.linear(pooled.flatten(2).mT, to_float32(weight), bias)
@@ -96,7 +97,7 @@ class CATKD(WeightedLoss):
 
 
 def _classifier(role: str, network: TapShapes) -> nn.Linear:
-    """Return the linear layer that makes a network's logits of its averaged last maps.
+    """Return the linear layer that computes a network's logits from its averaged last maps.
 
     Raises:
         UserError: the network has no such layer.

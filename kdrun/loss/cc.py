@@ -18,7 +18,7 @@ class CC(RelationLoss):
 
     Formula:
         form=neighbours: mean_i sum_c |s_i - t_i|_c |s_i+1 - t_i+1|_c
-        s, t: embeddings of student and teacher, brought to `dim` numbers by learned linear maps
+        s, t: embeddings of student and teacher, mapped to `dim` numbers by learned linear maps
         form=kernel: mean_ij (K_s,ij - K_t,ij)^2
         K_ij = sum_p exp(-2g) (2g)^p / p! (e_i . e_j)^p, p = 0..order, g: gamma, the Taylor form
           of a Gaussian kernel of unit embeddings e_i
@@ -33,12 +33,11 @@ class CC(RelationLoss):
         - two learned linear maps (form=neighbours)
 
     Notes:
-        - The published CIFAR-100 figures come from form=neighbours, which is not the formula of the
-          paper; form=kernel is.
-        - With form=neighbours the teacher's linear map learns too, so that the term can fall
-          without the student coming nearer to the teacher.
-        - The weight of form=neighbours does not carry over to form=kernel, whose values are
-          smaller.
+        - The published CIFAR-100 results come from form=neighbours; the formula of the paper is
+          form=kernel.
+        - With form=neighbours the teacher's linear map learns too, so the term can fall though the
+          student does not come closer to the teacher.
+        - form=kernel has smaller values, so it needs another weight than form=neighbours.
     """
 
     def __init__(
@@ -58,8 +57,12 @@ class CC(RelationLoss):
     def build(self) -> None:
         if self.form == "neighbours":
             channels = self.channels()
-            self.students = nn.ModuleList(nn.Linear(each.student, self.dim) for each in channels)
-            self.teachers = nn.ModuleList(nn.Linear(each.teacher, self.dim) for each in channels)
+            self.students = nn.ModuleList(
+                nn.Linear(widths.student, self.dim) for widths in channels
+            )
+            self.teachers = nn.ModuleList(
+                nn.Linear(widths.teacher, self.dim) for widths in channels
+            )
 
     def compare(self, pair: TapPair, student: Tensor, teacher: Tensor) -> Tensor:
         if self.form == "kernel":

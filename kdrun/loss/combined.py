@@ -15,8 +15,9 @@ from kdrun.loss.prefixes import add_prefix, strip_prefix, strip_tap_prefix
 from kdrun.loss.table import build_loss
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
-_MODULE = "of "  # before a loss's name among the modules, which no method of ModuleDict has
-_SEPARATOR = "/"  # between a loss's name and its names of taps, phases and terms
+# Prefix of a loss's name in the ModuleDict, so that no name equals a method of ModuleDict.
+_MODULE = "of "
+_SEPARATOR = "/"  # between the name of a loss and the names of its taps, phases and terms
 
 
 def _name(text: str) -> str:
@@ -29,11 +30,11 @@ Terms = Annotated[dict[Annotated[str, AfterValidator(_name)], dict[str, Any]], F
 
 
 class Combined(WeightedLoss):
-    """A weighted sum of losses, each with its own settings.
+    """A weighted sum of losses, each with separate settings.
 
     Formula:
         ce CE(y, z_s) + kd T^2 KL(p_t || p_s) + weight sum_k w_k L_k
-        L_k: the distillation terms of each loss in loss.terms, w_k: the weight among its settings
+        L_k: the distillation terms of loss k in loss.terms; w_k: the setting `weight` of this loss
 
     Paper:
         none; a sum of the named losses
@@ -43,10 +44,10 @@ class Combined(WeightedLoss):
         - what each of these losses needs
 
     Notes:
-        - Labels and soft targets count once, by ce and kd of the sum; the ce and kd of the losses
-          in loss.terms are left out.
-        - First phases of the losses come one after the other, each with its loss alone.
-        - A weight that is good for one loss alone is not for several; sweep the weights.
+        - The sum has one term of the labels and one of the soft targets, weighted by its ce and kd;
+          the ce and kd of the losses in loss.terms are ignored.
+        - First phases of the losses come one after the other, each with only its loss.
+        - A weight that is good for a single loss may not be good in a sum; sweep the weights.
         - simkd changes the student and can't be summed.
     """
 
@@ -72,15 +73,17 @@ class Combined(WeightedLoss):
         return TapRequest(student, teacher)
 
     def phases(self) -> tuple[Phase, ...]:
-        first: list[Phase] = []
-        main: list[str] = []
+        first_phases: list[Phase] = []
+        main_globs: list[str] = []
         for name, loss in self._losses():
             *earlier, last = (
                 nest_phase(phase, f"parts.{_MODULE}{name}") for phase in loss.phases()
             )
-            first += [replace(phase, name=name + _SEPARATOR + phase.name) for phase in earlier]
-            main += last.trains
-        return (*first, replace(MAIN, trains=tuple(dict.fromkeys(main))))
+            first_phases += [
+                replace(phase, name=name + _SEPARATOR + phase.name) for phase in earlier
+            ]
+            main_globs += last.trains
+        return (*first_phases, replace(MAIN, trains=tuple(dict.fromkeys(main_globs))))
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         for name, loss in self._losses():
@@ -93,13 +96,13 @@ class Combined(WeightedLoss):
         if self.without_soft_targets:
             names = ", ".join(self.without_soft_targets)
             notes.append(f"the soft targets of {names} are left out: see loss.kd")
-        beside = [name for name, loss in self._losses() if not loss.uses_teacher and self.ce]
-        if beside:
-            notes.append(f"{', '.join(beside)} needs no teacher, and counts beside loss.ce")
+        on_labels = [name for name, loss in self._losses() if not loss.uses_teacher and self.ce]
+        if on_labels:
+            notes.append(f"{', '.join(on_labels)} needs no teacher, and counts beside loss.ce")
         return notes
 
     def stop_reason(self) -> str:
-        return next((why for _, loss in self._losses() if (why := loss.stop_reason())), "")
+        return next((reason for _, loss in self._losses() if (reason := loss.stop_reason())), "")
 
     def ramp(self, progress: Progress) -> float:
         shares = (loss.ramp(progress) for _, loss in self._losses())
@@ -126,10 +129,10 @@ class Combined(WeightedLoss):
     ) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
         for name, loss in self._losses():
-            named = loss(_taps_of(student, name), _taps_of(teacher, name), batch, progress)
-            for term, value in named.items():
+            loss_terms = loss(_taps_of(student, name), _taps_of(teacher, name), batch, progress)
+            for term, value in loss_terms.items():
                 if term != "ce":
-                    # The sum's own soft targets are logged as kd.
+                    # The name `kd` is taken if the sum itself has soft targets.
                     is_short = term == name and not (name == "kd" and self.kd)
                     terms[term if is_short else name + _SEPARATOR + term] = value
         return terms
@@ -142,5 +145,5 @@ class Combined(WeightedLoss):
 
 
 def _taps_of(output: Output | None, name: str) -> Output | None:
-    """Return a network's output with the taps of one loss, by that loss's names."""
+    """Return a network's output with only the taps of the loss `name`, without their prefix."""
     return output and replace(output, taps=strip_prefix(name + _SEPARATOR, output.taps))

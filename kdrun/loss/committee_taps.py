@@ -1,4 +1,7 @@
-"""Taps and phases of networks that a committee holds: `0/tap/NAME` is a tap of the first one."""
+"""Taps and phases for the members of a committee, a network that holds several networks.
+
+`0/tap/NAME` is the name of a tap on the first member.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -8,16 +11,21 @@ from kdrun.core.types import Phase, TapShapes
 from kdrun.loss.base import Loss, losses_in
 from kdrun.loss.prefixes import strip_prefix
 
-NETWORK_OUTPUT = ""  # the module path of a network itself, whose output is its logits
+NETWORK_OUTPUT = ""  # the module path of the network itself, whose output is its logits
 
 
 def refuse_copied_weights(loss: Loss, name: str, scheme: str) -> None:
-    """Refuse a loss that copies a teacher's weights, where the teacher is still learning.
+    """Refuse a loss that copies weights of the teacher, for schemes whose teacher still learns.
+
+    Args:
+        loss: the loss of the config.
+        name: the name of the loss, for the message.
+        scheme: the name of the scheme, for the message.
 
     Raises:
-        UserError: the loss copies them, or an inner loss does.
+        UserError: the loss or an inner loss of it copies weights.
     """
-    if any(part.copies_teacher_weights for part in losses_in(loss)):
+    if any(inner.copies_teacher_weights for inner in losses_in(loss)):
         raise UserError(
             f"loss {name!r} takes over weights of a trained teacher, and with scheme={scheme} what"
             " teaches is still learning.",
@@ -26,12 +34,12 @@ def refuse_copied_weights(loss: Loss, name: str, scheme: str) -> None:
 
 
 def member_prefix(number: int, kind: str = "tap") -> str:
-    """Return the prefix of one member's taps: `0/tap/`."""
+    """Return the prefix of the taps on a member: `0/tap/`."""
     return f"{number}/{kind}/"
 
 
 def logits_tap(number: int) -> str:
-    """Return the name of the tap on one member's logits: `0/answer`."""
+    """Return the name of the tap on the logits of a member: `0/answer`."""
     return f"{number}/answer"
 
 
@@ -46,7 +54,7 @@ def member_path(committee: TapShapes, number: int) -> str:
 
 
 def member_shapes(committee: TapShapes, number: int, kind: str = "tap") -> TapShapes:
-    """Return the taps of one member, named and placed as if it stood alone."""
+    """Return the taps of a member, with names and paths as if it were the only network."""
     path, prefix = member_path(committee, number), member_prefix(number, kind)
     paths = {
         name: tap.removeprefix(path).removeprefix(".")
@@ -60,8 +68,8 @@ def move_phase(phase: Phase, paths: Mapping[str, Iterable[str]]) -> Phase:
     """Return a phase whose globs match parameters at other paths.
 
     Args:
-        phase: as the inner loss has it.
-        paths: prefix of a glob -> the prefixes that replace it, a glob for each.
+        phase: a phase of the inner loss.
+        paths: prefix of a glob -> new prefixes; the glob is repeated with each of them.
     """
     globs: list[str] = []
     for glob in phase.trains:

@@ -18,7 +18,7 @@ class Cosine(FeatureLoss):
 
     Formula:
         mean_i (1 - cos(r(f_s,i), f_t,i)), summed over the pairs of taps
-        f_s, f_t: embeddings of student and teacher; r: a learned linear map where widths differ
+        f_s, f_t: embeddings of student and teacher; r: a learned linear map if the widths differ
 
     Paper:
         Sanh et al., DistilBERT, a distilled version of BERT: smaller, faster, cheaper and lighter,
@@ -41,8 +41,8 @@ class Cosine(FeatureLoss):
 
     def build(self) -> None:
         self.adapters = nn.ModuleList(
-            nn.Identity() if each.student == each.teacher else nn.Linear(*each)
-            for each in self.channels()
+            nn.Identity() if widths.student == widths.teacher else nn.Linear(*widths)
+            for widths in self.channels()
         )
 
     def terms(

@@ -17,7 +17,7 @@ from kdrun.loss.tap_pairs import TapPair, TapPairs, describe_pairs, pair_taps, r
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _SMALL = 1e-7  # added to the noise in a denominator, as in the published code
-_UNKNOWN = -1  # the label of a sample that has been in no batch yet
+_UNKNOWN = -1  # stands for the label of a sample that has been in no batch yet
 
 
 class CRD(WeightedLoss):
@@ -28,8 +28,8 @@ class CRD(WeightedLoss):
         once with s_i against the memory of t, once with t_i against the memory of s
         P = exp(s_i . m / tau) / Z, m: a vector of the other network's memory; c = K / N
         s_i, t_i: unit vectors of `dim` numbers, by learned linear maps of both embeddings
-        memory: a vector for each of the N training samples, which moves to each new one by
-          `momentum`; Z: fixed by the first batch
+        memory: for each of the N training samples a moving average of its vectors, with `momentum`
+        Z: a constant, estimated on the first batch
 
     Paper:
         Tian, Krishnan, Isola, Contrastive Representation Distillation, ICLR 2020, arXiv:1910.10699,
@@ -42,17 +42,17 @@ class CRD(WeightedLoss):
         - a memory bank of 2 N d floats, in checkpoints too, and 2 B N floats in a step
 
     Notes:
-        - The positive is the sample itself (mode=exact) or any sample known to be of its class
+        - The positive is the sample itself (mode=exact) or a random sample of its class
           (mode=relax).
-        - Negatives are drawn evenly with replacement, from all samples not known to be of the
-          class; the published code draws without replacement where a class has enough others.
-        - Labels become known as batches bring them, so that in the first epoch some negatives are
-          of the sample's own class.
-        - The first batch fixes Z, as in the published code, so that the value depends on how
-          embeddings start.
+        - Negatives are drawn uniformly with replacement from all samples of other classes; the
+          published code draws without replacement if there are enough of them.
+        - The loss learns the labels from the batches, so in the first epoch some negatives belong
+          to the sample's class.
+        - The first batch fixes Z, as in the published code, so the value depends on the initial
+          embeddings.
     """
 
-    # Buffers, which nn.Module's own annotations do not know.
+    # Registered as buffers by `bind`; annotated here for the type checker.
     students: Tensor
     teachers: Tensor
     log_scales: Tensor
@@ -113,26 +113,26 @@ class CRD(WeightedLoss):
             s = F.normalize(self.student_map(pool_features(student.taps[self.pair.student])))
             teacher_tap = teacher.taps[self.pair.teacher].detach()
             t = F.normalize(self.teacher_map(pool_features(teacher_tap)))
-            drawn = self._draw(batch)
-            against_teachers = (s @ self.teachers.T).gather(1, drawn) / self.tau
-            against_students = (t @ self.students.T).gather(1, drawn) / self.tau
+            positions = self._draw(batch)
+            against_teachers = (s @ self.teachers.T).gather(1, positions) / self.tau
+            against_students = (t @ self.students.T).gather(1, positions) / self.tau
             self._update_memory(batch, s.detach(), t.detach())
             value = self._contrast(against_teachers, 0) + self._contrast(against_students, 1)
         return {"crd": value}
 
     def _contrast(self, products: Tensor, side: int) -> Tensor:
-        """Return the noise-contrastive loss of products (B, 1 + K), the positive's first.
+        """Return the noise-contrastive loss of one side.
 
         Args:
-            products: s_i . m / tau.
-            side: 0 against the teacher's memory, 1 against the student's.
+            products: s_i . m / tau (B, 1 + K), that of the positive in the first column.
+            side: 0: student against the teacher's memory; 1: teacher against the student's.
         """
         count = len(self.students)
         if self.training:
             log_sum = products.detach().logsumexp(dim=(0, 1))
             estimate = log_sum + math.log(count / products.numel())
-            fixed = self.log_scales[side].isfinite()
-            self.log_scales[side] = torch.where(fixed, self.log_scales[side], estimate)
+            is_fixed = self.log_scales[side].isfinite()
+            self.log_scales[side] = torch.where(is_fixed, self.log_scales[side], estimate)
         noise = self.negatives / count
         # log P - log c, so that log P / (P + c) is -softplus of its negative.
         log_ratios = products - self.log_scales[side] - math.log(noise + _SMALL)
@@ -141,20 +141,19 @@ class CRD(WeightedLoss):
         return (positive + negatives.sum(dim=1)).mean()
 
     def _draw(self, batch: Batch) -> Tensor:
-        """Return positions (B, 1 + K) in the memory, the positive's first."""
+        """Return positions (B, 1 + K) in the memory: the positive, then K negatives."""
         if self.training:
             self.labels[batch.index] = batch.targets
         count, rows = len(self.labels), len(batch.index)
-        # Sorted by label, the samples of a class are side by side: `class_size` from `first` on.
+        # Sorted by label, the samples of a class are neighbours: `class_size` of them from `first`.
         order = self.labels.argsort(stable=True)
         labels = self.labels[order]
         first = torch.searchsorted(labels, batch.targets)[:, None]
         class_size = torch.searchsorted(labels, batch.targets, right=True)[:, None] - first
         others = (count - class_size).clamp(min=1)
         negative = _randint(others.expand(rows, self.negatives))
-        negative = (negative + class_size * (negative >= first)).clamp(
-            max=count - 1
-        )  # skip the class
+        skip_class = class_size * (negative >= first)
+        negative = (negative + skip_class).clamp(max=count - 1)
         positive = batch.index[:, None]
         if self.mode == "relax":
             positive = order[first + _randint(class_size)]
@@ -172,6 +171,5 @@ class CRD(WeightedLoss):
 
 
 def _randint(highs: Tensor) -> Tensor:
-    """Return a random integer from 0 up to each of `highs`; the modulo's bias is below 2^-40."""
-    drawn = torch.randint(2**62, highs.shape, device=highs.device)
-    return drawn % highs
+    """Return a random integer from 0 to h - 1 for each h in `highs`, with a bias below 2^-40."""
+    return torch.randint(2**62, highs.shape, device=highs.device) % highs

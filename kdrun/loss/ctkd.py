@@ -21,7 +21,7 @@ class CTKD(WeightedLoss):
     Formula:
         T^2 KL(softmax(z_t / T) || softmax(z_s / T)), T = low + (high - low) sigmoid(t)
         averaged over the batch
-        t goes up the loss: its gradient is reversed, times lambda, which rises as a cosine from 0
+        t maximizes the loss: its gradient is multiplied by -lambda, which rises as a cosine from 0
           to 1 over the first `curriculum` epochs
 
     Paper:
@@ -32,7 +32,8 @@ class CTKD(WeightedLoss):
         - logits of both, of the same classes
 
     Notes:
-        - All samples share one temperature; the paper's other form, one for each, is not here.
+        - All samples share one temperature; the paper's form with a temperature for each sample is
+          not implemented.
         - The learned t is updated by the student's optimizer, with its learning rate.
     """
 

@@ -1,4 +1,7 @@
-"""Losses around the loss of the config, on images that a generator makes from the teacher alone."""
+"""Losses that wrap the loss of the config and replace its images by those of a generator.
+
+The generator is trained beside the student, by the teacher's outputs and without real images.
+"""
 
 from abc import abstractmethod
 from dataclasses import replace
@@ -18,7 +21,8 @@ from kdrun.loss.logits import kl_divergence
 from kdrun.loss.prefixes import add_prefix, strip_prefix, strip_tap_prefix
 from kdrun.loss.wrapper import LossWrapper
 
-_INNER, _EMBEDDING = "own/", "active"  # prefix of the inner loss's teacher taps, and DAFL's tap
+_INNER = "own/"  # prefix of the inner loss's teacher taps
+_EMBEDDING = "active"  # name of DAFL's tap on the teacher's embedding
 
 
 class DataFree(LossWrapper):
@@ -28,26 +32,26 @@ class DataFree(LossWrapper):
 
     Args:
         loss: the config node of the inner loss.
-        latent: numbers in a noise vector.
-        rate: learning rate of the generator's Adam.
+        latent: size of a noise vector.
+        rate: learning rate of the generator's optimizer, Adam.
     """
 
     generates_images = True
 
-    # Built by `bind`: the generator needs the images' size.
+    # Built by `bind`: the generator needs the images' size. Checkpoints have it by this name.
     drawing: GeneratorTraining
 
     def __init__(self, loss: dict[str, Any], latent: int, rate: float) -> None:
         super().__init__(loss)
         self.name, self.latent, self.rate = loss["name"], latent, rate
-        # In lists, so that the loss neither trains nor saves the networks.
+        # In lists, so that the networks are not submodules, which the loss would train and save.
         self._teacher: list[nn.Module] = []
         self._student: list[nn.Module] = []
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         super().bind(student, teacher, data)
         if teacher is None:
-            raise UserError("images are drawn from a teacher, and this loss has none.")
+            raise UserError("the generator learns from a teacher, and this loss has none.")
         if any(loss.has_memory_bank for loss in losses_in(self.loss)):
             raise UserError(
                 f"loss {self.name!r} keeps a memory of each training sample, and drawn images are"
@@ -72,11 +76,11 @@ class DataFree(LossWrapper):
 
     @abstractmethod
     def train_generator(self, teacher: nn.Module, count: int, progress: Progress) -> None:
-        """Update the generator on `count` images."""
+        """Update the generator on `count` images, if it learns in this step."""
 
 
 class DAFL(DataFree):
-    """The loss of scheme=dafl, whose formula and paper stand at `kdrun.scheme.data_free.DAFL`."""
+    """The loss of scheme=dafl; `kdrun.scheme.data_free.DAFL` has its formula and paper."""
 
     def __init__(
         self,
@@ -113,17 +117,17 @@ class DAFL(DataFree):
             tapped.close()
 
     def objective(self, teacher: Output) -> Tensor:
-        """Return what the generator lowers, from the teacher's output on its images."""
+        """Return the generator's loss, from the teacher's output for generated images."""
         logits = to_float32(teacher.logits)
-        mean = logits.softmax(dim=1).mean(dim=0)
-        one_hot = F.cross_entropy(logits, logits.detach().argmax(dim=1))
-        negative_entropy = (mean * mean.clamp_min(1e-12).log()).sum()
-        active = to_float32(teacher.taps["embedding"]).abs().mean()
-        return one_hot - self.activation * active + self.entropy * negative_entropy
+        mean_p = logits.softmax(dim=1).mean(dim=0)
+        one_hot_loss = F.cross_entropy(logits, logits.detach().argmax(dim=1))
+        negative_entropy = (mean_p * mean_p.clamp_min(1e-12).log()).sum()
+        mean_activation = to_float32(teacher.taps["embedding"]).abs().mean()
+        return one_hot_loss - self.activation * mean_activation + self.entropy * negative_entropy
 
 
 class ZSKT(DataFree):
-    """The loss of scheme=zskt, whose formula and paper stand at `kdrun.scheme.data_free.ZSKT`."""
+    """The loss of scheme=zskt; `kdrun.scheme.data_free.ZSKT` has its formula and paper."""
 
     def __init__(self, loss: dict[str, Any], latent: int, rate: float, student_steps: int) -> None:
         super().__init__(loss, latent, rate)
@@ -141,6 +145,8 @@ class ZSKT(DataFree):
 
 
 def divergence(student: Tensor, teacher: Tensor) -> Tensor:
-    """Return KL(p_t || p_s) of logits (N, C), a mean over rows, with gradients to both."""
-    logs = (F.log_softmax(to_float32(logits), dim=1) for logits in (student, teacher))
-    return kl_divergence(*logs)
+    """Return KL(p_t || p_s) of logits (N, C), averaged over rows, with gradients to both."""
+    log_student, log_teacher = (
+        F.log_softmax(to_float32(logits), dim=1) for logits in (student, teacher)
+    )
+    return kl_divergence(log_student, log_teacher)

@@ -9,7 +9,7 @@ from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.functional import logits_of
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
-_MIN_SQUARE = 1e-6  # of a row's length: below it the row is constant but for rounding
+_MIN_SQUARE = 1e-6  # rows with a smaller squared length are constant up to rounding
 
 
 class DIST(WeightedLoss):
@@ -29,11 +29,11 @@ class DIST(WeightedLoss):
         - a batch of 2 or more
 
     Notes:
-        - The second term depends on the batch; in small ones its correlations say little.
-        - With two classes the first term has no gradient, as two numbers correlate by 1 or -1, and
-          only the second teaches.
-        - Only correlations are matched, not the probabilities themselves, so a student may be less
-          sure than its teacher.
+        - The second term depends on the batch; in small batches its correlations mean little.
+        - With two classes only the second term teaches: the first has no gradient, as the
+          correlation of two numbers is 1 or -1.
+        - Correlations are matched, not the probabilities, so a student may be less confident than
+          its teacher.
     """
 
     min_batch = 2
@@ -55,7 +55,7 @@ class DIST(WeightedLoss):
 
 
 def _pearson(student: Tensor, teacher: Tensor) -> Tensor:
-    """Return Pearson's correlation (N,) of the rows of (N, K) matrices; 0 of a constant row."""
+    """Return Pearson's correlation (N,) of the rows of (N, K) matrices; 0 for a constant row."""
     first, second = (rows - rows.mean(dim=1, keepdim=True) for rows in (student, teacher))
     squares = (rows.square().sum(dim=1).clamp_min(_MIN_SQUARE) for rows in (first, second))
     lengths = [square.sqrt() for square in squares]

@@ -38,8 +38,8 @@ class DKD(WeightedLoss):
         - labels
 
     Notes:
-        - The published code has a beta for each pair of networks, 8 but 2 for resnet56 -> resnet20
-          and 6 for wide ResNets and VGG; take that of the pair before comparing.
+        - The published code has a beta for each pair of networks: 2 for resnet56 -> resnet20, 6 for
+          wide ResNets and VGG, 8 for others. To compare with it, use the beta of the pair.
         - The weight rises over the first 20 epochs; in a shorter run set weight to a number or
           give it a shorter warmup.
     """
@@ -64,11 +64,18 @@ class DKD(WeightedLoss):
 
 
 def decouple(student: Tensor, teacher: Tensor, targets: Tensor, temperature: float) -> Decoupled:
-    """Return TCKD and NCKD of logits (N, C), each times T^2 and averaged over rows."""
+    """Return TCKD and NCKD of logits (N, C), each averaged over rows.
+
+    Args:
+        student: the student's logits.
+        teacher: the teacher's logits.
+        targets: (N,) labels.
+        temperature: T, by which logits are divided.
+    """
     student, teacher = student / temperature, teacher / temperature
-    target = kl_divergence(_target_or_not(student, targets), _target_or_not(teacher, targets))
-    rest = (drop_targets(z, targets).log_softmax(dim=1) for z in (student, teacher))
-    return Decoupled(target * temperature**2, kl_divergence(*rest) * temperature**2)
+    target = kl_divergence(_binary_log_p(student, targets), _binary_log_p(teacher, targets))
+    others = (drop_targets(z, targets).log_softmax(dim=1) for z in (student, teacher))
+    return Decoupled(target * temperature**2, kl_divergence(*others) * temperature**2)
 
 
 def drop_targets(logits: Tensor, targets: Tensor) -> Tensor:
@@ -78,14 +85,14 @@ def drop_targets(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def refuse_two_classes(name: str, data: DataInfo) -> None:
-    """Refuse two classes: the one other class then always has all of the renormalized share.
+    """Refuse two classes: without the label, only one class is left, whose probability is 1.
 
     Args:
-        name: the loss, for the message.
-        data: its classes.
+        name: the name of the loss, for the message.
+        data: the dataset.
 
     Raises:
-        UserError: there are two.
+        UserError: the dataset has fewer than three classes.
     """
     if data.num_classes < 3:
         raise UserError(
@@ -95,8 +102,8 @@ def refuse_two_classes(name: str, data: DataInfo) -> None:
         )
 
 
-def _target_or_not(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the log of (p_y, 1 - p_y), (N, 2), exact where p_y is near 0 or 1."""
+def _binary_log_p(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return log(p_y) and log(1 - p_y) (N, 2), which are precise even for p_y near 0 or 1."""
     log_all = logits.logsumexp(dim=1)
     log_target = logits.gather(1, targets[:, None]).squeeze(1) - log_all
     log_others = drop_targets(logits, targets).logsumexp(dim=1) - log_all

@@ -1,4 +1,4 @@
-"""The base of losses that compare layers of both networks, pair by pair."""
+"""The base class of losses that compare layers of student and teacher in pairs."""
 
 from typing import Unpack
 
@@ -14,10 +14,10 @@ class FeatureLoss(WeightedLoss):
 
     Attributes:
         auto: the role that `pairs: auto` stands for.
-        compares_pixels: whether maps of one pixel are all alike to the loss; pairs that meet in
-            one pixel are then skipped.
-        tap_pairs: the pairs that are compared, after `bind`.
-        skipped: the pairs that are not.
+        compares_pixels: whether the loss compares pixels of a map with each other; then pairs whose
+            maps have one pixel are skipped.
+        tap_pairs: the pairs that are compared; set by `bind`.
+        skipped: the pairs that are skipped; set by `bind`.
     """
 
     auto = "stages[*]"
@@ -47,18 +47,18 @@ class FeatureLoss(WeightedLoss):
 
     def notes(self) -> list[str]:
         skipped = "; ".join(pair.description for pair in self.skipped)
-        note = [f"left out, as maps of one pixel tell nothing here: {skipped}"] if skipped else []
-        return [describe_pairs(self.tap_pairs), *note]
+        notes = [f"left out, as maps of one pixel tell nothing here: {skipped}"] if skipped else []
+        return [describe_pairs(self.tap_pairs), *notes]
 
     def channels(self) -> list[Channels]:
-        """Return the channels of each pair."""
+        """Return the numbers of channels of each pair."""
         return [
             Channels(map_shape(pair.student_shape)[1], map_shape(pair.teacher_shape)[1])
             for pair in self.tap_pairs
         ]
 
     def aligned(self, student: Output, teacher: Output) -> list[MapPair]:
-        """Return the maps of each pair, brought to one size; see `align`."""
+        """Return the maps of each pair at the same size, by `align`."""
         return [
             align(student.taps[pair.student], teacher.taps[pair.teacher]) for pair in self.tap_pairs
         ]

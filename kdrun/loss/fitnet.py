@@ -29,9 +29,10 @@ class FitNet(TwoPhaseLoss):
         - a first phase (first_epochs above 0)
 
     Notes:
-        - With first_epochs above 0 training is the paper's: the student up to the compared layer
-          learns this term alone, then all of it learns the labels and, by kd, the soft targets.
-        - The published CIFAR-100 figures come from joint training, the default here.
+        - With first_epochs above 0 training has the paper's two phases: first the student up to the
+          compared layer learns this term alone, then all of the student learns the labels and, with
+          kd above 0, the soft targets.
+        - The published CIFAR-100 results come from joint training, the default here.
         - Maps of two sizes are averaged to the smaller one.
     """
 
@@ -44,7 +45,7 @@ class FitNet(TwoPhaseLoss):
         self.regressors = nn.ModuleList()
 
     def build(self) -> None:
-        self.regressors = nn.ModuleList(channel_adapter(*each) for each in self.channels())
+        self.regressors = nn.ModuleList(channel_adapter(*widths) for widths in self.channels())
 
     def feature_terms(self, student: Output, teacher: Output) -> dict[str, Tensor]:
         layers = zip(self.aligned(student, teacher), self.regressors, strict=True)

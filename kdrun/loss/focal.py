@@ -28,8 +28,8 @@ class Focal(WeightedLoss):
 
     Notes:
         - gamma=0 has the gradient of kd.
-        - A wrong label counts more than a right one, as the student is never sure of it.
-        - Weights are those of kd and were not tuned.
+        - Samples with a wrong label get a high weight, as the student is never sure of that label.
+        - The default weights are those of kd and were not tuned.
     """
 
     needs_hard_labels = True

@@ -21,7 +21,7 @@ class FSP(TwoPhaseLoss):
 
     Formula:
         fsp = mean (G_s - G_t)^2, summed over successive layers
-        G = X Y' / (H W); X (C1, H W), Y (C2, H W): the maps of a layer and of the next
+        G = X Y' / (H W); X (C1, H W), Y (C2, H W): the maps of a layer and of the next layer
         averaged over the batch and the elements of G; s, t: student and teacher
 
     Paper:
@@ -29,14 +29,14 @@ class FSP(TwoPhaseLoss):
         Minimization and Transfer Learning, CVPR 2017, equations 1 and 2
 
     Needs:
-        - feature maps of both at 2 or more layers, with equal channels
+        - feature maps of both at 2 or more layers, with equal numbers of channels
         - a first phase of 30 epochs
 
     Notes:
-        - The first phase has the term unweighted, the main phase the labels alone;
-          loss.first_epochs=0 trains both together.
-        - The layers are the ends of stages; the code of the CIFAR-100 tables has the stem too,
-          which loss.pairs can name.
+        - The first phase trains with this term alone, unweighted, the main phase with the labels
+          alone; loss.first_epochs=0 trains with both together.
+        - The layers are the ends of stages; the public code of the CIFAR-100 tables in distillation
+          papers uses the stem too, which loss.pairs can name.
         - Maps of two sizes are averaged to the smaller one.
     """
 

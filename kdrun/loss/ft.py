@@ -1,4 +1,4 @@
-"""Factor transfer."""
+"""Factor transfer: the student learns the teacher's maps as an autoencoder compresses them."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Unpack
@@ -17,14 +17,14 @@ from kdrun.loss.tap_pairs import TapPair, TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
 _FIRST = "paraphraser"  # the name of the first phase
-_SLOPE = 0.1  # of the leaky ReLUs
+_SLOPE = 0.1  # negative slope of the leaky ReLUs
 
 
 class _PairCoders(NamedTuple):
-    """The modules of one pair of taps."""
+    """The modules of a pair of taps; the paraphraser is an encoder and a decoder."""
 
     pair: TapPair
-    encoder: nn.Module  # of the paraphraser
+    encoder: nn.Module
     decoder: nn.Module
     translator: nn.Module
 
@@ -34,9 +34,10 @@ class FT(FeatureLoss):
 
     Formula:
         ft = mean |v_s / |v_s|_2 - v_t / |v_t|_2|, summed over the pairs of taps
-        v_t: the paraphraser's factors of the teacher's maps, flattened, with `rate` times the
-          channels; v_s: the translator's factors of the student's maps
-        first phase, unweighted: mean (decoder(factors of F_t) - F_t)^2
+        v_t: factors, the flattened output of the paraphraser's encoder for the teacher's maps, with
+          `rate` times the channels
+        v_s: the translator's flattened output for the student's maps
+        first phase, unweighted: mean (decoder(encoder(F_t)) - F_t)^2
         averaged over the batch and the elements
 
     Paper:
@@ -48,9 +49,9 @@ class FT(FeatureLoss):
         - a first phase of 30 epochs, which trains the paraphraser alone
 
     Notes:
-        - All factors are compared, as in the paper; the code of the CIFAR-100 tables compares their
-          attention map and has another weight for it.
-        - The paraphraser has no norm, as in the tables' code; the translator has one after each
+        - All factors are compared, as in the paper; the public code of the CIFAR-100 tables in
+          distillation papers compares an attention map of the factors, with another weight.
+        - The paraphraser has no norm, as in this public code; the translator has a norm after each
           convolution.
     """
 
@@ -73,11 +74,11 @@ class FT(FeatureLoss):
 
     def build(self) -> None:
         self.paraphraser, self.translator = nn.ModuleList(), nn.ModuleList()
-        for each in self.channels():
-            factors = max(1, int(each.teacher * self.rate))
-            encoder = _encoder(each.teacher, factors, norm=False)
-            self.paraphraser.append(nn.ModuleList([encoder, _decoder(factors, each.teacher)]))
-            self.translator.append(_encoder(each.student, factors, norm=True))
+        for widths in self.channels():
+            factors = max(1, int(widths.teacher * self.rate))
+            encoder = _encoder(widths.teacher, factors, norm=False)
+            self.paraphraser.append(nn.ModuleList([encoder, _decoder(factors, widths.teacher)]))
+            self.translator.append(_encoder(widths.student, factors, norm=True))
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
@@ -117,7 +118,7 @@ def _teacher_maps(teacher: Output, pair: TapPair) -> Tensor:
 
 
 def _distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """Return the mean absolute difference of factors (B, C, H, W), each sample's of length 1."""
+    """Return the mean absolute difference of factors (B, C, H, W), as unit vectors per sample."""
     return F.l1_loss(F.normalize(student.flatten(1)), F.normalize(teacher.flatten(1)))
 
 

@@ -18,24 +18,24 @@ class Logits(NamedTuple):
 
 
 def logits_of(student: Output, teacher: Output | None) -> Logits:
-    """Return the logits of both networks, half precision brought to float32."""
+    """Return the logits of both networks; half precision is converted to float32."""
     return Logits(to_float32(student.logits), teacher_logits(teacher))
 
 
 def teacher_logits(teacher: Output | None) -> Tensor:
-    """Return the teacher's logits (N, C), detached, half precision brought to float32."""
+    """Return the teacher's logits (N, C), detached; half precision is converted to float32."""
     return to_float32(require_teacher(teacher).logits.detach())
 
 
 def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
-    """Return the cross-entropy with the labels: the mean over labeled samples, 0 without any.
+    """Return the cross-entropy with the labels, averaged over labeled samples; 0 without any.
 
-    Where `batch` is a part of a larger one, the values of the parts, each weighted by its number of
-    samples, average to the value of the larger batch.
+    If a batch is computed in parts, the mean of the values of the parts, weighted by their numbers
+    of samples, is the value of the full batch.
 
     Args:
         logits: the student's logits (N, C).
-        batch: its labels, which may be mixed by mixup or cutmix.
+        batch: the batch with the labels, which may be mixed by mixup or cutmix.
         smoothing: share of each label, 0 to 1, that is spread evenly over all classes.
     """
     logits = to_float32(logits)
@@ -43,22 +43,22 @@ def label_loss(logits: Tensor, batch: Batch, smoothing: float = 0.0) -> Tensor:
     targets = batch.targets if soft is None else soft.to(logits.dtype)
     if batch.labeled is None:
         return F.cross_entropy(logits, targets, label_smoothing=smoothing)
-    each = F.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
+    losses = F.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
     share = batch.labeled_share
     share = batch.labeled.float().mean() if share is None else share
-    return each.where(batch.labeled, 0).mean() / share.clamp(min=1e-12)
+    return losses.where(batch.labeled, 0).mean() / share.clamp(min=1e-12)
 
 
 def sum_terms(terms: list[Tensor]) -> Tensor:
-    """Return the sum of scalars, added in their order."""
+    """Return the sum of scalars, added in the order of the list."""
     return sum(terms[1:], terms[0])
 
 
 def to_float32(tensor: Tensor) -> Tensor:
-    """Return half precision as float32, in which sums over classes and rows are exact enough."""
+    """Convert half precision to float32, as sums over many values in it are too inexact."""
     return tensor.float() if torch.finfo(tensor.dtype).bits < 32 else tensor
 
 
 def no_autocast(tensor: Tensor) -> torch.autocast:
-    """Return a context without autocast, for products that half precision would spoil."""
+    """Return a context without autocast, for products that are too inexact in half precision."""
     return torch.autocast(tensor.device.type, enabled=False)

@@ -6,19 +6,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_WIDTH = 128  # channels of its first maps
+_WIDTH = 128  # channels of the generator's first maps
 
 
 class Generator(nn.Module):
     """Maps noise (B, latent) to images (B, C, H, W) with mean 0 and variance 1 in each channel.
 
-    A linear layer makes maps of a quarter of the size; twice these are doubled in size and
-    convolved, as in the generators of DAFL (arXiv:1904.01186) and ZSKT (arXiv:1905.09768). The last
-    norm, without weights, keeps images in the range of normalized ones.
+    A linear layer makes maps of a quarter of the images' size; two blocks each double the size and
+    convolve, as in the generators of DAFL (arXiv:1904.01186) and ZSKT (arXiv:1905.09768). The last
+    norm, without weights, keeps images in the range of normalized images.
 
     Args:
-        latent: numbers in a noise vector.
-        channels: of the images.
+        latent: size of a noise vector.
+        channels: channels of the images.
         size: (height, width) of the images.
     """
 
@@ -44,13 +44,13 @@ class Generator(nn.Module):
         return self.layers(maps)[:, :, :height, :width]
 
     def draw(self, count: int) -> Tensor:
-        """Return `count` images, made from noise of torch's global generator."""
+        """Return `count` images from random noise, drawn by torch's global generator."""
         device = self.spread.weight.device
         return self(torch.randn(count, self.latent, device=device))
 
 
 class GeneratorTraining(nn.Module):
-    """Adam on a generator; its state is saved and resumed with the loss that holds this module.
+    """Trains a generator by Adam; checkpoints contain Adam's state with the loss's.
 
     Args:
         generator: the network to train.
@@ -63,13 +63,13 @@ class GeneratorTraining(nn.Module):
         self._adam = torch.optim.Adam(generator.parameters(), lr=rate)
 
     def step(self, objective: Callable[[Tensor], Tensor], count: int) -> None:
-        """Update the generator once, to lower an objective on `count` new images.
+        """Update the generator once, to minimize an objective on new images.
 
-        Only the generator's weights change, whatever networks the objective calls.
+        Only the generator's weights change, not those of networks that the objective calls.
 
         Args:
-            objective: images (B, C, H, W) -> a scalar.
-            count: images.
+            objective: function from images (B, C, H, W) to a scalar.
+            count: number of images.
         """
         weights = list(self.generator.parameters())
         for weight in weights:  # the engine freezes them, as no phase of the loss trains them

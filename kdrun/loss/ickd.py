@@ -18,8 +18,8 @@ class ICKD(FeatureLoss):
 
     Formula:
         ickd = (1 / (B C)) sum_b |G_s - G_t|_F^2, summed over the pairs of taps
-        G = F F' (C, C), each row divided by its length; F (C, H W): a sample's maps
-        the student's maps are adapted to the teacher's C channels first
+        G = F F' (C, C), each row divided by its length; F (C, H W): the maps of a sample
+        an adapter first brings the student's maps to the teacher's C channels
 
     Paper:
         Liu et al., Exploring Inter-Channel Correlation for Diversity-Preserved Knowledge
@@ -29,7 +29,7 @@ class ICKD(FeatureLoss):
         - feature maps of both (any networks)
 
     Notes:
-        - This is the form for classification; the grid-level form for dense prediction is not here.
+        - This is the form for classification; the form for dense prediction is not implemented.
     """
 
     auto = "stages[-1]"
@@ -39,7 +39,7 @@ class ICKD(FeatureLoss):
         self.adapters = nn.ModuleList()
 
     def build(self) -> None:
-        self.adapters = nn.ModuleList(channel_adapter(*each) for each in self.channels())
+        self.adapters = nn.ModuleList(channel_adapter(*widths) for widths in self.channels())
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress

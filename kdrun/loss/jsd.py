@@ -29,10 +29,11 @@ class JSD(WeightedLoss):
         - logits of both, of the same classes
 
     Notes:
-        - At beta 0 and 1, where the formula is 0, the loss is its limit after division by beta or
-          1 - beta, as in public implementations. Values between them are smaller, so a weight does
-          not carry over from one beta to another.
-        - The paper also trains language models on their own samples; here are labeled images alone.
+        - At beta 0 and 1 the formula is 0; there the loss is the limit of the formula divided by
+          beta or 1 - beta, as in public implementations. For other beta the values are smaller, so
+          a weight for one beta does not suit another.
+        - The paper also trains language models on samples that they generate; this is not
+          implemented.
     """
 
     def __init__(self, beta: UnitInterval, **weights: Unpack[TermWeights]) -> None:

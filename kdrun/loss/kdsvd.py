@@ -17,12 +17,12 @@ from kdrun.loss.singular_vectors import attach_gradient, top_singular
 from kdrun.loss.tap_pairs import TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
-_EXTRA = 3  # the student's vectors beyond the teacher's k, among which partners are searched
+_EXTRA = 3  # more vectors of the student than of the teacher, to choose the k best matches from
 _WIDTH = 8.0  # of the radial basis function
 
 
 class _Vectors(NamedTuple):
-    """Weighted singular vectors (B, C, k) of a layer's maps in both networks."""
+    """Weighted singular vectors (B, C, k) of a layer's maps."""
 
     student: Tensor
     teacher: Tensor
@@ -32,10 +32,11 @@ class KDSVD(FeatureLoss):
     """Singular vectors: their change from layer to layer.
 
     Formula:
-        kdsvd = (1 / B) sum_ijn (exp(-(x_in - y_jn)^2 / 8) of the student - of the teacher)^2
-        summed over successive layers and the batch of B
+        kdsvd = (1 / B) sum_ijn (R_s,ijn - R_t,ijn)^2, R_ijn = exp(-(x_in - y_jn)^2 / 8)
+        summed over pairs of successive layers and over the batch of B samples
         x (C1, k), y (C2, k): the first k right singular vectors of the maps (H W, C) of a layer and
-          of the next, each multiplied by the teacher's singular value; these values have length 1
+          of the next layer, each multiplied by the teacher's singular value; the vector of these
+          values is scaled to length 1
 
     Paper:
         Lee, Kim and Song, Self-supervised Knowledge Distillation Using Singular Value
@@ -45,13 +46,13 @@ class KDSVD(FeatureLoss):
         - feature maps of both at 2 or more layers (any networks)
 
     Notes:
-        - Signs and order of singular vectors are arbitrary, so each of the teacher's is compared
-          with the student's vector of the largest cosine, with its sign flipped where that is
-          below 0.
-        - The vectors come from subspace iteration on the smaller Gram matrix and have their exact
-          gradient; where the channels differ, an adapter comes before.
-        - On a processor most of its time is in QR decompositions, one a sample and layer for the
-          gradient and two for the vectors.
+        - Signs and order of singular vectors are arbitrary, so each of the teacher's vectors is
+          compared with the student's vector that has the cosine of largest magnitude, whose sign is
+          flipped if the cosine is below 0.
+        - The vectors are computed by subspace iteration on the smaller Gram matrix, with their
+          exact gradient; if the channels differ, an adapter comes first.
+        - On a CPU most of the time goes into QR decompositions: for each sample and layer one for
+          the gradient and two for the vectors.
     """
 
     def __init__(
@@ -70,12 +71,12 @@ class KDSVD(FeatureLoss):
             )
         self._require_rank()
         self.adapters = nn.ModuleList(
-            nn.Identity() if each.student == each.teacher else channel_adapter(*each)
-            for each in self.channels()
+            nn.Identity() if widths.student == widths.teacher else channel_adapter(*widths)
+            for widths in self.channels()
         )
 
     def _require_rank(self) -> None:
-        """Refuse more vectors than the smallest maps have."""
+        """Refuse more vectors than the rank of the smallest maps allows."""
         rank, layers = min(
             (min(shape[1], shape[2] * shape[3]), pair.description)
             for pair in self.tap_pairs
@@ -102,28 +103,28 @@ class KDSVD(FeatureLoss):
         return {"kdsvd": sum_terms(distances)}
 
     def _vectors(self, student: Tensor, teacher: Tensor) -> _Vectors:
-        """Return the vectors of maps (B, C, H W), the student's ordered as the teacher's."""
+        """Return the vectors of maps (B, C, H W); the student's have the order of the teacher's."""
         with torch.no_grad():
             target = top_singular(teacher, self.vectors)
             weights = F.normalize(target.squares.clamp_min(0).sqrt(), dim=1)[:, None]
             candidates = top_singular(student.detach(), self.vectors + _EXTRA)
             cosines = candidates.vectors.mT @ target.vectors  # (B, student's, teacher's)
-            partner = cosines.abs().argmax(dim=1)
-            index = partner[:, None].expand(-1, student.shape[1], -1)
+            match = cosines.abs().argmax(dim=1)
+            index = match[:, None].expand(-1, student.shape[1], -1)
             vectors = candidates.vectors.gather(2, index)
-            vectors = vectors * cosines.gather(1, partner[:, None]).sign()
-            squares = candidates.squares.gather(1, partner)
+            vectors = vectors * cosines.gather(1, match[:, None]).sign()
+            squares = candidates.squares.gather(1, match)
         vectors = attach_gradient(student, squares, vectors)
         return _Vectors(vectors * weights, target.vectors * weights)
 
 
 def _distance(layer: _Vectors, deeper: _Vectors) -> Tensor:
-    """Return the term of two successive layers."""
+    """Return the term of a pair of successive layers."""
     difference = _similarity(layer.student, deeper.student)
     difference = difference - _similarity(layer.teacher, deeper.teacher)
     return difference.square().sum() / len(layer.student)
 
 
 def _similarity(first: Tensor, second: Tensor) -> Tensor:
-    """Return exp(-(x_in - y_jn)^2 / 8) of (B, C1, k) and (B, C2, k): (B, C1, C2, k)."""
+    """Return R (B, C1, C2, k) of vectors (B, C1, k) and (B, C2, k)."""
     return (-(first[:, :, None] - second[:, None]).square() / _WIDTH).exp()

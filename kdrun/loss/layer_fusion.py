@@ -1,4 +1,4 @@
-"""Layer fusion."""
+"""Layer fusion: several layers of the teacher, fused, are the target of one layer."""
 
 from typing import Literal, Unpack
 
@@ -22,24 +22,24 @@ class LayerFusion(WeightedLoss):
 
     Formula:
         mean (r(F_s) - M)^2
-        M: maps of several stages of the teacher, brought to the size of F_s and fused
-        merge=concat: each channel standardized over the batch, all channels concatenated
-        merge=sum: each stage by a learned 1x1 convolution to the width of the deepest, the sum
-          standardized
+        M: maps of several stages of the teacher, resized to the size of F_s and fused
+        merge=concat: the channels of all stages are concatenated and standardized over the batch
+        merge=sum: a learned 1x1 convolution brings each stage to the width of the deepest stage;
+          the sum is standardized
         r: a learned 1x1 convolution with bias
 
     Paper:
-        none; the plain form of what review_kd does with attention
+        none; it resembles review_kd, without attention
 
     Needs:
         - a feature map of the student, several of the teacher (any networks)
-        - a learned convolution, or one for each stage too (merge=sum)
+        - a learned convolution, and one more for each stage with merge=sum
         - a batch of 2 or more
 
     Notes:
         - Larger maps are averaged to the size of F_s, smaller ones enlarged to the nearest pixel.
-        - With merge=sum the target learns too and may come to hold only what is easy to reproduce;
-          standardizing it keeps it from being constant.
+        - With merge=sum the target learns too, so it may become one that is easy to reproduce;
+          standardizing keeps it from becoming constant.
     """
 
     min_batch = 2  # one sample of one pixel has a variance of 0
@@ -97,19 +97,20 @@ class LayerFusion(WeightedLoss):
             return {"layer_fusion": error}
 
     def _target(self, maps: list[Tensor]) -> Tensor:
-        """Return M (B, C, H, W) of the teacher's maps (B, C_i, H, W)."""
+        """Return M (B, C, H, W) for the teacher's maps (B, C_i, H, W)."""
         if self.merge == "concat":
             return _standardize(torch.cat(maps, dim=1))
-        merged = [merger(each) for merger, each in zip(self.mergers, maps, strict=True)]
-        return _standardize(torch.stack(merged).sum(dim=0))
+        projected = [merger(stage) for merger, stage in zip(self.mergers, maps, strict=True)]
+        return _standardize(torch.stack(projected).sum(dim=0))
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return maps of (height, width) `size`: averaged if larger, enlarged if smaller."""
     smaller = min(maps.shape[2], size[0]), min(maps.shape[3], size[1])
     return F.interpolate(F.adaptive_avg_pool2d(maps, smaller), size, mode="nearest")
 
 
 def _standardize(maps: Tensor) -> Tensor:
-    """Return maps with mean 0 and deviation 1 of each channel, over samples and pixels."""
+    """Return maps with mean 0 and standard deviation 1 in each channel, over samples and pixels."""
     variance, mean = torch.var_mean(maps, dim=(0, 2, 3), keepdim=True, correction=0)
     return (maps - mean) / (variance + _SMALL).sqrt()

@@ -1,4 +1,4 @@
-"""The plain losses on logits: cross-entropy with labels, Hinton's distillation, squared error."""
+"""The basic losses on logits: cross-entropy with labels, Hinton's distillation, squared error."""
 
 import torch.nn.functional as F
 from pydantic import PositiveFloat
@@ -23,8 +23,8 @@ class CrossEntropy(Loss):
         - labels
 
     Notes:
-        - It reads no teacher. As the loss of a run it repeats the control; a gain over it is what
-          distillation brings.
+        - It reads no teacher. As the loss of a run it repeats the control `alone`; distillation
+          should do better than this control.
     """
 
     uses_teacher = False
@@ -52,9 +52,9 @@ class KD(Loss):
 
     Notes:
         - T^2 keeps the size of the soft gradient when T changes, as the paper advises.
-        - The weights of labels and soft targets matter more than many a method. On resnet32x4 ->
-          resnet8x4, tables with the weights 0.1 and 0.9 report 73.33, others with 1 and 1 report
-          74.42; sweep them before comparing kd with another method.
+        - The weights of labels and soft targets can matter more than the method. For resnet32x4 ->
+          resnet8x4, published tables with the weights 0.1 and 0.9 report 73.33, others with 1 and 1
+          report 74.42; sweep the weights before comparing kd with another method.
     """
 
     def __init__(self, alpha: UnitInterval, temperature: PositiveFloat) -> None:
@@ -88,9 +88,10 @@ class LogitsMSE(Loss):
 
     Notes:
         - The mean goes over classes too, so that the term does not grow with their number.
-        - Unlike a softmax it depends on a constant added to all logits, which changes no
-          prediction.
-        - For large T the gradient of T^2 KL tends to that of this error, where logits have mean 0.
+        - Unlike a loss on softmax(z), it changes if a constant is added to all logits, though the
+          predictions stay the same.
+        - For large T the gradient of T^2 KL tends to the gradient of this error, if logits have
+          mean 0.
     """
 
     def __init__(self, alpha: UnitInterval) -> None:
@@ -108,11 +109,11 @@ class LogitsMSE(Loss):
 
 
 def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Return T^2 KL(teacher || student) of logits (N, C) at temperature T, a mean over rows."""
+    """Return T^2 KL(teacher || student) of logits (N, C) at temperature T, averaged over rows."""
     log_student, log_teacher = ((z / temperature).log_softmax(1) for z in (student, teacher))
     return kl_divergence(log_student, log_teacher) * temperature**2
 
 
 def kl_divergence(log_student: Tensor, log_teacher: Tensor) -> Tensor:
-    """Return KL(teacher || student) of log-probabilities (N, C), a mean over rows."""
+    """Return KL(teacher || student) of log-probabilities (N, C), averaged over rows."""
     return F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)

@@ -12,7 +12,7 @@ from kdrun.loss.functional import Logits, logits_of
 from kdrun.loss.logits import soft_loss
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
-_MIN_VARIANCE = 1e-4  # logits that vary less are equal but for rounding
+_MIN_VARIANCE = 1e-4  # logits with a smaller variance differ only by rounding
 
 
 class LSKD(WeightedLoss):
@@ -20,8 +20,8 @@ class LSKD(WeightedLoss):
 
     Formula:
         base=kd: T^2 KL(softmax(u_t / T) || softmax(u_s / T))
-        u = (z - mean z) / std z of each sample's logits, the variance being 1e-4 or more
-        base=dkd: alpha TCKD + beta NCKD of dkd, of the same u
+        u = (z - mean z) / std z for the logits of each sample, with a variance of at least 1e-4
+        base=dkd: alpha TCKD + beta NCKD of loss=dkd, with u in place of the logits
 
     Paper:
         Sun et al., Logit Standardization in Knowledge Distillation, CVPR 2024, arXiv:2403.01427,
@@ -32,9 +32,9 @@ class LSKD(WeightedLoss):
         - labels (base=dkd)
 
     Notes:
-        - It teaches the shape of the logits alone; how sure the student is comes from the labels.
-        - T is 2 for most pairs of the published runs, 3 for vgg13 -> vgg8 and some others; take
-          that of the pair before comparing.
+        - It teaches only the relations between logits; the labels teach the student its confidence.
+        - T is 2 for most pairs of networks in the published runs, 3 for vgg13 -> vgg8 and some
+          others; to compare with them, use the T of the pair.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LSKD(WeightedLoss):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        logits = Logits(*(standardize(each) for each in logits_of(student, teacher)))
+        logits = Logits(*(standardize(z) for z in logits_of(student, teacher)))
         if self.base == "kd":
             return {"lskd": soft_loss(*logits, self.temperature)}
         parts = decouple(*logits, batch.targets, self.temperature)
@@ -67,7 +67,10 @@ class LSKD(WeightedLoss):
 
 
 def standardize(logits: Tensor) -> Tensor:
-    """Return logits (N, C) with mean 0 and deviation 1 in each row, less in a constant row."""
+    """Return logits (N, C) with mean 0 and standard deviation 1 in each row.
+
+    Rows with a variance below 1e-4 get a smaller deviation.
+    """
     centered = logits - logits.mean(dim=1, keepdim=True)
     variance = centered.square().mean(dim=1, keepdim=True)
     return centered / variance.clamp_min(_MIN_VARIANCE).sqrt()

@@ -1,4 +1,4 @@
-"""A loss around another whose teacher has more classes than the student: they are merged."""
+"""A wrapper that merges the logits of a teacher that has more classes than the student."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,17 +20,17 @@ class MergedOutput(Output):
     """A teacher's output with merged logits.
 
     Attributes:
-        unmerged: the logits of all classes that the teacher knows.
+        unmerged: the logits of all of the teacher's classes.
     """
 
     unmerged: Tensor = field(kw_only=True)
 
 
 class MergedTeacher(LossWrapper):
-    """The loss of scheme=concepts, whose formula stands at `kdrun.scheme.concepts.Concepts`.
+    """The loss of scheme=concepts; `kdrun.scheme.concepts.Concepts` has its formula.
 
-    Each loss inside gets logits that were merged at its own temperature: that of each term of a
-    sum, and 1 for a loss that has none.
+    A hook before `forward` gives each inner loss, also each term of a sum, logits that are merged
+    at the temperature of this loss; at 1 if it has none.
     """
 
     def __init__(self, loss: dict[str, Any]) -> None:
@@ -42,7 +42,7 @@ class MergedTeacher(LossWrapper):
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         if data.merge is None:
-            raise TypeError("this loss needs classes that were merged, and these were not")
+            raise TypeError("this loss needs merged classes, and the dataset has none")
         self.groups = data.merge.groups
         same_count = len(data.merge.known) == data.num_classes
         if same_count and any(inner.copies_teacher_classifier for inner in losses_in(self.loss)):
@@ -53,18 +53,18 @@ class MergedTeacher(LossWrapper):
             )
         self.loss.bind(student, teacher, data)
         if teacher is not None:
-            self._compute_once(student, teacher, data, len(data.merge.known))
+            self._try_once(student, teacher, data, len(data.merge.known))
 
     def pseudo_labels(self, teacher: Output) -> Tensor:
         return merge_logits(to_float32(teacher.logits.detach()), self.groups).argmax(1)
 
-    def _compute_once(
-        self, student: TapShapes, teacher: TapShapes, data: DataInfo, known: int
+    def _try_once(
+        self, student: TapShapes, teacher: TapShapes, data: DataInfo, teacher_classes: int
     ) -> None:
-        """Compute the loss once, in each phase, and restore its state.
+        """Compute the loss once in each phase, and restore its state.
 
         Raises:
-            UserError: the loss reads the teacher's classes elsewhere than in the logits.
+            UserError: this fails, as the loss uses the teacher's classes outside of the logits.
         """
         state = {name: value.clone() for name, value in self.state_dict().items()}
         rows = torch.arange(2)
@@ -78,7 +78,7 @@ class MergedTeacher(LossWrapper):
                     self(*outputs, batch, Progress(phase.name, 0, 1, 0, 1))
         except (RuntimeError, ValueError, IndexError) as error:
             raise UserError(
-                f"loss {self.name!r} reads the teacher's {known} classes where the"
+                f"loss {self.name!r} reads the teacher's {teacher_classes} classes where the"
                 f" student has {data.num_classes}: {str(error).splitlines()[0]}.",
                 "  choose a loss that reads logits or features alone, e.g. loss=kd",
             ) from error
@@ -86,7 +86,7 @@ class MergedTeacher(LossWrapper):
             self.load_state_dict(state)
 
     def _merge(self, loss: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the arguments of a loss's `forward`, the teacher's logits merged for it."""
+        """Return the arguments of a loss's `forward`, with the teacher's logits merged."""
         student, teacher, batch, progress = arguments
         if teacher is None or not teacher.logits.numel():
             return arguments
@@ -96,6 +96,6 @@ class MergedTeacher(LossWrapper):
 
 
 def _temperature(loss: nn.Module) -> float:
-    """Return a loss's temperature, 1 where it has none or learns it."""
+    """Return the temperature of a loss; 1 if it has none or learns it."""
     temperature = getattr(loss, "temperature", 1.0)
     return float(temperature) if isinstance(temperature, int | float) else 1.0

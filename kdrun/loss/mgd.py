@@ -1,4 +1,4 @@
-"""Masked generative distillation."""
+"""Masked generative distillation: a generator restores the teacher's maps from masked ones."""
 
 from typing import Literal, Unpack
 
@@ -17,9 +17,9 @@ class MGD(FeatureLoss):
 
     Formula:
         (1 / B) |G(r(F_s) * M) - F_t|^2, summed over the pairs of taps and all elements
-        M: 0 for a random share of the channels or of the pixels, else 1
-        r: a learned 1x1 convolution where channels differ
-        G: two learned 3x3 convolutions with a ReLU between
+        M: 0 for a random share `masked` of the channels or pixels, else 1
+        r: a learned 1x1 convolution if the channels differ, else the identity
+        G: two learned 3x3 convolutions with a ReLU between them
 
     Paper:
         Yang et al., Masked Generative Distillation, ECCV 2022, arXiv:2205.01529, equations 3 to 5
@@ -28,10 +28,10 @@ class MGD(FeatureLoss):
         - feature maps of both (any networks)
 
     Notes:
-        - A sum over elements grows with the size of the maps, so the weight belongs to ImageNet's
-          last maps; at other sizes sweep it.
-        - The published code masks channels for classification, the default here; for dense
-          prediction pixels.
+        - The sum over elements grows with the size of the maps. The default weight suits the last
+          maps of ImageNet models; for other sizes sweep it.
+        - The published code masks channels for classification, which is the default here, and
+          pixels for dense prediction.
     """
 
     auto = "stages[-1]"
@@ -49,14 +49,14 @@ class MGD(FeatureLoss):
 
     def build(self) -> None:
         self.adapters, self.generators = nn.ModuleList(), nn.ModuleList()
-        for each in self.channels():
-            differ = each.student != each.teacher
-            self.adapters.append(nn.Conv2d(*each, kernel_size=1) if differ else nn.Identity())
+        for widths in self.channels():
+            differ = widths.student != widths.teacher
+            self.adapters.append(nn.Conv2d(*widths, kernel_size=1) if differ else nn.Identity())
             self.generators.append(
                 nn.Sequential(
-                    nn.Conv2d(each.teacher, each.teacher, kernel_size=3, padding=1),
+                    nn.Conv2d(widths.teacher, widths.teacher, kernel_size=3, padding=1),
                     nn.ReLU(),
-                    nn.Conv2d(each.teacher, each.teacher, kernel_size=3, padding=1),
+                    nn.Conv2d(widths.teacher, widths.teacher, kernel_size=3, padding=1),
                 )
             )
 
@@ -72,7 +72,7 @@ class MGD(FeatureLoss):
         return {"mgd": torch.stack(errors).sum()}
 
     def _mask(self, maps: Tensor) -> Tensor:
-        """Return M: 1 for what is kept, 0 for what is dropped."""
+        """Return M, which broadcasts to maps (B, C, H, W)."""
         batch, channels, height, width = maps.shape
         shape = (batch, channels, 1, 1) if self.drop == "channels" else (batch, 1, height, width)
         return (torch.rand(shape, device=maps.device) >= self.masked).to(maps.dtype)

@@ -30,10 +30,10 @@ class MLLD(WeightedLoss):
         - a batch of 2 or more
 
     Notes:
-        - The published figures come from 480 epochs with two views of each image, one of them
-          strongly augmented; here is one view. Don't compare them with those of 240 epochs.
-        - The published code differs from the paper in some terms: its confidence mask multiplies an
-          average. Here are the paper's equations.
+        - The published results come from 480 epochs with two views of each image, one of them
+          strongly augmented; kdrun has one view. Don't compare them with results of 240 epochs.
+        - The published code differs from the paper in some terms, as its confidence mask multiplies
+          an average. kdrun computes the paper's equations.
     """
 
     min_batch = 2

@@ -1,4 +1,4 @@
-"""A loss around another whose teacher is a copy of the student: its average or a snapshot."""
+"""A wrapper that gives a loss a copy of the student as teacher: an average or a snapshot."""
 
 from copy import deepcopy
 from typing import Any, Literal, NamedTuple, Self
@@ -18,28 +18,29 @@ from kdrun.loss.pseudo_labels import with_pseudo_labels
 from kdrun.loss.wrapper import LossWrapper
 
 Kind = Literal["ema", "snapshot"]
-_STUDENT, _TEACHER = "own/", "other/"  # prefixes of the inner loss's taps of both networks
+_STUDENT, _TEACHER = "own/", "other/"  # prefixes of the inner loss's student and teacher taps
 
 
 class _Step(NamedTuple):
-    """A step of training."""
+    """A step of training: the name of the phase, and the step's number in it."""
 
     phase: str
     step: int
 
 
 class MovingTeacher(LossWrapper):
-    """The loss of scheme=moving_teacher; see `kdrun.scheme.moving_teacher.MovingTeacher`.
+    """The loss of scheme=moving_teacher; for its formula see `kdrun.scheme.moving_teacher`.
 
-    The copy runs on the student's images, in eval mode and without a graph. It is kept as buffers:
-    nothing trains it, and it is saved and resumed. `ema` averages the statistics of norms too.
+    The copy runs on the student's images, in eval mode and without gradients. Its weights are
+    buffers: no optimizer trains them, and checkpoints contain them. `ema` averages the statistics
+    of norms too.
 
     Args:
-        loss: the config node of the inner loss, which may tap the copy as any teacher.
+        loss: the config node of the inner loss, whose teacher is the copy.
         kind: an exponential moving average, or snapshots.
-        decay: of the average.
+        decay: the share of itself that the average keeps in each step.
         every: epochs between two snapshots.
-        start: the epoch, from 0, in which the copy begins to teach.
+        start: the epoch, counted from 0, in which the student begins to learn from the copy.
     """
 
     # Built by `bind`: a copy of the student.
@@ -58,7 +59,7 @@ class MovingTeacher(LossWrapper):
         self.uses_teacher, self.name = False, loss["name"]
         self.kind, self.decay, self.every, self.start = kind, decay, every, start
         self._student: list[nn.Module] = []  # in a list, so that the loss does not save it
-        self._updated: _Step | None = None
+        self._last_update: _Step | None = None
 
     @property
     def needs_labels(self) -> bool:
@@ -79,7 +80,7 @@ class MovingTeacher(LossWrapper):
         refuse_copied_weights(self.loss, self.name, "moving_teacher")
         self._student = [student.network]
         self.teacher = frozen_copy(student.network)
-        self._updated = None
+        self._last_update = None
         inner_student, inner_teacher = (
             strip_tap_prefix(prefix, student) for prefix in (_STUDENT, _TEACHER)
         )
@@ -101,8 +102,8 @@ class MovingTeacher(LossWrapper):
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         step = _Step(progress.phase, progress.step)
-        if self._updated != step:  # with recipe.accumulate a step calls `forward` several times
-            self._updated = step
+        if self._last_update != step:  # with recipe.accumulate, a step calls `forward` repeatedly
+            self._last_update = step
             self._update(progress)
         if progress.epoch < self.start and progress.phase == self.phases()[-1].name:
             return {"ce": label_loss(student.logits, batch)}
@@ -114,20 +115,21 @@ class MovingTeacher(LossWrapper):
 
     @torch.no_grad()
     def _update(self, progress: Progress) -> None:
-        """Update the copy at the beginning of a step."""
+        """Update the copy at the beginning of a step: snapshots in the first step of an epoch."""
+        is_first_step = progress.step * progress.epochs == progress.epoch * progress.steps
         if self.kind == "ema":
             self._blend(min(1 - 1 / (progress.step + 1), self.decay))
-        elif progress.step * progress.epochs == progress.epoch * progress.steps:
-            since = progress.epoch - self.start
-            if since >= 0 and since % self.every == 0:
+        elif is_first_step:
+            epochs_since_start = progress.epoch - self.start
+            if epochs_since_start >= 0 and epochs_since_start % self.every == 0:
                 self._blend(0.0)
 
-    def _blend(self, kept: float) -> None:
-        """Set the copy to `kept` times itself and 1 - `kept` times the student."""
+    def _blend(self, decay: float) -> None:
+        """Set the copy to decay * copy + (1 - decay) * student."""
         copy, student = _tensors(self.teacher), _tensors(self._student[0])
         for average, new in zip(copy, student, strict=True):
-            if kept and average.is_floating_point():
-                average.lerp_(new.detach(), 1 - kept)
+            if decay and average.is_floating_point():
+                average.lerp_(new.detach(), 1 - decay)
             else:
                 average.copy_(new)
 
@@ -143,5 +145,5 @@ def frozen_copy(network: nn.Module) -> nn.Module:
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:
-    """Return weights and buffers in the order of their names; in a copy all are buffers."""
+    """Return weights and buffers sorted by name, as the copy has buffers in place of weights."""
     return [value for _, value in sorted(network.state_dict(keep_vars=True).items())]

@@ -27,28 +27,28 @@ from kdrun.loss.table import build_loss
 
 
 class _Pair(NamedTuple):
-    """Two members of the committee, by number: one learns from the other."""
+    """Numbers of two members of the committee: `learner` learns from `peer`."""
 
     learner: int
     peer: int
 
     @property
     def module(self) -> str:
-        """The name of the pair's loss among the modules."""
+        """The name of the pair's loss in the module `pairs`."""
         return f"{self.learner}_{self.peer}"
 
 
 class Mutual(Loss):
-    """The loss of scheme=mutual, whose formula and paper stand at `kdrun.scheme.mutual.Mutual`.
+    """The loss of scheme=mutual; `kdrun.scheme.mutual.Mutual` has its formula and paper.
 
-    The student is a committee, whose first member is the student of the run. Each of the n (n - 1)
-    pairs of members has a loss L with adapters of its own. What teaches is detached, so that each
-    network has the gradient of its own bracket.
+    The engine's student is a committee: one network that holds n members, the first of which is the
+    student of the run. Each of the n (n - 1) pairs of members has a separate inner loss with its
+    adapters. The output of the member that teaches is detached.
 
     Args:
-        loss: the config node of L.
-        members: n.
-        temperature: replaces the temperatures in the node; None leaves them.
+        loss: the config node of the inner loss.
+        members: number of members, n.
+        temperature: replaces all temperatures in the node; None leaves them.
     """
 
     uses_teacher = False
@@ -82,7 +82,7 @@ class Mutual(Loss):
             [move_phase(phase, self._prefixes(pair)) for phase in self._loss(pair).phases()]
             for pair in self._pairs
         ]
-        return tuple(_unite(same) for same in zip(*phases, strict=True))
+        return tuple(_unite(pair_phases) for pair_phases in zip(*phases, strict=True))
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         first = self._loss(self._pairs[0])
@@ -105,8 +105,9 @@ class Mutual(Loss):
             for pair in self._pairs
             for note in self._loss(pair).notes()
         ]
-        changed = f"the loss is taken at temperature {self.temperature}: scheme.temperature"
-        return [*notes, changed] if self.is_changed else notes
+        if self.is_changed:
+            notes.append(f"the loss is taken at temperature {self.temperature}: scheme.temperature")
+        return notes
 
     def ramp(self, progress: Progress) -> float:
         return self._loss(self._pairs[0]).ramp(progress)
@@ -123,7 +124,7 @@ class Mutual(Loss):
         for pair in self._pairs:
             for name, value in self._pair_terms(pair, student, batch, progress).items():
                 if is_main and name == "ce":
-                    continue  # the labels count once, above
+                    continue  # the loop above has added the term of the labels once
                 key = f"{_term_prefix(pair.learner)}{name}"
                 terms[key] = value / (self.members - 1) + terms.get(key, 0)
         return terms
@@ -131,7 +132,7 @@ class Mutual(Loss):
     def _pair_terms(
         self, pair: _Pair, committee: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        """Return L(z_i, z_j) of a pair, in named terms."""
+        """Return the named terms of a pair's inner loss."""
         loss, taps = self._loss(pair), committee.taps
         student_taps = strip_prefix(member_prefix(pair.learner, "student"), taps)
         teacher_taps = strip_prefix(member_prefix(pair.peer, "teacher"), taps)
@@ -145,11 +146,11 @@ class Mutual(Loss):
     def _loss(self, pair: _Pair) -> Loss:
         loss = self.pairs[pair.module]
         if not isinstance(loss, Loss):
-            raise TypeError("a pair is joined by a loss")
+            raise TypeError(f"the module of pair {pair.module} is not a loss")
         return loss
 
     def _prefixes(self, pair: _Pair) -> dict[str, list[str]]:
-        """Return the globs of a pair's phases -> those of the whole loss and the committee."""
+        """Return prefix in the globs of a pair's loss -> prefixes in the globs of this loss."""
         return {
             "student.": [f"student.{self.paths[pair.learner]}."],
             "loss.": [f"loss.pairs.{pair.module}."],
@@ -157,7 +158,7 @@ class Mutual(Loss):
 
 
 def with_temperature(node: Mapping[str, Any], temperature: float) -> dict[str, Any]:
-    """Return a loss's config node with another temperature, in the terms of a sum too."""
+    """Return a loss's config node with a new temperature; the terms of a sum get it too."""
     changed = {**node}
     if "temperature" in changed:
         changed["temperature"] = temperature
@@ -168,7 +169,7 @@ def with_temperature(node: Mapping[str, Any], temperature: float) -> dict[str, A
 
 
 def _unite(phases: Sequence[Phase]) -> Phase:
-    """Return one phase that trains what any of the phases trains."""
+    """Return a phase that trains all parameters that any of the phases trains."""
     globs = dict.fromkeys(glob for phase in phases for glob in phase.trains)
     return replace(phases[0], trains=tuple(globs))
 

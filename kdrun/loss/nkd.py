@@ -28,8 +28,8 @@ class NKD(WeightedLoss):
         - labels
 
     Notes:
-        - These are cross-entropies, which don't reach 0 when student and teacher agree.
-        - The self-distillation of the same paper (USKD) is not here.
+        - The terms are cross-entropies, which are above 0 even if student and teacher agree.
+        - The self-distillation of the same paper (USKD) is not implemented.
     """
 
     needs_hard_labels = True
@@ -48,8 +48,7 @@ class NKD(WeightedLoss):
         teacher_p = logits.teacher.softmax(dim=1).gather(1, target)
         label = teacher_p * logits.student.log_softmax(dim=1).gather(1, target)
         log_student, log_teacher = (
-            drop_targets(each, batch.targets).div(self.temperature).log_softmax(dim=1)
-            for each in logits
+            drop_targets(z, batch.targets).div(self.temperature).log_softmax(dim=1) for z in logits
         )
         others = (log_teacher.exp() * log_student).sum(dim=1).mean()
         return {"nkd": -label.mean() - self.gamma * self.temperature**2 * others}

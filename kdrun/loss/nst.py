@@ -24,10 +24,11 @@ class NST(FeatureLoss):
         - feature maps of both (any networks)
 
     Notes:
-        - It compares at which pixels channels respond, not which channel does; the numbers of
-          channels may differ. Maps of two sizes are averaged to the smaller one.
-        - Of the paper's kernels this is the polynomial one; maps of one pixel all have k = 1 and
-          teach nothing.
+        - It compares at which pixels channels respond, not which channels respond; student and
+          teacher may have different numbers of channels. Maps of two sizes are averaged to the
+          smaller one.
+        - This is the paper's polynomial kernel. Maps of one pixel always have k = 1, so they teach
+          nothing.
     """
 
     compares_pixels = True
@@ -44,7 +45,7 @@ def _discrepancy(student: Tensor, teacher: Tensor) -> Tensor:
     """Return the term of maps (B, C, H, W), the squared maximum mean discrepancy."""
     s, t = (F.normalize(maps.flatten(2), dim=2) for maps in (student, teacher))
     if s.shape[2] <= max(s.shape[1], t.shape[1]):
-        # sum_ij (s_i't_j)^2 = <S'S, T'T>: the three means are one square, of smaller products.
+        # sum_ij (s_i't_j)^2 = <S'S, T'T>, so the three means are one square of smaller matrices.
         difference = s.mT @ s / s.shape[1] - t.mT @ t / t.shape[1]
         return difference.square().sum(dim=(1, 2)).mean()
     return _mean_kernel(t, t) + _mean_kernel(s, s) - 2 * _mean_kernel(s, t)

@@ -15,7 +15,7 @@ from kdrun.loss.tap_pairs import TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
 _NORMS = nn.BatchNorm1d | nn.BatchNorm2d
-_RARE = 0.001  # share of negative responses below which the margin is 3 deviations
+_RARE = 0.001  # share of negative responses below which the margin is -3 standard deviations
 
 
 class OFD(FeatureLoss):
@@ -36,11 +36,13 @@ class OFD(FeatureLoss):
         - batch norms before the teacher's activations, for its margins
 
     Notes:
-        - It reads the input of the activation that ends a stage or, in pre-activation networks, of
-          the next one; where neither is a module of its own, it reads the stage's output.
+        - It reads the input of the activation at the end of a stage or, in pre-activation networks,
+          at the begin of the next one. If this activation is no module, it reads the stage's
+          output.
         - m is computed from the normal distribution that the weight and bias of the teacher's norm
-          before the activation define; without a norm it is the mean of the batch's negative
-          responses. Behind a shortcut it is the norm before the sum, as in the authors' code.
+          before the activation define; without a norm, m is the mean of the negative responses in
+          the batch. If a shortcut is added between norm and activation, the norm before the sum is
+          used, as in the authors' code.
         - Maps of two sizes are averaged to the smaller one.
     """
 
@@ -86,18 +88,18 @@ class OFD(FeatureLoss):
 
 def _partial_distance(student: Tensor, target: Tensor) -> Tensor:
     """Return sum_i d_i of maps (B, C, H, W), averaged over the batch."""
-    counts = (student > target) | (target > 0)
-    return ((student - target).square() * counts).sum() / len(student)
+    is_counted = (student > target) | (target > 0)
+    return ((student - target).square() * is_counted).sum() / len(student)
 
 
 def _batch_margin(maps: Tensor) -> Tensor:
-    """Return each channel's mean negative response (C,); 0 where none is negative."""
+    """Return each channel's mean negative response (C,); 0 for a channel without any."""
     count = (maps < 0).sum(dim=(0, 2, 3)).clamp_min(1)
     return maps.clamp_max(0).sum(dim=(0, 2, 3)) / count
 
 
 def _margin(norm: nn.Module) -> Tensor:
-    """Return E[x | x < 0] (C,) of normal x, with a norm's weight as deviation and bias as mean."""
+    """Return E[x | x < 0] (C,) for normal x with a norm's bias as mean and weight as deviation."""
     weight, bias = norm.get_parameter("weight"), norm.get_parameter("bias")
     deviation = weight.detach().double().abs().clamp_min(1e-12)
     mean = bias.detach().double()
@@ -109,15 +111,17 @@ def _margin(norm: nn.Module) -> Tensor:
 
 
 def _norm_before(network: nn.Module, path: str, channels: int) -> nn.Module | None:
-    """Return the batch norm whose output enters an activation, as far as module names tell.
+    """Return the batch norm whose output enters an activation; None if there is none.
 
-    In a sequence, it is the module just before the activation; else the last norm of the same block
-    with as many channels, which is that of the branch beside the shortcut.
+    It is guessed from the module names: in an `nn.Sequential` it is the module just before the
+    activation; else the last norm with as many channels in the same block, which is the norm of the
+    branch beside the shortcut.
 
     Args:
         network: the teacher.
-        path: the tap path of the activation's input, which ends in `:in`; for others there is none.
-        channels: of the tap.
+        path: the tap path of the activation's input, which ends in `:in`; None is returned for
+            other paths.
+        channels: number of channels of the tap.
     """
     if not path.endswith(":in"):
         return None

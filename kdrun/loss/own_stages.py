@@ -1,4 +1,4 @@
-"""The loss of a network whose shallow stages learn from its deepest one."""
+"""Self-distillation between stages: shallow stages of a network learn from its deepest stage."""
 
 from typing import Any, NamedTuple
 
@@ -18,21 +18,22 @@ from kdrun.loss.tap_pairs import Shape
 
 
 class OwnStages(Loss):
-    """The loss of scheme=own_stages; see `kdrun.scheme.own_stages.OwnStages`.
+    """The loss of scheme=own_stages; `kdrun.scheme.own_stages.OwnStages` has its formula.
 
-    Heads belong to the loss, so that the trained network has none.
+    A head after each shallow stage predicts logits. The heads are modules of the loss, so that the
+    trained network is saved without them.
 
     Args:
-        loss: the config node of L, a loss on logits, its term with the labels included.
-        features: weight of the distance between features, which is summed over channels.
+        loss: the config node of the inner loss, a loss on logits, which trains each head.
+        features: weight of the squared distance between features, summed over channels.
     """
 
     uses_teacher = False
 
     def __init__(self, loss: dict[str, Any], features: NonNegativeFloat) -> None:
         super().__init__()
-        self.node, self.features = loss, features
-        self.stages: list[str] = []
+        self.node, self.feature_weight = loss, features
+        self.stages: list[str] = []  # names of the taps
         self.heads, self.losses = nn.ModuleList(), nn.ModuleList()
 
     @property
@@ -48,37 +49,38 @@ class OwnStages(Loss):
         *shallow, deepest = (map_shape(student.shapes[name]) for name in self.stages)
         self.heads = nn.ModuleList(Head(shape, deepest, data.num_classes) for shape in shallow)
         self.losses = nn.ModuleList(build_loss(self.node) for _ in shallow)
-        no_taps = TapShapes({}, student.network, {})
-        for loss in self._inner():
+        no_taps = TapShapes(shapes={}, network=student.network, paths={})
+        for loss in self._inner_losses():
             loss.bind(no_taps, no_taps if loss.uses_teacher else None, data)
 
     def notes(self) -> list[str]:
         return [f"heads after stages 1 to {len(self.heads)} learn from the network's own logits"]
 
     def ramp(self, progress: Progress) -> float:
-        return self._inner()[0].ramp(progress)
+        return self._inner_losses()[0].ramp(progress)
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         terms = {"ce": label_loss(student.logits, batch)}
         target = Output(student.logits.detach())
-        batch = with_pseudo_labels(batch, self._inner()[0], target)
+        batch = with_pseudo_labels(batch, self._inner_losses()[0], target)
         *shallow, deepest = (to_maps(student.taps[name]) for name in self.stages)
-        features = _pool(deepest.detach())
-        for head, loss, maps in zip(self.heads, self._inner(), shallow, strict=True):
+        deepest_features = _pool(deepest.detach())
+        for head, loss, maps in zip(self.heads, self._inner_losses(), shallow, strict=True):
             output: HeadOutput = head(maps)
             teacher = target if loss.uses_teacher else None
-            inner = loss(Output(output.logits), teacher, batch, progress)
-            named = {f"heads/{name}": value for name, value in inner.items()}
-            if self.features:
-                distance = (_pool(output.features) - features).square().sum(dim=1).mean()
-                named["features"] = self.features * distance
-            for name, value in named.items():
+            inner_terms = loss(Output(output.logits), teacher, batch, progress)
+            head_terms = {f"heads/{name}": value for name, value in inner_terms.items()}
+            if self.feature_weight:
+                difference = _pool(output.features) - deepest_features
+                distance = difference.square().sum(dim=1).mean()
+                head_terms["features"] = self.feature_weight * distance
+            for name, value in head_terms.items():
                 terms[name] = terms[name] + value if name in terms else value
         return terms
 
-    def _inner(self) -> list[Loss]:
+    def _inner_losses(self) -> list[Loss]:
         return [loss for loss in self.losses if isinstance(loss, Loss)]
 
     def _refuse(self) -> None:
@@ -106,11 +108,11 @@ class HeadOutput(NamedTuple):
 
 
 class Head(nn.Module):
-    """A bottleneck from a shallow stage to the shape of the deepest, then a linear layer.
+    """A bottleneck from a shallow stage to the shape of the deepest stage, then a linear layer.
 
     Args:
-        shallow: shape (2, C, H, W) of the stage.
-        deepest: shape (2, D, h, w) of the last stage.
+        shallow: shape (2, C, H, W) of the shallow stage, for two samples.
+        deepest: shape (2, D, h, w) of the deepest stage, for two samples.
         classes: number of classes.
     """
 
@@ -133,6 +135,7 @@ class Head(nn.Module):
 
 
 def _pool(maps: Tensor) -> Tensor:
+    """Return maps (B, C, H, W) averaged over pixels (B, C)."""
     return to_float32(maps).mean(dim=(2, 3))
 
 

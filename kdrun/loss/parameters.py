@@ -35,8 +35,8 @@ class WeightPair:
     is_projected: bool
 
 
-class _Compared(NamedTuple):
-    """W_s, and W_t or A W_t B, of one shape and in float32 or float64."""
+class _WeightTensors(NamedTuple):
+    """Weights of the same shape in float32 or float64: W_s, and W_t or A W_t B."""
 
     student: Tensor
     teacher: Tensor
@@ -56,16 +56,17 @@ class Parameters(WeightedLoss):
         none
 
     Needs:
-        - weights of both with the same names, or pairs of them
+        - weights of both networks with the same names, or pairs of names
         - equal kernel sizes within a pair
 
     Notes:
-        - It reads no image. Networks that compute the same can have quite other weights, so it
-          suits students that start from the teacher or share its layout.
-        - Weights whose shapes can't be compared are left free; the run says how many.
-        - With `until`, training ends after the epoch in which the root of `squared` falls under it.
-        - The term of distance=kl is small, as softmax makes the weights of a row nearly equal
-          shares. Raise loss.weight.
+        - It reads no image. Networks that compute the same function can have very different
+          weights, so it suits students that start from the teacher or have its layout.
+        - Weights whose shapes can't be compared are left out; the run says how many.
+        - With `until`, training ends after the epoch in which the square root of distance=squared
+          falls below this value.
+        - The term of distance=kl is small, as the softmax of a row of weights is nearly uniform.
+          Raise loss.weight.
     """
 
     copies_teacher_weights = copies_teacher_classifier = True
@@ -82,12 +83,12 @@ class Parameters(WeightedLoss):
         self.pairs, self.project, self.distance, self.until = pairs, project, distance, until
         self.rows, self.columns = nn.ParameterDict(), nn.ParameterDict()
         self.weight_pairs: list[WeightPair] = []
-        self.free = 0  # weights of the student in no pair
+        self.free = 0  # number of the student's weights that are in no pair
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         if teacher is None:
             raise UserError("the loss 'parameters' needs a teacher's weights.")
-        students, teachers = (dict(each.network.named_parameters()) for each in (student, teacher))
+        students, teachers = (dict(taps.network.named_parameters()) for taps in (student, teacher))
         self.rows, self.columns = nn.ParameterDict(), nn.ParameterDict()
         self.weight_pairs = []
         for student_name, teacher_name in self._name_pairs(students, teachers):
@@ -130,7 +131,8 @@ class Parameters(WeightedLoss):
         target = teachers[teacher_name].detach().clone()
         is_projected = weight.shape != target.shape
         if is_projected and not self._can_project(weight, target):
-            self._refuse_named(name, teacher_name, weight, target)
+            if self.pairs != "auto":  # an automatic pair is left out
+                raise _different_shapes(name, teacher_name, weight, target)
             return
         key = f"of {name}".replace(".", "/")
         self.register_buffer(key, target, persistent=False)
@@ -139,35 +141,36 @@ class Parameters(WeightedLoss):
             self.columns[key] = _selection(target.shape[1], weight.shape[1])
         self.weight_pairs.append(WeightPair(weight, key, is_projected))
 
-    def _compared(self) -> Iterator[_Compared]:
+    def _tensors(self) -> Iterator[_WeightTensors]:
+        """Yield the tensors of each pair, with the projections applied."""
         for pair in self.weight_pairs:
             target = to_float32(self.get_buffer(pair.teacher))
             if pair.is_projected:
                 rows, columns = self.rows[pair.teacher], self.columns[pair.teacher]
                 target = torch.einsum("ab,bc...,cd->ad...", rows, target, columns)
-            yield _Compared(to_float32(pair.student), target)
+            yield _WeightTensors(to_float32(pair.student), target)
 
     def _squared(self) -> Tensor:
-        pairs = list(self._compared())
+        pairs = list(self._tensors())
         differences = torch.stack([(pair.student - pair.teacher).square().sum() for pair in pairs])
         sizes = torch.stack([pair.teacher.square().sum() for pair in pairs])
         return differences.sum() / sizes.sum()
 
     def _kl(self) -> Tensor:
-        each = [kl_divergence(*(_log_rows(w) for w in pair)) for pair in self._compared()]
-        return torch.stack(each).mean()
+        divergences = [
+            kl_divergence(_log_rows(pair.student), _log_rows(pair.teacher))
+            for pair in self._tensors()
+        ]
+        return torch.stack(divergences).mean()
 
     def _name_pairs(self, students: Weights, teachers: Weights) -> list[tuple[str, str]]:
-        """Return pairs of names: those of the config, or all names that both networks have."""
+        """Return pairs (student, teacher) of names: the config's, or all that both have."""
         if self.pairs == "auto":
             return [(name, name) for name in students if name in teachers]
-        for number, (role, known) in enumerate((("student", students), ("teacher", teachers))):
-            for pair in self.pairs:
-                if pair[number] not in known:
-                    raise UserError(
-                        f"the {role} has no weight {pair[number]!r}.",
-                        f"  {suggest(pair[number], known)}",
-                    )
+        for student, _ in self.pairs:
+            _require_weight("student", student, students)
+        for _, teacher in self.pairs:
+            _require_weight("teacher", teacher, teachers)
         return [(student, teacher) for student, teacher in self.pairs]
 
     def _can_project(self, student: Tensor, teacher: Tensor) -> bool:
@@ -177,25 +180,32 @@ class Parameters(WeightedLoss):
             and student.shape[2:] == teacher.shape[2:]
         )
 
-    def _refuse_named(self, name: str, teacher_name: str, student: Tensor, teacher: Tensor) -> None:
-        """Refuse a pair of the config that can't be compared; with `auto` it is left free."""
-        if self.pairs == "auto":
-            return
-        shapes = f"{tuple(student.shape)} and {tuple(teacher.shape)}"
-        raise UserError(
-            f"the weights {name!r} and {teacher_name!r} have the shapes {shapes}, which can't be"
-            " joined.",
-            "  project=true joins matrices and kernels of one size",
-        )
+
+def _require_weight(role: str, name: str, weights: Weights) -> None:
+    if name not in weights:
+        raise UserError(f"the {role} has no weight {name!r}.", f"  {suggest(name, weights)}")
+
+
+def _different_shapes(name: str, teacher_name: str, student: Tensor, teacher: Tensor) -> UserError:
+    """Return the error for a pair of the config whose weights can't be compared."""
+    shapes = f"{tuple(student.shape)} and {tuple(teacher.shape)}"
+    return UserError(
+        f"the weights {name!r} and {teacher_name!r} have the shapes {shapes}, which can't be"
+        " joined.",
+        "  project=true joins matrices and kernels of one size",
+    )
 
 
 def _log_rows(weights: Tensor) -> Tensor:
-    """Return the log-softmax of the weights of each output; a vector is one row."""
+    """Return the log-softmax over the weights of each output; a vector is a single row."""
     return (weights.flatten(1) if weights.dim() > 1 else weights[None]).log_softmax(dim=1)
 
 
 def _selection(rows: int, columns: int) -> nn.Parameter:
-    """Return an initial projection, which selects evenly spaced inputs, so that sizes stay."""
+    """Return an initial projection: each row selects one input, and these are evenly spaced.
+
+    So the projected weights have the magnitude of the teacher's weights.
+    """
     selected = (
         torch.arange(rows) * columns // rows if columns >= rows else torch.arange(rows) % columns
     )

@@ -29,8 +29,8 @@ class PKT(RelationLoss):
         - a batch of 2 or more
 
     Notes:
-        - The mean goes over all B^2 entries, those of a sample with itself too, as in the published
-          code; the paper sums over different samples. The value shrinks as the batch grows.
+        - The mean goes over all B^2 entries, also those of a sample with itself, as in the
+          published code; the paper sums over different samples. Larger batches give smaller values.
     """
 
     def __init__(self, pairs: TapPairs, **weights: Unpack[TermWeights]) -> None:

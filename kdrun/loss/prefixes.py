@@ -1,4 +1,4 @@
-"""Prefixes that keep the tap names of an inner loss apart from those of the loss around it."""
+"""Prefixes that keep the tap names of an inner loss apart from those of its wrapper."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -21,6 +21,6 @@ def strip_prefix(prefix: str, named: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def strip_tap_prefix(prefix: str, network: TapShapes) -> TapShapes:
-    """Return the taps of a network whose names start with `prefix`, without the prefix."""
+    """Return the network with only the taps whose names start with `prefix`, without the prefix."""
     shapes, paths = strip_prefix(prefix, network.shapes), strip_prefix(prefix, network.paths)
     return TapShapes(shapes, network.network, paths)

@@ -1,4 +1,4 @@
-"""A loss around another: before it, the student's stages learn the teacher's one by one."""
+"""A wrapper with earlier phases, in which the student's stages learn the teacher's one by one."""
 
 from typing import Any
 
@@ -15,15 +15,15 @@ from kdrun.loss.prefixes import add_prefix, strip_prefix, strip_tap_prefix
 from kdrun.loss.tap_pairs import TapPair, TapPairs, describe_pairs, pair_taps, request_pairs
 from kdrun.loss.wrapper import LossWrapper
 
-_INNER, _MATCH = "own/", "match/"  # prefixes of the inner loss's taps, and of the stages
+_INNER, _MATCH = "own/", "match/"  # prefixes of the inner loss's taps, and of taps on stages
 
 
 class Progressive(LossWrapper):
-    """The loss of scheme=progressive; see `kdrun.scheme.progressive.Progressive`.
+    """The loss of scheme=progressive; `kdrun.scheme.progressive.Progressive` has its formula.
 
     Args:
         loss: the config node of the inner loss.
-        epochs: of each stage's phase.
+        epochs: epochs of each stage's phase.
         pairs: `auto` for all stages, or module paths of student and teacher.
     """
 
@@ -33,7 +33,7 @@ class Progressive(LossWrapper):
         self.epochs, self.pairs = epochs, pairs
         self.tap_pairs: list[TapPair] = []
         self.adapters = nn.ModuleList()
-        self._layers: list[list[str]] = []
+        self._layers: list[list[str]] = []  # for each phase, names of the parameters that learn
 
     def taps(self) -> TapRequest:
         inner, stages = self.loss.taps(), request_pairs(self.pairs, auto="stages[*]")
@@ -62,7 +62,7 @@ class Progressive(LossWrapper):
         super().bind(strip_tap_prefix(_INNER, student), inner, data)
 
     def phases(self) -> tuple[Phase, ...]:
-        first = tuple(
+        stage_phases = tuple(
             Phase(
                 f"stage{number + 1}",
                 self.epochs,
@@ -70,7 +70,7 @@ class Progressive(LossWrapper):
             )
             for number, names in enumerate(self._layers)
         )
-        return (*first, *super().phases())
+        return (*stage_phases, *super().phases())
 
     def notes(self) -> list[str]:
         return [f"stage by stage, {describe_pairs(self.tap_pairs)}", *super().notes()]
@@ -94,20 +94,20 @@ class Progressive(LossWrapper):
 
 
 def parameters_between(network: nn.Module, ends: list[str]) -> list[list[str]]:
-    """Return the names of the parameters of each span of layers.
+    """Divide the layers of a network into spans, and return the parameter names of each span.
 
     Args:
-        network: its layers count in the order in which it holds them.
-        ends: the module path at which each span ends; it begins after the one before it.
+        network: its layers have the order of `named_modules`.
+        ends: the module path at which each span ends; the next span begins after it.
     """
     modules = [path for path, _ in network.named_modules()]
-    owners = {
+    module_index = {
         name: modules.index(name.rpartition(".")[0]) for name, _ in network.named_parameters()
     }
     spans, begin = list[list[str]](), -1
     for path in ends:
         inside = [index for index, name in enumerate(modules) if f"{name}.".startswith(f"{path}.")]
         end = inside[-1] if path else len(modules)
-        spans.append([name for name, index in owners.items() if begin < index <= end])
+        spans.append([name for name, index in module_index.items() if begin < index <= end])
         begin = max(begin, end)
     return spans

@@ -12,9 +12,9 @@ def with_pseudo_labels(batch: Batch, loss: Loss, teacher: Output | None) -> Batc
     """Return the batch with the teacher's classes as targets of unlabeled samples.
 
     Args:
-        batch: one step's batch, after mixup and cutmix.
-        loss: maps the teacher's logits to classes of the student.
-        teacher: its output; None leaves the batch as it is.
+        batch: the batch of a step, after mixup and cutmix.
+        loss: its `pseudo_labels` turns the teacher's logits into classes of the student.
+        teacher: the teacher's output; None leaves the batch unchanged.
     """
     if batch.labeled is None or teacher is None:
         return batch

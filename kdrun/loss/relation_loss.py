@@ -1,4 +1,4 @@
-"""The base of losses that compare how the samples of a batch relate to each other."""
+"""The base class of losses that compare relations between the samples of a batch."""
 
 from abc import abstractmethod
 from typing import Unpack
@@ -16,7 +16,7 @@ from kdrun.loss.weighted_loss import TermWeights
 class RelationLoss(FeatureLoss):
     """A term on the embeddings (B, C_s) and (B, C_t) of a batch; maps are averaged over pixels.
 
-    The term of a batch of one sample is 0.
+    For a batch of one sample the term is 0.
     """
 
     auto = "embedding"

@@ -22,10 +22,10 @@ class ReverseKL(WeightedLoss):
         - logits of both, of the same classes
 
     Notes:
-        - The paper estimates it from samples of a language model; over classes it is a plain sum.
-        - It penalizes probability where the teacher has none, and hardly the classes to which the
-          student gives too little.
-        - Weights and temperature are those of kd and were not tuned for it.
+        - The paper estimates it from samples of a language model; over classes it is an exact sum.
+        - It punishes probability for classes to which the teacher gives almost none, but hardly too
+          little probability for other classes.
+        - The default weights and temperature are those of kd and were not tuned.
     """
 
     def terms(

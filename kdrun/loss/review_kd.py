@@ -1,4 +1,4 @@
-"""Knowledge review."""
+"""Knowledge review: each layer of the student is fused with the deeper layers."""
 
 from typing import NamedTuple, Unpack
 
@@ -14,7 +14,7 @@ from kdrun.loss.tap_pairs import TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
 _MAX_WIDTH = 512  # channels of the fused maps
-_SIDES = (4, 2, 1)  # of the pooled maps that are compared beside the full ones
+_SIDES = (4, 2, 1)  # heights and widths of the pooled maps, which are compared beside the full ones
 
 
 class ReviewKD(FeatureLoss):
@@ -22,10 +22,10 @@ class ReviewKD(FeatureLoss):
 
     Formula:
         sum_i hcl(conv3x3(m_i), F_t,i), m_i = a . conv1x1(F_s,i) + b . m_i+1, from the deepest layer
-          on; the embeddings are the deepest layer
-        a, b: learned maps of shares in 0 to 1; m_i+1 is enlarged to the size of F_s,i
-        hcl: mean squares of full maps and of those pooled to 4x4, 2x2, 1x1 where that is smaller,
-          with the weights 1, 1/2, 1/4, 1/8 divided by their sum
+          to the shallowest; the embeddings are the deepest layer
+        a, b: learned maps with values in 0 to 1; m_i+1 is enlarged to the size of F_s,i
+        hcl: mean squared differences of the full maps and of maps pooled to 4x4, 2x2, 1x1 if that
+          is smaller, with the weights 1, 1/2, 1/4, 1/8 divided by their sum
 
     Paper:
         Chen, Liu, Zhao, Jia, Distilling Knowledge via Knowledge Review, CVPR 2021,
@@ -37,15 +37,15 @@ class ReviewKD(FeatureLoss):
         - a batch of 2 or more
 
     Notes:
-        - The published code compares maps from before the last ReLU of a stage; a stage's output
-          here is what the network hands on, unless pairs name other layers.
+        - The published code compares maps before the last ReLU of a stage; here the maps after it
+          are compared, unless pairs name other layers.
         - The weight rises over the first 20 epochs; in a shorter run set weight to a number or
           give it a shorter warmup.
-        - On a processor most of its time is in the 3x3 convolutions to the teacher's maps, about 50
-          billion multiplications a step of 64 images from resnet8x4 to resnet32x4.
+        - On a CPU most of the time goes into the 3x3 convolutions to the teacher's maps: about 50
+          billion multiplications in a step of 64 images, from resnet8x4 to resnet32x4.
     """
 
-    min_batch = 2  # the batch norms have no statistics of one sample of one pixel
+    min_batch = 2  # batch norms can't compute statistics of one sample with one pixel
 
     def __init__(self, pairs: TapPairs, **weights: Unpack[TermWeights]) -> None:
         super().__init__(pairs, **weights)
@@ -61,8 +61,8 @@ class ReviewKD(FeatureLoss):
         channels = self.channels()
         width = min(_MAX_WIDTH, channels[-1].student)
         self.fusions = nn.ModuleList(
-            Fusion(each.student, width, each.teacher, deepest=number == len(channels) - 1)
-            for number, each in enumerate(channels)
+            Fusion(widths.student, width, widths.teacher, deepest=number == len(channels) - 1)
+            for number, widths in enumerate(channels)
         )
 
     def terms(
@@ -72,8 +72,8 @@ class ReviewKD(FeatureLoss):
             return {"review_kd": 0 * student.logits.sum()}
         deeper: Tensor | None = None
         distances: list[Tensor] = []
-        layers = zip(reversed(self.tap_pairs), reversed(list(self.fusions)), strict=True)
-        for pair, fusion in layers:
+        from_deepest = zip(reversed(self.tap_pairs), reversed(list(self.fusions)), strict=True)
+        for pair, fusion in from_deepest:
             target = to_maps(to_float32(teacher.taps[pair.teacher].detach()))
             source = to_maps(to_float32(student.taps[pair.student]))
             compared, deeper = fusion(source, deeper, target.shape[2:])
@@ -95,7 +95,7 @@ class FusedMaps(NamedTuple):
 
 
 class Fusion(nn.Module):
-    """Fuses one layer of the student with the fused maps of the deeper ones."""
+    """Fuses the maps of one layer of the student with the fused maps of the deeper layers."""
 
     def __init__(self, student: int, width: int, teacher: int, deepest: bool) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class Fusion(nn.Module):
 
 
 def hierarchical_mse(student: Tensor, teacher: Tensor) -> Tensor:
-    """Return hcl of maps (B, C, H, W): mean squares of full and pooled maps, weighted."""
+    """Return hcl of maps (B, C, H, W): the weighted mean squared differences."""
     value, weight, total = F.mse_loss(student, teacher), 1.0, 1.0
     for side in _SIDES:
         if side >= min(student.shape[2:]):

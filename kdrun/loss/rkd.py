@@ -12,8 +12,8 @@ from kdrun.loss.relation_loss import RelationLoss
 from kdrun.loss.tap_pairs import TapPair, TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
-_MAX_NUMBERS = 2**24  # in differences (b, B, C) and angles (b, B, B) of a group of b anchors
-_MIN_DISTANCE = 1e-12  # samples nearer than this have no direction from each other
+_MAX_NUMBERS = 2**24  # in the differences (b, B, C) or angles (b, B, B) of a group of b anchors
+_MIN_DISTANCE = 1e-12  # below it, the direction from a sample to another is undefined
 
 
 class _Group(NamedTuple):
@@ -43,7 +43,7 @@ class RKD(RelationLoss):
     Formula:
         a mean_ij h(d_s,ij / mean d_s ; d_t,ij / mean d_t) + b mean_ijk h(cos_s,ijk ; cos_t,ijk)
         d_ij: distance of the embeddings of samples i and j; the mean goes over those above 0
-        cos_ijk: of the angle at j
+        cos_ijk: cosine of the angle at sample j between samples i and k
         h: Huber loss (linear from 1 on); a: distance, b: angle
 
     Paper:
@@ -55,11 +55,11 @@ class RKD(RelationLoss):
         - memory for B^3 angles, or time to compute them twice
 
     Notes:
-        - Means go over all B^2 pairs and B^3 triples, those of a sample with itself too, as in the
+        - Means go over all B^2 pairs and B^3 triples, also those of a sample with itself, as in the
           published code; the paper sums over different samples.
-        - Angles take B^3 numbers and differences B^2 C. Where that is above 64 MiB, the samples j
-          are taken in groups which are computed again in the backward pass, one at a time.
-        - The last stage's maps are averaged over their pixels where pairs name maps.
+        - Angles take B^3 numbers and differences B^2 C. If that is above 64 MiB, the samples j are
+          divided into groups, which are computed again in the backward pass, one at a time.
+        - If pairs name maps, these are averaged over their pixels.
     """
 
     def __init__(
@@ -92,23 +92,29 @@ class RKD(RelationLoss):
 
 
 def _group(student: Tensor, teacher: Tensor, anchors: slice) -> _Group:
-    """Return the relations of some anchors in embeddings (B, C) of both networks."""
-    first = _relations(student[anchors], student)
-    second = _relations(teacher[anchors], teacher)
-    angle_loss = F.smooth_l1_loss(first.cosines, second.cosines, reduction="sum")
-    return _Group(first.distances, second.distances, angle_loss)
+    """Return the relations of some anchors to the batch, from embeddings (B, C) of both networks.
+
+    Args:
+        student: the student's embeddings.
+        teacher: the teacher's embeddings.
+        anchors: which samples are the anchors.
+    """
+    in_student = _relations(student[anchors], student)
+    in_teacher = _relations(teacher[anchors], teacher)
+    angle_loss = F.smooth_l1_loss(in_student.cosines, in_teacher.cosines, reduction="sum")
+    return _Group(in_student.distances, in_teacher.distances, angle_loss)
 
 
 def _relations(anchors: Tensor, embeddings: Tensor) -> _Relations:
-    """Return distances and cosines of embeddings (B, C), seen from anchors (b, C)."""
+    """Return the relations of anchors (b, C) to embeddings (B, C)."""
     differences = embeddings[None] - anchors[:, None]
     distances = torch.linalg.vector_norm(differences, dim=2)
-    apart = distances > _MIN_DISTANCE
-    units = differences * torch.where(apart, 1 / distances.where(apart, 1), 0)[:, :, None]
+    is_apart = distances > _MIN_DISTANCE
+    units = differences * torch.where(is_apart, 1 / distances.where(is_apart, 1), 0)[:, :, None]
     return _Relations(distances, units @ units.transpose(1, 2))
 
 
 def _relative(distances: Tensor) -> Tensor:
-    """Return distances divided by the mean of those above 0."""
+    """Return distances divided by the mean of the distances above 0."""
     mean = distances.sum() / (distances > 0).sum().clamp(min=1)
     return distances / mean.where(mean > 0, 1)

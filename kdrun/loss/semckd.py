@@ -1,4 +1,4 @@
-"""Semantic calibration across layers."""
+"""Semantic calibration: every student layer learns from all teacher layers, by attention."""
 
 from typing import Unpack
 
@@ -15,7 +15,7 @@ from kdrun.loss.functional import no_autocast, to_float32
 from kdrun.loss.tap_pairs import TapList, request_list, require_features
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
-_MAX_WEIGHTS = 2**30  # in all adapters: 4 GiB, three times over while they are trained
+_MAX_WEIGHTS = 2**30  # in all adapters together: 4 GiB, and three times as much in training
 
 
 class SemCKD(WeightedLoss):
@@ -25,8 +25,8 @@ class SemCKD(WeightedLoss):
         (1 / B S) sum_b sum_ij a_bij mean (r_ij(F_s,i) - F_t,j)^2, a_bi. = softmax_j(q_bi . k_bj)
         b: samples; i: the S layers of the student; j: those of the teacher
         r_ij: three learned convolutions (1x1, 3x3, 1x1)
-        q, k: unit vectors, by small learned networks from row b of the products F F' of the batch's
-          samples
+        q, k: unit vectors that small learned networks compute from row b of F F', where F has the
+          flattened maps of a sample in each row
 
     Paper:
         Chen, Mei, Zhang, Wang, Feng, Chen, Cross-Layer Distillation with Semantic Calibration, AAAI
@@ -38,14 +38,14 @@ class SemCKD(WeightedLoss):
         - a batch of 2 or more
 
     Notes:
-        - The slowest of these losses without a GPU, for its 3x3 convolutions; hidden=1 or fewer
-          layers cost a fraction.
-        - Products are taken within groups of up to `samples`, the width of the small networks, and
-          a smaller group is filled up with zeros, so that any batch size works; the published code
-          is bound to one and skips smaller batches.
+        - It is the slowest loss of kdrun without a GPU, because of its 3x3 convolutions; hidden=1
+          or fewer layers take a fraction of the time.
+        - A batch is divided into groups of `samples` samples, the input width of the small
+          networks; a smaller group is padded with zeros, so any batch size works. The published
+          code has a fixed batch size and skips smaller batches.
         - Maps of two sizes are averaged to the smaller one.
-        - Of resnet8x4 and resnet32x4 a step of 64 images takes about 190 billion multiplications in
-          the 3x3 convolutions of its 9 adapters, 63 billion of them forward.
+        - With resnet8x4 and resnet32x4 a step of 64 images takes about 190 billion multiplications
+          in the 3x3 convolutions of the 9 adapters, 63 billion of them in the forward pass.
     """
 
     min_batch = 2
@@ -79,8 +79,11 @@ class SemCKD(WeightedLoss):
         student_shapes = require_features(student.shapes, "student")
         teacher_shapes = require_features(teacher.shapes, "teacher")
         self.student_taps, self.teacher_taps = list(student_shapes), list(teacher_shapes)
-        layers = [", ".join(each.paths[tap] for tap in each.shapes) for each in (student, teacher)]
-        self.description = f"each of {layers[0]} from each of {layers[1]}"
+        student_layers, teacher_layers = (
+            ", ".join(network.paths[tap] for tap in network.shapes)
+            for network in (student, teacher)
+        )
+        self.description = f"each of {student_layers} from each of {teacher_layers}"
         channels = [
             Channels(map_shape(source)[1], map_shape(target)[1])
             for source in student_shapes.values()
@@ -89,7 +92,7 @@ class SemCKD(WeightedLoss):
         self._refuse_too_large(channels)
         self.queries = nn.ModuleList(self._small_network() for _ in student_shapes)
         self.keys = nn.ModuleList(self._small_network() for _ in teacher_shapes)
-        self.adapters = nn.ModuleList(self._adapter(*each) for each in channels)
+        self.adapters = nn.ModuleList(self._adapter(*widths) for widths in channels)
 
     def notes(self) -> list[str]:
         return [self.description]
@@ -117,10 +120,10 @@ class SemCKD(WeightedLoss):
         return {"semckd": total / attention.shape[:2].numel()}
 
     def _refuse_too_large(self, channels: list[Channels]) -> None:
-        middles = [self.hidden * each.teacher for each in channels]
+        middles = [self.hidden * widths.teacher for widths in channels]
         count = sum(
-            each.student * middle + 9 * middle**2 + middle * each.teacher
-            for each, middle in zip(channels, middles, strict=True)
+            widths.student * middle + 9 * middle**2 + middle * widths.teacher
+            for widths, middle in zip(channels, middles, strict=True)
         )
         if count > _MAX_WEIGHTS:
             raise UserError(
@@ -131,7 +134,7 @@ class SemCKD(WeightedLoss):
             )
 
     def _errors(self, number: int, maps: Tensor, teacher_maps: list[Tensor]) -> list[Tensor]:
-        """Return the mean squared errors (B,) of a student's layer, for each of the teacher's."""
+        """Return the mean squared errors (B,) between a student layer and each teacher layer."""
         errors = []
         for column, teacher in enumerate(teacher_maps):
             source, target = align(maps, teacher)
@@ -140,14 +143,14 @@ class SemCKD(WeightedLoss):
         return errors
 
     def _unit_vectors(self, networks: nn.ModuleList, layers: list[Tensor]) -> Tensor:
-        """Return queries or keys (B, layers, samples / factor) of maps (B, C, H, W)."""
+        """Return queries or keys (B, layers, samples / factor) for the maps of all layers."""
         vectors = [
             network(self._products(maps)) for network, maps in zip(networks, layers, strict=True)
         ]
         return F.normalize(torch.stack(vectors, dim=1), dim=2)
 
     def _products(self, maps: Tensor) -> Tensor:
-        """Return products (B, samples) of each sample's maps with those of its group."""
+        """Return products (B, samples) of each sample's maps with the maps of its group."""
         groups = maps.flatten(1).split(self.samples)
         return torch.cat([F.pad(rows @ rows.T, (0, self.samples - len(rows))) for rows in groups])
 

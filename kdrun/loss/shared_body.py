@@ -1,4 +1,4 @@
-"""A loss around another: a few modules of the student learn, the rest stays the teacher's."""
+"""A wrapper that lets a few modules of the student learn; the others keep the teacher's weights."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,24 +13,25 @@ from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapReques
 from kdrun.loss.prefixes import add_prefix, strip_prefix, strip_tap_prefix
 from kdrun.loss.wrapper import LossWrapper
 
-_INNER, _LEARN = "own/", "learn/"  # prefixes of the inner loss's student taps, and of what learns
+_INNER = "own/"  # prefix of the inner loss's student taps
+_LEARN = "learn/"  # prefix of taps on the modules that learn
 
 
 class SharedBody(LossWrapper):
-    """The loss of scheme=shared_body; see `kdrun.scheme.shared_body.SharedBody`.
+    """The loss of scheme=shared_body; `kdrun.scheme.shared_body.SharedBody` has its formula.
 
     Norms outside of the modules that learn keep their statistics, as the engine leaves every module
-    in eval mode of which nothing learns.
+    in eval mode that has no parameter that learns.
 
     Args:
         loss: the config node of the inner loss.
-        learn: roles or module paths, with stars, as in a `TapRequest`.
+        learn: the modules that learn: roles or module paths, which may have stars.
     """
 
     def __init__(self, loss: dict[str, Any], learn: list[str]) -> None:
         super().__init__(loss)
         self.learn = learn
-        self._learning: list[str] = []
+        self._learning: list[str] = []  # names of the student's parameters that learn
         self._note = ""
 
     def taps(self) -> TapRequest:
@@ -71,14 +72,17 @@ class SharedBody(LossWrapper):
         return super().forward(student, teacher, batch, progress)
 
     def _limit(self, trains: tuple[str, ...]) -> tuple[str, ...]:
-        """Return a phase's globs with those of the student limited to the parameters that learn."""
+        """Return a phase's globs, in which the names of parameters replace the student's globs."""
         names = [f"student.{name}" for name in self._learning]
-        chosen = [name for name in names if any(fnmatch(name, glob) for glob in trains)]
-        return (*chosen, *(glob for glob in trains if glob.startswith("loss.")))
+        learning = [name for name in names if any(fnmatch(name, glob) for glob in trains)]
+        return (*learning, *(glob for glob in trains if glob.startswith("loss.")))
 
 
 def parameters_below(network: nn.Module, paths: Iterable[str]) -> list[str]:
-    """Return the names of the parameters in modules at tap paths; an empty path is the network."""
+    """Return the names of the parameters in the modules at some tap paths.
+
+    An empty path stands for the network itself.
+    """
     prefixes = [f"{module_path(path)}." if path else "" for path in paths]
     return [
         name

@@ -18,25 +18,25 @@ class SimKD(WeightedLoss):
 
     Formula:
         mean (r(F_s) - F_t)^2
-        F_s, F_t: what the classifiers of student and teacher read, the last maps (averaged to the
+        F_s, F_t: inputs of the classifiers of student and teacher: the last maps (averaged to the
           smaller size) or embeddings
-        r: a learned projector; the student answers through it and the teacher's classifier, which
-          does not learn
+        r: a learned projector; the student's logits are those of the teacher's classifier, which
+          does not learn, on r(F_s)
 
     Paper:
         Chen et al., Knowledge Distillation with the Reused Teacher Classifier, CVPR 2022,
         arXiv:2203.14001, equation 5
 
     Needs:
-        - last feature maps of both, or embeddings
+        - last feature maps or embeddings of both networks
         - the teacher's classifier
 
     Notes:
-        - The trained student keeps projector and classifier, which make it larger than the chosen
+        - The trained student keeps projector and classifier, so it is larger than the chosen
           network; compare its parameters too, which the table counts.
-        - Neither labels nor soft targets are used unless ce or kd are above 0.
-        - The projector's inner channels are the teacher's over `reduction`; the published figures
-          are those of reduction=2, the largest projector.
+        - Labels are used only with ce above 0, soft targets only with kd above 0.
+        - The projector's inner channels are the teacher's channels divided by `reduction`; the
+          published results have reduction=2, the largest projector.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The first singular vectors of a batch of matrices, without decomposing each of them."""
+"""Computes the first singular vectors of a batch of matrices, without full decompositions."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_EXTRA = 8  # vectors that are iterated beyond those asked for
-_SQUARINGS = 2  # of the Gram matrix, so that one iteration counts as four
+_EXTRA = 8  # vectors that are iterated in addition to the requested ones, for precision
+_SQUARINGS = 2  # times that the Gram matrix is squared; an iteration by its power counts as four
 _ITERATIONS = 16
-_RIDGE = 1e-12  # added to products of unit vectors, so that equal vectors can be told apart
+_RIDGE = 1e-12  # added to the diagonal, so that equal vectors leave the matrix invertible
 
 
 class Singular(NamedTuple):
@@ -25,10 +25,10 @@ class Singular(NamedTuple):
 
 
 def top_singular(maps: Tensor, count: int) -> Singular:
-    """Return the first `count` singular vectors of maps (B, C, D), fewer where C or D is smaller.
+    """Return the first `count` singular vectors of maps (B, C, D), fewer if C or D is smaller.
 
-    By subspace iteration on the smaller Gram matrix. Signs are arbitrary; here the elements of a
-    vector have a sum of 0 or more.
+    They are computed by subspace iteration on the smaller Gram matrix. Their signs are arbitrary
+    and are chosen so that the elements of a vector have a sum of 0 or more.
     """
     is_wide = maps.shape[1] <= maps.shape[2]
     gram = maps @ maps.mT if is_wide else maps.mT @ maps
@@ -46,18 +46,19 @@ def top_singular(maps: Tensor, count: int) -> Singular:
 
 
 def attach_gradient(maps: Tensor, squares: Tensor, vectors: Tensor) -> Tensor:
-    """Return the same vectors (B, C, k) with the gradient that singular vectors have to the maps.
+    """Return the same vectors (B, C, k) with the gradient of singular vectors to the maps.
 
-    To first order, a vector v of A = maps maps' with the eigenvalue l moves by (l - A)^+ dA v.
-    Where D < C, (l - A)^+ is computed as (1 + maps (l - A')^+ maps') / l with A' = maps' maps.
+    To first order, an eigenvector v of A = maps maps' with the eigenvalue l changes by
+    (l - A)^+ dA v. If D < C, (l - A)^+ is computed as (1 + maps (l - A')^+ maps') / l with
+    A' = maps' maps.
 
     Args:
         maps: (B, C, D), with a graph.
         squares: the eigenvalues l (B, k).
-        vectors: detached.
+        vectors: the eigenvectors (B, C, k), detached.
     """
     product = maps @ (maps.mT @ vectors)
-    change = product - product.detach()  # dA v: 0, with a gradient
+    change = product - product.detach()  # dA v: its value is 0, but it has a gradient
     fixed = maps.detach()
     is_wide = maps.shape[1] <= maps.shape[2]
     gram = fixed @ fixed.mT if is_wide else fixed.mT @ fixed
@@ -79,7 +80,7 @@ def attach_gradient(maps: Tensor, squares: Tensor, vectors: Tensor) -> Tensor:
 
 
 def _iterate(gram: Tensor, basis: Tensor) -> Tensor:
-    """Return an orthonormal basis (B, N, k) near the first eigenvectors of `gram`."""
+    """Return an orthonormal basis (B, N, k) that nearly spans the first eigenvectors of `gram`."""
     power = _normalize_largest(gram)
     for _ in range(_SQUARINGS):
         power = _normalize_largest(power @ power)
@@ -89,24 +90,24 @@ def _iterate(gram: Tensor, basis: Tensor) -> Tensor:
 
 
 def _solve(gram: Tensor, value: Tensor, vector: Tensor, ridge: Tensor, columns: Tensor) -> Tensor:
-    """Return (l - A)^+ of columns (B, N, 1) that are orthogonal to the eigenvector of l.
+    """Return (l - A)^+ columns, for columns that are orthogonal to the eigenvector of l.
 
     Args:
         gram: A (B, N, N).
-        value: l (B, 1, 1).
-        vector: its eigenvector (B, N, 1).
+        value: the eigenvalue l (B, 1, 1).
+        vector: the eigenvector of l (B, N, 1).
         ridge: (B, 1, 1), added to the diagonal.
         columns: (B, N, 1).
     """
     unit = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
     matrix = value * (unit + vector @ vector.mT) - gram + ridge * unit
-    # By QR: MKL's LU of many large matrices at once fails with several threads.
+    # QR in place of LU: MKL's LU of many large matrices at once fails with several threads.
     rotation, upper = torch.linalg.qr(matrix)
     return torch.linalg.solve_triangular(upper, rotation.mT @ columns, upper=True)
 
 
 def _orthogonalize(basis: Tensor) -> Tensor:
-    """Return other vectors (B, N, k) of the same space, nearly orthogonal; quicker than by QR."""
+    """Return nearly orthogonal vectors (B, N, k) that span the same space; faster than QR."""
     units = F.normalize(basis.double(), dim=1)
     products = units.mT @ units
     products.diagonal(dim1=1, dim2=2).add_(_RIDGE)
@@ -115,7 +116,7 @@ def _orthogonalize(basis: Tensor) -> Tensor:
 
 
 def _start(size: int, block: int) -> Tensor:
-    """Return vectors (size, block) to start from, the same each time; the identity if square."""
+    """Return initial vectors (size, block), always the same ones; the identity if square."""
     if block == size:
         return torch.eye(size, dtype=torch.float64)
     random = torch.Generator().manual_seed(0)
@@ -123,6 +124,6 @@ def _start(size: int, block: int) -> Tensor:
 
 
 def _normalize_largest(gram: Tensor) -> Tensor:
-    """Return matrices divided by their largest element: their powers don't overflow or vanish."""
+    """Return matrices divided by their largest element, so that powers don't overflow or vanish."""
     largest = gram.abs().amax(dim=(1, 2), keepdim=True)
     return gram / largest.clamp_min(torch.finfo(gram.dtype).tiny)

@@ -13,8 +13,8 @@ class SP(FeatureLoss):
 
     Formula:
         sp = (1 / B^2) |G_s - G_t|_F^2, summed over the pairs of taps
-        G = A A', each row divided by its length; A: the features of a batch, one flattened sample a
-          row; B: samples in the batch; s, t: student and teacher
+        G = A A', each row divided by its length; A: the features of a batch, with a flattened
+          sample in each row; B: samples in the batch; s, t: student and teacher
 
     Paper:
         Tung and Mori, Similarity-Preserving Knowledge Distillation, ICCV 2019, arXiv:1907.09682,
@@ -25,8 +25,8 @@ class SP(FeatureLoss):
         - a batch of 2 or more
 
     Notes:
-        - The term of a batch of one sample is 0.
-        - The similarities are those of the batch, so their number grows with its square.
+        - For a batch of one sample the term is 0.
+        - Similarities are compared within a batch, so their number grows with its square.
     """
 
     auto = "stages[-1]"

@@ -29,20 +29,20 @@ class SRRL(WeightedLoss):
 
     Needs:
         - embeddings of both (any widths)
-        - logits of the teacher, made by a linear layer of its embedding
+        - a linear layer that computes the teacher's logits from its embedding
         - a batch of 2 or more
 
     Notes:
-        - The errors are squared and r maps embeddings, as in SimKD's comparison; the authors' own
-          code differs in its first term.
-        - The embeddings of transformers fall below 0, which the ReLU can't reach; relu=false takes
-          it out.
+        - The errors are squared and r maps embeddings, as in the comparison of the SimKD paper; the
+          code of SRRL's authors differs in its first term.
+        - Embeddings of transformers can be below 0, which a ReLU can't produce; relu=false removes
+          it.
     """
 
-    min_batch = 2  # the batch norm of r has no statistics of one sample
+    min_batch = 2  # the batch norm of r can't compute statistics of one sample
     copies_teacher_weights = copies_teacher_classifier = True
 
-    # Buffers, which nn.Module's own annotations do not know.
+    # Registered as buffers by `bind`; annotated here for the type checker.
     head_weight: Tensor
     head_bias: Tensor
 
@@ -67,7 +67,7 @@ class SRRL(WeightedLoss):
             *([nn.ReLU()] if self.relu else []),
         ]
         self.adapter = nn.Sequential(*layers)
-        # Copies that are neither trained nor saved: the teacher is there whenever this is bound.
+        # Copies that are neither trained nor saved, as a resumed run binds the loss again.
         weight, bias = classifier.weight, classifier.bias
         bias = weight.new_zeros(classifier.out_features) if bias is None else bias
         for name, value in (("head_weight", weight), ("head_bias", bias)):
@@ -97,7 +97,7 @@ class SRRL(WeightedLoss):
 
 
 def _classifier(teacher: TapShapes) -> nn.Linear:
-    """Return the linear layer that makes the teacher's logits of its embedding.
+    """Return the linear layer that computes the teacher's logits from its embedding.
 
     Raises:
         UserError: the teacher has no such layer.

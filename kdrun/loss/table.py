@@ -1,4 +1,4 @@
-"""The tables of losses: name on the command line -> "module:class". Importing it loads no torch."""
+"""The tables of losses: name in the config -> "module:class". Importing them loads no torch."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -52,7 +52,7 @@ LOSSES = {
     "wsld": "kdrun.loss.wsld:WSLD",
 }
 
-# Losses that schemes put around the loss of the config; no command line names them.
+# Losses with which schemes wrap the loss of the config; users can't choose them by name.
 WRAPPERS = {
     "around_mutual": "kdrun.loss.mutual:Mutual",
     "around_teachers": "kdrun.loss.teachers:Teachers",
@@ -67,5 +67,5 @@ WRAPPERS = {
 
 
 def build_loss(node: Mapping[str, Any]) -> "Loss":
-    """Return the loss of a checked config node, not bound to networks yet."""
+    """Build the loss of a checked config node; `bind` is not called yet."""
     return build("loss", {**LOSSES, **WRAPPERS}, node)

@@ -24,8 +24,8 @@ class TapPair:
         student: the name of the student's tap.
         teacher: the name of the teacher's tap.
         student_shape: (2, C, H, W), (2, T, C) or (2, C), for two samples.
-        teacher_shape: likewise.
-        description: both module paths and shapes, for the user.
+        teacher_shape: the same for the teacher's tap.
+        description: both module paths and shapes, for messages to the user.
     """
 
     student: str
@@ -36,11 +36,11 @@ class TapPair:
 
 
 def request_pairs(pairs: TapPairs, auto: str) -> TapRequest:
-    """Return the taps of both networks that a loss on pairs of taps reads.
+    """Return the taps that a loss on pairs of taps reads.
 
     Args:
-        pairs: pairs of a role or module path of the student and one of the teacher, or `auto`.
-        auto: the role that `auto` stands for in both: `stages[*]`, `stages[-1]`, `embedding`.
+        pairs: pairs (student, teacher) of roles or module paths, or `auto`.
+        auto: the role that `auto` stands for in both networks: `stages[*]`, `embedding`, ...
     """
     if pairs == "auto":
         return TapRequest({"tap": auto}, {"tap": auto})
@@ -51,7 +51,7 @@ def request_pairs(pairs: TapPairs, auto: str) -> TapRequest:
 
 
 def request_list(paths: TapList, auto: str) -> dict[str, str]:
-    """Return the taps of one network, for losses that read many layers of it at once.
+    """Return the taps of one network, for losses that read many of its layers at once.
 
     Args:
         paths: roles or module paths, or `auto`.
@@ -63,19 +63,19 @@ def request_list(paths: TapList, auto: str) -> dict[str, str]:
 
 
 def pair_taps(student: TapShapes, teacher: TapShapes | None) -> list[TapPair]:
-    """Pair the taps of two networks: one to one where they have as many, else by depth.
+    """Pair the taps of two networks: one to one if the numbers of taps are equal, else by size.
 
-    From the deepest on, each tap of the network with fewer taps gets the tap of the other network
-    with the nearest number of pixels, among equals the one at the nearest depth. Each is used once
-    and the order is kept.
+    If the numbers differ, each tap of the network with fewer taps, beginning with the deepest, is
+    paired with the tap of the other network that has the nearest number of pixels and, if several
+    have, the nearest depth. Each tap is used at most once, and the pairs keep the order of depth.
 
     Raises:
-        UserError: a tap gives neither maps, nor tokens, nor vectors.
+        UserError: the activation of a tap is neither maps, nor tokens, nor vectors.
     """
     teacher = require_teacher(teacher)
     students = require_features(student.shapes, "student")
     teachers = require_features(teacher.shapes, "teacher")
-    if students.keys() == teachers.keys():  # named pairs, or as many taps in both
+    if students.keys() == teachers.keys():  # pairs of the config, or equal numbers of taps
         names = [(name, name) for name in students]
     else:
         names = _match(list(students.items()), list(teachers.items()))
@@ -91,21 +91,21 @@ def describe_pairs(pairs: list[TapPair]) -> str:
 
 
 def pixel_count(shape: Shape) -> int:
-    """Return the number of pixels of a map, or of tokens; 1 for a vector."""
+    """Return the number of pixels of maps, the number of tokens, or 1 for a vector."""
     if len(shape) == 4:
         return shape[2] * shape[3]
     return shape[1] if len(shape) == 3 else 1
 
 
 def require_features(shapes: Mapping[str, Shape], role: str) -> Mapping[str, Shape]:
-    """Return the shapes of a network's taps, all of them of maps, tokens or vectors.
+    """Return the shapes of a network's taps, after a check that losses can compare them.
 
     Args:
         shapes: tap -> its shape for two samples.
         role: student or teacher, for the message.
 
     Raises:
-        UserError: a tap has another shape.
+        UserError: a shape is not that of maps, tokens or vectors.
     """
     for name, shape in shapes.items():
         if len(shape) not in (2, 3, 4):
@@ -117,7 +117,7 @@ def require_features(shapes: Mapping[str, Shape], role: str) -> Mapping[str, Sha
 
 
 def _layer(network: TapShapes, tap: str) -> str:
-    """Return a tap's module path and shape, as `layer2 (64x8x8)`."""
+    """Return a tap's module path and shape: `layer2 (64x8x8)`."""
     sizes = "x".join(str(size) for size in network.shapes[tap][1:])
     return f"{network.paths[tap]} ({sizes})"
 
@@ -131,7 +131,7 @@ def _match(
     pairs: list[tuple[str, str]] = []
     end = len(teacher)
     for index, (name, shape) in reversed(list(enumerate(student))):
-        # The first `index` taps of the teacher stay free for as many shallower ones of the student.
+        # Leave the first `index` taps of the teacher for the `index` shallower taps of the student.
         depth, size = (index + 1) / len(student), pixel_count(shape)
         distances = {
             tap: (abs(pixel_count(teacher[tap][1]) - size), abs((tap + 1) / len(teacher) - depth))

@@ -27,15 +27,16 @@ Combine = Literal["probabilities", "logits", "best"]
 
 
 class Teachers(Loss):
-    """The loss of scheme=teachers, whose formula stands at `kdrun.scheme.teachers.Teachers`.
+    """The loss of scheme=teachers; `kdrun.scheme.teachers.Teachers` has its formula.
 
-    The teacher is a committee. The inner loss is computed with the combined logits z and the
-    features of each teacher in turn, by adapters of its own, and summed with the weights w_k.
+    The engine's teacher is a committee: one network that holds all teachers. Each teacher has an
+    inner loss with its adapters, which reads the features of this teacher and the combined logits
+    z. The inner losses are summed with the weights w_k.
 
     Args:
         loss: the config node of the inner loss.
         combine: how the teachers' logits are combined into z.
-        weights: one for each teacher, above 0; they are divided by their sum.
+        weights: w_k for each teacher, above 0; they are divided by their sum.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Teachers(Loss):
         ]
 
     def stop_reason(self) -> str:
-        return next((why for loss in self._losses() if (why := loss.stop_reason())), "")
+        return next((reason for loss in self._losses() if (reason := loss.stop_reason())), "")
 
     def ramp(self, progress: Progress) -> float:
         return self._losses()[0].ramp(progress)
@@ -99,9 +100,9 @@ class Teachers(Loss):
         return terms
 
     def combine_logits(self, committee: Output, batch: Batch) -> Tensor:
-        """Return z (N, C) of all teachers' logits."""
+        """Return z (N, C), the combined logits of all teachers."""
         members = (committee.taps[logits_tap(number)] for number in range(len(self.parts)))
-        logits = torch.stack([to_float32(each.detach()) for each in members])
+        logits = torch.stack([to_float32(member.detach()) for member in members])  # (K, N, C)
         if self.combine == "best":
             rows = torch.arange(logits.shape[1], device=logits.device)
             return logits[_cross_entropies(logits, batch).argmin(0), rows]
@@ -117,12 +118,13 @@ class Teachers(Loss):
 
 
 def temperature_of(loss: Loss) -> float:
-    """Return the temperature at which a loss reads logits, 1 where it has none.
+    """Return the temperature at which a loss reads logits; 1 for a loss without temperature.
 
     Raises:
-        UserError: the losses of a sum have several, and probabilities are averaged at one.
+        UserError: the losses of a sum have different temperatures.
     """
-    readers = [each for each in losses_in(loss) if not isinstance(each, Combined) or each.kd]
+    # A sum itself reads logits only for its soft targets, whose weight is kd.
+    readers = [inner for inner in losses_in(loss) if not isinstance(inner, Combined) or inner.kd]
     settings = [getattr(reader, "temperature", None) for reader in readers]
     temperatures = sorted({float(value) for value in settings if isinstance(value, float | int)})
     if len(temperatures) < 2:
@@ -136,7 +138,7 @@ def temperature_of(loss: Loss) -> float:
 
 
 def _cross_entropies(logits: Tensor, batch: Batch) -> Tensor:
-    """Return the cross-entropy (K, N) of each teacher on each sample, of logits (K, N, C)."""
+    """Return the cross-entropy (K, N) of each teacher for each sample, from logits (K, N, C)."""
     log_p = logits.log_softmax(2)
     if batch.soft_targets is not None:
         return -(batch.soft_targets.to(log_p.dtype) * log_p).sum(2)

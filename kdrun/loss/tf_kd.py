@@ -17,8 +17,8 @@ class TFKD(WeightedLoss):
 
     Formula:
         T^2 KL(p_v^T || p_s^T), averaged over the batch
-        source=virtual: p_v has `certainty` on the label and (1 - certainty) / (K - 1) on each other
-          of the K classes; p_v^T is softmax(log(p_v) / T)
+        source=virtual: p_v is `certainty` for the label and (1 - certainty) / (K - 1) for each of
+          the other K - 1 classes; p_v^T is softmax(log(p_v) / T)
         source=self: p_v^T is the teacher's softmax(z_t / T)
 
     Paper:
@@ -27,12 +27,13 @@ class TFKD(WeightedLoss):
 
     Needs:
         - labels (source=virtual)
-        - a teacher with the student's own network, trained before (source=self)
+        - a trained teacher with the same network as the student (source=self)
 
     Notes:
         - With source=virtual it is label smoothing with a temperature, and reads no teacher unless
           kd is above 0.
-        - The temperature of 20 and the weights are recalled from the paper, not checked.
+        - The default temperature 20 and the default weights are recalled from the paper, not
+          checked.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class TFKD(WeightedLoss):
         return {"tf_kd": soft_loss(logits, targets, self.temperature)}
 
     def _virtual(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Return the virtual teacher's logits (N, C); of unlabeled samples the student's own."""
+        """Return the virtual teacher's logits (N, C); the student's for unlabeled samples."""
         virtual = virtual_logits(logits, batch.targets, self.certainty)
         if batch.labeled is None:
             return virtual
@@ -62,10 +63,12 @@ class TFKD(WeightedLoss):
 
 
 def virtual_logits(like: Tensor, targets: Tensor, certainty: float) -> Tensor:
-    """Return log-probabilities (N, C) with `certainty` on the targets, the rest spread evenly.
+    """Return log-probabilities (N, C) with probability `certainty` for the targets.
+
+    The other classes share the rest equally.
 
     Args:
-        like: a tensor of the shape, dtype and device of the result.
+        like: a tensor with the shape, dtype and device of the result.
         targets: (N,) classes.
         certainty: above 0, below 1.
     """

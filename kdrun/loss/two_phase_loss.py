@@ -1,4 +1,4 @@
-"""The base of losses that train the student by features first and by labels afterwards."""
+"""The base class of losses that train the student first on features, then on labels."""
 
 from abc import abstractmethod
 from typing import Unpack
@@ -18,8 +18,8 @@ FIRST = "first"  # the name of the first phase
 class TwoPhaseLoss(FeatureLoss):
     """A first phase with the feature term alone, unweighted, then a main phase without it.
 
-    In the first phase every layer that the feature term depends on learns. With `first_epochs` of 0
-    there is no such phase, and the feature term is added to the main phase with its weight.
+    In the first phase all layers learn that the feature term depends on. With `first_epochs=0`
+    there is no first phase, and the feature term is added to the main phase with its weight.
     """
 
     def __init__(

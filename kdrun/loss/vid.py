@@ -32,11 +32,10 @@ class VID(FeatureLoss):
         - feature maps of both (any networks)
 
     Notes:
-        - The value can fall below 0, where variances come under 1.
-        - The mean goes over channels and pixels where the paper sums; the weight belongs to the
-          mean.
-        - Maps of two sizes are averaged to the smaller one, where common code has strided
-          convolutions.
+        - The value can fall below 0 once variances are below 1.
+        - This is a mean over channels and pixels, where the paper sums; the default weight is meant
+          for the mean.
+        - Maps of two sizes are averaged to the smaller one; public code has strided convolutions.
     """
 
     def __init__(
@@ -49,9 +48,9 @@ class VID(FeatureLoss):
     def build(self) -> None:
         self.means, self.spreads = nn.ModuleList(), nn.ParameterList()
         start = log(expm1(max(self.variance - _MIN_VARIANCE, _MIN_VARIANCE)))
-        for each in self.channels():
-            self.means.append(_mean(*each))
-            self.spreads.append(nn.Parameter(torch.full((each.teacher,), start)))
+        for widths in self.channels():
+            self.means.append(_mean(*widths))
+            self.spreads.append(nn.Parameter(torch.full((widths.teacher,), start)))
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
@@ -59,7 +58,7 @@ class VID(FeatureLoss):
         likelihoods = []
         layers = zip(self.aligned(student, teacher), self.means, self.spreads, strict=True)
         for maps, mean, spread in layers:
-            # Squares are averaged over samples and pixels first: the variance is a channel's.
+            # Squares are averaged over samples and pixels first, as each channel has a variance.
             difference = mean(maps.student).to(maps.teacher.dtype) - maps.teacher
             error = difference.square().mean(dim=(0, 2, 3))
             variance = F.softplus(spread) + _MIN_VARIANCE
@@ -68,7 +67,7 @@ class VID(FeatureLoss):
 
 
 def _mean(student: int, teacher: int) -> nn.Module:
-    """Return mu, from the student's channels to the teacher's."""
+    """Return mu, a module from the student's channels to the teacher's."""
     return nn.Sequential(
         nn.Conv2d(student, teacher, kernel_size=1, bias=False),
         nn.ReLU(inplace=True),

@@ -15,7 +15,7 @@ class Ramp(BaseModel):
         value: the weight between rise and fall, 0 or more.
         warmup: epochs of the rise.
         decay: epochs of the fall, which ends at `until`.
-        until: the epoch from which on the weight is 0; null: it never falls.
+        until: the epoch from which on the weight is 0; None: it never falls.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
@@ -37,8 +37,11 @@ class Ramp(BaseModel):
         if epoch < self.warmup:
             value *= epoch / self.warmup
         if self.until is not None:
-            left = self.until - epoch
-            value *= min(1.0, max(0.0, left / self.decay)) if self.decay else float(left > 0)
+            remaining = self.until - epoch
+            if self.decay:
+                value *= min(1.0, max(0.0, remaining / self.decay))
+            else:
+                value *= float(remaining > 0)
         return value
 
 
@@ -46,7 +49,7 @@ Weight = NonNegativeFloat | Ramp
 
 
 def weight_at(weight: Any, progress: Progress) -> float:
-    """Return the value that a weight of the config has at a step.
+    """Return the value of a weight of the config at a step.
 
     Args:
         weight: a number, or a mapping with the keys of a `Ramp`.
@@ -58,12 +61,12 @@ def weight_at(weight: Any, progress: Progress) -> float:
 
 
 def ramp_share(weight: Any, progress: Progress) -> float:
-    """Return the share, 0 to 1, of its full value that a weight of the config has at a step."""
+    """Return the value of a weight at a step as a share, 0 to 1, of its full value."""
     if not isinstance(weight, Mapping) or not weight["value"]:
         return 1.0
     return Ramp.model_validate({**weight, "value": 1.0}).at_epoch(_epoch(progress))
 
 
 def _epoch(progress: Progress) -> float:
-    """Return the fractional epoch of a step."""
+    """Return the epoch in which a step lies, with its fraction: 1.5 in the middle of epoch 1."""
     return progress.step / max(1, progress.steps) * progress.epochs

@@ -1,4 +1,4 @@
-"""The base of most losses: a distillation term beside the labels and Hinton's soft targets."""
+"""The base class of most losses: the sum of label, soft-target and distillation terms."""
 
 from abc import abstractmethod
 from typing import TypedDict, Unpack
@@ -55,7 +55,7 @@ class WeightedLoss(Loss):
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
-        ce, kd, weight = (weight_at(each, progress) for each in (self.ce, self.kd, self.weight))
+        ce, kd, weight = (weight_at(w, progress) for w in (self.ce, self.kd, self.weight))
         if ce or not (kd or weight):  # a sum of no terms has no gradient
             terms["ce"] = ce * label_loss(student.logits, batch)
         if kd:

@@ -1,4 +1,4 @@
-"""The base of losses that schemes put around the loss of the config."""
+"""The base class of losses with which schemes wrap the loss of the config."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from kdrun.loss.table import build_loss
 
 
 class LossWrapper(Loss):
-    """Passes every call on to the inner loss; subclasses override what they change.
+    """Passes every call on to the inner loss; subclasses override methods to change it.
 
     Args:
         loss: the config node of the inner loss.

@@ -25,8 +25,8 @@ class WSLD(WeightedLoss):
 
     Notes:
         - No gradient goes through the w_i.
-        - Where the teacher has learned all its training labels by heart, all w_i are near 1 and the
-          loss is kd with other weights.
+        - If the teacher has memorized the training labels, all w_i are near 1, and the loss is kd
+          with another weight.
     """
 
     needs_hard_labels = True
@@ -47,7 +47,7 @@ class WSLD(WeightedLoss):
 
 
 def weighted_soft_loss(logits: Logits, weights: Tensor, temperature: float) -> Tensor:
-    """Return mean_i w_i T^2 CE(p_t,i, p_s,i) at temperature T, of sample weights (N,)."""
+    """Return mean_i w_i T^2 CE(p_t,i, p_s,i) at temperature T; w are the sample weights (N,)."""
     teacher_p = (logits.teacher / temperature).softmax(dim=1)
     log_student = (logits.student / temperature).log_softmax(dim=1)
     cross_entropy = -(teacher_p * log_student).sum(dim=1)

@@ -19,17 +19,17 @@ class Assistants(Scheme):
         arXiv:1902.03393
 
     Needs:
-        - a teacher, a list of networks of sizes in between
+        - a teacher, and a list of networks whose sizes lie between teacher and student
 
     Notes:
         - Every network of the chain is trained by the recipe and loss of the run, with the same
           weights and temperature.
-        - Assistants that two chains have in common, from the teacher on, are trained once: they are
+        - If two chains begin with the same teacher and assistants, these are trained once and
           shared through the store.
-        - The assistants cost training time that the control does not have; compare with a longer
-          one.
-        - Which sizes help depends on the pair; the default fits resnet20 to resnet8 and was not
-          tuned.
+        - The assistants cost training time that the control does not get; compare with a control
+          that trains longer.
+        - Which sizes help depends on teacher and student; the default fits resnet20 to resnet8 and
+          was not tuned.
     """
 
     def __init__(self, assistants: Models) -> None:
@@ -41,8 +41,8 @@ class Assistants(Scheme):
     def stages(self, config: Config) -> list[Stage]:
         chain: list[Stage] = [teacher_stage(config)]
         for number, (role, network) in enumerate(self._assistants.items(), start=1):
-            name, before = f"assistant{number}", chain[-1]
-            info = StageInfo(name, name, name, shared=True, reads=(before.info.name,))
+            name, teacher = f"assistant{number}", chain[-1]
+            info = StageInfo(name, name, name, shared=True, reads=(teacher.info.name,))
             chain.append(
                 Train(
                     info,
@@ -50,7 +50,7 @@ class Assistants(Scheme):
                     network=network,
                     loss=config.loss,
                     recipe=config.recipe,
-                    teachers=(before,),
+                    teachers=(teacher,),
                 )
             )
         return [*chain, *control_stages(config), student_stage(config, chain[-1:], config.loss)]

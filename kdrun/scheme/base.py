@@ -1,4 +1,4 @@
-"""The plain plan and the stages that other plans are made of."""
+"""The plain scheme, and the functions that build the stages of other schemes."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,14 +32,15 @@ class Scheme:
 
     Needs:
         - a dataset
-        - a teacher, trained in the run or taken from another
+        - a teacher, trained in the run or taken from another run
 
     Notes:
-        - Control and student have the same recipe and seed; their difference is that of one seed.
+        - Control and student have the same recipe and seed, so a run shows their difference for one
+          seed alone.
     """
 
     def networks(self, config: Config) -> dict[str, Network]:
-        """Return every network to build: its key in the config, a stage's `role` -> its config."""
+        """Return the config of every network to build, by its role: its key in the config."""
         return {"teacher": config.teacher, "student": config.student}
 
     def datasets(self, config: Config, data: Data) -> dict[str, Data]:
@@ -59,7 +60,7 @@ class Scheme:
         return MAIN
 
     def stages(self, config: Config) -> list[Stage]:
-        """Return the stages that make models, each after those whose artefacts it reads.
+        """Return the stages that make models; each comes after the stages whose artefacts it reads.
 
         Raises:
             UserError: the teacher's run or checkpoint is missing.
@@ -69,7 +70,7 @@ class Scheme:
 
 
 def teacher_recipe(config: Config) -> Recipe:
-    """Return the recipe of the run, with the keys that `teacher.recipe` overrides."""
+    """Return the recipe of the run, overridden by the keys of `teacher.recipe`."""
     return Recipe.model_validate({**config.recipe.model_dump(), **(config.teacher.recipe or {})})
 
 
@@ -78,7 +79,7 @@ def teacher_stage(config: Config, data: str = MAIN) -> Stage:
 
     Args:
         config: the config of the run.
-        data: the name of the dataset that it is trained on.
+        data: the name of the dataset that the teacher is trained on.
 
     Raises:
         UserError: the run or file is missing.
@@ -100,7 +101,7 @@ def teacher_stage(config: Config, data: str = MAIN) -> Stage:
 
 
 def control_stages(config: Config) -> list[Stage]:
-    """Return the stages of the controls, with which the distilled student is compared."""
+    """Return the stages that train the controls, with which the distilled student is compared."""
     reads = ("teacher",) if config.student.init == "teacher" else ()
     return [
         _student(config, StageInfo(name, name, name, shared=True, reads=reads), CONTROLS[name])
@@ -115,9 +116,9 @@ def student_stage(
 
     Args:
         config: the config of the run.
-        teachers: the stages whose networks it learns from.
-        loss: the config node of its loss: that of the config, or one around it.
-        data: the name of the dataset that it is trained on.
+        teachers: the stages whose networks the student learns from.
+        loss: the config node of the student's loss: `config.loss`, or a wrapper around it.
+        data: the name of the dataset that the student is trained on.
     """
     stop = config.stop.when
     reads = [stage.info.name for stage in teachers]
@@ -127,16 +128,21 @@ def student_stage(
         reads.append("alone")
     compressed = bool(config.compress.steps) and config.compress.of == "student"
     info = StageInfo(
-        STUDENT_STAGE, STUDENT_FOLDER, STUDENT_ROW, compressed, tuple(dict.fromkeys(reads)), data
+        STUDENT_STAGE,
+        STUDENT_FOLDER,
+        STUDENT_ROW,
+        shared=compressed,
+        reads=tuple(dict.fromkeys(reads)),
+        data=data,
     )
-    plain = _student(config, info, loss, tuple(teachers), stop)
+    stage = _student(config, info, loss, tuple(teachers), stop)
     if not teachers:
-        return plain
+        return stage
     student = config.student
     node = build_loss(loss).student_node(student.node, teachers[0].network.node)
     if node == student.node:
-        return plain
-    return replace(plain, network=Network.model_validate({**node, "taps": student.taps}))
+        return stage
+    return replace(stage, network=Network.model_validate({**node, "taps": student.taps}))
 
 
 def _student(

@@ -27,13 +27,15 @@ class BornAgain(Scheme):
         Furlanello et al. 2018, Born Again Neural Networks, arXiv:1805.04770
 
     Needs:
-        - a teacher, which is built like the student in the paper
+        - a teacher; in the paper it is built like the student
 
     Notes:
-        - The paper's teacher is built like the student; choose both alike to repeat it.
-        - Each generation has the whole recipe; the control was trained for one generation alone.
+        - The paper's teacher is built like the student; to repeat the paper, choose the same model
+          for both.
+        - Each generation is trained by the full recipe; the control is trained once, as long as
+          one generation.
         - The ensemble costs as much at test time as all generations together.
-        - The number of generations was recalled, not checked.
+        - The default number of generations was recalled from the paper, not checked.
     """
 
     def __init__(self, generations: Generations) -> None:
@@ -54,22 +56,22 @@ class BornAgain(Scheme):
 _SAME_START = "'teacher' would give all generations the same start; use student.init=scratch"
 
 
-def _generation(config: Config, number: int, before: Stage) -> Train:
+def _generation(config: Config, number: int, teacher: Stage) -> Train:
     name = f"generation{number}"
     return replace(
-        student_stage(config, [before], config.loss),
-        info=StageInfo(name, name, name, shared=True, reads=(before.info.name,)),
+        student_stage(config, [teacher], config.loss),
+        info=StageInfo(name, name, name, shared=True, reads=(teacher.info.name,)),
         stop=None,
         seeded_as=_seed(number),
     )
 
 
 def _seed(number: int) -> str:
-    """Return the name whose seed a generation's weights are drawn by, empty for the control's."""
+    """Return the name that seeds a generation's weights; empty: the same seed as the control."""
     return f"student/generation{number}" if number > 1 else ""
 
 
 def _ensemble(generations: tuple[Stage, ...]) -> Gather:
     reads = tuple(stage.info.name for stage in generations)
-    info = StageInfo("ensemble", "ensemble", "ensemble", False, reads)
+    info = StageInfo("ensemble", "ensemble", "ensemble", shared=False, reads=reads)
     return Gather(info, generations, "student")

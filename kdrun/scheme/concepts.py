@@ -1,4 +1,4 @@
-"""Concept distillation: the student has fewer classes, each of several of the teacher's."""
+"""Concept distillation: each class of the student, a concept, merges classes of the teacher."""
 
 from typing import Annotated, Any
 
@@ -37,7 +37,7 @@ class Concepts(Scheme):
     Formula:
         p'(concept) = sum of p(class) over the concept's classes / sum over all concepts' classes
         p = softmax(z_t / T)
-        student: the loss of the config, with p' for the teacher
+        student: the loss of the config, with p' as the teacher's probabilities
 
     Paper:
         none; the sums are the probabilities of the merged events
@@ -48,16 +48,17 @@ class Concepts(Scheme):
 
     Notes:
         - The teacher learns all classes; student and controls learn the concepts alone.
-        - Samples of classes in no concept leave the student's data; all splits stay those of the
-          teacher.
-        - Every row is tested on the student's test split, the teacher through the same sums.
-        - T is the temperature of the loss, in a sum of losses that of each term; 1 where it has
-          none.
+        - Samples whose class is in no concept are left out of the student's data; apart from that
+          student and teacher have the same splits.
+        - Every row is tested on the student's test split; the teacher's probabilities are summed
+          by the same formula.
+        - T is the temperature of the loss; in a sum of losses each term uses its own temperature. A
+          loss without a temperature uses 1.
         - The control sees concept labels only, so the teacher's finer labels are knowledge that
           only the distilled student gets.
 
     Args:
-        map: concept -> its classes, by name or index.
+        map: name of each concept -> the names or indices of its classes.
     """
 
     def __init__(self, map: ConceptMap) -> None:  # noqa: A002 - the key in the config
@@ -65,8 +66,10 @@ class Concepts(Scheme):
 
     def datasets(self, config: Config, data: Data) -> dict[str, Data]:
         if config.stop.when is not None and config.stop.when.of == "teacher":
-            what = "of 'teacher' compares concepts with its own classes; use reaches, or of 'alone'"
-            raise ConfigError([Fault("stop.when", what)])
+            message = (
+                "of 'teacher' compares concepts with its own classes; use reaches, or of 'alone'"
+            )
+            raise ConfigError([Fault("stop.when", message)])
         if not isinstance(self.map, dict):
             raise ConfigError([Fault("scheme.map", f"{self.map!r} is no mapping of concepts")])
         return {MAIN: merge_classes(data, self.map, "scheme.map"), ALL_CLASSES: data}

@@ -15,7 +15,7 @@ class GeneratorScheme(Scheme):
     """A student that learns from images of a generator; see `kdrun.loss.data_free`.
 
     Attributes:
-        wrapper: the config node of the loss around that of the config.
+        wrapper: the config node of the loss that wraps `config.loss`, without its key `loss`.
     """
 
     wrapper: dict[str, Any]
@@ -30,10 +30,11 @@ class DAFL(GeneratorScheme):
     """DAFL: generated images that the teacher is sure of.
 
     Formula:
-        generator, each step: CE(z_t, argmax z_t) - activation mean |f_t|
-          + entropy sum_c m_c log m_c, to be lowered
+        the generator minimizes CE(z_t, argmax z_t) - activation * mean |f_t|
+          + entropy * sum_c m_c log m_c
         z_t, f_t: the teacher's logits and embedding of the generated images
-        m: their mean class probabilities
+        m: the mean of softmax(z_t) over these images
+        activation, entropy: weights, settings of the scheme
         student: the loss of the config on the same images, labeled by the teacher
 
     Paper:
@@ -47,13 +48,19 @@ class DAFL(GeneratorScheme):
 
     Notes:
         - Only the distilled student is data-free. The control still sees the real training images,
-          so the table compares a student without data with one that has them; a teacher that the
-          run trains sees them too.
-        - Validation and test are on real images; choosing the epoch or settings by them is more
-          than a user without data could do.
-        - An epoch has as many steps as one of the dataset, of generated images.
+          so the table compares a student without data with a student that has data; a teacher that
+          the run trains sees the real images too.
+        - Validation and test are on real images; a user without data could not choose the epoch or
+          the settings by them.
+        - An epoch has as many steps as an epoch on the dataset; each step draws new images.
         - The generator ends in a norm without weights, so that images have mean 0 and variance 1 in
-          each channel, as normalized ones have.
+          each channel, as normalized images have.
+
+    Args:
+        latent: size of the noise vector from which the generator makes an image.
+        rate: learning rate of the generator's optimizer, Adam.
+        activation: weight of the mean |f_t| in the formula.
+        entropy: weight of the negative entropy of m in the formula.
     """
 
     def __init__(
@@ -73,11 +80,11 @@ class DAFL(GeneratorScheme):
 
 
 class ZSKT(GeneratorScheme):
-    """Zero-shot: generated images on which both disagree.
+    """Zero-shot: images on which teacher and student disagree.
 
     Formula:
-        generator, a step for each student_steps of the student: KL(p_t || p_s) of the generated
-          images, to be raised
+        the generator maximizes KL(p_t || p_s) on its images; it has one step for every
+          `student_steps` steps of the student
         student: the loss of the config on generated images, labeled by the teacher
         p_t, p_s: softmax of the logits of teacher and student at T = 1
 
@@ -92,13 +99,18 @@ class ZSKT(GeneratorScheme):
 
     Notes:
         - Only the distilled student is data-free. The control still sees the real training images,
-          so the table compares a student without data with one that has them; a teacher that the
-          run trains sees them too.
-        - Validation and test are on real images; choosing the epoch or settings by them is more
-          than a user without data could do.
+          so the table compares a student without data with a student that has data; a teacher that
+          the run trains sees the real images too.
+        - Validation and test are on real images; a user without data could not choose the epoch or
+          the settings by them.
         - The paper's student learns KL at T = 1 and attention transfer, without labels; the comment
-          in its file of defaults says how to ask for that.
-        - An epoch has as many steps as one of the dataset, of generated images.
+          in conf/scheme/zskt.yaml says which settings give that.
+        - An epoch has as many steps as an epoch on the dataset; each step draws new images.
+
+    Args:
+        latent: size of the noise vector from which the generator makes an image.
+        rate: learning rate of the generator's optimizer, Adam.
+        student_steps: steps of the student for each step of the generator.
     """
 
     def __init__(
@@ -116,9 +128,10 @@ class DeepInversion(Scheme):
     """DeepInversion: images made from the teacher's batch norms.
 
     Formula:
-        images x are optimized: CE(z_t, y) + norms R_BN + smoothness R_TV + size |x|, to be lowered
+        images x minimize CE(z_t, y) + norms * R_BN + smoothness * R_TV + size * |x|
+        norms, smoothness, size: weights, settings of the scheme
         R_BN = sum over batch norms of |mean - running mean| + |variance - running variance|
-        R_TV: lengths of the differences of neighbours in four directions, summed
+        R_TV: lengths of the differences of neighbouring pixels in four directions, summed
         y: labels, the same number of each class
         student: the loss of the config on these images
 
@@ -132,14 +145,23 @@ class DeepInversion(Scheme):
 
     Notes:
         - Only the distilled student is data-free. The control still sees the real training images,
-          so the table compares a student without data with one that has them; a teacher that the
-          run trains sees them too.
-        - Validation and test are on real images; choosing the epoch or settings by them is more
-          than a user without data could do.
-        - The paper's adaptive form, in which images compete with the student, is not here; so they
-          follow from the teacher alone, are made once and shared by runs.
-        - Making them takes images / batch_size * iterations steps through the teacher, before the
-          student starts; the table's time of training leaves these out.
+          so the table compares a student without data with a student that has data; a teacher that
+          the run trains sees the real images too.
+        - Validation and test are on real images; a user without data could not choose the epoch or
+          the settings by them.
+        - The paper's adaptive form, in which images compete with the student, is not implemented.
+          So the images depend on the teacher alone: they are made once and shared by runs.
+        - Making the images takes images / batch_size * iterations steps through the teacher, before
+          the student starts; the table's time of training leaves these steps out.
+
+    Args:
+        images: how many images are made.
+        batch_size: images that are optimized together.
+        iterations: optimization steps for each batch.
+        rate: learning rate of these steps.
+        norms: weight of R_BN.
+        smoothness: weight of R_TV.
+        size: weight of |x|.
     """
 
     def __init__(
@@ -160,5 +182,6 @@ class DeepInversion(Scheme):
         images = Invert(info, teacher, self._inversion)
         student = student_stage(config, [teacher], config.loss)
         reads = (*student.info.reads, info.name)
-        student = replace(student, images=images, info=replace(student.info, reads=reads))
+        info = replace(student.info, reads=reads)
+        student = replace(student, images=images, info=info)
         return [teacher, images, *control_stages(config), student]

@@ -7,16 +7,16 @@ from kdrun.dataset.image.transfer import transfer_data
 from kdrun.scheme.base import Scheme, control_stages, student_stage, teacher_stage
 from kdrun.stage.base import MAIN, Stage
 
-TRANSFER = "transfer"  # the name of the dataset of the other folder
+TRANSFER = "transfer"  # the name of the dataset that holds the images of the folder
 
 
 class DomainShift(Scheme):
-    """Domain shift: unlabeled images of another folder.
+    """Domain shift: unlabeled images from another folder.
 
     Formula:
         student: the loss of the config without its cross-entropy with the labels, on images of the
-          folder; where another term needs labels they are the teacher's classes
-        teacher and control: the dataset
+          folder; a term that needs labels takes the teacher's predicted classes
+        teacher and control: trained on the dataset
 
     Paper:
         Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 2 (a transfer set without labels)
@@ -26,18 +26,17 @@ class DomainShift(Scheme):
         - a loss that reads a teacher
 
     Notes:
-        - Labels of the folder are never learned from; they only test, where class folders give
-          them. Every row is tested on both domains.
-        - The folder's test split is test/, else val/; without either a share like dataset.test is
-          taken from its class folders.
-        - Epochs are chosen by the dataset's own validation split, as the other domain has no labels
-          to choose by.
-        - Images are brought to the dataset's size and normalized as the teacher's were.
+        - The student never learns labels of the folder; if it has class folders, these labels are
+          used for testing alone. Every row is tested on both domains.
+        - The test split is the subfolder test/, or else val/; without either, it is the share
+          dataset.test of the images in class folders.
+        - Epochs are chosen by the dataset's validation split, as the folder has no labels for that.
+        - Images of the folder are resized and normalized like those of the dataset.
         - Teacher and control never see the folder; the control is the student trained on the
           dataset.
 
     Args:
-        transfer: the folder.
+        transfer: the path of the folder.
     """
 
     def __init__(self, transfer: str | None) -> None:
@@ -46,8 +45,8 @@ class DomainShift(Scheme):
     def datasets(self, config: Config, data: Data) -> dict[str, Data]:
         key = "scheme.transfer"
         if not self.transfer:
-            what = "must be given: a folder of images, e.g. scheme.transfer=photos"
-            raise ConfigError([Fault(key, what)])
+            message = "must be given: a folder of images, e.g. scheme.transfer=photos"
+            raise ConfigError([Fault(key, message)])
         transfer = transfer_data(config.dataset, data, self.transfer, key)
         return {MAIN: data, TRANSFER: transfer}
 

@@ -1,4 +1,4 @@
-"""Networks beside teacher and student, which a scheme's setting lists."""
+"""Networks beside teacher and student, which a setting of the scheme lists."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ _NO_TAPS = dict.fromkeys(Taps.model_fields)
 
 
 def _check_node(node: dict[str, Any]) -> dict[str, Any]:
-    """Return the node if it can be a network's config, whatever settings its model has."""
+    """Return the node if it has the form of a network's config; its settings are checked later."""
     try:
         _network(node)
     except (ValidationError, TypeError):

@@ -1,4 +1,4 @@
-"""Self-distillation over time."""
+"""Self-distillation over time: the teacher is an earlier state of the student."""
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -28,16 +28,17 @@ class MovingTeacher(Scheme):
         - one more copy of the student in memory, and its forward pass in each step
 
     Notes:
-        - The teacher sees the student's images and runs in eval mode; mean teacher gives it noise
-          of its own.
-        - The snapshots of the paper belong to a cyclic learning rate, which a recipe sets here.
-        - With pairs of module paths, the teacher's paths are those of the student's network too.
+        - The teacher sees the same augmented images as the student and runs in eval mode; in the
+          paper of mean teacher it sees images with different noise.
+        - The paper takes snapshots with a cyclic learning rate; here the recipe sets the schedule.
+        - If the loss names pairs of module paths, the teacher's paths are paths of the student's
+          network too.
 
     Args:
         kind: an exponential moving average, or snapshots.
-        decay: of the average.
+        decay: the share of itself that the average keeps in each step.
         every: epochs between two snapshots.
-        start: the epoch, from 0, in which the teaching begins.
+        start: the epoch, counted from 0, in which the student begins to learn from the teacher.
     """
 
     def __init__(

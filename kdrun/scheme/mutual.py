@@ -14,36 +14,38 @@ from kdrun.stage.extract import Extract
 from kdrun.stage.gather import committee_of
 from kdrun.stage.train import Train
 
-_COHORT = "cohort"
-_COMMITTEE = "scheme.peers"
+_COHORT = "cohort"  # the name of the stage that trains all members
+_COMMITTEE = "scheme.peers"  # the role of the network that holds all members
 
 
 class Mutual(Scheme):
     """Mutual learning: peers that are trained together.
 
-    The student and its peers are trained as one committee, from which each is taken afterwards.
-    The student starts as the control does.
+    The student and its peers, the n members, are trained as one network, a committee; after
+    training each member becomes a model of its own. The student starts from the same weights as
+    the control.
 
     Formula:
         sum_i [CE(y, z_i) + 1/(n-1) sum_{j != i} L(z_i, sg z_j)], sg: detached
         L: the loss of the config without its cross-entropy with the labels
-        as in the paper with L = KL(p_j || p_i) at T = 1
+        in the paper L = KL(p_j || p_i) at T = 1
 
     Paper:
         Zhang et al. 2018, Deep Mutual Learning, arXiv:1706.00384, equations 3 to 6 and 8
 
     Needs:
         - one peer or more
-        - a loss that learns from a teacher; no teacher
+        - a loss that learns from a teacher; the run itself has none
 
     Notes:
-        - The loss keeps its weights; the paper's objective is loss=kd loss.alpha=1.
-        - All members are updated at once from the same outputs, where the paper updates them in
-          turn.
-        - One optimizer has all members, at the student's learning rate; clip_norm counts them
-          together.
-        - The best epoch and stop.when go by the mean of all members' probabilities on validation.
-        - Epochs are those of the control, but each step trains all members.
+        - The terms of the loss keep their weights; loss=kd loss.alpha=1 gives the paper's
+          objective.
+        - All members are updated at once from the same outputs; the paper updates them in turn.
+        - One optimizer trains all members, at the student's learning rate; clip_norm limits the
+          gradient of all members together.
+        - The best epoch and stop.when use the mean of all members' probabilities on validation.
+        - The members are trained for as many epochs as the control, but each step trains all of
+          them.
     """
 
     def __init__(self, peers: Models, temperature: PositiveFloat | None) -> None:
@@ -57,16 +59,14 @@ class Mutual(Scheme):
         _refuse_teacher(config)
         reads = (_COHORT,)
         student, *peers = self._members(config)
-        distilled = StageInfo(STUDENT_STAGE, STUDENT_FOLDER, STUDENT_ROW, False, reads)
+        distilled = StageInfo(STUDENT_STAGE, STUDENT_FOLDER, STUDENT_ROW, shared=False, reads=reads)
         return [
             *control_stages(config),
             self._cohort(config),
             Extract(distilled, *student, number=0),
             *(
-                Extract(
-                    StageInfo(f"peer{n}", f"peer{n}", f"peer{n}", False, reads), *peer, number=n
-                )
-                for n, peer in enumerate(peers, start=1)
+                Extract(_peer_info(number), *peer, number=number)
+                for number, peer in enumerate(peers, start=1)
             ),
         ]
 
@@ -98,8 +98,13 @@ class Mutual(Scheme):
         return committee_of([network for _, network in self._members(config)])
 
 
+def _peer_info(number: int) -> StageInfo:
+    name = f"peer{number}"
+    return StageInfo(name, name, name, shared=False, reads=(_COHORT,))
+
+
 def _recipe(config: Config) -> Recipe:
-    """Return the recipe at the student's learning rate: one optimizer trains all members."""
+    """Return the recipe with the student's learning rate, as one optimizer trains all members."""
     lr = learning_rate(config.recipe, config.student.name)
     return config.recipe.model_copy(update={"lr": lr, "lr_by_model": None})
 

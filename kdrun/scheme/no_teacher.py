@@ -1,4 +1,4 @@
-"""The plan of schemes without a teacher, in which the student learns from itself."""
+"""The stages of schemes without a teacher, in which the student learns from itself."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ def stages_without_teacher(config: Config, loss: Mapping[str, Any]) -> list[Stag
         loss: the config node of the student's loss.
 
     Raises:
-        UserError: the config uses the teacher in another setting.
+        UserError: `student.init` or `stop.when` of the config needs a teacher.
     """
     name, stop = config.scheme["name"], config.stop.when
     if config.student.init == "teacher":
@@ -27,7 +27,7 @@ def stages_without_teacher(config: Config, loss: Mapping[str, Any]) -> list[Stag
         )
     if stop is not None and stop.of == "teacher":
         raise UserError(
-            f"scheme {name!r} has no teacher that the student could come near.",
+            f"scheme {name!r} has no teacher whose validation score the student could come near.",
             "  use another rule: stop.when={reaches: 0.98} or stop.when={within: 0, of: alone}",
         )
     return [*control_stages(config), student_stage(config, [], loss)]

@@ -11,13 +11,14 @@ from kdrun.stage.base import Stage
 class OwnStages(Scheme):
     """Own stages: shallow stages learn from the deepest one.
 
-    No teacher is trained. The heads are left out of the trained student.
+    No teacher is trained. A small head after each shallow stage predicts the classes during
+    training; the trained student has no heads.
 
     Formula:
         CE(y, z) + sum over shallow stages i of L(z_i, z) + features * mean_b |F_i - F|^2
-        z: the network's logits, z_i: those of a head after stage i
+        z: the network's logits, z_i: the logits of the head after stage i
         L: the loss of the config, with z as the teacher's logits
-        F: features of the deepest stage, F_i: the head's; both averaged over their pixels
+        F: features of the deepest stage, F_i: features of the head; both averaged over pixels
         neither z nor F gets a gradient from L and from the last term
 
     Paper:
@@ -28,17 +29,17 @@ class OwnStages(Scheme):
         - a loss on logits
 
     Notes:
-        - The weight of the labels in the heads is that of the config's loss; in the network itself
-          it is 1, as in the paper.
-        - Features are compared after their average over pixels, as in the public code; the paper
-          says feature maps.
-        - The heads are bottlenecks on maps pooled to the deepest size, where the paper's shrink
-          them by strides.
-        - A loss that copies a teacher's weights is refused, since teacher and student are one
+        - In the heads the labels have the weight that the loss of the config gives them; in the
+          network itself it is 1, as in the paper.
+        - Features are averaged over pixels before they are compared, as in the public code; the
+          paper says feature maps.
+        - The heads are bottlenecks on maps that are pooled to the size of the deepest maps; the
+          paper's heads shrink them by strides.
+        - A loss that copies a teacher's weights is refused, since teacher and student are the same
           network.
 
     Args:
-        features: weight of the distance to the deepest features.
+        features: weight of the distance between the features of a head and the deepest features.
     """
 
     def __init__(self, features: NonNegativeFloat) -> None:

@@ -9,12 +9,12 @@ from kdrun.stage.base import Stage
 
 
 class Progressive(Scheme):
-    """Progressive: hints for one stage after the other, then all.
+    """Progressive: hints for stage after stage, then all layers.
 
     Formula:
         phase i = 1, 2, ...: mean (r_i(F_s) - F_t)^2 of the i-th pair of stages
         r_i: a 1x1 convolution with a batch norm
-        only the student's layers between stage i - 1 and stage i learn, and r_i
+        in phase i only r_i and the student's layers between stage i - 1 and stage i learn
         main phase: the loss of the config, for all layers
 
     Paper:
@@ -22,18 +22,18 @@ class Progressive(Scheme):
         arXiv:1412.6550, stage by stage
 
     Needs:
-        - stages of both, or pairs of module paths
+        - stages of both networks, or pairs of module paths
         - a first phase for each stage
 
     Notes:
-        - The first phases come on top of the recipe's epochs, and the control does not have them.
-        - Each phase computes the whole student, though it trains one stage.
+        - The first phases are added to the recipe's epochs; the control does not have them.
+        - Each phase computes all of the student, though it trains one stage.
         - Each phase runs through the learning rate's schedule once.
-        - Layers are taken in the order in which the network holds them, which in all networks here
-          is the order of computing.
+        - The order of layers is that of the network's modules; in all networks of kdrun it is the
+          order in which they are computed.
 
     Args:
-        epochs: of each stage's phase, added to those of the recipe.
+        epochs: epochs of each stage's phase, added to those of the recipe.
         pairs: `auto` for all stages, or module paths of student and teacher.
     """
 

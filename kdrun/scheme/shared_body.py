@@ -17,37 +17,37 @@ class SharedBody(Scheme):
     """Shared body: the teacher's network, of which a few modules learn.
 
     Formula:
-        w_s = w_t, frozen, outside of the modules in learn
-        there the loss of the config is minimized, from w_t or from new weights
+        outside of the modules in learn: w_s = w_t, frozen
+        in these modules: w_s minimizes the loss of the config, from w_t or from new weights
 
     Paper:
         none
 
     Needs:
-        - a teacher whose network is to be kept
+        - a teacher whose network the student takes over
 
     Notes:
-        - Teacher and student are one architecture, so nothing is smaller; a head or stage is
-          retrained.
-        - With fresh=false the student starts as the teacher, and a loss that compares both starts
-          at 0.
-        - Norms outside of these modules keep their statistics too.
+        - Teacher and student have the same architecture, so the student is not smaller; only a head
+          or stage is retrained.
+        - With fresh=false the student starts with the teacher's weights, so a loss that compares
+          the two networks starts at 0.
+        - Norms outside of the modules in learn keep their statistics too.
         - The control trains the same modules with the labels alone.
 
     Args:
-        learn: roles or module paths, with stars, of the modules that learn.
-        fresh: whether they start from new weights.
+        learn: the modules that learn: roles or module paths, which may have stars.
+        fresh: whether these modules start from new weights.
     """
 
     def __init__(self, learn: Paths, fresh: bool) -> None:
         self.learn, self.fresh = learn, fresh
 
     def networks(self, config: Config) -> dict[str, Network]:
-        return {"teacher": config.teacher, "student": _copied(config)}
+        return {"teacher": config.teacher, "student": _student_like_teacher(config)}
 
     def stages(self, config: Config) -> list[Stage]:
         teacher = teacher_stage(config)
-        config = config.model_copy(update={"student": _copied(config)})
+        config = config.model_copy(update={"student": _student_like_teacher(config)})
         students = [*control_stages(config), student_stage(config, [teacher], config.loss)]
         return [teacher, *(self._limit(stage) for stage in students if isinstance(stage, Train))]
 
@@ -57,8 +57,8 @@ class SharedBody(Scheme):
         return replace(stage, loss=loss, fresh=tuple(self.learn) if self.fresh else ())
 
 
-def _copied(config: Config) -> Student:
-    """Return the teacher's network as the config of the student."""
+def _student_like_teacher(config: Config) -> Student:
+    """Return a student's config that describes the teacher's network, to start from its weights."""
     teacher, freeze = config.teacher, config.student.freeze
     return Student.model_validate(
         {**teacher.node, "taps": teacher.taps, "init": "teacher", "freeze": freeze}

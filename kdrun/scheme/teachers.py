@@ -26,7 +26,7 @@ class Teachers(Scheme):
         sum_k w_k L(z, features of teacher k), L: the loss of the config, w_k: weights of sum 1
         combine=probabilities: z = T log sum_k w_k softmax(z_k / T), T: the temperature of L
         combine=logits: z = sum_k w_k z_k, whose softmax is the geometric mean, normalized
-        combine=best: of each sample, z_k of the teacher with the lowest CE(y, z_k)
+        combine=best: z = z_k of the teacher k with the lowest CE(y, z_k), chosen for each sample
 
     Paper:
         Hinton et al. 2015, Distilling the Knowledge in a Neural Network, arXiv:1503.02531, section
@@ -38,13 +38,14 @@ class Teachers(Scheme):
 
     Notes:
         - The mean of probabilities and the mean of logits are different objectives.
-        - Probabilities are averaged at the loss's own temperature; the losses of a sum must agree
-          on it.
-        - Features are compared with each teacher by adapters of its own; weights count there too.
+        - Probabilities are averaged at the temperature of the loss; all losses of a sum must have
+          the same temperature.
+        - For each teacher, separate adapters compare its features with the student's; these terms
+          are weighted by w_k too.
         - combine=best reads the label of each training sample and does not use the weights for
           logits.
-        - The column of agreement is with the first teacher; each other teacher is trained, not
-          taken.
+        - The column of agreement compares the student with the first teacher. The run trains all
+          the other teachers; they can't be taken from another run.
     """
 
     def __init__(self, others: Models, combine: Combine, weights: Weights) -> None:
@@ -55,7 +56,7 @@ class Teachers(Scheme):
         return {**super().networks(config), **self._others}
 
     def stages(self, config: Config) -> list[Stage]:
-        teachers = [teacher_stage(config), *self._trained(config)]
+        teachers = [teacher_stage(config), *self._other_teachers(config)]
         loss = {
             "name": "around_teachers",
             "loss": config.loss,
@@ -64,8 +65,8 @@ class Teachers(Scheme):
         }
         return [*teachers, *control_stages(config), student_stage(config, teachers, loss)]
 
-    def _trained(self, config: Config) -> list[Stage]:
-        """Return the stages of the other teachers, trained as the first one is."""
+    def _other_teachers(self, config: Config) -> list[Stage]:
+        """Return the stages that train the other teachers, by the recipe of the first teacher."""
         return [
             Train(
                 StageInfo(name, name, name, shared=True),
@@ -78,6 +79,7 @@ class Teachers(Scheme):
         ]
 
     def _names(self) -> list[str]:
+        """Return the names of the other teachers: `teacher2`, `teacher3`, ..."""
         return [f"teacher{number}" for number in range(2, len(self._others) + 2)]
 
     def _checked_weights(self, count: int) -> list[float]:

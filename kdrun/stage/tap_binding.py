@@ -85,7 +85,7 @@ def bind_taps(
     Raises:
         UserError: a role or path does not exist, or its module returns no tensor.
     """
-    roles = config.taps.over(model.module_roles(network))
+    roles = config.taps.apply_to(model.module_roles(network))
     paths = resolve_taps(role, request, roles, network, data.info)
     shapes = tap_shapes(network, paths, data.info)
     for name, path in paths.items():

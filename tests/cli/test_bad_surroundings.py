@@ -203,7 +203,7 @@ def test_a_run_of_a_newer_kdrun(refused: Refused, run: Path) -> None:
             ("dataset=fake", "dataset.image_size=8", "dataset.channels=1"),
             "the teacher in 'run/teacher' knows other classes: '0' where the dataset has 'class 0'",
         ),
-        (("teacher.checkpoint=x.pt",), "has one source, and run and checkpoint are given"),
+        (("teacher.checkpoint=x.pt",), "can have only one source, but has run and checkpoint"),
     ],
     ids=["settings", "network", "fewer", "order", "others", "two"],
 )

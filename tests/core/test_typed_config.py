@@ -229,8 +229,8 @@ def test_a_name_takes_the_place_of_the_slug(tree):
 def test_taps_of_the_config_take_the_place_of_a_networks_roles():
     roles = {"stages": ["layer1", "layer2"], "logits": ["fc"]}
     taps = Taps(stages=["conv"], embedding="pool", logits=None)
-    assert taps.over(roles) == {"stages": ["conv"], "embedding": ["pool"], "logits": ["fc"]}
-    assert Taps(stages=None, embedding=None, logits=None).over(roles) == roles
+    assert taps.apply_to(roles) == {"stages": ["conv"], "embedding": ["pool"], "logits": ["fc"]}
+    assert Taps(stages=None, embedding=None, logits=None).apply_to(roles) == roles
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_taps_of_the_config_take_the_place_of_a_networks_roles():
         ({"teacher__taps": {"stages": None}}, "teacher.taps.embedding: must be given"),
         (
             {"teacher__run": "a", "teacher__weights": "DEFAULT"},
-            "teacher: has one source, and run and weights are given; keep one",
+            "teacher: can have only one source, but has run and weights; keep one",
         ),
         ({"student__init": "both"}, "student.init: 'both' should be 'scratch' or 'teacher'"),
         ({"student__freeze": "layer1"}, "student.freeze: 'layer1' is not a list"),

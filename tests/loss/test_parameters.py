@@ -71,7 +71,7 @@ def test_other_shapes_are_compared_through_a_projection():
                     squares.append((mine[a, b, y, x] - wanted).item() ** 2)
     (pair,) = [pair for pair in loss.weight_pairs if pair.teacher == "of 0/weight"]
     assert pair.is_projected
-    first = next(loss._compared())
+    first = next(loss._tensors())
     assert (first[0] - first[1]).square().mean().item() == pytest.approx(
         sum(squares) / len(squares), rel=1e-5
     )

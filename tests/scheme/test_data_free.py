@@ -160,7 +160,7 @@ def test_a_loss_without_a_teacher_is_refused():
     loss = build_loss(
         {"name": "zskt", "loss": {"name": "ce"}, "latent": 4, "rate": 1.0, "student_steps": 1}
     )
-    with pytest.raises(UserError, match="drawn from a teacher"):
+    with pytest.raises(UserError, match="learns from a teacher"):
         loss.bind(TapShapes({}, Net(4), {}), None, INFO)
 
 

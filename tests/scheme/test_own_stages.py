@@ -22,7 +22,7 @@ def test_what_needs_a_teacher_is_refused_in_a_sentence(refused: Refused):
     said = refused(OWN, "student.init=teacher", before=RESNETS)
     assert said.startswith("scheme 'own_stages' has no teacher whose weights")
     said = refused(OWN, "stop.when={within: 0.01, of: teacher}", before=RESNETS)
-    assert said.startswith("scheme 'own_stages' has no teacher that the student could come near")
+    assert said.startswith("scheme 'own_stages' has no teacher whose validation score")
     said = refused(OWN, "student=mlp", "student.hidden=[8]", before=RESNETS)
     assert "stages" in said
     assert "scheme.features" in refused(OWN, "scheme.features=-1", before=RESNETS)

@@ -1,4 +1,8 @@
-"""The sections of teacher and student: which network, where its weights come from, its taps."""
+"""The config sections `teacher` and `student`: the network, the source of its weights, its taps.
+
+A tap is a module whose output a loss reads. A role names taps that many networks have: the outputs
+of `stages`, the `embedding` before the classifier, and the `logits`.
+"""
 
 from collections.abc import Mapping
 from typing import Literal, Self
@@ -13,24 +17,28 @@ from kdrun.core.config.types import Node, Section
 
 
 class Taps(Section):
-    """Module paths that replace those that the network has for its roles."""
+    """Module paths of the roles; null: the path that the network itself defines for the role."""
 
     stages: list[str] | None
     embedding: str | None
     logits: str | None
 
-    def over(self, roles: Mapping[str, list[str]]) -> dict[str, list[str]]:
-        """Return the module paths of each role; those of the config replace the network's."""
-        named = {
+    def apply_to(self, roles: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """Return the module paths of each role, with those of the config in place of the network's.
+
+        Args:
+            roles: role -> module paths that the network defines.
+        """
+        from_config = {
             "stages": self.stages,
             "embedding": self.embedding and [self.embedding],
             "logits": self.logits and [self.logits],
         }
-        return {**roles, **{role: paths for role, paths in named.items() if paths}}
+        return {**roles, **{role: paths for role, paths in from_config.items() if paths}}
 
 
 class Network(BaseModel):
-    """The teacher or the student: common keys, and beside them the settings of the model."""
+    """The teacher or the student: the keys below, and the settings of the model as extra keys."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, frozen=True)
 
@@ -39,12 +47,19 @@ class Network(BaseModel):
 
     @property
     def node(self) -> Node:
-        """The config node of the model: its name and its settings."""
+        """The config node of the model: its name and settings, without `taps` and the like."""
         return {"name": self.name, **(self.model_extra or {})}
 
 
 class Teacher(Network):
-    """The teacher, whose weights are trained, or taken from a run, a file or torchvision."""
+    """The teacher. Its weights are trained, unless one of the first three keys is set.
+
+    Attributes:
+        run: folder of the run whose model is the teacher.
+        weights: torchvision's name of pretrained weights.
+        checkpoint: file with a state_dict.
+        recipe: keys of the recipe that training the teacher changes.
+    """
 
     run: str | None
     weights: str | None
@@ -53,14 +68,19 @@ class Teacher(Network):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [key for key in ("run", "weights", "checkpoint") if getattr(self, key)]
-        if len(given) > 1:
-            raise ValueError(f"has one source, and {' and '.join(given)} are given; keep one")
+        sources = [key for key in ("run", "weights", "checkpoint") if getattr(self, key)]
+        if len(sources) > 1:
+            raise ValueError(f"can have only one source, but has {' and '.join(sources)}; keep one")
         return self
 
 
 class Student(Network):
-    """The student, its initial weights, and the layers that do not learn."""
+    """The student.
+
+    Attributes:
+        init: whether it starts from new weights or from the teacher's.
+        freeze: globs of its modules that do not learn.
+    """
 
     init: Literal["scratch", "teacher"]
     freeze: list[str]

@@ -1,4 +1,4 @@
-"""The sections that say how a network is trained, and when training ends."""
+"""The config sections on training: the recipe, and when training ends."""
 
 from typing import Any, Literal, Self
 
@@ -40,17 +40,17 @@ class Recipe(Section):
     select: Literal["last", "best"]
 
     def epochs_of(self, steps: int) -> int:
-        """Return how many epochs of `steps` steps are trained: see `within`."""
+        """Return how many epochs of `steps` steps are trained, as `max_steps` limits them."""
         return self.within(self.epochs, steps)
 
     def within(self, epochs: int, steps: int) -> int:
-        """Return how many of `epochs` epochs fit in `max_steps`, and at least one.
+        """Return how many of `epochs` epochs fit in `max_steps`, but at least one.
 
-        The phases of a loss are limited one by one, each to `max_steps`.
+        Each phase of a loss is limited to `max_steps` separately.
 
         Args:
-            epochs: the epochs to train.
-            steps: the steps of an epoch.
+            epochs: number of epochs to train.
+            steps: number of steps in an epoch.
         """
         if self.max_steps is None:
             return epochs
@@ -78,8 +78,8 @@ def max_steps_note(recipe: Recipe, steps: int) -> str | None:
     """Return a sentence that says how many epochs `max_steps` allows; None if it allows all.
 
     Args:
-        recipe: with `epochs` and `max_steps`.
-        steps: the steps of an epoch.
+        recipe: its `epochs` and `max_steps` are compared.
+        steps: number of steps in an epoch.
     """
     epochs = recipe.epochs_of(steps)
     if epochs == recipe.epochs:
@@ -91,7 +91,14 @@ def max_steps_note(recipe: Recipe, steps: int) -> str | None:
 
 
 class StopWhen(Section):
-    """The validation score at which training ends: a value, or one near another model's."""
+    """The validation score at which training ends: a value, or a score near another model's.
+
+    Attributes:
+        metric: the score.
+        reaches: the value at which training ends.
+        within: the greatest distance from the other model's score at which training ends.
+        of: the other model.
+    """
 
     metric: Literal[STOP_SCORES] = leading().name  # type: ignore[valid-type]  # a tuple of names
     reaches: UnitInterval | None = None
@@ -100,8 +107,8 @@ class StopWhen(Section):
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
-        near = (self.within is not None, self.of is not None)
-        if (self.reaches is not None) == any(near) or any(near) != all(near):
+        has_pair = (self.within is not None, self.of is not None)
+        if (self.reaches is not None) == any(has_pair) or any(has_pair) != all(has_pair):
             raise ValueError("needs either reaches, or within and of")
         return self
 

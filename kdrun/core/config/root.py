@@ -63,13 +63,13 @@ class Config(Section):
 
     @property
     def slug(self) -> str:
-        """The name of the run in the name of its folder."""
+        """The part of the run folder's name that says what the run is."""
         choices = [self.teacher.name, self.student.name, self.loss["name"], self.scheme["name"]]
         return self.name or slug_of(choices, self.compress.steps)
 
 
 def slug_of(choices: Sequence[str], steps: Sequence[str]) -> str:
-    """Return the name of a run that the config gives none: its choices, joined.
+    """Return the default name of a run: its choices, joined by `-`.
 
     Args:
         choices: the names of teacher, student, loss and scheme.
@@ -79,7 +79,7 @@ def slug_of(choices: Sequence[str], steps: Sequence[str]) -> str:
 
 
 def plain_tree(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a composed config as JSON would have it: keys are text, and `???` is left out.
+    """Return a composed config with text keys, as JSON has them, and without values `???`.
 
     YAML reads `{0: [0, 1], odd: [2, 3]}` with keys of two types, which cannot be sorted.
     """

@@ -1,4 +1,4 @@
-"""The sections beside networks and training: evaluation, compression, export, sweeps."""
+"""The config sections on evaluation, compression, export and sweeps."""
 
 from typing import Any, Literal, Self
 
@@ -47,13 +47,13 @@ class Evaluate(Section):
 
 
 class Target(Section):
-    """How much a step whose strength is searched may lose on validation."""
+    """How much validation accuracy a compression step may lose, if its strength is searched."""
 
     accuracy_drop: UnitInterval
 
 
 class Compress(BaseModel):
-    """How a trained network is compressed: common keys, and a node for each step."""
+    """How a trained network is compressed; each step has a node under an extra key."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, frozen=True)
 
@@ -65,13 +65,13 @@ class Compress(BaseModel):
 
     @property
     def nodes(self) -> dict[str, Any]:
-        """The steps in their order: key of each -> its node."""
+        """Key of each step -> its node, in the order of the steps."""
         extra = self.model_extra or {}
         return {key: extra[key] for key in self.steps if key in extra}
 
 
 class ExportTolerance(Section):
-    """How far the outputs of an exported file may be from the network's."""
+    """How far the outputs of an exported file may differ from those of the network."""
 
     logits: PositiveFloat
     accuracy: UnitInterval

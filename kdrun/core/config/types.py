@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 
 def _matches(pattern: str, description: str) -> Callable[[str], str]:
-    """Return a validator that a text matches a pattern, which the description explains."""
+    """Return a validator for texts that match a pattern; the description is for its message."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -30,10 +30,10 @@ _DEVICE = _matches(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, mps, cuda or cuda
 Name = Annotated[str, AfterValidator(_NAME)]
 Device = Annotated[str, AfterValidator(_DEVICE)]
 Node = dict[str, Any]
-MISSING = "???"  # stands in YAML for a value that must be given
+MISSING = "???"  # YAML: the user must set this value
 
 
 class Section(BaseModel):
-    """A mapping in the config whose keys are all known."""
+    """A mapping in the config with a fixed set of keys; other keys are refused."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
