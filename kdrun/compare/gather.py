@@ -133,8 +133,8 @@ def _find(pattern: str) -> list[RunFolder]:
         UserError: there are none.
     """
     path = Path(pattern)
-    # An existing path is no pattern, though it may contain [ and ]. Path.glob takes no absolute
-    # patterns.
+    # The name of an existing folder may contain [ and ], so it isn't expanded as a pattern.
+    # glob.glob takes absolute patterns, unlike Path.glob.
     paths = [path] if path.exists() else list(map(Path, sorted(glob.glob(pattern))))  # noqa: PTH207
     if not paths:
         raise UserError(f"there is no {pattern!r}.", _hint(path))

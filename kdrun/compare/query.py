@@ -61,7 +61,7 @@ def resolve_query(query: Query, runs: Sequence[Run]) -> tuple[Query, list[Run]]:
     compared_keys = [*query.baseline, query.by]
     if query.sort not in METRICS:
         compared_keys.append(query.sort)
-    runs = _with_choices(runs, [short_key(word) for word in (*query.where, *compared_keys)])
+    runs = _with_choices(runs, [short_key(key) for key in (*query.where, *compared_keys)])
     keys = {short_key(key): key for key in dict.fromkeys(key for run in runs for key in run.config)}
     keys_or_seed = {**keys, _SEED: _SEED}
     _require_known("key", map(short_key, query.where), keys_or_seed)

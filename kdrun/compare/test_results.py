@@ -92,6 +92,7 @@ class SignificanceTest:
 
     @property
     def _verdict(self) -> str:
+        """How the left model compares with the right one: `better than`, `above`, ..."""
         is_higher = (self.difference or 0) > 0
         better = METRICS[self.metric].better
         if not better:
@@ -100,6 +101,7 @@ class SignificanceTest:
 
     @property
     def _size(self) -> str:
+        """The difference without its sign, with its unit."""
         return f"{self.difference_text.lstrip('+-')} {METRICS[self.metric].unit.name}"
 
     @property
