@@ -1,4 +1,4 @@
-"""Statistics of an activation over the calibration samples: extremes, then a histogram."""
+"""Collects statistics of an activation over the calibration samples: extremes, a histogram."""
 
 from dataclasses import dataclass, field
 
@@ -16,8 +16,8 @@ BINS = 2048  # bins of the histogram's positive half
 class ActivationStatistics:
     """Statistics of one activation.
 
-    They take two passes over the samples. The first one collects extremes, which give the
-    histogram of the second one its limits. So the limits need neither a guess nor a correction.
+    They need two passes over the samples. The first pass collects the extremes, which are the
+    limits of the histogram that the second pass collects.
 
     Attributes:
         low: the lowest value.
@@ -65,9 +65,9 @@ class ActivationStatistics:
             self.counts += counts.double().cpu().numpy()
 
     def clip(self, limit: float) -> ValueRange:
-        """The range of the values, cut off at -limit and limit."""
+        """Return the range of the values, clipped at -limit and limit."""
         return ValueRange(max(self.low, -limit), min(self.high, limit))
 
     def symmetric_range(self, limit: float) -> ValueRange:
-        """From -limit to limit; from 0 to limit if no value is negative."""
+        """Return the range from -limit to limit; from 0 to limit if no value is negative."""
         return ValueRange(-limit if self.low < 0 else 0.0, limit)

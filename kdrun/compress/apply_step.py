@@ -1,4 +1,4 @@
-"""Apply a compression step to a network that other steps may have changed before."""
+"""Applies a compression step to a network that other steps may have changed before."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -63,14 +63,14 @@ def apply_step(
     """Apply a step to a network that was changed before.
 
     Quantization always stays the last change. If the network is quantized, the step works on its
-    dequantized weights, and afterwards the network is quantized again with the earlier settings.
-    Layers that the step itself quantizes are left out of that.
+    dequantized weights, and afterwards the network is quantized again with the earlier settings,
+    except for layers that the step itself quantizes.
 
     Args:
         step: the step to apply.
         network: the network with its weights, on the device.
         changes: all earlier changes to it.
-        build: builds the network with the structure of some changes, with meaningless weights.
+        build: builds the network with the structure of some changes, with arbitrary weights.
         step_inputs: samples and a seed.
 
     Returns:
@@ -86,29 +86,29 @@ def apply_step(
         network = dequantize_network(network, build(earlier).to(device).eval())
     names = {name for name, _ in network.named_parameters()}
     result = step.apply(network, step_inputs)
-    new, notes = list(result.changes), list(result.notes)
-    new_quantizations = [change["name"] for change in new if change["name"] in QUANTIZING]
+    new_changes, notes = list(result.changes), list(result.notes)
+    new_quantizations = [change["name"] for change in new_changes if change["name"] in QUANTIZING]
     if not new_quantizations:
         names = {name for name, _ in result.network.named_parameters()}
     for change in quantizations:
         if new_quantizations and STATIC in (change["name"], *new_quantizations):
-            continue  # static quantization is of the whole network, so the new one replaces the old
+            continue  # static quantization covers all layers, so the new one replaces the old one
         quantized = requantize(result.network, change, step_inputs)
         if quantized is None:
             continue
         result = CompressionResult(quantized.network, ranges=quantized.ranges)
-        new.append(quantized.change)
+        new_changes.append(quantized.change)
         if not new_quantizations:
             notes += [*quantized.notes, "the network was quantized again with the earlier settings"]
-    gone = [name for name in weights_with_zeros(earlier) if name not in names]
-    if gone:
-        notes.append(f"{len(gone)} pruned layers were replaced: their zeros are no longer kept")
-    kept = [_without_missing(change, names) for change in (*earlier, *new)]
-    return CompressionResult(result.network, kept, notes, result.ranges)
+    replaced = [name for name in weights_with_zeros(earlier) if name not in names]
+    if replaced:
+        notes.append(f"{len(replaced)} pruned layers were replaced: their zeros are no longer kept")
+    all_changes = [_without_missing(change, names) for change in (*earlier, *new_changes)]
+    return CompressionResult(result.network, all_changes, notes, result.ranges)
 
 
 def _without_missing(change: Change, names: set[str]) -> Change:
-    """A record of zeros without the weights that the network no longer has."""
+    """Remove weights that the network no longer has from a record of zeros."""
     if change["name"] != "zeros":
         return change
     return zeros_change([name for name in change["weights"] if name in names])

@@ -34,17 +34,17 @@ class Calibrator(Protocol):
     needs_histogram: bool
 
     def range(self, statistics: ActivationStatistics, grid: QuantizationGrid) -> ValueRange:
-        """The range to keep.
+        """Return the range outside of which values are clipped.
 
         Args:
-            statistics: of the activation, over the calibration samples.
+            statistics: statistics of the activation over the calibration samples.
             grid: the integers that the activation is rounded to.
         """
         ...
 
 
 class MinMax:
-    """From the lowest value to the highest: nothing is clipped."""
+    """The range from the lowest value to the highest: nothing is clipped."""
 
     needs_histogram = False
 
@@ -53,7 +53,7 @@ class MinMax:
 
 
 class CumulativeMax:
-    """From -m to m, where m = max |x| over all batches; from 0 to m if no value is negative."""
+    """The range from -m to m with m = max |x|, or from 0 to m if no value is negative."""
 
     needs_histogram = False
 
@@ -62,7 +62,7 @@ class CumulativeMax:
 
 
 class MovingMax:
-    """As `CumulativeMax`, but m is an exponential moving average of the batches' maxima.
+    """The range of `CumulativeMax`, with m a moving average of the batches' maxima.
 
     m_1 = max |x_1|, m_k = momentum m_(k-1) + (1 - momentum) max |x_k| for batches k = 2, 3, ...:
     Jacob et al. 2018 (arXiv:1712.05877), section 3.1.
@@ -107,7 +107,7 @@ class Percentile:
 class MeanSquaredError:
     """The range with the smallest mean squared error between values and quantized values.
 
-    It compares 128 ranges: the values' range cut off at k / 128 of max |x|, for k = 1 to 128. The
+    It compares 128 ranges: the values' range clipped at k / 128 of max |x|, for k = 1 to 128. The
     error is computed from the histogram, in which the middle of a bin represents its values.
     """
 

@@ -1,4 +1,4 @@
-"""Fold batch norms into the layers before them, as they compute the same in evaluation mode."""
+"""Folds batch norms into the layers before them, which leaves outputs in eval mode the same."""
 
 from collections import Counter
 from copy import deepcopy
@@ -22,10 +22,11 @@ class FoldablePair(NamedTuple):
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
-    """A copy in which batch norms are folded into the convolution or linear layer before them.
+    """Return a copy in which batch norms are folded into the layers before them.
 
-    In evaluation mode its outputs are the same up to rounding. An `nn.Identity` takes the place of
-    each norm, so that module paths stay. Norms that can't be folded stay as they are.
+    The layers are convolutions or linear. In evaluation mode outputs are the same up to rounding.
+    An `nn.Identity` takes the place of each norm, so that module paths stay. Norms that can't be
+    folded stay as they are.
 
     Raises:
         UserError: the network can't be traced.
@@ -37,9 +38,9 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
 
 
 def foldable_pairs(network: nn.Module) -> list[FoldablePair]:
-    """The layers whose output only a batch norm reads, each with that norm.
+    """Return the layers whose output only a batch norm reads, each with that norm.
 
-    Both are called once, and no other module shares the layer's weight.
+    Layer and norm are called once, and no other module shares the layer's weight.
 
     Raises:
         UserError: the network can't be traced.
@@ -47,7 +48,7 @@ def foldable_pairs(network: nn.Module) -> list[FoldablePair]:
     graph, modules = trace_graph(network), dict(network.named_modules())
     calls = [node for node in graph.nodes if node.op == "call_module"]
     times_called = Counter(node.target for node in calls)
-    times_owned = Counter(_parameters_of_each_module(network))
+    times_used = Counter(_parameters_of_each_module(network))
     pairs = []
     for node in calls:
         source = _exclusive_input(node)
@@ -55,15 +56,15 @@ def foldable_pairs(network: nn.Module) -> list[FoldablePair]:
             continue
         layer, norm = modules[str(source.target)], modules[str(node.target)]
         once = times_called[source.target] == times_called[node.target] == 1
-        if once and _can_fold(layer, norm) and times_owned[layer.weight] == 1:
+        if once and _can_fold(layer, norm) and times_used[layer.weight] == 1:
             pairs.append(FoldablePair(str(source.target), str(node.target)))
     return pairs
 
 
 def _exclusive_input(node: fx.Node) -> fx.Node | None:
-    """The operator whose output this node reads and no other operator does; else None.
+    """Return the operator whose output only this node reads; None if there are other readers.
 
-    If the output is also that of a module, the module's marker node is skipped.
+    A marker node after the operator, which marks the output of a module, is skipped.
     """
     source = node.all_input_nodes[0] if node.all_input_nodes else None
     while source is not None and len(consumers(source)) == 1:
@@ -79,7 +80,7 @@ def fold_pair(network: nn.Module, layer_path: str, norm_path: str) -> None:
     With the norm's scale g, shift c, running mean m and s = sqrt(running variance + eps), the
     layer's weight w becomes w g / s and its bias b becomes (b - m) g / s + c.
     """
-    # Any: nn.Module's attributes are typed as tensors or modules, whatever they are.
+    # Any, as mypy takes each attribute of an nn.Module for a tensor or a module.
     layer: Any = network.get_submodule(layer_path)
     norm: Any = network.get_submodule(norm_path)
     statistics = (norm.running_mean, norm.running_var, norm.eps)
@@ -96,7 +97,7 @@ def fold_pair(network: nn.Module, layer_path: str, norm_path: str) -> None:
 
 
 def _parameters_of_each_module(network: nn.Module) -> list[nn.Parameter]:
-    """The direct parameters of all modules; one that modules share appears for each of them."""
+    """Return the direct parameters of all modules; a shared one appears once for each module."""
     return [
         parameter for module in network.modules() for parameter in module.parameters(recurse=False)
     ]

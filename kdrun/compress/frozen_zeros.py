@@ -1,4 +1,4 @@
-"""Keep pruned weights at 0 while a network trains, and prune further weights meanwhile."""
+"""Keeps pruned weights at 0 while a network trains, and prunes further weights meanwhile."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class GradualPruning:
         sparsity: the sparsity to reach.
         score: `magnitude`, the current |w|; or `movement`, the sum of -g w over all steps so far:
             Sanh, Wolf, Rush 2020 (arXiv:2005.07683), section 3.
-        schedule: `cubic`, see `masks.cubic`; or `iterative`, in equal rises.
+        schedule: `cubic`, see `masks.cubic`; or `iterative`, in equal steps.
         rises: number of times that the sparsity rises.
         until: share of the training after which `sparsity` is reached.
     """
@@ -36,30 +36,30 @@ class GradualPruning:
     until: float
 
     def rises_after(self, progress: Progress) -> int:
-        """Number of rises that are due by the end of the current step."""
+        """Return the number of rises that are due by the end of the current step."""
         share = (progress.step + 1) / (progress.steps * self.until)
         return min(self.rises, int(share * self.rises + 1e-9))
 
     def sparsity_after(self, rises: int) -> float:
-        """The sparsity after this number of rises."""
+        """Return the sparsity after this number of rises."""
         share = rises / self.rises
         return cubic(0, self.sparsity, share) if self.schedule == "cubic" else share * self.sparsity
 
 
 class FrozenZeros:
-    """Keeps pruned weights of a network at 0, whatever the optimizer changes.
+    """Keeps pruned weights of a network at 0 during training.
 
     Args:
         network: the network in training.
-        names: names of weights; their current zeros are kept.
-        gradual: how further weights are pruned; None to prune no more.
+        names: names of weights whose current zeros are kept.
+        gradual: how further weights are pruned; None prunes no more.
     """
 
     def __init__(
         self, network: nn.Module, names: Sequence[str], gradual: GradualPruning | None = None
     ) -> None:
-        kept = dict.fromkeys([*names, *(gradual.names if gradual is not None else ())])
-        self.masks = {name: network.get_parameter(name).detach() != 0 for name in kept}
+        all_names = dict.fromkeys([*names, *(gradual.names if gradual is not None else ())])
+        self.masks = {name: network.get_parameter(name).detach() != 0 for name in all_names}
         self.gradual = gradual
         self.rises = 0
         self.movement: dict[str, Tensor] = {}
@@ -103,7 +103,7 @@ class FrozenZeros:
         apply_masks(network, self.masks)
 
     def state(self) -> dict[str, Any]:
-        """The state for a checkpoint."""
+        """Return the state for a checkpoint."""
         return {"masks": self.masks, "rises": self.rises, "sums": self.movement}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -124,7 +124,7 @@ class FrozenZeros:
             self.masks |= masks
 
     def _pruned_lowest(self, scores: Scores) -> Scores:
-        """The scores, with the lowest possible one for pruned weights: they stay pruned."""
+        """Return scores that are lowest for pruned weights, so that these stay pruned."""
         return {
             name: score.where(self.masks[name], torch.finfo(score.dtype).min)
             for name, score in scores.items()

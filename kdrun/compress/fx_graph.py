@@ -1,4 +1,4 @@
-"""Trace a network with torch.fx: a graph with every operator, in which modules keep their paths."""
+"""Traces a network with torch.fx into a graph of its operators; modules keep their paths."""
 
 import traceback
 from collections.abc import Callable
@@ -16,10 +16,10 @@ _TORCH = str(Path(torch.__file__).parent)
 
 
 class ModuleMarker(nn.Module):
-    """Marks the output of a module whose operators stand in the graph.
+    """Marks the output of a module that is traced into its operators, and returns this output.
 
-    It stands at the module's path, so that a forward hook at this path still sees the module's
-    input and output. It returns the output.
+    It has the module's path, so that a forward hook at this path still gets the module's input and
+    output.
     """
 
     def forward(self, module_input: Any, module_output: Any) -> Any:
@@ -27,15 +27,15 @@ class ModuleMarker(nn.Module):
 
 
 def trace_graph(network: nn.Module) -> fx.Graph:
-    """The graph of a network in evaluation mode; the network is left unchanged.
+    """Return the graph of a network in evaluation mode; the network is left unchanged.
 
-    A module of torch.nn, or a quantized layer, is one call of its path. Any other module is traced
-    into its operators, and a marker node follows them: a call of the module's path with its input
-    and its output. A `GraphModule` of this graph has a `ModuleMarker` at that path.
+    A module of torch.nn, or a quantized layer, becomes one call of its path. Any other module is
+    traced into its operators, and a marker node follows them, which calls the module's path with
+    its input and output. A `GraphModule` of this graph has a `ModuleMarker` at that path.
 
     Raises:
-        UserError: the network can't be traced. The message says which operation prevents it, and
-            where it is.
+        UserError: the network can't be traced. The message names the operation that prevents it,
+            and its place.
     """
     modes = {module: module.training for module in network.modules()}
     tracer = _Tracer()
@@ -54,21 +54,21 @@ def trace_graph(network: nn.Module) -> fx.Graph:
 
 
 def is_marker(node: fx.Node) -> bool:
-    """Whether a node only marks the output of a module."""
+    """Return whether a node only marks the output of a module."""
     return _MARKER in node.meta
 
 
 def marked_output(marker: fx.Node) -> fx.Node:
-    """The node whose output a marker node marks."""
+    """Return the node whose output a marker node marks."""
     output = marker.args[1]
     assert isinstance(output, fx.Node)
     return output
 
 
 def consumers(node: fx.Node) -> list[fx.Node]:
-    """The nodes that use a node's output, including markers of it.
+    """Return the nodes that use a node's output, including markers of it.
 
-    A marker of a module that takes the output as its input is left out: it only records the input.
+    The marker of a module that only reads the output as its input is left out.
     """
     return [user for user in node.users if not is_marker(user) or marked_output(user) is node]
 
@@ -101,10 +101,10 @@ class _Tracer(fx.Tracer):
         return output
 
     def current_module(self, network: nn.Module) -> str:
-        """Path and class of the innermost module that is being traced."""
+        """Return path and class of the innermost module that is being traced."""
         path = self.open_modules[-1] if self.open_modules else ""
-        kind = type(network.get_submodule(path)).__name__
-        return f"{path!r} ({kind})" if path else kind
+        class_name = type(network.get_submodule(path)).__name__
+        return f"{path!r} ({class_name})" if path else class_name
 
 
 def _reason(error: Exception) -> str:
@@ -112,7 +112,7 @@ def _reason(error: Exception) -> str:
 
 
 def _source_line(error: Exception) -> str:
-    """The innermost line of the network's source code that raised, for the end of a sentence."""
+    """Return a clause with the innermost line of the network's code that raised the error."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

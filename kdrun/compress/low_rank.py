@@ -1,4 +1,4 @@
-"""Low-rank factorization: replace a linear layer or convolution by two smaller ones in sequence."""
+"""Low-rank factorization: replaces a linear layer or convolution by two smaller ones in a row."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -12,14 +12,14 @@ Ranks = Mapping[str, int]  # by the module path of a layer
 
 
 class FactorPair(NamedTuple):
-    """The two layers that replace one: inputs to rank, and rank to outputs."""
+    """The two layers that replace a layer: from inputs to rank, and from rank to outputs."""
 
     first: Any
     second: Any
 
 
 def factorizable(network: nn.Module, layers: str = "*") -> dict[str, nn.Module]:
-    """The layers that can be factorized, by module path: linear ones, and ungrouped convolutions.
+    """Return linear layers and ungrouped convolutions, which can be factorized, by module path.
 
     Args:
         network: the network to search.
@@ -34,10 +34,10 @@ def factorizable(network: nn.Module, layers: str = "*") -> dict[str, nn.Module]:
 
 
 def factorize(network: nn.Module, ranks: Ranks) -> None:
-    """Replace each of these layers by two whose product is its best approximation of that rank.
+    """Replace layers by two each, whose product is the best approximation of a given rank.
 
-    With the singular value decomposition W = U S V' of the weight as a matrix, cut off at the rank,
-    the first layer has the weight sqrt(S) V', and kernel, stride and padding of the original. The
+    With the singular value decomposition W = U S V' of the weight as a matrix, truncated at the
+    rank, the first layer has the weight sqrt(S) V', and the original's kernel, stride, padding. The
     second is a 1x1 convolution, or linear, with the weight U sqrt(S) and the original's bias. No
     other product of this rank has a smaller squared error: Eckart and Young 1936.
 
@@ -60,13 +60,13 @@ def factorize(network: nn.Module, ranks: Ranks) -> None:
 
 
 def low_rank_structure(network: nn.Module, ranks: Ranks) -> nn.Module:
-    """Replace layers by two each, in place, with random weights: they are then loaded or unused."""
+    """Replace layers by two each, in place, with random weights, which are to be loaded later."""
     for path, rank in ranks.items():
         _replace(network, path, nn.Sequential(*_make_factors(network.get_submodule(path), rank)))
     return network
 
 
-# Any, here and below: nn.Module's own attributes are typed as tensors or modules alike.
+# Any, here and below, as mypy takes each attribute of an nn.Module for a tensor or a module.
 def _make_factors(layer: Any, rank: int) -> FactorPair:
     options: Any = {"device": layer.weight.device, "dtype": layer.weight.dtype}
     biased = layer.bias is not None
@@ -90,7 +90,7 @@ def _make_factors(layer: Any, rank: int) -> FactorPair:
 
 
 def _is_factorizable(layer: nn.Module) -> bool:
-    # No subclasses: attention uses the weights of its own subclass of nn.Linear directly.
+    # Subclasses are excluded: attention reads the weights of its subclass of nn.Linear directly.
     return type(layer) is nn.Linear or (type(layer) is nn.Conv2d and layer.groups == 1)
 
 

@@ -1,4 +1,4 @@
-"""Masks of pruned weights, computed from scores: an exact share of them, or a pattern N of M."""
+"""Computes masks of pruned weights from scores: for an exact share, or for a pattern N of M."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ Masks = dict[str, Tensor]  # by the name of a weight; False where it is pruned
 
 
 def prunable(network: nn.Module, layers: str = "*") -> dict[str, nn.Parameter]:
-    """The weights of linear layers and convolutions by name. Biases and norms are never pruned.
+    """Return the weights of linear layers and convolutions by name: only these can be pruned.
 
     Args:
         network: the network to prune.
@@ -30,7 +30,7 @@ def prunable(network: nn.Module, layers: str = "*") -> dict[str, nn.Parameter]:
 
 
 def keep_structure(network: nn.Module, weights: Sequence[str]) -> nn.Module:
-    """The network as it is: zeros in its weights do not change its structure."""
+    """Return the network unchanged, because zeros in its weights don't change its structure."""
     return network
 
 
@@ -50,7 +50,7 @@ def global_masks(scores: Scores, sparsity: float) -> Masks:
         name: mask.reshape(score.shape)
         for (name, score), mask in zip(scores.items(), flat_masks, strict=True)
     }
-    return _refuse_empty(masks, sparsity)
+    return _require_nonempty(masks, sparsity)
 
 
 def layer_masks(scores: Scores, sparsity: float) -> Masks:
@@ -67,15 +67,15 @@ def layer_masks(scores: Scores, sparsity: float) -> Masks:
         name: _keep_highest(score.flatten(), sparsity).reshape(score.shape)
         for name, score in scores.items()
     }
-    return _refuse_empty(masks, sparsity)
+    return _require_nonempty(masks, sparsity)
 
 
 def pattern_masks(scores: Scores, kept: int, of: int) -> Masks:
     """Keep the highest scores in each group of consecutive input channels.
 
     With 2 of 4, this is the pattern that sparse tensor cores compute: Mishra et al. 2021
-    (arXiv:2104.08378). A layer whose number of input channels is no multiple of `of` is not pruned
-    and gets no mask.
+    (arXiv:2104.08378). A layer whose number of input channels isn't a multiple of `of` gets no mask
+    and is not pruned.
 
     Args:
         scores: scores of each layer's weights (outputs, inputs, ...).
@@ -95,7 +95,7 @@ def pattern_masks(scores: Scores, kept: int, of: int) -> Masks:
 
 
 def cubic(start: float, end: float, fraction: float) -> float:
-    """The sparsity at a fraction of the pruning time; it rises fast at first and slowly at the end.
+    """Return the sparsity at a fraction of the pruning time; it rises fast at first, then slowly.
 
     Zhu and Gupta 2017 (arXiv:1710.01878), equation 1: s_f + (s_i - s_f) (1 - t)^3, with s_i the
     start, s_f the end and t the fraction, which is clipped to 0..1.
@@ -111,20 +111,20 @@ def apply_masks(network: nn.Module, masks: Mapping[str, Tensor]) -> None:
 
 
 def sparsity_of(masks: Mapping[str, Tensor]) -> float:
-    """The share of weights that the masks prune."""
+    """Return the share of weights that the masks prune."""
     kept = sum(int(mask.sum()) for mask in masks.values())
     return 1 - kept / sum(mask.numel() for mask in masks.values())
 
 
 def _keep_highest(scores: Tensor, sparsity: float) -> Tensor:
-    """A mask that prunes a share of the scores (N,), the lowest; of equal ones the first."""
+    """Return a mask that prunes a share of the scores (N,): the lowest, and the first if equal."""
     order = scores.argsort(stable=True)
     mask = torch.ones_like(scores, dtype=torch.bool)
     mask[order[: round(sparsity * len(scores))]] = False
     return mask
 
 
-def _refuse_empty(masks: Masks, sparsity: float) -> Masks:
+def _require_nonempty(masks: Masks, sparsity: float) -> Masks:
     for name, mask in masks.items():
         if not mask.any():
             raise UserError(

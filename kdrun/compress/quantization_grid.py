@@ -1,4 +1,4 @@
-"""The integers that a tensor is quantized to, and the scale and zero point of a range of values."""
+"""The integers that a tensor is quantized to, and their scale and zero point for a range."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -37,17 +37,17 @@ class ValueRange(NamedTuple):
 
 
 class AffineMap(NamedTuple):
-    """How integers stand for values: value = (integer - zero_point) scale."""
+    """The map from integers to the values that they represent: (integer - zero_point) scale."""
 
     scale: float
     zero_point: int
 
 
 def affine_map(values: ValueRange, grid: QuantizationGrid) -> AffineMap:
-    """The map from the grid's integers to a range of values.
+    """Return the map from the grid's integers to a range of values.
 
-    The range is widened to include 0, which an integer then stands for exactly. So zero padding
-    and the zeros of a ReLU are quantized without error.
+    The range is widened to include 0, which then is the value of an integer. So zero padding and
+    the zeros of a ReLU are quantized without error.
     """
     low, high = min(values.low, 0.0), max(values.high, 0.0)
     if grid.symmetric:
@@ -56,8 +56,10 @@ def affine_map(values: ValueRange, grid: QuantizationGrid) -> AffineMap:
     return AffineMap(scale, round(grid.lowest - low / scale))
 
 
-def quantize_dequantize(values: np.ndarray, kept: ValueRange, grid: QuantizationGrid) -> np.ndarray:
-    """Values after rounding to the grid, clipped to the range that is kept."""
-    scale, zero_point = affine_map(kept, grid)
+def quantize_dequantize(
+    values: np.ndarray, value_range: ValueRange, grid: QuantizationGrid
+) -> np.ndarray:
+    """Return values after clipping to a range and rounding to the grid."""
+    scale, zero_point = affine_map(value_range, grid)
     integers = np.clip(np.round(values / scale) + zero_point, grid.lowest, grid.highest)
     return (integers - zero_point) * scale

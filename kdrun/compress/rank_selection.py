@@ -1,4 +1,4 @@
-"""Select the rank of each layer for low-rank factorization, by energy, by rank or by MACs."""
+"""Selects the rank of each layer for low-rank factorization, by energy, by rank or by MACs."""
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from kdrun.compress.low_rank import Ranks, factorizable, low_rank_structure
 from kdrun.core.errors import UserError
 
-_BISECTIONS = 12  # which find an energy to within 1 / 4096
+_BISECTIONS = 12  # they find an energy to within 1 / 4096
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,20 @@ class SingularValues:
         return (self.outputs * self.inputs - 1) // (self.outputs + self.inputs)
 
     def rank_of_energy(self, energy: float) -> int:
-        """The lowest rank whose singular values have this share of the energy, the sum of squares.
+        """Return the lowest rank that keeps a share of the energy, the sum of squared values.
 
-        That share of the weight's squared Frobenius norm is kept: Eckart and Young 1936.
+        It keeps that share of the weight's squared Frobenius norm: Eckart and Young 1936.
         """
-        kept = self.squares.cumsum(0) / self.squares.sum().clamp_min(1e-30)
-        return int((kept < energy - 1e-12).sum()) + 1
+        energies = self.squares.cumsum(0) / self.squares.sum().clamp_min(1e-30)
+        return int((energies < energy - 1e-12).sum()) + 1
 
     def rank_of_share(self, share: float) -> int:
-        """This share of the full rank, and at least 1."""
+        """Return a share of the full rank, at least 1."""
         return max(1, round(share * len(self.squares)))
 
 
 def singular_values(network: nn.Module, layers: str = "*") -> dict[str, SingularValues]:
-    """The singular values of each layer that can be factorized, by module path.
+    """Return the singular values of each layer that can be factorized, by module path.
 
     Args:
         network: the network to search.
@@ -60,13 +60,17 @@ def singular_values(network: nn.Module, layers: str = "*") -> dict[str, Singular
 
 
 def ranks_of_energy(values: Mapping[str, SingularValues], energy: float) -> dict[str, int]:
-    """The ranks that keep a share of each layer's energy; without layers that would grow."""
-    return _useful({path: layer.rank_of_energy(energy) for path, layer in values.items()}, values)
+    """Return the ranks that keep a share of each layer's energy; layers that grow are left out."""
+    return _without_growing(
+        {path: layer.rank_of_energy(energy) for path, layer in values.items()}, values
+    )
 
 
 def ranks_of_share(values: Mapping[str, SingularValues], share: float) -> dict[str, int]:
-    """A share of each layer's full rank; without layers that would grow."""
-    return _useful({path: layer.rank_of_share(share) for path, layer in values.items()}, values)
+    """Return a share of each layer's full rank; layers that grow are left out."""
+    return _without_growing(
+        {path: layer.rank_of_share(share) for path, layer in values.items()}, values
+    )
 
 
 def ranks_of_macs(
@@ -75,10 +79,10 @@ def ranks_of_macs(
     share: float,
     macs: Callable[[nn.Module], int],
 ) -> dict[str, int]:
-    """The ranks with which at most a share of the network's MACs remains.
+    """Return the ranks with which at most a share of the network's MACs remains.
 
-    All layers keep the same share of their energy: the highest one that meets the limit, which is
-    found by bisection.
+    All layers keep the same share of their energy. Bisection finds the highest share that meets
+    the limit.
 
     Args:
         network: is left unchanged.
@@ -107,12 +111,12 @@ def ranks_of_macs(
     return ranks_of_energy(values, low)
 
 
-# Any: nn.Module's own attributes are typed as tensors or modules alike.
+# Any, as mypy takes each attribute of an nn.Module for a tensor or a module.
 def _svd_values(layer: Any) -> SingularValues:
     matrix = layer.weight.detach().flatten(1).double()
     return SingularValues(torch.linalg.svdvals(matrix).square().cpu(), *matrix.shape)
 
 
-def _useful(ranks: Ranks, values: Mapping[str, SingularValues]) -> dict[str, int]:
-    """The ranks without those of layers that would have more weights afterwards."""
+def _without_growing(ranks: Ranks, values: Mapping[str, SingularValues]) -> dict[str, int]:
+    """Return the ranks of layers that will have fewer weights."""
     return {path: rank for path, rank in ranks.items() if rank <= values[path].max_useful_rank}

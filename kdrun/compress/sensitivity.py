@@ -1,4 +1,4 @@
-"""Change one layer of a network at a time, to measure how much accuracy depends on it."""
+"""Changes one layer of a network at a time, to measure how much accuracy depends on it."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,12 +11,12 @@ from kdrun.compress.quantize.weight_scales import WeightGrid, fake_quantize
 from kdrun.compress.weight_scores import magnitude
 
 SPARSITIES = (0.5, 0.8, 0.95)  # share of a layer's weights that is pruned by magnitude
-BITS = (8, 4)  # to which a layer's weights are rounded, with a scale for each output channel
+BITS = (8, 4)  # bits of a layer's rounded weights, with a scale for each output channel
 TRIALS = (*(f"{share:.0%} of weights 0" for share in SPARSITIES), *(f"{n} bits" for n in BITS))
 
 
 class LayerTrial(NamedTuple):
-    """A layer by its module path, and one of `TRIALS`, which is applied to it."""
+    """The module path of a layer, and the one of `TRIALS` that is applied to it."""
 
     layer: str
     trial: str
@@ -27,8 +27,7 @@ def trials(network: nn.Module) -> Iterator[LayerTrial]:
     """Apply each of `TRIALS` to each layer of a network, one at a time.
 
     Yields:
-        The layer and the trial, while the network is changed accordingly. Afterwards the network is
-        as it was.
+        The layer and the trial, while the network is changed. Afterwards the network is restored.
 
     Raises:
         UserError: the network has no linear layer or convolution.
@@ -44,7 +43,7 @@ def trials(network: nn.Module) -> Iterator[LayerTrial]:
 
 
 def _changed_weights(weight: Tensor) -> Iterator[Tensor]:
-    """The weight after each of `TRIALS`."""
+    """Yield the weight after each of `TRIALS`."""
     scores = magnitude({"": weight})
     for sparsity in SPARSITIES:
         yield weight * layer_masks(scores, min(sparsity, 1 - 1 / weight.numel()))[""]

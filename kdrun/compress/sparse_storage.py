@@ -1,4 +1,4 @@
-"""Store tensors with many zeros in fewer bytes: the non-zero values, and where they are."""
+"""Stores tensors with many zeros in fewer bytes: the non-zero values and their positions."""
 
 from collections.abc import Mapping
 
@@ -50,7 +50,7 @@ def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _forms(name: str, value: Tensor) -> list[dict[str, Tensor]]:
-    """A tensor in each of the forms of `pack`."""
+    """Return a tensor in all forms that `pack` chooses from."""
     dense, flat = {name: value}, value.flatten()
     nonzero = flat.nonzero()[:, 0]
     if len(nonzero) == len(flat):
@@ -77,13 +77,13 @@ def _to_dense(name: str, values: Tensor, packed: Mapping[str, Tensor]) -> Tensor
 
 
 def _pack_bits(mask: Tensor) -> Tensor:
-    """Booleans (N,) as bytes (ceil(N / 8),), the first in the lowest bit."""
+    """Convert booleans (N,) to bytes (ceil(N / 8),), the first one in the lowest bit."""
     padded = torch.nn.functional.pad(mask.to(torch.uint8), (0, -len(mask) % 8))
     return (padded.reshape(-1, 8) * _BITS).sum(dim=1, dtype=torch.uint8)
 
 
 def _unpack_bits(packed: Tensor, count: int) -> Tensor:
-    """The first `count` booleans of bytes from `_pack_bits`."""
+    """Convert bytes of `_pack_bits` back to `count` booleans."""
     return (packed[:, None] & _BITS).bool().flatten()[:count]
 
 

@@ -1,4 +1,4 @@
-"""What a compression step gets besides the network: samples, a seed, and the costs of networks."""
+"""The inputs of a compression step besides the network: samples, a seed, costs of networks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class StepInputs:
         return self.batches[0][0][:2]
 
     def labeled(self, setting: str) -> Sequence[tuple[Tensor, Tensor]]:
-        """The batches, for a setting that needs labels.
+        """Return the batches, for a setting that needs labels.
 
         Raises:
             UserError: the images have no labels. The message begins with the setting.

@@ -1,4 +1,4 @@
-"""Records of how compression changed the structure of a network, from which it is rebuilt.
+"""Records of how compression changed the structure of a network, used to rebuild it.
 
 An artefact's model.json lists them in order. To load a compressed network, the network of its
 config node is built, these changes are applied, and the weights are loaded.
@@ -15,10 +15,10 @@ Change = Mapping[str, Any]  # {"name": a key of CHANGES, and the arguments of it
 
 
 class ActivationRange(TypedDict):
-    """The range of one calibrated activation: [low, high] of each."""
+    """The two ranges [low, high] of a calibrated activation."""
 
-    seen: list[float]  # over the calibration samples
-    kept: list[float]  # without what is clipped
+    seen: list[float]  # of its values over the calibration samples
+    kept: list[float]  # of its values after clipping
 
 
 ActivationRanges = dict[str, ActivationRange]  # by the name of the activation's graph node
@@ -35,10 +35,10 @@ CHANGES = {
 
 
 def rebuild(network: nn.Module, changes: Sequence[Change]) -> nn.Module:
-    """Apply structure changes to a newly built network; its weights are still to be loaded.
+    """Apply structure changes to a newly built network, whose weights are loaded afterwards.
 
     Raises:
-        UserError: this version of kdrun knows no such change.
+        UserError: this version of kdrun has no such change.
     """
     for change in changes:
         network = resolve("change", CHANGES, change["name"])(network, **settings_of(change))
@@ -46,11 +46,11 @@ def rebuild(network: nn.Module, changes: Sequence[Change]) -> nn.Module:
 
 
 def zeros_change(names: Sequence[str]) -> Change:
-    """The record that zeros of these weights must stay 0 in later training."""
+    """Return a record which says that zeros of these weights must stay 0 in later training."""
     return {"name": "zeros", "weights": list(names)}
 
 
 def weights_with_zeros(changes: Sequence[Change]) -> list[str]:
-    """The names of all weights whose zeros must stay 0."""
+    """Return the names of all weights whose zeros must stay 0."""
     lists = (change["weights"] for change in changes if change["name"] == "zeros")
     return list(dict.fromkeys(name for names in lists for name in names))

@@ -1,4 +1,4 @@
-"""Settings of weight pruning: which weights, by which score, at once or during training."""
+"""The settings of weight pruning: which weights, by which score, at once or during training."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -27,7 +27,7 @@ class WeightPruning:
         sparsity: share of the weights to prune, 0 to below 1.
         score: weights with the lowest scores are pruned; `movement` only during training.
         scope: rank the weights of all layers together, or prune the same share of each layer.
-        pattern: (kept, of), how many weights of each group of inputs stay; it replaces `sparsity`.
+        pattern: (kept, of), keep so many weights of each group of `of` inputs; replaces `sparsity`.
         layers: a glob of module paths.
         schedule: `one_shot` prunes at once; the others prune during training.
         rises: number of times that the sparsity rises during training.
@@ -44,7 +44,7 @@ class WeightPruning:
     until: float
 
     def masks(self, scores: Scores, sparsity: float) -> Masks:
-        """The masks of these scores, False where a weight is pruned."""
+        """Return masks for these scores, False where a weight is pruned."""
         if self.pattern is not None:
             return pattern_masks(scores, *self.pattern)
         return (global_masks if self.scope == "global" else layer_masks)(scores, sparsity)
@@ -71,7 +71,7 @@ class WeightPruning:
         return masks
 
     def gradual(self, network: nn.Module) -> GradualPruning:
-        """How the network is pruned during training."""
+        """Return how the network is pruned during training."""
         if self.schedule == "one_shot" or self.score == "taylor" or self.score == "random":
             raise ValueError(f"{self.schedule} by {self.score} does not prune during training")
         return GradualPruning(

@@ -12,12 +12,12 @@ Batches = Iterable[tuple[Tensor, Tensor]]  # images (B, C, H, W), labels (B,)
 
 
 def magnitude(weights: Mapping[str, Tensor]) -> Scores:
-    """|w|: Han, Pool, Tran, Dally 2015 (arXiv:1506.02626)."""
+    """Score by |w|: Han, Pool, Tran, Dally 2015 (arXiv:1506.02626)."""
     return {name: weight.detach().abs() for name, weight in weights.items()}
 
 
 def random(weights: Mapping[str, Tensor], generator: torch.Generator) -> Scores:
-    """Uniform in (0, 1], as a baseline for other scores; 0 for weights that are already 0."""
+    """Score at random, uniform in (0, 1], as a baseline; weights that are 0 get the score 0."""
     uniform = {name: torch.rand(w.shape, generator=generator) for name, w in weights.items()}
     return {
         name: (1 - uniform[name]).to(weight.device) * (weight.detach() != 0)
@@ -26,12 +26,12 @@ def random(weights: Mapping[str, Tensor], generator: torch.Generator) -> Scores:
 
 
 def taylor(network: nn.Module, weights: Mapping[str, nn.Parameter], batches: Batches) -> Scores:
-    """(g w)^2, averaged over batches: Molchanov et al. 2019 (arXiv:1906.10771), equation 8.
+    """Score by (g w)^2, averaged over batches: Molchanov et al. 2019 (arXiv:1906.10771), eq. 8.
 
     To first order, this is the squared change of the cross-entropy if the weight became 0.
 
     Args:
-        network: in the mode in which it is to be scored; `.grad` of its parameters is not changed.
+        network: the network, in the mode to score it in; `.grad` of its parameters is not changed.
         weights: parameters of the network by name.
         batches: images with labels.
     """

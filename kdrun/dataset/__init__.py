@@ -1,4 +1,4 @@
-"""The datasets, their splits, and batches of them; nothing heavy is imported before it is used."""
+"""Datasets, their splits and batches; heavy packages are imported only where they are used."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 
 
 def check(node: Mapping[str, Any]) -> "list[Fault]":
-    """The faults of a dataset's config node; its files are not looked at."""
+    """Return the faults of a dataset's config node, without reading files."""
     from kdrun.dataset.config_node import check_settings
 
     return check_settings(node)
 
 
 def preview(node: Mapping[str, Any]) -> "DataInfo | None":
-    """What networks need to know about a dataset, without its files; None where only these tell.
+    """Describe a dataset to networks without reading its files; None if only the files tell.
 
     Raises:
-        ConfigError: faults of the node.
+        ConfigError: the node has faults.
     """
     from kdrun.dataset.config_node import valid_settings
     from kdrun.dataset.image.original import outline
@@ -33,8 +33,8 @@ def load(node: Mapping[str, Any]) -> "Data":
     """Read the dataset that a config node describes into host memory, split as the node says.
 
     Raises:
-        ConfigError: faults of the node, or settings that don't fit what the dataset holds.
-        UserError: files that are missing, damaged or unusable.
+        ConfigError: the node has faults, or settings don't fit the dataset's content.
+        UserError: files are missing, damaged or unusable.
     """
     from kdrun.dataset.assemble import assemble
 

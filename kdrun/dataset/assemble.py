@@ -1,4 +1,4 @@
-"""From a config node to a dataset: read, choose classes, split, prepare for training."""
+"""Makes a dataset from a config node: reads it, chooses classes, splits and prepares it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,8 +21,8 @@ def assemble(node: Mapping[str, Any]) -> Data:
     """Read and split the dataset that a node describes.
 
     Raises:
-        ConfigError: faults of the node.
-        UserError: files that are missing, damaged or unusable.
+        ConfigError: the node has faults.
+        UserError: files are missing, damaged or unusable.
     """
     settings, arguments = valid_settings(node)
     raw = resolve("dataset", DATASETS, node["name"])(**arguments)
@@ -33,7 +33,7 @@ def assemble(node: Mapping[str, Any]) -> Data:
 
 
 def split(raw: RawDataset[S], settings: Common) -> tuple[tuple[str, ...], Splits[S]]:
-    """Choose classes, and carve the splits that the dataset does not have.
+    """Choose classes, and take the splits that the dataset does not have from its training split.
 
     Returns:
         The class names, and disjoint splits called train, validation and test.

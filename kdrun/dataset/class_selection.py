@@ -25,7 +25,7 @@ def choose_classes(
         keep: classes to keep; None for all.
         groups: name of a new class -> the dataset's classes that it merges; classes of no group
             are left out.
-        where: the config key of the groups, for the messages.
+        where: the config key of the groups, for messages.
 
     Returns:
         The names of the new classes, and (C,) the new label of each of the dataset's classes, -1
@@ -43,16 +43,18 @@ def choose_classes(
             for name, members in groups.items()
         }
         members = [label for labels in merged.values() for label in labels]
-        faults += _repeated(where, members, classes)
+        faults += _repetition_faults(where, members, classes)
     if not faults:
-        merged = {name: [label for label in old if label in kept] for name, old in merged.items()}
-        merged = {name: old for name, old in merged.items() if old}
-        faults += _too_few(merged)
+        merged = {
+            name: [label for label in labels if label in kept] for name, labels in merged.items()
+        }
+        merged = {name: labels for name, labels in merged.items() if labels}
+        faults += _count_faults(merged)
     if faults:
         raise ConfigError(faults)
     table = torch.full((len(classes),), -1)
-    for label, old in enumerate(merged.values()):
-        table[old] = label
+    for label, old_labels in enumerate(merged.values()):
+        table[old_labels] = label
     return tuple(merged), table
 
 
@@ -62,24 +64,24 @@ def _find_all(
     classes: Sequence[str],
     faults: list[Fault],
 ) -> list[int]:
-    """The labels of the classes referred to; adds a fault for an unknown or repeated class."""
+    """Return the labels of some classes; add a fault for each unknown or repeated class."""
     if references is None:
         return list(range(len(classes)))
     labels = []
     for reference in references:
         label = _find(reference, classes)
         if label is None:
-            faults.append(Fault(where, _unknown(reference, classes)))
+            faults.append(Fault(where, _describe_unknown(reference, classes)))
         else:
             labels.append(label)
-    faults += _repeated(where, labels, classes)
+    faults += _repetition_faults(where, labels, classes)
     return labels
 
 
 def _find(reference: ClassReference, classes: Sequence[str]) -> int | None:
-    """The label of a class; None if there is no such class.
+    """Return the label of a class; None if there is no such class.
 
-    A number that is also a class's name means that name: a folder called 7 need not be the eighth.
+    A number that is also the name of a class means this class, as a folder 7 need not be the 8th.
     """
     if str(reference) in classes:
         return classes.index(str(reference))
@@ -87,18 +89,18 @@ def _find(reference: ClassReference, classes: Sequence[str]) -> int | None:
     return int(reference) if in_range else None
 
 
-def _unknown(reference: ClassReference, classes: Sequence[str]) -> str:
+def _describe_unknown(reference: ClassReference, classes: Sequence[str]) -> str:
     if isinstance(reference, int):
         return f"no class has the index {reference}; there are 0 to {len(classes) - 1}"
     return str(unknown_name("class", reference, classes))
 
 
-def _repeated(where: str, labels: list[int], classes: Sequence[str]) -> list[Fault]:
+def _repetition_faults(where: str, labels: list[int], classes: Sequence[str]) -> list[Fault]:
     repeated = [label for label in sorted(set(labels)) if labels.count(label) > 1]
     return [Fault(where, f"has the class {classes[label]!r} twice") for label in repeated]
 
 
-def _too_few(merged: Mapping[str, list[int]]) -> list[Fault]:
+def _count_faults(merged: Mapping[str, list[int]]) -> list[Fault]:
     if len(merged) >= 2:
         return []
     remain = f"only the class {next(iter(merged))!r} is" if merged else "no class is"

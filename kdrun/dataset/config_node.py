@@ -1,4 +1,4 @@
-"""A dataset's config node, checked against the common keys and its reader's parameters."""
+"""Checks a dataset's config node against the common keys and its reader's parameters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +10,11 @@ from kdrun.core.registry import check_model, keywords, resolve, settings_of
 from kdrun.dataset.image.settings import ImageSettings
 from kdrun.dataset.table import DATASETS
 
-KEYS = tuple(ImageSettings.model_fields)  # that every dataset has
+KEYS = tuple(ImageSettings.model_fields)  # the keys that every dataset has
 
 
 def check_settings(node: Mapping[str, Any]) -> list[Fault]:
-    """The faults of a node: its name, unknown or missing keys, values out of range."""
+    """Return the faults of a node: its name, unknown or missing keys, values out of range."""
     try:
         model = _model(str(node.get("name")))
     except UserError as error:
@@ -23,17 +23,17 @@ def check_settings(node: Mapping[str, Any]) -> list[Fault]:
 
 
 def read_settings(node: Mapping[str, Any]) -> tuple[ImageSettings, dict[str, Any]]:
-    """A faultless node as typed settings, and the keyword arguments of the dataset's reader."""
+    """Return the typed settings of a faultless node, and the arguments of its reader."""
     settings = _model(node["name"]).model_validate(settings_of(node))
     reader = resolve("dataset", DATASETS, node["name"])
     return settings, {key: getattr(settings, key) for key in keywords(reader)}
 
 
 def valid_settings(node: Mapping[str, Any]) -> tuple[ImageSettings, dict[str, Any]]:
-    """The same of a node that may have faults.
+    """Check a node, then return the result of `read_settings`.
 
     Raises:
-        ConfigError: it has some.
+        ConfigError: the node has faults.
     """
     faults = check_settings(node)
     if faults:
@@ -42,7 +42,7 @@ def valid_settings(node: Mapping[str, Any]) -> tuple[ImageSettings, dict[str, An
 
 
 def _model(name: str) -> type[ImageSettings]:
-    """The common keys and the reader's parameters; the reader's type wins where both have a key."""
+    """Return a model of the common keys and the reader's parameters, whose types have priority."""
     reader = resolve("dataset", DATASETS, name)
     parameters: dict[str, Any] = {key: (kind, ...) for key, kind in keywords(reader).items()}
     return create_model("Dataset", __base__=ImageSettings, **parameters)

@@ -15,17 +15,17 @@ from kdrun.core.seeds import generator, seed_of, uniform
 from kdrun.core.types import Batch, DataInfo
 from kdrun.dataset.feed import Feed, Request
 
-_BLOCK = 256  # batches whose random numbers are drawn at once: a small draw takes as long
+_BLOCK = 256  # batches whose random numbers are drawn at once, as one batch takes just as long
 
 
 class Normalize(Protocol):
     """Turns a batch of raw samples into inputs of a network."""
 
     def __call__(self, samples: Tensor, /, dtype: torch.dtype, channels_last: bool) -> Tensor:
-        """Inputs of this dtype; of images in this memory format."""
+        """Return inputs of this dtype; images in this memory format."""
 
     def to(self, device: torch.device, /) -> Self:
-        """The same on another device."""
+        """Return a copy on another device."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Split:
     """The samples of training, validation or test.
 
     Attributes:
-        source: the split of the original dataset that they come from: train, validation or test.
+        source: the split of the original dataset with these samples: train, validation or test.
         ids: (N,) int64 positions in the source, ascending.
         targets: (N,) int64 labels, in host memory; 0 for samples without a label.
         num_classes: number of classes.
@@ -64,13 +64,13 @@ class Split:
         return self.labeled.cpu()
 
     def steps(self, batch_size: int) -> int:
-        """Full batches of a training epoch; 1, with all samples, if they don't fill a batch."""
+        """Return the number of full batches in an epoch; 1 if all samples don't fill a batch."""
         return max(1, self.size // batch_size)
 
     def batches(
         self, batch_size: int, dtype: torch.dtype = torch.float32, channels_last: bool = True
     ) -> Iterator[Batch]:
-        """Every sample once, in order, without augmentation; the last batch may be smaller."""
+        """Yield all samples in order, without augmentation; the last batch may be smaller."""
         requests = self._requests(torch.arange(self.size), batch_size)
         return self._serve(requests, 0, dtype, channels_last)
 
@@ -86,7 +86,7 @@ class Split:
         channels_last: bool = True,
         whole: bool = False,
     ) -> Iterator[Batch]:
-        """The batches of one training epoch, which follow from the arguments alone.
+        """Yield the batches of one training epoch, which depend on the arguments alone.
 
         Args:
             epoch: decides the order of the samples, together with the seed.
@@ -97,7 +97,7 @@ class Split:
             augment: whether samples are augmented.
             dtype: dtype of the inputs.
             channels_last: memory format of the inputs.
-            whole: whether the samples that don't fill a batch make a smaller last one; else they
+            whole: whether the last batch may be smaller; if not, samples that don't fill a batch
                 are left out.
         """
         order = torch.randperm(self.size, generator=generator(seed, "order", epoch))
@@ -108,7 +108,7 @@ class Split:
         return self._serve(requests, view, dtype, channels_last)
 
     def to(self, device: torch.device) -> Self:
-        """The same split with batches on the device."""
+        """Return the same split with batches on the device."""
         return replace(
             self,
             feed=self.feed.to(device),
@@ -118,7 +118,7 @@ class Split:
         )
 
     def select(self, positions: Tensor) -> Self:
-        """The samples at these positions, in this order."""
+        """Return the samples at these positions, in this order."""
         return replace(
             self,
             ids=self.ids[positions],
@@ -131,7 +131,7 @@ class Split:
         )
 
     def labeled_only(self) -> Self:
-        """The samples that have labels."""
+        """Return the samples that have labels."""
         return replace(self.select(self.has_label.nonzero().squeeze(1)), labeled=None)
 
     def relabel(self, table: Tensor, num_classes: int) -> Self:
@@ -156,7 +156,7 @@ class Split:
     def _requests(
         self, order: Tensor, batch_size: int, augmentation: tuple[int, int] | None = None
     ) -> Iterator[Request]:
-        """Requests for the samples in this order.
+        """Yield requests for the samples in this order.
 
         Args:
             augmentation: the seed and the view that draws follow from; None for no augmentation.
@@ -176,8 +176,8 @@ class Split:
     def _serve(
         self, requests: Iterable[Request], view: int, dtype: torch.dtype, channels_last: bool
     ) -> Iterator[Batch]:
-        to_read, read = tee(requests)  # a feed may read ahead
-        for samples, request in zip(self.feed.read(to_read), read, strict=True):
+        to_read, to_serve = tee(requests)  # a feed may read ahead
+        for samples, request in zip(self.feed.read(to_read), to_serve, strict=True):
             index = request.index.to(self.feed.device)
             yield Batch(
                 inputs=self.normalize(samples, dtype, channels_last),
@@ -189,9 +189,9 @@ class Split:
 
 
 def _draw(seed: int, view: int, index: Tensor, columns: int) -> Tensor:
-    """Uniform numbers (B, columns) in [0, 1), with 24 bits, so that float32 can't round them to 1.
+    """Draw uniform numbers (B, columns) in [0, 1), of 24 bits, so that none is rounded to 1.
 
-    Computed in host memory, as not every device has the float64 that they are made from.
+    They are computed in host memory, as not every device has the float64 that they are made from.
     """
     draws = uniform(seed, index, torch.full_like(index, view), columns)
     return ((draws * 2**24).floor() / 2**24).float()
@@ -206,7 +206,7 @@ class Data:
         train: the samples that networks learn from.
         validation: the samples by which hyper-parameters and epochs are chosen.
         test: the samples whose results are reported; nothing is chosen by them.
-        mean: mean of each channel, on the scale of 0 to 1, which inputs are normalized with.
+        mean: mean of each channel on the scale of 0 to 1, with which inputs are normalized.
         std: standard deviation of each channel.
         augment: settings of the training augmentation.
         digest: hash of all that determines inputs, labels and splits.
@@ -231,7 +231,7 @@ class Data:
     domain: str = ""
 
     def labeled_only(self) -> Self:
-        """The same dataset without the training samples that have no label."""
+        """Return the same dataset without the training samples that have no label."""
         if self.train.labeled is None:
             return self
         train = self.train.labeled_only()
@@ -244,6 +244,6 @@ class Data:
         )
 
     def to(self, device: torch.device) -> Self:
-        """The same dataset with batches on the device."""
+        """Return the same dataset with batches on the device."""
         splits = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
         return replace(self, **splits)

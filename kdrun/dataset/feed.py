@@ -1,4 +1,4 @@
-"""The contract of what serves a split's samples in batches."""
+"""The interface of feeds, which serve a split's samples in batches."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Request:
-    """One batch to be read.
+    """A request for one batch.
 
     Attributes:
         index: (B,) int64 positions in the split.
@@ -34,13 +34,13 @@ class Feed(Protocol):
 
     @property
     def draw_columns(self) -> int:
-        """Uniform numbers that augmenting one sample takes; 0 where nothing is augmented."""
+        """The number of draws that a sample's augmentation needs; 0 without augmentation."""
 
     def read(self, requests: Iterable[Request]) -> Iterator[Tensor]:
-        """One batch of raw samples for each request: of images (B, H, W, C) uint8."""
+        """Yield one batch of raw samples for each request: images are (B, H, W, C) uint8."""
 
     def to(self, device: torch.device) -> Self:
-        """The same feed with batches on another device."""
+        """Return a copy with batches on another device."""
 
     def select(self, positions: Tensor) -> Self:
-        """A feed of some of the samples, numbered anew."""
+        """Return a feed of some of the samples, numbered anew."""

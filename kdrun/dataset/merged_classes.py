@@ -1,4 +1,4 @@
-"""A dataset with its classes merged into concepts, split as before."""
+"""Merges the classes of a dataset into concepts; the splits stay as they are."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,29 +15,29 @@ from kdrun.dataset.data import Data
 
 
 def merge_classes(data: Data, concepts: Mapping[str, Sequence[ClassReference]], where: str) -> Data:
-    """The same samples in the same splits, with concepts for labels.
+    """Return the samples in the same splits, with concepts as labels.
 
     The splits are those of all classes, so that no sample that a teacher of all classes was
     trained on is validated or tested on here. Mean, deviation and image size stay, so that
     teacher and student get the same inputs.
 
     Args:
-        data: with the classes that a teacher knows.
+        data: the dataset with the classes of the teacher.
         concepts: name of a concept -> the classes that it merges; samples of other classes are
             left out.
-        where: the config key of the concepts, for the messages.
+        where: the config key of the concepts, for messages.
 
     Raises:
         ConfigError: classes that don't exist or are named twice, a concept without classes, fewer
-            than two concepts, or a concept that a split has no sample of.
+            than two concepts, or a concept without samples in a split.
     """
     faults = Faults()
     for name, classes in concepts.items():
         if not classes:
             faults.add(f"{where}.{name}", "merges no class; name some or leave it out")
     if len(concepts) < 2:
-        what = f"has {len(concepts)} concept{'' if concepts else 's'}"
-        faults.add(where, f"{what}, and classification takes two or more")
+        problem = f"has {len(concepts)} concept{'' if concepts else 's'}"
+        faults.add(where, f"{problem}, and classification takes two or more")
     with faults.under(where):
         names, table = choose_classes(data.info.classes, None, concepts, where)
     if faults:

@@ -11,7 +11,7 @@ from torch import Tensor
 from kdrun.dataset.samples import RawDataset, Samples
 from kdrun.dataset.splits import Splits
 
-_CONTENTS = 64  # files of a split whose bytes are hashed
+_HASHED_FILES = 64  # files of a split whose bytes are hashed
 
 
 def digest(
@@ -38,7 +38,7 @@ def digest(
 
 
 def origin(node: Mapping[str, Any], raw: RawDataset[Any], splits: Splits[Any]) -> dict[str, Any]:
-    """Which dataset this is and how it is split, whatever size its images are later resized to.
+    """Return which dataset this is and how it is split, independent of later changes to images.
 
     Args:
         node: the config node.
@@ -71,9 +71,9 @@ def _hash_samples(splits: Mapping[str, Samples]) -> str:
 
 
 def _spread(count: int) -> list[int]:
-    """A few positions, evenly spread.
+    """Return a few positions, evenly spread.
 
-    Two datasets of numbered images of one format may differ in the bytes of the files alone.
+    The bytes of files must be hashed, because names and sizes of two datasets can be the same.
     """
-    chosen = min(_CONTENTS, count)
+    chosen = min(_HASHED_FILES, count)
     return [number * count // chosen for number in range(chosen)]

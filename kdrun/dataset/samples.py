@@ -1,4 +1,4 @@
-"""What a dataset's reader returns: samples with labels, and the splits that the dataset has."""
+"""The result of a dataset's reader: samples with labels, in the splits that the dataset has."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,16 +27,16 @@ class Samples(Protocol):
     def __len__(self) -> int: ...
 
     def select(self, positions: Tensor) -> Self:
-        """The samples at these positions, in this order."""
+        """Return the samples at these positions, in this order."""
 
     def relabel(self, targets: Tensor) -> Self:
-        """The same samples with other labels."""
+        """Return the samples with other labels."""
 
     def files(self, positions: list[int]) -> list[Path]:
-        """The files of these samples; none if they are in memory."""
+        """Return the files of these samples; none if they are in memory."""
 
     def hash_into(self, digest: Hash) -> None:
-        """Add all that tells these samples from others, but for their labels."""
+        """Add all that identifies these samples, except their labels, to a digest."""
 
 
 S = TypeVar("S", bound=Samples)

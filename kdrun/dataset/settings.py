@@ -1,4 +1,4 @@
-"""The keys that every dataset's config node has, whatever its samples are."""
+"""The keys that the config node of every dataset has, and their types."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,10 +16,11 @@ from pydantic_core import PydanticCustomError
 
 from kdrun.core.ranges import OpenUnit
 
+# Settings reject unknown keys, infinite numbers, and later changes.
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
 
-def _subset(value: Any) -> Any:
+def _check_subset(value: Any) -> Any:
     is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
     is_fraction = isinstance(value, float) and 0 < value < 1
     if value is None or is_count or is_fraction:
@@ -29,19 +30,19 @@ def _subset(value: Any) -> Any:
     )
 
 
-def _class_reference(value: Any) -> Any:
+def _check_class_reference(value: Any) -> Any:
     if isinstance(value, int | str) and not isinstance(value, bool):
         return value
     raise PydanticCustomError("class_reference", "should be the name or the index of a class")
 
 
-def _workers(value: Any) -> Any:
+def _check_workers(value: Any) -> Any:
     if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
         return value
     raise PydanticCustomError("workers", "should be a number of processes, or auto")
 
 
-def _unlabeled(value: Any) -> Any:
+def _check_unlabeled(value: Any) -> Any:
     if value is None or isinstance(value, Path):
         return value
     if isinstance(value, str) and value:
@@ -51,10 +52,10 @@ def _unlabeled(value: Any) -> Any:
     raise PydanticCustomError("unlabeled", "should be a folder, a share from 0 to 1, or null")
 
 
-Subset = Annotated[int | float | None, BeforeValidator(_subset)]
-Unlabeled = Annotated[float | Path | None, PlainValidator(_unlabeled)]
-ClassReference = Annotated[int | str, BeforeValidator(_class_reference)]
-Workers = Annotated[int | str, BeforeValidator(_workers)]
+Subset = Annotated[int | float | None, BeforeValidator(_check_subset)]
+Unlabeled = Annotated[float | Path | None, PlainValidator(_check_unlabeled)]
+ClassReference = Annotated[int | str, BeforeValidator(_check_class_reference)]
+Workers = Annotated[int | str, BeforeValidator(_check_workers)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 
 

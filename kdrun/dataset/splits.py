@@ -16,10 +16,10 @@ class SplitSamples(Generic[S]):
     """The samples of one split: train, validation or test.
 
     Attributes:
-        source: the split of the original dataset that they were taken from; validation is usually
-            carved from its training split.
+        source: the split of the original dataset that they come from; validation samples usually
+            come from its training split.
         ids: (N,) int64 positions in the source, ascending.
-        samples: what was read.
+        samples: the samples as they were read.
     """
 
     source: str
@@ -31,7 +31,7 @@ class SplitSamples(Generic[S]):
         return self.samples.targets
 
     def select(self, positions: Tensor) -> Self:
-        """The samples at these positions."""
+        """Return the samples at these positions."""
         return replace(self, ids=self.ids[positions], samples=self.samples.select(positions))
 
     def relabel(self, table: Tensor) -> Self:
@@ -45,32 +45,32 @@ Splits = dict[str, SplitSamples[S]]  # by name: train, validation, test
 
 
 def number(source: str, samples: S) -> SplitSamples[S]:
-    """All samples of a source split, numbered from 0."""
+    """Return all samples of a source split, numbered from 0."""
     return SplitSamples(source, torch.arange(len(samples)), samples)
 
 
 def carve(
     split: SplitSamples[S], share: float, seed: int, purpose: str
 ) -> tuple[SplitSamples[S], SplitSamples[S]]:
-    """Take a share of a split away for another split, at least one sample.
+    """Move a share of a split, at least one sample, to a new split.
 
     Args:
         share: between 0 and 1.
-        seed: decides which samples are taken, together with the purpose.
+        seed: decides which samples are moved, together with the purpose.
         purpose: the name of the new split.
 
     Returns:
-        The samples that remain, and those that were taken.
+        The samples that remain, and those that were moved.
     """
     count = max(1, round(share * len(split.ids)))
-    taken = stratify(split.targets, count, seed, purpose)
-    remain = torch.ones(len(split.ids), dtype=torch.bool)
-    remain[taken] = False
-    return split.select(remain.nonzero().squeeze(1)), split.select(taken)
+    moved = stratify(split.targets, count, seed, purpose)
+    remains = torch.ones(len(split.ids), dtype=torch.bool)
+    remains[moved] = False
+    return split.select(remains.nonzero().squeeze(1)), split.select(moved)
 
 
 def take_subset(split: SplitSamples[S], subset: int | float | None, seed: int) -> SplitSamples[S]:
-    """A number or a fraction of a split's samples; all of them for None.
+    """Return a number or a fraction of a split's samples; all of them for None.
 
     Raises:
         ConfigError: the split has fewer samples than the subset should have.
@@ -80,8 +80,8 @@ def take_subset(split: SplitSamples[S], subset: int | float | None, seed: int) -
     size = len(split.ids)
     count = subset if isinstance(subset, int) else max(1, round(subset * size))
     if count > size:
-        what = f"{count} samples were asked for, and the training split has {size}"
-        raise ConfigError([Fault("dataset.subset", what)])
+        message = f"{count} samples were asked for, and the training split has {size}"
+        raise ConfigError([Fault("dataset.subset", message)])
     return split.select(stratify(split.targets, count, seed, "subset"))
 
 
@@ -110,7 +110,7 @@ def require_every_class(split: SplitSamples[Any], classes: tuple[str, ...]) -> N
     """Check that each class has a training sample.
 
     Raises:
-        UserError: names the classes that have none.
+        UserError: a class has none; the message names all such classes.
     """
     empty = list_empty_classes(split.targets, classes)
     if empty:
@@ -122,7 +122,7 @@ def require_every_class(split: SplitSamples[Any], classes: tuple[str, ...]) -> N
 
 
 def list_empty_classes(targets: Tensor, classes: tuple[str, ...]) -> str:
-    """The classes that no sample belongs to, for a message; an empty string if there are none."""
+    """Return a text with the classes that have no samples; "" if there are none."""
     sizes = targets.bincount(minlength=len(classes)).tolist()
     empty = [name for name, size in zip(classes, sizes, strict=True) if not size]
     if not empty:
@@ -132,7 +132,7 @@ def list_empty_classes(targets: Tensor, classes: tuple[str, ...]) -> str:
 
 
 def _quotas(sizes: Tensor, count: int) -> Tensor:
-    """Samples to take of each class: its share rounded down, the rest by largest remainder."""
+    """Return how many samples to take from each class: shares rounded by largest remainder."""
     shares = sizes * count
     quotas = shares // sizes.sum()
     remainders = shares % sizes.sum()

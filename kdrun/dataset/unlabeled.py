@@ -1,4 +1,4 @@
-"""Training samples whose labels are hidden."""
+"""Hides the labels of training samples."""
 
 from dataclasses import replace
 
@@ -18,12 +18,12 @@ def hide_labels(
     """Set the labels of a share of each class's samples to 0.
 
     Args:
-        share: above 0, up to 1, which hides all labels.
+        share: the share to hide, above 0; 1 hides all labels.
         classes: names of the classes, in the order of their labels.
         seed: decides whose labels are hidden.
 
     Returns:
-        The split, and (N,) bool, which samples have a label.
+        The split, and (N,) bool: whether each sample has a label.
 
     Raises:
         UserError: a class keeps no label.

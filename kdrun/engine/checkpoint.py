@@ -1,7 +1,7 @@
-"""The state of a stage in training, in files that notice damage and survive a kill.
+"""Saves the state of a training, in files that reveal damage; a killed process leaves one intact.
 
 A file consists of a magic number, the SHA-256 digest of all that follows, the format version and
-the state. The digest is needed as torch.load would read flipped bits as weights. It covers the
+the state. Without the digest, flipped bits would be read as weights. It covers the
 version too, so that a file of a newer kdrun is not mistaken for a damaged one.
 """
 
@@ -28,7 +28,7 @@ _DIGEST_SIZE = 32
 
 
 def save(folder: Path, state: dict[str, Any]) -> int:
-    """Write the state, keep the one before it, and return the size in bytes.
+    """Write the state, keep the previous state, and return the size in bytes.
 
     Args:
         folder: an existing folder that this process has locked.
@@ -58,26 +58,26 @@ def load(folder: Path, warn: Callable[[str], None]) -> dict[str, Any] | None:
         warn: called with a sentence if the newest file is damaged and the previous one is used.
 
     Raises:
-        DamagedFile: there are files, and all are damaged.
+        DamagedFile: there are checkpoints, and all are damaged.
         UserError: a newer kdrun wrote the file.
     """
-    damages = []
+    damage_reports = []
     for path in (folder / CURRENT, folder / PREVIOUS):
         try:
             state = _read(path)
         except FileNotFoundError:
             continue
         except (DamagedFile, OSError) as error:
-            damages.append(f"{path.name}: {error}")
+            damage_reports.append(f"{path.name}: {error}")
             continue
-        if damages:
+        if damage_reports:
             _set_aside(folder)
-            warn(f"{damages[0]}; going on from {PREVIOUS}")
+            warn(f"{damage_reports[0]}; going on from {PREVIOUS}")
         return state
-    if damages:
+    if damage_reports:
         raise DamagedFile(
             f"every checkpoint in {str(folder)!r} is damaged.",
-            *(f"  {damage}" for damage in damages),
+            *(f"  {damage}" for damage in damage_reports),
             f"  to train this stage anew, delete {CURRENT} and {PREVIOUS} there",
         )
     return None

@@ -24,7 +24,7 @@ _LINE_EVERY = 5.0  # seconds between two plain lines
 
 
 class Display:
-    """Stage, epoch, step, loss terms, accuracy, images per second and time left."""
+    """Shows stage, epoch, step, loss terms, accuracy, images per second and remaining time."""
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
@@ -42,7 +42,7 @@ class Display:
         self.screen.note(text)
 
     def begin(self, stage: str, epochs: int, steps: int, epochs_done: int) -> None:
-        """Start the display of a phase; a resumed one has `epochs_done` epochs behind it."""
+        """Start the display of a phase; if it resumes, `epochs_done` epochs are finished."""
         self.end()
         self._stage, self._epochs, self._steps = stage, epochs, steps
         self._drawn_at = self._started_at = time.monotonic()
@@ -129,5 +129,7 @@ def _duration(seconds: float) -> str:
 
 
 def _terms(means: Mapping[str, float]) -> str:
-    shown = [f"{name} {value:.3f}" for name, value in means.items() if name != "accuracy"]
-    return "  ".join([*shown, f"train {means['accuracy']:.2%}"] if "accuracy" in means else shown)
+    terms = [f"{name} {value:.3f}" for name, value in means.items() if name != "accuracy"]
+    if "accuracy" in means:
+        terms.append(f"train {means['accuracy']:.2%}")
+    return "  ".join(terms)

@@ -1,4 +1,4 @@
-"""Prepares a teacher for use beside a student: no graph, norms folded, in a fast precision."""
+"""Prepares a teacher for training a student: no gradients, folded norms, a fast precision."""
 
 from collections.abc import Collection, Mapping
 from copy import deepcopy
@@ -12,13 +12,13 @@ from kdrun.core.errors import UserError
 from kdrun.core.taps import TappedNetwork, module_path
 from kdrun.core.types import Inputs
 
-_AGREEMENT = 0.98  # least share of a batch with the same decisions for a cast to be used
+_MIN_AGREEMENT = 0.98  # share of a batch with the same decisions that a cast needs
 
 
 def freeze(
     network: nn.Module, paths: Collection[str], hardware: Hardware, images: Inputs
 ) -> tuple[nn.Module, str]:
-    """Return a faster copy of the teacher, and a sentence that describes what was changed.
+    """Make a faster copy of a teacher.
 
     Norms are folded into convolutions if that leaves the outputs the same, and the weights are
     cast to the run's precision if that leaves the decisions the same.
@@ -29,6 +29,9 @@ def freeze(
         hardware: the run's device and precision.
         images: a training batch (B, C, H, W) on the device, to compare the copy with the
             original.
+
+    Returns:
+        The copy, and a sentence on what was changed.
     """
     teacher = move_network(deepcopy(network), hardware.device)
     teacher.eval().requires_grad_(False)
@@ -36,36 +39,36 @@ def freeze(
     folded, count = fold_norms(teacher, paths)
     if not _equal(_outputs(folded, paths, images), expected):
         folded, count = teacher, 0
-    fast, precision = _cast(folded, hardware, images, expected[0])
-    return fast, f"teacher runs without gradients, {count} norms folded, in {precision}"
+    cast, precision = _cast(folded, hardware, images, expected[0])
+    return cast, f"teacher runs without gradients, {count} norms folded, in {precision}"
 
 
 def fold_norms(network: nn.Module, keep: Collection[str] = ()) -> tuple[nn.Module, int]:
-    """Return a copy with each batch norm merged into the layer that feeds only this norm.
+    """Return a copy in which batch norms are folded into the layer before them.
 
-    An identity takes the place of the norm, so module paths stay, and so does its output.
+    An identity takes the place of each norm, so that module paths and outputs stay.
 
     Args:
-        network: in eval mode; if it can't be traced, nothing is folded.
+        network: a network in eval mode; if it can't be traced, nothing is folded.
         keep: module paths whose output (or, with `:in`, input) must stay the same.
 
     Returns:
         The copy and how many norms were folded.
     """
     folded = deepcopy(network)
-    free = [
+    pairs = [
         (layer, norm)
         for layer, norm in _foldable_pairs(folded)
         if not any(_falls_between(path, layer, norm) for path in keep)
     ]
-    for layer, norm in free:
+    for layer, norm in pairs:
         fold_pair(folded, layer, norm)
         folded.get_submodule(layer).requires_grad_(False)
-    return folded, len(free)
+    return folded, len(pairs)
 
 
 def _falls_between(tap: str, layer: str, norm: str) -> bool:
-    """Whether a tap may read the layer's output, which folding changes."""
+    """Return whether a tap reads the layer's output, which folding changes, not the norm's."""
     path = module_path(tap)
     has_layer, has_norm = (f"{inner}.".startswith(f"{path}.") for inner in (layer, norm))
     if tap.endswith(":in"):
@@ -74,7 +77,7 @@ def _falls_between(tap: str, layer: str, norm: str) -> bool:
 
 
 def _foldable_pairs(network: nn.Module) -> list[FoldablePair]:
-    """Return paths of (layer, norm) where only the norm reads the layer; none without a graph."""
+    """Return the layers that only a norm reads, with their norms; none if tracing fails."""
     try:
         return foldable_pairs(network)
     except UserError:
@@ -84,6 +87,7 @@ def _foldable_pairs(network: nn.Module) -> list[FoldablePair]:
 def _cast(
     network: nn.Module, hardware: Hardware, images: Inputs, expected: Tensor
 ) -> tuple[nn.Module, str]:
+    """Cast a network if its decisions stay the same; also return a text on its precision."""
     if hardware.precision == "fp32":
         return network, "fp32"
     cast = _with_input_cast(deepcopy(network).to(hardware.dtype), hardware.dtype)
@@ -93,13 +97,13 @@ def _cast(
     except RuntimeError as error:
         return unchanged, f"fp32 ({hardware.precision} fails: {str(error).splitlines()[0]})"
     agreement = (outputs.argmax(1) == expected.argmax(1)).float().mean().item()
-    if agreement >= _AGREEMENT and bool(torch.isfinite(outputs).all()):
+    if agreement >= _MIN_AGREEMENT and bool(torch.isfinite(outputs).all()):
         return cast, f"{hardware.precision} (decides as in fp32 on {agreement:.1%} of a batch)"
     return unchanged, f"fp32 ({hardware.precision} decides as fp32 on {agreement:.1%} of a batch)"
 
 
 def _with_input_cast(network: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Let the network cast its inputs first: batches come in the run's precision."""
+    """Make the network cast its inputs, as batches come in the run's precision."""
     network.register_forward_pre_hook(lambda module, inputs: (_cast_inputs(inputs[0], dtype),))
     return network
 
@@ -126,6 +130,6 @@ def _outputs(network: nn.Module, paths: Collection[str], images: Inputs) -> list
 
 def _equal(outputs: list[Tensor], expected: list[Tensor]) -> bool:
     return all(
-        bool((actual - wanted).abs().max() <= 1e-4 * wanted.abs().max().clamp(min=1e-6))
-        for actual, wanted in zip(outputs, expected, strict=True)
+        bool((actual - value).abs().max() <= 1e-4 * value.abs().max().clamp(min=1e-6))
+        for actual, value in zip(outputs, expected, strict=True)
     )

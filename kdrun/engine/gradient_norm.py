@@ -1,4 +1,4 @@
-"""The norm of the gradient: watched for NaN and infinity, and averaged over an epoch."""
+"""Measures the norm of the gradient: checks it for NaN and infinity, averages it over an epoch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 class GradientNorm:
     """Measures the L2 norm of each step's gradient without waiting for the device.
 
-    The norms of the first step that is not finite are kept, so that `fault` can be asked later:
+    The norms of the first step that is not finite are kept, so that `fault` can be called later:
     on a GPU, reading a value at each step would stall the device.
 
     Args:
         parameters: the parameters that learn, by name.
-        device: where they are.
-        scaled: whether fp16's gradient scaler is in use. It skips a step whose gradient overflows,
-            which is no fault; the mean then leaves that step out.
+        device: the device of the parameters.
+        scaled: whether fp16's gradient scaler is in use. It skips a step whose gradient overflows;
+            such a step is not a fault, and the mean leaves it out.
     """
 
     def __init__(
@@ -29,30 +29,30 @@ class GradientNorm:
         self._sum = self._steps = torch.zeros((), device=device)
 
     def measure(self) -> Tensor:
-        """Take in the gradients of one step, and return their norm as a scalar."""
-        named = {
+        """Measure the gradients of one step, and return their norm as a scalar."""
+        gradients = {
             name: parameter.grad
             for name, parameter in self.parameters.items()
             if parameter.grad is not None
         }
-        norms, total = _norms(list(named.values()), self.device)
-        if tuple(named) == self._names:
+        norms, total = _norms(list(gradients.values()), self.device)
+        if tuple(gradients) == self._names:
             self._norms = torch.where(self._sum.isfinite(), norms, self._norms)
         elif not self.fault():
-            self._names, self._norms = tuple(named), norms
+            self._names, self._norms = tuple(gradients), norms
         finite = total.isfinite()
         self._sum = self._sum + (total.where(finite, 0.0) if self.scaled else total)
         self._steps = self._steps + finite
         return total
 
     def fault(self) -> str:
-        """Name a parameter whose gradient was not finite; an empty string if there is none."""
+        """Name a parameter whose gradient was not finite; return "" if there is none."""
         if self.scaled or self._sum.isfinite():
             return ""
         return f"the norm of the gradient of {largest(self._names, self._norms)}"
 
     def mean(self) -> float:
-        """The mean norm since the last call of `reset`; NaN if fp16 skipped all steps."""
+        """Return the mean norm since the last call of `reset`; NaN if fp16 skipped all steps."""
         return (self._sum / self._steps).item()
 
     def reset(self) -> None:
@@ -67,21 +67,22 @@ class GradientNorm:
 
 
 def weights_fault(parameters: Mapping[str, nn.Parameter], device: torch.device) -> str:
-    """Name a parameter whose weights are not finite; an empty string if there is none."""
+    """Name a parameter whose weights are not finite; return "" if there is none."""
     norms, total = _norms([parameter.detach() for parameter in parameters.values()], device)
     return "" if total.isfinite() else f"the norm of {largest(list(parameters), norms)}"
 
 
 def largest(names: Sequence[str], norms: Tensor) -> str:
-    """Name the parameter of the largest norm, and say its norm; NaN counts as the largest."""
+    """Return a text with the parameter of the largest norm and this norm; NaN is the largest."""
     index = int(norms.argmax())
     return f"the parameter {names[index]!r} is {norms[index].item()}"
 
 
 def _norms(tensors: list[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
-    """The norm of each tensor and of all, to the bit as `nn.utils.get_total_norm` computes it.
+    """Return the norm of each tensor, and of all, with the same bits as `get_total_norm` of torch.
 
-    One call for all tensors: on a CPU, for a network of two layers, 13 microseconds against 69.
+    One call for all tensors takes 13 microseconds for a network of two layers on a CPU; one call
+    for each takes 69.
     """
     if not tensors:
         return torch.zeros(0, device=device), torch.zeros((), device=device)

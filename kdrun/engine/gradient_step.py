@@ -1,4 +1,4 @@
-"""From a loss to new weights: gradients, their norm, clipping, the optimizer."""
+"""Turns a loss into new weights: gradients, their norm, clipping, the optimizer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,11 +13,13 @@ from kdrun.engine.optimizers import make_optimizer
 
 
 class GradientStep:
-    """Takes the optimizer's steps in one phase: `clear`, `add` once or more, `measure`, `take`.
+    """Takes the optimizer's steps in one phase.
+
+    For each step call `clear`, `add` for each micro-batch, `measure`, `clip` and `take`.
 
     Args:
         parameters: the parameters that learn in the phase, by name.
-        recipe: names the optimizer and the norm to clip at.
+        recipe: has the optimizer and the norm at which gradients are clipped.
         model_name: the student's name, for learning rates by model.
         hardware: device and precision; fp16 scales its gradients.
     """
@@ -41,7 +43,7 @@ class GradientStep:
         return self.optimizer.param_groups[0]["lr"]
 
     def clear(self) -> None:
-        """Forget the gradients of the step before."""
+        """Delete the gradients of the previous step."""
         self.optimizer.zero_grad(set_to_none=True)
 
     def add(self, loss: Tensor) -> None:
@@ -66,7 +68,7 @@ class GradientStep:
         self.scaler.update()
 
     def weights_fault(self) -> str:
-        """Name a learning parameter that is not finite; an empty string if there is none."""
+        """Name a learning parameter that is not finite; return "" if there is none."""
         return weights_fault(self.parameters, self.device)
 
     def state(self) -> dict[str, Any]:
@@ -77,7 +79,7 @@ class GradientStep:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned in the same phase."""
+        """Continue from a result of `state` in the same phase."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         if "grad_norm" in state:  # older checkpoints have none

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request to stop, which the loop follows between two steps."""
+"""Turns Ctrl-C and SIGTERM into a request to stop, which training obeys between two steps."""
 
 import signal
 from types import FrameType, TracebackType
@@ -13,15 +13,15 @@ class Interrupt:
     """Remembers the first signal; a second one stops the process at once.
 
     Attributes:
-        signal: the number of the signal that came, or None.
+        signal: the number of the first signal, or None.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._before: dict[int, Any] = {}
+        self._old_handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._remember) for number in _SIGNALS}
+        self._old_handlers = {number: signal.signal(number, self._remember) for number in _SIGNALS}
         return self
 
     def __exit__(
@@ -30,17 +30,17 @@ class Interrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._old_handlers.items():
             signal.signal(number, handler)
 
-    def check(self, where: str) -> None:
-        """Stop here if a signal came.
+    def check(self, stage: str) -> None:
+        """Raise an error if a signal came; `stage` is for its message.
 
         Raises:
             Interrupted: a signal came.
         """
         if self.signal is not None:
-            raise Interrupted(self.signal, f"interrupted in stage {where!r}.")
+            raise Interrupted(self.signal, f"interrupted in stage {stage!r}.")
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:

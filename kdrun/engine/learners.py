@@ -18,18 +18,18 @@ class Learners:
 
     def __init__(self, student: nn.Module, loss: Loss, frozen: tuple[str, ...]) -> None:
         self.student, self.loss = student, loss
-        self._named = {f"student.{name}": value for name, value in student.named_parameters()}
-        self._named |= {f"loss.{name}": value for name, value in loss.named_parameters()}
-        named = [name for name, _ in [*student.named_parameters(), *student.named_modules()]]
+        self._parameters = {f"student.{name}": value for name, value in student.named_parameters()}
+        self._parameters |= {f"loss.{name}": value for name, value in loss.named_parameters()}
+        names = [name for name, _ in [*student.named_parameters(), *student.named_modules()]]
         self._frozen = {
-            f"student.{name}" for name in named if any(covers(pattern, name) for pattern in frozen)
+            f"student.{name}" for name in names if any(covers(pattern, name) for pattern in frozen)
         }
         self._frozen_modules: list[nn.Module] = []
 
     def choose(self, trains: tuple[str, ...]) -> dict[str, nn.Parameter]:
-        """Return the parameters that learn, by name; switch gradients off for all others."""
+        """Return the parameters that match a glob in `trains`, by name; freeze all others."""
         learning = {}
-        for name, parameter in self._named.items():
+        for name, parameter in self._parameters.items():
             learns = name not in self._frozen and any(fnmatch(name, glob) for glob in trains)
             parameter.requires_grad_(learns)
             if learns:
@@ -50,10 +50,11 @@ class Learners:
 
 
 def covers(pattern: str, path: str) -> bool:
-    """Whether a glob matches a path or a module above it."""
+    """Return whether a glob matches a path or the path of a module that contains it."""
     return fnmatch(path, pattern) or fnmatch(path, f"{pattern}.*")
 
 
 def _is_frozen(module: nn.Module) -> bool:
+    """Return whether a module has parameters and none of them learns."""
     parameters = list(module.parameters())
     return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)

@@ -1,4 +1,4 @@
-"""The training loop: the only one. A method is a loss that it calls, never a loop of its own."""
+"""The training loop. All methods use it: each is a loss, none has a loop of its own."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ def train(spec: TrainingSpec, runtime: Runtime, folder: Path) -> Trained:
     Raises:
         Interrupted: a signal came; everything up to the last step is saved.
         NonFinite: a term of the loss, a gradient or a weight is not finite; the last checkpoint
-            is from before.
+            was saved before that.
         OutOfMemory: a batch does not fit on the device.
     """
     with name_memory_errors(spec.stage, spec.recipe.batch_size):
@@ -45,11 +45,11 @@ class _Trainer:
     1. `Split.epoch` gives the next batch, in the epoch's view of the images (dataset/).
     2. `Update.step` seeds the step's random numbers, lets the loss prepare the batch, mixes it
        (mixup, cutmix, label smoothing) and splits it into micro-batches.
-    3. For each of these: the teacher's output, the student's output, the terms of the loss
+    3. For each micro-batch: the teacher's output, the student's output, the terms of the loss
        (loss/), their sum; `GradientStep` adds its gradient.
-    4. `GradientStep.measure` computes the gradient's norm; NaN and infinity are refused; `clip`
+    4. `GradientStep.measure` computes the gradient's norm; NaN and infinity raise an error; `clip`
        shortens the gradient; `take` lets the optimizer change the weights.
-    5. Zeros that stay are set again, and the average of the weights follows.
+    5. Pruned weights are set to 0 again, and the average of the weights is updated.
     6. `Position` counts the step, the display shows it, and if `checkpoint_seconds` have passed,
        or a signal came, everything is saved.
 
@@ -77,16 +77,16 @@ class _Trainer:
 
     @property
     def epochs(self) -> int:
-        """The epochs of the phase."""
+        """The number of epochs of the current phase."""
         return self._epochs_of(self.phase)
 
     def run(self) -> Trained:
         state = load(self.folder, self._warn)
-        first = 0 if state is None else state["position"]["phase"]
+        first_phase = 0 if state is None else state["position"]["phase"]
         if state is None:
             self.log.truncate(0)
         try:
-            for number in range(first, len(self.phases)):
+            for number in range(first_phase, len(self.phases)):
                 self._begin(number)
                 if state is not None:
                     self._restore(state)
@@ -141,9 +141,9 @@ class _Trainer:
 
     def _step(self, batch: Batch) -> None:
         epoch, step = self.position.epoch, self.position.step
-        done, steps = epoch * self.steps + step, self.epochs * self.steps
-        rate = self.lr * self.schedule(done / self.steps, self.epochs)
-        progress = Progress(self.phase.name, epoch, self.epochs, done, steps)
+        steps_done, total_steps = epoch * self.steps + step, self.epochs * self.steps
+        rate = self.lr * self.schedule(steps_done / self.steps, self.epochs)
+        progress = Progress(self.phase.name, epoch, self.epochs, steps_done, total_steps)
         self.update.step(batch, progress, rate)
         warning = self.update.imbalance(progress)
         if warning:
@@ -155,7 +155,7 @@ class _Trainer:
         fault_point("step")
 
     def _count_time(self, started: float) -> float:
-        """Wait for the device, count the time since `started` as training, and return the time."""
+        """Wait for the device, add the time since `started` to the training time, return now."""
         if self.runtime.hardware.device.type == "cuda":
             torch.cuda.synchronize(self.runtime.hardware.device)
         now = time.monotonic()
@@ -163,23 +163,26 @@ class _Trainer:
         return now
 
     def _pause_is_due(self) -> bool:
-        waited = time.monotonic() - self.saved_at
-        return self.runtime.interrupt.signal is not None or waited > self.runtime.checkpoint_seconds
+        since_save = time.monotonic() - self.saved_at
+        return (
+            self.runtime.interrupt.signal is not None
+            or since_save > self.runtime.checkpoint_seconds
+        )
 
     def _end_epoch(self) -> None:
-        """Validate, record, decide whether to stop, save: a finished epoch is never lost."""
+        """Validate, record, decide whether to stop, and save."""
         self._refuse_non_finite()
         means, grad_norm = self.update.means(self.position.step), self.update.gradients.norm.mean()
         self.update.reset_means()
         self.position.epoch += 1
         self.position.step = 0
-        validation, size = self.spec.data.validation, self.recipe.batch_size * 4
-        scores = score(self.update.network, validation, self.runtime.hardware, size)
+        validation, batch_size = self.spec.data.validation, self.recipe.batch_size * 4
+        scores = score(self.update.network, validation, self.runtime.hardware, batch_size)
         self.scores = scores
         zeros = self.spec.frozen_zeros
         if self.phase.name == MAIN.name and (zeros is None or zeros.complete):
             self._keep_best(scores)
-            self._decide(scores)
+            self._decide_to_stop(scores)
         rates = {"lr": self.update.gradients.rate, "grad_norm": grad_norm}
         self._record({"split": "train", **means, **rates})
         self._record({"split": "validation", **scores})
@@ -198,17 +201,19 @@ class _Trainer:
             self.position.best = Best(self.position.epoch, scores)
             write_best(self.folder, self.update.network)
 
-    def _decide(self, scores: Scores) -> None:
-        since = self.position.epoch - self.position.best.epoch
+    def _decide_to_stop(self, scores: Scores) -> None:
+        epochs_since_best = self.position.epoch - self.position.best.epoch
         if self.spec.good_enough is not None and self.spec.good_enough(scores):
             self.position.stopped = f"good enough after epoch {self.position.epoch}"
-        elif self.recipe.patience is not None and since >= self.recipe.patience:
-            self.position.stopped = f"no better validation {leading().name} for {since} epochs"
+        elif self.recipe.patience is not None and epochs_since_best >= self.recipe.patience:
+            self.position.stopped = (
+                f"no better validation {leading().name} for {epochs_since_best} epochs"
+            )
         else:
             self.position.stopped = self.spec.loss.stop_reason()
 
     def _record(self, measured: Mapping[str, Any]) -> None:
-        """Write a line of measurements to the metrics, headed by where training stands."""
+        """Write measurements to the metrics, with stage, phase, epoch and step."""
         record = {
             "stage": self.spec.stage,
             "phase": self.phase.name,

@@ -1,4 +1,4 @@
-"""A batch in smaller ones, whose gradients add up to that of the batch."""
+"""Splits a batch into smaller ones, whose gradients add up to the gradient of the batch."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from kdrun.core.types import Batch
 
 
 def micro_batches(batch: Batch, count: int) -> Iterator[tuple[Batch, float]]:
-    """Split a batch into `count` micro-batches, each with its share of the samples in 0..1."""
+    """Yield `count` micro-batches of a batch, each with its share (0 to 1) of the samples."""
     if count == 1:
         yield batch, 1.0
         return

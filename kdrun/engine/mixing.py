@@ -38,13 +38,14 @@ def mix_batch(batch: Batch, recipe: Recipe, num_classes: int, *counters: int | s
 
 
 def _smooth(targets: Tensor, epsilon: float, num_classes: int) -> Tensor:
-    """Szegedy et al. 2016 (arXiv:1512.00567), section 7: (1 - epsilon) one-hot + epsilon / C."""
+    """Return (1 - epsilon) one-hot + epsilon / C: Szegedy et al. 2016 (arXiv:1512.00567), 7."""
     return F.one_hot(targets, num_classes).float() * (1 - epsilon) + epsilon / num_classes
 
 
 def _mix_images(
     images: Tensor, recipe: Recipe, random: np.random.Generator
 ) -> tuple[Tensor, float]:
+    """Return mixed images, and the share of each image that is left in its mixture."""
     both = recipe.mixup > 0 and recipe.cutmix > 0
     cut = recipe.cutmix > 0 and (not both or random.random() < 0.5)
     alpha = recipe.cutmix if cut else recipe.mixup
@@ -53,16 +54,16 @@ def _mix_images(
 
 
 def _mixup(images: Tensor, kept_share: float) -> Tensor:
-    """Zhang et al. 2018 (arXiv:1710.09412), equation 1: mix each image with its neighbor."""
+    """Mix each image with its neighbor: Zhang et al. 2018 (arXiv:1710.09412), equation 1."""
     return images * kept_share + images.roll(1, 0) * (1 - kept_share)
 
 
 def _cutmix(images: Tensor, kept_share: float, random: np.random.Generator) -> tuple[Tensor, float]:
-    """Yun et al. 2019 (arXiv:1905.04899), equations 1 and 2: a box from the neighbor.
+    """Replace a box by that of the neighbor: Yun et al. 2019 (arXiv:1905.04899), eq. 1 and 2.
 
     Returns:
-        The mixed images, and the share of pixels that is left of each image. The share is computed
-        from the box after it was cut off at the border.
+        The mixed images, and the share of each image's pixels that is left. The share is computed
+        from the part of the box that lies inside the image.
     """
     height, width = images.shape[-2:]
     side = np.sqrt(1 - kept_share)
@@ -74,6 +75,7 @@ def _cutmix(images: Tensor, kept_share: float, random: np.random.Generator) -> t
 
 
 def _span(size: int, side: float, random: np.random.Generator) -> tuple[int, int]:
+    """Return start and end of an interval of random position, cut off at the border."""
     center = int(random.integers(size))
     half = int(size * side) // 2
     return max(0, center - half), min(size, center + half)

@@ -13,7 +13,7 @@ from kdrun.core.config import Recipe
 from kdrun.core.ranges import OpenUnit, UnitBelowOne
 from kdrun.core.registry import build
 
-GIVEN = ("parameters", "lr", "fused")
+GIVEN = ("parameters", "lr", "fused")  # arguments that are no keys of the config
 OPTIMIZERS = {
     "sgd": "kdrun.engine.optimizers:sgd",
     "nesterov": "kdrun.engine.optimizers:nesterov",
@@ -66,7 +66,7 @@ def make_optimizer(
 
 
 def learning_rate(recipe: Recipe, model_name: str) -> float:
-    """Return the recipe's learning rate for a network: that of the first glob matching its name."""
+    """Return the learning rate of the first glob in `lr_by_model` that matches, or `lr`."""
     for pattern, lr in (recipe.lr_by_model or {}).items():
         if fnmatch(model_name, pattern):
             return lr

@@ -24,7 +24,7 @@ from kdrun.core.types import Output
 
 StoredType = Literal["fp16", "fp32"]
 _TYPES: Mapping[str, type[np.floating[Any]]] = {"fp16": np.float16, "fp32": np.float32}
-_RESIDENT = 1 << 29  # bytes of a view that may stay on the device; of larger ones, rows are moved
+_RESIDENT = 1 << 29  # a view of at most so many bytes stays on the device, else in host memory
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Layout:
         }
 
     def view_bytes(self, field: str) -> int:
-        kind, shape = self.fields[field]
-        return kind.itemsize * int(np.prod(shape))
+        dtype, shape = self.fields[field]
+        return dtype.itemsize * int(np.prod(shape))
 
     @property
     def bytes(self) -> int:
@@ -68,10 +68,10 @@ class Layout:
         return self.views * sum(map(self.view_bytes, self.fields))
 
     def __str__(self) -> str:
-        kept = self.classes if self.top_k is None else f"the top {self.top_k}"
+        count = self.classes if self.top_k is None else f"the top {self.top_k}"
         views = f"{self.views} view{'s' if self.views > 1 else ''}"
         size = format_bytes(self.bytes)
-        return f"{views} of {self.samples:,} images, {kept} logits in {self.dtype}: {size}"
+        return f"{views} of {self.samples:,} images, {count} logits in {self.dtype}: {size}"
 
     def pack(self, logits: Tensor) -> dict[str, np.ndarray]:
         """Turn the logits (N, C) of a view, in float32, into the fields to store.
@@ -81,11 +81,11 @@ class Layout:
         """
         fields = {"logits": logits}
         if self.top_k is not None:
-            kept, classes = logits.topk(self.top_k, dim=1)
+            top_logits, classes = logits.topk(self.top_k, dim=1)
             rest = logits.scatter(1, classes, -torch.inf).logsumexp(dim=1)
-            fields = {"logits": kept, "classes": classes, "rest": rest}
+            fields = {"logits": top_logits, "classes": classes, "rest": rest}
         return {
-            field: fields[field].numpy().astype(kind) for field, (kind, _) in self.fields.items()
+            field: fields[field].numpy().astype(dtype) for field, (dtype, _) in self.fields.items()
         }
 
     def unpack(self, fields: Mapping[str, Tensor]) -> Tensor:
@@ -94,12 +94,12 @@ class Layout:
         if self.top_k is None:
             return logits
         log_count = np.log(self.classes - self.top_k)
-        others = (fields["rest"].float() - log_count)[:, None].repeat(1, self.classes)
-        return others.scatter(1, fields["classes"].long(), logits)
+        spread = (fields["rest"].float() - log_count)[:, None].repeat(1, self.classes)
+        return spread.scatter(1, fields["classes"].long(), logits)
 
 
 class Writer:
-    """Appends one view after the other, and continues where a killed process stopped.
+    """Appends views to the files, and continues where a killed process stopped.
 
     Args:
         folder: the folder of the files.
@@ -118,15 +118,15 @@ class Writer:
     def begin(self) -> int:
         """Cut off an incomplete view; return the number of complete views."""
         sizes = {field: self.layout.view_bytes(field) for field in self._paths}
-        complete = [
+        views = [
             path.stat().st_size // sizes[field] if path.exists() else 0
             for field, path in self._paths.items()
         ]
-        done = min(*complete, self.layout.views)
+        complete_views = min(*views, self.layout.views)
         for field, path in self._paths.items():
             with explain_write_errors(path), path.open("ab") as file:
-                file.truncate(done * sizes[field])
-        return done
+                file.truncate(complete_views * sizes[field])
+        return complete_views
 
     def append(self, logits: Tensor) -> None:
         """Append a view.
@@ -159,9 +159,9 @@ class TeacherOutputs:
         self.layout, self.device = layout, device
         self._maps = {
             field: np.memmap(  # copied on write, as torch has no read-only tensors
-                folder / f"{OUTPUTS}{field}.bin", kind, "c", shape=(layout.views, *shape)
+                folder / f"{OUTPUTS}{field}.bin", dtype, "c", shape=(layout.views, *shape)
             )
-            for field, (kind, shape) in layout.fields.items()
+            for field, (dtype, shape) in layout.fields.items()
         }
         small = layout.bytes // layout.views <= _RESIDENT
         self._rows_device = device if small else torch.device("cpu")

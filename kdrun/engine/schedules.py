@@ -1,4 +1,4 @@
-"""Learning-rate schedules: pure functions of the epochs done, so resuming needs no state."""
+"""Learning-rate schedules: pure functions of the finished epochs, so resuming needs no state."""
 
 from collections.abc import Callable
 from math import cos, floor, pi
@@ -7,7 +7,7 @@ from pydantic import PositiveFloat
 
 from kdrun.core.ranges import OpenUnit, UnitAboveZero, UnitInterval
 
-# (epochs done, epochs in total) -> factor of the learning rate
+# (finished epochs, with fractions, and epochs in total) -> factor of the learning rate
 Schedule = Callable[[float, int], float]
 
 SCHEDULES = {
@@ -34,19 +34,22 @@ def multistep(milestones: list[PositiveFloat], gamma: UnitAboveZero) -> Schedule
 
     def factor(done: float, epochs: int) -> float:
         # 0.55 of 100 epochs is 55, not the 55.00000000000001 of floating point.
-        in_epochs = [at if at >= 1 else round(at * epochs, 6) for at in milestones]
+        in_epochs = [value if value >= 1 else round(value * epochs, 6) for value in milestones]
         return gamma ** sum(done >= milestone for milestone in in_epochs)
 
     return factor
 
 
 def cosine(last: UnitInterval) -> Schedule:
-    """Half a cosine from 1 to `last` (Loshchilov and Hutter 2017, equation 5, one period)."""
+    """Descend along half a cosine from 1 to `last` (Loshchilov and Hutter 2017, equation 5)."""
     return lambda done, epochs: _descend(done / epochs, 1.0, last)
 
 
 def onecycle(first: UnitInterval, peak: OpenUnit, last: UnitInterval) -> Schedule:
-    """Cosine up from `first` to 1 at `peak`, then down to `last` (Smith and Topin 2018)."""
+    """Rise along a cosine from `first` to 1 at `peak`, then descend to `last`.
+
+    Smith and Topin 2018. `peak` is a share of the epochs.
+    """
 
     def factor(done: float, epochs: int) -> float:
         position = done / epochs
@@ -63,7 +66,7 @@ def warm_up(schedule: Schedule, warmup_epochs: float, steps: int) -> Schedule:
     Args:
         schedule: the schedule to scale.
         warmup_epochs: the length of the rise in epochs.
-        steps: steps of an epoch; the first step already has the factor of one step.
+        steps: steps of an epoch; the factor starts at one step's rise, not at 0.
     """
 
     def factor(done: float, epochs: int) -> float:

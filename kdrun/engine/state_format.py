@@ -25,7 +25,7 @@ def pack(state: Any) -> list[bytes | memoryview]:
         state: tensors, int, float, str, bool, None, and list, tuple, dict of them.
 
     Raises:
-        TypeError: the state holds anything else; the message says where.
+        TypeError: the state holds anything else; the message names the place.
     """
     memories: list[memoryview] = []
     header = json.dumps(_describe(state, "state", memories), separators=(",", ":")).encode()
@@ -39,17 +39,23 @@ def unpack(file: BufferedReader) -> Any:
 
 
 def _describe(value: Any, where: str, memories: list[memoryview]) -> Any:
-    """Describe a value in JSON; the memory of a tensor is appended to `memories`."""
-    kind = type(value)
-    if kind in _PLAIN:
+    """Describe a value in JSON, and append the memory of its tensors to `memories`.
+
+    Args:
+        value: the value.
+        where: an expression for the value, for messages.
+        memories: the bytes of all tensors, in the order of their descriptions.
+    """
+    value_type = type(value)
+    if value_type in _PLAIN:
         return value
-    if kind in (Tensor, nn.Parameter):
+    if value_type in (Tensor, nn.Parameter):
         return _describe_tensor(value.detach(), memories)
-    if kind is list:
+    if value_type is list:
         return [_describe(item, f"{where}[{index}]", memories) for index, item in enumerate(value)]
-    if kind is tuple:
+    if value_type is tuple:
         return {"tuple": _describe(list(value), where, memories)}
-    if kind in (dict, OrderedDict):
+    if value_type in (dict, OrderedDict):
         items = [
             [
                 _describe(key, f"a key of {where}", memories),
@@ -58,7 +64,7 @@ def _describe(value: Any, where: str, memories: list[memoryview]) -> Any:
             for key, item in value.items()
         ]
         return {"dict": items}
-    raise TypeError(f"{where} is a {kind.__name__}, which a checkpoint can't hold")
+    raise TypeError(f"{where} is a {value_type.__name__}, which a checkpoint can't hold")
 
 
 def _describe_tensor(tensor: Tensor, memories: list[memoryview]) -> dict[str, Any]:
@@ -72,25 +78,25 @@ def _describe_tensor(tensor: Tensor, memories: list[memoryview]) -> dict[str, An
 
 
 def _is_channels_last(tensor: Tensor) -> bool:
-    # The format is kept, as optimizers are slow if a buffer's strides differ from its parameter's.
+    # Strides are restored, as optimizers are slow if a buffer's differ from its parameter's.
     if tensor.dim() != 4 or tensor.is_contiguous():
         return False
     return tensor.is_contiguous(memory_format=torch.channels_last)
 
 
-def _rebuild(described: Any, file: BufferedReader) -> Any:
-    if isinstance(described, list):
-        return [_rebuild(item, file) for item in described]
-    if not isinstance(described, dict):
-        return described
-    if "tensor" in described:
-        return _rebuild_tensor(described, file)
-    if "tuple" in described:
-        return tuple(_rebuild(described["tuple"], file))
-    return {_rebuild(key, file): _rebuild(item, file) for key, item in described["dict"]}
+def _rebuild(description: Any, file: BufferedReader) -> Any:
+    if isinstance(description, list):
+        return [_rebuild(item, file) for item in description]
+    if not isinstance(description, dict):
+        return description
+    if "tensor" in description:
+        return _rebuild_tensor(description, file)
+    if "tuple" in description:
+        return tuple(_rebuild(description["tuple"], file))
+    return {_rebuild(key, file): _rebuild(item, file) for key, item in description["dict"]}
 
 
-def _rebuild_tensor(described: dict[str, Any], file: BufferedReader) -> Tensor:
-    tensor = torch.empty(described["shape"], dtype=getattr(torch, described["tensor"]))
+def _rebuild_tensor(description: dict[str, Any], file: BufferedReader) -> Tensor:
+    tensor = torch.empty(description["shape"], dtype=getattr(torch, description["tensor"]))
     file.readinto(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return tensor.permute(0, 3, 1, 2) if described["channels_last"] else tensor
+    return tensor.permute(0, 3, 1, 2) if description["channels_last"] else tensor

@@ -11,26 +11,26 @@ from kdrun.core.records.summary import score_of
 from kdrun.core.store import METRICS
 from kdrun.engine.watch import Record, Watch
 
-_STUDENT = (STUDENT_STAGE, "main", "validation")
+_STUDENT_VALIDATION = (STUDENT_STAGE, "main", "validation")
 
 
 def stop_hopeless_trial(
     watch: Watch, thresholds: Sequence[float | None], stage_folder: Path
 ) -> Watch:
-    """Return a watch that also ends the student's training at the first threshold it misses.
+    """Return a watch that also ends the student's training when it misses a threshold.
 
-    The best epoch so far is compared, read from the stage's own metrics: a resumed trial ends
-    where an uninterrupted one does.
+    The best epoch so far is compared with the threshold. Earlier epochs are read from the stage's
+    metrics, so that a resumed trial ends where an uninterrupted one does.
 
     Args:
-        watch: is called with each record first.
-        thresholds: the validation score to have reached after each epoch; None demands nothing.
+        watch: called first with each record.
+        thresholds: the validation score that each epoch must have reached; None if any will do.
         stage_folder: the folder of the stage that trains the student.
     """
 
     def check(record: Record) -> None:
         watch(record)
-        if not _is_students(record) or record["epoch"] > len(thresholds):
+        if not _is_student_validation(record) or record["epoch"] > len(thresholds):
             return
         threshold, metric = thresholds[record["epoch"] - 1], leading()
         best = max([*student_curve(stage_folder), record[metric.name]], key=metric.merit)
@@ -45,11 +45,11 @@ def stop_hopeless_trial(
 
 
 def student_curve(stage_folder: Path) -> list[float]:
-    """Return the student's validation score after each epoch; empty before the first."""
+    """Return the student's validation scores, one for each finished epoch."""
     lines = MetricsLog(stage_folder / METRICS).read()
-    scores = [score_of(line, leading().name) for line in lines if _is_students(line)]
+    scores = [score_of(line, leading().name) for line in lines if _is_student_validation(line)]
     return [score for score in scores if score is not None]
 
 
-def _is_students(record: Record) -> bool:
-    return (record["stage"], record["phase"], record["split"]) == _STUDENT
+def _is_student_validation(record: Record) -> bool:
+    return (record["stage"], record["phase"], record["split"]) == _STUDENT_VALIDATION

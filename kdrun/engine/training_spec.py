@@ -28,15 +28,17 @@ class TrainingSpec:
         model_name: the student's name, for learning rates by model.
         student: the network that learns.
         teacher: the frozen teacher; None if the loss uses none or outputs are stored.
-        loss: the loss, bound to both.
-        student_paths: the loss's tap names -> module paths of the student.
-        teacher_paths: the same of the teacher.
+        loss: the loss, bound to student and teacher.
+        student_paths: the loss's names of taps (modules whose outputs it reads) -> module paths of
+            the student.
+        teacher_paths: the same for the teacher.
         data: the splits.
         recipe: optimizer, schedule, epochs, batch size, augmentation.
         frozen: globs of the student's module paths that don't learn.
         good_enough: whether training may stop at these validation scores.
         frozen_zeros: keeps weights of the student 0.
-        views: the number of views of each image, shown in turn; None: each epoch has its own.
+        views: the number of views (augmented versions) of each image, which epochs show in turn;
+            None: every epoch shows a new view.
         outputs: the stored outputs of the teacher, used instead of running it.
     """
 
@@ -56,13 +58,23 @@ class TrainingSpec:
     outputs: TeacherOutputs | None = None
 
     def view(self, epoch: int) -> int:
-        """The view of the images that an epoch shows."""
+        """Return the number of the view that an epoch shows."""
         return epoch if self.views is None else epoch % self.views
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """Device, seed, display and signals: the same for all stages of a run."""
+    """Device, seed, display and signals: the same for all stages of a run.
+
+    Attributes:
+        seed: the run's seed.
+        hardware: device, precision and threads.
+        compile: whether networks are compiled.
+        checkpoint_seconds: time between two checkpoints.
+        display: shows the progress.
+        interrupt: remembers a signal until training can stop.
+        watch: called with each record of metrics, for example to send it to TensorBoard.
+    """
 
     seed: int
     hardware: Hardware
@@ -75,7 +87,7 @@ class Runtime:
 
 @dataclass
 class Best:
-    """The epoch that is best on validation by the leading metric; the first of equals."""
+    """The best epoch by the leading metric on validation; the first one if several are equal."""
 
     epoch: int = -1
     scores: Scores | None = None
@@ -100,11 +112,11 @@ class Position:
         phase: the number of the phase, from 0.
         epoch: finished epochs of the phase.
         step: finished steps of the current epoch.
-        seconds: time spent in training steps, before interruptions too.
+        seconds: time spent in training steps, including those before an interruption.
         images: samples trained on.
         best: the best epoch so far.
         stopped: why training ended before its last epoch, or an empty string.
-        warnings: sentences that the user was warned with.
+        warnings: the warnings that the user has seen.
     """
 
     phase: int = 0
@@ -117,7 +129,7 @@ class Position:
     warnings: list[str] = field(default_factory=list)
 
     def begin(self, phase: int) -> "Position":
-        """Return the position at the start of a phase; what earlier phases counted is kept."""
+        """Return the position at the start of a phase; seconds, images, best, warnings stay."""
         return replace(self, phase=phase, epoch=0, step=0, stopped="")
 
     def to_dict(self) -> dict[str, Any]:
@@ -145,7 +157,7 @@ class Trained:
         best: the best epoch, counted from 1, and its validation scores.
         validation: the validation scores of the last epoch.
         seconds: time spent in training steps.
-        images_per_second: images trained on in a second of that time.
+        images_per_second: images trained on, divided by these seconds.
         stopped: why training ended early, or an empty string.
         notes: sentences on what happened, for the record.
     """

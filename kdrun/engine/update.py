@@ -19,12 +19,12 @@ from kdrun.engine.mixing import mix_batch
 from kdrun.engine.training_spec import Runtime, TrainingSpec
 from kdrun.loss.pseudo_labels import with_pseudo_labels
 
-_USUAL_RATIO = 0.01  # of a loss's terms to the label term; at most its inverse
+_MIN_RATIO = 0.01  # usual ratio of a loss's other terms to its label term; at most 1 / _MIN_RATIO
 _COMMON_TERMS = ("ce", "accuracy", "loss")
 
 
 class Update:
-    """Everything that learns in a stage, and the arithmetic of one step.
+    """Holds everything that learns in a stage, and updates it step by step.
 
     Args:
         spec: the networks, the loss and the recipe.
@@ -59,16 +59,16 @@ class Update:
 
     @property
     def network(self) -> nn.Module:
-        """The network to validate and to keep: the student, or the average of its weights."""
+        """The network that is validated and saved: the student, or the average of its weights."""
         return self.student if self._average is None else self._average.module
 
     @property
     def reads_each_step(self) -> bool:
-        """Whether values are read at each step: on a GPU each reading stalls the device."""
+        """Whether values are checked at each step; on a GPU this would stall the device."""
         return self.hardware.device.type == "cpu"
 
     def begin(self, phase: Phase) -> None:
-        """Choose what learns in a phase, and start its optimizer and gradient scaler anew."""
+        """Choose the parameters that learn in a phase, and make a new optimizer for them."""
         self.gradients = self._make_gradient_step(phase)
         self.sums = {}
 
@@ -87,12 +87,14 @@ class Update:
             self.gradients.add(self._forward(micro_batch, share, progress))
         norm = self.gradients.measure()
         if self.reads_each_step:
-            self._refuse(self.gradients.norm.fault(), _when("at", progress.step, progress.epoch))
+            self._raise_if_fault(
+                self.gradients.norm.fault(), _when("at", progress.step, progress.epoch)
+            )
         self.gradients.clip(norm)
         if self.frozen_zeros is not None:
             self.frozen_zeros.before_step(self.student, progress)
         self.gradients.take(rate)
-        self._follow(progress)
+        self._apply_zeros_and_average(progress)
 
     def reset_means(self) -> None:
         """Start the means of a new epoch."""
@@ -100,7 +102,7 @@ class Update:
         self.gradients.norm.reset()
 
     def means(self, steps: int) -> dict[str, float]:
-        """The mean of each term, of the loss and of the accuracy over the epoch's steps."""
+        """Return the mean of each term, of the loss and of the accuracy over the epoch's steps."""
         return {name: (value / steps).item() for name, value in self.sums.items()}
 
     def refuse_non_finite(self, step: int, epoch: int) -> None:
@@ -113,10 +115,10 @@ class Update:
         """
         faults = (_terms_fault(self.sums), self.gradients.norm.fault())
         fault = " and ".join(filter(None, faults)) or self.gradients.weights_fault()
-        self._refuse(fault, _when("by", step, epoch))
+        self._raise_if_fault(fault, _when("by", step, epoch))
 
     def state(self) -> dict[str, Any]:
-        """All that a resumed step depends on."""
+        """Return all that a resumed step depends on."""
         return {
             "student": self.student.state_dict(),
             "average": None if self._average is None else self._average.state_dict(),
@@ -127,7 +129,7 @@ class Update:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned in the same phase."""
+        """Continue from a result of `state` in the same phase."""
         self.student.load_state_dict(state["student"])
         if self._average is not None:
             self._average.load_state_dict(state["average"])
@@ -146,10 +148,10 @@ class Update:
             self._run_teacher.close()
 
     def imbalance(self, progress: Progress) -> str:
-        """Describe, once, a loss whose terms are out of proportion to its label term.
+        """Return a warning, once, if the loss's other terms are far from its label term.
 
-        It looks at the first step in which the terms count, at their full weight even if they
-        still rise to it. An empty string means that there is nothing to say.
+        The first step in which these terms have a weight is checked, as if they had their full
+        weight. An empty string means that there is no warning.
         """
         share = self.loss.ramp(progress)
         if self._balance_checked or progress.phase != MAIN.name or not share:
@@ -161,11 +163,11 @@ class Update:
             return ""
         total = torch.stack([term.float() for term in terms]).sum().abs().item()
         ratio = total / share / labels.item()
-        if _USUAL_RATIO <= ratio <= 1 / _USUAL_RATIO:
+        if _MIN_RATIO <= ratio <= 1 / _MIN_RATIO:
             return ""
         return (
             f"at the first step the loss's own terms are {ratio:.2g} times its label term, where"
-            f" {_USUAL_RATIO:g} to {1 / _USUAL_RATIO:g} is usual; look at the weights of the loss"
+            f" {_MIN_RATIO:g} to {1 / _MIN_RATIO:g} is usual; look at the weights of the loss"
         )
 
     def _make_gradient_step(self, phase: Phase) -> GradientStep:
@@ -175,14 +177,14 @@ class Update:
     def _make_average(self) -> AveragedModel | None:
         if not self.recipe.ema:
             return None
-        follow = get_ema_multi_avg_fn(self.recipe.ema)
-        return AveragedModel(self.student, multi_avg_fn=follow, use_buffers=True)
+        update_average = get_ema_multi_avg_fn(self.recipe.ema)
+        return AveragedModel(self.student, multi_avg_fn=update_average, use_buffers=True)
 
     def _forward(self, batch: Batch, share: float, progress: Progress) -> Tensor:
         """Compute the loss of a micro-batch and add its values to `sums`."""
         with self.hardware.autocast():
-            # The teacher first: what it needed is free again when the student's graph grows. The
-            # other way round a step took an eighth longer on a CPU.
+            # The teacher runs first, so that its memory is free again for the student's graph. In
+            # the other order a step took an eighth longer on a CPU.
             teacher = self._teacher_output(batch, progress)
             batch = with_pseudo_labels(batch, self.loss, teacher)
             student = self._run_student(batch.inputs)
@@ -190,7 +192,7 @@ class Update:
         total = torch.stack([term.float() for term in terms.values()]).sum() * share
         values = {name: term.detach() for name, term in terms.items()}
         if self.reads_each_step:
-            self._refuse(_terms_fault(values), _when("at", progress.step, progress.epoch))
+            self._raise_if_fault(_terms_fault(values), _when("at", progress.step, progress.epoch))
         hits = (student.logits.detach().argmax(1) == batch.targets).float().mean()
         self._add({**values, "accuracy": hits}, share)
         self._add({"loss": total.detach()}, 1.0)
@@ -204,7 +206,7 @@ class Update:
         with torch.no_grad(), torch.autocast(self.hardware.device.type, enabled=False):
             return self._run_teacher(batch.inputs)
 
-    def _follow(self, progress: Progress) -> None:
+    def _apply_zeros_and_average(self, progress: Progress) -> None:
         """Set frozen zeros again, and update the average of the weights."""
         if self.frozen_zeros is not None:
             self.frozen_zeros.after_step(self.student, progress)
@@ -213,7 +215,7 @@ class Update:
             if self.frozen_zeros is not None:
                 self.frozen_zeros.apply(self._average.module)
 
-    def _refuse(self, fault: str, when: str) -> None:
+    def _raise_if_fault(self, fault: str, when: str) -> None:
         if fault:
             raise NonFinite(
                 f"{fault} in stage {self.spec.stage!r}, {when}; training stopped.",
@@ -226,7 +228,7 @@ class Update:
 
 
 def _terms_fault(terms: dict[str, Tensor]) -> str:
-    """Name a term that is not finite; an empty string if there is none."""
+    """Name a term that is not finite; return "" if there is none."""
     for name, value in terms.items():
         if not isfinite(value.item()):
             return f"the loss term {name!r} is {value.item()}"
@@ -234,5 +236,5 @@ def _terms_fault(terms: dict[str, Tensor]) -> str:
 
 
 def _when(preposition: str, step: int, epoch: int) -> str:
-    """Both numbers count from 0, `step` over all epochs of the phase."""
+    """Return a text with step and epoch, which count from 0; `step` counts over all epochs."""
     return f"{preposition} step {step + 1} (epoch {epoch + 1})"

@@ -1,4 +1,4 @@
-"""Sends measurements to other tools while a run goes on; the run folder has them too."""
+"""Sends metrics to other tools during a run; they are in the run folder, too."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module

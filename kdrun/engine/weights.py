@@ -43,7 +43,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def write_best(folder: Path, network: nn.Module) -> None:
-    """Write the weights of the best epoch; the checkpoint beside them has its number."""
+    """Write the weights of the best epoch; the checkpoint has the number of this epoch."""
     write_weights(folder / BEST_WEIGHTS, copy_weights(network))
 
 

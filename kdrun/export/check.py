@@ -1,4 +1,4 @@
-"""Compare the logits of an exported file, in its runtime, with those of the network.
+"""Compares the logits of an exported file, in its runtime, with those of the network.
 
 Shapes: B images in a batch (B, C, H, W), logits (B, K) for K classes.
 """
@@ -17,7 +17,7 @@ from kdrun.measure.mode import evaluating
 
 
 class ToleranceFault(NamedTuple):
-    """How a file differs from its network by more than is allowed.
+    """A difference between a file and its network that is larger than the tolerance.
 
     Attributes:
         message: the difference and the limit, as a clause of a sentence.
@@ -54,14 +54,14 @@ class Comparison:
         self._batches.append(torch.stack([column.double() for column in columns]))
 
     def figures(self) -> dict[str, Any]:
-        """The entries of a file's record; shares lie in 0..1, differences are of logits."""
-        right, expected, equal, difference, size = torch.cat(self._batches, dim=1)
-        largest, scale = difference.max().item(), size.max().item()
+        """Return the entries of a file's record: shares in 0..1, and differences of logits."""
+        correct, pytorch_correct, equal, difference, magnitude = torch.cat(self._batches, dim=1)
+        largest, scale = difference.max().item(), magnitude.max().item()
         return {
-            "samples": len(right),
-            "accuracy": right.mean().item(),
-            "accuracy_in_pytorch": expected.mean().item(),
-            "accuracy_difference": (right.sum() - expected.sum()).item() / len(right),
+            "samples": len(correct),
+            "accuracy": correct.mean().item(),
+            "accuracy_in_pytorch": pytorch_correct.mean().item(),
+            "accuracy_difference": (correct.sum() - pytorch_correct.sum()).item() / len(correct),
             "largest_difference": largest,
             "largest_logit": scale,
             "relative_difference": largest / scale if scale else largest,
@@ -84,7 +84,7 @@ def compare(
         files: the exported files by name.
         network: the network in PyTorch, which takes normalized images.
         split: yields normalized images without augmentation.
-        inputs: says whether the files take normalized images or pixels in 0..1.
+        inputs: whether the files take normalized images or pixels in 0..1.
         batch_size: images in a batch.
         before_batch: called before each batch; it may raise to stop.
 
@@ -107,10 +107,10 @@ def compare(
 def tolerance_fault(
     figures: Mapping[str, Any], quantized: bool, tolerance: ExportTolerance
 ) -> ToleranceFault | None:
-    """What exceeds the tolerance; None if nothing does.
+    """Return the difference that exceeds the tolerance; None if none does.
 
-    A network in float is held to its logits. A quantized one is held to its accuracy, because
-    runtimes round differently where a value lies halfway between two levels.
+    The logits of a network in float are compared. For a quantized network accuracies are compared,
+    because runtimes round differently where a value lies halfway between two levels.
     """
     if quantized:
         actual, limit, key = abs(figures["accuracy_difference"]), tolerance.accuracy, "accuracy"

@@ -1,4 +1,4 @@
-"""The custom operators of quantized networks: which modules register and translate them."""
+"""Lists the modules that register and translate the custom operators of quantized networks."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.export import ExportedProgram
 
-NAMESPACE = "kdrun"  # of the operators: torch.ops.kdrun
+NAMESPACE = "kdrun"  # the operators are torch.ops.kdrun.*
 # Modules that register the operators when imported. Import them before loading a .pt2 file.
 REGISTERED_BY: tuple[str, ...] = ("kdrun.compress.quantize.ops",)
 # Functions ("module:function") that return a `custom_translation_table` for torch.onnx.export.
@@ -14,7 +14,7 @@ TRANSLATED_BY: tuple[str, ...] = ("kdrun.compress.quantize.onnx_translations:tra
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """Maps each custom operator to the function that builds it from ONNX operators."""
+    """Return custom operator -> the function that builds it from ONNX operators."""
     table: dict[Callable[..., Any], Callable[..., Any]] = {}
     for path in TRANSLATED_BY:
         module, _, function = path.partition(":")
@@ -23,6 +23,6 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
 
 
 def is_quantized(program: ExportedProgram) -> bool:
-    """Whether a traced network calls a custom operator of kdrun, as quantized networks do."""
+    """Return whether a traced network calls kdrun's custom operators, as quantized networks do."""
     nodes = program.graph_module.graph.nodes
     return any(getattr(node.target, "namespace", None) == NAMESPACE for node in nodes)

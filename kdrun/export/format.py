@@ -1,4 +1,4 @@
-"""What an export format is: how its files are written, loaded and run by others."""
+"""The interface of an export format: how its files are written, loaded and run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class ExportFormat:
         load: loads such a file on the CPU.
         example: Python code for `how_to_run.md` that loads the file and runs it. It is a template
             for `str.format` with the fields `file`, `shape` (C, H, W), `prepare` and `imports`.
-        normalize: the code that `prepare` stands for if the file does not normalize its inputs. It
+        normalize: the code for the field `prepare` if the file does not normalize its inputs. It
             computes `images` from `pixels`; its fields are `mean` and `std`.
         packages: names of the packages that the format needs, all in the extra `export`.
         calls_custom_operators: whether a file of a quantized network calls kdrun's custom

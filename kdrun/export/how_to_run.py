@@ -1,4 +1,4 @@
-"""The text of `how_to_run.md`: how to load and run each exported file, and its check's figures."""
+"""Writes the text of `how_to_run.md`: how to load and run each file, and its check's result."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from kdrun.export.table import export_format
 
 Record = Mapping[str, Any]
 
-_SHOWN = 20  # class names in the text; export.json has all
+_MAX_NAMES = 20  # class names in the text; export.json has all
 
 _HEAD = """\
 # How to run these files
@@ -34,19 +34,19 @@ _NORMALIZED = "pixels scaled to 0..1, then (pixels - mean) / std with\nmean {mea
 
 
 def how_to_run(record: Record) -> str:
-    """The text of `how_to_run.md`, made from the content of `export.json`.
+    """Return the text of `how_to_run.md`, made from the content of `export.json`.
 
-    The code in it runs as it stands in the folder of the files, on images of random pixels.
+    The code in it runs unchanged in the folder of the files, on images of random pixels.
     """
     height, width = record["image_size"]
     names = record["classes"]
-    shown = ", ".join(names[:_SHOWN])
+    shown = ", ".join(names[:_MAX_NAMES])
     text = _HEAD.format(
         height=height,
         width=width,
         channels=record["channels"],
         classes=len(names),
-        names=shown if len(names) <= _SHOWN else f"{shown}, and more in export.json",
+        names=shown if len(names) <= _MAX_NAMES else f"{shown}, and more in export.json",
     )
     return text + "".join(_section(name, file, record) for name, file in record["files"].items())
 

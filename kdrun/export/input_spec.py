@@ -1,4 +1,4 @@
-"""What an exported network takes, and the normalization that its file may hold."""
+"""The inputs of an exported network, and the normalization that its file may include."""
 
 from dataclasses import dataclass
 
@@ -26,11 +26,11 @@ class InputSpec:
     normalize: bool
 
     def sample(self) -> Tensor:
-        """Two images of zeros (2, C, H, W). With a single one, tracing would fix the batch size."""
+        """Return zeros (2, C, H, W). With a single image, tracing would fix the batch size."""
         return torch.zeros(2, self.channels, *self.size)
 
     def denormalize(self, inputs: Tensor) -> Tensor:
-        """The pixels in 0..1 that normalized images (B, C, H, W) were computed from."""
+        """Convert normalized images (B, C, H, W) back to pixels in 0..1."""
         mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
         return inputs * std + mean
 
@@ -57,5 +57,5 @@ class NormalizedNetwork(nn.Module):
 
 
 def add_normalization(network: nn.Module, inputs: InputSpec) -> nn.Module:
-    """The network as its file holds it: with normalization in front if `inputs` says so."""
+    """Put the normalization before the network if the file is to include it."""
     return NormalizedNetwork(network, inputs).eval() if inputs.normalize else network

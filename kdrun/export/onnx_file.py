@@ -1,4 +1,4 @@
-"""ONNX: one file that includes its weights, run by ONNX Runtime and many others."""
+"""The ONNX format: a file with weights, which ONNX Runtime and many other runtimes run."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from kdrun.export.trace import BATCH, INPUT, OUTPUT, operator_of, suppress_outpu
 from kdrun.measure.onnx_latency import start_session
 
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-_LARGEST = 2**31 - 1  # bytes in one protobuf message, which an ONNX file is
+_MAX_BYTES = 2**31 - 1  # of a protobuf message; an ONNX file is one
 
 _EXAMPLE = """\
 import json
@@ -35,14 +35,14 @@ images = (pixels - mean) / std"""
 
 
 def encode(program: ExportedProgram) -> bytes:
-    """The bytes of an ONNX file, without paths and names of the code that it was traced from.
+    """Return the bytes of an ONNX file, without paths and names of source code.
 
     Raises:
         UserError: an operator has no form in ONNX, and the message names it; or the weights take
             more than 2 GB.
     """
     size = sum(weights.nbytes for weights in program.state_dict.values())
-    if size > _LARGEST:
+    if size > _MAX_BYTES:
         raise UserError(
             f"the network's weights take {size / 1e9:.1f} GB, and an ONNX file holds 2 GB at most.",
             "  pt2 has no such limit",

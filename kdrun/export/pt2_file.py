@@ -1,4 +1,4 @@
-"""PyTorch's own format: a graph and its weights in one file, for torch.export.load."""
+"""The .pt2 format of PyTorch: a graph and its weights in one file, for torch.export.load."""
 
 from importlib.metadata import version
 from io import BytesIO
@@ -29,7 +29,7 @@ images = (pixels - mean) / std"""
 
 
 def encode(program: ExportedProgram) -> bytes:
-    """The bytes of a .pt2 file."""
+    """Return the bytes of a .pt2 file."""
     file = BytesIO()
     with suppress_output():
         torch.export.save(program, file)
@@ -37,7 +37,7 @@ def encode(program: ExportedProgram) -> bytes:
 
 
 def load(path: Path) -> LoadedFile:
-    """Load a .pt2 file into PyTorch on the CPU. It needs none of the network's classes."""
+    """Load a .pt2 file into PyTorch on the CPU. The network's classes are not needed."""
     with suppress_output():
         module = torch.export.load(path).module()
     torch_version = version("torch")

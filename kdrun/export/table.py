@@ -18,7 +18,7 @@ FORMATS = {
 
 
 def export_format(name: str) -> "ExportFormat":
-    """The format of this name.
+    """Return the format of this name.
 
     Raises:
         UserError: there is no such format.
@@ -28,7 +28,7 @@ def export_format(name: str) -> "ExportFormat":
 
 
 def format_faults(where: str, names: Iterable[str]) -> list[Fault]:
-    """One fault for each name that is no format, or whose packages are not installed.
+    """Return a fault for each name that is not a format, or whose packages are not installed.
 
     Args:
         where: the config key or option that holds the names.

@@ -1,4 +1,4 @@
-"""Trace a network with torch.export: a graph of operators that takes any number of images."""
+"""Traces a network with torch.export into a graph of operators that takes any batch size."""
 
 import logging
 import re
@@ -29,14 +29,14 @@ _SOURCE_METADATA = ("stack_trace", "source_fn_stack")
 
 
 def trace(network: nn.Module, inputs: InputSpec) -> ExportedProgram:
-    """The graph of a network on the CPU in evaluation mode, for any batch size from 1.
+    """Return the graph of a network on the CPU in evaluation mode, for any batch size from 1.
 
     Args:
-        network: it is left unchanged.
+        network: the network; it is left unchanged.
         inputs: shape of the images, and whether the graph begins by normalizing them.
 
     Raises:
-        UserError: torch can't trace it. The message names the operator or the module.
+        UserError: torch can't trace the network. The message names the operator or the module.
     """
     shapes = ({0: Dim(BATCH, min=1)},)
     try:
@@ -54,7 +54,7 @@ def trace(network: nn.Module, inputs: InputSpec) -> ExportedProgram:
 
 
 def encode(program: ExportedProgram, format_name: str) -> bytes:
-    """The bytes of a traced network's file in a format.
+    """Return the bytes of a traced network's file in a format.
 
     Raises:
         UserError: the format can't express an operator, or there is no such format.
@@ -66,7 +66,7 @@ def try_formats(network: nn.Module, info: DataInfo, formats: Iterable[str]) -> N
     """Export a network to memory, to find out before training whether it can be exported.
 
     Raises:
-        UserError: it can't. The message names the operator.
+        UserError: the network can't be exported. The message names the operator.
     """
     mean, std = (0.0,) * info.channels, (1.0,) * info.channels
     program = trace(network, InputSpec(info.channels, info.image_size, mean, std, normalize=False))
@@ -75,7 +75,7 @@ def try_formats(network: nn.Module, info: DataInfo, formats: Iterable[str]) -> N
 
 
 def operator_of(error: BaseException) -> str | None:
-    """The operator that an error of torch is about, as its innermost cause names it."""
+    """Return the operator that the innermost cause of torch's error names, or None."""
     operator: str | None = None
     cause: BaseException | None = error
     while cause is not None:
@@ -87,7 +87,7 @@ def operator_of(error: BaseException) -> str | None:
 
 @contextmanager
 def suppress_output() -> Iterator[None]:
-    """Keep what libraries print, warn of or log from reaching the screen."""
+    """Suppress everything that libraries print, warn of or log."""
     before = logging.root.manager.disable
     with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         warnings.simplefilter("ignore")
@@ -121,7 +121,7 @@ def _reason(error: Exception, network: nn.Module) -> str:
 
 
 def _failed_module(error: Exception, network: nn.Module) -> str:
-    """Path and class of the innermost module whose forward raised the error; "" if none did."""
+    """Return path and class of the innermost module whose forward raised the error, or ""."""
     paths = {id(module): path for path, module in network.named_modules()}
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
     called = [frame.f_locals.get("self") for frame in frames if frame.f_code.co_name == "forward"]

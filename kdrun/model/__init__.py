@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
     from kdrun.core.types import DataInfo
 
-GIVEN = ("num_classes", "in_channels", "image_size")  # parameters that the dataset decides
+GIVEN = ("num_classes", "in_channels", "image_size")  # parameters that come from the dataset
 
 
 def names() -> list[str]:
-    """The names of all networks; loads torchvision."""
+    """Return the names of all networks. This loads torchvision."""
     from kdrun.model.image.torchvision_models import classifiers
 
     return sorted({*MODELS, *classifiers()})
 
 
 def builder(name: str) -> Callable[..., "nn.Module"]:
-    """The function or class that builds a network; its parameters are keys of the config node.
+    """Return the function or class that builds a network, whose parameters are config keys.
 
     Raises:
         UserError: there is no such name; the message has the nearest names.
@@ -44,7 +44,7 @@ def builder(name: str) -> Callable[..., "nn.Module"]:
 
 
 def build(node: Mapping[str, Any], data: "DataInfo") -> "nn.Module":
-    """A new network from a config node, with weights drawn from torch's global generator.
+    """Build a network from a config node, with random weights from torch's global generator.
 
     Args:
         node: `{name: ..., key: value, ...}`, without faults.
@@ -55,13 +55,13 @@ def build(node: Mapping[str, Any], data: "DataInfo") -> "nn.Module":
     """
     make = builder(node["name"])
     parameters = inspect.signature(make).parameters
-    given = {
+    arguments = {
         "name": node["name"],
         "num_classes": data.num_classes,
         "in_channels": data.channels,
         "image_size": data.image_size,
     }
-    settings = {key: value for key, value in given.items() if key in parameters}
+    settings = {key: value for key, value in arguments.items() if key in parameters}
     try:
         return make(**settings_of(node), **settings)
     except (ValueError, AssertionError) as error:
@@ -73,7 +73,7 @@ def build(node: Mapping[str, Any], data: "DataInfo") -> "nn.Module":
 
 
 def title(node: Mapping[str, Any]) -> str:
-    """The name of a network in tables; for one made of several networks, all their names."""
+    """Return the name of a network in tables; a composed network has the names of its parts."""
     if node["name"] == "reused_head":
         return f"{node['student']['name']} + head of {node['teacher']['name']}"
     if node["name"] == "committee":
@@ -82,30 +82,30 @@ def title(node: Mapping[str, Any]) -> str:
 
 
 def main_model(node: Mapping[str, Any]) -> str:
-    """The name that recipes know a network by; for one made of several networks, the first one's.
+    """Return the name by which `lr_by_model` of recipes chooses a network's learning rate.
 
-    A recipe may have another learning rate for some names.
+    A composed network has the name of its first part.
     """
-    inner = [node["student"]] if "student" in node else node.get("members", [])
-    return main_model(inner[0]) if inner else str(node["name"])
+    parts = [node["student"]] if "student" in node else node.get("members", [])
+    return main_model(parts[0]) if parts else str(node["name"])
 
 
 def module_roles(network: "nn.Module") -> dict[str, list[str]]:
-    """Role -> module paths: `stages` in order of depth, `embedding`, `logits`."""
+    """Return role -> module paths: `stages` in order of depth, `embedding`, `logits`."""
     from kdrun.model.roles import find_roles
 
     return find_roles(network)
 
 
 def check_forward(where: str, network: "nn.Module", data: "DataInfo") -> list[Fault]:
-    """The fault of a network that can't take a dataset's images, or that has other classes."""
+    """Return a fault if a network can't take a dataset's images or has other classes."""
     from kdrun.model.forward_checks import try_forward
 
     return try_forward(where, network, data)
 
 
 def check_training(where: str, network: "nn.Module", data: "DataInfo", samples: int) -> list[Fault]:
-    """The fault of a network that can't be trained on so few samples at a time."""
+    """Return a fault if a network can't be trained on so few samples at a time."""
     from kdrun.model.forward_checks import try_training
 
     return try_training(where, network, data, samples)

@@ -12,7 +12,7 @@ from kdrun.core.types import DataInfo
 
 
 class Committee(nn.Module):
-    """Averages networks of the same classes: logits are the log of their mean probabilities.
+    """Averages networks with the same classes: logits are the log of their mean probabilities.
 
     Args:
         members: networks from images (B, C, H, W) to logits (B, K).
@@ -28,7 +28,7 @@ class Committee(nn.Module):
 
     @staticmethod
     def path_of(number: int, path: str = "") -> str:
-        """The path of a member, or of a module in it, seen from the committee."""
+        """Return the path in the committee of a member, or of a module in it."""
         return f"members.{number}.{path}".rstrip(".")
 
 
@@ -38,11 +38,11 @@ def build_committee(
     in_channels: int,
     image_size: tuple[int, int],
 ) -> Committee:
-    """A committee of new networks.
+    """Build a committee of new networks.
 
     Args:
         members: config nodes of the networks.
-        num_classes: of each network.
+        num_classes: number of classes of each network.
         in_channels: channels of the images.
         image_size: (height, width) of the images.
     """

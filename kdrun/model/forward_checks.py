@@ -16,7 +16,7 @@ def try_forward(where: str, network: nn.Module, data: DataInfo) -> list[Fault]:
 
     Args:
         where: `teacher` or `student`, for the message.
-        network: from (B, C, H, W) to (B, classes); its mode and weights are not changed.
+        network: maps (B, C, H, W) to (B, classes); its mode and weights are not changed.
         data: the size of the images and the number of classes.
 
     Returns:
@@ -24,28 +24,28 @@ def try_forward(where: str, network: nn.Module, data: DataInfo) -> list[Fault]:
     """
     height, width = data.image_size
     images = f"{height}x{width} images with {data.channels} channels"
-    kind = type(network).__name__
+    class_name = type(network).__name__
     try:
         logits = _forward_in_eval(network, data)
     except (RuntimeError, ValueError, AssertionError, IndexError, TypeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        return [Fault(where, f"{kind} cannot take {images}: {reason}; {_HINT}")]
+        return [Fault(where, f"{class_name} cannot take {images}: {reason}; {_HINT}")]
     shape, expected = tuple(getattr(logits, "shape", ())), (2, data.num_classes)
     if shape == expected:
         return []
     actual = f"logits of shape {shape}" if shape else f"a {type(logits).__name__}"
-    return [Fault(where, f"{kind} gives {actual} for 2 {images}; {expected} is needed")]
+    return [Fault(where, f"{class_name} gives {actual} for 2 {images}; {expected} is needed")]
 
 
 def try_training(where: str, network: nn.Module, data: DataInfo, samples: int) -> list[Fault]:
     """Send as few images through a network as a training step may compute at once.
 
-    A batch norm can't normalize a single value per channel, which is all it gets of one image
-    that the network has shrunk to one pixel.
+    A batch norm can't normalize a single value per channel, which is all that it gets if the
+    network has reduced a single image to one pixel.
 
     Args:
         where: `teacher` or `student`, for the message.
-        network: in the mode that it is trained in; not changed, as a copy is run.
+        network: a network in train mode; it is not changed, as a copy is run.
         data: the size of the images.
         samples: the smallest number of images that are computed at once.
 
@@ -58,10 +58,10 @@ def try_training(where: str, network: nn.Module, data: DataInfo, samples: int) -
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
-        what = f"cannot be trained on {samples} sample{'s' if samples > 1 else ''} at a time"
-        why = "a norm of it would see one value per channel"
+        problem = f"cannot be trained on {samples} sample{'s' if samples > 1 else ''} at a time"
+        reason = "a norm of it would see one value per channel"
         hint = "use a larger recipe.batch_size or a smaller recipe.accumulate"
-        return [Fault(where, f"{type(network).__name__} {what}: {why}; {hint}")]
+        return [Fault(where, f"{type(network).__name__} {problem}: {reason}; {hint}")]
     return []
 
 

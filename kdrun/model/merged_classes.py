@@ -1,4 +1,4 @@
-"""A teacher of many classes, compared with students of merged classes."""
+"""Merges the classes of a teacher, to compare it with students that learn merged classes."""
 
 from torch import Tensor, nn
 
@@ -6,10 +6,10 @@ from kdrun.core.class_merge import Groups, merge_logits
 
 
 class MergedClasses(nn.Module):
-    """Merges the classes of a network: its logits become those of the merged classes.
+    """Converts the logits of a network to logits of merged classes.
 
     Args:
-        network: from images (B, C, H, W) to logits (B, K).
+        network: maps images (B, C, H, W) to logits (B, K).
         groups: for each merged class, the labels of the network's classes that it merges.
     """
 

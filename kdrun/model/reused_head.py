@@ -1,4 +1,4 @@
-"""A student with its teacher's classifier, which SimKD trains."""
+"""Builds the student of SimKD, which uses its teacher's classifier."""
 
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import DataInfo
 
-_INNER = 3  # kernel size of the projector's middle convolution
+_MIDDLE_KERNEL = 3  # kernel size of the projector's middle convolution
 
 
 def build_reused_head(
@@ -26,27 +26,27 @@ def build_reused_head(
     """Build the student with a projector before its pooling and with the teacher's classifier.
 
     Chen et al. 2022 (arXiv:2203.14001), section 3.2. The projector stays in the network, and its
-    parameters count; its output is the network's last stage. The attribute `borrows` says which
-    modules are to be copied from the trained teacher: module path here -> module path there.
+    parameters count; its output is the network's last stage. The attribute `borrows` maps the path
+    of each module that is copied from the trained teacher to its path in the teacher.
 
     Args:
         student: config node of the network whose body is used.
         teacher: config node of the network whose classifier is used.
         at: position of the projector: after the `maps` of the last stage, for networks that
-            classify the average of these maps, or after the `embedding`; `auto` is `maps` if both
-            networks are of that kind.
+            classify the average of these maps, or after the `embedding`; `auto` means `maps` if
+            both networks do so.
         reduction: the projector's inner channels are the teacher's divided by it.
 
     Raises:
-        UserError: one of the networks can't be cut at this position.
+        UserError: the projector can't be put at this position in one of the networks.
     """
     classes = tuple(str(number) for number in range(num_classes))
     info = DataInfo(classes, in_channels, image_size, train_size=1)
-    body, head = _Cut(student, info), _Cut(teacher, info)
-    for cut in (body, head):
-        if at == "maps" and not cut.pools:
+    body, head = _SplitNetwork(student, info), _SplitNetwork(teacher, info)
+    for part in (body, head):
+        if at == "maps" and not part.pools:
             raise UserError(
-                f"{cut.name!r} does not classify the average of its last stage's maps.",
+                f"{part.name!r} does not classify the average of its last stage's maps.",
                 "  put the projector after its embedding: loss.at=embedding",
             )
     classifier, network = head.network.get_submodule(head.classifier), body.network
@@ -66,15 +66,17 @@ def build_reused_head(
 
 
 def conv_projector(channels: int, channels_out: int, reduction: int) -> nn.Sequential:
-    """The paper's projector of maps: 1x1, 3x3 and 1x1 convolutions with norms."""
+    """Return the paper's projector of maps:  1x1, 3x3 and 1x1 convolutions with norms."""
     inner = max(1, channels_out // reduction)
     return nn.Sequential(
-        *_conv(channels, inner, 1), *_conv(inner, inner, _INNER), *_conv(inner, channels_out, 1)
+        *_conv(channels, inner, 1),
+        *_conv(inner, inner, _MIDDLE_KERNEL),
+        *_conv(inner, channels_out, 1),
     )
 
 
 def linear_projector(width: int, width_out: int, reduction: int) -> nn.Sequential:
-    """A projector of vectors: linear layers with norms."""
+    """Return a projector of vectors: linear layers with norms."""
     inner = max(1, width_out // reduction)
     return nn.Sequential(*_linear(width, inner), *_linear(inner, inner), *_linear(inner, width_out))
 
@@ -88,12 +90,12 @@ def _linear(width: int, width_out: int) -> list[nn.Module]:
     return [nn.Linear(width, width_out, bias=False), nn.BatchNorm1d(width_out), nn.ReLU()]
 
 
-class _Cut:
-    """A network between whose body and classifier a projector may be put.
+class _SplitNetwork:
+    """A network, split into body and classifier, between which a projector can be put.
 
     Attributes:
         name: the network's name.
-        network: with new weights.
+        network: the network with random weights.
         classifier: module path of the classifier.
         width: channels of the classifier's input.
         pools: whether this input is the average of the last stage's maps.

@@ -1,4 +1,4 @@
-"""The modules of a network whose output is a stage, the embedding or the logits."""
+"""Finds the modules of a network with a role: stages, embedding, logits."""
 
 from collections.abc import Iterator
 
@@ -29,14 +29,14 @@ _SEQUENCES = {
 
 
 def find_roles(network: nn.Module) -> dict[str, list[str]]:
-    """Role -> module paths.
+    """Return role -> module paths.
 
-    After a path `:in` stands for the module's input in place of its output, and `:nhwc` for an
+    A path that ends with `:in` means the module's input instead of its output. `:nhwc` means an
     output (B, H, W, C), which taps permute to (B, C, H, W). Stages have outputs (B, C, H, W); those
     of ViT have (B, tokens, C).
 
-    A network may have an attribute `roles` with its paths, torchvision's families are known here,
-    and for any other network only the last linear layer is.
+    A network may have an attribute `roles` with its paths. This file has the paths of torchvision's
+    families. In any other network only the last linear layer is found.
 
     Returns:
         `stages`, from shallow to deep; `embedding`, the input of the last linear layer; `logits`,
@@ -54,33 +54,33 @@ def find_roles(network: nn.Module) -> dict[str, list[str]]:
 
 
 def last_linear(network: nn.Module) -> str | None:
-    """The path of the last linear layer, the classifier; None if there is none."""
+    """Return the path of the last linear layer, the classifier; None if there is none."""
     linear = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]
     return linear[-1] if linear else None
 
 
 def _stages(network: nn.Module) -> list[str]:
-    kind = type(network)
-    if not kind.__module__.startswith("torchvision.models."):
+    network_class = type(network)
+    if not network_class.__module__.startswith("torchvision.models."):
         return []
-    if kind.__name__ in _STAGES:
-        return list(_STAGES[kind.__name__])
-    if kind.__name__ in _SEQUENCES:
-        suffix = ":nhwc" if kind.__name__ == "SwinTransformer" else ""
-        return [path + suffix for path in _last_layers(network, _SEQUENCES[kind.__name__])]
-    if kind.__name__ == "VisionTransformer":
+    if network_class.__name__ in _STAGES:
+        return list(_STAGES[network_class.__name__])
+    if network_class.__name__ in _SEQUENCES:
+        suffix = ":nhwc" if network_class.__name__ == "SwinTransformer" else ""
+        return [path + suffix for path in _last_layers(network, _SEQUENCES[network_class.__name__])]
+    if network_class.__name__ == "VisionTransformer":
         layers = network.get_submodule("encoder.layers")
         return [f"encoder.layers.{name}" for name, _ in layers.named_children()]
     return []
 
 
 def _last_layers(network: nn.Module, path: str) -> Iterator[str]:
-    """The last layer of each stage: layers before one that downsamples, and the last block.
+    """Yield the last layer of each stage: before each downsampling layer, and the last block.
 
     After that block come a convolution for the head, its norm or a pooling, which are no stage.
 
     Args:
-        path: of a sequence of layers.
+        path: the path of a sequence of layers.
     """
     layers = list(network.get_submodule(path).children())
     starts = [number for number, layer in enumerate(layers) if number and _downsamples(layer)]

@@ -1,6 +1,6 @@
 """Every model of kdrun: its name on the command line -> the class or function that builds it.
 
-torchvision's classifiers need no line here: torchvision knows them by name.
+torchvision's other classifiers need no line here: torchvision builds them by name.
 """
 
 _RESNET = "kdrun.model.image.resnet:CifarResNet"

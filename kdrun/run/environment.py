@@ -16,7 +16,7 @@ _PACKAGES = ("torch", "torchvision", "numpy", "hydra-core")
 
 
 def describe_environment(hardware: Hardware) -> dict[str, Any]:
-    """Return versions, machine and commit, for the record."""
+    """Return versions, machine and commit, for the manifest of a run."""
     cuda = hardware.device.type == "cuda"
     return {
         "python": platform.python_version(),
@@ -30,7 +30,7 @@ def describe_environment(hardware: Hardware) -> dict[str, Any]:
 
 
 def differences(before: Any, now: Any, path: str = "") -> list[str]:
-    """Return a line for each value in which two trees differ: `recipe.lr: 0.1, was 0.05`."""
+    """Return a line for each difference of two nested dicts, such as `recipe.lr: 0.1, was 0.05`."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         keys = [*now, *(key for key in before if key not in now)]
         pairs = [(key, f"{path}.{key}".lstrip(".")) for key in keys]

@@ -14,7 +14,7 @@ from kdrun.core.sweep import find_sweeps
 def new_folder(job: ComposedRun, multirun: bool) -> Path:
     """Make a new folder for a run or a sweep, or the folder that the command names.
 
-    Names made from the time get a number if the folder exists already.
+    A name that is made from the time gets a number if such a folder exists already.
     """
     if job.folder is not None:
         _make(Path(job.folder), _where(job))
@@ -34,10 +34,12 @@ def faults_of_folder(job: ComposedRun) -> list[Fault]:
     folder = job.folder
     if folder is None:
         return []
-    held = "sweep" if find_sweeps(Path(folder)) else "run" if find_runs(Path(folder)) else ""
-    if held:
-        mend = f"go on with it: {shell_command('resume', folder)}"
-        return [Fault("", f"{folder!r} holds a {held} already.\n  {mend}, or name another folder")]
+    content = "sweep" if find_sweeps(Path(folder)) else "run" if find_runs(Path(folder)) else ""
+    if content:
+        remedy = f"go on with it: {shell_command('resume', folder)}"
+        return [
+            Fault("", f"{folder!r} holds a {content} already.\n  {remedy}, or name another folder")
+        ]
     return check_writable(_where(job), folder)
 
 
@@ -65,7 +67,7 @@ def _make(path: Path, where: str) -> bool:
     """Make a folder; return False if it exists already.
 
     Raises:
-        UserError: it can't be made; `where` is the config key to name another folder with.
+        UserError: it can't be made. The message names `where`, the folder's config key.
     """
     try:
         path.mkdir(parents=True)

@@ -34,7 +34,7 @@ from kdrun.stage.obtain import obtain, record_stage
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked config, with all that was read and built from it.
+    """A checked config, with the data and stages that were made from it.
 
     Attributes:
         config: the typed config.
@@ -43,7 +43,7 @@ class Plan:
         datasets: the splits, by name; the student is tested on `main`.
         hardware: device, precision, threads.
         stages: the stages in order.
-        notes: sentences for the user: plugins, fewer epochs than asked for.
+        notes: sentences for the user, such as the plugins in use.
         thresholds: for a trial of a search, the validation score to reach after each epoch.
     """
 
@@ -81,14 +81,14 @@ class Plan:
         )
 
     def fingerprints(self, runtime: Runtime) -> dict[str, str]:
-        """Return the fingerprint of each stage; it covers the stages that it reads."""
-        known: dict[str, str] = {}
+        """Return the fingerprint of each stage, which depends on the stages that it reads."""
+        fingerprints: dict[str, str] = {}
         for stage in self.stages:
             identity = stage.identity(self.config, self.data_of(stage), runtime)
-            known[stage.info.name] = fingerprint(
-                {**identity, "reads": {name: known[name] for name in stage.info.reads}}
+            fingerprints[stage.info.name] = fingerprint(
+                {**identity, "reads": {name: fingerprints[name] for name in stage.info.reads}}
             )
-        return known
+        return fingerprints
 
 
 def run(plan: Plan, path: Path, screen: Screen, command: str) -> Summary:
@@ -114,7 +114,7 @@ def run(plan: Plan, path: Path, screen: Screen, command: str) -> Summary:
     with FolderLock(path).acquire(wait=False), Interrupt() as interrupt:
         screen.log_to(folder.log)
         try:
-            summary = _recorded(plan, folder, screen, interrupt, command)
+            summary = _run_and_record(plan, folder, screen, interrupt, command)
             write_run_report(folder, screen)
         finally:
             screen.log_to(None)
@@ -123,7 +123,7 @@ def run(plan: Plan, path: Path, screen: Screen, command: str) -> Summary:
     return summary
 
 
-def _recorded(
+def _run_and_record(
     plan: Plan, folder: RunFolder, screen: Screen, interrupt: Interrupt, command: str
 ) -> Summary:
     """Run the stages, and record in the manifest how the run ended."""
@@ -132,7 +132,7 @@ def _recorded(
     _refuse_changes(folder, manifest.get("config") or plan.tree, plan.tree)
     inexact = manifest.get("inexact", [])
     inexact += differences(manifest.get("environment", environment), environment)
-    before = manifest.get("seconds", 0.0)
+    earlier_seconds = manifest.get("seconds", 0.0)
     folder.write_config(plan.tree)
     folder.update(
         status="running",
@@ -151,11 +151,11 @@ def _recorded(
     )
     ending: dict[str, Any] = {"status": "failed", "error": None}
     try:
-        summary = _stages(plan, folder, screen, interrupt, inexact)
+        summary = _run_stages(plan, folder, screen, interrupt, inexact)
         ending = {"status": "finished", "error": None}
     except KeyboardInterrupt as error:
         ending = {"status": "interrupted", "error": "interrupted at once"}
-        error.add_note(_go_on(folder))
+        error.add_note(_resume_hint(folder))
         raise
     except KdrunError as error:
         ending["error"] = error.lines[0]
@@ -164,29 +164,29 @@ def _recorded(
         if isinstance(error, TrialStopped):
             ending["status"] = "pruned"
         if error.resumable:
-            error.add_note(_go_on(folder))
+            error.add_note(_resume_hint(folder))
         raise
     except SystemExit as error:
         ending["error"] = f"code of the run ended the program: sys.exit({error.code!r})"
-        raise KdrunError(ending["error"], _go_on(folder)) from error
+        raise KdrunError(ending["error"], _resume_hint(folder)) from error
     except Exception as error:
         ending["error"] = f"{type(error).__name__}: {error}"
-        error.add_note(_go_on(folder))
+        error.add_note(_resume_hint(folder))
         screen.note(traceback.format_exc())
         raise
     finally:
-        seconds = before + time.monotonic() - started
+        seconds = earlier_seconds + time.monotonic() - started
         peak = plan.hardware.peak_memory()
         folder.update(**ending, ended=_now(), seconds=seconds, peak_memory=peak)
     return summary
 
 
-def _go_on(folder: RunFolder) -> str:
+def _resume_hint(folder: RunFolder) -> str:
     return f"  go on with it: {shell_command('resume', folder.path)}"
 
 
 def _refuse_changes(folder: RunFolder, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse to continue a run with another config; keys that an older kdrun lacked are ignored.
+    """Raise an error if a run continues with another config; new keys are ignored.
 
     Raises:
         UserError: the config file was changed since the run began.
@@ -200,7 +200,7 @@ def _refuse_changes(folder: RunFolder, before: Mapping[str, Any], now: Mapping[s
         )
 
 
-def _stages(
+def _run_stages(
     plan: Plan, folder: RunFolder, screen: Screen, interrupt: Interrupt, inexact: list[str]
 ) -> Summary:
     plan.hardware.prepare(plan.config.deterministic)
@@ -221,10 +221,10 @@ def _stages(
         )
         artefact = obtain(stage, stage_context, folder, Store(plan.config.store), identity)
         context = replace(context, artefacts={**context.artefacts, stage.info.name: artefact})
-        folder.gather_metrics(folder.stage(done.info.folder) for done in plan.stages)
-    shown = [stage for stage in plan.stages if stage.info.label]
-    rows = {stage.info.label: context.artefacts[stage.info.name] for stage in shown}
-    steps = [stage for stage in shown if stage.info.baseline]
+        folder.gather_metrics(folder.stage(each.info.folder) for each in plan.stages)
+    in_table = [stage for stage in plan.stages if stage.info.label]
+    rows = {stage.info.label: context.artefacts[stage.info.name] for stage in in_table}
+    steps = [stage for stage in in_table if stage.info.baseline]
     started = time.monotonic()
     summary = evaluate(context, rows, folder, inexact, plan.domains, steps)
     record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)

@@ -15,13 +15,21 @@ from kdrun.core.class_merge import Merge
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.folder import RunFolder
 from kdrun.core.records.artefact import ArtefactRecord, DataRecord, some_keys
-from kdrun.core.store import BEST_WEIGHTS, FORMAT, MODEL, RECORD, WEIGHTS, is_complete, read_record
+from kdrun.core.store import (
+    BEST_WEIGHTS,
+    FORMAT,
+    MODEL,
+    RECORD,
+    WEIGHTS,
+    is_complete,
+    read_record,
+)
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
 from kdrun.engine.weights import read_weights, write_weights
 
-_REQUIRED = ("format", "model", "data", "sums")  # keys of a record that rebuild a network
-_STRUCTURE = ("model", "data", "changes")  # keys that model.json has too
+_REQUIRED = ("format", "model", "data", "sums")  # keys that a record needs for rebuilding a network
+_STRUCTURE = ("model", "data", "changes")  # keys of a record that are also in model.json
 
 
 @dataclass(frozen=True)
@@ -29,8 +37,8 @@ class Artefact:
     """A finished stage.
 
     Attributes:
-        folder: of the weights, the model's description and the record.
-        record: as in artefact.json.
+        folder: holds the weights, the model's description and the record.
+        record: the content of artefact.json.
     """
 
     folder: Path
@@ -39,7 +47,7 @@ class Artefact:
     @property
     def info(self) -> DataInfo:
         """The description of the data that the network was built for."""
-        return _info(self.record["data"])
+        return _data_info(self.record["data"])
 
     def network(self, best: bool = False) -> nn.Module:
         """Rebuild the network with the weights of the last epoch, or of the best by validation.
@@ -61,7 +69,7 @@ class Artefact:
         return self.record.get("changes", ())
 
     def weights(self, best: bool = False) -> dict[str, Tensor]:
-        """Read the weights alone; raises as `network`."""
+        """Read the weights without building the network; raises what `network` raises."""
         name = BEST_WEIGHTS if best and self.has_best else WEIGHTS
         self._check(name)
         return unpack(read_weights(self.folder / name))
@@ -77,7 +85,7 @@ class Artefact:
 
     def _check(self, name: str) -> None:
         path = self.folder / name
-        if not path.exists() or _sum(path) != self.record["sums"][name]:
+        if not path.exists() or _checksum(path) != self.record["sums"][name]:
             raise DamagedFile(
                 f"{str(path)!r} is not what its stage wrote.",
                 "  delete its folder and resume the run: the stage is made again",
@@ -98,23 +106,23 @@ def write_artefact(
     weights: Mapping[str, Tensor],
     best: Mapping[str, Tensor] | None = None,
 ) -> Artefact:
-    """Write the files of an artefact; its record comes last, as it says that all are complete.
+    """Write the files of an artefact; the record comes last, as it marks them as complete.
 
-    Weights of compressed networks are written in the form that takes the fewest bytes; those of
-    others as they are, so that they can be read without kdrun.
+    Weights of a compressed network are written in the form that takes the fewest bytes. Other
+    weights are written unchanged, so that they can be read without kdrun.
 
     Args:
-        folder: of the artefact.
-        record: without the format and the checksums.
+        folder: the folder of the artefact.
+        record: the record, without the format and the checksums.
         weights: a state dict.
         best: the state dict of the best epoch, if it is kept beside the last one.
     """
-    store = pack if record.get("changes") else dict
-    write_weights(folder / WEIGHTS, store(weights))
-    sums = {WEIGHTS: _sum(folder / WEIGHTS)}
+    convert = pack if record.get("changes") else dict
+    write_weights(folder / WEIGHTS, convert(weights))
+    sums = {WEIGHTS: _checksum(folder / WEIGHTS)}
     if best is not None:
-        write_weights(folder / BEST_WEIGHTS, store(best))
-        sums[BEST_WEIGHTS] = _sum(folder / BEST_WEIGHTS)
+        write_weights(folder / BEST_WEIGHTS, convert(best))
+        sums[BEST_WEIGHTS] = _checksum(folder / BEST_WEIGHTS)
     write_json(folder / MODEL, {"format": FORMAT, **some_keys(record, _STRUCTURE)})
     write_json(folder / RECORD, {"format": FORMAT, **record, "sums": sums})
     return read_artefact(folder)
@@ -122,7 +130,7 @@ def write_artefact(
 
 def write_record(folder: Path, record: ArtefactRecord, names: Iterable[str]) -> None:
     """Make an artefact of files that are in the folder already and hold no weights."""
-    sums = {name: _sum(folder / name) for name in names}
+    sums = {name: _checksum(folder / name) for name in names}
     write_json(folder / RECORD, {"format": FORMAT, **record, "sums": sums})
 
 
@@ -130,7 +138,7 @@ def read_artefact(folder: Path) -> Artefact:
     """Read the artefact in a folder.
 
     Raises:
-        UserError: there is none, or a newer kdrun wrote it.
+        UserError: the folder has no artefact, or a newer kdrun wrote it.
         DamagedFile: its record is not what a stage writes.
     """
     record = read_record(folder)
@@ -151,12 +159,12 @@ def artefact_of(run: RunFolder, row: str, identity: str) -> Artefact:
     """Read the artefact of a row of a run's table.
 
     Args:
-        run: its folder.
+        run: the folder of the run.
         row: the name of the row, for the message.
         identity: fingerprint of the artefact.
 
     Raises:
-        UserError: it is not there any more.
+        UserError: the artefact is not in the folder any more.
     """
     for folder in (path.parent for path in sorted(run.path.glob(f"*/{RECORD}"))):
         if is_complete(folder, identity):
@@ -165,7 +173,7 @@ def artefact_of(run: RunFolder, row: str, identity: str) -> Artefact:
 
 
 def find_artefact(folder: Path, identity: str) -> Artefact | None:
-    """Read the artefact with this fingerprint and check its files; return None without one.
+    """Read the artefact with this fingerprint and check its files; return None if there is none.
 
     Raises:
         UserError: a newer kdrun wrote it.
@@ -201,8 +209,9 @@ def describe_data(data: Data) -> DataRecord:
     )
 
 
-def _info(data: DataRecord) -> DataInfo:
-    merge, (height, width) = data.get("merge"), data["image_size"]
+def _data_info(data: DataRecord) -> DataInfo:
+    merge = data.get("merge")
+    height, width = data["image_size"]
     return DataInfo(
         classes=tuple(data["classes"]),
         channels=data["channels"],
@@ -212,6 +221,6 @@ def _info(data: DataRecord) -> DataInfo:
     )
 
 
-def _sum(path: Path) -> str:
+def _checksum(path: Path) -> str:
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()

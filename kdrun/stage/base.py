@@ -11,7 +11,7 @@ from kdrun.dataset.data import Data
 from kdrun.engine.training_spec import Runtime
 from kdrun.stage.artefact import Artefact
 
-MAIN = "main"  # the name of the dataset that the student is tested on
+MAIN = "main"  # the key of the run's main dataset, on which the student is tested
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class StageInfo:
         shared: whether runs share its artefact through the store.
         reads: names of the stages whose artefacts it reads.
         data: the name of the dataset that it uses, one of the scheme's.
-        baseline: the row that it is compared with: that of the model that it was made from.
+        baseline: the row of the model that its model is made from and compared with; or empty.
     """
 
     name: str
@@ -60,7 +60,7 @@ class StageInfo:
 
 
 class Stage(Protocol):
-    """One step of a run with an artefact of its own."""
+    """One step of a run; it makes one artefact."""
 
     @property
     def info(self) -> StageInfo: ...
@@ -80,5 +80,5 @@ class Stage(Protocol):
         ...
 
     def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
-        """Make the artefact in `folder`, continuing from what an interrupted run left there."""
+        """Make the artefact in `folder`, continuing from the files of an interrupted run."""
         ...

@@ -8,7 +8,7 @@ from kdrun.measure.intervals import gain_interval
 from kdrun.measure.metrics import Meter, agreement
 from kdrun.stage.timing import Latencies
 
-_LEAST_RATIO = 1.05  # latencies of one network differ by as much
+_LEAST_RATIO = 1.05  # repeated measurements of one network's latency differ by as much
 
 
 class Cost(TypedDict):
@@ -31,18 +31,21 @@ def compare_with_baseline(
     """Compare two rows on the same test samples, and their costs.
 
     Args:
-        row: of the compressed model.
-        baseline: row of the model that it was made from.
+        row: the compressed model's row in the results table.
+        baseline: the row of the model that it was made from.
         meters: row -> predictions for the test split.
         costs: row -> cost.
-        latencies: of all rows.
+        latencies: the latencies of all rows.
+
+    Returns:
+        Differences of accuracy and f1; for the costs, how many times smaller or faster it became.
     """
     predictions, before = meters[row].predictions(), meters[baseline].predictions()
-    gain = gain_interval(predictions.correct, before.correct)
+    accuracy_gain = gain_interval(predictions.correct, before.correct)
     cost, cost_before = costs[row], costs[baseline]
     latency = latencies.first(row)
     latency_before = latency and latencies.in_runtime(baseline, latency["runtime"])
-    faster = (
+    speedup = (
         latency_before["median_ms"] / latency["median_ms"] if latency and latency_before else None
     )
     times_fewer = {
@@ -51,18 +54,19 @@ def compare_with_baseline(
         "macs": cost_before["macs"] / cost["macs"],
         "bytes": cost_before["bytes"] / cost["bytes"],
     }
+    trained = cost["epochs"] is not None
     return StepComparison(
         baseline=baseline,
-        accuracy=gain.value,
-        low=gain.low,
-        high=gain.high,
+        accuracy=accuracy_gain.value,
+        low=accuracy_gain.low,
+        high=accuracy_gain.high,
         f1=meters[row].compute()["f1"] - meters[baseline].compute()["f1"],
         agreement=agreement(predictions.predicted, before.predicted),
         parameters=times_fewer["parameters"],
         nonzero=times_fewer["nonzero"],
         macs=times_fewer["macs"],
         bytes=times_fewer["bytes"],
-        latency=faster,
+        latency=speedup,
         latency_before=latency_before,
-        in_vain=cost["epochs"] is None and max(faster or 0, *times_fewer.values()) < _LEAST_RATIO,
+        in_vain=not trained and max(speedup or 0, *times_fewer.values()) < _LEAST_RATIO,
     )

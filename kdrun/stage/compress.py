@@ -26,8 +26,8 @@ from kdrun.stage.step_inputs import make_step_inputs
 
 _ROUNDING = 1e-9  # tolerance of a difference of metrics
 
-# Keys that the record of a compressed network takes over from that of the network before.
-_KEPT = ("model", "data", "epochs", "first_epochs", "steps", "select", "best_epoch")
+# Keys that the record of a compressed network copies from the record of the network before.
+_COPIED = ("model", "data", "epochs", "first_epochs", "steps", "select", "best_epoch")
 
 
 class AppliedStep(NamedTuple):
@@ -42,12 +42,12 @@ class Compress:
     """Apply a compression step to the network of the stage before; see `Stage`.
 
     Attributes:
-        info: the stage's place in the run; it reads only the stage before.
+        info: the name of the stage and its folder; it reads only the stage before.
         role: role of the network in the config.
         network: the network's part of the config.
         node: config node of the step.
         step: the step that the node describes.
-        search: how a setting of the step is searched; None if its value is given.
+        search: how a setting of the step is searched; None if the config has its value.
         calibrated: whether activations are calibrated: by this step, or by a step before it that
             is repeated afterwards.
     """
@@ -95,7 +95,7 @@ class Compress:
             limit = f"{self.search.max_drop:.2%}"
             notes.append(f"{self.search.key}={value:g} is as far as {limit} allows")
         record: ArtefactRecord = {
-            **some_keys(before.record, _KEPT),
+            **some_keys(before.record, _COPIED),
             "fingerprint": fingerprint,
             "stage": self.info.name,
             "changes": result.changes,
@@ -126,7 +126,7 @@ class Compress:
 def search_value(
     search: StrengthSearch, before: Artefact, step_inputs: StepInputs, context: StageContext
 ) -> float | None:
-    """The strongest value with which the leading metric gets no worse than the search allows.
+    """Find the strongest value with which the leading metric drops no more than is allowed.
 
     Returns:
         The value; None if every value loses more.

@@ -1,4 +1,4 @@
-"""The last stage: every model on the test split, once, when all choices are made."""
+"""Evaluates every model on the test split, once, after all choices are made."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -35,13 +35,14 @@ def evaluate(
 ) -> Summary:
     """Measure every model, write summary, predictions and examples; return the summary.
 
-    Predictions are computed in float32, whatever a network was trained in, so that rows compare.
+    Predictions are computed in float32, whatever a network was trained in, so that rows
+    can be compared.
 
     Args:
         context: the run's data, device and settings.
         artefacts: the name of a model's row -> its artefact.
         folder: the run folder.
-        inexact: why another run of this config may not give the same bits, if there is a reason.
+        inexact: reasons why another run of this config may not give the same bits.
         domains: test splits of other domains, by name.
         steps: the stages of compression.
 
@@ -74,8 +75,8 @@ def evaluate(
     arrays = _arrays(test, meters)
     for name, split in domains.items():
         arrays |= _arrays(split, measured.domain_meters[name], f"domains/{name}/")
-    folder.write_predictions(_packed(arrays))
-    folder.write_examples(_packed(choose_examples(networks, meters, test, hardware)))
+    folder.write_predictions(_to_npz(arrays))
+    folder.write_examples(_to_npz(choose_examples(networks, meters, test, hardware)))
     summary = Summary(
         split="test",
         samples=test.size,
@@ -94,7 +95,7 @@ def evaluate(
 
 
 def network_of(artefact: Artefact, info: DataInfo, best: bool = False) -> nn.Module:
-    """Return an artefact's network; it predicts merged classes where the data's are merged."""
+    """Return an artefact's network; if the data's classes are merged, it predicts merged ones."""
     network, merge = artefact.network(best), info.merge
     if merge is None or artefact.info.merge == merge:
         return network
@@ -104,7 +105,7 @@ def network_of(artefact: Artefact, info: DataInfo, best: bool = False) -> nn.Mod
 def _meters(
     context: StageContext, networks: Mapping[str, nn.Module], hardware: Hardware, split: Split
 ) -> dict[str, Meter]:
-    """Return each network's predictions for a split."""
+    """Return each network's predictions for a split, by row."""
     return {row: _meter(context, network, hardware, split) for row, network in networks.items()}
 
 
@@ -116,7 +117,7 @@ def _meter(context: StageContext, network: nn.Module, hardware: Hardware, split:
 def _best_scores(
     context: StageContext, artefacts: Mapping[str, Artefact], hardware: Hardware
 ) -> dict[str, Scores]:
-    """Return the test scores of the epoch that is best on validation, where it was kept."""
+    """Return the test scores of the best epoch by validation, for rows that kept its weights."""
     data = context.data
     return {
         row: _meter(
@@ -141,7 +142,7 @@ def _latencies(
 
 
 def _repetitions(context: StageContext, steps: Sequence[Stage]) -> dict[str, list[Repetitions]]:
-    """Repeat the steps without training on other samples, if the config has a protocol for it."""
+    """Repeat the steps that don't train, if the config has a protocol for repetitions."""
     if context.config.evaluate.protocol is None:
         return {}
     return {
@@ -152,7 +153,7 @@ def _repetitions(context: StageContext, steps: Sequence[Stage]) -> dict[str, lis
 
 
 def _concepts(context: StageContext) -> dict[str, list[str]] | None:
-    """Return concept -> the classes that it joins; None where no classes were merged."""
+    """Return concept -> its classes; None if no classes were merged."""
     info = context.data.info
     if info.merge is None:
         return None
@@ -162,7 +163,7 @@ def _concepts(context: StageContext) -> dict[str, list[str]] | None:
 
 
 def _label_count(context: StageContext) -> LabelCount | None:
-    """Return how many training samples have labels; None where all have."""
+    """Return how many training samples have labels; None if all have."""
     train = context.data.train
     if train.labeled is None:
         return None
@@ -175,7 +176,7 @@ def _arrays(split: Split, meters: Mapping[str, Meter], prefix: str = "") -> dict
     Args:
         split: the samples.
         meters: row -> predictions.
-        prefix: of the names of the arrays.
+        prefix: starts the name of every array.
     """
     first = next(iter(meters.values())).predictions()
     arrays = {f"{prefix}index": split.ids.numpy(), f"{prefix}target": first.target}
@@ -187,7 +188,7 @@ def _arrays(split: Split, meters: Mapping[str, Meter], prefix: str = "") -> dict
     return arrays
 
 
-def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+def _to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Return the bytes of an .npz file of arrays by name."""
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)

@@ -30,18 +30,19 @@ def choose_examples(
         networks: row -> network.
         meters: row -> predictions for the split.
         split: the test samples.
-        hardware: where the networks are.
+        hardware: the device of the networks, and the precision.
 
     Returns:
-        `row`, whose confidence chose; `index` (E,) positions in the set; `target` (E,);
+        `row`, the name of the row whose confidence chose the images; `index` (E,) positions in the
+        set; `target` (E,);
         `images` (E, H, W, C) uint8, made smaller where they are large; `classes` (E, K) the
         target, then those with the highest mean probability over the rows; and for each row
         `ROW/probability` (E, K) float32.
     """
     chooser = "teacher" if "teacher" in meters else next(iter(meters))
     confidence = meters[chooser].predictions().confidence
-    chosen = torch.from_numpy(np.argsort(confidence, kind="stable")[:_COUNT].copy())
-    samples = split.select(chosen)
+    least_sure = torch.from_numpy(np.argsort(confidence, kind="stable")[:_COUNT].copy())
+    samples = split.select(least_sure)
     probabilities = _probabilities(networks, samples, hardware)
     mean = torch.stack(list(probabilities.values())).mean(0)
     mean = mean.scatter(1, samples.targets[:, None], 2.0)  # the target first
@@ -53,8 +54,8 @@ def choose_examples(
         "images": _thumbnails(samples),
         "classes": classes.numpy(),
         **{
-            f"{row}/probability": shares.gather(1, classes).numpy()
-            for row, shares in probabilities.items()
+            f"{row}/probability": values.gather(1, classes).numpy()
+            for row, values in probabilities.items()
         },
     }
 
@@ -62,7 +63,7 @@ def choose_examples(
 def _probabilities(
     networks: Mapping[str, nn.Module], samples: Split, hardware: Hardware
 ) -> dict[str, Tensor]:
-    """Return row -> (E, C) float32 probabilities, in one batch."""
+    """Return row -> probabilities (E, C) float32, computed in one batch."""
     (batch,) = samples.batches(samples.size)
     probabilities: dict[str, Tensor] = {}
     for row, network in networks.items():
@@ -71,17 +72,17 @@ def _probabilities(
     return probabilities
 
 
-def _thumbnails(few: Split) -> np.ndarray:
-    """(E, H, W, C) uint8, no side above the limit."""
-    place = few.feed.request_device
-    (images,) = few.feed.read([Request(torch.arange(few.size, device=place), None)])
+def _thumbnails(samples: Split) -> np.ndarray:
+    """Return images (E, H, W, C) uint8, made smaller where a side is above the limit."""
+    index = torch.arange(samples.size, device=samples.feed.request_device)
+    (images,) = samples.feed.read([Request(index, draws=None)])
     images = images.cpu()
     height, width = images.shape[1:3]
-    shrink = _SIDE / max(height, width)
-    if shrink >= 1:
+    factor = _SIDE / max(height, width)
+    if factor >= 1:
         return images.numpy()
-    size = [max(1, round(height * shrink)), max(1, round(width * shrink))]
-    small = nn.functional.interpolate(
+    size = [max(1, round(height * factor)), max(1, round(width * factor))]
+    resized = nn.functional.interpolate(
         images.permute(0, 3, 1, 2).float(), size=size, mode="bilinear", antialias=True
     )
-    return small.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
+    return resized.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()

@@ -1,4 +1,4 @@
-"""Write networks to files that run without kdrun, and check each file in its own runtime.
+"""Writes networks to files that run without kdrun, and checks each file in its runtime.
 
 This happens after evaluation, for the config's `export` and for `kdrun export`.
 """
@@ -107,14 +107,14 @@ class Exporter:
         return InputSpec(info.channels, info.image_size, self.data.mean, self.data.std, normalize)
 
     def _is_exported(self, artefact: Artefact, format_name: str) -> bool:
-        """Whether the folder has an intact file of this network, made with the same options."""
+        """Return whether the folder has an intact file of this network with the same options."""
         path = self.folder / _file_name(artefact, format_name)
         entry = read_exported(self.folder).get("files", {}).get(path.name, {})
-        same = (entry.get("network"), entry.get("normalize")) == (
+        is_current = (entry.get("network"), entry.get("normalize")) == (
             artefact.record["fingerprint"],
             self.config.export_options.normalize,
         )
-        return same and path.is_file() and _sha256(path) == entry["sha256"]
+        return is_current and path.is_file() and _sha256(path) == entry["sha256"]
 
     def _write(self, program: ExportedProgram, artefact: Artefact, format_name: str) -> Path:
         self.check_interrupt()
@@ -125,7 +125,7 @@ class Exporter:
     def _accept_or_reject(
         self, path: Path, name: str, entry: Mapping[str, Any]
     ) -> list[ExportRejected]:
-        """Rename a checked file, and record it if it passed; the errors, if it did not."""
+        """Rename a checked file and record it if it passed; return the errors if it did not."""
         tolerance = self.config.export_options.tolerance
         fault = tolerance_fault(entry["check"], entry["quantized"], tolerance)
         if fault is not None:
@@ -174,10 +174,10 @@ def _rejected_name(name: str) -> str:
 
 
 def _reject(path: Path, name: str, reason: str, *remedy: str) -> ExportRejected:
-    """Rename a file to NAME.rejected.FORMAT; the error to raise."""
-    kept = path.replace(path.with_name(_rejected_name(name)))
+    """Rename a file to NAME.rejected.FORMAT; return the error to raise."""
+    rejected_path = path.replace(path.with_name(_rejected_name(name)))
     return ExportRejected(
-        f"{name} {reason}", "; ".join([f"  it is kept as {str(kept)!r}", *remedy])
+        f"{name} {reason}", "; ".join([f"  it is kept as {str(rejected_path)!r}", *remedy])
     )
 
 

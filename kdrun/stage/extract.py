@@ -41,7 +41,7 @@ class Extract:
         info: the name of the stage and its folder; it reads only the committee's stage.
         role: the config key of the member.
         network: the config of the member.
-        number: the number of the member, from 0.
+        number: the index of the member in the committee, from 0.
     """
 
     info: StageInfo
@@ -60,8 +60,8 @@ class Extract:
 
     def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
         (source,) = self.info.reads
-        trained, hardware = context.artefacts[source], context.runtime.hardware
-        weights = self._of_member(trained.weights())
+        committee, hardware = context.artefacts[source], context.runtime.hardware
+        weights = self._member_weights(committee.weights())
         network = model.build(self.network.node, context.data.info)
         network.load_state_dict(weights)
         network.to(hardware.device)
@@ -69,7 +69,7 @@ class Extract:
             network, context.data.validation, hardware, context.config.evaluate.batch_size
         )
         record: ArtefactRecord = {
-            **some_keys(trained.record, _COMMON),
+            **some_keys(committee.record, _COMMON),
             "fingerprint": fingerprint,
             "stage": self.info.name,
             "model": self.network.node,
@@ -77,10 +77,10 @@ class Extract:
             "validation": dict(scores),
             "notes": [f"epochs and seconds are those of all networks in {source!r} together"],
         }
-        best = self._of_member(trained.weights(best=True)) if trained.has_best else None
+        best = self._member_weights(committee.weights(best=True)) if committee.has_best else None
         write_artefact(folder, record, weights, best)
 
-    def _of_member(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _member_weights(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         prefix = f"{Committee.path_of(self.number)}."
         return {
             name.removeprefix(prefix): value

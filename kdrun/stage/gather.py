@@ -22,7 +22,7 @@ class Gather:
     Attributes:
         info: the name of the stage and its folder; it reads the members.
         members: the stages whose networks are gathered.
-        role: the config key of the network that the members are copies of.
+        role: the config key of the members' networks.
     """
 
     info: StageInfo

@@ -63,12 +63,12 @@ class Take:
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """Where weights come from that are not trained in this run.
+    """The source of weights that are not trained in this run.
 
     Attributes:
         name: a path, or the name of the weights.
         trained_on: the record of the data that they were trained on; None if unknown.
-        warnings: sentences for the user on that data.
+        warnings: sentences for the user about that data.
     """
 
     name: str
@@ -125,10 +125,10 @@ def load_teacher(network: Network, path: Path, data: Data) -> nn.Module:
 
 
 def artefact_folder(path: Path) -> Path:
-    """Return the folder of the teacher's artefact: `path` itself, or in the run folder `path`.
+    """Return the folder of the teacher's artefact: `path`, or `path`/teacher for a run folder.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no artefact in either folder.
     """
     for folder in (path, path / "teacher"):
         if (folder / RECORD).exists():
@@ -165,11 +165,12 @@ def _check_agreement(network: Network, artefact: Artefact, data: Data) -> None:
     check_images(artefact, data)
 
 
-def _class_difference(known: Sequence[str], expected: Sequence[str]) -> str:
+def _class_difference(teacher_classes: Sequence[str], classes: Sequence[str]) -> str:
     """Describe how the classes that a teacher knows differ from those of the dataset."""
-    if len(known) != len(expected):
-        return f"knows {len(known)} classes, the dataset has {len(expected)}"
-    if set(known) == set(expected):
+    if len(teacher_classes) != len(classes):
+        return f"knows {len(teacher_classes)} classes, the dataset has {len(classes)}"
+    if set(teacher_classes) == set(classes):
         return "knows the dataset's classes in another order"
-    first = next(number for number, name in enumerate(known) if name != expected[number])
-    return f"knows other classes: {known[first]!r} where the dataset has {expected[first]!r}"
+    pairs = zip(teacher_classes, classes, strict=True)
+    teacher_class, name = next((first, second) for first, second in pairs if first != second)
+    return f"knows other classes: {teacher_class!r} where the dataset has {name!r}"

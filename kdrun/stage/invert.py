@@ -31,12 +31,12 @@ class Inversion:
 
     Attributes:
         images: the number of images.
-        batch_size: images of a batch; its statistics are matched with those of the norms.
+        batch_size: images of a batch, whose statistics are made similar to those of the norms.
         iterations: Adam steps on each batch.
         rate: Adam's learning rate.
         norms: weight of the distance to the norms' running statistics.
         smoothness: weight of the total variation.
-        size: weight of the L2 norm of a batch.
+        size: weight of the L2 norm of a batch's pixels.
     """
 
     images: int
@@ -57,8 +57,8 @@ class Invert:
 
     Attributes:
         info: the name of the stage and its folder.
-        teacher: the stage that leaves the teacher.
-        how: the settings.
+        teacher: the stage that makes the teacher.
+        how: the settings of the inversion.
     """
 
     info: StageInfo
@@ -98,7 +98,7 @@ class Invert:
         artefact = context.artefacts[self.teacher.info.name]
         network = artefact.network().to(context.runtime.hardware.device).requires_grad_(False)
         targets = torch.arange(self.how.images) % context.data.info.num_classes
-        batches, agreeing = [], 0.0
+        batches, correct = [], 0.0
         label_batches = list(enumerate(targets.split(self.how.batch_size)))
         for number, labels in label_batches:
             path = folder / f"images-{number}.safetensors"  # a finished batch is not made again
@@ -109,8 +109,8 @@ class Invert:
                 )
             images = read_weights(path)["images"]
             batches.append(images)
-            agreeing += self._agreement(network, images, labels, context)
-        share = agreeing / self.how.images
+            correct += self._count_correct(network, images, labels, context)
+        share = correct / self.how.images
         record: ArtefactRecord = {
             "fingerprint": fingerprint,
             "stage": self.info.name,
@@ -148,7 +148,7 @@ class Invert:
         norms.close()
         return to_bytes(images.detach().cpu(), data)
 
-    def _agreement(
+    def _count_correct(
         self, network: nn.Module, images: Tensor, labels: Tensor, context: StageContext
     ) -> float:
         """Return how many of the stored images the network assigns to their labels."""
@@ -207,7 +207,15 @@ class Norms:
 def objective(
     logits: Tensor, labels: Tensor, images: Tensor, norms: Tensor, how: Inversion
 ) -> Tensor:
-    """CE(z, y) + norms * R_BN + smoothness * R_TV + size * |x|, of a batch of images."""
+    """Return CE(z, y) + how.norms * R_BN + how.smoothness * R_TV + how.size * |x| of a batch.
+
+    Args:
+        logits: z, of the teacher.
+        labels: y.
+        images: x.
+        norms: R_BN, the distance to the norms' running statistics.
+        how: the weights of the terms; R_TV is the total variation.
+    """
     return (
         F.cross_entropy(logits, labels)
         + how.norms * norms
@@ -228,7 +236,7 @@ def total_variation(images: Tensor) -> Tensor:
 
 def to_bytes(images: Tensor, data: Data) -> Tensor:
     """Convert normalized images (B, C, H, W) to (B, H, W, C) uint8, the format of datasets."""
-    mean, std = (torch.tensor(each)[:, None, None] for each in (data.mean, data.std))
+    mean, std = (torch.tensor(values)[:, None, None] for values in (data.mean, data.std))
     return ((images * std + mean) * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1)
 
 

@@ -23,12 +23,12 @@ def trained_on(artefact: Artefact) -> DataRecord | None:
 def check_images(artefact: Artefact, data: Data) -> list[str]:
     """Check that a teacher learned none of the run's validation and test images.
 
-    If it held out the same images, it learned none of them, whichever subset of the others it was
-    trained on.
+    A teacher that held out the same images learned none of them, even if its `dataset.subset` was
+    different.
 
     Args:
-        artefact: of the teacher.
-        data: of the run.
+        artefact: the teacher's artefact.
+        data: the run's data.
 
     Returns:
         Warnings, as sentences.
@@ -37,27 +37,29 @@ def check_images(artefact: Artefact, data: Data) -> list[str]:
         UserError: the teacher was trained on another split of the same dataset, or on images that
             were normalized otherwise.
     """
-    known, folder = trained_on(artefact), repr(str(artefact.folder))
-    if known is None:
+    teacher_data, folder = trained_on(artefact), repr(str(artefact.folder))
+    if teacher_data is None:
         return [f"on what images {folder} was trained is not recorded"]
-    origin = known["origin"]
-    if origin["held_out"] == data.origin["held_out"]:
-        _check_normalization(known, data, folder)
+    teacher_origin = teacher_data["origin"]
+    if teacher_origin["held_out"] == data.origin["held_out"]:
+        _check_normalization(teacher_data, data, folder)
         return []
-    if _is_same_dataset(origin, data.origin):
-        raise UserError(*_split_message(origin, data.origin, folder))
+    if _is_same_dataset(teacher_origin, data.origin):
+        raise UserError(*_split_message(teacher_origin, data.origin, folder))
     return [
-        f"{folder} was trained on other images, {origin['root']!r} ({origin['name']}), normalized"
-        f" with {_normalization(known['mean'], known['std'])}; kdrun can't check whether they"
+        f"{folder} was trained on other images, {teacher_origin['root']!r}"
+        f" ({teacher_origin['name']}), normalized"
+        f" with {_describe_normalization(teacher_data['mean'], teacher_data['std'])};"
+        " kdrun can't check whether they"
         " include this run's validation and test images"
     ]
 
 
-def _is_same_dataset(origin: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether the images are the same, or lie in the same folder under the same name."""
-    if origin["pictures"] == other["pictures"]:
+def _is_same_dataset(origin: Mapping[str, Any], run_origin: Mapping[str, Any]) -> bool:
+    """Return whether the images are equal, or come from the same dataset in the same folder."""
+    if origin["pictures"] == run_origin["pictures"]:  # digests of the images
         return True
-    return all(origin[key] == other[key] for key in ("name", "root"))
+    return all(origin[key] == run_origin[key] for key in ("name", "root"))
 
 
 def _split_message(
@@ -75,30 +77,32 @@ def _split_message(
     return [
         f"the teacher in {folder} was trained on another split of {origin['name']!r}, perhaps on"
         " images that this run validates or tests on.",
-        f"  both must be the same, only dataset.subset may differ: add {' '.join(overrides)},",
+        "  both splits must be the same, only dataset.subset may differ:"
+        f" add {' '.join(overrides)},",
         f"  or {_TRAIN_HERE}",
     ]
 
 
-def _check_normalization(known: DataRecord, data: Data, folder: str) -> None:
-    if len(known["mean"]) != len(data.mean):
+def _check_normalization(teacher_data: DataRecord, data: Data, folder: str) -> None:
+    if len(teacher_data["mean"]) != len(data.mean):
         return  # another number of channels: building the teacher will fail with its own message
-    pairs = zip([*known["mean"], *known["std"]], [*data.mean, *data.std], strict=True)
-    if all(isclose(value, other, abs_tol=10**-_DIGITS) for value, other in pairs):
+    pairs = zip([*teacher_data["mean"], *teacher_data["std"]], [*data.mean, *data.std], strict=True)
+    if all(isclose(a, b, abs_tol=10**-_DIGITS) for a, b in pairs):
         return
     raise UserError(
         f"the teacher in {folder} was trained on images normalized with"
-        f" {_normalization(known['mean'], known['std'])}, and this run has"
-        f" {_normalization(data.mean, data.std)}.",
-        f"  add dataset.mean={_rounded(known['mean'])} dataset.std={_rounded(known['std'])},"
+        f" {_describe_normalization(teacher_data['mean'], teacher_data['std'])}, and this run has"
+        f" {_describe_normalization(data.mean, data.std)}.",
+        f"  add dataset.mean={_format_list(teacher_data['mean'])}"
+        f" dataset.std={_format_list(teacher_data['std'])},"
         f" or {_TRAIN_HERE}",
     )
 
 
-def _normalization(mean: Sequence[float], std: Sequence[float]) -> str:
-    return f"mean {_rounded(mean)} and std {_rounded(std)}"
+def _describe_normalization(mean: Sequence[float], std: Sequence[float]) -> str:
+    return f"mean {_format_list(mean)} and std {_format_list(std)}"
 
 
-def _rounded(values: Sequence[float]) -> str:
+def _format_list(values: Sequence[float]) -> str:
     """Return numbers as the command line takes them: [0.1,0.2]."""
     return f"[{','.join(str(round(value, _DIGITS)) for value in values)}]"

@@ -19,9 +19,9 @@ from kdrun.stage.base import Stage, StageContext
 def obtain(
     stage: Stage, context: StageContext, folder: RunFolder, store: Store, identity: str
 ) -> Artefact:
-    """Return the stage's artefact in the run folder, after taking or making it if it is missing."""
+    """Return the stage's artefact; take it from the store or make it if it is missing."""
     stage_folder = folder.stage(stage.info.folder)
-    artefact = _find(stage_folder, identity, context.screen, replaced=stage.info.shared)
+    artefact = _find(stage_folder, identity, context.screen, in_store=stage.info.shared)
     if artefact is not None:
         return artefact
     started = time.monotonic()
@@ -44,7 +44,11 @@ def obtain(
 def _take_from_store(
     stage: Stage, context: StageContext, store: Store, identity: str, stage_folder: Path
 ) -> bool:
-    """Take the artefact from the store, where it is made if missing; whether it was there."""
+    """Copy the artefact from the store, after making it there if needed.
+
+    Returns:
+        Whether it was in the store already.
+    """
     shared = store.folder(identity)
     if is_whole(shared, identity):
         share_artefact(shared, stage_folder)
@@ -56,21 +60,21 @@ def _take_from_store(
     ):
         from_store = is_whole(shared, identity)
         if not from_store:
-            aside = store.set_aside(identity)
-            if aside is not None:
-                kept = f"it is kept as {str(aside)!r}, and made anew"
-                context.screen.warn(f"{name}: {str(shared)!r} is damaged; {kept}")
+            damaged_copy = store.set_aside(identity)
+            if damaged_copy is not None:
+                note = f"it is kept as {str(damaged_copy)!r}, and made anew"
+                context.screen.warn(f"{name}: {str(shared)!r} is damaged; {note}")
             stage.execute(context, shared, identity)
         share_artefact(shared, stage_folder)
     return from_store
 
 
-def _find(stage_folder: Path, identity: str, screen: Screen, replaced: bool) -> Artefact | None:
+def _find(stage_folder: Path, identity: str, screen: Screen, in_store: bool) -> Artefact | None:
     """Return the artefact in the run folder; None if it is missing, or damaged but in the store."""
     try:
         return find_artefact(stage_folder, identity)
     except DamagedFile as error:
-        if not replaced:
+        if not in_store:
             raise
         screen.warn(f"{error.lines[0]} It is taken from the store again.")
         return None
@@ -87,11 +91,11 @@ def record_stage(
 
 
 def _outcome(stage: Stage, artefact: Artefact, from_store: bool) -> str:
-    record, store = artefact.record, ", from the store" if from_store else ""
+    record, store_note = artefact.record, ", from the store" if from_store else ""
     if "said" in record:
-        return f"{stage.info.name}: {record['said']}{store}"
-    score, trained = validation_score(record, leading().name), record["epochs"]
-    details = f"{trained} epochs, {record['seconds']:.1f} s" if trained else record["source"]
+        return f"{stage.info.name}: {record['said']}{store_note}"
+    score, epochs = validation_score(record, leading().name), record["epochs"]
+    details = f"{epochs} epochs, {record['seconds']:.1f} s" if epochs else record["source"]
     stopped = f"; {record['stopped']}" if record.get("stopped") else ""
     model_title = f"{stage.info.name}: {model.title(record['model'])}"
-    return f"{model_title}, validation {score:.2%} ({details}{store}{stopped})"
+    return f"{model_title}, validation {score:.2%} ({details}{store_note}{stopped})"

@@ -22,7 +22,7 @@ from kdrun.stage.artefact import describe_data, write_record
 from kdrun.stage.base import Stage, StageContext, StageInfo
 from kdrun.stage.train import Train
 
-_LIVE = "teacher_outputs=off"
+_OFF = "teacher_outputs=off"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class StoreOutputs:
         )
 
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
-        """Return the learner's identity, without what does not change the teacher's inputs."""
+        """Return all that determines the teacher's inputs and the format of its outputs."""
         environment = self.learner.environment_identity(config, data, runtime)
         recipe = self.learner.recipe
         layout = asdict(self.layout(data))
@@ -83,11 +83,11 @@ class StoreOutputs:
         data = self.learner.samples(context.data)
         layout = self.layout(context.data)
         writer = Writer(folder, layout)
-        done = writer.begin()
+        complete_views = writer.begin()
         images = next(iter(data.train.batches(self.learner.recipe.batch_size))).inputs
-        teacher, how = freeze(artefact.network(), (), context.runtime.hardware, images)
+        teacher, note = freeze(artefact.network(), (), context.runtime.hardware, images)
         run_teacher = TappedNetwork(teacher, {}, context.runtime.compile)
-        for view in range(done, layout.views):
+        for view in range(complete_views, layout.views):
             context.screen.note(f"{self.info.name}: view {view + 1} of {layout.views}")
             writer.append(self._logits_of_view(run_teacher, data, view, context))
         record: ArtefactRecord = {
@@ -98,7 +98,7 @@ class StoreOutputs:
             "layout": asdict(layout),
             "epochs": None,
             "seconds": time.monotonic() - started,
-            "notes": [how],
+            "notes": [note],
             "said": f"{layout} ({time.monotonic() - started:.1f} s)",
         }
         write_record(folder, record, writer.names)
@@ -137,7 +137,7 @@ class StoreOutputs:
 
 
 def with_teacher_outputs(config: Config, stages: Sequence[Stage]) -> list[Stage]:
-    """Add what `teacher_outputs` of the config asks for to the stages that have a teacher.
+    """Apply the config's `teacher_outputs` to the stages that have a teacher.
 
     Raises:
         UserError: no stage has a teacher whose outputs can be stored, or a stage needs more than
@@ -150,42 +150,45 @@ def with_teacher_outputs(config: Config, stages: Sequence[Stage]) -> list[Stage]
     for stage in stages:
         has_teacher = isinstance(stage, Train) and stage.unbound_loss.uses_teacher
         planned_stages += (
-            _with_views(stage, how) if isinstance(stage, Train) and has_teacher else [stage]
+            _use_outputs(stage, how) if isinstance(stage, Train) and has_teacher else [stage]
         )
     if all(planned is stage for planned, stage in zip(planned_stages, stages, strict=False)):
         raise UserError(
             f"scheme={config.scheme['name']} with loss={config.loss['name']} uses no teacher whose"
             " outputs stay the same.",
-            f"  {_LIVE}",
+            f"  {_OFF}",
         )
     return planned_stages
 
 
-def _with_views(stage: Train, how: TeacherOutputs) -> list[Stage]:
+def _use_outputs(stage: Train, how: TeacherOutputs) -> list[Stage]:
+    """Limit a stage's views; if outputs are stored, add the stage that stores them before it."""
     reason = _reason_against(stage)
     if reason:
-        raise UserError(f"in stage {stage.info.name!r} {reason}.", f"  {_LIVE}")
+        raise UserError(f"in stage {stage.info.name!r} {reason}.", f"  {_OFF}")
     stage = replace(stage, views=how.views)
     if how.name == "live":
         return [stage]
     teacher = stage.teachers[0].info
     name = f"outputs-{stage.info.name}"
-    info = StageInfo(name, name, "", shared=True, reads=(teacher.name,), data=stage.info.data)
-    storing = StoreOutputs(info, stage, how)
-    reads = replace(stage.info, reads=(*stage.info.reads, name))
-    return [storing, replace(stage, info=reads, outputs=storing)]
+    info = StageInfo(
+        name=name, folder=name, label="", shared=True, reads=(teacher.name,), data=stage.info.data
+    )
+    storing_stage = StoreOutputs(info, stage, how)
+    learner_info = replace(stage.info, reads=(*stage.info.reads, name))
+    return [storing_stage, replace(stage, info=learner_info, outputs=storing_stage)]
 
 
 def _reason_against(stage: Train) -> str:
     """Return why the teacher's outputs can't be stored; empty if they can."""
     loss, name = stage.unbound_loss, stage.loss["name"]
-    request = loss.taps().teacher
+    teacher_taps = loss.taps().teacher
     if len(stage.teachers) > 1:
         return f"{len(stage.teachers)} teachers are used, and only the outputs of one can be stored"
-    if request:
+    if teacher_taps:
         return (
-            f"loss {name!r} reads the teacher's features ({', '.join(request.values())}), and only"
-            " logits are stored"
+            f"loss {name!r} reads the teacher's features ({', '.join(teacher_taps.values())}),"
+            " and only logits are stored"
         )
     if any(part.generates_images for part in losses_in(loss)):
         return f"loss {name!r} makes the images that the teacher sees"

@@ -1,4 +1,4 @@
-"""A compression step repeated on the validation split, as a protocol of its samples says."""
+"""Repeats a compression step on subsets of the validation split, which a protocol chooses."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -32,11 +32,11 @@ def repeat_step(stage: Compress, before: Artefact, context: StageContext) -> lis
 
     Args:
         stage: a step without training.
-        before: the artefact that it changes.
+        before: the artefact that the step changes.
         context: the run's data, device and settings.
 
     Returns:
-        The change of the leading metric, for each group of repetitions.
+        How the leading metric changed, for each group of repetitions of the protocol.
     """
     node, split = context.config.evaluate.protocol, context.data.validation
     assert node is not None
@@ -74,9 +74,9 @@ def _change(
     )
     data = replace(context.data, train=choosing, validation=choosing)
     changed = stage.apply(before, replace(context, data=data)).result
-    hardware, size = context.runtime.hardware, context.config.evaluate.batch_size
-    after, level = (
-        score(network.to(hardware.device), measured, hardware, size)[leading().name]
+    hardware, batch_size = context.runtime.hardware, context.config.evaluate.batch_size
+    score_after, score_before = (
+        score(network.to(hardware.device), measured, hardware, batch_size)[leading().name]
         for network in (changed.network, before.network())
     )
-    return after - level
+    return score_after - score_before

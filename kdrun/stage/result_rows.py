@@ -22,17 +22,17 @@ TEACHER, ALONE, DISTILLED = "teacher", "alone", "distilled"
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of a run's models; mappings are by the name of the row.
+    """All measurements of a run's models; mappings are by the name of the row.
 
     Attributes:
-        artefacts: of the models.
+        artefacts: the models' artefacts.
         meters: predictions for the test split.
-        best_scores: on the test split, of the best epoch, where one was kept beside the last.
+        best_scores: test scores of the best epoch, for models whose weights of it were kept.
         domain_meters: name of a domain -> predictions for its test split.
-        costs: of the models.
-        latencies: of the models.
+        costs: the models' costs.
+        latencies: the models' latencies.
         baselines: row of a compression step -> row that it is compared with, in their order.
-        repetitions: of steps that were repeated on the validation split.
+        repetitions: results of steps that were repeated on the validation split.
     """
 
     artefacts: Mapping[str, Artefact]
@@ -51,10 +51,10 @@ def cost_of(
     """Return the cost of a network for one sample.
 
     Args:
-        artefact: of the network.
-        network: on the device.
-        shape: of one sample: (C, H, W).
-        device: where the network is.
+        artefact: the network's artefact.
+        network: the network, on the device.
+        shape: the shape of one sample: (C, H, W).
+        device: the device of the network.
     """
     return Cost(
         parameters=parameters(network),
@@ -72,12 +72,12 @@ def make_rows(measured: Measured) -> list[Row]:
 
 def _row(name: str, measured: Measured) -> Row:
     record, cost = measured.artefacts[name].record, measured.costs[name]
-    scored = _scored(name, measured.meters)
+    score_row = _score_row(name, measured.meters)
     row = Row(
         model=name,
         name=model.title(record["model"]),
-        accuracy_half_width=scored["accuracy_half_width"],
-        agreement=scored["agreement"],
+        accuracy_half_width=score_row["accuracy_half_width"],
+        agreement=score_row["agreement"],
         validation=record.get("validation"),
         parameters=cost["parameters"],
         nonzero=cost["nonzero"],
@@ -95,18 +95,18 @@ def _row(name: str, measured: Measured) -> Row:
         row["best"] = _best_epoch(record, measured.best_scores[name])
     if further := measured.latencies.further(name):
         row["latency_in"] = further
-    if "gain" in scored:
-        row["gain"] = scored["gain"]
+    if "gain" in score_row:
+        row["gain"] = score_row["gain"]
     _add_comparisons(row, measured)
     if name in measured.repetitions:
         row["spread"] = measured.repetitions[name]
     if measured.domain_meters:
         domains = measured.domain_meters.items()
-        row["domains"] = {domain: _scored(name, meters) for domain, meters in domains}
-    return cast("Row", {**scored, **row})  # the scores, which no type lists
+        row["domains"] = {domain: _score_row(name, meters) for domain, meters in domains}
+    return cast("Row", {**score_row, **row})  # Row does not list the scores
 
 
-def _scored(name: str, meters: Mapping[str, Meter]) -> ScoredRow:
+def _score_row(name: str, meters: Mapping[str, Meter]) -> ScoredRow:
     """Return a model's scores on one test split."""
     scores = meters[name].compute()
     row = ScoredRow(
@@ -143,12 +143,12 @@ def _best_epoch(record: ArtefactRecord, scores: Scores) -> BestEpoch:
 
 
 def _add_comparisons(row: Row, measured: Measured) -> None:
-    """Compare a step with the model before it, and the last of several with the first model."""
+    """Compare a step with the model before it; also compare the last step with the first model."""
     name, baselines = row["model"], measured.baselines
     if name not in baselines:
         return
-    evidence = (measured.meters, measured.costs, measured.latencies)
-    row["versus"] = compare_with_baseline(name, baselines[name], *evidence)
+    measurements = (measured.meters, measured.costs, measured.latencies)
+    row["versus"] = compare_with_baseline(name, baselines[name], *measurements)
     if len(baselines) > 1 and name == list(baselines)[-1]:
         first = next(iter(baselines.values()))
-        row["overall"] = compare_with_baseline(name, first, *evidence)
+        row["overall"] = compare_with_baseline(name, first, *measurements)

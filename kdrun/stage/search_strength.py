@@ -1,11 +1,11 @@
-"""Search the strongest value of a compression step's setting that accuracy allows."""
+"""Searches the strongest value of a step's setting with which accuracy stays high enough."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from kdrun.compress.apply_step import Compressor
 
-_BISECTIONS = 7  # which find a value to within a hundredth of the searched range
+_BISECTIONS = 7  # they find a value to within a hundredth of the searched range
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class StrengthSearch:
 
 
 def find_strongest(search: StrengthSearch, is_acceptable: Callable[[float], bool]) -> float | None:
-    """The strongest acceptable value, found by bisection; None if none is acceptable.
+    """Find the strongest acceptable value by bisection; return None if none is acceptable.
 
-    A stronger value is taken to lose at least as much as a milder one. Where that is not so, the
-    result is the strongest acceptable one of the values that were tried.
+    It assumes that a stronger value loses at least as much accuracy as a milder one. If this is
+    false, the result is the strongest acceptable value among those that were tried.
 
     Args:
         search: the range of values.
-        is_acceptable: tries a value.
+        is_acceptable: tries a value and returns whether accuracy stays high enough.
     """
     acceptable, too_strong = search.mild, search.strong
     if is_acceptable(too_strong):

@@ -26,35 +26,35 @@ def build_network(node: Mapping[str, Any], data: Data, seed: int, role: str) -> 
 
 
 def shared_modules(network: nn.Module) -> Mapping[str, str]:
-    """Map the modules of a network that are copies of teacher modules, and frozen, to these."""
+    """Return path of a frozen copy of a teacher's module -> the module's path in the teacher."""
     paths = getattr(network, "borrows", {})
     return paths if isinstance(paths, dict) else {}
 
 
 def copy_shared_modules(network: nn.Module, teacher: nn.Module) -> None:
-    """Copy the weights of `shared_modules` from the teacher."""
+    """Copy the teacher's weights into the modules that `shared_modules` returns."""
     for path, teacher_path in shared_modules(network).items():
         weights = teacher.get_submodule(teacher_path).state_dict()
         network.get_submodule(path).load_state_dict(weights)
 
 
 def copy_teacher_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Copy each tensor whose name and shape agree; return a sentence with their number."""
+    """Copy each tensor whose name and shape agree; return sentences on how many were copied."""
     state = network.state_dict()
-    fitting = {
+    matching = {
         name: value
         for name, value in weights.items()
         if name in state and state[name].shape == value.shape
     }
-    network.load_state_dict(fitting, strict=False)
+    network.load_state_dict(matching, strict=False)
     parameters = [name for name, _ in network.named_parameters()]
-    count = sum(name in fitting for name in parameters)
+    count = sum(name in matching for name in parameters)
     return [f"started from {count} of {len(parameters)} weights of the teacher"]
 
 
 @dataclass(frozen=True)
 class Start:
-    """A network that is going to learn.
+    """The network that a training starts with.
 
     Attributes:
         network: the network with its starting weights.
@@ -71,7 +71,7 @@ class Start:
     complete: bool = False
 
     def stored(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Convert trained weights to those of the artefact: a quantized network stores integers."""
+        """Convert trained weights to the artefact's form: a quantized network stores integers."""
         if not is_quantized(self.changes):
             return weights
         self.network.load_state_dict(weights)
@@ -83,8 +83,8 @@ def start_from_stage(before: Artefact, pruning: WeightPruning | None) -> Start:
     network, changes = before.network(), list(before.changes)
     if is_quantized(changes):
         network = to_trainable(network)
-    learning = dict(network.named_parameters())  # without integer weights, which don't learn
-    names = [name for name in weights_with_zeros(changes) if name in learning]
+    trainable = dict(network.named_parameters())  # without integer weights, which don't learn
+    names = [name for name in weights_with_zeros(changes) if name in trainable]
     gradual = pruning.gradual(network) if pruning is not None else None
     if gradual is not None:
         changes.append(zeros_change(gradual.names))

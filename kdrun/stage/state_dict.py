@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 
+# Keys under which checkpoint files hold their state dict.
 _WRAPPERS = ("state_dict", "model", "net", "module", "model_state_dict")
-_LINES = 5  # the most keys that a message lists
+_MAX_LISTED = 5  # the most keys that a message lists
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
@@ -29,7 +30,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"there is no file {str(path)!r}.") from error
-    except Exception as error:  # of damaged bytes, torch raises errors of many classes
+    except Exception as error:  # torch raises errors of many classes for damaged bytes
         raise UserError(
             f"{str(path)!r} can't be read as a checkpoint: {_reason(path, error)}.",
             "  save the state dict alone: torch.save(network.state_dict(), PATH)",
@@ -38,7 +39,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def fill(network: nn.Module, weights: Mapping[str, Tensor], name: str, path: Path) -> None:
-    """Load a state dict, whose keys and shapes must be exactly those of the network.
+    """Load a state dict, which must have exactly the keys and shapes of the network.
 
     Args:
         network: its last layer has an output for each class of the dataset.
@@ -55,11 +56,15 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], name: str, path: Pat
         summary = (
             f"{len(differences)} keys differ" if classes is None else f"it knows {classes} classes"
         )
-        rest = [f"  and {len(differences) - _LINES} more"] if len(differences) > _LINES else []
+        more = (
+            [f"  and {len(differences) - _MAX_LISTED} more"]
+            if len(differences) > _MAX_LISTED
+            else []
+        )
         raise UserError(
             f"{str(path)!r} does not hold the weights of {name!r} for this dataset: {summary}.",
-            *(f"  {line}" for line in differences[:_LINES]),
-            *rest,
+            *(f"  {line}" for line in differences[:_MAX_LISTED]),
+            *more,
         )
     for key, value in weights.items():
         if not torch.isfinite(value).all():
@@ -83,7 +88,7 @@ def _differences(
 
 
 def _other_classes(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> int | None:
-    """Return the number of classes of the weights, if nothing else differs; otherwise None."""
+    """Return the number of classes of the weights if only that differs; otherwise None."""
     if expected.keys() != weights.keys():
         return None
     differing = [key for key in expected if expected[key].shape != weights[key].shape]
@@ -95,9 +100,9 @@ def _other_classes(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]
 def _reason(path: Path, error: Exception) -> str:
     if path.stat().st_size == 0:
         return "it is empty"
-    foreign = re.search(r"GLOBAL (\S+)", str(error))
-    if foreign:
-        return f"it holds {foreign[1]}, and other objects than tensors could run code"
+    object_type = re.search(r"GLOBAL (\S+)", str(error))
+    if object_type:
+        return f"it holds {object_type[1]}, and other objects than tensors could run code"
     with path.open("rb") as file:
         archive = file.read(2) == b"PK"
     if archive or path.suffix == ".safetensors":
@@ -112,9 +117,9 @@ def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
             break
     if not isinstance(content, Mapping) or not content:
         raise UserError(f"{str(path)!r} holds no state dict, but a {type(content).__name__}.")
-    others = [key for key, value in content.items() if not isinstance(value, Tensor)]
-    if others:
-        raise UserError(f"{str(path)!r} holds no state dict: {others[0]!r} is no tensor.")
+    non_tensors = [key for key, value in content.items() if not isinstance(value, Tensor)]
+    if non_tensors:
+        raise UserError(f"{str(path)!r} holds no state dict: {non_tensors[0]!r} is no tensor.")
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 

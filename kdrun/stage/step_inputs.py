@@ -17,11 +17,11 @@ from kdrun.measure.latency import latencies
 from kdrun.stage.base import StageContext
 from kdrun.stage.timing import blank_images
 
-_BATCH = 32  # calibration samples at a time: a moving average wants several batches
+_BATCH = 32  # calibration samples in a batch: a moving average needs several batches
 
 
 def make_step_inputs(context: StageContext, stage: str) -> StepInputs:
-    """The inputs of the step that a stage applies."""
+    """Return the inputs of the step that a stage applies."""
     info, device = context.data.info, context.runtime.hardware.device
     shape = (info.channels, *info.image_size)
     seed, count = context.runtime.seed, context.config.compress.calibration
@@ -35,13 +35,13 @@ def make_step_inputs(context: StageContext, stage: str) -> StepInputs:
 
 
 def make_calibrator(node: Mapping[str, Any]) -> Calibrator:
-    """The calibrator that a checked config node describes."""
+    """Return the calibrator that a checked config node describes."""
     calibrator: Calibrator = build("calibrator", CALIBRATORS, node)
     return calibrator
 
 
 def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Seeded random samples of the training split, without augmentation.
+    """Yield seeded random samples of the training split, without augmentation.
 
     If some samples have labels, only those are drawn, as some scores need labels.
 
@@ -51,7 +51,7 @@ def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Ten
         count: number of samples. There are fewer if the split has fewer in whole batches.
 
     Yields:
-        images (B, C, H, W), and labels (B,), which are all -1 if no sample has a label.
+        Images (B, C, H, W) and labels (B,), which are all -1 if no sample has a label.
     """
     labeled = data.labeled_only().train
     train = labeled if labeled.size else data.train

@@ -1,4 +1,8 @@
-"""Binds a loss to networks: resolves the taps that it requests to module paths and shapes."""
+"""Binds a loss to networks: finds the module paths and shapes of the taps that it requests.
+
+A tap is a module whose output, or input, a loss reads. A role, such as `embedding`, names a tap
+independent of the network.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -32,8 +36,8 @@ class BoundTaps(NamedTuple):
     """The taps of a bound loss.
 
     Attributes:
-        student: the network that learns, with the taps that the loss reads of it.
-        teacher: the same of the network that it learns from; None if the loss uses no teacher.
+        student: the student, with the taps that the loss reads from it.
+        teacher: the same for the teacher; None if the loss uses no teacher.
     """
 
     student: TapShapes
@@ -46,11 +50,11 @@ def bind_loss(
     """Bind a stage's loss to its networks.
 
     Args:
-        loss: the loss, not bound yet.
-        stage: the stage that trains with it; its config names roles and paths of taps.
+        loss: the loss.
+        stage: the stage that trains with it; its config may name the module paths of roles.
         student: the network that learns.
         teachers: the networks that it learns from; unused if the loss uses no teacher.
-        data: the splits that it learns from.
+        data: the splits; their image size decides the shapes.
 
     Returns:
         The taps that the loss reads.
@@ -101,10 +105,10 @@ def bind_taps(
 def bind_teachers(
     stages: Sequence[Stage], networks: Sequence[nn.Module], loss: Loss, data: Data
 ) -> TapShapes:
-    """Resolve the taps that a loss requests of its teacher.
+    """Resolve the taps that a loss requests of its teacher or teachers.
 
-    Several teachers are taken together as a committee, and the loss names the taps of each:
-    `0/NAME`, `1/NAME`.
+    Several teachers become a committee, in which the loss names the taps of each teacher
+    `0/NAME`, `1/NAME`, ...
     """
     request = loss.taps().teacher
     if len(networks) == 1:
@@ -119,16 +123,17 @@ def _bind_members(
     request: Mapping[str, str],
     data: Data,
 ) -> TapShapes:
+    """Resolve the taps of a committee, whose names start with the number of a member."""
     paths: dict[str, str] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     for number, (role, config) in enumerate(members):
         prefix = f"{number}/"
-        of_member = {
+        member_request = {
             name.removeprefix(prefix): query
             for name, query in request.items()
             if name.startswith(prefix)
         }
-        taps = bind_taps(role, config, committee.members[number], of_member, data)
+        taps = bind_taps(role, config, committee.members[number], member_request, data)
         paths |= {
             prefix + name: committee.path_of(number, path) for name, path in taps.paths.items()
         }

@@ -1,4 +1,4 @@
-"""The latencies of a run's models, each in the runtime that it is made for."""
+"""Measures the latencies of a run's models, each in the runtime that it is made for."""
 
 from collections.abc import Collection, Iterable, Mapping
 from copy import deepcopy
@@ -24,8 +24,9 @@ class Latencies:
     """Latencies by the name of the row.
 
     Attributes:
-        eager: of networks that PyTorch runs as they are.
-        onnx: of quantized networks and of the models that they are compared with.
+        eager: latencies in PyTorch, of networks in float.
+        onnx: latencies in ONNX Runtime, of quantized networks and the models that they are
+            compared with.
     """
 
     eager: Mapping[str, Latency]
@@ -41,9 +42,9 @@ class Latencies:
 
     def in_runtime(self, row: str, runtime: str) -> Latency | None:
         """Return a model's latency in a runtime; None if it was not timed there."""
-        known = [self.first(row), *self.further(row).values()]
+        candidates = [self.first(row), *self.further(row).values()]
         return next(
-            (latency for latency in known if latency and latency["runtime"] == runtime), None
+            (latency for latency in candidates if latency and latency["runtime"] == runtime), None
         )
 
 
@@ -53,10 +54,10 @@ def measure_latencies(
     quantized: Collection[str],
     baselines: Mapping[str, str],
 ) -> Latencies:
-    """Time every network; quantized ones in ONNX Runtime, as PyTorch only simulates integers.
+    """Time every network; quantized ones in ONNX Runtime, as PyTorch simulates their integers.
 
-    The models that quantized ones are compared with are timed in both, since latencies compare
-    in the same runtime only.
+    The models that quantized ones are compared with are timed in both runtimes, because only
+    latencies in the same runtime can be compared.
 
     Args:
         context: the run's data, device and settings.
@@ -67,10 +68,10 @@ def measure_latencies(
     context.runtime.interrupt.check("evaluate")
     settings = context.config.evaluate.latency
     eager = {row: network for row, network in networks.items() if row not in quantized}
-    in_onnx = dict.fromkeys([*quantized, *_baselines_of(quantized, baselines)])
+    onnx_rows = dict.fromkeys([*quantized, *_baselines_of(quantized, baselines)])
     return Latencies(
         latencies(eager, blank_images(context), settings.threads, settings.seconds * len(eager)),
-        _in_onnx(context, {row: networks[row] for row in in_onnx}),
+        _time_in_onnx(context, {row: networks[row] for row in onnx_rows}),
     )
 
 
@@ -80,7 +81,7 @@ def _baselines_of(quantized: Collection[str], baselines: Mapping[str, str]) -> I
         yield next(iter(baselines.values()))  # the last step is compared with the first model too
 
 
-def _in_onnx(context: StageContext, networks: Mapping[str, nn.Module]) -> dict[str, Latency]:
+def _time_in_onnx(context: StageContext, networks: Mapping[str, nn.Module]) -> dict[str, Latency]:
     """Time networks in ONNX Runtime on the CPU; warn and return nothing if it isn't installed."""
     if not networks:
         return {}
@@ -99,7 +100,8 @@ def _onnx_files(
 ) -> dict[str, Path]:
     """Write networks as ONNX files; warn of those that can't be exported and leave them out."""
     data = context.data
-    images = InputSpec(data.info.channels, data.info.image_size, data.mean, data.std, False)
+    info = data.info
+    images = InputSpec(info.channels, info.image_size, data.mean, data.std, normalize=False)
     files: dict[str, Path] = {}
     for number, (row, network) in enumerate(networks.items()):
         context.runtime.interrupt.check("evaluate")

@@ -52,18 +52,19 @@ class Train:
         network: the config of that network.
         loss: the config node of the loss.
         recipe: optimizer, schedule, epochs, batch size, augmentation.
-        teachers: the stages that leave the teachers, if the loss uses any.
+        teachers: the stages that make the teachers, if the loss uses any.
         init: `scratch`, `teacher`, or the name of weights of torchvision.
         frozen: globs of module paths that don't learn.
         stop: the validation score at which training ends early.
-        images: the stage that made the training images; None: those of the dataset.
-        fresh: roles or module paths that get new weights if `init` is `teacher`.
+        images: the stage that makes the training images; None: the dataset's images are used.
+        fresh: roles or module paths whose weights are not copied if `init` is `teacher`.
         seeded_as: the name that seeds the starting weights; empty: the role.
         members: for a committee, the config key and the config of each member.
         source: the stage whose network is trained further; empty: a new network is built.
         pruning: how weights become 0 during training; weights that are 0 in the source stay 0.
-        views: the number of views of each image, shown in turn; None: each epoch has its own.
-        outputs: the stage that stored the teacher's outputs; None: the teacher runs.
+        views: the number of views (augmented versions) of each image, which epochs show in turn;
+            None: every epoch shows a new view.
+        outputs: the stage that stores the teacher's outputs; None: the teacher runs in training.
     """
 
     info: StageInfo
@@ -86,7 +87,7 @@ class Train:
 
     @cached_property
     def unbound_loss(self) -> Loss:
-        """The loss as its node describes it, to read facts of; training builds its own."""
+        """A loss of this config, for its static properties; training builds another."""
         return build_loss(self.loss)
 
     def samples(self, data: Data) -> Data:
@@ -113,12 +114,13 @@ class Train:
         return max(self.recipe.within(epochs, steps) for epochs in phases)
 
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
+        networks = (self.network, *dict(self.members).values())
         return {
             "stage": "train",
             "role": self.role,
             "seeded_as": self.seeded_as,
             "model": self.network.node,
-            "taps": [one.taps.model_dump() for one in (self.network, *dict(self.members).values())],
+            "taps": [network.taps.model_dump() for network in networks],
             "loss": dict(self.loss),
             "recipe": self.recipe.model_dump(),
             "init": self.init,
@@ -148,8 +150,8 @@ class Train:
     def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
         context = replace(context, data=self.samples(context.data))
         if self.images is not None:
-            made = context.artefacts[self.images.info.name]
-            context = replace(context, data=train_on(context.data, made))
+            images = context.artefacts[self.images.info.name]
+            context = replace(context, data=train_on(context.data, images))
         start = self._start(context)
         if start.complete:
             source = WeightsSource(f"weights {self.init}")
@@ -186,9 +188,10 @@ class Train:
         if self.init == "teacher":
             notes = copy_teacher_weights(network, self._teacher_weights(network, context))
             return Start(network, notes=notes)
-        left = load_pretrained(network, self.network.name, self.init)
-        missing = f", but for {', '.join(left)}" if left else ""
-        return Start(network, notes=[f"started from {self.init}{missing}"], complete=not left)
+        untouched = load_pretrained(network, self.network.name, self.init)
+        exception = f", but for {', '.join(untouched)}" if untouched else ""
+        notes = [f"started from {self.init}{exception}"]
+        return Start(network, notes=notes, complete=not untouched)
 
     def _teacher_weights(self, network: nn.Module, context: StageContext) -> dict[str, Tensor]:
         """Return the teacher's weights, without those of the modules in `fresh`."""
@@ -199,7 +202,7 @@ class Train:
         return {name: value for name, value in weights.items() if not name.startswith(prefixes)}
 
     def _training_spec(self, context: StageContext, start: Start, notes: list[str]) -> TrainingSpec:
-        """Bind the loss to student and teacher; sentences on what was done are added to `notes`."""
+        """Bind the loss to student and teacher, and add sentences on that to `notes`."""
         student = start.network
         torch.manual_seed(seed_of(context.runtime.seed, "loss", self.info.name))
         networks = [context.artefacts[stage.info.name].network() for stage in self.teachers]
@@ -213,8 +216,8 @@ class Train:
         if taps.teacher is not None and self.outputs is None:
             images = next(iter(context.data.train.batches(self.recipe.batch_size))).inputs
             network, paths = taps.teacher.network, taps.teacher.paths.values()
-            teacher, how = freeze(network, paths, context.runtime.hardware, images)
-            notes.append(how)
+            teacher, note = freeze(network, paths, context.runtime.hardware, images)
+            notes.append(note)
         for note in loss.notes():
             context.screen.say(f"{self.info.name}: {note}")
             notes.append(note)
@@ -280,31 +283,31 @@ def weak_teacher_warnings(
     if alone is None:
         return []
     metric = leading()
-    level = validation_score(alone.record, metric.name)
-    known = {stage.info.name: artefacts[stage.info.name].record for stage in teachers}
+    control_score = validation_score(alone.record, metric.name)
+    records = {stage.info.name: artefacts[stage.info.name].record for stage in teachers}
     scores = {
         name: validation_score(record, metric.name)
-        for name, record in known.items()
+        for name, record in records.items()
         if record["data"]["classes"] == alone.record["data"]["classes"]
     }
     return [
-        f"{name} is worse on validation ({score:.2%}) than the student alone ({level:.2%}): train"
-        " it longer, or take another"
+        f"{name} is worse on validation ({score:.2%}) than the student alone"
+        f" ({control_score:.2%}): train it longer, or take another"
         for name, score in scores.items()
-        if metric.merit(score) < metric.merit(level)
+        if metric.merit(score) < metric.merit(control_score)
     ]
 
 
 def good_enough(
     rule: StopWhen | None, artefacts: Mapping[str, Artefact]
 ) -> Callable[[Scores], bool] | None:
-    """Return a test of validation scores, made from the config's rule; None without a rule."""
+    """Return a function that tests validation scores by the config's rule; None without a rule."""
     if rule is None:
         return None
     metric = SCORES[rule.metric]
     if rule.of is not None and rule.within is not None:
-        level = validation_score(artefacts[rule.of].record, metric.name)
-        least = metric.merit(level) - rule.within
+        reference = validation_score(artefacts[rule.of].record, metric.name)
+        required = metric.merit(reference) - rule.within
     else:
-        least = metric.merit(rule.reaches or 0.0)
-    return lambda scores: metric.merit(scores[metric.name]) >= least
+        required = metric.merit(rule.reaches or 0.0)
+    return lambda scores: metric.merit(scores[metric.name]) >= required

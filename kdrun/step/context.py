@@ -1,4 +1,4 @@
-"""What a compression step implements, and what it builds its stages from."""
+"""The interface of a compression step, and the context from which a step builds its stages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,16 +24,16 @@ Quantizes = Literal["layers", "network"]
 
 @dataclass(frozen=True)
 class StepContext:
-    """What a step builds its stages from.
+    """The context from which a step builds its stages.
 
     Attributes:
         config: the run's config.
-        info: the place in the run of the step's last stage.
-        previous: the stage before, whose network the step takes.
+        info: the name, folder and label of the step's last stage.
+        previous: the stage before, whose network the step changes.
         origin: the stage that trained the network, before all steps.
         teacher: the stage of the run's teacher.
         node: config node of the step.
-        calibrated: whether this step or one before it calibrates activations.
+        calibrated: whether this step or a step before it calibrates activations.
     """
 
     config: Config
@@ -45,18 +45,18 @@ class StepContext:
     calibrated: bool
 
     def compress(self, step: Compressor) -> Compress:
-        """A stage that applies a step without training."""
+        """Return a stage that applies a step without training."""
         target = self.config.compress.target
         search = _strength_search(self.node, target.accuracy_drop) if target is not None else None
         role, network = self.previous.role, self.previous.network
         return Compress(self.info, role, network, self.node, step, search, self.calibrated)
 
     def recipe(self, lr_share: float, changes: Mapping[str, Any] | None) -> Recipe:
-        """The recipe for further training: that of the network, with a smaller learning rate.
+        """Return the recipe for further training: the network's, with another learning rate.
 
         Args:
             lr_share: factor of the learning rate.
-            changes: further keys of the recipe that differ.
+            changes: other keys of the recipe that differ.
         """
         is_teacher = self.origin.role == "teacher"
         original = teacher_recipe(self.config) if is_teacher else self.config.recipe
@@ -69,7 +69,7 @@ class StepContext:
         return Recipe.model_validate({**original.model_dump(), **rates, **(changes or {})})
 
     def distill(self, loss: Mapping[str, Any] | None, recipe: Recipe) -> Train:
-        """A stage that trains the network with the teachers that it was first trained with.
+        """Return a stage that trains the network with the teachers that it was first trained with.
 
         Args:
             loss: config node of the loss; None for the loss of the first training.
@@ -82,11 +82,11 @@ class StepContext:
         return self._train(loss or first_loss, recipe, teachers)
 
     def distill_from(self, teacher: Stage, loss: Mapping[str, Any], recipe: Recipe) -> Train:
-        """A stage that trains the network with the network of another stage as its teacher."""
+        """Return a stage that trains the network with another stage's network as teacher."""
         return self._train(loss, recipe, (teacher,))
 
     def finetune(self, recipe: Recipe) -> Train:
-        """A stage that trains the network with the labels alone."""
+        """Return a stage that trains the network with the labels alone."""
         return self._train({"name": "ce"}, recipe, ())
 
     def _train(self, loss: Mapping[str, Any], recipe: Recipe, teachers: tuple[Stage, ...]) -> Train:
@@ -118,11 +118,11 @@ class Step(Protocol):
         """Check, before anything is trained, that the step can be applied to the network.
 
         Args:
-            network: untrained, with the structure that the step will find. It may be changed.
+            network: an untrained network with the structure before the step. It may be changed.
             info: the dataset's sizes and classes.
 
         Returns:
-            A network with the structure that the step leaves, as far as that is known by now.
+            A network with the structure after the step, as far as it is known before training.
 
         Raises:
             UserError: the step can't be applied.
@@ -130,18 +130,18 @@ class Step(Protocol):
         ...
 
     def stages(self, context: StepContext) -> list[Stage]:
-        """The stages of the step, in order. The last one leaves the step's model."""
+        """Return the stages of the step, in order. The last stage makes the step's model."""
         ...
 
 
 def make_step(node: Mapping[str, Any]) -> Step:
-    """The step that a checked config node describes."""
+    """Return the step that a checked config node describes."""
     step: Step = build("step", STEPS, node)
     return step
 
 
 def _strength_search(node: Mapping[str, Any], max_drop: float) -> StrengthSearch | None:
-    """The search of a step's strength; None for a step that has none.
+    """Return the search of a step's strength; None if the step has no strength.
 
     Raises:
         UserError: another setting of the node already determines the strength.

@@ -50,7 +50,7 @@ class LowRank:
         """Check that one goal is given, layers match the glob, and the factorized network runs.
 
         Raises:
-            UserError: one of these is not so.
+            UserError: one of these conditions is not met.
         """
         check_one_goal({"energy": self.energy, "rank": self.rank, "macs": self.macs})
         layers = factorizable(network, self.layers)
@@ -72,11 +72,11 @@ class LowRank:
         return network
 
     def stages(self, context: StepContext) -> list[Stage]:
-        """One stage, which changes the network."""
+        """Return one stage, which changes the network."""
         return [context.compress(self)]
 
     def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
-        """Factorize the layers that have fewer weights afterwards."""
+        """Factorize the layers that will have fewer weights."""
         values = singular_values(network, self.layers)
         if self.energy is not None:
             ranks = ranks_of_energy(values, self.energy)

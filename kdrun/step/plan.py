@@ -1,4 +1,4 @@
-"""Plan the stages of `compress=...`, which follow those of the scheme."""
+"""Plans the stages of compression, which follow the stages of the scheme."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.outputs import with_teacher_outputs
 from kdrun.step.context import Step, StepContext, make_step
 
-_LABELS = {"student": "distilled", "teacher": "teacher"}  # by role: label of the network's stage
+_LABELS = {"student": "distilled", "teacher": "teacher"}  # role -> label of the network's stage
 
 
 class PlannedStep(NamedTuple):
@@ -22,7 +22,7 @@ class PlannedStep(NamedTuple):
 
 
 def origin_of(config: Config, stages: Sequence[Stage]) -> Stage:
-    """The stage that trains the network to compress.
+    """Return the stage that trains the network to compress.
 
     Raises:
         UserError: the scheme trains no such network.
@@ -38,30 +38,30 @@ def origin_of(config: Config, stages: Sequence[Stage]) -> Stage:
 
 
 def all_stages(config: Config) -> list[Stage]:
-    """The stages of a run that leave models: those of its scheme, then those of compression.
+    """Return all stages of a run: those of its scheme, then those of compression.
 
     Raises:
-        UserError: a stage lacks what it needs, such as a teacher.
+        UserError: a stage lacks something that it needs, such as a teacher.
     """
     stages = make_scheme(config.scheme).stages(config)
     return with_teacher_outputs(config, [*stages, *compress_stages(config, stages)])
 
 
 def compress_stages(config: Config, stages: Sequence[Stage]) -> list[Stage]:
-    """The stages that compress a network, each of which takes the network of the one before.
+    """Return the stages that compress a network, each of which changes the network of the last.
 
     Args:
         config: the run's config, which names the network and the steps.
         stages: the stages of the scheme.
 
     Raises:
-        UserError: the scheme trains no such network, or a step lacks what it needs.
+        UserError: the scheme trains no such network, or a step lacks something that it needs.
     """
     return [stage for planned in plan_steps(config, stages) for stage in planned.stages]
 
 
 def plan_steps(config: Config, stages: Sequence[Stage]) -> list[PlannedStep]:
-    """The steps of compression with their stages; see `compress_stages`."""
+    """Return the steps of compression with their stages; see `compress_stages`."""
     if not config.compress.steps:
         return []
     origin = origin_of(config, stages)
@@ -71,16 +71,16 @@ def plan_steps(config: Config, stages: Sequence[Stage]) -> list[PlannedStep]:
     for number, (key, node) in enumerate(config.compress.nodes.items(), start=1):
         name, step = f"compress-{number}-{key}", make_step(node)
         info = StageInfo(
-            name,
-            name,
-            f"{number} {key}",
+            name=name,
+            folder=name,
+            label=f"{number} {key}",
             shared=number < len(config.compress.nodes),
             reads=(previous.info.name,),
             data=origin.info.data,
             baseline=previous.info.label,
         )
         steps = [*(planned.step for planned in plan), step]
-        calibrated = any(one.quantizes == "network" for one in steps)
+        calibrated = any(each.quantizes == "network" for each in steps)
         context = StepContext(config, info, previous, origin, teacher, node, calibrated)
         plan.append(PlannedStep(key, step, step.stages(context)))
         previous = plan[-1].stages[-1]

@@ -55,7 +55,7 @@ class PruneChannels:
         self.criterion = PruningCriterion(importance, scope, round_to, skip)
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
-        """Prune a copy, by a score that needs no samples.
+        """Prune a copy, with a score that needs no samples.
 
         Raises:
             UserError: not exactly one goal is given, or the network can't be pruned.
@@ -74,7 +74,7 @@ class PruneChannels:
         return prune_channels(copy, sample, self.ratio or 0.5, criterion, inputs)
 
     def stages(self, context: StepContext) -> list[Stage]:
-        """One stage, which changes the network."""
+        """Return one stage, which changes the network."""
         return [context.compress(self)]
 
     def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:

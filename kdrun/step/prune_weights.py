@@ -29,7 +29,7 @@ class PruneWeights:
         sparsity: share of the weights to prune.
         score: how weights are scored.
         scope: rank the weights of all layers together, or prune the same share of each layer.
-        pattern: [kept, of], how many weights of each group of inputs stay; instead of a sparsity.
+        pattern: [kept, of], keep so many weights of each group of `of` inputs; replaces `sparsity`.
         layers: a glob of module paths.
         schedule: prune at once, or during further training.
         rises: number of times that the sparsity rises during training.
@@ -54,15 +54,15 @@ class PruneWeights:
         lr_share: PositiveFloat,
         recipe: dict[str, Any] | None,
     ) -> None:
-        kept = (pattern[0], pattern[1]) if pattern else None
-        self.pruning = WeightPruning(sparsity, score, scope, kept, layers, schedule, rises, until)
+        pair = (pattern[0], pattern[1]) if pattern else None
+        self.pruning = WeightPruning(sparsity, score, scope, pair, layers, schedule, rises, until)
         self.lr_share, self.recipe = lr_share, recipe
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """Check that the settings agree, and that layers match the glob.
 
         Raises:
-            UserError: they don't agree, or no layer matches.
+            UserError: the settings don't agree, or no layer matches.
         """
         weights = prunable(network, self.pruning.layers)
         if self.pruning.pattern is not None:
@@ -92,10 +92,10 @@ class PruneWeights:
             )
 
     def stages(self, context: StepContext) -> list[Stage]:
-        """One stage, which changes the network at once, or trains it and prunes meanwhile.
+        """Return one stage, which prunes the network at once or during training.
 
         Raises:
-            UserError: `compress.target` is given, but pruning takes a training.
+            UserError: `compress.target` is set, but this pruning needs training.
         """
         if self.pruning.schedule == "one_shot":
             return [context.compress(self)]

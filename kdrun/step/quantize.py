@@ -1,4 +1,4 @@
-"""The steps that quantize: weights, and activations, become integers of a few bits."""
+"""The steps that quantize weights, or weights and activations, to integers of a few bits."""
 
 from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
@@ -61,7 +61,7 @@ class QuantizeStatic:
         )
 
     def stages(self, context: StepContext) -> list[Stage]:
-        """One stage, which changes the network."""
+        """Return one stage, which changes the network."""
         return [context.compress(self)]
 
     def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
@@ -81,7 +81,7 @@ class QAT:
         activations: as in `QuantizeStatic`.
         weights: as in `QuantizeStatic`.
         per_channel: as in `QuantizeStatic`.
-        teacher: `origin`, the model before all steps, in float; or `teacher`, that of the run.
+        teacher: `origin`, the model before all steps, in float; or `teacher`, the run's teacher.
         loss: config node of the loss.
         lr_share: factor of the recipe's learning rate.
         recipe: keys that differ from the run's recipe.
@@ -105,11 +105,11 @@ class QAT:
         self.teacher, self.loss, self.lr_share, self.recipe = teacher, loss, lr_share, recipe
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
-        """As for `QuantizeStatic`."""
+        """Check as `QuantizeStatic` does."""
         return self.static.check(network, info)
 
     def stages(self, context: StepContext) -> list[Stage]:
-        """A stage that quantizes, whose model is not shown, and one that trains it.
+        """Return a stage that quantizes, whose model is not shown, and one that trains it.
 
         Raises:
             UserError: there is no teacher.
@@ -150,7 +150,7 @@ class QuantizeDynamic:
         return quantize_dynamic(network, self.layers).network
 
     def stages(self, context: StepContext) -> list[Stage]:
-        """One stage, which changes the network."""
+        """Return one stage, which changes the network."""
         return [context.compress(self)]
 
     def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
@@ -183,7 +183,7 @@ class QuantizeWeights:
         return quantize_weights(network, self.bits, self.group, self.layers).network
 
     def stages(self, context: StepContext) -> list[Stage]:
-        """One stage, which changes the network."""
+        """Return one stage, which changes the network."""
         return [context.compress(self)]
 
     def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:

@@ -1,4 +1,4 @@
-"""How strongly a compression step changes a network."""
+"""The strength of a compression step: how much it changes a network."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -23,7 +23,7 @@ class Strength(NamedTuple):
 
 
 def check_one_goal(goals: Mapping[str, float | None]) -> None:
-    """Check that exactly one of several settings is given that each determine the strength.
+    """Check that exactly one of the settings that determine the strength is given.
 
     Raises:
         UserError: none or several are given.

@@ -34,7 +34,7 @@ class Distill:
         return network
 
     def stages(self, context: StepContext) -> list[Stage]:
-        """One stage, which trains.
+        """Return one stage, which trains the network.
 
         Raises:
             UserError: there is no teacher.
@@ -67,5 +67,5 @@ class Finetune:
         return network
 
     def stages(self, context: StepContext) -> list[Stage]:
-        """One stage, which trains."""
+        """Return one stage, which trains the network."""
         return [context.finetune(context.recipe(self.lr_share, self.recipe))]

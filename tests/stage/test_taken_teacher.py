@@ -56,7 +56,7 @@ def photos(root: Path) -> tuple[str, ...]:
 REFUSED = (
     "teacher.run: the teacher in 'first/teacher' was trained on another split of 'digits', perhaps"
     " on images that this run validates or tests on.\n"
-    "  both must be the same, only dataset.subset may differ: add {word},\n"
+    "  both splits must be the same, only dataset.subset may differ: add {word},\n"
     "  or leave teacher.run out and train the teacher here"
 )
 

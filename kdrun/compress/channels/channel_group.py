@@ -1,6 +1,6 @@
 """Groups of channels that must be pruned together, and where in a network they are.
 
-All is kept by module paths, so that a group holds for every copy of the network.
+Groups refer to modules by path, so that a group is valid for every copy of the network.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class PrunedDimension:
     """A dimension of a module or parameter that loses channels when its group is pruned.
 
     A module has two: its outputs and its inputs. A parameter that belongs to no layer or norm, such
-    as a position embedding, is named with one of its tensor dimensions.
+    as a position embedding, is identified by its name and one of its dimensions.
 
     Attributes:
         path: path of the module, or name of the parameter.
@@ -29,10 +29,10 @@ class PrunedDimension:
 
 @dataclass(frozen=True)
 class GroupMember:
-    """Where the channels of a group are in one dimension.
+    """The indices of a group's channels in one dimension.
 
     Attributes:
-        dimension: of a module or parameter.
+        dimension: the dimension of a module or parameter.
         indices: (K,) indices in that dimension.
         channels: (K,) the channel of the group that each index belongs to.
     """
@@ -42,7 +42,7 @@ class GroupMember:
     channels: Tensor
 
     def indices_of(self, channels: Tensor) -> Tensor:
-        """The indices of some channels of the group."""
+        """Return the indices of some channels of the group."""
         return self.indices[torch.isin(self.channels, channels)]
 
 
@@ -56,7 +56,7 @@ class ChannelGroup:
         blocks: number of blocks of equal size that the channels form: attention heads, or groups of
             a convolution. Blocks must keep equal sizes, so all of them lose the same positions.
         members: all dimensions that lose the channels.
-        operations: names of the operations between the layers that move channels.
+        operations: names of operations between these layers that move channels, such as Reshape.
     """
 
     path: str

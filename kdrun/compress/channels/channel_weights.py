@@ -25,18 +25,18 @@ class ChannelRows(NamedTuple):
 
 
 def filters(network: nn.Module, group: ChannelGroup) -> list[ChannelRows]:
-    """The filters of a group's channels, from each layer that outputs them."""
+    """Return the filters of a group's channels, from each layer that outputs them."""
     return _output_rows(network, group, filters_of)
 
 
 def weights_or_norms(network: nn.Module, group: ChannelGroup) -> list[ChannelRows]:
-    """The scales and shifts of the channels' batch norms; without any, filters and biases."""
+    """Return scales and shifts of the channels' batch norms; without norms, filters and biases."""
     norms = [*norm_rows(network, group, "weight"), *norm_rows(network, group, "bias")]
     return norms or [*filters(network, group), *_output_rows(network, group, _biases_of)]
 
 
 def norm_rows(network: nn.Module, group: ChannelGroup, parameter: str) -> list[ChannelRows]:
-    """A parameter, `weight` or `bias`, of each batch norm on a group's channels."""
+    """Return a parameter, `weight` or `bias`, of each batch norm on a group's channels."""
     rows = []
     for member in group.members:
         module = _module(network, member)
@@ -47,7 +47,7 @@ def norm_rows(network: nn.Module, group: ChannelGroup, parameter: str) -> list[C
 
 
 def sum_by_channel(group: ChannelGroup, rows: list[ChannelRows]) -> Tensor:
-    """(channels,) the sum of all values of each channel, on the CPU."""
+    """Return the sum of all values of each channel, (channels,), on the CPU."""
     first = rows[0].values
     sums = torch.zeros(group.channels, dtype=first.dtype, device=first.device)
     for values, channels in rows:
@@ -55,9 +55,9 @@ def sum_by_channel(group: ChannelGroup, rows: list[ChannelRows]) -> Tensor:
     return sums.cpu()
 
 
-# Any, here and below: nn.Module's own attributes are typed as tensors or modules alike.
+# The parameters below are Any, as mypy takes each attribute of an nn.Module for Tensor | Module.
 def filters_of(module: Any) -> Tensor | None:
-    """A layer's weights as a matrix (outputs, weights of an output); None for other modules.
+    """Return a layer's weights as a matrix (outputs, weights of an output); None for other modules.
 
     The weights of an output of attention are those of its query, key, value and output projection.
     """
@@ -72,7 +72,7 @@ def filters_of(module: Any) -> Tensor | None:
 
 
 def _biases_of(module: Any) -> Tensor | None:
-    """A layer's biases as a matrix (outputs, biases of an output), as `filters_of` weights."""
+    """Return a layer's biases as a matrix (outputs, biases of an output); None if it has none."""
     if isinstance(module, nn.MultiheadAttention) and module.in_proj_bias is not None:
         qkv = module.in_proj_bias.unflatten(0, (3, -1)).T
         return torch.cat([qkv, module.out_proj.bias[:, None]], dim=1)
@@ -95,6 +95,6 @@ def _output_rows(
 
 
 def _module(network: nn.Module, member: GroupMember) -> nn.Module | None:
-    """The module of a member; None if that is a parameter."""
+    """Return the module of a member; None if that is a parameter."""
     dimension = member.dimension
     return network.get_submodule(dimension.path) if dimension.dim is None else None

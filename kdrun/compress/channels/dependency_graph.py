@@ -24,14 +24,14 @@ TORCH_PRUNING_ERRORS: tuple[type[Exception], ...] = (
     AttributeError,
     AssertionError,
     ArithmeticError,
-    UserWarning,  # it gave up a search that did not end: see `_raise_on_endless_search`
+    UserWarning,  # torch-pruning gave up a search: see `_raise_on_endless_search`
 )
-# Names of operations that move channels, those first that torch-pruning follows worst.
-_MOVING = (
+# Names of operations that move channels; those that torch-pruning follows worst come first.
+_MOVING_OPERATIONS = (
     *("Shuffle", "Roll", "Split", "Unbind", "Slice", "Index", "Select", "Transpose", "Permute"),
     *("Cat", "View", "Reshape"),
 )
-_SHOWN = 4  # layers that a message names
+_MAX_NAMED = 4  # layers that a message names
 
 
 class DependencyGraph:
@@ -56,14 +56,14 @@ class DependencyGraph:
         copy = deepcopy(network).requires_grad_(True)
         with _raise_on_endless_search(), torch.enable_grad():
             try:
-                # In a list: it would take a bare tensor apart into its samples.
+                # In a list, because torch-pruning would split a bare tensor into its samples.
                 self._graph.build_dependency(copy, [sample], verbose=False)
             except TORCH_PRUNING_ERRORS as error:
                 nodes = getattr(self._graph, "module2node", {}).values()
                 raise cannot_follow([], _moving_operations(nodes)[:1]) from error
 
     def groups(self, skipped: Collection[str], order: Mapping[str, int]) -> list[ChannelGroup]:
-        """All groups of channels but those of the network's output.
+        """Return all groups of channels except those of the network's output.
 
         Args:
             skipped: module paths of layers from which no group needs to start.
@@ -72,13 +72,15 @@ class DependencyGraph:
         Raises:
             UserError: torch-pruning can't follow some channels.
         """
-        raw_groups = self._raw_groups(skipped)
-        return [self._group(raw, order) for raw in raw_groups if not self._is_network_output(raw)]
+        raw_groups = self._find_raw_groups(skipped)
+        return [
+            self._make_group(raw, order) for raw in raw_groups if not self._is_network_output(raw)
+        ]
 
-    def _raw_groups(self, skipped: Collection[str]) -> list[Any]:
+    def _find_raw_groups(self, skipped: Collection[str]) -> list[Any]:
         """torch-pruning's groups, each with all of its channels."""
-        found, failed = [], []
-        grouped: set[nn.Module] = set()  # layers whose outputs are in one of the groups found
+        raw_groups, failed_paths = [], []
+        grouped: set[nn.Module] = set()  # layers whose outputs are in one of the raw groups
         nodes = self._graph.module2node
         for layer in [key for key in nodes if isinstance(key, CONVOLUTION | nn.Linear)]:
             path = self._graph._module2name[layer]
@@ -90,28 +92,28 @@ class DependencyGraph:
                     channels = list(range(self._graph.get_out_channels(layer)))
                     raw = self._graph.get_pruning_group(layer, prune_outputs, channels)
             except TORCH_PRUNING_ERRORS:
-                failed.append(path)
+                failed_paths.append(path)
                 continue
             grouped.update(dep.target.module for dep, _ in raw if self._is_output(dep))
-            found.append(raw)
-        if failed:
-            raise cannot_follow(failed, _moving_operations(nodes.values())[:1])
-        return found
+            raw_groups.append(raw)
+        if failed_paths:
+            raise cannot_follow(failed_paths, _moving_operations(nodes.values())[:1])
+        return raw_groups
 
     def _is_output(self, dependency: Any) -> bool:
         return bool(self._graph.is_out_channel_pruning_fn(dependency.handler))
 
     def _is_network_output(self, raw: Any) -> bool:
-        """Whether channels of a group are outputs of the network."""
+        """Return whether channels of a group are outputs of the network."""
         return any(not dep.target.outputs and self._is_output(dep) for dep, _ in raw)
 
-    def _group(self, raw: Any, order: Mapping[str, int]) -> ChannelGroup:
+    def _make_group(self, raw: Any, order: Mapping[str, int]) -> ChannelGroup:
         operations = _moving_operations(item.dep.target for item in raw.items)
         items = [item for item in raw.items if isinstance(item.dep.target.module, PRUNABLE)]
         if any(None in item.root_idxs for item in items):
             path = self._graph._module2name[raw[0].dep.target.module]
             raise cannot_follow([path], operations[:1])
-        members = tuple(self._member(item) for item in items)
+        members = tuple(self._make_member(item) for item in items)
         layers = [
             member.dimension.path
             for member, item in zip(members, items, strict=True)
@@ -122,7 +124,7 @@ class DependencyGraph:
         blocks = lcm(*(_blocks(item.dep.target.module) for item in items))
         return ChannelGroup(first, len(raw[0].idxs), blocks, members, operations)
 
-    def _member(self, item: Any) -> GroupMember:
+    def _make_member(self, item: Any) -> GroupMember:
         node = item.dep.target
         is_module = isinstance(node.module, nn.Module)
         names = self._graph._module2name if is_module else self._graph._param_to_name
@@ -132,20 +134,20 @@ class DependencyGraph:
 
 
 def cannot_follow(paths: Sequence[str], operations: Iterable[str]) -> UserError:
-    """The error for layers whose channels torch-pruning does not follow correctly.
+    """Return the error for layers whose channels torch-pruning does not follow correctly.
 
     Args:
         paths: module paths of the layers; empty if they are not known.
         operations: names of the operations through which the channels are lost.
     """
-    more = f" and {len(paths) - _SHOWN} more layers" if len(paths) > _SHOWN else ""
-    layers = f"{', '.join(map(repr, paths[:_SHOWN]))}{more}" if paths else "this network"
+    more = f" and {len(paths) - _MAX_NAMED} more layers" if len(paths) > _MAX_NAMED else ""
+    layers = f"{', '.join(map(repr, paths[:_MAX_NAMED]))}{more}" if paths else "this network"
     through = " and ".join(dict.fromkeys(operations)) or "what comes after"
     return UserError(
         f"the channels of {layers} can't be pruned: torch-pruning does not follow them through"
         f" {through}.",
         f"  do not prune them: skip=[{','.join(paths)}]"
-        if 0 < len(paths) <= _SHOWN
+        if 0 < len(paths) <= _MAX_NAMED
         else "  prune_weights takes any network",
     )
 
@@ -160,7 +162,7 @@ def _raise_on_endless_search() -> Iterator[None]:
 
 
 def _blocks(module: Any) -> int:
-    """Number of blocks that a module's channels form, whose sizes must stay equal."""
+    """Return how many blocks a module's channels form; the blocks must keep equal sizes."""
     if isinstance(module, CONVOLUTION):
         depthwise = module.groups == module.out_channels
         return 1 if depthwise else module.groups
@@ -170,9 +172,9 @@ def _blocks(module: Any) -> int:
 
 
 def _moving_operations(nodes: Iterable[Any]) -> tuple[str, ...]:
-    """Names of the operations that move channels, those first that are followed worst."""
+    """Return names of the operations that move channels, those that are followed worst first."""
     names = {re.sub(r"Backward\d*$", "", _operation_name(node)) for node in nodes}
-    return tuple(name for moving in _MOVING for name in sorted(names) if moving in name)
+    return tuple(name for moving in _MOVING_OPERATIONS for name in sorted(names) if moving in name)
 
 
 def _operation_name(node: Any) -> str:

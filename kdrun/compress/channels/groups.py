@@ -16,7 +16,7 @@ from kdrun.core.unknown import suggest
 
 
 def find_groups(network: nn.Module, sample: Tensor, skip: Sequence[str] = ()) -> list[ChannelGroup]:
-    """The groups of channels that may be pruned, in the order of the network.
+    """Return the groups of channels that may be pruned, in the order of the network.
 
     Channels of the network's output are in no group.
 

@@ -107,7 +107,7 @@ def taylor(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringIn
     Raises:
         UserError: there are no labeled batches.
     """
-    batches = _labeled(inputs.batches, "taylor")
+    batches = _require_labels(inputs.batches, "taylor")
     return _average_over_batches(network, groups, batches, torch.mul, torch.square)
 
 
@@ -123,7 +123,7 @@ def hessian(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringI
     """
     samples = (
         (images[i : i + 1], labels[i : i + 1])
-        for images, labels in _labeled(inputs.batches, "hessian")
+        for images, labels in _require_labels(inputs.batches, "hessian")
         for i in range(len(images))
     )
     return _average_over_batches(
@@ -132,7 +132,7 @@ def hessian(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringI
 
 
 def random(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs) -> Scores:
-    """Uniform in [0, 1): a baseline for the other scores."""
+    """Draw uniform scores in [0, 1): a baseline for the other scores."""
     generator = torch.Generator().manual_seed(inputs.seed)
     return [torch.rand(group.channels, generator=generator) for group in groups]
 
@@ -164,7 +164,7 @@ def _average_over_batches(
     product: Callable[[Tensor, Tensor], Tensor],
     finish: Callable[[Tensor], Tensor],
 ) -> Scores:
-    """The mean over batches of finish(sum of product(gradient, weight)), in evaluation mode.
+    """Return the mean over batches of finish(sum of product(gradient, weight)), in evaluation mode.
 
     Args:
         network: is left unchanged.
@@ -184,14 +184,16 @@ def _average_over_batches(
         for term, gradient, weight in zip(terms.parameters(), gradients, weights, strict=True):
             term.copy_(product(gradient, weight.detach()))
         sums = [sum_by_channel(group, weights_or_norms(terms, group)) for group in groups]
-        totals = [total + finish(part) for total, part in zip(totals, sums, strict=True)]
+        totals = [
+            total + finish(group_sums) for total, group_sums in zip(totals, sums, strict=True)
+        ]
         count += 1
     if not count:
         raise UserError("there is no batch to compute the importance of channels from.")
     return [total / count for total in totals]
 
 
-def _labeled(batches: Batches | None, importance: str) -> Iterator[tuple[Tensor, Tensor]]:
+def _require_labels(batches: Batches | None, importance: str) -> Iterator[tuple[Tensor, Tensor]]:
     if batches is None:
         raise UserError(f"importance={importance} needs images with labels, and none were given.")
     for batch in batches:

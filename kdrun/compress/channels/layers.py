@@ -20,7 +20,7 @@ PRUNABLE = (
     nn.MultiheadAttention,
     nn.Parameter,
 )
-# Size attributes that a network's own forward reads -> the parameter of the same module whose last
+# Attributes with sizes that forward methods read -> the parameter of the same module whose last
 # dimension has this size.
 _SIZE_ATTRIBUTES = {"hidden_dim": "class_token"}  # torchvision's VisionTransformer
 
@@ -36,7 +36,9 @@ def remove_indices(network: nn.Module, dimension: PrunedDimension, removed: Tens
     """
     path, dim, is_output = dimension.path, dimension.dim, dimension.is_output
     if dim is not None:
-        _select(network, path, dim, _remaining(network.get_parameter(path).shape[dim], removed))
+        _keep_indices(
+            network, path, dim, _remaining(network.get_parameter(path).shape[dim], removed)
+        )
         return
     module: Any = network.get_submodule(path)
     if isinstance(module, CONVOLUTION):
@@ -50,7 +52,7 @@ def remove_indices(network: nn.Module, dimension: PrunedDimension, removed: Tens
 
 
 def update_size_attributes(network: nn.Module) -> None:
-    """Set the size attributes of modules that are no layers to the sizes of their parameters."""
+    """Set the attributes in `_SIZE_ATTRIBUTES` to the sizes of the pruned parameters."""
     for module in network.modules():
         for name, parameter in _SIZE_ATTRIBUTES.items():
             if name in vars(module) and hasattr(module, parameter):
@@ -58,13 +60,13 @@ def update_size_attributes(network: nn.Module) -> None:
 
 
 def _remaining(size: int, removed: Tensor) -> Tensor:
-    """The indices 0 to size - 1 that are not removed, in ascending order."""
+    """Return the indices 0 to size - 1 that are not removed, in ascending order."""
     remains = torch.ones(size, dtype=torch.bool)
     remains[removed] = False
     return remains.nonzero()[:, 0]
 
 
-def _select(module: nn.Module, name: str, dim: int, indices: Tensor) -> None:
+def _keep_indices(module: nn.Module, name: str, dim: int, indices: Tensor) -> None:
     """Keep only these indices of a parameter's or buffer's dimension; do nothing if it is None."""
     path, _, attribute = name.rpartition(".")
     tensor = getattr(module.get_submodule(path), attribute)
@@ -73,15 +75,17 @@ def _select(module: nn.Module, name: str, dim: int, indices: Tensor) -> None:
 
 
 def _prune_convolution(module: Any, is_output: bool, removed: Tensor) -> None:
-    """Of a weight (outputs, inputs / groups, ...), transposed (inputs, outputs / groups, ...)."""
+    """Prune a weight (outputs, inputs / groups, ...), or (inputs, outputs / groups, ...)."""
     depthwise = module.groups == module.in_channels == module.out_channels > 1
     size = module.out_channels if is_output or depthwise else module.in_channels
     kept = _remaining(size, removed)
     group_size = (module.out_channels if is_output else module.in_channels) // module.groups
     first_dim = depthwise or is_output != module.transposed
-    _select(module, "weight", 0 if first_dim else 1, kept if first_dim else kept[kept < group_size])
+    _keep_indices(
+        module, "weight", 0 if first_dim else 1, kept if first_dim else kept[kept < group_size]
+    )
     if is_output or depthwise:
-        _select(module, "bias", 0, kept)
+        _keep_indices(module, "bias", 0, kept)
         module.out_channels = len(kept)
     if depthwise or not is_output:
         module.in_channels = len(kept)
@@ -91,24 +95,24 @@ def _prune_convolution(module: Any, is_output: bool, removed: Tensor) -> None:
 
 def _prune_linear(module: nn.Linear, is_output: bool, removed: Tensor) -> None:
     kept = _remaining(module.out_features if is_output else module.in_features, removed)
-    _select(module, "weight", 0 if is_output else 1, kept)
+    _keep_indices(module, "weight", 0 if is_output else 1, kept)
     if is_output:
-        _select(module, "bias", 0, kept)
+        _keep_indices(module, "bias", 0, kept)
         module.out_features = len(kept)
     else:
         module.in_features = len(kept)
 
 
 def _prune_attention(module: Any, removed: Tensor) -> None:
-    """The weights of queries, keys and values are stacked in one parameter (3 width, width)."""
+    """Prune the width; queries, keys and values share one parameter (3 width, width)."""
     width = module.embed_dim
     kept = _remaining(width, removed)
     rows = torch.cat([kept, kept + width, kept + 2 * width])
-    _select(module, "in_proj_weight", 0, rows)
-    _select(module, "in_proj_weight", 1, kept)
-    _select(module, "in_proj_bias", 0, rows)
+    _keep_indices(module, "in_proj_weight", 0, rows)
+    _keep_indices(module, "in_proj_weight", 1, kept)
+    _keep_indices(module, "in_proj_bias", 0, rows)
     for name in ("bias_k", "bias_v"):
-        _select(module, name, 2, kept)
+        _keep_indices(module, name, 2, kept)
     for is_output in (True, False):
         _prune_linear(module.out_proj, is_output, removed)
     module.embed_dim = module.kdim = module.vdim = len(kept)
@@ -116,7 +120,7 @@ def _prune_attention(module: Any, removed: Tensor) -> None:
 
 
 def _prune_channelwise(module: Any, removed: Tensor) -> None:
-    """Norms, and PReLU with a weight for each channel."""
+    """Prune a norm, or a PReLU with a weight for each channel."""
     if isinstance(module, nn.PReLU) and module.num_parameters == 1:
         return
     attribute = "num_features" if isinstance(module, NORM) else "num_channels"
@@ -126,7 +130,7 @@ def _prune_channelwise(module: Any, removed: Tensor) -> None:
     kept = _remaining(size, removed)
     for name in ("weight", "bias", "running_mean", "running_var"):
         if hasattr(module, name):
-            _select(module, name, -1, kept)
+            _keep_indices(module, name, -1, kept)
     if is_layer_norm:
         module.normalized_shape = (*module.normalized_shape[:-1], len(kept))
     else:

@@ -1,4 +1,4 @@
-"""The channel plan: a record of what channel pruning changed, from which it is applied again."""
+"""The channel plan: a record of what channel pruning changed, so that it can be applied again."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -69,7 +69,7 @@ def _tensors(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _changed_sizes(before: nn.Module, after: nn.Module) -> dict[str, int | list[int]]:
-    """The size attributes of a module that differ from before."""
+    """Return the size attributes of a module that differ from before."""
     changed = {}
     for name, value in vars(after).items():
         if _is_size(value) and value != vars(before).get(name):
@@ -78,7 +78,7 @@ def _changed_sizes(before: nn.Module, after: nn.Module) -> dict[str, int | list[
 
 
 def _is_size(value: Any) -> bool:
-    """Whether a value is an integer or a tuple of integers."""
+    """Return whether a value is an integer or a tuple of integers."""
     if isinstance(value, tuple):
         return all(_is_size(element) for element in value)
     return isinstance(value, int) and not isinstance(value, bool)
@@ -101,7 +101,7 @@ def _check_size(name: str, size: Any, current: Any) -> None:
 
 
 def _can_shrink(current: list[int], new: Any) -> bool:
-    """Whether `new` has as many sizes, each from 1 to the current one."""
+    """Return whether `new` has as many sizes as `current`, each from 1 to the current one."""
     return (
         isinstance(new, list)
         and len(new) == len(current)

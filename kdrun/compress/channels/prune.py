@@ -16,7 +16,7 @@ from kdrun.compress.channels.verify import first_half, verify_pruning
 from kdrun.core.errors import UserError
 from kdrun.core.registry import resolve
 
-_BISECTIONS = 12  # which find a ratio to within 1 / 4096
+_BISECTIONS = 12  # they find a ratio to within 1 / 4096
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def prune_channels(
     criterion: PruningCriterion,
     inputs: ScoringInputs,
 ) -> nn.Module:
-    """A copy of a network without a share of its channels.
+    """Return a copy of a network without a share of its channels.
 
     Args:
         network: is left unchanged.
@@ -91,7 +91,7 @@ def prune_to_cost(
     criterion: PruningCriterion,
     inputs: ScoringInputs,
 ) -> PrunedToCost:
-    """As `prune_channels`, with the least ratio that reduces a cost to a share of what it was.
+    """Prune as `prune_channels`, with the least ratio that reduces a cost to a share of it.
 
     The ratio is found by bisection: the cost falls as the ratio rises.
 

@@ -27,7 +27,7 @@ def remove_channels(
 def removed_indices(
     groups: Sequence[ChannelGroup], removed: Sequence[Tensor]
 ) -> dict[PrunedDimension, Tensor]:
-    """The indices to remove from each dimension, for all groups together.
+    """Return the indices to remove from each dimension, for all groups together.
 
     They are indices in the unpruned network, so they must be removed at once.
 

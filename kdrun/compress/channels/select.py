@@ -56,14 +56,16 @@ def select_global(
         UserError: a group would lose all channels, or has fewer than `round_to`.
     """
     # One entry for each position in the blocks of each group: its score, the number of its group,
-    # and the number of channels that go with it, one from each block.
+    # and how many channels are at this position, one in each block.
     flat = torch.cat([_block_scores(*pair) for pair in zip(groups, scores, strict=True)])
-    owner = torch.cat([torch.full((g.block_size,), number) for number, g in enumerate(groups)])
+    group_numbers = torch.cat(
+        [torch.full((g.block_size,), number) for number, g in enumerate(groups)]
+    )
     size = torch.cat([torch.full((g.block_size,), g.blocks) for g in groups])
     order = flat.argsort(stable=True)
     total = round(ratio * int(size.sum()))
     lowest = order[size[order].cumsum(0) <= total]
-    counts = owner[lowest].bincount(minlength=len(groups)).tolist()
+    counts = group_numbers[lowest].bincount(minlength=len(groups)).tolist()
     return _select_lowest(groups, scores, counts, ratio, round_to)
 
 
@@ -74,7 +76,7 @@ def _select_lowest(
     ratio: float,
     round_to: int,
 ) -> list[Tensor]:
-    """Select about so many channels from each block of each group; `ratio` is for the message."""
+    """Select about `counts` channels from each block of each group; messages name the ratio."""
     selected = []
     for group, score, count in zip(groups, scores, counts, strict=True):
         if count >= group.block_size:
@@ -90,17 +92,17 @@ def _select_lowest(
 
 
 def _block_scores(group: ChannelGroup, scores: Tensor) -> Tensor:
-    """(block_size,) the mean over the blocks of a group."""
+    """Return the mean score (block_size,) over the blocks of a group."""
     return scores.reshape(group.blocks, -1).mean(dim=0)
 
 
 def _round_kept(group: ChannelGroup, kept: int, round_to: int) -> int:
-    """The block size nearest to `kept` that makes the channels a multiple of `round_to`."""
+    """Return the block size nearest to `kept` that makes the channels a multiple of `round_to`."""
     step = round_to // gcd(round_to, group.blocks)
-    most = group.block_size // step
-    if not most:
+    max_steps = group.block_size // step
+    if not max_steps:
         raise UserError(
             f"round_to={round_to} is more than the {group.channels} channels of {group.path!r}.",
             f"  take a smaller one, or skip=[{group.path}]",
         )
-    return min(max(1, (2 * kept + step) // (2 * step)), most) * step
+    return min(max(1, (2 * kept + step) // (2 * step)), max_steps) * step

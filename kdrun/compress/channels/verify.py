@@ -51,13 +51,13 @@ def verify_pruning(
         for group in groups
         if not _removing_equals_ignoring(network, noise, [group], [first_half(group)])
     ]
-    blamed = failing_alone or groups
-    operations = [name for group in blamed for name in group.operations[:1]]
-    raise cannot_follow([group.path for group in blamed], operations)
+    failing = failing_alone or groups
+    operations = [name for group in failing for name in group.operations[:1]]
+    raise cannot_follow([group.path for group in failing], operations)
 
 
 def first_half(group: ChannelGroup) -> Tensor:
-    """The first half of the channels in each block of a group, as a trial of pruning."""
+    """Return the first half of the channels in each block of a group, as a trial of pruning."""
     block_starts = torch.arange(group.blocks)[:, None] * group.block_size
     return (block_starts + torch.arange(group.block_size // 2)).flatten()
 
@@ -69,7 +69,7 @@ def _removing_equals_ignoring(
     groups: Sequence[ChannelGroup],
     removed: Sequence[Tensor],
 ) -> bool:
-    pruned, ignoring = _comparable_copy(network), _comparable_copy(network)
+    pruned, zeroed = _comparable_copy(network), _comparable_copy(network)
     try:
         remove_channels(pruned, groups, removed)
         output = pruned(noise)
@@ -77,14 +77,14 @@ def _removing_equals_ignoring(
         return False
     for dimension, indices in removed_indices(groups, removed).items():
         if dimension.dim is None:
-            module = ignoring.get_submodule(dimension.path)
+            module = zeroed.get_submodule(dimension.path)
             _zero_input_weights(module, dimension.is_output, indices)
-    expected = ignoring(noise)
+    expected = zeroed(noise)
     return torch.allclose(output, expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
 
 
 def _comparable_copy(network: nn.Module) -> nn.Module:
-    """A copy on the CPU in float64, whose norms over several channels are identities."""
+    """Return a copy on the CPU in float64, whose norms over several channels are identities."""
     copy = deepcopy(network).cpu().double().eval()
     for module in copy.modules():
         if isinstance(module, _CROSS_CHANNEL_NORMS):

@@ -1,4 +1,4 @@
-"""Static quantization of a network, with ranges of activations calibrated on samples."""
+"""Quantizes a network statically, with ranges of activations calibrated on samples."""
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -20,8 +20,8 @@ from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.structure_changes import ActivationRanges
 from kdrun.core.errors import UserError
 
-# The grids that runtimes have int8 kernels for. With an affine grid of activations, the lowest
-# integer stands for 0 after a ReLU, so that rounding also does the ReLU's clipping.
+# The grids for which runtimes have int8 kernels. After a ReLU, the lowest integer of an affine grid
+# has the value 0, so that rounding includes the ReLU's clipping.
 ACTIVATIONS = QuantizationGrid(8, symmetric=False)
 WEIGHTS = WeightGrid(QuantizationGrid(8, symmetric=True), per_channel=True)
 
@@ -40,7 +40,7 @@ def calibrate(
     """Quantize a network, with ranges of activations calibrated on these batches.
 
     Args:
-        network: its batch norms are folded; it is left unchanged.
+        network: a network with folded batch norms; it is left unchanged.
         plan: the result of `plan_quantization` for the network.
         batches: normalized inputs (B, ...) on the network's device; they are passed through the
             network once or twice.
@@ -63,9 +63,10 @@ def calibrate(
     quantized = static_structure(network, **arguments)
     ranges: ActivationRanges = {}
     for name, quantizer in activation_quantizers(quantized).items():
-        seen, kept = statistics[name], calibrator.range(statistics[name], activations)
-        ranges[name] = {"seen": [seen.low, seen.high], "kept": list(kept)}
-        scale, zero_point = affine_map(kept, activations)
+        activation = statistics[name]
+        kept_range = calibrator.range(activation, activations)
+        ranges[name] = {"seen": [activation.low, activation.high], "kept": list(kept_range)}
+        scale, zero_point = affine_map(kept_range, activations)
         quantizer.scale.fill_(scale)
         quantizer.zero.fill_(zero_point)
     _store_weights(network, quantized, plan)
@@ -81,7 +82,7 @@ def _store_weights(network: nn.Module, quantized: nn.Module, plan: QuantizationP
     for node in trace_graph(network).nodes:
         if node.op != "call_module" or node.target not in plan.layers:
             continue
-        # Any: nn.Module's own attributes are typed as tensors or modules alike.
+        # Any, as mypy takes each attribute of an nn.Module for a tensor or a module.
         layer: Any = network.get_submodule(node.target)
         int8_layer = quantized.get_submodule(node.target)
         rounding = rounding_of(node.all_input_nodes[0], plan.rounded, modules)
@@ -93,13 +94,13 @@ def _store_weights(network: nn.Module, quantized: nn.Module, plan: QuantizationP
 def _collect_statistics(
     network: nn.Module, plan: QuantizationPlan, batches: Sequence[Tensor], histogram: bool
 ) -> dict[str, ActivationStatistics]:
-    """The statistics of each activation that will be rounded, with or without its histogram."""
+    """Return the statistics of each activation that will be rounded; histograms are optional."""
     statistics = {name: ActivationStatistics() for name in plan.rounded}
     network = deepcopy(network).eval()
     graph = trace_graph(network)
-    passes: list[Observers] = [{name: one.update_extremes for name, one in statistics.items()}]
+    passes: list[Observers] = [{name: each.update_extremes for name, each in statistics.items()}]
     if histogram:
-        passes.append({name: one.update_histogram for name, one in statistics.items()})
+        passes.append({name: each.update_histogram for name, each in statistics.items()})
     for observers in passes:
         interpreter = _ObservingInterpreter(network, graph, observers)
         for batch in batches:
@@ -145,7 +146,7 @@ def check_inputs(batches: Sequence[Tensor]) -> None:
 
 
 def _constant_activations(statistics: Mapping[str, ActivationStatistics]) -> list[str]:
-    """A note that names activations with the same value everywhere; none if there are none."""
+    """Return a note with the activations that are constant; an empty list if there are none."""
     names = [name for name, activation in statistics.items() if activation.low == activation.high]
     if not names:
         return []

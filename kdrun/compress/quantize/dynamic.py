@@ -1,4 +1,4 @@
-"""Dynamic quantization: int8 linear layers that choose the grid of their input in each call."""
+"""Dynamic quantization: int8 linear layers that choose the scale of their input in each call."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -21,7 +21,7 @@ _WEIGHT_GRID = WeightGrid(QuantizationGrid(8, symmetric=True), per_channel=True)
 
 
 def dynamic_structure(network: nn.Module, layers: Sequence[str]) -> nn.Module:
-    """A copy in which the linear layers at these paths are `DynamicLinear`, with weights of 0."""
+    """Return a copy in which the linear layers at these paths are empty `DynamicLinear` layers."""
     copy = deepcopy(network)
     replace_modules(copy, {path: _empty_layer(copy.get_submodule(path)) for path in layers})
     return copy
@@ -51,13 +51,13 @@ def quantize_dynamic(network: nn.Module, layers: str | Sequence[str]) -> Quantiz
 class DynamicLinear(nn.Module):
     """A linear layer with int8 weights and one scale for the weights of each output.
 
-    Its input is rounded to 256 levels between its lowest and its highest value. They are taken
-    over the whole batch, so a sample's output depends slightly on the rest of its batch.
+    Its input is rounded to 256 levels between the lowest and the highest value of the batch, so a
+    sample's output depends slightly on the other samples.
 
     Args:
         outputs: number of output features.
         inputs: number of input features.
-        biased: whether it has a bias.
+        biased: whether the layer has a bias.
     """
 
     values: Tensor
@@ -73,17 +73,18 @@ class DynamicLinear(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The dequantized weight."""
-        return dequantize(self.values, self.scale, None, 0)
+        no_zero_point, output_axis = None, 0
+        return dequantize(self.values, self.scale, no_zero_point, output_axis)
 
     @property
     def dequantized(self) -> tuple[Tensor, ...]:
-        """The float tensors that the integers stand for."""
+        """The values of all integer tensors, in float."""
         return (self.weight,)
 
     def forward(self, x: Tensor) -> Tensor:
         return linear_dynamic(x, self.values, self.scale, self.bias)
 
-    # Any: nn.Module's own attributes are typed as tensors or modules alike.
+    # Any, as mypy takes each attribute of an nn.Module for a tensor or a module.
     @torch.no_grad()
     def store(self, layer: Any) -> None:
         """Quantize the weight of a linear layer, and keep it with the layer's bias."""
@@ -94,8 +95,7 @@ class DynamicLinear(nn.Module):
             self.bias.copy_(layer.bias)
 
 
-# Any: as above.
-def _empty_layer(layer: Any) -> DynamicLinear:
+def _empty_layer(layer: Any) -> DynamicLinear:  # Any, as for `store`
     outputs, inputs = layer.weight.shape
     empty = DynamicLinear(outputs, inputs, layer.bias is not None).to(layer.weight.device)
     return empty.train(layer.training)

@@ -1,4 +1,4 @@
-"""What a linear layer or convolution computes, apart from where its weights come from."""
+"""The operation of a linear layer or convolution, with any weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
 class Padding(NamedTuple):
-    """Arguments of `F.pad` for padding with other values than zeros."""
+    """Arguments of `F.pad`, for padding that is not with zeros."""
 
     sizes: Sequence[int]
     mode: str
@@ -20,13 +20,13 @@ class Padding(NamedTuple):
 
 @dataclass(frozen=True)
 class LayerOperation:
-    """What a linear layer or convolution computes from an input, a weight and a bias.
+    """The function of input, weight and bias that a linear layer or convolution computes.
 
     Attributes:
         shape: shape of the weight.
-        biased: whether it has a bias.
+        biased: whether the layer has a bias.
         convolution: stride, padding, dilation and groups; empty for a linear layer.
-        padding: padding before a convolution, unless that pads with zeros itself.
+        padding: padding before the convolution; None if the convolution itself pads with zeros.
     """
 
     shape: tuple[int, ...]
@@ -38,17 +38,17 @@ class LayerOperation:
         if not self.convolution:
             if x.dim() == 2:
                 return F.linear(x, weight, bias)
-            # As a matrix (B, inputs): with more dimensions, exporters write a product and a sum,
-            # which runtimes compute in float.
+            # The input becomes a matrix (B, inputs): for more dimensions, exporters write a product
+            # and a sum, which runtimes compute in float.
             return F.linear(x.flatten(0, -2), weight, bias).unflatten(0, x.shape[:-1])
         if self.padding is not None:
             x = F.pad(x, *self.padding)
         return _CONVOLVE[len(self.shape) - 2](x, weight, bias, *self.convolution)
 
 
-# Any: nn.Module's own attributes are typed as tensors or modules alike.
+# Any, as mypy takes each attribute of an nn.Module for a tensor or a module.
 def operation_of(layer: Any) -> LayerOperation:
-    """The operation of a layer whose class is one of `QUANTIZABLE`."""
+    """Return the operation of a layer whose class is one of `QUANTIZABLE`."""
     shape, biased = tuple(layer.weight.shape), layer.bias is not None
     if isinstance(layer, nn.Linear):
         return LayerOperation(shape, biased)

@@ -20,11 +20,11 @@ class ActivationQuantizer(nn.Module):
     """Rounds an activation to a grid. Scale and zero point are buffers, saved with the weights.
 
     In quantization-aware training the scale is multiplied by exp(stretch), and `stretch` is
-    learned. In the logarithm, update steps have the same relative size for every scale: Jain et
-    al. 2020 (arXiv:1903.08066).
+    learned. Because `stretch` is a logarithm, a step changes every scale by the same factor: Jain
+    et al. 2020 (arXiv:1903.08066).
 
     Args:
-        grid: the integers.
+        grid: the integers that the activation is rounded to.
     """
 
     scale: Tensor
@@ -35,13 +35,13 @@ class ActivationQuantizer(nn.Module):
         super().__init__()
         self.grid = grid
         self.register_buffer("scale", torch.ones(()))
-        # The zero point, as a float: averages of a network's weights average all buffers.
+        # The zero point is a float, because averages of a network's weights average all buffers.
         self.register_buffer("zero", torch.zeros(()))
         self.register_parameter("stretch", None)
 
     @property
     def current_scale(self) -> Tensor:
-        """The scale, including what was learned."""
+        """The scale times the learned factor exp(stretch)."""
         return self.scale if self.stretch is None else self.scale * self.stretch.exp()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class ActivationQuantizer(nn.Module):
 
 
 class Int8Layer(nn.Module):
-    """A layer with int8 weights and an int32 bias, in units of input scale times weight scale.
+    """A layer with int8 weights, and an int32 bias in units of input scale times weight scale.
 
     Args:
         operation: what the layer computes.
@@ -91,7 +91,7 @@ class Int8Layer(nn.Module):
 
     @property
     def dequantized(self) -> tuple[Tensor, ...]:
-        """The float tensors that the integers stand for."""
+        """The values of all integer tensors, in float."""
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class Int8Layer(nn.Module):
         """Quantize a float weight and bias, and keep the result.
 
         Args:
-            weight: of the operation's shape.
+            weight: a weight of the operation's shape.
             bias: (N,), or None.
             input_scale: () the scale of the layer's input.
         """

@@ -1,4 +1,4 @@
-"""The custom operators of quantized networks as ONNX operators that have int8 kernels."""
+"""Translates the custom operators of quantized networks to ONNX operators with int8 kernels."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,15 +7,15 @@ import torch
 
 from kdrun.core.errors import UserError
 
-_UINT8_OFFSET = 128  # the uint8 that stands for int8's 0
+_UINT8_OFFSET = 128  # the uint8 with the value of int8's 0
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """The `custom_translation_table` for `torch.onnx.export(dynamo=True)`.
+    """Return the `custom_translation_table` for `torch.onnx.export(dynamo=True)`.
 
-    Activations become uint8, which int8 kernels on x86 read. ONNX Runtime converts int8 activations
-    by itself, except where two operators read the same one; it computes those in float. Below 8
-    bits, activations are clipped first and operators run in float.
+    Activations become uint8, which int8 kernels on x86 read. ONNX Runtime could convert int8
+    activations itself, but it computes operators in float if two of them read the same activation.
+    With fewer than 8 bits, activations are clipped first and operators run in float.
 
     Raises:
         UserError: onnx or onnxscript is not installed.
@@ -40,13 +40,13 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
 
     def dequantize(values: Any, scale: Any, zero: Any = None, axis: int | None = None) -> Any:
         if zero is None and values.dtype == INT8.dtype:
-            # An explicit zero point of 0: without one, runtimes don't use int8 matrix products.
+            # Runtimes use int8 matrix products only with an explicit zero point, here 0.
             zero = op.Cast(op.Mul(scale, 0.0), to=INT8.dtype)
         return op.DequantizeLinear(values, scale, zero, axis=0 if axis is None else axis)
 
     def linear_dynamic(x: Any, values: Any, scale: Any, bias: Any = None) -> Any:
         integers, input_scale, zero = op.DynamicQuantizeLinear(x)
-        # A Transpose of a constant: runtimes compute it once and store the result.
+        # Runtimes compute the Transpose of a constant only once, and store the result.
         product = op.MatMulInteger(integers, op.Transpose(values, perm=[1, 0]), zero)
         output = op.Mul(op.Cast(product, to=FLOAT.dtype), op.Mul(input_scale, scale))
         return output if bias is None else op.Add(output, bias)

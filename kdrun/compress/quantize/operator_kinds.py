@@ -43,10 +43,10 @@ SHAPE_READING = {getattr, "size", "dim", "shape"}
 
 # Any: a module's class, a function, or the name of a method.
 def kind_of(node: fx.Node, modules: Mapping[str, nn.Module]) -> Any:
-    """The operator that a node calls; None for a node that calls none, such as an input.
+    """Return the operator that a node calls; None for a node that calls none, such as an input.
 
     Args:
-        node: of a graph.
+        node: a node of a graph.
         modules: the modules of the traced network by path.
 
     Returns:
@@ -58,6 +58,6 @@ def kind_of(node: fx.Node, modules: Mapping[str, nn.Module]) -> Any:
 
 
 def is_split_output(node: fx.Node, modules: Mapping[str, nn.Module]) -> bool:
-    """Whether a node selects one of the tensors that another tensor was split into."""
+    """Return whether a node selects one of the tensors that another tensor was split into."""
     tensor = node.args[0] if node.target is operator.getitem else None
     return isinstance(tensor, fx.Node) and kind_of(tensor, modules) in SPLITTING

@@ -1,6 +1,6 @@
 """Custom operators of quantized networks: torch.ops.kdrun.
 
-Exported .pt2 files call them by name, so whoever loads such a file imports this module first.
+Exported .pt2 files call them by name, so this module must be imported before loading such a file.
 """
 
 from math import prod
@@ -21,7 +21,7 @@ _LIBRARY.define("linear_dynamic(Tensor x, Tensor values, Tensor scale, Tensor? b
 
 
 def _quantize_dequantize(x: Tensor, scale: Tensor, zero: Tensor, low: int, high: int) -> Tensor:
-    """(clip(round(x / scale) + zero, low, high) - zero) scale, in the dtype of x.
+    """Return (clip(round(x / scale) + zero, low, high) - zero) scale, in the dtype of x.
 
     The gradient passes straight through to every x that was not clipped: Bengio et al. 2013
     (arXiv:1308.3432). The gradient to the scale is that of Esser et al. 2020 (arXiv:1902.08153),
@@ -30,18 +30,18 @@ def _quantize_dequantize(x: Tensor, scale: Tensor, zero: Tensor, low: int, high:
     Args:
         x: any shape.
         scale: () float32.
-        zero: () the zero point: the integer that stands for 0.
+        zero: () the zero point: the integer with the value 0.
         low: the lowest integer.
         high: the highest integer.
     """
-    # In place, and with the zero point in the limits: a fifth of the time that torch's own function
-    # takes on a CPU.
+    # Operations are in place, and the zero point is in the limits: this takes a fifth of the time
+    # of torch's function on a CPU.
     integers = x.float().div(scale).round_()
     return integers.clamp_(low - zero, high - zero).mul_(scale).to(x.dtype)
 
 
 def _dequantize(values: Tensor, scale: Tensor, zero: Tensor | None, axis: int | None) -> Tensor:
-    """(values - zero) scale.
+    """Return (values - zero) scale.
 
     Args:
         values: integers of any shape.
@@ -59,7 +59,7 @@ def _dequantize(values: Tensor, scale: Tensor, zero: Tensor | None, axis: int | 
 
 
 def _linear_dynamic(x: Tensor, values: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
-    """A linear layer with int8 weights that rounds x to 256 levels over the range of its values.
+    """Apply a linear layer with int8 weights, after rounding x to 256 levels in its range.
 
     The rounding is that of ONNX's DynamicQuantizeLinear. Gradients pass straight through it.
 
@@ -90,12 +90,12 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     low, high = ctx.limits
     exact = x.float().div(scale)
     integers = exact.round()
-    kept = (integers >= low - zero) & (integers <= high - zero)
+    unclipped = (integers >= low - zero) & (integers <= high - zero)
     scale_gradient = None
     if ctx.needs_input_grad[1]:
-        slope = torch.where(kept, integers - exact, integers.clamp(low - zero, high - zero))
+        slope = torch.where(unclipped, integers - exact, integers.clamp(low - zero, high - zero))
         scale_gradient = (slope * gradient.float()).sum()
-    return gradient * kept, scale_gradient, None, None, None
+    return gradient * unclipped, scale_gradient, None, None, None
 
 
 def _fake(x: Tensor, scale: Tensor, zero: Tensor, low: int, high: int) -> Tensor:
@@ -113,7 +113,7 @@ def _fake_linear_dynamic(x: Tensor, values: Tensor, scale: Tensor, bias: Tensor 
 
 
 def _count_linear_dynamic(x: list[int], values: list[int], *more: Any, **keys: Any) -> int:
-    """FLOPs from the shapes of the arguments: torch's counter can't look into the operator."""
+    """Return FLOPs from the shapes of the arguments, as torch can't trace the operator."""
     return 2 * prod(x) * values[0]
 
 

@@ -1,4 +1,4 @@
-"""Which layers of a network can be quantized, and which activations are rounded for that."""
+"""Plans which layers of a network are quantized, and which activations are rounded for that."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -37,10 +37,10 @@ class QuantizationPlan:
 def plan_quantization(network: nn.Module) -> QuantizationPlan:
     """Find the layers that can have int8 weights, and the activations to round for them.
 
-    Rounded are the input and the output of each convolution and linear layer; if a ReLU is the
-    only consumer of the output, the ReLU's output instead. Sums, products, concatenations and
-    means of rounded values are rounded, too. Two things stay in float: the network's output where
-    a linear layer computes it, and everything else.
+    The input and the output of each convolution and linear layer are rounded; if a ReLU is the only
+    consumer of the output, the ReLU's output is rounded instead. Sums, products, concatenations and
+    means of rounded values are rounded, too. Everything else stays in float, also the network's
+    output if a linear layer computes it.
 
     Args:
         network: a network whose batch norms are folded (`fold_batch_norm`). Norms that are not
@@ -65,10 +65,10 @@ def plan_quantization(network: nn.Module) -> QuantizationPlan:
 def rounding_of(
     node: fx.Node, rounded: Collection[str], modules: Mapping[str, nn.Module]
 ) -> fx.Node | None:
-    """The node at which the values of this node were rounded; None if they were not.
+    """Return the node at which the values of a node were rounded; None if they were not.
 
     Args:
-        node: of a traced graph.
+        node: a node of a traced graph.
         rounded: names of the nodes whose outputs are rounded.
         modules: the modules of the network by path.
     """
@@ -91,7 +91,7 @@ class _Planner:
         on_grid: nodes whose output values lie on a grid.
         fused_clips: clipping nodes that are computed as part of the node before them.
         shape_nodes: nodes that read shapes, or compute only with these.
-        in_float: descriptions of operators that stay in float, with their number.
+        in_float: description of the operators that stay in float -> their number.
     """
 
     def __init__(self, graph: fx.Graph, modules: dict[str, nn.Module]) -> None:
@@ -139,7 +139,7 @@ class _Planner:
             self._round_output(node)
 
     def _round_inputs(self, inputs: list[fx.Node]) -> bool:
-        """Whether all inputs lie on grids. Inputs of the network are rounded so that they do."""
+        """Round those inputs that are the network's; return whether all inputs are on grids."""
         if not all(node in self.on_grid or node.op == "placeholder" for node in inputs):
             return False
         for node in inputs:
@@ -148,7 +148,7 @@ class _Planner:
         return bool(inputs)
 
     def _round_output(self, node: fx.Node) -> None:
-        """Round a node's output; if a clipping node is its only consumer, round after that."""
+        """Round a node's output, after the clipping node if that is its only consumer."""
         consumer = self._only_consumer(node)
         if consumer is not None and self._kind(consumer) in CLIPPING:
             self.fused_clips.add(consumer)
@@ -160,7 +160,7 @@ class _Planner:
         self.on_grid.add(node)
 
     def _only_consumer(self, node: fx.Node) -> fx.Node | None:
-        """The only operator that uses a node's output; markers and identities are skipped."""
+        """Return the operator that alone uses a node's output, or None; identities are skipped."""
         while len(consumers(node)) == 1:
             (node,) = consumers(node)
             if not is_marker(node) and self._kind(node) is not nn.Identity:
@@ -168,7 +168,7 @@ class _Planner:
         return None
 
     def _is_network_output(self, node: fx.Node) -> bool:
-        """Whether a node's values only reach the network's output, without further computation."""
+        """Return whether a node's values are only used as the network's output."""
         return all(
             user.op == "output"
             or ((is_marker(user) or self._kind(user) in MOVING) and self._is_network_output(user))
@@ -176,10 +176,10 @@ class _Planner:
         )
 
     def _can_quantize(self, node: fx.Node) -> bool:
-        """Whether a layer is called once, with one tensor, and its weights are in float."""
+        """Return whether a layer is called once, with one tensor, and its weights are in float."""
         layer: Any = self.modules[str(node.target)]
-        fits = isinstance(node.args[0], fx.Node) and layer.weight.is_floating_point()
-        if self.calls[node.target] == 1 and fits:
+        is_plain_call = isinstance(node.args[0], fx.Node) and layer.weight.is_floating_point()
+        if self.calls[node.target] == 1 and is_plain_call:
             return True
         self.in_float[f"{type(layer).__name__} {node.target!r} (used at several places)"] += 1
         return False

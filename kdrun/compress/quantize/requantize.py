@@ -1,4 +1,4 @@
-"""Steps after quantization work on a network in float, which is then quantized again."""
+"""Converts quantized networks to float for further steps, and quantizes them again afterwards."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,7 @@ QUANTIZING = (STATIC, DYNAMIC, "quantize_weights")  # names of the changes that 
 
 
 def is_quantized(changes: Sequence[Change]) -> bool:
-    """Whether one of the changes to a network quantized it."""
+    """Return whether one of the changes to a network quantized it."""
     return any(change["name"] in QUANTIZING for change in changes)
 
 
@@ -35,8 +35,8 @@ def dequantize_network(quantized: nn.Module, network: nn.Module) -> nn.Module:
     """Fill a network in float with the dequantized weights of a quantized one.
 
     Args:
-        quantized: has integer weights.
-        network: has the structure from before quantization; its weights are overwritten.
+        quantized: the network with integer weights.
+        network: a network with the structure before quantization; its weights are overwritten.
 
     Returns:
         `network`.
@@ -63,12 +63,12 @@ def requantize(
     """Quantize a network with the settings of an earlier quantization.
 
     Args:
-        network: in float, with its current weights and structure.
+        network: the network in float.
         change: the record of the earlier quantization.
         step_inputs: the samples that ranges of activations are calibrated on.
 
     Returns:
-        The quantized network; None if none of the layers of that time is in float any more.
+        The quantized network; None if none of the layers that were quantized then is in float now.
     """
     # Any: a change is plain data.
     settings: dict[str, Any] = settings_of(change)
@@ -97,5 +97,5 @@ def quantize_static(
 
 
 def _is_in(path: str, layers: Sequence[str]) -> bool:
-    """Whether a path is that of a listed layer, or of a submodule that such a layer became."""
+    """Return whether a path is in the list, or inside of a module whose path is in the list."""
     return any(path == layer or path.startswith(f"{layer}.") for layer in layers)

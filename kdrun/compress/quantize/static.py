@@ -27,13 +27,13 @@ def static_structure(
     activations: Mapping[str, Any],
     weights: Mapping[str, Any],
 ) -> nn.Module:
-    """A copy with the structure of a statically quantized network; int8 weights are all 0.
+    """Return a copy with the structure of a statically quantized network; int8 weights are all 0.
 
     Modules keep their paths, so taps work as before. The quantizers are submodules below
     `quantizers`, named after the graph nodes whose outputs they round.
 
     Args:
-        network: with folded norms, if they were folded when its plan was made.
+        network: the network; its norms are folded if they were when its plan was made.
         layers: `QuantizationPlan.layers`.
         after: `QuantizationPlan.rounded`.
         activations: the arguments of a `QuantizationGrid`.
@@ -65,7 +65,7 @@ def static_structure(
 
 
 def activation_quantizers(network: nn.Module) -> dict[str, ActivationQuantizer]:
-    """The quantizers of a network, by the name of the graph node whose output each rounds."""
+    """Return name of a graph node -> the quantizer of its output."""
     prefix = f"{QUANTIZERS}."
     return {
         path.removeprefix(prefix): module
@@ -74,18 +74,18 @@ def activation_quantizers(network: nn.Module) -> dict[str, ActivationQuantizer]:
     }
 
 
-# Any: modules, parameters and buffers.
+# Any: a module, parameter or buffer.
 def _attribute(
     network: nn.Module, node: fx.Node, layers: Sequence[str], weight_grid: WeightGrid
 ) -> Any:
-    """What the quantized network has at a node's path: a module, a parameter or a buffer."""
+    """Return the module, parameter or buffer of the quantized network at a node's path."""
     path = str(node.target)
     if node.op == "get_attr":
         parent, _, name = path.rpartition(".")
         return getattr(network.get_submodule(parent), name)
     if is_marker(node):
         return ModuleMarker()
-    # Any: nn.Module's own attributes are typed as tensors or modules alike.
+    # Any, as mypy takes each attribute of an nn.Module for a tensor or a module.
     module: Any = network.get_submodule(path)
     if path not in layers:
         return module
@@ -95,7 +95,7 @@ def _attribute(
 def _quantizer_name(
     node: fx.Node, rounded: Sequence[str], modules: Mapping[str, nn.Module]
 ) -> str | None:
-    """The name of the quantizer to insert after a node; None to insert none.
+    """Return the name of the quantizer to insert after a node; None to insert none.
 
     The outputs of a split are rounded again by the quantizer of the tensor that was split. This
     changes no value, but runtimes need it to run the following layers as int8.
@@ -107,7 +107,7 @@ def _quantizer_name(
 
 
 def _insert_call(graph: fx.Graph, node: fx.Node, path: str) -> None:
-    """Call the module at a path with a node's output, and let all users of it use the result."""
+    """Insert a call of a module on a node's output, which all users of the output then use."""
     with graph.inserting_after(node):
         call = graph.call_module(path, (node,))
     node.replace_all_uses_with(call, delete_user_cb=lambda user: user is not call)
@@ -116,9 +116,9 @@ def _insert_call(graph: fx.Graph, node: fx.Node, path: str) -> None:
 def _check_names(names: Sequence[str], known: Mapping[str, Any], what: str) -> None:
     for name in names:
         if name not in known:
-            close = nearest(name, known)
+            nearest_name = nearest(name, known)
             raise UserError(
                 f"a quantized network has the {what} {name!r}, which this network does not have.",
                 "  it was quantized as another network, or with another version of its library"
-                + (f"; nearest: {close}" if close else ""),
+                + (f"; nearest: {nearest_name}" if nearest_name else ""),
             )

@@ -1,4 +1,4 @@
-"""Turn statically quantized networks into a form that can be trained, and back into int8."""
+"""Converts statically quantized networks to a form that can be trained, and back to int8."""
 
 from copy import deepcopy
 from typing import TypeVar
@@ -14,14 +14,14 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def to_trainable(network: nn.Module) -> nn.Module:
-    """A copy whose int8 layers become trainable layers, which round in each forward pass.
+    """Return a copy whose int8 layers become trainable layers, which round in each forward pass.
 
-    Its outputs are the same. The scales of its activations are trainable, too. Weights get the
+    The outputs stay the same. The scales of activations are trainable, too. Weights get the
     names that they had before quantization (`conv1.weight`), so that the weights of the
     unquantized network with folded norms can be loaded instead.
 
     Args:
-        network: is left unchanged. A network that is not statically quantized is only copied.
+        network: left unchanged. A network that is not statically quantized is only copied.
     """
     copy = deepcopy(network)
     if not isinstance(copy, fx.GraphModule):
@@ -38,7 +38,7 @@ def to_trainable(network: nn.Module) -> nn.Module:
 
 
 def to_int8(network: nn.Module) -> nn.Module:
-    """A copy of a trainable network with its weights and scales stored as integers again."""
+    """Return a copy of a trainable network with its weights and scales stored as integers again."""
     copy = deepcopy(network)
     for quantizer in _modules_of(copy, ActivationQuantizer).values():
         quantizer.scale.copy_(quantizer.current_scale.detach())
@@ -65,7 +65,7 @@ def _to_integers(layer: FakeQuantizedLayer) -> Int8Layer:
 
 
 def _input_quantizers(network: fx.GraphModule) -> dict[str, ActivationQuantizer]:
-    """Maps the path of each int8 layer to the quantizer that rounds its input."""
+    """Return path of an int8 layer -> the quantizer that rounds its input."""
     modules, quantizers = dict(network.named_modules()), {}
     for node in network.graph.nodes:
         if node.op != "call_module" or not isinstance(modules[str(node.target)], Int8Layer):

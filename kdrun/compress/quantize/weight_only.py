@@ -21,13 +21,13 @@ from kdrun.compress.quantize.weight_scales import WeightGrid, choose_scales
 from kdrun.core.errors import UserError
 
 _PACKED_BITS = 4  # two integers of so many bits share a byte
-_PACKED_OFFSET = 8  # is added to such integers, so that they are not negative
+_PACKED_OFFSET = 8  # added to such integers, so that they are not negative
 
 
 def weight_only_structure(
     network: nn.Module, layers: Sequence[str], bits: int, group: int | None
 ) -> nn.Module:
-    """A copy in which the layers at these paths are `WeightOnlyLayer`, with weights of 0.
+    """Return a copy in which the layers at these paths are empty `WeightOnlyLayer` layers.
 
     Args:
         network: is left unchanged.
@@ -50,8 +50,8 @@ def quantize_weights(
     Args:
         network: is left unchanged.
         bits: 8, or 4, where two integers share a byte.
-        group: how many weights of an output share a scale, in the order (input channel, kernel);
-            None if all weights of an output share one.
+        group: number of weights of an output that share a scale, in the order (input channel,
+            kernel); None if all weights of an output share one.
         layers: a glob of module paths, or a list of paths.
 
     Raises:
@@ -76,7 +76,7 @@ class WeightOnlyLayer(nn.Module):
     Args:
         operation: what the layer computes.
         bits: 8 or 4.
-        group: how many weights of an output share a scale; None if all do.
+        group: number of weights of an output that share a scale; None if all do.
     """
 
     values: Tensor
@@ -104,19 +104,20 @@ class WeightOnlyLayer(nn.Module):
         """The dequantized weight."""
         packed = self.bits == _PACKED_BITS
         values = _unpack(self.values, self.inputs) if packed else self.values
-        rows = dequantize(self._grouped(values), self.scale, None, 0)
+        no_zero_point, row_axis = None, 0
+        rows = dequantize(self._grouped(values), self.scale, no_zero_point, row_axis)
         shape = self.operation.shape
         return rows.reshape(shape[0], -1)[:, : self.inputs].reshape(shape)
 
     @property
     def dequantized(self) -> tuple[Tensor, ...]:
-        """The float tensors that the integers stand for."""
+        """The values of all integer tensors, in float."""
         return (self.weight,)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.operation(x, self.weight, self.bias)
 
-    # Any: nn.Module's own attributes are typed as tensors or modules alike.
+    # Any, as mypy takes each attribute of an nn.Module for a tensor or a module.
     @torch.no_grad()
     def store(self, layer: Any) -> None:
         """Quantize the weight of a layer, and keep it with the layer's bias."""
@@ -131,23 +132,22 @@ class WeightOnlyLayer(nn.Module):
             self.bias.copy_(layer.bias)
 
     def _grouped(self, rows: Tensor) -> Tensor:
-        """(outputs, inputs) as (outputs x groups, group); an output's last group ends with 0s."""
+        """Reshape (outputs, inputs) to (outputs x groups, group), after padding groups with 0."""
         return F.pad(rows, (0, -self.inputs % self.group)).reshape(-1, self.group)
 
 
-# Any: as above.
 def _empty_layer(layer: Any, bits: int, group: int | None) -> WeightOnlyLayer:
     empty = WeightOnlyLayer(operation_of(layer), bits, group).to(layer.weight.device)
     return empty.train(layer.training)
 
 
 def _pack(integers: Tensor) -> Tensor:
-    """Integers from -8 to 7 (N, K) as bytes (N, ceil(K / 2)), the first in the lower half."""
-    raised = F.pad(integers + _PACKED_OFFSET, (0, integers.shape[1] % 2)).to(torch.uint8)
-    return raised[:, 0::2] + raised[:, 1::2] * 16
+    """Convert integers from -8 to 7 (N, K) to bytes (N, ceil(K / 2)), the first in the low half."""
+    shifted = F.pad(integers + _PACKED_OFFSET, (0, integers.shape[1] % 2)).to(torch.uint8)
+    return shifted[:, 0::2] + shifted[:, 1::2] * 16
 
 
 def _unpack(packed: Tensor, inputs: int) -> Tensor:
-    """The integers (N, inputs) int8 that `_pack` packed."""
+    """Convert bytes of `_pack` back to integers (N, inputs) int8."""
     halves = torch.stack((packed % 16, packed // 16), dim=-1).flatten(1)
     return halves[:, :inputs].to(torch.int8) - _PACKED_OFFSET

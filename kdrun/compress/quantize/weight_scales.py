@@ -1,4 +1,4 @@
-"""Scales and integers of quantized weights."""
+"""Computes scales and integers of quantized weights."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -9,9 +9,9 @@ from torch import Tensor
 from kdrun.compress.quantization_grid import QuantizationGrid
 
 _CLEARED_BITS = 0xFF  # the lowest bits of a float32, which are 0 in every scale
-_SLACK = 7  # a scale so few units in the last place above a 16-bit number becomes that number
+_SLACK = 7  # units in the last place by which a scale may be rounded down instead of up
 _BIAS_RESOLUTION = 2.0**-23  # a bias's integer has 24 bits, so that float32 holds it exactly
-_ITERATIONS = 3
+_ITERATIONS = 3  # of rounding extremes and choosing scales for them
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class WeightGrid:
 
     @classmethod
     def of(cls, bits: int, symmetric: bool, per_channel: bool) -> Self:
-        """Build it from plain values, as a record of a change holds them."""
+        """Build it from the plain values in the record of a change."""
         return cls(QuantizationGrid(bits, symmetric), per_channel)
 
     @property
@@ -42,29 +42,29 @@ class WeightScales:
     """The scales and zero points of a weight (N, ...).
 
     Attributes:
-        scale: (N,) float32, or () if the whole weight has one.
-        zero_point: as scale; None if all are 0.
+        scale: (N,) float32, or () if the weight has a single scale.
+        zero_point: of the shape of `scale`; None if all zero points are 0.
     """
 
     scale: Tensor
     zero_point: Tensor | None
 
     def quantize(self, values: Tensor, grid: QuantizationGrid) -> Tensor:
-        """Values (N, ...) as the nearest integers of the grid, in a float tensor."""
+        """Round values (N, ...) to integers of the grid; return these as a float tensor."""
         integers = (values / _expand(self.scale, values)).round_()
         if self.zero_point is not None:
             integers += _expand(self.zero_point, values)
         return integers.clamp_(grid.lowest, grid.highest)
 
     def dequantize(self, integers: Tensor) -> Tensor:
-        """The values that integers (N, ...) stand for."""
+        """Convert integers (N, ...) to the values that they represent."""
         if self.zero_point is not None:
             integers = integers - _expand(self.zero_point, integers)
         return integers * _expand(self.scale, integers)
 
 
 class FakeQuantized(NamedTuple):
-    """A weight after quantization and dequantization, and the scales of that."""
+    """A weight after quantization and dequantization, and the scales that were used."""
 
     weight: Tensor
     scales: WeightScales
@@ -74,7 +74,7 @@ class FakeQuantized(NamedTuple):
 def choose_scales(
     weight: Tensor, weight_grid: WeightGrid, min_scale: Tensor | None = None
 ) -> WeightScales:
-    """Scales for which the grid reaches from the lowest weight to the highest.
+    """Return scales with which the grid reaches from the lowest weight to the highest.
 
     Scales have 16 significant bits, so that integer times scale is exact in float32. Quantizing
     weights that were quantized before gives the same scales and integers.
@@ -100,7 +100,7 @@ def choose_scales(
 
 
 def min_scale_for_bias(bias: Tensor, input_scale: Tensor) -> Tensor:
-    """(N,) the smallest scales of weights with which a bias fits into 24 bits.
+    """Return the smallest scales (N,) of weights with which a bias fits into 24 bits.
 
     A bias is an integer in units of input scale times weight scale. Without this bound, that unit
     would be too small in a channel whose weights are all about 0.
@@ -125,14 +125,14 @@ def fake_quantize(
 
 
 def straight_through(values: Tensor, target: Tensor) -> Tensor:
-    """A tensor that equals the target and has the gradient of the values."""
+    """Return a tensor that equals the target and has the gradient of the values."""
     return target + (values - values.detach())
 
 
 def _scales_of_extremes(
     extremes: Tensor, grid: QuantizationGrid, min_scale: Tensor | None
 ) -> WeightScales:
-    """Scales of the ranges (..., 2) from low to high, each widened to include 0."""
+    """Return scales for ranges (..., 2) from low to high, after widening them to include 0."""
     low, high = extremes[..., 0].clamp_max(0), extremes[..., 1].clamp_min(0)
     if grid.symmetric:
         scale = torch.maximum(-low, high) / grid.highest
@@ -146,11 +146,11 @@ def _scales_of_extremes(
 
 
 def _round_up_to_16_bits(scale: Tensor) -> Tensor:
-    """The next float32 with 16 significant bits; within the slack, the one below."""
+    """Round up to a float32 with 16 significant bits; round down within the slack."""
     bits = scale.contiguous().view(torch.int32)
     return ((bits + (_CLEARED_BITS - _SLACK)) & ~_CLEARED_BITS).view(torch.float32)
 
 
 def _expand(scale: Tensor, values: Tensor) -> Tensor:
-    """A scale (N,) or () in a shape that broadcasts with values (N, ...)."""
+    """Reshape a scale (N,) or () so that it broadcasts with values (N, ...)."""
     return scale.reshape([-1] + [1] * (values.dim() - 1)) if scale.dim() else scale

@@ -1,1 +1,1 @@
-"""What knows pixels: readers of images, frames, augmentation, statistics of channels."""
+"""Image datasets: reading, resizing, augmentation and normalization."""

@@ -1,6 +1,6 @@
 """Training augmentation: crops and flips that are decided by given random numbers.
 
-These `draws` are uniform numbers from `kdrun.core.seeds.uniform`, a row for each sample: columns 0
+The `draws` are uniform numbers from `kdrun.core.seeds.uniform`, a row for each sample: columns 0
 and 1 decide the position of the crop, column 2 the flip, the others the shape of a resized crop.
 """
 
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from kdrun.dataset.image.settings import Augment
 
-_POSITION_AND_FLIP = 3  # columns
-_PROPOSALS = 10  # of two columns each
+_POSITION_AND_FLIP = 3  # columns of the draws
+_PROPOSALS = 10  # shapes that are tried for a resized crop, with two columns each
 _RATIO = 4 / 3  # a resized crop's sides differ by at most this factor
 
 
@@ -29,14 +29,14 @@ class Box(NamedTuple):
 
 
 def draw_columns(augment: Augment) -> int:
-    """How many uniform numbers augmenting a sample takes; 0 if nothing is augmented."""
+    """Return the number of draws for each sample; 0 if nothing is augmented."""
     if augment.resized_crop is not None:
         return _POSITION_AND_FLIP + 2 * _PROPOSALS
     return _POSITION_AND_FLIP if augment.crop or augment.flip else 0
 
 
 def crop_and_flip(images: Tensor, draws: Tensor, padding: int, flip: bool) -> Tensor:
-    """Pad with zeros, cut out a window of the images' size, mirror every second window.
+    """Pad with zeros, cut out a window of the images' size, mirror about half of them.
 
     A row of a window is contiguous in the padded batch, so that one index_select over an
     overlapping view copies all rows; it was the fastest of eight ways on one CPU thread.
@@ -69,10 +69,10 @@ def crop_and_flip(images: Tensor, draws: Tensor, padding: int, flip: bool) -> Te
 
 
 def crop_box(draws: Sequence[float], size: tuple[int, int], smallest: float) -> Box:
-    """A box of random area and proportions (Szegedy et al. 2015, arXiv:1409.4842, section 6).
+    """Return a box of random area and proportions, as Szegedy et al. 2015 (arXiv:1409.4842).
 
-    The first of ten proposed shapes that fits into the image gets a random position. If none
-    fits, the box is the largest one in the center with allowed proportions.
+    Section 6 of the paper. The first of ten proposed shapes that fits into the image gets a random
+    position. If none fits, the box is the largest one in the center with allowed proportions.
 
     Args:
         draws: 23 uniform numbers.

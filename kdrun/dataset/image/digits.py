@@ -8,9 +8,9 @@ from kdrun.dataset.samples import RawDataset
 
 
 def read_digits() -> RawDataset[InMemory]:
-    """Alpaydin and Kaynak 1998, UCI's "Optical Recognition of Handwritten Digits", its test set.
+    """Read the test set of UCI's "Optical Recognition of Handwritten Digits", 1998.
 
-    Grey levels 0 to 16 are scaled to 0 to 255. The dataset has no test split.
+    It is by Alpaydin and Kaynak. Grey levels 0 to 16 become 0 to 255. There is no test split.
     """
     digits = load_digits()
     levels = torch.from_numpy(digits.images).long()

@@ -22,7 +22,7 @@ def read_fake(
     channels: Literal[1, 3],
     split_seed: int,
 ) -> RawDataset[InMemory]:
-    """Images that can be learned: a pattern of patches for each class, with noise on top.
+    """Make images that can be learned: a pattern of patches for each class, with added noise.
 
     Args:
         num_classes: number of classes, which have equal shares of the samples.

@@ -28,7 +28,7 @@ class MemoryFeed:
 
     Attributes:
         images: (N, H, W, C) uint8.
-        augment: how.
+        augment: how the images are augmented.
     """
 
     images: Tensor
@@ -67,7 +67,7 @@ class StreamFeed:
     Workers keep no state: a request says all that its batch depends on.
 
     Attributes:
-        images: of one split.
+        images: the images of one split.
         augment: how they are augmented.
         workers: number of processes, or `auto`.
         device: the device of the batches.
@@ -87,7 +87,7 @@ class StreamFeed:
         return draw_columns(self.augment)
 
     def read(self, requests: Iterable[Request]) -> Iterator[Tensor]:
-        """One batch (B, H, W, C) uint8 for each request.
+        """Yield one batch (B, H, W, C) uint8 for each request.
 
         Raises:
             BadSample: names an image that can't be read.
@@ -153,7 +153,7 @@ class _Reader(Dataset[Tensor | _Failure]):
 
 
 def _count_workers(workers: int | str, device: torch.device) -> int:
-    """The number of worker processes.
+    """Return the number of worker processes.
 
     `auto` is one less than torch's threads, which are this process's share of the cores. On the
     CPU it is 0: there the same cores read in threads and then compute, in turn.

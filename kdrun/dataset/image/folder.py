@@ -14,7 +14,7 @@ from kdrun.dataset.image.images import OnDisk
 from kdrun.dataset.samples import RawDataset
 from kdrun.dataset.settings import Folder
 
-_NAMED = 5  # empty folders that a message names
+_MAX_NAMED = 5  # empty folders that a message names
 
 
 def read_imagefolder(root: Folder, center: UnitAboveZero) -> RawDataset[OnDisk]:
@@ -31,7 +31,7 @@ def read_imagefolder(root: Folder, center: UnitAboveZero) -> RawDataset[OnDisk]:
     held_out = {name: root / name for name in ("val", "test") if (root / name).is_dir()}
     classes = class_folders(train)
     if not classes or (train == root and held_out):
-        raise _absent(root)
+        raise _missing_dataset_error(root)
     splits = {name: list_images(folder, classes, center) for name, folder in held_out.items()}
     notes: tuple[str, ...] = ()
     if "val" in splits and "test" not in splits:
@@ -55,7 +55,7 @@ def class_folders(folder: Path) -> list[str]:
 
 
 def list_images(folder: Path, classes: list[str], center: float) -> OnDisk:
-    """The image files below each class folder, in the order of their names.
+    """Return the image files below each class folder, in the order of their names.
 
     Args:
         folder: the folder of the class folders.
@@ -71,15 +71,17 @@ def list_images(folder: Path, classes: list[str], center: float) -> OnDisk:
             f"the folder {str(folder)!r} has the class {unknown[0]!r}, which train/ does not have.",
             "  the class folders of train/, val/ and test/ must have the same names",
         )
-    paths_of = {
+    paths_by_label = {
         label: sorted(images_below(folder / name))
         for label, name in enumerate(classes)
         if (folder / name).is_dir()
     }
-    _refuse_empty([folder / classes[label] for label, paths in paths_of.items() if not paths])
+    _require_images(
+        [folder / classes[label] for label, paths in paths_by_label.items() if not paths]
+    )
     files = [
         (os.fsencode(path.relative_to(folder)), path.stat().st_size, label)
-        for label, paths in paths_of.items()
+        for label, paths in paths_by_label.items()
         for path in paths
     ]
     if not files:
@@ -91,35 +93,36 @@ def list_images(folder: Path, classes: list[str], center: float) -> OnDisk:
     return OnDisk(folder, np.array(names), np.array(sizes), torch.tensor(labels), center)
 
 
-def _refuse_empty(folders: list[Path]) -> None:
-    if not folders:
+def _require_images(empty_folders: list[Path]) -> None:
+    """Raise an error that names the class folders without images, if there are any."""
+    if not empty_folders:
         return
-    named = ", ".join(repr(str(folder)) for folder in folders[:_NAMED])
-    more = f" and {len(folders) - _NAMED} more" if folders[_NAMED:] else ""
-    single = len(folders) == 1
+    names = ", ".join(repr(str(folder)) for folder in empty_folders[:_MAX_NAMED])
+    more = f" and {len(empty_folders) - _MAX_NAMED} more" if empty_folders[_MAX_NAMED:] else ""
+    single = len(empty_folders) == 1
     raise UserError(
-        f"the class folder {named} has no images."
+        f"the class folder {names} has no images."
         if single
-        else f"{len(folders)} class folders have no images: {named}{more}.",
+        else f"{len(empty_folders)} class folders have no images: {names}{more}.",
         f"  put some in ({', '.join(IMG_EXTENSIONS)}) or delete {'it' if single else 'them'}",
     )
 
 
 def list_all_images(where: str, folder: Path) -> OnDisk:
-    """All image files below a folder, in the order of their names, all with the label 0.
+    """Return all image files below a folder, in the order of their names, all with the label 0.
 
     Args:
         where: the config key of the folder, for the messages.
-        folder: with images in itself or in folders.
+        folder: has images in itself or in the folders below it.
 
     Raises:
         UserError: the folder does not exist, or has no images.
     """
     paths = sorted(images_below(folder))
     if not paths:
-        what = "has no images" if folder.is_dir() else "does not exist"
+        problem = "has no images" if folder.is_dir() else "does not exist"
         raise UserError(
-            f"the folder {str(folder)!r} of {where} {what}.",
+            f"the folder {str(folder)!r} of {where} {problem}.",
             f"  name a folder with files like {', '.join(IMG_EXTENSIONS[:4])}",
         )
     names = np.array([os.fsencode(path.relative_to(folder)) for path in paths])
@@ -128,7 +131,7 @@ def list_all_images(where: str, folder: Path) -> OnDisk:
 
 
 def images_below(folder: Path) -> Iterator[Path]:
-    """The image files in a folder and in the folders below it."""
+    """Yield the image files in a folder and in the folders below it."""
     for path, _, files in os.walk(folder, followlinks=True):
         for file in files:
             if file.lower().endswith(IMG_EXTENSIONS) and _visible(file):
@@ -139,7 +142,7 @@ def _visible(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX"
 
 
-def _absent(root: Path) -> UserError:
+def _missing_dataset_error(root: Path) -> UserError:
     return UserError(
         f"dataset 'imagefolder' is not in {str(root)!r}.",
         f"  expected: {root}/train/CLASS/*.jpg, with {root}/test/ or {root}/val/ beside train/,",

@@ -16,7 +16,7 @@ from kdrun.dataset.image.augment import Box
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 _MODES = {1: "L", 3: "RGB"}
 _GREY = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L"}
-_NAMED = 5  # unreadable files that a message names
+_MAX_NAMED = 5  # unreadable files that a message names
 
 
 class Unreadable(NamedTuple):
@@ -30,7 +30,7 @@ class UnreadableImages(UserError):
     """Files that can't be read as images.
 
     Args:
-        reasons: one for each file.
+        reasons: the files, each with the reason.
     """
 
     def __init__(self, reasons: Sequence[Unreadable]) -> None:
@@ -40,11 +40,11 @@ class UnreadableImages(UserError):
             lines = [f"the image {str(path)!r} can't be read: {reason}."]
         else:
             lines = [f"{len(reasons)} images can't be read."]
-            lines += [f"  {str(path)!r}: {reason}" for path, reason in reasons[:_NAMED]]
-        if len(reasons) > _NAMED:
-            lines.append(f"  and {len(reasons) - _NAMED} more")
-        them = "it" if len(reasons) == 1 else "them"
-        super().__init__(*lines, f"  repair {them} or take {them} out of the folder")
+            lines += [f"  {str(path)!r}: {reason}" for path, reason in reasons[:_MAX_NAMED]]
+        if len(reasons) > _MAX_NAMED:
+            lines.append(f"  and {len(reasons) - _MAX_NAMED} more")
+        pronoun = "it" if len(reasons) == 1 else "them"
+        super().__init__(*lines, f"  repair {pronoun} or take {pronoun} out of the folder")
 
 
 @dataclass(frozen=True)
@@ -101,37 +101,37 @@ def read_header(path: Path) -> Header:
         raise UnreadableImages([Unreadable(path, str(error))]) from error
 
 
-def fit(image: Image.Image, to: ImageFormat) -> NDArray[np.uint8]:
+def fit(image: Image.Image, target: ImageFormat) -> NDArray[np.uint8]:
     """Resize the shorter side and cut out the center: (H, W, C).
 
     Raises:
         UserError: the image has another size, and images are not resized.
     """
-    height, width = to.size
-    if to.shorter_side is None and (image.height, image.width) != to.size:
+    height, width = target.size
+    if target.shorter_side is None and (image.height, image.width) != target.size:
         raise UserError(
             f"the images differ in size: one is {width}x{height}, another"
             f" {image.width}x{image.height} pixels.",
-            f"  resize them all: dataset.image_size={min(to.size)}",
+            f"  resize them all: dataset.image_size={min(target.size)}",
         )
-    if (image.height, image.width) == to.size and to.shorter_side in (None, *to.size):
+    if (image.height, image.width) == target.size and target.shorter_side in (None, *target.size):
         return to_array(image)
-    if to.shorter_side is not None:
-        image = _resize_shorter(image, to.shorter_side)
+    if target.shorter_side is not None:
+        image = _resize_shorter(image, target.shorter_side)
     # Rounded half to even, as torchvision's CenterCrop does.
     left, top = round((image.width - width) / 2), round((image.height - height) / 2)
     return to_array(image.crop((left, top, left + width, top + height)))
 
 
-def cut(image: Image.Image, box: Box, to: ImageFormat) -> NDArray[np.uint8]:
+def cut(image: Image.Image, box: Box, target: ImageFormat) -> NDArray[np.uint8]:
     """Cut a box out of an image and resize it: (H, W, C)."""
     top, left, height, width = box
     cropped = image.crop((left, top, left + width, top + height))
-    return to_array(cropped.resize(to.size[::-1], Image.Resampling.BILINEAR))
+    return to_array(cropped.resize(target.size[::-1], Image.Resampling.BILINEAR))
 
 
 def to_array(image: Image.Image) -> NDArray[np.uint8]:
-    """The pixels: (H, W, C)."""
+    """Return the pixels: (H, W, C)."""
     return np.asarray(image).reshape(image.height, image.width, -1)
 
 
@@ -146,8 +146,8 @@ def _resize_shorter(image: Image.Image, side: int) -> Image.Image:
 def _convert(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I"):
         # Pillow would clip 16-bit values at 255 and leave a white image.
-        wide = np.asarray(image).astype(np.int64) >> 8
-        image = Image.fromarray(wide.clip(0, 255).astype(np.uint8))
+        values = np.asarray(image).astype(np.int64) >> 8
+        image = Image.fromarray(values.clip(0, 255).astype(np.uint8))
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert(mode)

@@ -21,7 +21,7 @@ _ARCHIVES = (
 
 
 def read_imagenet(root: Folder, download: bool, center: UnitAboveZero) -> RawDataset[OnDisk]:
-    """ImageNet; its validation split has public labels and is the test split here.
+    """Read ImageNet; its public validation split serves as the test split.
 
     Args:
         root: the folder with train/ and val/, or with the archives that contain them.
@@ -31,24 +31,24 @@ def read_imagenet(root: Folder, download: bool, center: UnitAboveZero) -> RawDat
     Raises:
         UserError: neither the folders nor the archives exist.
     """
-    if not _unpacked(root):
+    if not _is_unpacked(root):
         _unpack(root, download)
     folders = class_folders(root / "train")
     return RawDataset(
-        _names(folders),
+        _class_names(folders),
         list_images(root / "train", folders, center),
         test=list_images(root / "val", folders, center),
         notes=("ImageNet's public validation split is the test split",),
     )
 
 
-def _unpacked(root: Path) -> bool:
+def _is_unpacked(root: Path) -> bool:
     return bool(class_folders(root / "train") and class_folders(root / "val"))
 
 
-def _unpack(root: Path, allowed: bool) -> None:
+def _unpack(root: Path, download: bool) -> None:
     missing = [name for name in _ARCHIVES if not (root / name).is_file()]
-    if missing or not allowed:
+    if missing or not download:
         raise UserError(
             f"dataset 'imagenet' is not in {str(root)!r}.",
             f"  expected: {root}/train/n01440764/*.JPEG and {root}/val/n01440764/*.JPEG,",
@@ -62,8 +62,8 @@ def _unpack(root: Path, allowed: bool) -> None:
         raise UserError(f"the archives of 'imagenet' can't be unpacked: {error}") from error
 
 
-def _names(folders: list[str]) -> tuple[str, ...]:
-    """English names of all classes; WordNet's identifiers for a selection of classes."""
+def _class_names(folders: list[str]) -> tuple[str, ...]:
+    """Return English names if all classes are there, else the folders' names from WordNet."""
     if len(folders) != _CLASSES:
         return tuple(folders)
     return tuple(get_weight("ResNet50_Weights.IMAGENET1K_V1").meta["categories"])

@@ -19,7 +19,7 @@ from kdrun.dataset.image.augment import crop_box
 from kdrun.dataset.image.image_files import ImageFormat, UnreadableImages, cut, fit, read_image
 from kdrun.dataset.samples import Hash
 
-_CHUNK = 16  # images that a thread takes at a time: handing one over costs as much as a small image
+_CHUNK = 16  # images that a thread takes at once: handing over one takes as long as decoding
 
 
 @dataclass(frozen=True)
@@ -49,23 +49,23 @@ class InMemory:
         return self.images.nbytes
 
     def select(self, positions: Tensor) -> Self:
-        """The images at these positions, in this order."""
+        """Return the images at these positions, in this order."""
         return replace(self, images=self.images[positions], targets=self.targets[positions])
 
     def relabel(self, targets: Tensor) -> Self:
-        """The same images with other labels."""
+        """Return the same images with other labels."""
         return replace(self, targets=targets)
 
     def read(self, index: Tensor) -> Tensor:
-        """The images at these positions: (B, H, W, C) uint8."""
+        """Return the images at these positions: (B, H, W, C) uint8."""
         return self.images.index_select(0, index)
 
     def files(self, positions: list[int]) -> list[Path]:
-        """None: the images are in memory."""
+        """Return an empty list, as images in memory have no files."""
         return []
 
     def hash_into(self, digest: Hash) -> None:
-        """Add the shape and all pixels."""
+        """Add the shape and all pixels to a digest."""
         digest.update(str(tuple(self.images.shape)).encode())
         digest.update(self.images.contiguous().numpy())
 
@@ -75,13 +75,13 @@ class OnDisk:
     """Image files, decoded when they are read.
 
     Attributes:
-        root: the folder that names start from.
+        root: the folder that the names are relative to.
         names: (N,) file names as bytes in one array: a list of a million strings would be copied
             page by page into every worker that counts references to it.
         sizes: (N,) bytes of each file.
         targets: (N,) int64 labels.
         center: share of a resized image that the center crop keeps.
-        format: what every image is converted to; None until it is known.
+        format: the format that every image is converted to; None until it is chosen.
     """
 
     root: Path
@@ -106,52 +106,55 @@ class OnDisk:
         return len(self) * self._format().nbytes
 
     def select(self, positions: Tensor) -> Self:
-        """The images at these positions, in this order."""
-        chosen = positions.numpy()
+        """Return the images at these positions, in this order."""
+        indices = positions.numpy()
         return replace(
             self,
-            names=self.names[chosen],
-            sizes=self.sizes[chosen],
+            names=self.names[indices],
+            sizes=self.sizes[indices],
             targets=self.targets[positions],
         )
 
     def relabel(self, targets: Tensor) -> Self:
-        """The same images with other labels."""
+        """Return the same images with other labels."""
         return replace(self, targets=targets)
 
     def path(self, position: int) -> Path:
-        """The file of one image."""
+        """Return the file of one image."""
         return self.root / os.fsdecode(self.names[position])
 
     def files(self, positions: list[int]) -> list[Path]:
-        """The files of these images."""
+        """Return the files of these images."""
         return [self.path(position) for position in positions]
 
     def read(self, index: Tensor) -> Tensor:
-        """The images at these positions, resized and cropped to the center: (B, H, W, C) uint8."""
-        to = self._format()
-        return _stack(
-            lambda position: fit(read_image(self.path(position), to.channels), to), index.tolist()
-        )
+        """Return the centers of the resized images at these positions: (B, H, W, C) uint8."""
+        image_format = self._format()
+
+        def read_one(position: int) -> NDArray[np.uint8]:
+            return fit(read_image(self.path(position), image_format.channels), image_format)
+
+        return _stack(read_one, index.tolist())
 
     def read_crops(self, index: Tensor, draws: Tensor, smallest: float) -> Tensor:
-        """A random crop of each image at these positions: (B, H, W, C) uint8.
+        """Return a random crop of each image at these positions: (B, H, W, C) uint8.
 
         Args:
             index: (B,) positions.
             draws: (B, columns) uniform numbers that decide the crops.
             smallest: least share of an image's area that a crop keeps.
         """
-        to, draws_of, positions = self._format(), draws.tolist(), index.tolist()
+        image_format, rows, positions = self._format(), draws.tolist(), index.tolist()
 
         def read_crop(number: int) -> NDArray[np.uint8]:
-            image = read_image(self.path(positions[number]), to.channels)
-            return cut(image, crop_box(draws_of[number], (image.height, image.width), smallest), to)
+            image = read_image(self.path(positions[number]), image_format.channels)
+            box = crop_box(rows[number], (image.height, image.width), smallest)
+            return cut(image, box, image_format)
 
         return _stack(read_crop, range(len(positions)))
 
     def hash_into(self, digest: Hash) -> None:
-        """Add the format, and names and sizes of the files."""
+        """Add the format, and the names and sizes of the files, to a digest."""
         # Digests are in files: this text must stay, whatever class and fields are called.
         text = "None"
         if self.format is not None:
@@ -172,7 +175,9 @@ Images = InMemory | OnDisk
 
 
 def in_threads(work: Callable[[int], Any], positions: Sequence[int]) -> list[Any]:
-    """Do file work in as many threads as torch may use; Pillow decodes without Python's lock.
+    """Apply `work` to each position in threads, as many as torch uses.
+
+    Threads help, because Pillow decodes without holding Python's lock.
 
     Raises:
         UnreadableImages: names all images that can't be read.
@@ -182,7 +187,7 @@ def in_threads(work: Callable[[int], Any], positions: Sequence[int]) -> list[Any
         try:
             return work(position)
         except UnreadableImages as error:
-            return error.with_traceback(None)  # whose stack frames would keep the images alive
+            return error.with_traceback(None)  # its stack frames would keep the images alive
 
     results = list(_map_in_threads(attempt, positions))
     errors = [result for result in results if isinstance(result, UnreadableImages)]

@@ -17,10 +17,10 @@ from kdrun.dataset.unlabeled import KEY
 
 
 def add_unlabeled(split: SplitSamples[Images], folder: Path) -> tuple[SplitSamples[Images], Tensor]:
-    """Add a folder's images, converted to the size of the split's.
+    """Add a folder's images to a split, converted to the size of the split's images.
 
     Returns:
-        The larger split, and (N,) bool, which samples have a label.
+        The larger split, and (N,) bool: whether each sample has a label.
 
     Raises:
         UserError: the folder has no images.
@@ -32,13 +32,13 @@ def add_unlabeled(split: SplitSamples[Images], folder: Path) -> tuple[SplitSampl
     return replace(split, ids=ids, samples=_join(split.samples, more)), labeled
 
 
-def _convert(files: OnDisk, like: Images) -> Images:
-    """Convert files to the size and channels of other images; in memory if these are."""
-    if isinstance(like, OnDisk):
-        return replace(files, format=like.format)
-    height, width, channels = like.shape
-    to = ImageFormat((height, width), channels, max(height, width))
-    return into_memory(replace(files, format=to))
+def _convert(files: OnDisk, others: Images) -> Images:
+    """Convert files to the size and channels of other images, in memory if those are there."""
+    if isinstance(others, OnDisk):
+        return replace(files, format=others.format)
+    height, width, channels = others.shape
+    image_format = ImageFormat((height, width), channels, max(height, width))
+    return into_memory(replace(files, format=image_format))
 
 
 def _join(images: Images, more: Images) -> Images:

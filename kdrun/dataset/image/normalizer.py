@@ -1,4 +1,4 @@
-"""From bytes to normalized inputs."""
+"""Converts bytes to normalized inputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ class Normalizer:
 
     Attributes:
         scale: (W * C,) factor of each byte in a row of pixels.
-        shift: (W * C,) what is added to the product.
+        shift: (W * C,) added after scaling.
     """
 
     scale: Tensor
@@ -22,7 +22,7 @@ class Normalizer:
 
     @classmethod
     def of(cls, mean: Sequence[float], std: Sequence[float], width: int) -> Self:
-        """From mean and standard deviation of each channel, on the scale of 0 to 1.
+        """Make it from mean and standard deviation of each channel, on the scale of 0 to 1.
 
         The factors are repeated for a row of pixels, because an inner dimension of three channels
         is not vectorized.
@@ -35,11 +35,11 @@ class Normalizer:
         return cls(torch.tensor(scale * width), torch.tensor(shift * width))
 
     def __call__(self, images: Tensor, dtype: torch.dtype, channels_last: bool) -> Tensor:
-        """(B, H, W, C) uint8 to (B, C, H, W) of the dtype, contiguous unless channels_last."""
+        """Convert (B, H, W, C) uint8 to (B, C, H, W), contiguous unless channels_last."""
         rows = torch.addcmul(self.shift, images.flatten(2).float(), self.scale)
         values = rows.to(dtype).view(images.shape).permute(0, 3, 1, 2)
         return values if channels_last else values.contiguous()
 
     def to(self, device: torch.device) -> Self:
-        """The same on another device."""
+        """Return a copy on another device."""
         return replace(self, scale=self.scale.to(device), shift=self.shift.to(device))

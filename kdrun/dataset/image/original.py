@@ -1,4 +1,4 @@
-"""What is known about a dataset before its files are read, and a check against the files."""
+"""Describes a dataset before its files are read, and checks the description against the files."""
 
 from typing import Any
 
@@ -10,10 +10,11 @@ from kdrun.dataset.samples import RawDataset
 
 
 def outline(settings: ImageSettings) -> DataInfo | None:
-    """The number of classes and the size of the images that networks will get.
+    """Return the number of classes and the size of the images that networks will get.
 
     Returns:
-        Numbers in place of class names, and a training size of 0; None where only the files tell.
+        The description, with numbers as class names and a training size of 0; None if the config
+        does not determine it.
     """
     if settings.original is None:
         return None
@@ -21,8 +22,8 @@ def outline(settings: ImageSettings) -> DataInfo | None:
     side = settings.image_size or settings.original.image_size
     if channels is None or side is None:
         return None
-    chosen = settings.class_map or settings.classes
-    count = settings.original.classes if chosen is None else len(chosen)
+    selection = settings.class_map or settings.classes
+    count = settings.original.classes if selection is None else len(selection)
     names = tuple(str(label) for label in range(count))
     return DataInfo(names, channels, (side, side), train_size=0)
 

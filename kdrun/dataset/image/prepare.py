@@ -1,4 +1,4 @@
-"""Images made ready for training: resized, in memory if they fit, normalized, served in batches."""
+"""Prepares images for training: resizes, normalizes and serves them, from memory if they fit."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,12 +34,12 @@ def prepare_images(
     origin: dict[str, Any],
     notes: tuple[str, ...],
 ) -> Data:
-    """Make a dataset of splits of images.
+    """Make a dataset from splits of images.
 
     Args:
         classes: class names in the order of the labels.
-        splits: as they were read.
-        settings: what to do with them.
+        splits: the images as they were read.
+        settings: how they are resized, augmented and normalized.
         origin: which dataset this is and how it is split.
         notes: sentences for the user about how the dataset was read.
 
@@ -48,22 +48,24 @@ def prepare_images(
         UserError: images that can't be read.
     """
     splits = _resize(splits, settings)
-    splits["train"], labeled = _unlabeled(splits["train"], settings, classes)
+    splits["train"], labeled = _hide_or_add_unlabeled(splits["train"], settings, classes)
     splits = load_or_check(splits, settings)
     train = splits["train"].samples
     _check_against_images(settings, train)
     labeled_splits = splits
     if labeled is not None:
         labeled_splits = {**splits, "train": splits["train"].select(labeled.nonzero().squeeze(1))}
-    has_more = isinstance(settings.unlabeled, Path)
-    mean, std = _statistics(labeled_splits["train"].samples if has_more else train, settings)
+    has_extra_images = isinstance(settings.unlabeled, Path)
+    mean, std = _statistics(
+        labeled_splits["train"].samples if has_extra_images else train, settings
+    )
     normalize = Normalizer.of(mean, std, width=train.shape[1])
-    made = make_splits(splits, len(classes), settings, normalize)
+    ready_splits = make_splits(splits, len(classes), settings, normalize)
     return Data(
         info=DataInfo(classes, train.shape[2], train.shape[:2], len(train)),
-        train=replace(made["train"], labeled=labeled),
-        validation=made["validation"],
-        test=made["test"],
+        train=replace(ready_splits["train"], labeled=labeled),
+        validation=ready_splits["validation"],
+        test=ready_splits["test"],
         mean=mean,
         std=std,
         augment=settings.augment.model_dump(),
@@ -80,13 +82,13 @@ def load_or_check(splits: ImageSplits, settings: ImageSettings) -> ImageSplits:
     Raises:
         UnreadableImages: names files that are no images.
     """
-    return _for_each(splits, into_memory if _fits(splits, settings) else check_headers)
+    return _for_each(splits, into_memory if _fit_in_memory(splits, settings) else check_headers)
 
 
 def make_splits(
     splits: ImageSplits, num_classes: int, settings: ImageSettings, normalize: Normalizer
 ) -> dict[str, Split]:
-    """Splits that serve batches, by name.
+    """Return splits that serve batches, by name.
 
     Args:
         splits: images of one size.
@@ -94,7 +96,7 @@ def make_splits(
         settings: how images are augmented and read.
         normalize: turns images into inputs of a network.
     """
-    in_memory = _fits(splits, settings)
+    in_memory = _fit_in_memory(splits, settings)
     return {
         name: Split(
             source=split.source,
@@ -116,7 +118,8 @@ def _resize(splits: ImageSplits, settings: ImageSettings) -> ImageSplits:
         try:
             image_format = choose_format(train, settings.image_size, settings.channels)
         except UnreadableImages:
-            _for_each(splits, check_headers)  # which names the unreadable files of all splits
+            # This raises an error with the unreadable files of all splits.
+            _for_each(splits, check_headers)
             raise
 
     def resize(images: Images) -> Images:
@@ -127,13 +130,13 @@ def _resize(splits: ImageSplits, settings: ImageSettings) -> ImageSplits:
     return _for_each(splits, resize)
 
 
-def _unlabeled(
+def _hide_or_add_unlabeled(
     train: SplitSamples[Images], settings: ImageSettings, classes: tuple[str, ...]
 ) -> tuple[SplitSamples[Images], Tensor | None]:
     """Hide labels, or add images without labels, as `unlabeled` says.
 
     Returns:
-        The training split, and (N,) bool, which samples have a label; None if all have.
+        The training split, and (N,) bool: whether each sample has a label; None if all have.
     """
     if not settings.unlabeled:
         return train, None
@@ -142,8 +145,8 @@ def _unlabeled(
     return add_unlabeled(train, settings.unlabeled)
 
 
-def _fits(splits: ImageSplits, settings: ImageSettings) -> bool:
-    """Whether images are kept in memory; a resized crop is cut from the image of full size."""
+def _fit_in_memory(splits: ImageSplits, settings: ImageSettings) -> bool:
+    """Return whether images are kept in memory; resized crops need the files, at full size."""
     size = sum(split.samples.nbytes for split in splits.values())
     return size <= settings.memory_limit * 1e9 and settings.augment.resized_crop is None
 
@@ -164,21 +167,21 @@ def _check_against_images(settings: ImageSettings, images: Images) -> None:
     """Check the settings that only the images can prove wrong.
 
     Raises:
-        ConfigError: some don't fit the images.
+        ConfigError: a setting doesn't fit the images.
     """
     height, width, channels = images.shape
-    crop, resized = settings.augment.crop, settings.augment.resized_crop
+    crop, resized_crop = settings.augment.crop, settings.augment.resized_crop
     faults = [
         Fault(f"dataset.{key}", f"has {len(values)} values, and the images {channels} channels")
         for key, values in (("mean", settings.mean), ("std", settings.std))
         if values is not None and len(values) != channels
     ]
     if crop >= min(height, width):
-        what = f"{crop} pixels of padding could crop images of {width}x{height} away"
-        faults.append(Fault("dataset.augment.crop", what))
-    if resized is not None and isinstance(images, InMemory):
-        what = "is for image files, and this dataset has none; use crop"
-        faults.append(Fault("dataset.augment.resized_crop", what))
+        message = f"{crop} pixels of padding could crop images of {width}x{height} away"
+        faults.append(Fault("dataset.augment.crop", message))
+    if resized_crop is not None and isinstance(images, InMemory):
+        message = "is for image files, and this dataset has none; use crop"
+        faults.append(Fault("dataset.augment.resized_crop", message))
     if faults:
         raise ConfigError(faults)
 
@@ -202,7 +205,7 @@ def _for_each(splits: ImageSplits, change: Callable[[Images], Images]) -> ImageS
 
 
 def _describe(splits: ImageSplits, settings: ImageSettings) -> str:
-    """Number and size of the images, how they are split, and where they are, for the user."""
+    """Return a sentence on the number, size, splits and place of the images."""
     height, width, channels = splits["train"].samples.shape
     counts = ", ".join(
         f"{len(split.ids):,} for {name}"
@@ -211,7 +214,7 @@ def _describe(splits: ImageSplits, settings: ImageSettings) -> str:
         if name != "train"
     )
     size = sum(split.samples.nbytes for split in splits.values())
-    where = f"in memory ({size / 1e6:.0f} MB)" if _fits(splits, settings) else "streamed"
+    where = f"in memory ({size / 1e6:.0f} MB)" if _fit_in_memory(splits, settings) else "streamed"
     return (
         f"{len(splits['train'].ids):,} images of {width}x{height}x{channels} for training,"
         f" {counts}, {where}"

@@ -16,7 +16,7 @@ _BLOCK = 1024  # images that are resized at once: their float copies must not fi
 
 
 def resize_images(images: InMemory, image_size: int | None, channels: int | None) -> InMemory:
-    """Resize the shorter side and cut out the center; make grey of color or color of grey.
+    """Resize the shorter side and cut out the center; convert between color and grey.
 
     Args:
         image_size: height and width in pixels; None keeps the size.
@@ -33,14 +33,14 @@ def resize_images(images: InMemory, image_size: int | None, channels: int | None
 
 
 def choose_format(files: OnDisk, image_size: int | None, channels: int | None) -> ImageFormat:
-    """The size and channels that image files are converted to.
+    """Return the size and channels that image files are converted to.
 
     Args:
-        image_size: height and width in pixels; None takes the first image's.
-        channels: 1 or 3; None takes 1 if the first image of every class is grey, else 3.
+        image_size: height and width in pixels; None means those of the first image.
+        channels: 1 or 3; None means 1 if the first image of every class is grey, else 3.
     """
     if channels is None:
-        headers = _headers(files, _first_of_classes(files))
+        headers = _read_headers(files, _first_of_classes(files))
         channels = 1 if all(header.grey for header in headers) else 3
     if image_size is not None:
         return ImageFormat((image_size, image_size), channels, round(image_size / files.center))
@@ -50,21 +50,23 @@ def choose_format(files: OnDisk, image_size: int | None, channels: int | None) -
 def check_headers(images: Images) -> Images:
     """Read the headers of image files, so that a bad file is reported before the run, not in it.
 
-    All headers are read if the images must have one size, or are few; else those of a sample,
-    always the same, because each costs an access to the disk. A run may then still meet a bad
-    file, but rarely.
+    All headers are read if the images must have one size, or are few. Otherwise only those of a
+    fixed sample are read, because each costs an access to the disk; a run may then still meet a
+    bad file, but rarely.
 
     Returns:
         The same images.
 
     Raises:
         UnreadableImages: names files that are no images.
-        UserError: images differ in size, and are not resized; names one.
+        UserError: images differ in size and are not resized; the message names one.
     """
     if not isinstance(images, OnDisk):
         return images
-    to = images.format
-    size = to.size if to is not None and to.shorter_side is None else None
+    image_format = images.format
+    size = None  # the size that all files must have, if they are not resized
+    if image_format is not None and image_format.shorter_side is None:
+        size = image_format.size
 
     def check(position: int) -> None:
         path = images.path(position)
@@ -86,7 +88,7 @@ def check_headers(images: Images) -> Images:
 
 
 def into_memory(images: Images) -> InMemory:
-    """Decode all files."""
+    """Decode all files into memory."""
     if isinstance(images, InMemory):
         return images
     return InMemory(images.read(torch.arange(len(images))), images.targets)
@@ -112,5 +114,5 @@ def _first_of_classes(files: OnDisk) -> list[int]:
     return sorted(first.values())
 
 
-def _headers(files: OnDisk, positions: Sequence[int]) -> list[Header]:
+def _read_headers(files: OnDisk, positions: Sequence[int]) -> list[Header]:
     return in_threads(lambda position: read_header(files.path(position)), positions)

@@ -10,7 +10,7 @@ from kdrun.dataset.settings import STRICT, Common
 
 
 class Augment(BaseModel):
-    """How training images are augmented, anew in every view; labels stay true.
+    """How training images are augmented, differently in every view; labels don't change.
 
     Attributes:
         crop: zeros added on each side, in pixels, before a crop of the image's size; 0 is none.
@@ -26,14 +26,14 @@ class Augment(BaseModel):
     resized_crop: UnitAboveZero | None
 
     @model_validator(mode="after")
-    def _one_crop(self) -> Self:
+    def _check_crops(self) -> Self:
         if self.crop and self.resized_crop is not None:
             raise PydanticCustomError("crops", "should have crop or resized_crop, not both")
         return self
 
 
 class Original(BaseModel):
-    """What the files of a dataset hold, before any setting changes it; None where files differ.
+    """The contents of a dataset's files, before any setting changes them; None if files differ.
 
     Attributes:
         classes: number of classes. A folder of image files may hold fewer, a selection.
@@ -59,7 +59,7 @@ class ImageSettings(Common):
     augment: Augment
 
     @model_validator(mode="after")
-    def _mean_with_std(self) -> Self:
+    def _check_normalization(self) -> Self:
         if (self.mean is None) != (self.std is None):
             raise PydanticCustomError("normalization", "should have mean and std, or neither")
         return self

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from kdrun.dataset.image.images import Images, OnDisk
 
-SAMPLE = 1024  # files that are read where images stay on disk
+SAMPLE = 1024  # images on disk that are read
 _BLOCK = 4096  # images counted at once
-_LEAST = 1 / 255  # a single color has deviation 0, which nothing can be divided by
+_LEAST_STD = 1 / 255  # images of a single color have 0, and inputs are divided by it
 
 
 class ChannelStatistics(NamedTuple):
@@ -22,7 +22,7 @@ class ChannelStatistics(NamedTuple):
 def channel_statistics(images: Images) -> ChannelStatistics:
     """Compute mean and standard deviation, exactly, from counts of byte values.
 
-    For images on disk, from a sample that is evenly spread over the files.
+    If the images are on disk, only a sample, evenly spread over the files, is read.
     """
     count = len(images)
     if isinstance(images, OnDisk):
@@ -34,11 +34,11 @@ def channel_statistics(images: Images) -> ChannelStatistics:
     values = torch.arange(256).double() / 255
     mean = shares @ values
     variance = (shares * (values - mean[:, None]) ** 2).sum(1)
-    std = variance.sqrt().clamp_min(_LEAST)
+    std = variance.sqrt().clamp_min(_LEAST_STD)
     return ChannelStatistics(tuple(mean.tolist()), tuple(std.tolist()))
 
 
 def _count(plane: Tensor) -> Tensor:
-    """How often each byte value occurs: (256,)."""
+    """Count how often each byte value occurs: (256,)."""
     blocks = plane.split(_BLOCK)
     return torch.stack([block.flatten().bincount(minlength=256) for block in blocks]).sum(0)

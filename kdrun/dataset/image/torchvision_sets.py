@@ -19,7 +19,7 @@ _KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 _STL10 = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 _FAILURES = (OSError, RuntimeError, ValueError, AssertionError, EOFError, UnpicklingError)
 
-# Makes torchvision's object of a split: split name, whether files may be downloaded -> object.
+# (name of a split, whether files may be downloaded) -> torchvision's dataset of that split.
 Open = Callable[[str, bool], Any]
 
 
@@ -30,8 +30,8 @@ def read_mnist(root: Folder, download: bool) -> RawDataset[InMemory]:
 
 def read_fashion_mnist(root: Folder, download: bool) -> RawDataset[InMemory]:
     """Xiao et al. 2017, arXiv:1708.07747: 60,000 and 10,000 pieces of clothing, 28x28, grey."""
-    kind = datasets.FashionMNIST
-    return _read_idx("fashion_mnist", kind, root, download, tuple(kind.classes))
+    dataset_class = datasets.FashionMNIST
+    return _read_idx("fashion_mnist", dataset_class, root, download, tuple(dataset_class.classes))
 
 
 def read_kmnist(root: Folder, download: bool) -> RawDataset[InMemory]:
@@ -51,29 +51,44 @@ def read_cifar100(root: Folder, download: bool) -> RawDataset[InMemory]:
 
 def read_svhn(root: Folder, download: bool) -> RawDataset[InMemory]:
     """Netzer et al. 2011: 73,257 and 26,032 digits of house numbers, 32x32."""
-    kind = datasets.SVHN
-    files = [kind.split_list[split][1] for split in ("train", "test")]
+    dataset_class = datasets.SVHN
+    files = [dataset_class.split_list[split][1] for split in ("train", "test")]
     train, test = _open_splits(
-        "svhn", root, files, download, lambda split, download: kind(root, split, download=download)
+        "svhn",
+        root,
+        files,
+        download,
+        lambda split, download: dataset_class(root, split, download=download),
     )
     return RawDataset(_DIGITS, _channels_last(train), test=_channels_last(test))
 
 
 def read_stl10(root: Folder, download: bool) -> RawDataset[InMemory]:
     """Coates et al. 2011: 5,000 and 8,000 labeled photographs of 10 classes, 96x96."""
-    kind = datasets.STL10
-    files = [f"{kind.base_folder}/{name}" for name, _ in [*kind.train_list, *kind.test_list]]
+    dataset_class = datasets.STL10
+    files = [
+        f"{dataset_class.base_folder}/{name}"
+        for name, _ in [*dataset_class.train_list, *dataset_class.test_list]
+    ]
     train, test = _open_splits(
-        "stl10", root, files, download, lambda split, download: kind(root, split, download=download)
+        "stl10",
+        root,
+        files,
+        download,
+        lambda split, download: dataset_class(root, split, download=download),
     )
     return RawDataset(_STL10, _channels_last(train), test=_channels_last(test))
 
 
 def _read_idx(
-    name: str, kind: type[datasets.MNIST], root: Path, download: bool, classes: tuple[str, ...]
+    name: str,
+    dataset_class: type[datasets.MNIST],
+    root: Path,
+    download: bool,
+    classes: tuple[str, ...],
 ) -> RawDataset[InMemory]:
-    archives = [archive for archive, _ in kind.resources]
-    files = [f"{kind.__name__}/raw/{archive.removesuffix('.gz')}" for archive in archives]
+    archives = [archive for archive, _ in dataset_class.resources]
+    files = [f"{dataset_class.__name__}/raw/{archive.removesuffix('.gz')}" for archive in archives]
     train, test = (
         InMemory(split.data.unsqueeze(-1), split.targets.long())
         for split in _open_splits(
@@ -81,22 +96,26 @@ def _read_idx(
             root,
             files,
             download,
-            lambda split, download: kind(root, train=split == "train", download=download),
+            lambda split, download: dataset_class(root, train=split == "train", download=download),
         )
     )
     return RawDataset(classes, train, test=test)
 
 
 def _read_cifar(
-    name: str, kind: type[datasets.CIFAR10], root: Path, download: bool
+    name: str, dataset_class: type[datasets.CIFAR10], root: Path, download: bool
 ) -> RawDataset[InMemory]:
-    listed = [*kind.train_list, *kind.test_list, [kind.meta["filename"]]]
+    entries = [
+        *dataset_class.train_list,
+        *dataset_class.test_list,
+        [dataset_class.meta["filename"]],
+    ]
     train, test = _open_splits(
         name,
         root,
-        [f"{kind.base_folder}/{file[0]}" for file in listed],
+        [f"{dataset_class.base_folder}/{file[0]}" for file in entries],
         download,
-        lambda split, download: kind(root, train=split == "train", download=download),
+        lambda split, download: dataset_class(root, train=split == "train", download=download),
     )
     images = [
         InMemory(torch.from_numpy(split.data), torch.tensor(split.targets))
@@ -114,7 +133,7 @@ def _channels_last(split: Any) -> InMemory:
 def _open_splits(
     name: str, root: Path, files: Sequence[str], download: bool, open_split: Open
 ) -> list[Any]:
-    """Torchvision's objects of the training and the test split.
+    """Return torchvision's objects of the training and the test split.
 
     Args:
         name: the dataset's name, for the messages.
@@ -128,7 +147,7 @@ def _open_splits(
     """
     missing = [file for file in files if not (root / file).is_file()]
     if missing and not download:
-        raise _absent(name, root, missing, "")
+        raise _missing_files_error(name, root, missing, "")
     new_folders = _folders_to_make(root, missing)
     try:
         return [open_split(split, bool(missing)) for split in ("train", "test")]
@@ -136,7 +155,7 @@ def _open_splits(
         _remove_empty(new_folders)
         reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         if missing:
-            raise _absent(name, root, missing, reason[0]) from error
+            raise _missing_files_error(name, root, missing, reason[0]) from error
         raise UserError(
             f"dataset {name!r} in {str(root)!r} is damaged: {reason[0]}",
             f"  empty {str(Path(root, files[0]).parent)!r} and download it again:"
@@ -145,9 +164,9 @@ def _open_splits(
 
 
 def _folders_to_make(root: Path, missing: Sequence[str]) -> list[Path]:
-    """The folders that a download will make, the deepest first."""
-    above = {folder for file in missing for folder in Path(root, file).absolute().parents}
-    return sorted((folder for folder in above if not folder.exists()), reverse=True)
+    """Return the folders that a download will make, the deepest first."""
+    parents = {folder for file in missing for folder in Path(root, file).absolute().parents}
+    return sorted((folder for folder in parents if not folder.exists()), reverse=True)
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:
@@ -157,11 +176,11 @@ def _remove_empty(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _absent(name: str, root: Path, missing: Sequence[str], reason: str) -> UserError:
-    failed = f", and downloading it failed: {reason}" if reason else "."
-    download = "" if reason else ", or download it with dataset.download=true"
+def _missing_files_error(name: str, root: Path, missing: Sequence[str], reason: str) -> UserError:
+    failure = f", and downloading it failed: {reason}" if reason else "."
+    hint = "" if reason else ", or download it with dataset.download=true"
     return UserError(
-        f"dataset {name!r} is not in {str(root)!r}{failed}",
+        f"dataset {name!r} is not in {str(root)!r}{failure}",
         f"  expected there: {', '.join(missing)}",
-        f"  name its folder with dataset.root=FOLDER{download}",
+        f"  name its folder with dataset.root=FOLDER{hint}",
     )

@@ -1,4 +1,4 @@
-"""Images of another domain: a folder to learn from without labels, and to test on if labeled."""
+"""Reads a folder of images of another domain: for training without labels, and for testing."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,11 +24,11 @@ _TEST_FOLDERS = ("test", "val")  # the first that exists is tested on
 
 
 def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) -> Data:
-    """A dataset whose training images are those of a folder, without labels.
+    """Return a dataset that is trained on the images of a folder, without labels.
 
     They are resized and normalized as the dataset's images are. If the folder has class folders
-    with the names of the dataset's classes, it is tested on as well: on test/, else on val/, else
-    on a share of its images, as large as `dataset.test` says.
+    with the names of the dataset's classes, its images are tested on as well: those in test/, else
+    those in val/, else the share of its images that `dataset.test` says.
 
     Args:
         node: the dataset's config node.
@@ -46,18 +46,18 @@ def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) 
     """
     root = Path(folder).expanduser()
     settings, _ = read_settings(node)
-    files = _read(root, data.info.classes, settings.test, settings.split_seed, where)
+    files = _read_folder(root, data.info.classes, settings.test, settings.split_seed, where)
     height, width = data.info.image_size
     side = round(max(height, width) / node.get("center", 1.0))
-    to = ImageFormat((height, width), data.info.channels, side)
+    image_format = ImageFormat((height, width), data.info.channels, side)
     splits: ImageSplits = {
-        name: SplitSamples(split.source, split.ids, replace(split.samples, format=to))
+        name: SplitSamples(split.source, split.ids, replace(split.samples, format=image_format))
         for name, split in files.items()
     }
     splits = load_or_check(splits, settings)
     normalize = Normalizer.of(data.mean, data.std, width)
-    made = make_splits(splits, data.info.num_classes, settings, normalize)
-    train, test = made["train"], made.get("test")
+    ready_splits = make_splits(splits, data.info.num_classes, settings, normalize)
+    train, test = ready_splits["train"], ready_splits.get("test")
     train = replace(train, labeled=torch.zeros(train.size, dtype=torch.bool))
     images_digest = digest(data.info.classes, splits, data.mean, data.std)
     return replace(
@@ -73,10 +73,10 @@ def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) 
     )
 
 
-def _read(
-    root: Path, classes: tuple[str, ...], share: float, seed: int, where: str
+def _read_folder(
+    root: Path, classes: tuple[str, ...], test_share: float, seed: int, where: str
 ) -> Splits[OnDisk]:
-    """The training images, with all labels 0, and the test images if the folder has labels."""
+    """Read the training images, with all labels 0, and the test images if the folder has labels."""
     test_folders = {name: root / name for name in _TEST_FOLDERS if (root / name).is_dir()}
     folder = root / "train" if (root / "train").is_dir() else root
     if test_folders and folder == root:
@@ -85,13 +85,15 @@ def _read(
             "  put the images to learn from into train/",
         )
     splits: Splits[OnDisk] = {}
-    tests = [(name, _labeled(path, classes, where)) for name, path in test_folders.items()]
-    for name, files in tests:
+    labeled_tests = [
+        (name, _read_labeled(path, classes, where)) for name, path in test_folders.items()
+    ]
+    for name, files in labeled_tests:
         if files is not None and "test" not in splits:
             splits["test"] = number("validation" if name == "val" else name, files)
-    labeled = _labeled(folder, classes, where) if not test_folders else None
+    labeled = _read_labeled(folder, classes, where) if not test_folders else None
     if labeled is not None:
-        train, splits["test"] = carve(number("train", labeled), share, seed, "test")
+        train, splits["test"] = carve(number("train", labeled), test_share, seed, "test")
     else:
         train = number("train", list_all_images(where, folder))
     if len(train.ids) < 2:
@@ -99,12 +101,12 @@ def _read(
             f"the folder {str(folder)!r} of {where} has one image to learn from.",
             "  put more images in",
         )
-    hidden = train.samples.relabel(torch.zeros_like(train.targets))
-    return {"train": replace(train, samples=hidden), **splits}
+    unlabeled = train.samples.relabel(torch.zeros_like(train.targets))
+    return {"train": replace(train, samples=unlabeled), **splits}
 
 
-def _labeled(folder: Path, classes: tuple[str, ...], where: str) -> OnDisk | None:
-    """Images of class folders with the names of classes; None if no folder has such a name.
+def _read_labeled(folder: Path, classes: tuple[str, ...], where: str) -> OnDisk | None:
+    """Read the class folders with names of the dataset's classes; None if there are none.
 
     Raises:
         UserError: only some folders have such a name.
@@ -114,17 +116,17 @@ def _labeled(folder: Path, classes: tuple[str, ...], where: str) -> OnDisk | Non
     if len(unknown) == len(folders):
         return None
     if unknown:
-        close = nearest(unknown[0], classes)
+        nearest_name = nearest(unknown[0], classes)
         raise UserError(
             f"{str(folder)!r} of {where} has class folders, and no class of the dataset is called"
-            f" {unknown[0]!r}" + (f"; nearest: {close}." if close else "."),
+            f" {unknown[0]!r}" + (f"; nearest: {nearest_name}." if nearest_name else "."),
             "  rename the folder, or take it out: other folders there have the names of classes",
         )
     return list_images(folder, list(classes), center=1.0)
 
 
 def _describe(root: Path, splits: ImageSplits) -> str:
-    """How many images are learned from and tested on, for the user."""
+    """Return a sentence on how many images are learned from and tested on."""
     start = f"{len(splits['train'].ids):,} images of {str(root)!r} are learned from without labels"
     if "test" not in splits:
         return f"{start}; none is tested on, as no class folder has the name of a class"
@@ -135,6 +137,6 @@ def _describe(root: Path, splits: ImageSplits) -> str:
 
 
 def _domain_name(root: Path, dataset: str) -> str:
-    """The folder's name, marked if it is the dataset's name too."""
+    """Return the folder's name, marked if it is the dataset's name too."""
     name = root.resolve().name or "transfer"
     return f"{name} (transfer)" if name == dataset else name

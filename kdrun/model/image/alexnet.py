@@ -1,4 +1,4 @@
-"""AlexNet: torchvision's, and a form of it for small images."""
+"""AlexNet: torchvision's form, and a form for small images."""
 
 from torch import Tensor, nn
 
@@ -7,7 +7,7 @@ from kdrun.model.image.blocks import Form, draw_weights, is_small, name_roles
 from kdrun.model.image.torchvision_models import build_torchvision
 
 _WIDTHS = (64, 192, 384, 256, 256)  # Krizhevsky 2014, arXiv:1404.5997, footnote 1
-_POOLED = (0, 1, 4)  # the convolutions that are followed by a max-pooling
+_POOLED = (0, 1, 4)  # the numbers of the convolutions that a max-pooling follows
 
 
 def build_alexnet(
@@ -17,7 +17,7 @@ def build_alexnet(
     in_channels: int,
     image_size: tuple[int, int],
 ) -> nn.Module:
-    """torchvision's AlexNet, or the form for small images.
+    """Build torchvision's AlexNet, or the form for small images.
 
     Args:
         form: `imagenet`, `cifar`, or `auto`, which decides by the image size.
@@ -44,8 +44,8 @@ class SmallAlexNet(nn.Module):
         layers: list[nn.Module] = []
         stages = []
         for number, width in enumerate(_WIDTHS):
-            before = _WIDTHS[number - 1] if number else in_channels
-            layers += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU()]
+            channels_in = _WIDTHS[number - 1] if number else in_channels
+            layers += [nn.Conv2d(channels_in, width, 3, padding=1), nn.ReLU()]
             if number in _POOLED:
                 stages.append(f"features.{len(layers) - 1}")
                 layers.append(nn.MaxPool2d(2))

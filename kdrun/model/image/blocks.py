@@ -10,14 +10,14 @@ _SMALL_SIDE = 64  # pixels: CIFAR (32) and Tiny ImageNet (64) are small, STL-10 
 
 
 def is_small(form: Form, image_size: tuple[int, int]) -> bool:
-    """Whether a network has its form for small images; `auto` decides by the longer side."""
+    """Return whether to build the form for small images; `auto` decides by the longer side."""
     if form == "auto":
         return max(image_size) <= _SMALL_SIDE
     return form == "cifar"
 
 
 def name_roles(stages: list[str], head: str) -> dict[str, list[str]]:
-    """Role -> module paths of a network: its stages, and the classifier's input and output.
+    """Return role -> module paths: the stages, and the classifier's input and output.
 
     Args:
         stages: module paths, from shallow to deep.
@@ -39,7 +39,7 @@ def depthwise3x3(channels: int, stride: int) -> nn.Conv2d:
 
 
 def draw_weights(network: nn.Module) -> None:
-    """Initialize convolutions: He et al. 2015 (arXiv:1502.01852), normal, variance 2 / fan-out."""
+    """Initialize convolutions as He et al. 2015 (arXiv:1502.01852): variance 2 / fan-out."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -48,6 +48,6 @@ def draw_weights(network: nn.Module) -> None:
 
 
 def draw_small_head(head: nn.Linear) -> None:
-    """Initialize a head: Simonyan and Zisserman 2014 (arXiv:1409.1556), section 3.1, std 0.01."""
+    """Initialize a head with std 0.01: Simonyan and Zisserman 2014 (arXiv:1409.1556), 3.1."""
     nn.init.normal_(head.weight, std=0.01)
     nn.init.zeros_(head.bias)

@@ -10,8 +10,8 @@ class LeNet5(nn.Module):
     """LeCun, Bottou, Bengio, Haffner 1998 (doi:10.1109/5.726791), section II.B.
 
     Widths 6, 16, 120 and 84 as in the paper; ReLU, max-pooling and one linear output per class as
-    in today's use of the name. Images below 32 pixels get two pixels of padding, which makes the
-    paper's 32 of MNIST's 28.
+    in today's use of the name. Images below 32 pixels get two pixels of padding, so that MNIST's 28
+    pixels become the 32 of the paper.
 
     Raises:
         UserError: the images are smaller than the two convolutions need.
@@ -51,5 +51,5 @@ class LeNet5(nn.Module):
 
 
 def _side_after_pooling(side: int, padding: int) -> int:
-    """Pixels of a side after two 5x5 convolutions, each followed by a pooling by two."""
+    """Return the pixels of a side after two 5x5 convolutions, each followed by a 2x2 pooling."""
     return ((side + 2 * padding - 4) // 2 - 4) // 2

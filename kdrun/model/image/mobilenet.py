@@ -1,4 +1,4 @@
-"""MobileNetV2 in the size of the CIFAR-100 distillation tables."""
+"""MobileNetV2 for small images, in the size that papers on distillation use for CIFAR-100."""
 
 from typing import Annotated
 
@@ -16,18 +16,18 @@ from kdrun.model.image.blocks import (
 
 # Channels at width 1, blocks, first stride: Sandler et al. 2018 (arXiv:1801.04381), table 2.
 _STAGES = ((24, 2, 1), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
-_LAST = 1280
+_LAST_WIDTH = 1280
 
 
 class SmallMobileNetV2(nn.Module):
     """Sandler et al. 2018 (arXiv:1801.04381), table 2, with stride 1 in the stage of 24 channels.
 
-    The distillation tables (Tian et al. 2020, arXiv:1910.10699) use the form of Jin et al. 2019
-    (arXiv:1904.09149): half the width, expansion 6, ReLU in place of ReLU6; images of 32 pixels
-    end in maps of 2x2. Parameters have the names of the tables' public checkpoints.
+    Tian et al. 2020 (arXiv:1910.10699) and later tables of distillation results use the form of Jin
+    et al. 2019 (arXiv:1904.09149): half the width, expansion 6, ReLU in place of ReLU6; images of
+    32 pixels end in maps of 2x2. Parameters have the names of the public checkpoints of Tian et al.
 
     Args:
-        width: factor on the channels of all layers but the last convolution.
+        width: factor on the channels of all layers except the last convolution.
         expansion: channels inside a block, as a multiple of its input channels.
     """
 
@@ -42,16 +42,16 @@ class SmallMobileNetV2(nn.Module):
     ) -> None:
         super().__init__()
         channels = int(32 * width)
-        self.conv1 = _activated(conv3x3(in_channels, channels, stride=2))
+        self.conv1 = _conv_norm_relu(conv3x3(in_channels, channels, stride=2))
         groups = [nn.Sequential(InvertedResidual(channels, int(16 * width), 1, 1))]
         channels = int(16 * width)
         for full_width, blocks, stride in _STAGES:
             channels_out = int(full_width * width)
-            groups.append(_group(channels, channels_out, blocks, stride, expansion))
+            groups.append(_stage(channels, channels_out, blocks, stride, expansion))
             channels = channels_out
         self.blocks = nn.Sequential(*groups)
-        last = int(_LAST * max(1.0, width))
-        self.conv2 = _activated(conv1x1(channels, last))
+        last = int(_LAST_WIDTH * max(1.0, width))
+        self.conv2 = _conv_norm_relu(conv1x1(channels, last))
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         head = nn.Linear(last, num_classes)
@@ -72,8 +72,8 @@ class InvertedResidual(nn.Module):
         inside = channels_in * expansion
         self.has_shortcut = stride == 1 and channels_in == channels_out
         self.conv = nn.Sequential(
-            *_activated(conv1x1(channels_in, inside)),
-            *_activated(depthwise3x3(inside, stride)),
+            *_conv_norm_relu(conv1x1(channels_in, inside)),
+            *_conv_norm_relu(depthwise3x3(inside, stride)),
             conv1x1(inside, channels_out),
             nn.BatchNorm2d(channels_out),
         )
@@ -82,11 +82,11 @@ class InvertedResidual(nn.Module):
         return maps + self.conv(maps) if self.has_shortcut else self.conv(maps)
 
 
-def _activated(conv: nn.Conv2d) -> nn.Sequential:
+def _conv_norm_relu(conv: nn.Conv2d) -> nn.Sequential:
     return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels), nn.ReLU())
 
 
-def _group(
+def _stage(
     channels_in: int, channels_out: int, blocks: int, stride: int, expansion: int
 ) -> nn.Sequential:
     first = InvertedResidual(channels_in, channels_out, stride, expansion)

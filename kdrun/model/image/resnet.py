@@ -16,11 +16,11 @@ class CifarResNet(nn.Module):
 
     A 3x3 stem, then three stages of n basic blocks at full, half and quarter size; depth 6n + 2.
     Where a stage changes the shape, the shortcut is a 1x1 convolution with a norm (their option B),
-    as in the CIFAR-100 distillation tables. Parameters have the names of those tables' public
-    checkpoints.
+    as in the CIFAR-100 networks of Tian et al. 2020 (arXiv:1910.10699), whose public checkpoints
+    have the same names of parameters.
 
     Args:
-        depth: layers with weights, without those of shortcuts.
+        depth: layers with weights, not counting those of shortcuts.
         widths: channels of the stem and of the three stages.
 
     Raises:

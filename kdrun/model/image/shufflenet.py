@@ -1,7 +1,7 @@
-"""ShuffleNet V1 and V2 in the sizes of the CIFAR-100 distillation tables.
+"""ShuffleNet V1 and V2 for small images, as in Tian et al. 2020 (arXiv:1910.10699).
 
-Both have a 1x1 stem of 24 channels without pooling, so that 32 pixels end in maps of 4x4 (Tian et
-al. 2020, arXiv:1910.10699). Parameters have the names of those tables' public checkpoints.
+Both have a 1x1 stem of 24 channels without pooling, so that 32 pixels end in maps of 4x4.
+Parameters have the names of that paper's public checkpoints.
 """
 
 from typing import Annotated
@@ -23,7 +23,7 @@ class ShuffleNetV1(nn.Module):
 
     Args:
         widths: channels of the three stages.
-        groups: of the 1x1 convolutions, except the first one of the network's first block.
+        groups: groups of the 1x1 convolutions, except the first one of the network's first block.
     """
 
     roles = _ROLES
@@ -64,7 +64,7 @@ class ShuffleNetV1(nn.Module):
 class ShuffleUnit(nn.Module):
     """Figure 2 (b) and (c) of the paper: grouped 1x1, shuffle, depthwise 3x3, grouped 1x1.
 
-    The tables' networks also have a ReLU after the 3x3 convolution, which the paper has not.
+    The public checkpoints also have a ReLU after the 3x3 convolution; the paper has none there.
 
     Args:
         halves: whether the unit halves height and width; its input is then concatenated.
@@ -155,11 +155,11 @@ class SplitUnit(nn.Module):
         self.shuffle = nn.ChannelShuffle(2)
 
     def forward(self, maps: Tensor) -> Tensor:
-        kept, hidden = maps.chunk(2, dim=1)
+        unchanged, hidden = maps.chunk(2, dim=1)
         hidden = self.relu1(self.bn1(self.conv1(hidden)))
         hidden = self.bn2(self.conv2(hidden))
         hidden = self.relu2(self.bn3(self.conv3(hidden)))
-        return self.shuffle(torch.cat([kept, hidden], dim=1))
+        return self.shuffle(torch.cat([unchanged, hidden], dim=1))
 
 
 class HalvingUnit(nn.Module):

@@ -1,4 +1,4 @@
-"""Adapt the first layers of torchvision's classifiers to small images and to other channels."""
+"""Adapts the first layers of torchvision's classifiers to small images and to other channels."""
 
 from typing import Any, NamedTuple
 
@@ -28,18 +28,18 @@ STEMS = {
 
 
 def stem_of(network: nn.Module) -> Stem | None:
-    """The stem of a torchvision network; None for a family whose stem can't be swapped."""
+    """Return the stem of a torchvision network; None for a family whose stem can't be swapped."""
     return STEMS.get(type(network).__name__)
 
 
 def is_swapped(network: nn.Module) -> bool:
-    """Whether a torchvision network has the stem for small images, with stride 1 in place of 2."""
+    """Return whether a torchvision network has the stem for small images, with stride 1."""
     stem = stem_of(network)
     return stem is not None and _conv(network, stem.conv).stride == (1, 1)
 
 
 def swap_stem(network: nn.Module, stem: Stem) -> None:
-    """Put in a 3x3 convolution with stride 1 and no max-pooling, as in CIFAR ResNets."""
+    """Replace the stem by a 3x3 convolution with stride 1, without max-pooling, as for CIFAR."""
     old = _conv(network, stem.conv)
     biased = old.bias is not None
     new = nn.Conv2d(old.in_channels, old.out_channels, 3, stride=1, padding=1, bias=biased)
@@ -49,7 +49,7 @@ def swap_stem(network: nn.Module, stem: Stem) -> None:
 
 
 def take_channels(network: nn.Module, in_channels: int) -> None:
-    """Replace the first convolution by one for images with so many channels."""
+    """Replace the first convolution by one for images with `in_channels` channels."""
     if in_channels == _COLORS:
         return
     path = first_conv(network)
@@ -66,7 +66,7 @@ def take_channels(network: nn.Module, in_channels: int) -> None:
 
 
 def first_conv(network: nn.Module) -> str:
-    """The path of the first convolution."""
+    """Return the path of the first convolution."""
     modules = network.named_modules()
     return next(path for path, module in modules if isinstance(module, nn.Conv2d))
 

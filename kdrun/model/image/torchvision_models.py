@@ -1,6 +1,7 @@
-"""torchvision's classifiers: building them for any images, and their pretrained weights.
+"""Builds torchvision's classifiers for any images, and loads their pretrained weights.
 
-torchvision is imported where it is used, because most runs never need its seconds of loading.
+torchvision is imported where it is used, because it takes seconds to load and most runs don't use
+it.
 """
 
 from pathlib import Path
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def classifiers() -> list[str]:
-    """The names of torchvision's image classifiers; loads torchvision."""
+    """Return the names of torchvision's image classifiers. This loads torchvision."""
     from torchvision import models
 
     return models.list_models(module=models)
@@ -40,8 +41,8 @@ def build_torchvision(
 
     Args:
         stem: `cifar` makes the first convolution 3x3 with stride 1 and removes the max-pooling
-            after it; `auto` does so for images of at most 64 pixels, in families that have such a
-            stem; `imagenet` keeps torchvision's.
+            after it; `auto` does so for images of at most 64 pixels, in families in which this is
+            possible; `imagenet` keeps torchvision's stem.
 
     Raises:
         UserError: `stem=cifar` for a family without such a stem, or images that are not square
@@ -64,7 +65,7 @@ def build_torchvision(
 
 
 def load_pretrained(network: nn.Module, name: str, weights: str) -> list[str]:
-    """Load torchvision's own weights into a network built under its name.
+    """Load torchvision's pretrained weights into a network built under its name.
 
     Args:
         network: from `build_torchvision`.
@@ -72,43 +73,45 @@ def load_pretrained(network: nn.Module, name: str, weights: str) -> list[str]:
         weights: `DEFAULT`, or another of torchvision's weights for this name.
 
     Returns:
-        The parameters that keep their values: of a head for other classes, of a swapped stem, of a
-        first layer for other channels, or of positions for another image size. Empty if all
-        parameters are pretrained.
+        The parameters that keep their values: those of a head for other classes, of a swapped stem,
+        of a first layer for other channels, or of position embeddings for another image size. Empty
+        if all parameters are pretrained.
 
     Raises:
         UserError: there are no such weights, they can't be downloaded, or they are for another
             network.
     """
-    chosen = _choose(name, weights)
+    weights_entry = _choose(name, weights)
     if not type(network).__module__.startswith("torchvision."):
         raise UserError(
             f"torchvision's weights of {name!r} are for its own network, and this is the form for"
             " small images.",
             "  use form=imagenet, which is torchvision's",
         )
-    state = _fetch(chosen)
+    state = _fetch(weights_entry)
     before = network.state_dict()
-    taken = {key: value for key, value in state.items() if _same_shape(before.get(key), value)}
+    loaded = {key: value for key, value in state.items() if _same_shape(before.get(key), value)}
     if is_swapped(network):
-        taken = {
+        loaded = {
             key: value
-            for key, value in taken.items()
+            for key, value in loaded.items()
             if not key.startswith(f"{first_conv(network)}.")
         }
-    kept = [key for key in before if key not in taken and not key.endswith("num_batches_tracked")]
-    unexpected = [key for key in kept if not key.startswith(_may_differ(network))]
+    not_loaded = [
+        key for key in before if key not in loaded and not key.endswith("num_batches_tracked")
+    ]
+    unexpected = [key for key in not_loaded if not key.startswith(_may_differ(network))]
     if unexpected:
         raise UserError(
             f"torchvision's weights of {name!r} don't fit this network: they have none for"
             f" {unexpected[0]!r} and {len(unexpected) - 1} more.",
         )
-    network.load_state_dict(taken, strict=False)
-    return kept
+    network.load_state_dict(loaded, strict=False)
+    return not_loaded
 
 
 def _settings(name: str, in_channels: int, image_size: tuple[int, int]) -> dict[str, Any]:
-    """Keyword arguments of a family's builder beside the number of classes."""
+    """Return keyword arguments of a network's builder, besides the number of classes."""
     if name.startswith("vit_"):
         height, width = image_size
         if height != width:
@@ -144,7 +147,7 @@ def _choose(name: str, weights: str) -> "WeightsEnum":
 
 
 def _fetch(weights: "WeightsEnum") -> dict[str, Tensor]:
-    """The weights' tensors, from torch's cache or a download; no other objects are unpickled."""
+    """Return the tensors of the weights, from torch's cache or a download."""
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
@@ -158,7 +161,7 @@ def _fetch(weights: "WeightsEnum") -> dict[str, Tensor]:
 
 
 def _module_key(key: str) -> str:
-    """The name of a parameter in the network: files of DenseNet say `norm.1` for `norm1`."""
+    """Return a parameter's name in the network: DenseNet's files have `norm.1` for `norm1`."""
     if "denselayer" not in key:
         return key
     for layer in ("norm", "conv"):
@@ -171,6 +174,6 @@ def _same_shape(before: Tensor | None, value: Tensor) -> bool:
 
 
 def _may_differ(network: nn.Module) -> tuple[str, ...]:
-    """Prefixes of the parameters whose shapes depend on the images or the classes."""
+    """Return prefixes of the parameters whose shapes depend on the images or the classes."""
     head = last_linear(network) or "classifier.1"  # SqueezeNet's head is a convolution
     return (f"{first_conv(network)}.", f"{head}.", "encoder.pos_embedding")

@@ -1,4 +1,4 @@
-"""VGG: torchvision's, and the form for small images of the CIFAR-100 distillation tables."""
+"""VGG: torchvision's form, and the form for small images of Tian et al. 2020."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ from kdrun.model.image.torchvision_models import build_torchvision
 _WIDTHS = (64, 128, 256, 512, 512)
 
 # Convolutions in each of the five blocks: Simonyan and Zisserman 2014 (arXiv:1409.1556), table 1,
-# configurations A, B, D and E; vgg8 is from the distillation tables.
+# configurations A, B, D and E; vgg8 is from Tian et al. 2020.
 _CONVOLUTIONS = {
     "vgg8": (1, 1, 1, 1, 1),
     "vgg11": (1, 1, 2, 2, 2),
@@ -29,12 +29,11 @@ def build_vgg(
     in_channels: int,
     image_size: tuple[int, int],
 ) -> nn.Module:
-    """torchvision's VGG, or the form for small images.
+    """Build torchvision's VGG, or the form for small images.
 
     Args:
         form: `imagenet`, `cifar`, or `auto`, which decides by the image size.
-        batch_norm: `auto` is true for small images only.
-
+        batch_norm: whether norms follow the convolutions; `auto` is true for small images only.
 
     Raises:
         UserError: torchvision has no network of this depth.
@@ -45,16 +44,16 @@ def build_vgg(
         return CifarVGG(_CONVOLUTIONS[name], has_norm, num_classes, in_channels, image_size)
     if name == "vgg8":
         raise UserError("torchvision has no vgg8.", "  use form=cifar, or vgg11")
-    full = f"{name}_bn" if batch_norm is True else name
-    return build_torchvision(full, "imagenet", num_classes, in_channels, image_size)
+    torchvision_name = f"{name}_bn" if batch_norm is True else name
+    return build_torchvision(torchvision_name, "imagenet", num_classes, in_channels, image_size)
 
 
 class CifarVGG(nn.Module):
     """Blocks of 3x3 convolutions, an average over the last maps, and one linear layer.
 
     Between the blocks are max-poolings, the last one only for images of 64 pixels or more, so that
-    32 pixels end in maps of 4x4, as in the tables (Tian et al. 2020, arXiv:1910.10699). Parameters
-    have the names of those tables' public checkpoints.
+    32 pixels end in maps of 4x4, as in Tian et al. 2020 (arXiv:1910.10699), whose public
+    checkpoints have the same names of parameters.
 
     Args:
         convolutions: number of convolutions in each of the five blocks.
@@ -74,8 +73,8 @@ class CifarVGG(nn.Module):
         super().__init__()
         sources = (in_channels, *_WIDTHS)
         blocks = [
-            _block(before, width, count, batch_norm)
-            for before, width, count in zip(sources, _WIDTHS, convolutions, strict=False)
+            _block(channels, width, count, batch_norm)
+            for channels, width, count in zip(sources, _WIDTHS, convolutions, strict=False)
         ]
         self.block0, self.block1, self.block2, self.block3, self.block4 = blocks
         self.pool0 = nn.MaxPool2d(2)

@@ -11,13 +11,13 @@ class WideResNet(nn.Module):
     """Zagoruyko and Komodakis 2016 (arXiv:1605.07146), table 1, blocks B(3,3).
 
     A stem of 16 channels, three stages of n pre-activation blocks at full, half and quarter size
-    with 16k, 32k and 64k channels; depth 6n + 4. A stage's output has not passed a norm yet: the
-    first one of the next stage, or the last norm, does that. Parameters have the names of the
-    CIFAR-100 distillation tables' public checkpoints.
+    with 16k, 32k and 64k channels; depth 6n + 4. A stage's output is normalized only by the first
+    norm of the next stage, or by the last norm. Parameters have the names of the public checkpoints
+    of Tian et al. 2020 (arXiv:1910.10699).
 
     Args:
-        depth: layers with weights, with those of shortcuts.
-        widen: k.
+        depth: layers with weights, counting those of shortcuts.
+        widen: the factor k.
 
     Raises:
         UserError: the depth is not 6n + 4.
