@@ -42,7 +42,7 @@ def factorize(network: nn.Module, ranks: Ranks) -> None:
     other product of this rank has a smaller squared error: Eckart and Young 1936.
 
     Args:
-        network: is changed in place.
+        network: the network, which is changed in place.
         ranks: rank of each layer to replace.
     """
     for path, rank in ranks.items():

@@ -85,7 +85,7 @@ def ranks_of_macs(
     the limit.
 
     Args:
-        network: is left unchanged.
+        network: the network, which is left unchanged.
         values: singular values of the layers that may be factorized.
         share: share of the MACs that may remain, above 0 to 1.
         macs: computes the MACs of a network.

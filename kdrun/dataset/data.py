@@ -202,7 +202,7 @@ class Data:
     """A dataset in three splits.
 
     Attributes:
-        info: what networks and losses may know about the dataset.
+        info: the description of the dataset for networks and losses.
         train: the samples that networks learn from.
         validation: the samples by which hyper-parameters and epochs are chosen.
         test: the samples whose results are reported; nothing is chosen by them.

@@ -140,8 +140,8 @@ class Position:
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> "Position":
-        others = {key: value for key, value in state.items() if key not in ("best", "told")}
-        return cls(best=Best(**state["best"]), warnings=state["told"], **others)
+        same_keys = {key: value for key, value in state.items() if key not in ("best", "told")}
+        return cls(best=Best(**state["best"]), warnings=state["told"], **same_keys)
 
 
 @dataclass(frozen=True)

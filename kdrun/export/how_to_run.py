@@ -40,13 +40,13 @@ def how_to_run(record: Record) -> str:
     """
     height, width = record["image_size"]
     names = record["classes"]
-    shown = ", ".join(names[:_MAX_NAMES])
+    listed = ", ".join(names[:_MAX_NAMES])
     text = _HEAD.format(
         height=height,
         width=width,
         channels=record["channels"],
         classes=len(names),
-        names=shown if len(names) <= _MAX_NAMES else f"{shown}, and more in export.json",
+        names=listed if len(names) <= _MAX_NAMES else f"{listed}, and more in export.json",
     )
     return text + "".join(_section(name, file, record) for name, file in record["files"].items())
 

@@ -106,8 +106,8 @@ class Step(Protocol):
     """One compression step. The keyword arguments of its constructor are its config node's keys.
 
     Attributes:
-        quantizes: what the step rounds: `layers`, the weights of single layers; `network`, all
-            weights and activations, with calibrated ranges; or None, nothing.
+        quantizes: the values that the step rounds: `layers`, the weights of single layers;
+            `network`, all weights and activations, with calibrated ranges; or None, nothing.
         strength: the setting that `compress.target` searches; None if it has none.
     """
 

@@ -28,11 +28,11 @@ def check_one_goal(goals: Mapping[str, float | None]) -> None:
     Raises:
         UserError: none or several are given.
     """
-    given = [key for key, value in goals.items() if value is not None]
-    if len(given) != 1:
+    chosen = [key for key, value in goals.items() if value is not None]
+    if len(chosen) != 1:
         *first, last = goals
         raise UserError(
             f"exactly one of {', '.join(first)} and {last} is needed, and"
-            f" {len(given) or 'none'} are given.",
+            f" {len(chosen) or 'none'} are given.",
             f"  all but one are null, e.g. {first[0]}=null",
         )

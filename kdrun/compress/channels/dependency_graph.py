@@ -38,7 +38,7 @@ class DependencyGraph:
     """torch-pruning's graph of a network.
 
     Args:
-        network: is left unchanged.
+        network: the network, which is left unchanged.
         sample: a batch of inputs (B, C, H, W).
 
     Raises:
@@ -78,7 +78,7 @@ class DependencyGraph:
         ]
 
     def _find_raw_groups(self, skipped: Collection[str]) -> list[Any]:
-        """torch-pruning's groups, each with all of its channels."""
+        """Return torch-pruning's groups, each with all of its channels."""
         raw_groups, failed_paths = [], []
         grouped: set[nn.Module] = set()  # layers whose outputs are in one of the raw groups
         nodes = self._graph.module2node

@@ -21,7 +21,7 @@ def find_groups(network: nn.Module, sample: Tensor, skip: Sequence[str] = ()) ->
     Channels of the network's output are in no group.
 
     Args:
-        network: is left unchanged.
+        network: the network, which is left unchanged.
         sample: a batch of inputs (B, C, H, W).
         skip: globs of module paths whose output channels are not pruned. A module that matches
             stands for all its submodules.

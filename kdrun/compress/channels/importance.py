@@ -52,7 +52,7 @@ class ScoringInputs:
 
 
 def l1(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs) -> Scores:
-    """Sum of |w| over a channel's filters: Li et al. 2017 (arXiv:1608.08710), section 3.1.
+    """Score by the sum of |w| over a channel's filters: Li et al. 2017 (arXiv:1608.08710), 3.1.
 
     Divided by the mean over the group's channels, so that groups of large and of small layers can
     be compared.
@@ -61,12 +61,12 @@ def l1(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs
 
 
 def l2(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs) -> Scores:
-    """As `l1`, with the Euclidean norm of each filter: He et al. 2018 (arXiv:1808.06866)."""
+    """Score as `l1`, with the Euclidean norm of each filter: He et al. 2018 (arXiv:1808.06866)."""
     return _score_filters(network, groups, lambda rows: rows.square().sum(dim=1).sqrt())
 
 
 def fpgm(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs) -> Scores:
-    """Sum over j of ||F_i - F_j||, for the filter F_i of a channel and all filters of its layer.
+    """Score by the sum over j of ||F_i - F_j||, with a channel's filter F_i and all filters F_j.
 
     He et al. 2019 (arXiv:1811.00250), section 3. The sum is least for filters near the geometric
     median of the layer, which other filters can replace. Summed over the layers that output the
@@ -76,7 +76,7 @@ def fpgm(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInpu
 
 
 def bn_scale(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs) -> Scores:
-    """Mean of |gamma| over the batch norms of a channel: Liu et al. 2017 (arXiv:1708.06519).
+    """Score by mean |gamma| over a channel's batch norms: Liu et al. 2017 (arXiv:1708.06519).
 
     A group without a batch norm with scales has no score, so that its channels are not pruned.
 
@@ -97,7 +97,7 @@ def bn_scale(network: nn.Module, groups: Sequence[ChannelGroup], inputs: Scoring
 
 
 def taylor(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs) -> Scores:
-    """(sum of g w)^2 over the weights w that compute a channel, averaged over batches.
+    """Score by (sum of g w)^2 over the weights w that compute a channel, averaged over batches.
 
     Molchanov et al. 2019 (arXiv:1906.10771), section 3: the squared change of the loss, to first
     order, if these weights became 0; g is the gradient of a batch's mean cross-entropy. The
@@ -112,7 +112,7 @@ def taylor(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringIn
 
 
 def hessian(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringInputs) -> Scores:
-    """Sum of h w^2 / 2 over the same weights as `taylor`, with h the diagonal of the Hessian.
+    """Score by the sum of h w^2 / 2 over the weights of `taylor`, with h the Hessian's diagonal.
 
     LeCun, Denker, Solla 1989, "Optimal Brain Damage": the change of the loss, to second order, if
     these weights became 0. As in Hassibi and Stork 1992, h is approximated by the mean square of
@@ -167,7 +167,7 @@ def _average_over_batches(
     """Return the mean over batches of finish(sum of product(gradient, weight)), in evaluation mode.
 
     Args:
-        network: is left unchanged.
+        network: the network, which is left unchanged.
         groups: groups of channels.
         batches: images with labels; the gradient is that of a batch's mean cross-entropy.
         product: computes a term for each weight from gradient and weight.

@@ -33,7 +33,7 @@ def apply_channel_plan(network: nn.Module, shapes: Shapes, sizes: Sizes) -> nn.M
     """Give a newly built network the structure of a channel plan. Its new tensors are all 0.
 
     Args:
-        network: is changed in place.
+        network: the network, which is changed in place.
         shapes: as in `make_channel_plan`.
         sizes: as in `make_channel_plan`.
 

@@ -54,13 +54,13 @@ def prune_channels(
     """Return a copy of a network without a share of its channels.
 
     Args:
-        network: is left unchanged.
+        network: the network, which is left unchanged.
         sample: a batch of inputs (B, C, H, W) on the network's device, of which only shape and
             dtype are used.
         ratio: share of channels to prune, 0 to below 1: round(ratio n) of the n channels of each
             group, or of all groups with scope `global`. Outputs of the network are not counted.
         criterion: how the channels are chosen.
-        inputs: what scores are computed from.
+        inputs: data for computing scores.
 
     Raises:
         UserError: no channel or all channels of a layer would be pruned; torch-pruning is not
@@ -96,7 +96,7 @@ def prune_to_cost(
     The ratio is found by bisection: the cost falls as the ratio rises.
 
     Args:
-        network: is left unchanged.
+        network: the network, which is left unchanged.
         sample: as in `prune_channels`.
         share: share of the unpruned network's cost that may remain, above 0 and below 1.
         cost: computes the cost of a network, such as its MACs or its latency.

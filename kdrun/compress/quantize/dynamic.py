@@ -32,7 +32,7 @@ def quantize_dynamic(network: nn.Module, layers: str | Sequence[str]) -> Quantiz
     """Quantize linear layers: weights to int8 now, inputs in each forward pass.
 
     Args:
-        network: is left unchanged.
+        network: the network, which is left unchanged.
         layers: a glob of module paths, or a list of paths.
 
     Raises:

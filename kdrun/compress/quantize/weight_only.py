@@ -30,14 +30,14 @@ def weight_only_structure(
     """Return a copy in which the layers at these paths are empty `WeightOnlyLayer` layers.
 
     Args:
-        network: is left unchanged.
+        network: the network, which is left unchanged.
         layers: paths of linear layers and convolutions.
         bits: as in `quantize_weights`.
         group: as in `quantize_weights`.
     """
     copy = deepcopy(network)
-    new = {path: _empty_layer(copy.get_submodule(path), bits, group) for path in layers}
-    replace_modules(copy, new)
+    empty_layers = {path: _empty_layer(copy.get_submodule(path), bits, group) for path in layers}
+    replace_modules(copy, empty_layers)
     return copy
 
 
@@ -48,7 +48,7 @@ def quantize_weights(
     """Quantize the weights of linear layers and convolutions to a symmetric grid.
 
     Args:
-        network: is left unchanged.
+        network: the network, which is left unchanged.
         bits: 8, or 4, where two integers share a byte.
         group: number of weights of an output that share a scale, in the order (input channel,
             kernel); None if all weights of an output share one.

@@ -68,7 +68,7 @@ class StreamFeed:
 
     Attributes:
         images: the images of one split.
-        augment: how they are augmented.
+        augment: how the images are augmented.
         workers: number of processes, or `auto`.
         device: the device of the batches.
     """

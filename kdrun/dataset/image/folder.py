@@ -113,7 +113,7 @@ def list_all_images(where: str, folder: Path) -> OnDisk:
 
     Args:
         where: the config key of the folder, for the messages.
-        folder: has images in itself or in the folders below it.
+        folder: a folder with images in itself or in the folders below it.
 
     Raises:
         UserError: the folder does not exist, or has no images.

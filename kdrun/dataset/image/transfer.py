@@ -33,8 +33,7 @@ def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) 
     Args:
         node: the dataset's config node.
         data: the dataset.
-        folder: with images in itself, with class folders, or with train/ and perhaps test/ or
-            val/.
+        folder: a folder with images, with class folders, or with train/ and perhaps test/ or val/.
         where: the config key of the folder, for the messages.
 
     Returns:

@@ -68,7 +68,7 @@ def load_pretrained(network: nn.Module, name: str, weights: str) -> list[str]:
     """Load torchvision's pretrained weights into a network built under its name.
 
     Args:
-        network: from `build_torchvision`.
+        network: a network that `build_torchvision` made.
         name: torchvision's name of the network.
         weights: `DEFAULT`, or another of torchvision's weights for this name.
 
