@@ -17,7 +17,7 @@ from kdrun.dataset.data import Data
 def merge_classes(data: Data, concepts: Mapping[str, Sequence[ClassReference]], where: str) -> Data:
     """Return the samples in the same splits, with concepts as labels.
 
-    The splits are those of all classes, so that no sample that a teacher of all classes was
+    The dataset is split before the merge, so that no sample that a teacher of all classes was
     trained on is validated or tested on here. Mean, deviation and image size stay, so that
     teacher and student get the same inputs.
 

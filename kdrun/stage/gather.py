@@ -64,7 +64,7 @@ class Gather:
 
 
 def committee_of(members: list[Network]) -> Network:
-    """Return the config of a committee; its taps are those of the members."""
+    """Return the config of a committee, which uses the taps of its members."""
     return Network.model_validate(
         {
             "name": "committee",

@@ -98,7 +98,7 @@ def _time_in_onnx(context: StageContext, networks: Mapping[str, nn.Module]) -> d
 def _onnx_files(
     context: StageContext, networks: Mapping[str, nn.Module], folder: Path
 ) -> dict[str, Path]:
-    """Write networks as ONNX files; warn of those that can't be exported and leave them out."""
+    """Write networks as ONNX files; leave out those that can't be exported, with a warning."""
     data = context.data
     info = data.info
     images = InputSpec(info.channels, info.image_size, data.mean, data.std, normalize=False)

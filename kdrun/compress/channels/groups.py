@@ -24,7 +24,7 @@ def find_groups(network: nn.Module, sample: Tensor, skip: Sequence[str] = ()) ->
         network: the network, which is left unchanged.
         sample: a batch of inputs (B, C, H, W).
         skip: globs of module paths whose output channels are not pruned. A module that matches
-            stands for all its submodules.
+            includes all its submodules.
 
     Raises:
         UserError: torch-pruning is not installed or can't follow the channels; a glob matches no

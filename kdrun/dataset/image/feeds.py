@@ -64,7 +64,7 @@ class MemoryFeed:
 class StreamFeed:
     """Images that worker processes read ahead of their use; see `Feed`.
 
-    Workers keep no state: a request says all that its batch depends on.
+    Workers keep no state: a batch depends only on its request.
 
     Attributes:
         images: the images of one split.
@@ -156,7 +156,7 @@ def _count_workers(workers: int | str, device: torch.device) -> int:
     """Return the number of worker processes.
 
     `auto` is one less than torch's threads, which are this process's share of the cores. On the
-    CPU it is 0: there the same cores read in threads and then compute, in turn.
+    CPU it is 0, because there the same cores read, in threads, and compute.
     """
     if workers == "auto":
         return max(1, torch.get_num_threads() - 1) if device.type == "cuda" else 0

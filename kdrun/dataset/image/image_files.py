@@ -82,7 +82,7 @@ def read_image(path: Path, channels: int) -> Image.Image:
 
 
 class Header(NamedTuple):
-    """What a file says about its image: (height, width), and whether it is grey."""
+    """The header of an image file: (height, width) of the image, and whether it is grey."""
 
     size: tuple[int, int]
     grey: bool

@@ -29,7 +29,7 @@ def outline(settings: ImageSettings) -> DataInfo | None:
 
 
 def check_original(original: Original | None, raw: RawDataset[Any]) -> None:
-    """Compare what a dataset's YAML says of its files with what the reader found in them.
+    """Compare the description of the files in a dataset's YAML with the files.
 
     Raises:
         ConfigError: they differ.
