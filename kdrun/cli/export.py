@@ -11,6 +11,7 @@ from kdrun.config.older_runs import with_new_keys
 from kdrun.core.errors import ConfigError
 from kdrun.core.folder import HOW_TO_RUN, RunFolder
 from kdrun.core.lock import FolderLock
+from kdrun.core.plugins import install_plugins, plugin_modules
 from kdrun.core.screen import Screen
 from kdrun.export.table import format_faults
 
@@ -25,6 +26,7 @@ def export_run(words: Sequence[str], screen: Screen) -> int:
     options = parser().read(words)
     folder = named_run(options.run, "export")
     formats = [name.strip() for name in options.to.split(",")]
+    install_plugins(plugin_modules(folder.config().get("plugins") or []))
     faults = format_faults("--to", formats)
     if faults:
         raise ConfigError(faults)

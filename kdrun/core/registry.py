@@ -15,6 +15,8 @@ from kdrun.core.validation_messages import faults_of
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
+# Kinds of components -> what `kdrun list` calls all of them.
+_LISTED = {"loss": "losses", "scheme": "schemes", "dataset": "datasets", "model": "models"}
 
 
 def resolve(kind: str, table: Mapping[str, str], name: str) -> Callable[..., Any]:
@@ -29,7 +31,8 @@ def resolve(kind: str, table: Mapping[str, str], name: str) -> Callable[..., Any
         UserError: the table has no such name, or the component cannot be imported.
     """
     if name not in table:
-        raise unknown_name(kind, name, sorted(table))
+        list_all = f"kdrun list {_LISTED[kind]}" if kind in _LISTED else ""
+        raise unknown_name(kind, name, sorted(table), list_all)
     module, _, attribute = table[name].partition(":")
     try:
         return getattr(import_module(module), attribute)

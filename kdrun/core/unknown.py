@@ -25,16 +25,16 @@ def suggest(name: str, names: Collection[str], otherwise: str = "") -> str:
     return f"nearest: {close}" if close else otherwise or f"available: {_list(names)}"
 
 
-def unknown_name(kind: str, name: str, names: Collection[str], list_all: str = "") -> UserError:
+def unknown_name(kind: str, name: object, names: Collection[str], list_all: str = "") -> UserError:
     """Return the error for a name that its table does not have.
 
     Args:
         kind: the kind of component, in the singular: `loss`.
-        name: the unknown name.
+        name: the unknown name; text, unless the config is wrong about that, too.
         names: the names that are known.
         list_all: the command that lists all of them, if there is one: `kdrun list losses`.
     """
-    hints = [suggest(name, names), *([f"all: {list_all}"] if list_all else [])]
+    hints = [suggest(str(name), names), *([f"all: {list_all}"] if list_all else [])]
     return UserError(f"no {kind} is called {name!r}.", f"  {'        '.join(hints)}")
 
 

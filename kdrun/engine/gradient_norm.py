@@ -6,6 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+# After so many skipped steps in a row the scale of fp16's scaler has fallen from 2^16 to below the
+# smallest normal number of fp16: the gradient does not overflow, it is NaN or infinite itself.
+_MAX_SKIPPED = 30
+
 
 class GradientNorm:
     """Measures the L2 norm of each step's gradient without waiting for the device.
@@ -17,16 +21,16 @@ class GradientNorm:
         parameters: the parameters that learn, by name.
         device: the device of the parameters.
         scaled: whether fp16's gradient scaler is in use. It skips a step whose gradient overflows;
-            such a step is not a fault, and the mean leaves it out.
+            such a step is not a fault unless it goes on, and the mean leaves it out.
     """
 
     def __init__(
         self, parameters: Mapping[str, nn.Parameter], device: torch.device, scaled: bool
     ) -> None:
         self.parameters, self.device, self.scaled = parameters, device, scaled
-        self._names: tuple[str, ...] = ()
-        self._norms = torch.zeros(0, device=device)
-        self._sum = self._steps = torch.zeros((), device=device)
+        self._norms = torch.zeros(len(parameters), device=device)
+        self._zero = torch.zeros((), device=device)  # the norm where there is no gradient
+        self._sum = self._steps = self._skipped = self._zero
 
     def measure(self) -> Tensor:
         """Measure the gradients of one step, and return their norm as a scalar."""
@@ -36,20 +40,22 @@ class GradientNorm:
             if parameter.grad is not None
         }
         norms, total = _norms(list(gradients.values()), self.device)
-        if tuple(gradients) == self._names:
-            self._norms = torch.where(self._sum.isfinite(), norms, self._norms)
-        elif not self.fault():
-            self._names, self._norms = tuple(gradients), norms
+        if len(gradients) < len(self.parameters):
+            by_name = dict(zip(gradients, norms.unbind(), strict=True))
+            norms = torch.stack([by_name.get(name, self._zero) for name in self.parameters])
+        self._norms = torch.where(self._sum.isfinite(), norms, self._norms)
         finite = total.isfinite()
+        self._skipped = (self._skipped + 1) * ~finite
         self._sum = self._sum + (total.where(finite, 0.0) if self.scaled else total)
         self._steps = self._steps + finite
         return total
 
     def fault(self) -> str:
         """Name a parameter whose gradient was not finite; return "" if there is none."""
-        if self.scaled or self._sum.isfinite():
+        fault = self._skipped > _MAX_SKIPPED if self.scaled else ~self._sum.isfinite()
+        if not fault:
             return ""
-        return f"the norm of the gradient of {largest(self._names, self._norms)}"
+        return f"the norm of the gradient of {largest(list(self.parameters), self._norms)}"
 
     def mean(self) -> float:
         """Return the mean norm since the last call of `reset`; NaN if fp16 skipped all steps."""
@@ -57,7 +63,7 @@ class GradientNorm:
 
     def reset(self) -> None:
         """Start a new mean."""
-        self._sum = self._steps = torch.zeros((), device=self.device)
+        self._sum = self._steps = self._zero
 
     def state(self) -> dict[str, Tensor]:
         return {"sum": self._sum, "steps": self._steps}

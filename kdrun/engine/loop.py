@@ -61,6 +61,8 @@ class _Trainer:
         self.spec, self.runtime, self.folder = spec, runtime, folder
         self.recipe, self.display = spec.recipe, runtime.display
         self.phases = spec.loss.phases()
+        if not self.phases:
+            raise ValueError("the loss declares no phase, so nothing would be trained")
         self.update = Update(spec, runtime, self.phases[0])
         self.log = MetricsLog(folder / METRICS, self.display.note)
         self.position = Position()
@@ -242,8 +244,7 @@ class _Trainer:
         self.log.truncate(state["metrics_offset"])
 
     def _trained(self) -> Trained:
-        if self.scores is None:
-            raise ValueError("nothing was trained: the loss declares no phase")
+        assert self.scores is not None  # each phase has an epoch at least
         position = self.position
         first_epochs = sum(self._epochs_of(phase) for phase in self.phases[:-1])
         return Trained(

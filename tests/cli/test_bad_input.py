@@ -18,6 +18,9 @@ NAMES = {
     "  nearest: crd/resnet32x4_resnet8x4",
     "hydra/launcher=basics": "no hydra/launcher is called 'basics'.\n  nearest: basic",
     "controls=[alon]": "controls: no control is called 'alon'.\n  nearest: alone",
+    "controls=[3]": "the config has 2 faults\n"
+    "  controls.0: 3 is not text\n"
+    "  controls: no control is called 3.\n    available: alone",
     "controls=[alone,alone]": "controls: 'alone' is named twice",
     "loss.name=kdd": "loss: no loss is called 'kdd'.\n  nearest: kd",
     "teacher=4": "no teacher is called '4'.",

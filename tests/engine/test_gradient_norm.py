@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from kdrun.engine.gradient_norm import GradientNorm, weights_fault
 
@@ -78,6 +79,41 @@ def test_a_step_that_the_gradient_scaler_skips_is_no_fault_and_not_in_the_mean()
         watched.measure()
     assert not watched.fault()
     assert watched.mean() == pytest.approx(91**0.5)
+
+
+def test_steps_that_the_gradient_scaler_skips_without_end_are_a_fault() -> None:
+    learning = parameters("a", "b")
+    watched = norm(learning, scaled=True)
+    fill(learning, a=1.0, b=float("nan"))
+    for _ in range(30):
+        watched.measure()
+        assert not watched.fault()
+    watched.measure()
+    assert "'b' is nan" in watched.fault()
+
+
+class CountReads(TorchDispatchMode):
+    """Counts values that are read from tensors, for each of which a GPU would have to finish."""
+
+    reads = 0
+
+    def __torch_dispatch__(self, operator, types, arguments=(), keywords=None):
+        self.reads += operator is torch.ops.aten._local_scalar_dense.default
+        return operator(*arguments, **(keywords or {}))
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_nothing_is_read_from_the_device_while_steps_are_measured(scaled: bool) -> None:
+    learning = parameters("a", "b")
+    watched = norm(learning, scaled)
+    with CountReads() as counter:
+        for b in (1.0, None, float("inf"), None):
+            fill(learning, a=1.0, b=b)
+            watched.measure()
+    assert counter.reads == 0
+    with CountReads() as counter:
+        watched.fault()
+    assert counter.reads > 0
 
 
 def test_a_restored_norm_goes_on_with_the_same_mean() -> None:

@@ -7,8 +7,9 @@ class Measurement(TypedDict):
     """The measurements of an epoch on one split.
 
     Further keys, which `score_of` reads, depend on the split. On the training split they are `lr`
-    and the means over the epoch of `loss`, of its terms and of `accuracy`. On the validation split
-    they are `n` and the scores in `core.metrics.SCORES`.
+    and the means over the epoch of `loss`, of its terms, of `accuracy` and of the norm of the
+    gradient, `grad_norm`. On the validation split they are `n` and the scores in
+    `core.metrics.SCORES`.
 
     Keys:
         stage: the name of the stage that trains.
