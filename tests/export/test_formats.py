@@ -242,7 +242,7 @@ def test_an_operator_without_a_fake_implementation_is_named(level: Any) -> None:
 
 
 def test_weights_that_one_file_cant_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_file, "_LARGEST", 10)
+    monkeypatch.setattr(onnx_file, "_MAX_BYTES", 10)
     with pytest.raises(UserError, match=r"weights take 0\.0 GB, and an ONNX file holds 2 GB"):
         encode_onnx(trace(Does(torch.relu), PLAIN))
 
