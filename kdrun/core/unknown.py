@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from kdrun.core.errors import UserError
 
-_MAX_LISTED = 12  # names that a message lists when none of them is similar
+MAX_LISTED = 12  # names that a message lists when none of them is similar
 
 
 def nearest(name: str, names: Iterable[str], most: int = 3) -> str:
@@ -50,5 +50,5 @@ def unknown_key_of(owner: str, key: str, keys: Collection[str]) -> str:
 
 
 def _list(names: Collection[str]) -> str:
-    first = ", ".join(list(names)[:_MAX_LISTED])
-    return f"{first}, ..." if len(names) > _MAX_LISTED else first or "none"
+    first = ", ".join(list(names)[:MAX_LISTED])
+    return f"{first}, ..." if len(names) > MAX_LISTED else first or "none"

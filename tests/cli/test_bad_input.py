@@ -88,7 +88,7 @@ VALUES = {
     "stop.when={reach: 0.9}": "stop.when.reach: unknown key of 'when'; nearest: reaches",
     "stop.when={within: 0.1}": "stop.when: needs either reaches, or within and of",
     "stop.when={metric: acc, reaches: 0.9}": "stop.when.metric: 'acc' should be 'accuracy',"
-    " 'top5' or 'f1'",
+    " 'top5', 'precision', 'recall' or 'f1'",
     "name=../x": "name: '../x' should be at most 100 letters, digits, . _ and -, no dot first",
     "name=.x": "name: '.x' should be at most 100 letters, digits, . _ and -, no dot first",
     "name='a\x1b[31mb'": "name: 'a\\x1b[31mb' should be at most 100 letters, digits, . _ and -",

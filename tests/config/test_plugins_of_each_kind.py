@@ -43,6 +43,15 @@ def test_an_example_runs(module: str, kdrun: Kdrun, tmp_path: Path):
     assert any(row["model"] == "distilled" for row in json.loads(summary.read_text())["rows"])
 
 
+def test_a_plugins_format_serves_runs_that_are_finished(kdrun: Kdrun, tmp_path: Path):
+    (tmp_path / "my_format.py").write_text(EXAMPLES["my_format"][0], encoding="utf-8")
+    kdrun("plugins=[my_format]", *TINY, "recipe.epochs=1", "controls=[]")
+    (run,) = tmp_path.glob("outputs/20*/*")
+    said = kdrun("export", str(run), "--to", "pt2gz").stdout
+    assert f"{run}/export/student.pt2gz" in said
+    assert (run / "export" / "student.pt2gz").exists()
+
+
 @pytest.mark.parametrize(
     ("module", "kind", "line"),
     [
