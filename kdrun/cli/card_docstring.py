@@ -1,7 +1,7 @@
-"""Cards of losses and schemes, made from the docstrings of their classes, a plugin's among them.
+"""Reads cards, which describe a loss or scheme, from the docstrings of classes and plugin classes.
 
-The docstring has this format; other sections and other text may stand between, and a section that
-is missing is empty:
+The docstring has this format. Other sections and other text are ignored, and every section is
+optional:
 
     Name: what it does, in one line.
 
@@ -18,7 +18,7 @@ is missing is empty:
     Notes:
         - An item.
 
-The class's file is parsed and not imported, so that `kdrun list losses` loads no torch.
+The file of the class is parsed, not imported, so that `kdrun list losses` does not load torch.
 """
 
 import ast
@@ -38,12 +38,12 @@ _ARXIV = re.compile(r"arXiv:[0-9]+\.[0-9]+")
 
 @dataclass(frozen=True)
 class Card:
-    """What `kdrun show` prints of a loss or scheme.
+    """The description of a loss or scheme that `kdrun show` prints.
 
     Attributes:
-        title: its name and what it does.
-        formula: lines.
-        paper: where it comes from.
+        title: the name, and what the loss or scheme does.
+        formula: lines of the formula.
+        paper: the papers that introduce it; empty if there is none.
         needs: what networks, data and settings must provide.
         notes: what else a user should know.
     """
@@ -65,12 +65,12 @@ def card_of(kind: str, name: str, target: str) -> Card:
     """Return the card of a component.
 
     Args:
-        kind: loss or scheme, for the message.
-        name: its name on the command line.
-        target: "module:class".
+        kind: loss or scheme, for error messages.
+        name: name of the component on the command line.
+        target: "module:class" of the component.
 
     Raises:
-        UserError: there is no such class, or it has no docstring.
+        UserError: there is no such class, or the class has no docstring.
     """
     try:
         docstring = _docstring(*target.split(":"))
@@ -82,7 +82,11 @@ def card_of(kind: str, name: str, target: str) -> Card:
 
 
 def parse_card(docstring: str) -> Card:
-    """Return the card that a docstring has, its indentation removed."""
+    """Return the card in a docstring.
+
+    Args:
+        docstring: docstring of a class, with its common indentation already removed.
+    """
     title, *lines = docstring.splitlines()
     sections: dict[str, list[str]] = {}
     section: list[str] = []
@@ -101,7 +105,7 @@ def _items(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _join(lines: Iterable[str]) -> tuple[str, ...]:
-    """Return lines, each with the indented ones that continue it."""
+    """Join each line with the indented lines that continue it."""
     joined: list[str] = []
     for line in lines:
         if line.startswith(" ") and joined:
@@ -112,7 +116,7 @@ def _join(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _docstring(module: str, name: str) -> str:
-    """Return the docstring of a class; its module is imported only if its file lacks the class."""
+    """Return the docstring of a class; import its module only if its file does not define it."""
     spec = find_spec(module)
     if spec is None or not isinstance(spec.loader, InspectLoader):
         raise ImportError(f"there is no source of module {module!r}")

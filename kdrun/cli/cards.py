@@ -1,4 +1,4 @@
-"""`kdrun show loss=NAME` and `scheme=NAME`: the card of a loss or scheme, with its figures."""
+"""`kdrun show loss=NAME` and `scheme=NAME`: the card (description) and published results."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,26 +18,26 @@ from kdrun.core.unknown import unknown_name
 from kdrun.loss.table import LOSSES
 from kdrun.scheme.table import SCHEMES
 
-KINDS: dict[str, tuple[Mapping[str, str], str]] = {  # kind -> its table, and its plural
+KINDS: dict[str, tuple[Mapping[str, str], str]] = {  # kind -> table of its components, plural
     "loss": (LOSSES, "losses"),
     "scheme": (SCHEMES, "schemes"),
 }
 _PACKAGE = Path(__file__).resolve().parents[1]
-_REFERENCES = {"ce": "alone", "kd": "kd"}  # losses shown beside every other -> their column titles
+_REFERENCES = {"ce": "alone", "kd": "kd"}  # losses that every published table shows -> column title
 
 
 def names_card(word: str) -> bool:
-    """Whether a word names a card, as `loss=kd` does."""
+    """Return whether a word names a card, such as `loss=kd`."""
     kind, equals, _ = word.partition("=")
     return bool(equals) and kind in KINDS
 
 
 def show_card(word: str, screen: Screen) -> None:
-    """Print the card of a loss or scheme, its defaults and what is published of it.
+    """Print the card of a loss or scheme, its default settings and published results.
 
     Args:
         word: KIND=NAME.
-        screen: the card is printed here.
+        screen: where the card is printed.
 
     Raises:
         UserError: no loss or scheme has this name.
@@ -62,7 +62,7 @@ def read_card(kind: str, name: str) -> Card:
     """Return the card of a loss or scheme.
 
     Raises:
-        UserError: nothing of this kind has that name, or its class has no docstring.
+        UserError: no loss or scheme has this name, or its class has no docstring.
     """
     table, plural = KINDS[kind]
     if name not in table:
@@ -71,29 +71,29 @@ def read_card(kind: str, name: str) -> Card:
 
 
 def published() -> list[dict[str, Any]]:
-    """The tables of published accuracies; kdrun/loss/published.yaml describes their keys."""
+    """Return the tables of published accuracies; kdrun/loss/published.yaml describes their keys."""
     path = _PACKAGE / "loss" / "published.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8"))["tables"]
 
 
 def cost_line(name: str, path: Path) -> str:
-    """A sentence that compares the time of the loss in a step with that of kd.
+    """Return a sentence that compares the time of a loss in a training step with the loss kd.
 
     Args:
-        name: of the loss.
-        path: the file of measured times, in milliseconds; it may be missing.
+        name: name of the loss.
+        path: file with measured times in milliseconds; it may be missing.
     """
     measurements = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     times = measurements.get("milliseconds", {})
     if name not in times or "kd" not in times:
         return "not measured; measure it: python -m benchmarks.losses"
     time, kd = times[name], times["kd"]
-    ratio = f"{time / kd:.3g} times kd's, of the loss alone"
+    ratio = f"{time / kd:.3g} times the time of kd, without the networks"
     return f"{ratio}: {time:.3g} ms against {kd:.3g} ms. {measurements['measured']}"
 
 
 def _print_defaults(screen: Screen, kind: str, name: str) -> None:
-    """Print the YAML file of a component, or what the signature of a plugin's component says."""
+    """Print the default settings: the YAML file, or the signature if a plugin has no file."""
     path = conf_folder() / kind / f"{name}.yaml"
     if path.is_file():
         source, text = f"conf/{kind}/{name}.yaml", path.read_text(encoding="utf-8")
@@ -105,9 +105,9 @@ def _print_defaults(screen: Screen, kind: str, name: str) -> None:
 
 
 def _print_published(screen: Screen, name: str) -> None:
-    """Print every published table that has the loss."""
+    """Print every published table that contains the loss."""
     _print_heading(screen, "published figures, top-1 %")
-    tables = [table for table in published() if _settings_of(table, name)]
+    tables = [table for table in published() if _columns_of(table, name)]
     if not tables:
         _print_paragraphs(screen, ["none are kept here"])
     for number, table in enumerate(tables):
@@ -119,27 +119,29 @@ def _print_published(screen: Screen, name: str) -> None:
         _print_items(screen, [*notes, *filter(None, [table.get("remarks", {}).get(name)])])
 
 
-def _settings_of(table: Mapping[str, Any], name: str) -> list[str]:
-    """The columns of a loss in a published table: `lskd`, and with settings `lskd base=dkd`."""
+def _columns_of(table: Mapping[str, Any], name: str) -> list[str]:
+    """Return the columns of a loss: its name, or name and settings, such as `lskd base=dkd`."""
     return [column for column in table["losses"] if column.partition(" ")[0] == name]
 
 
 def _published_table(table: Mapping[str, Any], name: str) -> Table:
-    """A row for each pair of networks; columns for teacher, student alone, kd and the loss."""
+    """Return a table: rows are pairs of networks; columns are teacher, alone, kd and the loss."""
     losses = table["losses"]
     references = [column for column in _REFERENCES if column in losses]
-    columns = dict.fromkeys([*references, *_settings_of(table, name)])
-    figures = {_REFERENCES.get(one, one.replace(" ", "\n")): losses[one] for one in columns}
+    columns = dict.fromkeys([*references, *_columns_of(table, name)])
+    accuracies = {
+        _REFERENCES.get(column, column.replace(" ", "\n")): losses[column] for column in columns
+    }
     if "teacher" in table:
-        figures = {"teacher": table["teacher"], **figures}
-    shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    shown.add_column("teacher -> student")
-    for title in figures:
-        shown.add_column(Text(title), justify="right")
+        accuracies = {"teacher": table["teacher"], **accuracies}
+    rich_table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    rich_table.add_column("teacher -> student")
+    for title in accuracies:
+        rich_table.add_column(Text(title), justify="right")
     for number, pair in enumerate(table["pairs"]):
-        cells = (_percent(values[number]) for values in figures.values())
-        shown.add_row(Text(" -> ".join(pair)), *cells)
-    return shown
+        cells = (_percent(values[number]) for values in accuracies.values())
+        rich_table.add_row(Text(" -> ".join(pair)), *cells)
+    return rich_table
 
 
 def _percent(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""`kdrun compare`: which setting is better, and whether the difference is more than chance."""
+"""`kdrun compare`: which setting is better, and whether the difference is significant."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ def compare_runs(words: Sequence[str], screen: Screen) -> int:
     """Run `kdrun compare PATH...` and return the exit status.
 
     Raises:
-        UserError: there are no runs, or none with such a key, value, row or metric, or a file
-            can't be written where it should be.
+        UserError: there are no runs, no run has the key, value, row or metric of an option, or a
+            file can't be written.
     """
-    options = _read(words)
+    options = _read_options(words)
     query = _query(options)
     gathered = gather(options.paths)
     if not gathered.runs:
@@ -44,7 +44,7 @@ def compare_runs(words: Sequence[str], screen: Screen) -> int:
 
 
 def parser() -> VerbParser:
-    """The parser of the words after the verb."""
+    """Return the parser of the words after the verb."""
     parser = VerbParser("compare")
     parser.add_argument("paths", nargs="*")
     for option in ("--by", "--metric", "--row", "--sort"):
@@ -56,19 +56,19 @@ def parser() -> VerbParser:
     return parser
 
 
-def _read(words: Sequence[str]) -> Namespace:
-    """The options and paths.
+def _read_options(words: Sequence[str]) -> Namespace:
+    """Parse the options and paths.
 
     Raises:
-        UserError: there is no path, or a format has taken a path for its file.
+        UserError: there is no path, or the FILE of a format such as `--csv` is a folder.
     """
-    compare = parser()
-    options = compare.read(words)
+    verb_parser = parser()
+    options = verb_parser.read(words)
     for name in FORMATS:
         if getattr(options, name) and Path(getattr(options, name)).is_dir():
-            compare.error(f"--{name} takes a file; it must follow the paths")
+            verb_parser.error(f"--{name} takes a file; it must follow the paths")
     if not options.paths:
-        compare.error("it takes run folders, sweep folders or globs")
+        verb_parser.error("name run folders, sweep folders or globs")
     return options
 
 
@@ -77,7 +77,7 @@ def _query(options: Namespace) -> Query:
         find_metric(options.metric)
     rows = [word for word in options.baseline if "=" not in word]
     if len(rows) > 1 or (rows and len(options.baseline) > 1):
-        raise UserError("--baseline is values of keys, or one row such as alone, not both.")
+        raise UserError("--baseline takes KEY=VALUE, or one row such as alone, not both.")
     return Query(
         metric=options.metric,
         model=options.row,
@@ -90,7 +90,7 @@ def _query(options: Namespace) -> Query:
 
 
 def _values(option: str, words: Sequence[str]) -> KeyValues:
-    """Key -> its values as text, from words such as KEY=VALUE,VALUE."""
+    """Parse words such as KEY=VALUE,VALUE into key -> its values as text."""
     values: dict[str, list[str]] = {}
     for word in words:
         key, equals, text = word.partition("=")
@@ -101,7 +101,7 @@ def _values(option: str, words: Sequence[str]) -> KeyValues:
 
 
 def _split(text: str) -> list[str]:
-    """Split at commas, except at those within brackets."""
+    """Split a text at commas that are not inside brackets."""
     values, depth = [""], 0
     for letter in text:
         depth += (letter in "[{") - (letter in "]}")

@@ -1,4 +1,4 @@
-"""`kdrun export`: a network of a finished run as files that run without kdrun."""
+"""`kdrun export`: writes a network of a finished run to files that run without kdrun."""
 
 import time
 from argparse import Namespace
@@ -17,11 +17,11 @@ from kdrun.export.table import format_faults
 
 
 def export_run(words: Sequence[str], screen: Screen) -> int:
-    """Run `kdrun export RUN --to FORMATS`, which writes to RUN/export, and return the exit status.
+    """Run `kdrun export RUN --to FORMATS`, write to RUN/export, and return the exit status.
 
     Raises:
-        UserError: the run, its table, the row, the format or an extra is missing.
-        ExportRejected: a file does not answer as its network does; the other files are written.
+        UserError: there is no such run, row or format; the run has no table; an extra is missing.
+        ExportRejected: the outputs of a file differ from the network's; other files are written.
     """
     options = parser().read(words)
     folder = named_run(options.run, "export")
@@ -42,7 +42,7 @@ def export_run(words: Sequence[str], screen: Screen) -> int:
 
 
 def parser() -> VerbParser:
-    """The parser of the words after the verb."""
+    """Return the parser of the words after the verb."""
     parser = VerbParser("export")
     parser.add_argument("run", nargs="*")
     parser.add_argument("--to", required=True)
@@ -52,17 +52,18 @@ def parser() -> VerbParser:
 
 
 def _config(folder: RunFolder, formats: Sequence[str], options: Namespace) -> dict[str, Any]:
-    """The config of the run, with the formats and options of this export."""
+    """Return the config of the run with the formats and options of this export."""
     tree = with_new_keys(folder.config())
-    chosen = {"normalize": True} if options.normalize else {}
+    changes = {"normalize": True} if options.normalize else {}
     return {
         **tree,
         "export": list(formats),
-        "export_options": {**tree["export_options"], **chosen},
+        "export_options": {**tree["export_options"], **changes},
     }
 
 
 def _export(folder: RunFolder, row: tuple[str, str], tree: dict[str, Any], screen: Screen) -> None:
+    """Export the network of a row, given as (artefact name, fingerprint)."""
     from kdrun.check.finished_run import read_run
     from kdrun.engine.interrupt import Interrupt
     from kdrun.stage.artefact import artefact_of

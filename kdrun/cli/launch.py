@@ -1,4 +1,4 @@
-"""A run or a sweep: check its settings, make its folder, run it."""
+"""Runs or sweeps: checks the settings, creates the folder, and runs."""
 
 import os
 import shlex
@@ -14,7 +14,7 @@ from hydra.core.utils import run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, read_write
 
-from kdrun.config.choices import conf_folder, offer_models, offer_steps
+from kdrun.config.choices import conf_folder, register_models, register_steps
 from kdrun.config.command import Command, read_command
 from kdrun.config.compose import ComposedRun, compose_runs, to_yaml
 from kdrun.config.loader import install_named_plugins, make_loader
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 
 def launch(words: Sequence[str], screen: Screen) -> int:
-    """Check every run that the command asks for, then run them, and return the exit status.
+    """Check every run of the command, then run them, and return the exit status.
 
     Args:
-        words: what is typed after `kdrun`.
-        screen: messages are printed here.
+        words: the words after `kdrun`.
+        screen: where messages are printed.
 
     Raises:
-        ConfigError: with all faults; nothing was written.
+        ConfigError: the settings have faults, all of which it contains; nothing was written.
     """
     command = read_command(words)
     plugin_faults = install_named_plugins(command.settings, command.folders)
@@ -48,9 +48,9 @@ def launch(words: Sequence[str], screen: Screen) -> int:
             raise ConfigError(plugin_faults)
         return _show_config(command, screen)
     jobs = compose_runs(command.settings, command.multirun, command.folders)
-    setting, choice = jobs[0].tree["launcher"]["jobs"], LauncherChoice([], 1)
+    parallel_setting, choice = jobs[0].tree["launcher"]["jobs"], LauncherChoice([], 1)
     if command.multirun:
-        choice = choose_launcher(setting, jobs[0].launcher, len(jobs))
+        choice = choose_launcher(parallel_setting, jobs[0].launcher, len(jobs))
     plans = check_jobs(jobs, choice.parallel)
     if jobs[0].tree["check"]:
         from kdrun.cli.plan import report_plan
@@ -60,12 +60,12 @@ def launch(words: Sequence[str], screen: Screen) -> int:
         return 0
     folder = shown(new_folder(jobs[0], command.multirun))
     if not command.multirun:
-        typed, loader = shlex.join(["kdrun", *words]), make_loader(command.folders)
-        assert jobs[0].config is not None  # it is kept of a single run
-        return _run_one(plans[0], folder, jobs[0].config, loader, screen, typed)
-    from kdrun.sweep.runner import run_sweep  # imports the HTML report, half of a start's imports
+        command_line, loader = shlex.join(["kdrun", *words]), make_loader(command.folders)
+        assert jobs[0].config is not None  # a single run has a config
+        return _run_one(plans[0], folder, jobs[0].config, loader, screen, command_line)
+    from kdrun.sweep.runner import run_sweep  # slow: imports the HTML report
 
-    measures = setting == "auto" and plans[0].hardware.device.type == "cuda"
+    measures = parallel_setting == "auto" and plans[0].hardware.device.type == "cuda"
     plans.clear()  # frees their data: the jobs load their own
     sweep = SweepFolder(folder)
     sweep.write(
@@ -85,11 +85,11 @@ def check_jobs(jobs: Sequence[ComposedRun], parallel: int) -> "list[Plan]":
     """Check every job and return its plan.
 
     Args:
-        jobs: the runs that the command asks for.
-        parallel: how many of them run on this machine at the same time.
+        jobs: the runs of the command.
+        parallel: how many jobs run on this machine at the same time.
 
     Raises:
-        ConfigError: with the faults of all jobs.
+        ConfigError: jobs have faults, all of which it contains.
     """
     from kdrun.check.preflight import check
 
@@ -108,42 +108,49 @@ def check_jobs(jobs: Sequence[ComposedRun], parallel: int) -> "list[Plan]":
 
 
 def _show_config(command: Command, screen: Screen) -> int:
-    """Show a config; names and keys are checked before, values are not.
+    """Show a config after checking its names and keys, but not its values.
 
-    The config of a run is shown as it was composed here. Hydra shows everything else: its own
-    config, its defaults list, completions of the shell.
+    kdrun prints the config of a run. Hydra prints everything else: its own config, its defaults
+    list, completions of the shell.
     """
     if command.shows_config:
         (run,) = compose_runs(command.settings, False, command.folders)
         if run.faults:
             raise ConfigError(run.faults)
-        assert run.config is not None  # it is kept of a single run
+        assert run.config is not None  # a single run has a config
         if command.cfg == "job":
             screen.say(to_yaml(run.config, command.package, command.resolve))
             return 0
     else:
-        offer_models(command.folders)
-        offer_steps(command.folders)
+        register_models(command.folders)
+        register_steps(command.folders)
     sys.argv[1:] = [*command.options, *command.settings]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises errors instead of printing them
-    start = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
-    start(lambda _: None)()
+    hydra_main = hydra.main(
+        version_base="1.3", config_path=str(conf_folder()), config_name="config"
+    )
+    hydra_main(lambda _: None)()
     return 0
 
 
 def _run_one(
-    plan: "Plan", folder: Path, config: DictConfig, loader: ConfigLoader, screen: Screen, typed: str
+    plan: "Plan",
+    folder: Path,
+    config: DictConfig,
+    loader: ConfigLoader,
+    screen: Screen,
+    command_line: str,
 ) -> int:
-    """Run a checked plan as Hydra runs a job, which writes `.hydra/`; return the exit status.
+    """Run a checked plan as a job of Hydra, which writes `.hydra/`; return the exit status.
 
     Args:
-        plan: of the run.
-        folder: of the run.
-        config: as Hydra composed it for the check. To compose it again takes as long as all else
-            that is done before a small run trains.
-        loader: of config files.
-        screen: messages are printed here.
-        typed: the command.
+        plan: plan of the run.
+        folder: folder of the run.
+        config: the config that Hydra composed for the check. Composing it again would take as long
+            as everything else before a small run starts to train.
+        loader: Hydra's config loader.
+        screen: where messages are printed.
+        command_line: the command as the user typed it.
     """
     from kdrun.run.runner import run
 
@@ -151,7 +158,7 @@ def _run_one(
 
     def task(_: DictConfig) -> None:
         try:
-            run(plan, folder, screen, typed)
+            run(plan, folder, screen, command_line)
             statuses.append(0)
         except Exception as error:  # noqa: BLE001 - Hydra would print its own trace
             statuses.append(report(error, screen, plan.config.debug))

@@ -1,4 +1,4 @@
-"""`kdrun layers`: the module paths, output shapes and roles of a network."""
+"""`kdrun layers`: module paths, output shapes and roles (such as stages) in a network."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,8 +19,8 @@ def show_layers(words: Sequence[str], screen: Screen) -> int:
     """Run `kdrun layers model=NAME` and return the exit status.
 
     Raises:
-        UserError: no network is named.
-        ConfigError: with the faults of the settings of the network and the dataset.
+        UserError: no word names a network.
+        ConfigError: the settings of the network or the dataset have faults.
     """
     from kdrun.check.student import check_network
 
@@ -38,13 +38,13 @@ def show_layers(words: Sequence[str], screen: Screen) -> int:
 
 
 def _layer_table(network: "nn.Module", info: "DataInfo") -> str:
-    """A line for each module; lines are never folded, so that paths can be copied and searched."""
+    """Return a line for each module; lines are not wrapped, so that paths can be copied."""
     from kdrun import model
     from kdrun.core.taps import module_path, tap_shapes
 
     paths = [name for name, _ in network.named_modules() if name]
     shapes = tap_shapes(network, {path: path for path in paths}, info)
-    roles = [
+    role_taps = [
         (f"{role}[{number}]" if role == "stages" else role, tap)
         for role, taps in model.module_roles(network).items()
         for number, tap in enumerate(taps)
@@ -52,22 +52,23 @@ def _layer_table(network: "nn.Module", info: "DataInfo") -> str:
     rows = [("path", "module", "output", "role")]
     for path in paths:
         kind = type(network.get_submodule(path)).__name__
-        names = [
+        roles = [
             f"{role} (its input)" if tap.endswith(":in") else role
-            for role, tap in roles
+            for role, tap in role_taps
             if module_path(tap) == path
         ]
-        rows.append((path, kind, _shape(shapes.get(path)), ", ".join(names)))
+        rows.append((path, kind, _shape(shapes.get(path)), ", ".join(roles)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:
+    """Format a shape; its first dimension is the batch size B."""
     return "-" if shape is None else f"({', '.join(['B', *map(str, shape[1:])])})"
 
 
 def _as_student_setting(word: str) -> str:
-    """The setting of `model` as one of the student, which needs no source of weights."""
+    """Replace `model` in a setting by `student`, which needs no source of weights."""
     key, equals, value = word.partition("=")
     if key == "model" or key.startswith("model."):
         return f"student{key.removeprefix('model')}{equals}{value}"
@@ -75,7 +76,7 @@ def _as_student_setting(word: str) -> str:
 
 
 def _as_model_fault(fault: Fault) -> Fault:
-    """A fault of the student as one of `model`, which the user has typed."""
+    """Replace `student` in a fault by `model`, which the user typed."""
     key, dot, rest = fault.where.partition(".")
     where = f"model{dot}{rest}" if key == "student" else fault.where
     return Fault(where, fault.what.replace("no student is called", "no model is called"))

@@ -1,4 +1,4 @@
-"""`kdrun list`: the choices of each kind with a sentence each, and the runs below a folder."""
+"""`kdrun list`: names and descriptions of models, datasets, losses etc., and runs in a folder."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from kdrun.cli.card_docstring import card_of
 from kdrun.cli.cards import KINDS, read_card
 from kdrun.compare.runs import run_lines
 from kdrun.config.choices import conf_folder
-from kdrun.config.loader import named_plugins
+from kdrun.config.loader import find_plugins
 from kdrun.core.errors import UserError
 from kdrun.core.plugins import TABLES, install_plugins
 from kdrun.core.screen import Screen
@@ -23,10 +23,10 @@ def list_choices(words: Sequence[str], screen: Screen) -> int:
     """Run `kdrun list [KIND...] [plugins=[MODULE]]` and return the exit status.
 
     Raises:
-        UserError: a word is no kind, or a plugin cannot be installed.
+        UserError: a word is not a kind, or a plugin can't be imported or added.
     """
     plugins, words = split_plugins(words)
-    added = install_plugins(named_plugins(plugins))
+    added = install_plugins(find_plugins(plugins))
     if words[:1] == ["runs"] and len(words) > 1:
         for root in words[1:]:
             list_runs(screen, Path(root))
@@ -54,7 +54,7 @@ def list_choices(words: Sequence[str], screen: Screen) -> int:
 
 
 def split_plugins(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the words `plugins=...`, and all others."""
+    """Return the words that start with `plugins=`, and the other words."""
     plugins = [word for word in words if word.startswith("plugins=")]
     return plugins, [word for word in words if word not in plugins]
 
@@ -73,16 +73,17 @@ def _list_models(screen: Screen) -> None:
 
     with_file = _sentences("model")
     _print_sentences(with_file, screen)
-    others = [name for name in model.names() if name not in with_file]
-    screen.say(f"  and torchvision's classifiers: {', '.join(others)}")
+    without_file = [name for name in model.names() if name not in with_file]
+    screen.say(f"  and torchvision's classifiers: {', '.join(without_file)}")
 
 
 def _lister(group: str) -> Callable[[Screen], None]:
+    """Return a function that prints a line for each choice of a config group."""
     return lambda screen: _print_sentences(_sentences(group), screen)
 
 
 def _card_lister(kind: str) -> Callable[[Screen], None]:
-    """Return a function that prints a line for each loss, or scheme, plugins' among them."""
+    """Return a function that prints a line for each loss or scheme, including those of plugins."""
     table, _ = KINDS[kind]
     return lambda screen: _print_sentences(
         {name: read_card(kind, name).summary for name in sorted(table)}, screen
@@ -90,7 +91,7 @@ def _card_lister(kind: str) -> Callable[[Screen], None]:
 
 
 def _plugin_sentence(table: str, name: str) -> str:
-    """The first line of the docstring of a plugin's part, or where it is if it has none."""
+    """Return the first line of a plugin component's docstring, or its "module:name" without one."""
     target = getattr(import_module(TABLES[table]), table)[name]
     try:
         return card_of("part", name, target).summary
@@ -106,7 +107,7 @@ def _print_sentences(sentences: dict[str, str], screen: Screen) -> None:
 
 
 def _sentences(group: str) -> dict[str, str]:
-    """Each choice of a config group -> the first sentence of its YAML file."""
+    """Return choice -> first sentence of its YAML file, for each choice of a config group."""
     files = sorted((conf_folder() / group).glob("*.yaml"))
     return {
         path.stem: _first_sentence(path.read_text(encoding="utf-8"))
@@ -116,7 +117,7 @@ def _sentences(group: str) -> dict[str, str]:
 
 
 def _first_sentence(text: str) -> str:
-    """The first sentence of the comment at the top of a YAML file, commands left out."""
+    """Return the first sentence of the comment at the top of a YAML file, without commands."""
     comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
     lines = [line.lstrip("#").strip() for line in comment]
     prose = " ".join(line for line in lines if not line.startswith(("kdrun ", "@package")))

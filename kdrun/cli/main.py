@@ -1,6 +1,6 @@
-"""The `kdrun` command: it runs a verb, or else the settings that were typed.
+"""The `kdrun` command: runs a verb such as `kdrun list`, or a run or sweep with the given settings.
 
-Nothing heavy is imported before it is known to be needed: `--help` stays instant.
+Slow imports happen only when they are needed, so that `--help` is instant.
 """
 
 import sys
@@ -20,7 +20,7 @@ def main() -> None:
     screen = Screen()
     try:
         status = _dispatch(words, screen)
-    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+    except BrokenPipeError:  # the program that reads our output has ended, as in `| head`
         sys.stderr.close()
         status = 141
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the user gets a sentence
@@ -29,6 +29,7 @@ def main() -> None:
 
 
 def _dispatch(words: Sequence[str], screen: Screen) -> int:
+    """Print help or the version, or run a verb or settings; return the exit status."""
     if words[:1] == ["help"] or {"--help", "-h"} & set(words):
         screen.say(_help([word for word in words if word not in _HELP]))
         return 0
@@ -44,7 +45,7 @@ def _dispatch(words: Sequence[str], screen: Screen) -> int:
 
 
 def _help(words: Sequence[str]) -> str:
-    """The help of the verb that comes first in the words; of none, the general help."""
+    """Return the help of the verb that is the first word, or the general help without a verb."""
     from kdrun.cli.help import HELP
 
     if not words or "=" in words[0] or words[0].startswith(("-", "~")):

@@ -1,4 +1,4 @@
-"""`check=true`: the stages of a run with their sizes and times, without running them."""
+"""`check=true`: prints the stages of a run with sizes and estimated times, and runs nothing."""
 
 import time
 from pathlib import Path
@@ -29,11 +29,11 @@ from kdrun.stage.tap_binding import bind_loss
 from kdrun.stage.train import Train
 
 _TIMED_STEPS = 3
-_FINGERPRINT = 8  # letters of a fingerprint that are shown
+_FINGERPRINT_LENGTH = 8  # shown letters of a fingerprint
 
 
 def report_plan(plan: Plan, screen: Screen) -> None:
-    """Print a table of the stages: network, size, epochs, fingerprint, and the time it takes."""
+    """Print a table of the stages: network, size, epochs, fingerprint and estimated time."""
     plan.hardware.prepare(plan.config.deterministic)
     runtime = plan.runtime(screen, Interrupt(), make_watch("none", Path()))
     screen.say(f"plan of {plan.config.slug}; nothing was written")
@@ -45,7 +45,7 @@ def report_plan(plan: Plan, screen: Screen) -> None:
     store = Store(Path(plan.config.store))
     for stage in plan.stages:
         node = stage.network.node
-        data = _data(stage, plan)
+        data = _data_of(stage, plan)
         info = data.info
         network = build_network(node, data, plan.config.seed, "student")
         fingerprint = fingerprints[stage.info.name]
@@ -56,56 +56,59 @@ def report_plan(plan: Plan, screen: Screen) -> None:
             count(parameters(network)),
             count(macs(network, (info.channels, *info.image_size), torch.device("cpu"))),
             str(_epochs(stage, plan)) if isinstance(stage, Train) else "-",
-            fingerprint[:_FINGERPRINT],
+            fingerprint[:_FINGERPRINT_LENGTH],
             "in the store" if stored else _estimate(stage, network, plan, runtime),
         )
     screen.show(table)
 
 
-def _data(stage: Stage, plan: Plan) -> Data:
-    """The data of a stage."""
+def _data_of(stage: Stage, plan: Plan) -> Data:
+    """Return the data of a stage; for training, the samples that the stage trains on."""
     data = plan.data_of(stage)
     return stage.samples(data) if isinstance(stage, Train) else data
 
 
-def _loss(stage: Train, plan: Plan) -> Loss:
-    """The stage's loss, bound to networks with random weights."""
+def _bound_loss(stage: Train, plan: Plan) -> Loss:
+    """Return the loss of a stage, bound to networks with random weights."""
     student, *teachers = (
-        build_network(one.network.node, plan.data_of(one), plan.config.seed, one.role)
-        for one in (stage, *stage.teachers)
+        build_network(source.network.node, plan.data_of(source), plan.config.seed, source.role)
+        for source in (stage, *stage.teachers)
     )
     loss = build_loss(stage.loss)
-    bind_loss(loss, stage, student, teachers, _data(stage, plan))
+    bind_loss(loss, stage, student, teachers, _data_of(stage, plan))
     return loss
 
 
 def _epochs(stage: Train, plan: Plan) -> int:
-    """How many epochs all phases of a stage take together."""
-    steps = _data(stage, plan).train.steps(stage.recipe.batch_size)
-    before = [phase.epochs or 0 for phase in _loss(stage, plan).phases()[:-1]]
-    return stage.recipe.epochs_of(steps) + sum(stage.recipe.within(n, steps) for n in before)
+    """Return the total number of epochs of all phases of a stage."""
+    steps = _data_of(stage, plan).train.steps(stage.recipe.batch_size)
+    earlier_phases = [phase.epochs or 0 for phase in _bound_loss(stage, plan).phases()[:-1]]
+    return stage.recipe.epochs_of(steps) + sum(
+        stage.recipe.within(n, steps) for n in earlier_phases
+    )
 
 
 def _estimate(stage: object, network: nn.Module, plan: Plan, runtime: Runtime) -> str:
-    """The time of all steps, estimated from a few passes of the student and of its teachers."""
+    """Estimate the time of a stage from a few passes of the student and of its teachers."""
     if not isinstance(stage, Train):
         return "as it is"
     device, size = plan.hardware.device, stage.recipe.batch_size
-    data = _data(stage, plan)
+    data = _data_of(stage, plan)
     batch = next(iter(data.train.batches(size, dtype=plan.hardware.dtype)))
     student = as_trained(network.to(device), stage.frozen)
     seconds = _step_seconds(student, batch.inputs, plan, backward=True)
-    for one in stage.teachers:
-        teacher = build_network(one.network.node, plan.data_of(one), 0, one.role).to(device)
+    for source in stage.teachers:
+        teacher = build_network(source.network.node, plan.data_of(source), 0, source.role)
+        teacher = teacher.to(device)
         seconds += _step_seconds(teacher.eval(), batch.inputs, plan, backward=False)
     total = seconds * data.train.steps(size) * _epochs(stage, plan)
     return f"{total:.0f} s" if total < 120 else f"{total / 60:.0f} min"
 
 
 def _step_seconds(network: nn.Module, inputs: Inputs, plan: Plan, backward: bool) -> float:
-    """The mean time of a forward pass, with its backward pass if `backward`."""
+    """Return the mean seconds of a forward pass, plus a backward pass if `backward` is true."""
     for step in range(_TIMED_STEPS + 1):
-        if step == 1:  # the first one warms up
+        if step == 1:  # the first step is a warm-up
             started = time.perf_counter()
         with torch.set_grad_enabled(backward), plan.hardware.autocast():
             total = network(inputs).float().sum()

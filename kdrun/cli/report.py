@@ -1,4 +1,4 @@
-"""`kdrun report`: runs as one HTML file that opens offline, and their figures as files."""
+"""`kdrun report`: writes runs as an HTML file that opens offline, and their figures as files."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ def report_runs(words: Sequence[str], screen: Screen) -> int:
     Without -o the report is written to the folder that PATH names.
 
     Raises:
-        UserError: no run is named, a file can't be written where it should be, or PNG files need
-            an extra that is missing.
+        UserError: no run is named, a file can't be written, or PNG files need an extra that is not
+            installed.
         DiskFull: the disk has no room for the report.
     """
     options = parser().read(words)
@@ -38,7 +38,7 @@ def report_runs(words: Sequence[str], screen: Screen) -> int:
 
 
 def parser() -> VerbParser:
-    """The parser of the words after the verb."""
+    """Return the parser of the words after the verb."""
     parser = VerbParser("report")
     parser.add_argument("paths", nargs="*")
     parser.add_argument("-o", "--output")
@@ -48,10 +48,10 @@ def parser() -> VerbParser:
 
 
 def _report_file(options: Namespace) -> Path:
-    """The file that the report is written to.
+    """Return the file to which the report is written.
 
     Raises:
-        UserError: the words don't name it, or it is a folder, or it can't be written.
+        UserError: there are several paths but no file, or the file is a folder or can't be written.
     """
     if options.output is None:
         if len(options.paths) > 1 or not Path(options.paths[0]).is_dir():

@@ -1,4 +1,4 @@
-"""`kdrun resume`: continue an interrupted run, or run what a sweep has not finished."""
+"""`kdrun resume`: continues an interrupted run, or runs the unfinished jobs of a sweep."""
 
 import shlex
 import sys
@@ -18,7 +18,7 @@ def resume(words: Sequence[str], screen: Screen) -> int:
 
     Raises:
         UserError: the word names neither a run nor a sweep.
-        RunInUse: another process is running it.
+        RunInUse: another process runs the run or sweep.
     """
     if len(words) == 1 and SweepFolder(Path(words[0])).is_sweep:
         from kdrun.sweep.runner import resume_sweep

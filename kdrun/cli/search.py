@@ -1,4 +1,4 @@
-"""`kdrun search`: the settings that validation finds best, by trials."""
+"""`kdrun search`: tries settings from ranges, and finds those with the best validation score."""
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,28 +29,28 @@ def search(words: Sequence[str], screen: Screen) -> int:
     """Run `kdrun search [KEY=RANGE...] [KEY=VALUE...]` and return the exit status.
 
     Raises:
-        UserError: optuna is not installed, there is nothing to search, or a setting or an end of
-            a range is wrong.
+        UserError: optuna is not installed, there is nothing to search, or a setting or a range is
+            invalid.
     """
     if find_spec("optuna") is None:
         raise UserError("a search needs an extra: pip install 'kdrun[search]'")
     command = read_command(["--multirun", *words])
     if command.shows_only:
-        raise UserError("a search shows no config.", "  of a run: kdrun --cfg job")
+        raise UserError("a search shows no config.", "  the config of a run: kdrun --cfg job")
     install_named_plugins(command.settings, command.folders)
     command = translate_settings(command)
     searched = {
         override_key(o): o for o in parse_settings(command.settings) if o.is_sweep_override()
     }
-    _refuse(searched)
-    fixed = [word for word in command.settings if word not in _typed(searched.values())]
+    _refuse_invalid_ranges(searched)
+    fixed = [word for word in command.settings if word not in _as_text(searched.values())]
     (base,) = compose_runs(fixed, True, command.folders)
-    typed = {key: str(one.input_line).partition("=")[2] for key, one in searched.items()}
-    ranges = typed or _default_ranges(base.tree)
+    typed_ranges = {key: str(o.input_line).partition("=")[2] for key, o in searched.items()}
+    ranges = typed_ranges or _default_ranges(base.tree)
     plan = Search(
         ranges=ranges,
         words=[
-            *_typed(run_overrides(fixed)),
+            *_as_text(run_overrides(fixed)),
             *_keep_teacher_recipe(base.tree, ranges),
             *_without_controls(fixed),
         ],
@@ -61,28 +61,30 @@ def search(words: Sequence[str], screen: Screen) -> int:
     return _run(plan, base, command, shlex.join(["kdrun", "search", *words]), screen)
 
 
-def _run(plan: Search, base: ComposedRun, command: Command, typed: str, screen: Screen) -> int:
+def _run(
+    plan: Search, base: ComposedRun, command: Command, command_line: str, screen: Screen
+) -> int:
     """Check the base config and both ends of each range, then run the trials."""
     faults = faults_of_ranges(plan.ranges)
     if faults:
         raise ConfigError(faults)
-    setting = base.tree["launcher"]["jobs"]
-    launcher, parallel = choose_launcher(setting, base.launcher, plan.trials)
+    parallel_setting = base.tree["launcher"]["jobs"]
+    launcher, parallel = choose_launcher(parallel_setting, base.launcher, plan.trials)
     extremes = [
         compose_runs([*plan.words, f"{key}={value}"], True, command.folders)[0]
-        for key, word in plan.ranges.items()
-        for value in range_values(word)
+        for key, range_text in plan.ranges.items()
+        for value in range_values(range_text)
     ]
     plans = check_jobs([base, *extremes], parallel)
-    for key, word in plan.ranges.items():
-        screen.say(f"searched: {key}={word}")
+    for key, range_text in plan.ranges.items():
+        screen.say(f"searched: {key}={range_text}")
     if base.tree["check"]:
         return 0
-    measures = setting == "auto" and plans[0].hardware.device.type == "cuda"
+    measures = parallel_setting == "auto" and plans[0].hardware.device.type == "cuda"
     plans.clear()  # frees their data: the trials load their own
     sweep = SweepFolder(shown(new_folder(base, True)))
     sweep.write(
-        command=typed,
+        command=command_line,
         words=["--multirun", *command.options, *command.settings],
         launcher=launcher,
         at_once=parallel,
@@ -95,12 +97,12 @@ def _run(plan: Search, base: ComposedRun, command: Command, typed: str, screen: 
     return run_sweep(sweep, command, screen)
 
 
-def _refuse(searched: Mapping[str, Override]) -> None:
-    """Raise a UserError for a key or a kind of range that can't be searched."""
+def _refuse_invalid_ranges(searched: Mapping[str, Override]) -> None:
+    """Raise a UserError for a key that can't be searched, or a pattern instead of a range."""
     if "seed" in searched:
         raise UserError(
-            "seed: the best of several seeds is luck, no setting.",
-            "  search with one seed, then run what was found with others: kdrun -m ... seed=1,2,3",
+            "seed: the best of several seeds is luck, not a setting.",
+            "  search with one seed, then run the best trial with others: kdrun -m ... seed=1,2,3",
         )
     for key, override in searched.items():
         if override.value_type is ValueType.GLOB_CHOICE_SWEEP:
@@ -108,13 +110,15 @@ def _refuse(searched: Mapping[str, Override]) -> None:
 
 
 def _default_ranges(tree: Mapping[str, Any]) -> dict[str, str]:
-    """The ranges of the config whose keys the loss has, and one of the learning rate.
+    """Return the ranges of the config whose keys exist, and a range of the learning rate.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no range.
     """
     ranges = {
-        key: word for key, word in tree["search"]["ranges"].items() if _value(tree, key) is not None
+        key: range_text
+        for key, range_text in tree["search"]["ranges"].items()
+        if _value(tree, key) is not None
     }
     rate, factor = tree["recipe"]["lr"], tree["search"]["lr_factor"]
     if factor > 1:
@@ -129,7 +133,7 @@ def _default_ranges(tree: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _keep_teacher_recipe(tree: Mapping[str, Any], ranges: Mapping[str, str]) -> list[str]:
-    """Overrides that fix the teacher's recipe at the values that are searched for the student."""
+    """Return overrides that keep the teacher's recipe constant while the student's is searched."""
     teacher_recipe = tree["teacher"]["recipe"] or {}
     keys = [key.removeprefix("recipe.") for key in ranges if key.startswith("recipe.")]
     return [
@@ -140,20 +144,21 @@ def _keep_teacher_recipe(tree: Mapping[str, Any], ranges: Mapping[str, str]) -> 
 
 
 def _without_controls(overrides: Sequence[str]) -> list[str]:
-    """An override that skips the controls, unless the user has set them.
+    """Return an override that skips the control runs, unless the user has set `controls`.
 
-    Trials are compared with each other; the student alone is trained with the best one.
+    Trials are compared with each other; the control (the student without distillation) is trained
+    only when the best trial is run again.
     """
     return [] if any(word.startswith("controls=") for word in overrides) else ["controls=[]"]
 
 
 def _value(tree: Mapping[str, Any], key: str) -> Any:
-    """The value at a dotted key; None if there is none."""
+    """Return the value of a dotted key; None if the key does not exist."""
     node: Any = tree
     for name in key.split("."):
         node = node.get(name) if isinstance(node, Mapping) else None
     return node
 
 
-def _typed(overrides: Iterable[Override]) -> list[str]:
+def _as_text(overrides: Iterable[Override]) -> list[str]:
     return [str(override.input_line) for override in overrides]

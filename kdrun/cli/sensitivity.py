@@ -1,4 +1,4 @@
-"""`kdrun sensitivity`: how much accuracy each layer loses when it alone is compressed."""
+"""`kdrun sensitivity`: accuracy lost when only one layer is compressed, for each layer."""
 
 from collections.abc import Sequence
 
@@ -15,14 +15,15 @@ from kdrun.core.lock import FolderLock
 from kdrun.core.metrics import leading
 from kdrun.core.screen import Screen
 
-Losses = dict[str, dict[str, float]]  # layer -> trial -> change of accuracy, percentage points
+# Layer -> trial (a way to compress it) -> change of accuracy in percentage points.
+Losses = dict[str, dict[str, float]]
 
 
 def show_sensitivity(words: Sequence[str], screen: Screen) -> int:
     """Run `kdrun sensitivity RUN`: print a table, write sensitivity.json and sensitivity.svg.
 
     Raises:
-        UserError: the run, its table or the row is missing, or its network is quantized.
+        UserError: there is no such run or row, the run has no table, or the network is quantized.
     """
     options = parser().read(words)
     folder = named_run(options.run, "sensitivity")
@@ -39,7 +40,7 @@ def show_sensitivity(words: Sequence[str], screen: Screen) -> int:
 
 
 def parser() -> VerbParser:
-    """The parser of the words after the verb."""
+    """Return the parser of the words after the verb."""
     parser = VerbParser("sensitivity")
     parser.add_argument("run", nargs="*")
     parser.add_argument("--row", default="distilled")
@@ -47,7 +48,7 @@ def parser() -> VerbParser:
 
 
 def _measure(folder: RunFolder, row: str, fingerprint: str) -> tuple[float, Losses]:
-    """The validation accuracy in 0..1 of a row's network, and the loss of each layer and trial."""
+    """Return the validation accuracy in 0..1 of a row's network, and its change for each trial."""
     from kdrun.check.finished_run import read_run
     from kdrun.compress.quantize.requantize import is_quantized
     from kdrun.compress.sensitivity import trials
@@ -60,7 +61,7 @@ def _measure(folder: RunFolder, row: str, fingerprint: str) -> tuple[float, Loss
     artefact = artefact_of(folder, row, fingerprint)
     if is_quantized(artefact.changes):
         raise UserError(
-            f"{row!r} is quantized already.", "  take a row before that: --row distilled"
+            f"{row!r} is quantized already.", "  use a row before quantization: --row distilled"
         )
     hardware = choose_hardware(config.device, "fp32", config.threads, 1, 0)
     network, data = artefact.network().to(hardware.device), data.to(hardware.device)
@@ -83,5 +84,5 @@ def _print_losses(row: str, accuracy: float, losses: Losses, screen: Screen) -> 
         table.add_column(trial, justify="right")
     for layer, points in losses.items():
         table.add_row(layer, *(f"{value:+.2f}" for value in points.values()))
-    screen.say(f"{row}: validation {accuracy:.2%}; points when one layer alone is changed")
+    screen.say(f"{row}: validation {accuracy:.2%}; change in points when only one layer is changed")
     screen.show(table)

@@ -1,11 +1,11 @@
-"""`kdrun show`: a run in full, the runs of a sweep, or the card of a loss or scheme."""
+"""`kdrun show`: prints a run, the runs of a sweep, or the description of a loss or scheme."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from kdrun.cli.list import list_runs, split_plugins
 from kdrun.compare.runs import named_run, run_lines, sweep_line
-from kdrun.config.loader import named_plugins
+from kdrun.config.loader import find_plugins
 from kdrun.core.folder import RunFolder
 from kdrun.core.plugins import install_plugins
 from kdrun.core.screen import Screen
@@ -16,13 +16,13 @@ def show(words: Sequence[str], screen: Screen) -> int:
     """Run `kdrun show RUN|SWEEP|loss=NAME|scheme=NAME` and return the exit status.
 
     Raises:
-        UserError: the word names neither a run nor a sweep, or no loss or scheme.
+        UserError: no run, sweep, loss or scheme has this name.
     """
     from kdrun.cli.cards import names_card, show_card
     from kdrun.compare.run_details import run_details
 
     plugins, words = split_plugins(words)
-    install_plugins(named_plugins(plugins))
+    install_plugins(find_plugins(plugins))
     if len(words) == 1 and names_card(words[0]):
         show_card(words[0], screen)
     elif len(words) == 1 and _holds_runs(Path(words[0])):
@@ -36,5 +36,5 @@ def show(words: Sequence[str], screen: Screen) -> int:
 
 
 def _holds_runs(path: Path) -> bool:
-    """Whether a path is a folder of runs, such as a sweep, and no run itself."""
+    """Return whether a path contains runs, like a sweep folder, but is not a run."""
     return not RunFolder(path).is_run and bool(list(run_lines(path)))

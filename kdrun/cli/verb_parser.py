@@ -1,4 +1,4 @@
-"""A parser for the options of a verb, whose mistakes are sentences."""
+"""A parser for the options of a verb, which reports mistakes in sentences."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from kdrun.core.errors import UserError
 
 
 class VerbParser(ArgumentParser):
-    """Reads the words that follow a verb.
+    """Parses the words after a verb.
 
     Args:
-        verb: its name in `VERBS`, whose usage follows each error.
+        verb: name of the verb in `VERBS`; error messages end with its usage.
     """
 
     def __init__(self, verb: str) -> None:
         super().__init__(prog=verb, add_help=False, allow_abbrev=False)
 
     def read(self, words: Sequence[str]) -> Namespace:
-        """The values of the options and arguments, in any order.
+        """Parse options and arguments, in any order.
 
         Raises:
             UserError: an option is unknown, or a value is missing or wrong.
@@ -27,5 +27,5 @@ class VerbParser(ArgumentParser):
         return self.parse_intermixed_args(list(words))
 
     def error(self, message: str) -> NoReturn:
-        """Raise the message as an error for the user."""
+        """Raise a UserError with the message and the usage of the verb."""
         raise UserError(f"{self.prog}: {message}.", *usage(self.prog))

@@ -1,4 +1,7 @@
-"""Choices of config groups that have no YAML file: Hydra finds them in its ConfigStore."""
+"""Registers choices of config groups that have no YAML file, in Hydra's ConfigStore.
+
+A choice is a name that a config group accepts: `kd` is a choice of the group `loss` (`loss=kd`).
+"""
 
 import inspect
 from collections.abc import Sequence
@@ -12,9 +15,9 @@ from kdrun.core.plugins import TABLES, PluginParts
 from kdrun.core.registry import keywords, resolve
 from kdrun.core.unknown import unknown_name
 
-ROLES = ("teacher", "student")  # config groups whose choices are those of the group `model`
-_TORCHVISION = "torchvision"  # the file of conf/model for torchvision networks without their own
-_GROUPS = {
+ROLES = ("teacher", "student")  # these config groups have the same choices as the group `model`
+_TORCHVISION = "torchvision"  # conf/model/torchvision.yaml, for torchvision networks without a file
+_GROUPS = {  # table of plugin components -> config group; an export format has no group
     "MODELS": "model",
     "LOSSES": "loss",
     "SCHEMES": "scheme",
@@ -24,42 +27,42 @@ _GROUPS = {
     "PROTOCOLS": "protocol",
     "OPTIMIZERS": "recipe/optimizer",
     "SCHEDULES": "recipe/schedule",
-}  # of a plugin's tables; a format has no settings, hence no group
+}
 _NO_AUGMENTATION = {"crop": 0, "flip": False, "resized_crop": None}
 
 
 def conf_folder() -> Path:
-    """conf/ beside the package when installed from a wheel, else the checkout's."""
+    """Return conf/ inside the package if a wheel was installed, else conf/ of the checkout."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
 
 
-def offer_models(folders: Sequence[str] = ()) -> None:
-    """Make each file of the group `model` a choice of `teacher` and of `student`.
+def register_models(folders: Sequence[str] = ()) -> None:
+    """Register each file of the group `model` as a choice of `teacher` and `student`.
 
     Args:
         folders: more folders with config groups, beside conf/.
     """
     for name in _file_names("model", folders):
-        _offer_roles(name)
+        _register_roles(name)
 
 
-def offer_steps(folders: Sequence[str] = ()) -> None:
-    """Make each file of the group `step` a choice of `compress`: that step alone.
+def register_steps(folders: Sequence[str] = ()) -> None:
+    """Register each file of the group `step` as a choice of `compress` with only this step.
 
     Args:
         folders: more folders with config groups, beside conf/.
     """
     for name in _file_names("step", folders):
-        _offer("compress", name, _compress_node([name]))
+        _register("compress", name, _compress_node([name]))
 
 
-def offer_step_list(names: Sequence[str], folders: Sequence[str] = ()) -> str:
-    """Make several steps in a row a choice of `compress`.
+def register_step_list(names: Sequence[str], folders: Sequence[str] = ()) -> str:
+    """Register a sequence of steps as a choice of `compress`.
 
     Args:
-        names: of the steps, in order; the same step may come again.
+        names: names of the steps, in order; a step may occur several times.
         folders: more folders with config groups, beside conf/.
 
     Returns:
@@ -68,77 +71,78 @@ def offer_step_list(names: Sequence[str], folders: Sequence[str] = ()) -> str:
     Raises:
         UserError: no step has such a name.
     """
-    known = sorted({*_file_names("step", folders), *_stored_names("step")})
+    steps = sorted({*_file_names("step", folders), *_stored_names("step")})
     for name in names:
-        if name not in known:
-            raise unknown_name("compression step", name, known, "kdrun list steps")
+        if name not in steps:
+            raise unknown_name("compression step", name, steps, "kdrun list steps")
     choice = "+".join(names)
-    _offer("compress", choice, _compress_node(names))
+    _register("compress", choice, _compress_node(names))
     return choice
 
 
 def _compress_node(names: Sequence[str]) -> dict[str, Any]:
-    """The node of steps in a row; the key of a step that comes again ends in a number."""
+    """Return the config node of a sequence of steps; keys of repeated steps end in a number."""
     keys: list[str] = []
     for name in names:
-        before = sum(key.rstrip("0123456789") == name for key in keys)
-        keys.append(f"{name}{before + 1}" if before else name)
+        earlier = sum(key.rstrip("0123456789") == name for key in keys)
+        keys.append(f"{name}{earlier + 1}" if earlier else name)
     steps = [f"/step/{name}@{key}" for name, key in zip(names, keys, strict=True)]
     return {"defaults": ["_base", *steps, "_self_"], "steps": keys}
 
 
-def offer_plugin_parts(added: PluginParts, folders: Sequence[str] = ()) -> None:
-    """Make the parts of plugins choices of their groups.
+def register_plugin_components(added: PluginParts, folders: Sequence[str] = ()) -> None:
+    """Register the components of plugins, such as losses, as choices of their config groups.
 
-    The values of a choice are the default values of the part's signature, and `???` for a
-    parameter without one. A part that has a YAML file gets its values there.
+    The values of a choice are the default values in the component's signature, and `???` for a
+    parameter without a default value. A component with a YAML file has its values there.
 
     Args:
-        added: the parts, by the names of their tables.
+        added: table, such as `LOSSES` -> names of the components.
         folders: more folders with config groups, beside conf/.
 
     Raises:
-        UserError: a part can't be imported, or its annotations can't be read.
+        UserError: a component can't be imported, or its annotations can't be read.
     """
     for table in added.keys() & _GROUPS.keys():
         group = _GROUPS[table]
         for name in added[table] - _file_names(group, folders):
-            _offer(group, name, plugin_node(table, name), replace=True)
+            _register(group, name, plugin_node(table, name), replace=True)
             if group == "model":
-                _offer_roles(name)
+                _register_roles(name)
             if group == "step":
-                _offer("compress", name, _compress_node([name]))
+                _register("compress", name, _compress_node([name]))
 
 
-def offer_torchvision(group: str, name: str) -> bool:
-    """Make a torchvision network that has no file a choice of a group.
+def register_torchvision(group: str, name: str) -> bool:
+    """Register a torchvision network that has no file as a choice of a group.
 
     Args:
         group: `model`, `teacher` or `student`.
-        name: of the network.
+        name: name of the network.
 
     Returns:
-        Whether there is a network of this name.
+        Whether torchvision has a network of this name.
     """
     if name not in import_module("kdrun.model").names():
         return False
-    _offer(group, name, {"defaults": [f"/model/{_TORCHVISION}@_here_", "_self_"], "name": name})
+    _register(group, name, {"defaults": [f"/model/{_TORCHVISION}@_here_", "_self_"], "name": name})
     return True
 
 
-def _offer_roles(name: str) -> None:
+def _register_roles(name: str) -> None:
+    """Register a file of the group `model` as a choice of `teacher` and `student`."""
     for role in ROLES:
-        _offer(role, name, {"defaults": [f"/model/{name}@_here_"]})
+        _register(role, name, {"defaults": [f"/model/{name}@_here_"]})
 
 
-def _offer(group: str, name: str, node: dict[str, Any], replace: bool = False) -> None:
-    """Store a node as a choice, once: to store all models anew took a tenth of composing."""
+def _register(group: str, name: str, node: dict[str, Any], replace: bool = False) -> None:
+    """Store a node as a choice unless it is stored: storing all models took 10 % of composing."""
     if replace or name not in _stored_names(group):
         ConfigStore.instance().store(group=group, name=name, node=node)
 
 
 def _stored_names(group: str) -> set[str]:
-    """The choices of a group that were stored from code."""
+    """Return the choices of a group in Hydra's ConfigStore."""
     node: Any = ConfigStore.instance().repo
     for folder in group.split("/"):
         node = node.get(folder, {})
@@ -146,38 +150,38 @@ def _stored_names(group: str) -> set[str]:
 
 
 def _file_names(group: str, folders: Sequence[str]) -> set[str]:
-    """The choices of a group that have a file, in conf/ or in one of the folders."""
+    """Return the choices of a group that have a file in conf/ or in `folders`."""
     roots = (conf_folder(), *map(Path, folders))
     return {path.stem for root in roots for path in (root / group).glob("*.yaml")}
 
 
 def plugin_node(table: str, name: str) -> dict[str, Any]:
-    """Return a config node with the parameters of a plugin's part, from its signature.
+    """Return a config node with the parameters of a plugin's component, from its signature.
 
     Args:
-        table: the name of its table, such as `LOSSES`.
-        name: of the part.
+        table: the table that has the component, such as `LOSSES`.
+        name: name of the component.
 
     Raises:
-        UserError: it cannot be imported, or its annotations cannot be read.
+        UserError: the component can't be imported, or its annotations can't be read.
     """
-    part = resolve(_GROUPS[table], getattr(import_module(TABLES[table]), table), name)
+    component = resolve(_GROUPS[table], getattr(import_module(TABLES[table]), table), name)
     defaults = {
         key: parameter.default
-        for key, parameter in inspect.signature(part).parameters.items()
+        for key, parameter in inspect.signature(component).parameters.items()
         if parameter.default is not inspect.Parameter.empty
     }
     node = {
         "name": name,
-        **{key: defaults.get(key, "???") for key in keywords(part, _given(table))},
+        **{key: defaults.get(key, "???") for key in keywords(component, _passed_by_kdrun(table))},
     }
     if table != "DATASETS":
         return node
     return {"defaults": ["_base", "_self_"], "augment": _NO_AUGMENTATION, **node}
 
 
-def _given(table: str) -> tuple[str, ...]:
-    """Parameters of a part that kdrun passes itself, or that every dataset has."""
+def _passed_by_kdrun(table: str) -> tuple[str, ...]:
+    """Return parameters of a component that kdrun passes itself, or that every dataset has."""
     if table == "MODELS":
         return (*import_module("kdrun.model").GIVEN, "name")
     if table == "OPTIMIZERS":

@@ -1,4 +1,4 @@
-"""The command line after `kdrun`, split into options of Hydra and settings."""
+"""Splits the command line after `kdrun` into options of Hydra and settings."""
 
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ class Command:
         settings: `key=value` strings.
         multirun: whether several values mean several runs.
         folders: more folders with config groups, from `--config-dir`.
-        shows_only: whether Hydra shows something and nothing is run.
-        shows_config: whether it shows the config that the settings compose.
-        cfg: what `--cfg` shows of it: `job`, `hydra` or `all`.
-        package: the dotted key that `--package` shows alone.
+        shows_only: whether Hydra shows the config or help, and nothing is run.
+        shows_config: whether Hydra shows the config that the settings compose.
+        cfg: the part of the config that `--cfg` shows: `job`, `hydra` or `all`.
+        package: `--package`: the dotted key of the only node that is shown.
         resolve: whether `--resolve` shows the values of interpolations.
     """
 
@@ -48,13 +48,13 @@ class Command:
 
 
 def read_command(words: Sequence[str]) -> Command:
-    """Split a command line, whose options and settings may stand in any order.
+    """Split a command line; options and settings may be in any order.
 
     Args:
         words: the arguments of the command.
 
     Raises:
-        UserError: an unknown or refused option, or a word that is neither a verb nor a setting.
+        UserError: an option is unknown or refused, or a word is neither a verb nor a setting.
     """
     parser = get_args_parser()
     parser.exit_on_error = False
@@ -88,18 +88,19 @@ def read_command(words: Sequence[str]) -> Command:
 
 def _refuse_options(parser: ArgumentParser, unknown: Sequence[str], refused: Sequence[str]) -> None:
     for key in refused:
-        raise UserError(f"{_option(key)} is no option of kdrun.", f"  {_REFUSED[key]}")
+        raise UserError(f"{_option(key)} is not an option of kdrun.", f"  {_REFUSED[key]}")
     for option in unknown:
-        known = [name for action in parser._actions for name in action.option_strings]
-        raise unknown_name("option", option, known, "kdrun --hydra-help")
+        options = [name for action in parser._actions for name in action.option_strings]
+        raise unknown_name("option", option, options, "kdrun --hydra-help")
 
 
 def _option(key: str) -> str:
+    """Return the option as the user types it."""
     return f"--{key.replace('_', '-')}"
 
 
 def _refuse_verbs(settings: Sequence[str]) -> None:
-    """Refuse a word without `=`, which can only be an unknown verb; `~key` deletes a key."""
+    """Refuse words without `=`, which are unknown verbs, except `~key`, which deletes a key."""
     for setting in settings:
         if "=" not in setting and not setting.startswith("~"):
             raise no_such_verb(setting)

@@ -1,7 +1,7 @@
-"""From the settings of a command to the resolved config of each run.
+"""Composes the resolved config of each run from the settings of a command.
 
-Unknown choices and keys are found before Hydra composes: its own messages show search paths, and
-no nearest name.
+Unknown choices and keys are reported before Hydra composes: Hydra's messages show search paths, but
+suggest no similar name.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,17 +29,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ComposedRun:
-    """The config of one run, and what is wrong with the settings that it was composed from.
+    """The config of one run, and the faults of its settings.
 
     Attributes:
-        settings: of this run: a sweep's are those of one combination.
+        settings: `key=value` strings of this run; in a sweep, those of one combination.
         tree: the resolved config as dicts and lists, composed without faulty settings.
-        faults: unknown names and keys.
-        unknown_groups: groups whose choice is unknown; the tree has their default choice.
-        folder: of the run or the sweep, if a setting gives it.
-        launcher: Hydra's node of the launcher that starts jobs.
-        config: what Hydra composed, with its own node; None for a job of a sweep, whose launcher
-            composes it where the job runs.
+        faults: faults for unknown choices and keys.
+        unknown_groups: groups whose choice is unknown; `tree` has their default choice.
+        folder: folder of the run or the sweep; None if no setting sets it.
+        launcher: config node `hydra.launcher`, which selects the launcher that starts jobs.
+        config: the config as Hydra composed it, with the node `hydra`; None for a job of a sweep,
+            whose launcher composes it in the process of the job.
     """
 
     settings: tuple[str, ...]
@@ -54,15 +54,15 @@ class ComposedRun:
 def compose_runs(
     settings: Sequence[str], multirun: bool, folders: Sequence[str] = ()
 ) -> list[ComposedRun]:
-    """Compose the config of every run that settings ask for.
+    """Compose the config of every run that the settings describe.
 
     Args:
-        settings: `key=value`, in Hydra's grammar.
+        settings: `key=value` strings, in Hydra's grammar.
         multirun: whether several values mean several runs.
         folders: more folders with config groups, from `--config-dir`.
 
     Raises:
-        UserError: a string is no setting, or the config cannot be composed.
+        UserError: a string is not a setting, or the config cannot be composed.
     """
     overrides = parse_settings(settings)
     with hydra_loader(folders) as loader:
@@ -72,10 +72,10 @@ def compose_runs(
 
 
 def to_yaml(config: DictConfig, package: str | None, resolve: bool) -> str:
-    """Return the config of a run as YAML, without Hydra's node, as `--cfg job` shows it.
+    """Return the config of a run as YAML without the node `hydra`, for `--cfg job`.
 
     Args:
-        config: as it was composed.
+        config: the config as Hydra composed it.
         package: the dotted key of the node to show; None for the whole config.
         resolve: whether interpolations are replaced by their values.
 
@@ -100,18 +100,18 @@ def _compose_run(settings: tuple[str, ...], mode: str, loader: ConfigLoaderImpl)
     """Compose one run.
 
     Args:
-        settings: of this run.
-        mode: the key below `hydra` that has its folder: `run` or `sweep`.
-        loader: of config files.
+        settings: settings of this run.
+        mode: `run` or `sweep`: the folder is the value of `hydra.run.dir` or `hydra.sweep.dir`.
+        loader: Hydra's config loader.
     """
     overrides = parse_settings(settings)
-    sorted_out = _sort_out(overrides, loader)
+    split = _split_overrides(overrides, loader)
     try:
-        config = _compose([*sorted_out.choices, *sorted_out.values])
+        config = _compose([*split.choices, *split.values])
     except UserError:
-        _drop_unknown_keys(sorted_out)
-        config = _compose([*sorted_out.choices, *sorted_out.values])
-    faults = [*sorted_out.faults, *foreign_code(config.hydra), *_sweeper_faults(config)]
+        _drop_unknown_keys(split)
+        config = _compose([*split.choices, *split.values])
+    faults = [*split.faults, *foreign_code(config.hydra), *_sweeper_faults(config)]
     _run_hydra(lambda: complete_inner_nodes(config, loader))
     folder_key = f"hydra.{mode}.dir"
     has_folder = any(override.key_or_group == folder_key for override in overrides)
@@ -119,7 +119,7 @@ def _compose_run(settings: tuple[str, ...], mode: str, loader: ConfigLoaderImpl)
         settings=settings,
         tree=_to_tree(config),
         faults=tuple(faults),
-        unknown_groups=frozenset(sorted_out.unknown_groups),
+        unknown_groups=frozenset(split.unknown_groups),
         folder=_resolve(lambda: str(OmegaConf.select(config, folder_key))) if has_folder else None,
         launcher=_resolve(lambda: OmegaConf.to_container(config.hydra.launcher, resolve=True)),
         config=config if mode == "run" else None,
@@ -127,13 +127,13 @@ def _compose_run(settings: tuple[str, ...], mode: str, loader: ConfigLoaderImpl)
 
 
 @dataclass
-class _SortedOverrides:
+class _SplitOverrides:
     """Overrides by kind, without faulty ones.
 
     Attributes:
-        choices: `group=name`.
-        values: `key=value`.
-        faults: unknown names and keys.
+        choices: overrides of the form `group=name`.
+        values: overrides of the form `key=value`.
+        faults: faults for unknown choices and keys.
         unknown_groups: groups whose choice is unknown.
     """
 
@@ -143,8 +143,9 @@ class _SortedOverrides:
     unknown_groups: set[str] = field(default_factory=set)
 
 
-def _sort_out(overrides: Sequence[Override], loader: ConfigLoaderImpl) -> _SortedOverrides:
-    result = _SortedOverrides()
+def _split_overrides(overrides: Sequence[Override], loader: ConfigLoaderImpl) -> _SplitOverrides:
+    """Split overrides by kind, and report unknown choices as faults."""
+    result = _SplitOverrides()
     for override in overrides:
         group = str(override.key_or_group).partition("@")[0]
         options = options_of(loader.repository, group)
@@ -154,28 +155,28 @@ def _sort_out(overrides: Sequence[Override], loader: ConfigLoaderImpl) -> _Sorte
             result.unknown_groups.add(group)
         else:
             (result.choices if options else result.values).append(override)
-    # A key below a group whose choice is unknown cannot be judged.
+    # A key below a group whose choice is unknown cannot be checked.
     groups = result.unknown_groups
     result.values = [override for override in result.values if not _is_below(override, groups)]
     return result
 
 
-def _drop_unknown_keys(overrides: _SortedOverrides) -> None:
+def _drop_unknown_keys(overrides: _SplitOverrides) -> None:
     """Move overrides of unknown keys from the values to the faults."""
     config = _compose(overrides.choices)
-    judged = [(override, unknown_key(config, override)) for override in overrides.values]
-    overrides.values = [override for override, fault in judged if fault is None]
-    overrides.faults += [fault for _, fault in judged if fault is not None]
+    checked = [(override, unknown_key(config, override)) for override in overrides.values]
+    overrides.values = [override for override, fault in checked if fault is None]
+    overrides.faults += [fault for _, fault in checked if fault is not None]
 
 
 def _is_below(override: Override, groups: Iterable[str]) -> bool:
-    """Whether the key of an override is below one of the groups."""
+    """Return whether the key of an override is below one of the groups."""
     key = f"{override.key_or_group}."
     return any(key.startswith(f"{group.replace('/', '.')}.") for group in groups)
 
 
 def _sweeper_faults(config: DictConfig) -> list[Fault]:
-    """Faults for sweeps and searches by Hydra's sweepers, which kdrun replaces."""
+    """Return faults for Hydra's sweepers: kdrun has its own sweeps and searches."""
     sweeper, reason = config.hydra.sweeper, "kdrun sweeps and searches itself; "
     if not str(sweeper._target_).endswith(".BasicSweeper"):
         return [Fault("hydra/sweeper", f"{reason}for a search: kdrun search")]
@@ -191,10 +192,10 @@ def _compose(overrides: Sequence[Override]) -> DictConfig:
 
 
 def _run_hydra(call: Callable[[], T]) -> T:
-    """Return what `call` returns.
+    """Call a function, and raise errors of Hydra as errors for the user.
 
     Raises:
-        UserError: Hydra's error, without its search path.
+        UserError: Hydra raised an error; the message leaves out Hydra's search path.
     """
     try:
         return call()
@@ -205,7 +206,7 @@ def _run_hydra(call: Callable[[], T]) -> T:
 
 
 def _to_tree(config: DictConfig) -> dict[str, Any]:
-    """Return a config, without Hydra's node, as plain dicts and lists."""
+    """Return a config without the node `hydra` as dicts and lists."""
     HydraConfig.instance().set_config(config)  # for interpolations such as ${hydra:job.num}
     task = _without_hydra(config)
     tree = _resolve(lambda: OmegaConf.to_container(task, resolve=True, throw_on_missing=False))
@@ -217,7 +218,7 @@ def _without_hydra(config: DictConfig) -> DictConfig:
 
 
 def _resolve(call: Callable[[], Any]) -> Any:
-    """Return what `call` returns.
+    """Call a function that resolves interpolations, and return its result.
 
     Raises:
         UserError: an interpolation cannot be resolved.

@@ -1,4 +1,4 @@
-"""Concept maps by name: the files of conf/concepts, or files of the user."""
+"""Reads concept maps (concept -> classes) from conf/concepts, or from files of the user."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,17 +12,17 @@ from kdrun.core.errors import Fault, UserError
 from kdrun.core.faults import Faults
 from kdrun.core.unknown import suggest
 
-_SCHEME, _KEY = "concepts", "scheme.map"
+_SCHEME, _KEY = "concepts", "scheme.map"  # the scheme that needs a concept map, and its config key
 
 
 def with_concepts(tree: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
-    """Replace the name of a concept map by the map, so that the run's record holds all of it.
+    """Replace the name of a concept map by the map, so that the run's config contains the map.
 
     Args:
         tree: the resolved config.
 
     Returns:
-        The config, and the faults of the map.
+        The config, and faults of the map.
     """
     scheme = tree.get("scheme")
     if not isinstance(scheme, dict) or scheme.get("name") != _SCHEME:
@@ -39,10 +39,10 @@ def with_concepts(tree: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]
 
 
 def _read(name: str) -> dict[str, Any]:
-    """Read the concept map of this name, or the file at this path.
+    """Read the concept map with a name, or from a file at this path.
 
     Raises:
-        UserError: there is neither, or the file holds no map.
+        UserError: there is no such map and no such file, or the file is not a concept map.
     """
     files = _files()
     path = files.get(name, Path(name).expanduser())
@@ -54,12 +54,12 @@ def _read(name: str) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise yaml_error(path, error) from error
     if not isinstance(concepts, dict):
-        raise UserError(f"{str(path)!r} is no concept map: it needs lines like CONCEPT: [CLASS]")
+        raise UserError(f"{str(path)!r} is not a concept map: it needs lines like CONCEPT: [CLASS]")
     return {str(concept): classes for concept, classes in concepts.items()}
 
 
 def _missing(dataset: Any) -> str:
-    """The message for a missing map, which suggests the maps of the dataset."""
+    """Return the message for a missing map; it suggests a map of the dataset."""
     name = dataset.get("name") if isinstance(dataset, dict) else None
     maps = [file for file in _files() if file.startswith(f"{name}_")]
     forms = "a file, or {CONCEPT: [CLASS, ...], ...}"
@@ -69,5 +69,5 @@ def _missing(dataset: Any) -> str:
 
 
 def _files() -> dict[str, Path]:
-    """Name of each concept map -> its file."""
+    """Return name of each concept map -> its file."""
     return {path.stem: path for path in sorted((conf_folder() / "concepts").glob("*.yaml"))}

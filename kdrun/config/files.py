@@ -1,4 +1,4 @@
-"""Config files of a `--config-dir`, which may come from somebody else: nothing in them is run."""
+"""Reads config files of a `--config-dir` safely: they may be foreign, so no code in them is run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from kdrun.core.careful_yaml import refuse_large_yaml, yaml_error
 from kdrun.core.errors import Fault, UserError
 
 CONFIG_DIR = "command-line"  # Hydra's name for the provider of the folder of `--config-dir`
-# Keys whose values Hydra and logging call -> prefixes of the values that are allowed.
+# Keys whose values are called by Hydra or logging -> allowed prefixes of the values.
 _ALLOWED_CALLS = {
     "_target_": ("hydra._internal.core_plugins.", "hydra_plugins."),
     "()": ("colorlog.",),
@@ -31,8 +31,8 @@ class CheckedFiles(FileConfigSource):
         """Read a file.
 
         Raises:
-            UserError: it is no YAML, it has a tag that calls code, or its aliases unfold to a text
-                that would fill the memory.
+            UserError: the file is not YAML, has a tag that calls code, or has aliases that expand
+                to more text than fits into memory.
         """
         path = Path(self.path, self._normalize_file_name(config_path))
         try:
@@ -43,7 +43,7 @@ class CheckedFiles(FileConfigSource):
 
 
 def add_folders(loader: ConfigLoaderImpl, folders: Sequence[str]) -> None:
-    """Let a loader search folders after conf/, as Hydra does for `--config-dir`.
+    """Add folders to the search path of a loader after conf/, as Hydra does for `--config-dir`.
 
     Raises:
         UserError: a folder does not exist.
@@ -61,11 +61,11 @@ def add_folders(loader: ConfigLoaderImpl, folders: Sequence[str]) -> None:
 
 
 def foreign_code(node: Any, where: str = "hydra") -> list[Fault]:
-    """Return a fault for each value that would make Hydra call code that is not its own.
+    """Return a fault for each value that would make Hydra call foreign code.
 
     Args:
-        node: Hydra's node of a config, or a part of it.
-        where: its dotted key.
+        node: the node `hydra` of a config, or a node inside it.
+        where: dotted key of the node.
     """
     if OmegaConf.is_config(node):
         node = OmegaConf.to_container(node, resolve=False)

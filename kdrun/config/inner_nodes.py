@@ -1,8 +1,8 @@
-"""Nodes inside a config node, such as the terms of a combined loss, composed by Hydra.
+"""Composes nodes inside a config node, such as the terms of a combined loss.
 
 `loss=attention` takes its values from the file `loss/attention.yaml`, and so does
-`loss.terms={attention: {}}`. The same loader composes both, so that files in a `--config-dir`,
-`defaults:` lists and parts of plugins work in both.
+`loss.terms={attention: {}}`. Hydra's loader composes both, so that files in a `--config-dir`,
+`defaults:` lists and components of plugins work in both.
 """
 
 from typing import Any
@@ -11,19 +11,20 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.defaults_list import create_defaults_list
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from kdrun.config.choices import offer_torchvision
+from kdrun.config.choices import register_torchvision
 
-# Dotted key of the config -> the config group of what it holds.
+# Dotted config key -> the config group of the nodes under this key: a single node, a mapping from
+# names to nodes, or a list of nodes.
 SINGLE = {"compress.calibrator": "calibrator", "evaluate.protocol": "protocol"}
-_MAPPINGS = {"loss.terms": "loss"}  # name -> node
+_MAPPINGS = {"loss.terms": "loss"}
 _LISTS = {f"scheme.{key}": "model" for key in ("assistants", "peers", "others")}
 
 
 def complete_inner_nodes(config: DictConfig, loader: ConfigLoaderImpl) -> None:
-    """Give each inner node of a config, in place, the values of its group file.
+    """Add the values of the group file to each inner node of a config, in place.
 
-    Values that the node has already stay. A node may be given by its name alone. A name without a
-    file is left for the check, which refuses it.
+    Values in the node take precedence over the file. A node may be just a name, such as `minmax`. A
+    name without a file is kept: the check of the config reports it.
 
     Raises:
         hydra.errors.HydraException: a file can't be composed.
@@ -45,13 +46,13 @@ def complete_inner_nodes(config: DictConfig, loader: ConfigLoaderImpl) -> None:
 
 
 def _complete(group: str, node: Any, loader: ConfigLoaderImpl, key: Any = None) -> Any:
-    """A node, or its name alone, laid over the values of its group file.
+    """Return a node with the values of its group file where the node has no value.
 
     Args:
         group: the config group that has the file.
-        node: what the config says.
-        loader: of config files.
-        key: the name of a node that does not say it.
+        node: the node in the config, or just its name.
+        loader: Hydra's config loader.
+        key: the name of the node if the node has no key `name`.
     """
     node = OmegaConf.create({"name": node}) if isinstance(node, str) else node
     name = node.get("name", key) if isinstance(node, DictConfig) else None
@@ -60,15 +61,15 @@ def _complete(group: str, node: Any, loader: ConfigLoaderImpl, key: Any = None) 
     values = _compose(group, str(name), loader)
     if values is None:
         return OmegaConf.merge({"name": name}, node)
-    changes = OmegaConf.masked_copy(node, [one for one in node if one != "name"])
+    changes = OmegaConf.masked_copy(node, [key for key in node if key != "name"])
     return OmegaConf.merge({"name": name}, values, changes)
 
 
 def _compose(group: str, name: str, loader: ConfigLoaderImpl) -> DictConfig | None:
-    """The node that `group=name` stands for; None where there is no such choice."""
+    """Compose the node that `group=name` selects; None if the group has no such choice."""
     path = f"{group}/{name}"
     is_choice = loader.repository.config_exists(path)
-    if not is_choice and not (group == "model" and offer_torchvision(group, name)):
+    if not is_choice and not (group == "model" and register_torchvision(group, name)):
         return None
     files = loader.repository
     defaults = create_defaults_list(files, path, [], prepend_hydra=False, skip_missing=False)

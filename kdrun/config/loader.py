@@ -1,4 +1,7 @@
-"""Hydra's loader of config files over conf/, folders of `--config-dir` and parts of plugins."""
+"""Hydra's config loader, which also reads `--config-dir`, and the registration of plugins.
+
+Plugins are Python modules that add components to kdrun, such as losses or models.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,7 +11,12 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 
-from kdrun.config.choices import conf_folder, offer_models, offer_plugin_parts, offer_steps
+from kdrun.config.choices import (
+    conf_folder,
+    register_models,
+    register_plugin_components,
+    register_steps,
+)
 from kdrun.config.files import add_folders
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.plugins import install_plugins, plugin_modules
@@ -16,7 +24,7 @@ from kdrun.core.plugins import install_plugins, plugin_modules
 
 @contextmanager
 def hydra_loader(folders: Sequence[str]) -> Iterator[ConfigLoaderImpl]:
-    """Initialize Hydra for the time of the context, and yield its loader.
+    """Return a context manager that initializes Hydra and yields its config loader.
 
     Args:
         folders: more folders with config groups, from `--config-dir`.
@@ -24,8 +32,8 @@ def hydra_loader(folders: Sequence[str]) -> Iterator[ConfigLoaderImpl]:
     Raises:
         UserError: a folder does not exist.
     """
-    offer_models(folders)
-    offer_steps(folders)
+    register_models(folders)
+    register_steps(folders)
     with initialize_config_dir(str(conf_folder()), job_name="kdrun", version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         if not isinstance(loader, ConfigLoaderImpl):
@@ -35,7 +43,7 @@ def hydra_loader(folders: Sequence[str]) -> Iterator[ConfigLoaderImpl]:
 
 
 def make_loader(folders: Sequence[str] = ()) -> ConfigLoaderImpl:
-    """Make a loader that leaves Hydra's global state alone.
+    """Return a config loader without changing Hydra's global state.
 
     Args:
         folders: more folders with config groups, from `--config-dir`.
@@ -48,8 +56,8 @@ def make_loader(folders: Sequence[str] = ()) -> ConfigLoaderImpl:
     return loader
 
 
-def named_plugins(settings: Sequence[str]) -> dict[str, str]:
-    """Return the plugins that settings name, and those that are installed.
+def find_plugins(settings: Sequence[str]) -> dict[str, str]:
+    """Return the plugins that the settings name, and the plugins that pip has installed.
 
     Args:
         settings: `key=value` strings; `plugins=[a,b]` names plugins.
@@ -63,18 +71,18 @@ def named_plugins(settings: Sequence[str]) -> dict[str, str]:
 
 
 def install_named_plugins(settings: Sequence[str], folders: Sequence[str] = ()) -> list[Fault]:
-    """Install the plugins that settings name, and make their parts choices.
+    """Add the components of all plugins to kdrun's tables, and register them as choices.
 
     Args:
         settings: `key=value` strings; `plugins=[a,b]` names plugins.
         folders: more folders with config groups, from `--config-dir`.
 
     Returns:
-        Why plugins cannot be installed. The check of the config reports the same faults, together
-        with all others.
+        Faults of plugins that can't be imported or added. The check of the config reports these
+        faults again, together with all others.
     """
     try:
-        offer_plugin_parts(install_plugins(named_plugins(settings)), folders)
+        register_plugin_components(install_plugins(find_plugins(settings)), folders)
     except ConfigError as error:
         return list(error.faults)
     return []

@@ -1,4 +1,4 @@
-"""Configs of runs that an older kdrun began."""
+"""Adapts the configs of runs that an older kdrun started."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,10 +12,10 @@ from kdrun.config.loader import make_loader
 
 
 def with_new_keys(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A recorded config with today's default values of the keys that it does not have.
+    """Add the keys that a recorded config lacks, with their current default values.
 
     Args:
-        tree: what `config.yaml` of a run folder holds: all values are resolved.
+        tree: resolved config from `config.yaml` of a run folder.
     """
     base = yaml.safe_load((conf_folder() / "config.yaml").read_text(encoding="utf-8"))
     steps = yaml.safe_load((conf_folder() / "compress/_base.yaml").read_text(encoding="utf-8"))
@@ -28,18 +28,18 @@ def with_new_keys(tree: Mapping[str, Any]) -> dict[str, Any]:
     return _complete(_merge({**base, **groups}, tree))
 
 
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """One mapping laid over another; where both have mappings under a key, these too."""
+def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge mappings recursively; values of `override` take precedence."""
     inner = {
-        key: _merge(below[key], value)
-        for key, value in above.items()
-        if isinstance(value, dict) and isinstance(below.get(key), dict)
+        key: _merge(base[key], value)
+        for key, value in override.items()
+        if isinstance(value, dict) and isinstance(base.get(key), dict)
     }
-    return {**below, **above, **inner}
+    return {**base, **override, **inner}
 
 
 def _complete(tree: dict[str, Any]) -> dict[str, Any]:
-    """Complete the inner nodes, which an older kdrun recorded as they were typed."""
+    """Complete the inner nodes, which an older kdrun recorded without the values of their files."""
     config = OmegaConf.create(tree)
     complete_inner_nodes(config, make_loader())
     completed = OmegaConf.to_container(config, resolve=False)

@@ -1,4 +1,4 @@
-"""Settings of the command line, `key=value`, as Hydra's overrides."""
+"""Parses settings of the command line (`key=value`) as Hydra's overrides."""
 
 import re
 import shlex
@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import OverrideParseException
 
-from kdrun.config.choices import offer_step_list
+from kdrun.config.choices import register_step_list
 from kdrun.config.command import Command
 from kdrun.core.errors import UserError
 
@@ -20,13 +20,13 @@ _LIST = re.compile(r"\[([^\[\]]*)\]")
 
 
 def translate_settings(command: Command) -> Command:
-    """Return a command whose settings Hydra understands.
+    """Translate the settings of a command into settings that Hydra accepts.
 
-    `compress=[a,b]` becomes the name of a choice that holds these steps in a row. A path that
+    `compress=[a,b]` becomes the name of a choice that runs these steps in order. A path that
     contains `=`, such as the folder of a job of a sweep, becomes a quoted string.
 
     Raises:
-        UserError: a step is not known.
+        UserError: a step is unknown.
     """
     settings = (_translate(setting, command.folders) for setting in command.settings)
     return replace(command, settings=tuple(settings))
@@ -41,13 +41,13 @@ def _translate(setting: str, folders: Sequence[str]) -> str:
 
     def name_choice(match: re.Match[str]) -> str:
         steps = [step.strip(" '\"") for step in match[1].split(",") if step.strip()]
-        return offer_step_list(steps, folders) if steps else "none"
+        return register_step_list(steps, folders) if steps else "none"
 
     return f"{key}={_LIST.sub(name_choice, value)}"
 
 
 def quote(text: str) -> str:
-    """Return a text as a value that Hydra reads as a string, whatever it contains."""
+    """Quote a text, so that Hydra reads it as a string."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
@@ -56,7 +56,7 @@ def parse_settings(settings: Sequence[str]) -> list[Override]:
     """Parse settings with Hydra's grammar.
 
     Raises:
-        UserError: a string is no setting.
+        UserError: a string is not a setting.
     """
     try:
         overrides = OverridesParser.create().parse_overrides(list(settings))
@@ -76,13 +76,13 @@ def refuse_sweeps(overrides: Sequence[Override], multirun: bool) -> None:
     """Refuse ranges, and several values without `--multirun`.
 
     Raises:
-        UserError: an override is a range, or has several values that would not be run.
+        UserError: an override is a range, or has several values without `--multirun`.
     """
     several = [str(override.input_line) for override in overrides if override.is_sweep_override()]
     ranges = [str(override.input_line) for override in overrides if override.is_interval_sweep()]
     if ranges:
         raise UserError(
-            f"{ranges[0]!r} is a range, which has no end of values.",
+            f"{ranges[0]!r} is a range, which has infinitely many values.",
             f"  to search it: kdrun search {shlex.join(ranges)}",
         )
     if several and not multirun:
@@ -96,9 +96,9 @@ def expand_sweep(settings: Sequence[str], loader: ConfigLoaderImpl) -> list[tupl
     """Return the settings of each run of a sweep: every combination of values.
 
     Args:
-        settings: of the sweep; Hydra's basic sweeper would run the same combinations.
-        loader: knows the choices that a pattern such as `loss=glob(*)` means.
+        settings: settings of the sweep; the combinations are those of Hydra's basic sweeper.
+        loader: Hydra's config loader, which expands patterns such as `loss=glob(*)`.
     """
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(settings))
     batches = BasicSweeper.split_arguments(overrides, max_batch_size=None)
-    return [tuple(job) for batch in batches for job in batch]
+    return [tuple(run) for batch in batches for run in batch]

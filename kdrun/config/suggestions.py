@@ -1,4 +1,4 @@
-"""Faults for unknown choices and unknown keys, with the names that are nearest."""
+"""Faults for unknown choices and unknown keys, which suggest similar names."""
 
 from importlib import import_module
 from typing import Any
@@ -8,13 +8,13 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
-from kdrun.config.choices import ROLES, offer_torchvision
+from kdrun.config.choices import ROLES, register_torchvision
 from kdrun.config.inner_nodes import SINGLE
 from kdrun.core.errors import Fault
 from kdrun.core.unknown import unknown_key_of, unknown_name
 
-# Config group -> what `kdrun list` calls its choices.
-_LISTED = {
+# Config group -> KIND of `kdrun list KIND`, which lists its choices.
+_LIST_KINDS = {
     "teacher": "models",
     "student": "models",
     "dataset": "datasets",
@@ -23,15 +23,16 @@ _LISTED = {
     "recipe": "recipes",
     "compress": "compress",
 }
-_EXTRAS = {("hydra/launcher", "joblib"): "sweep"}  # choice -> the extra that installs it
+_EXTRAS = {("hydra/launcher", "joblib"): "sweep"}  # (group, choice) -> pip extra that installs it
 
 
 def options_of(files: IConfigRepository, group: str) -> list[str]:
-    """Return the choices of a group: its files, or else the files of its folders.
+    """Return the choices of a group: its files, or the files in its subfolders if it has no files.
 
     Args:
         files: all config files that Hydra searches.
-        group: such as `loss`, or `experiment`, whose choices are `crd/NAME`.
+        group: config group, such as `loss`. The choices of `experiment` are files in subfolders,
+            such as `crd/NAME`.
     """
     names = [name for name in files.get_group_options(group) if not name.startswith("_")]
     folders = [] if names else files.get_group_options(group, ObjectType.GROUP)
@@ -41,37 +42,37 @@ def options_of(files: IConfigRepository, group: str) -> list[str]:
 
 
 def unknown_choice(group: str, override: Override, options: list[str]) -> Fault | None:
-    """Return the fault of an override whose group has no such choice; None if there is none.
+    """Return a fault if the group of an override does not have the chosen name, else None.
 
-    A torchvision network without a file is made a choice here.
+    The name of a torchvision network without a file is registered as a choice.
 
     Args:
-        group: that the override chooses from.
-        override: `group=name`, or `key=value`, which has no options.
-        options: the choices of the group.
+        group: config group, or a config key.
+        override: `group=name` or `key=value`.
+        options: the choices of the group; empty for a config key.
     """
     name = override.value()
     if not options or override.is_delete() or isinstance(name, list | dict) or name in options:
         return None
-    if group in ROLES and offer_torchvision(group, str(name)):
+    if group in ROLES and register_torchvision(group, str(name)):
         return None
-    return _unknown(group, str(name), options)
+    return _unknown_choice_fault(group, str(name), options)
 
 
-def _unknown(group: str, name: str, options: list[str]) -> Fault:
+def _unknown_choice_fault(group: str, name: str, options: list[str]) -> Fault:
     if (group, name) in _EXTRAS:
-        what = f"{group}={name} needs an extra: pip install 'kdrun[{_EXTRAS[group, name]}]'"
-        return Fault("", what)
-    known = {*options, *import_module("kdrun.model").names()} if group in ROLES else options
-    list_all = f"kdrun list {_LISTED[group]}" if group in _LISTED else ""
-    return Fault("", str(unknown_name(group, name, sorted(known), list_all)))
+        message = f"{group}={name} needs an extra: pip install 'kdrun[{_EXTRAS[group, name]}]'"
+        return Fault("", message)
+    names = {*options, *import_module("kdrun.model").names()} if group in ROLES else options
+    list_command = f"kdrun list {_LIST_KINDS[group]}" if group in _LIST_KINDS else ""
+    return Fault("", str(unknown_name(group, name, sorted(names), list_command)))
 
 
 def unknown_key(base: DictConfig, override: Override) -> Fault | None:
-    """Return the fault of an override whose key the config does not have; None if it has it.
+    """Return a fault if the config does not have the key of an override, else None.
 
     Args:
-        base: the config, composed without such overrides.
+        base: the config, composed without `key=value` overrides.
         override: `key=value`.
     """
     key = str(override.key_or_group)
@@ -82,10 +83,10 @@ def unknown_key(base: DictConfig, override: Override) -> Fault | None:
     for depth, name in enumerate(names):
         if not isinstance(node, DictConfig):
             return _not_a_mapping(".".join(names[:depth]), ".".join(names[depth:]), override)
-        if name not in node.keys():  # noqa: SIM118 - `in` denies keys whose value is ???
+        if name not in node.keys():  # noqa: SIM118 - `in node` is false for keys whose value is ???
             siblings = [str(sibling) for sibling in node]
-            owner = repr(node.get("name") or names[depth - 1]) if depth else "the config"
-            return Fault(key, unknown_key_of(owner, name, siblings))
+            parent = repr(node.get("name") or names[depth - 1]) if depth else "the config"
+            return Fault(key, unknown_key_of(parent, name, siblings))
         node = node._get_node(name)
         if isinstance(node, DictConfig) and node._is_none():
             return None
@@ -93,11 +94,11 @@ def unknown_key(base: DictConfig, override: Override) -> Fault | None:
 
 
 def _not_a_mapping(parent: str, rest: str, override: Override) -> Fault:
-    """The fault of an override below a key that holds a plain value.
+    """Return the fault of an override whose key is below a key that holds a plain value.
 
     Args:
-        parent: that key.
-        rest: the override's key below it.
+        parent: the key that holds a plain value.
+        rest: the key below `parent`.
         override: `parent.rest=value`.
     """
     value = str(override.input_line).partition("=")[2]

@@ -1,4 +1,4 @@
-"""The table of verbs, from which the command, its help and its messages are made."""
+"""The table of verbs, such as `list` in `kdrun list`; the help of each verb comes from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from kdrun.core.errors import UserError
 from kdrun.core.unknown import nearest
 
-_WIDTH = 100  # letters of a line of help
+_WIDTH = 100  # of the help, in letters
 
 
 @dataclass(frozen=True)
 class Verb:
-    """What the first word after `kdrun` may be.
+    """A verb: the first word after `kdrun`.
 
     Attributes:
         target: "module:function". The function takes the words after the verb and the screen, and
             returns the exit status.
-        arguments: what has to follow the verb, and what may follow it besides the options.
-        summary: what the verb does, in a line.
-        options: option as it is typed -> what it does.
-        notes: what the arguments may be, and what the verb writes; a sentence or two a line.
-        examples: commands, with paths as an example.
+        arguments: required and [optional] arguments after the verb, without options.
+        summary: what the verb does, in one line.
+        options: option, as the user types it -> what it does.
+        notes: allowed arguments, and files that the verb writes; one or two sentences a line.
+        examples: example commands.
     """
 
     target: str
@@ -144,7 +144,7 @@ VERBS = {
 
 
 def usage(name: str) -> list[str]:
-    """The lines that show all that may be typed with a verb."""
+    """Return lines with the arguments and options of a verb."""
     verb = VERBS[name]
     words = [f"kdrun {name} {verb.arguments}", *(f"[{option}]" for option in verb.options)]
     lines = [""]
@@ -156,7 +156,7 @@ def usage(name: str) -> list[str]:
 
 
 def help_of(name: str) -> str:
-    """What `kdrun VERB --help` prints."""
+    """Return the help that `kdrun VERB --help` prints."""
     verb = VERBS[name]
     options = [f"  {option:<22}{text}" for option, text in verb.options.items()]
     notes = [f"  {note}" for note in verb.notes]
@@ -166,16 +166,16 @@ def help_of(name: str) -> str:
 
 
 def summaries() -> str:
-    """A line for each verb, for the general help."""
-    typed = {f"kdrun {name} {verb.arguments}": verb.summary for name, verb in VERBS.items()}
-    return "\n".join(f"  {words:<42}{summary}" for words, summary in typed.items())
+    """Return a line for each verb, for the general help."""
+    commands = {f"kdrun {name} {verb.arguments}": verb.summary for name, verb in VERBS.items()}
+    return "\n".join(f"  {command:<42}{summary}" for command, summary in commands.items())
 
 
 def no_such_verb(word: str) -> UserError:
-    """The error for a word that is neither a verb nor a setting."""
-    close = nearest(word, VERBS)
+    """Return the error for a word that is neither a verb nor a setting."""
+    similar = nearest(word, VERBS)
     return UserError(
         f"{word!r} is no verb and no setting.",
-        f"  nearest: kdrun {close}" if close else f"  verbs, first of all: {', '.join(VERBS)}",
+        f"  nearest: kdrun {similar}" if similar else f"  verbs, first of all: {', '.join(VERBS)}",
         "  settings are key=value, e.g. loss.temperature=4; kdrun --help",
     )

@@ -1,4 +1,4 @@
-"""Hydra's launchers, which run the jobs of a sweep folder."""
+"""Runs the jobs of a sweep folder by Hydra's launchers."""
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -18,12 +18,12 @@ from kdrun.core.sweep import DONE, SweepFolder, SweepJob
 from kdrun.sweep.parallel_jobs import joblib_overrides, jobs_that_fit
 from kdrun.sweep.worker import run_job
 
-Launch = Callable[[Sequence[SweepJob]], None]  # runs the jobs and returns when they have ended
+Launch = Callable[[Sequence[SweepJob]], None]  # runs jobs, and returns when they have ended
 
 
 @contextmanager
 def open_launcher(sweep: SweepFolder, command: Command) -> Iterator[Launch]:
-    """Set up the launcher that the command selects, as Hydra would, and yield its launch."""
+    """Set up the launcher that the command selects, and yield a function that runs jobs by it."""
     folder = f"hydra.sweep.dir={quote(str(sweep.path))}"
     overrides = [*command.settings, *sweep.index()["launcher"], folder]
     with hydra_loader(command.folders) as loader:
@@ -46,13 +46,13 @@ def _job_overrides(job: SweepJob) -> list[str]:
 
 
 def try_launch(launch: Launch, jobs: Sequence[SweepJob], screen: Screen) -> bool:
-    """Run jobs and return whether the launcher reached their end; a reason it did not is printed.
+    """Run jobs, and return whether the launcher completed; if it did not, print the reason.
 
-    That a job fails does not stop a launcher; that its process dies may.
+    A launcher continues after a failed job, but may stop if the process of a job dies.
     """
     try:
         launch(jobs)
-    except Exception as error:  # noqa: BLE001 - whatever a launcher raises when a worker dies
+    except Exception as error:  # noqa: BLE001 - launchers raise different errors when a worker dies
         reason = str(error).strip().splitlines()
         screen.fail(f"the launcher gave up: {type(error).__name__}: {''.join(reason[:1])}")
         return False
@@ -62,18 +62,18 @@ def try_launch(launch: Launch, jobs: Sequence[SweepJob], screen: Screen) -> bool
 def measure_first_job(
     jobs: Sequence[SweepJob], sweep: SweepFolder, command: Command, screen: Screen
 ) -> list[SweepJob]:
-    """Run jobs one by one until one finishes, then set how many run together by its GPU memory.
+    """Run jobs one by one until one finishes; its GPU memory decides how many run at the same time.
 
     Returns:
-        The jobs that are left to run.
+        The jobs that have not run yet.
     """
     import torch
 
-    left = list(jobs)
+    remaining = list(jobs)
     sweep.write(launcher=joblib_overrides(1), at_once=1)
     with open_launcher(sweep, command) as launch:
-        while left:
-            job = left.pop(0)
+        while remaining:
+            job = remaining.pop(0)
             try_launch(launch, [job], screen)
             if sweep.status(job) in DONE:
                 break
@@ -83,18 +83,18 @@ def measure_first_job(
     free, _ = torch.cuda.mem_get_info(torch.device(sweep.run(job).config()["device"]))
     peak = sweep.run(job).manifest()["peak_memory"]
     assert peak is not None  # the device is a GPU
-    parallel = jobs_that_fit(free, peak, len(left))
+    parallel = jobs_that_fit(free, peak, len(remaining))
     sweep.write(launcher=joblib_overrides(parallel), at_once=parallel, measures=False)
     screen.say(
-        f"{parallel} at a time: the first took {peak / 2**30:.1f} GiB of the GPU's memory,"
+        f"{parallel} at a time: the first job took {peak / 2**30:.1f} GiB of the GPU's memory,"
         f" {free / 2**30:.1f} GiB are free"
     )
-    return left
+    return remaining
 
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into `SystemExit`, so that a launcher ends its workers as it does on Ctrl-C."""
+    """Raise `SystemExit` on SIGTERM, so that a launcher ends its workers as on Ctrl-C."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""Names for the jobs of a sweep, from the settings in which they differ."""
+"""Names the jobs of a sweep by the settings in which they differ."""
 
 from collections.abc import Sequence
 
@@ -9,43 +9,49 @@ from kdrun.core.sweep import SweepJob, job_folder
 
 
 def name_jobs(jobs: Sequence[Sequence[str]]) -> list[SweepJob]:
-    """Name each job by the settings that not all jobs have in common.
+    """Name each job by the settings that differ between jobs.
 
     Args:
-        jobs: the overrides of each job, as they are typed.
+        jobs: the overrides of each job, as text.
     """
     parsed = [run_overrides(overrides) for overrides in jobs]
-    typed = [{override_key(one): str(one.input_line) for one in job} for job in parsed]
-    varying = [key for key in typed[0] if len({job.get(key) for job in typed}) > 1]
-    return [name_job(number, len(parsed), job, varying) for number, job in enumerate(parsed)]
+    texts = [
+        {override_key(override): str(override.input_line) for override in overrides}
+        for overrides in parsed
+    ]
+    varying = [key for key in texts[0] if len({text.get(key) for text in texts}) > 1]
+    return [
+        name_job(number, len(parsed), overrides, varying) for number, overrides in enumerate(parsed)
+    ]
 
 
 def run_overrides(overrides: Sequence[str]) -> list[Override]:
-    """The parsed overrides of a run, without those of Hydra, which belong to the sweep."""
-    return [one for one in parse_settings(overrides) if not one.is_hydra_override()]
+    """Parse overrides, and drop Hydra's own overrides, which belong to the whole sweep."""
+    parsed = parse_settings(overrides)
+    return [override for override in parsed if not override.is_hydra_override()]
 
 
 def override_key(override: Override) -> str:
-    """The key, or the config group, that an override sets."""
+    """Return the key or the config group that an override sets."""
     return str(override.key_or_group)
 
 
 def name_job(
     number: int, count: int, overrides: Sequence[Override], varying: Sequence[str]
 ) -> SweepJob:
-    """Name one job by its values of the keys that vary.
+    """Name a job by its values of the varying keys.
 
     Args:
-        number: of the job, from 0.
-        count: how many jobs there are.
-        overrides: of this job.
-        varying: the keys.
+        number: number of the job, from 0.
+        count: number of jobs in the sweep.
+        overrides: overrides of this job.
+        varying: keys that differ between jobs.
     """
-    differing = {override_key(one): one for one in overrides if override_key(one) in varying}
-    typed = {key: str(one.input_line).partition("=")[2] for key, one in differing.items()}
+    differing = {override_key(o): o for o in overrides if override_key(o) in varying}
+    texts = {key: str(o.input_line).partition("=")[2] for key, o in differing.items()}
     return SweepJob(
         number=number,
-        folder=job_folder(number, count, typed),
-        words=tuple(str(one.input_line) for one in overrides),
-        differs={key: one.value() for key, one in differing.items()},
+        folder=job_folder(number, count, texts),
+        words=tuple(str(override.input_line) for override in overrides),
+        differs={key: override.value() for key, override in differing.items()},
     )

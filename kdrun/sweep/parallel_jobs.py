@@ -1,4 +1,4 @@
-"""How many jobs of a sweep run at the same time on one machine, and by which launcher of Hydra."""
+"""Chooses Hydra's launcher for a sweep, and how many jobs run at the same time on a machine."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -8,15 +8,15 @@ from kdrun.core.cores import count_cores
 from kdrun.core.errors import Fault
 
 _JOBLIB = "hydra_plugins.hydra_joblib_launcher"
-_RESERVE = 0.1  # share of a GPU's free memory that is not planned with
-_CONTEXT = 2**30  # bytes that CUDA itself is expected to take for each process
+_RESERVE = 0.1  # share of a GPU's free memory that stays free
+_CONTEXT = 2**30  # estimated bytes of the CUDA context of each process
 
 
 class LauncherChoice(NamedTuple):
-    """What `launcher.jobs` means.
+    """A launcher, and how many jobs it runs.
 
     Attributes:
-        overrides: of Hydra's config, which select the launcher; none if the user selected it.
+        overrides: overrides that select the launcher; empty if the user's launcher is kept.
         parallel: how many jobs run on this machine at the same time.
     """
 
@@ -25,29 +25,34 @@ class LauncherChoice(NamedTuple):
 
 
 def faults_of_jobs(jobs: object, launcher: Mapping[str, Any]) -> list[Fault]:
-    """The fault of a value of `launcher.jobs`, which stands for Hydra's joblib launcher.
+    """Return the faults of `launcher.jobs`: more than 1 job needs Hydra's joblib launcher.
 
     Args:
-        jobs: the value.
-        launcher: the node `hydra.launcher`.
+        jobs: the value of `launcher.jobs`.
+        launcher: the config node `hydra.launcher`.
     """
     if jobs == 1 or not _is_number(jobs):
         return []
     kind = _kind(launcher)
     if kind != "BasicLauncher":
-        return [Fault("launcher.jobs", f"chooses a launcher, and {kind} was chosen; keep one")]
+        return [
+            Fault(
+                "launcher.jobs",
+                f"selects a launcher, but {kind} is selected too; keep one",
+            )
+        ]
     if find_spec("hydra_plugins") is None or find_spec(_JOBLIB) is None:
         return [Fault("launcher.jobs", "needs an extra: pip install 'kdrun[sweep]'")]
     return []
 
 
 def choose_launcher(jobs: object, launcher: Mapping[str, Any], count: int) -> LauncherChoice:
-    """The launcher that `launcher.jobs` stands for.
+    """Return the launcher that `launcher.jobs` selects.
 
     Args:
         jobs: the value of `launcher.jobs`; 1 keeps the launcher that the user selected.
-        launcher: the node `hydra.launcher`.
-        count: how many jobs the sweep has.
+        launcher: the config node `hydra.launcher`.
+        count: number of jobs in the sweep.
     """
     if jobs == 1 or not _is_number(jobs) or faults_of_jobs(jobs, launcher):
         return LauncherChoice([], count_parallel(launcher, count))
@@ -56,28 +61,28 @@ def choose_launcher(jobs: object, launcher: Mapping[str, Any], count: int) -> La
 
 
 def joblib_overrides(jobs: int) -> list[str]:
-    """Hydra's overrides for this many jobs at the same time, each in a process of its own."""
+    """Return Hydra's overrides that run `jobs` jobs at the same time, each in its own process."""
     return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"]
 
 
 def jobs_that_fit(free: int, peak: int, jobs: int) -> int:
-    """How many jobs a GPU holds at the same time, at least one.
+    """Return how many jobs fit into a GPU's memory at the same time, at least 1.
 
     Args:
-        free: bytes of its memory that are free.
-        peak: bytes that a job of the same sweep took.
-        jobs: how many are left to run.
+        free: free bytes of the GPU's memory.
+        peak: peak memory of a job of the same sweep, in bytes.
+        jobs: number of jobs that have not run yet.
     """
     fitting = int(free * (1 - _RESERVE)) // (peak + _CONTEXT)
     return max(1, min(fitting, jobs, count_cores()))
 
 
 def count_parallel(launcher: Mapping[str, Any], jobs: int) -> int:
-    """How many jobs a launcher runs on this machine at the same time.
+    """Return how many jobs a launcher runs on this machine at the same time.
 
     Args:
-        launcher: the node `hydra.launcher`.
-        jobs: how many jobs the sweep has.
+        launcher: the config node `hydra.launcher`.
+        jobs: number of jobs in the sweep.
     """
     kind = _kind(launcher)
     if kind == "LocalLauncher":  # of submitit; it starts all jobs at once
@@ -86,26 +91,27 @@ def count_parallel(launcher: Mapping[str, Any], jobs: int) -> int:
         return min(jobs, _ray_tasks(launcher.get("ray", {})))
     if kind == "JoblibLauncher":
         return min(jobs, _joblib_workers(launcher.get("n_jobs", -1)))
-    return 1  # one after the other, or each job with a machine, or a share of one, to itself
+    return 1  # jobs run one after the other, or on different machines
 
 
 def _is_number(jobs: object) -> bool:
-    """Whether the check of the config accepts this value of `launcher.jobs`."""
+    """Return whether a value of `launcher.jobs` is valid; the config check reports invalid ones."""
     return jobs == "auto" or (isinstance(jobs, int) and jobs > 0)
 
 
 def _kind(launcher: Mapping[str, Any]) -> str:
+    """Return the name of the launcher's class."""
     return str(launcher.get("_target_", "")).rpartition(".")[2]
 
 
 def _joblib_workers(n_jobs: Any) -> int:
-    """How many workers `n_jobs` means: -1 stands for all cores, -2 for all but one, and so on."""
+    """Return the number of workers for `n_jobs`: -1 means all cores, -2 all except one, etc."""
     number = int(n_jobs) if isinstance(n_jobs, int | float | str) else 1
     return number if number > 0 else max(1, count_cores() + 1 + number)
 
 
 def _ray_tasks(ray: Mapping[str, Any]) -> int:
-    """How many tasks fit into Ray's CPUs; a task takes one CPU by default."""
+    """Return how many tasks Ray runs at the same time; a task takes one CPU by default."""
     cpus = ray.get("init", {}).get("num_cpus") or count_cores()
     cpus_per_task = ray.get("remote", {}).get("num_cpus") or 1
     return max(1, int(cpus / cpus_per_task))

@@ -24,18 +24,18 @@ from kdrun.sweep.hydra_launcher import (
 from kdrun.sweep.trials import add_trials, describe_best, is_hopeless
 
 _POLL = 0.2  # seconds between two checks of jobs that run in other processes
-_TIMEOUT = 10.0  # seconds for a launcher's workers to end after Ctrl-C; SLURM's do not end
+_TIMEOUT = 10.0  # seconds to wait for a launcher's workers after Ctrl-C; SLURM jobs do not end
 
 
 def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
-    """Run every job that is not done, print the outcome of each, and return the exit status.
+    """Run every job that is not done, print a line for each job, and return the exit status.
 
     Raises:
-        RunInUse: the sweep, or one of its jobs, is running already.
+        RunInUse: another process runs the sweep or one of its jobs.
     """
     status = 0
     with sweep.lock().acquire(wait=False):
-        before = {job.number: sweep.run(job).manifest() for job in sweep.jobs()}
+        manifests = {job.number: sweep.run(job).manifest() for job in sweep.jobs()}
         for job in sweep.jobs():
             if sweep.run(job).is_run:
                 FolderLock(sweep.run(job).path).acquire(wait=False).release()
@@ -48,30 +48,31 @@ def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
             status = 130
         _wait_for_jobs(sweep, _TIMEOUT)
         if status:
-            _record_interrupted(sweep, before)
+            _mark_interrupted(sweep, manifests)
     _print_outcome(sweep, screen)
     return status or int(not sweep.is_complete)
 
 
-def _record_interrupted(sweep: SweepFolder, before: Mapping[int, Mapping[str, Any]]) -> None:
-    """Mark the jobs that ended with the sweep as interrupted: joblib kills its workers on Ctrl-C.
+def _mark_interrupted(sweep: SweepFolder, manifests: Mapping[int, Mapping[str, Any]]) -> None:
+    """Mark jobs that were killed with the sweep as interrupted: joblib kills its workers on Ctrl-C.
 
     Args:
-        sweep: that was interrupted.
-        before: each job's manifest before the sweep ran; jobs that still have it did not run.
+        sweep: the interrupted sweep.
+        manifests: number of each job -> its manifest before the sweep; jobs that did not run still
+            have this manifest.
     """
     for job in sweep.jobs():
         run = sweep.run(job)
-        if sweep.status(job) == "crashed" and run.manifest() != before.get(job.number):
+        if sweep.status(job) == "crashed" and run.manifest() != manifests.get(job.number):
             with FolderLock(run.path).acquire(wait=False):
                 run.update(status="interrupted", error="interrupted with its sweep")
 
 
 def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
-    """Run the jobs of a sweep that are not done, as it was started; return the exit status.
+    """Run the jobs of a sweep that are not done, by its original command; return the exit status.
 
     Raises:
-        RunInUse: the sweep, or one of its jobs, is running already.
+        RunInUse: another process runs the sweep or one of its jobs.
     """
     if sweep.is_complete:
         screen.say(f"{sweep.path} is finished; its jobs: {shell_command('show', sweep.path)}")
@@ -84,41 +85,41 @@ def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
 
 
 def _run_all(sweep: SweepFolder, command: Command, screen: Screen) -> None:
-    """Run the jobs that are not done, and the trials that a search adds after them."""
+    """Run the jobs that are not done, and then the trials that a search adds."""
     if not sweep.jobs():
         add_trials(sweep)
-    todo = [job for job in sweep.jobs() if sweep.status(job) not in DONE]
+    jobs = [job for job in sweep.jobs() if sweep.status(job) not in DONE]
     if sweep.index().get("measures"):
-        todo = measure_first_job(todo, sweep, command, screen)
+        jobs = measure_first_job(jobs, sweep, command, screen)
     with open_launcher(sweep, command) as launch:
-        _run_jobs(todo, sweep, launch, screen)
+        _run_jobs(jobs, sweep, launch, screen)
         while add_trials(sweep):
             new = [job for job in sweep.jobs() if sweep.status(job) == NOT_STARTED]
             _run_jobs(new, sweep, launch, screen)
 
 
-def _run_jobs(todo: Sequence[SweepJob], sweep: SweepFolder, launch: Launch, screen: Screen) -> None:
-    """Launch jobs, and launch the jobs again that were lost when the process of another one died.
+def _run_jobs(jobs: Sequence[SweepJob], sweep: SweepFolder, launch: Launch, screen: Screen) -> None:
+    """Launch jobs, and relaunch jobs that were lost because the process of another job died.
 
-    joblib ends all of its workers when one dies. Jobs that had not started are launched again
-    together. Jobs that were running are launched one by one, so that the one that kills its worker
-    takes no other job along. If no job had started, all of them are launched one by one.
+    joblib ends all of its workers when one dies. Jobs that had not started are relaunched together.
+    Jobs that were running are relaunched one by one, so that a job that kills its worker ends no
+    other job. If no job had started, all jobs are relaunched one by one.
     """
-    single: dict[int, SweepJob] = {}
-    while todo:
-        before = {job.number: sweep.run(job).manifest() for job in todo}
-        if try_launch(launch, todo, screen):
+    relaunched: dict[int, SweepJob] = {}
+    while jobs:
+        manifests = {job.number: sweep.run(job).manifest() for job in jobs}
+        if try_launch(launch, jobs, screen):
             break
         _wait_for_jobs(sweep)  # some launchers keep their other workers
-        waiting = [job for job in todo if sweep.run(job).manifest() == before[job.number]]
-        crashed = [job for job in todo if sweep.status(job) == "crashed"]
-        none_started = waiting == todo
-        single |= {job.number: job for job in (todo if none_started else crashed)}
-        todo = [] if none_started else waiting
-    for job in single.values():
+        waiting = [job for job in jobs if sweep.run(job).manifest() == manifests[job.number]]
+        crashed = [job for job in jobs if sweep.status(job) == "crashed"]
+        none_started = waiting == jobs
+        relaunched |= {job.number: job for job in (jobs if none_started else crashed)}
+        jobs = [] if none_started else waiting
+    for job in relaunched.values():
         manifest = sweep.run(job).manifest()
         if not try_launch(launch, [job], screen) and sweep.run(job).manifest() == manifest:
-            screen.fail(f"the launcher can't start {job.folder} by itself either; it ends here")
+            screen.fail(f"the launcher can't start {job.folder} alone either; the sweep ends here")
             break
 
 

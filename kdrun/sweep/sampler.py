@@ -1,4 +1,4 @@
-"""Optuna's view of a search: a study that is rebuilt from the sweep folder, and its sampler."""
+"""The optuna study of a search, rebuilt from the trials in the sweep folder, and its sampler."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,22 +16,28 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.samplers import TPESampler
 
-_RANDOM_TRIALS = 6  # trials that are drawn at random before the sampler learns from them
+_RANDOM_TRIALS = 6  # number of first trials that are random
 
 
 def objective(sweep: SweepFolder, job: SweepJob) -> float | None:
-    """The distilled student's leading score on validation; None if it was not trained."""
+    """Return the validation score of a job's distilled student; None if it was not trained."""
     record = read_record(sweep.run(job).path / STUDENT_FOLDER)
     return None if record is None else validation_score(record, leading().name)
 
 
 def curve_of(sweep: SweepFolder, job: SweepJob) -> list[float]:
-    """The student's validation accuracy in 0..1 after each epoch."""
+    """Return the student's validation accuracy in 0..1 after each epoch."""
     return student_curve(sweep.run(job).path / STUDENT_FOLDER)
 
 
 def study_of(ranges: Ranges, sweep: SweepFolder, jobs: Sequence[SweepJob]) -> "Study":
-    """A study that holds these trials, as if optuna had run them itself."""
+    """Return a study that contains the jobs as trials, as if optuna had run them itself.
+
+    Args:
+        ranges: the ranges that are searched.
+        sweep: the folder of the search.
+        jobs: jobs of the sweep that have ended.
+    """
     import optuna
     from optuna.trial import TrialState, create_trial
 
@@ -40,12 +46,15 @@ def study_of(ranges: Ranges, sweep: SweepFolder, jobs: Sequence[SweepJob]) -> "S
     distributions = distributions_of(ranges)
     states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
     for job in jobs:
-        overrides = {override_key(one): one for one in run_overrides(job.words)}
+        overrides = {override_key(override): override for override in run_overrides(job.words)}
         state = states.get(sweep.status(job), TrialState.FAIL)
         curve = [] if state is TrialState.FAIL else curve_of(sweep, job)
         study.add_trial(
             create_trial(
-                params={key: value_in(one, overrides[key]) for key, one in distributions.items()},
+                params={
+                    key: value_in(distribution, overrides[key])
+                    for key, distribution in distributions.items()
+                },
                 distributions=distributions,
                 state=state,
                 value=objective(sweep, job) if state is TrialState.COMPLETE else None,
@@ -56,7 +65,7 @@ def study_of(ranges: Ranges, sweep: SweepFolder, jobs: Sequence[SweepJob]) -> "S
 
 
 def sampler_of(seed: int, number: int) -> "TPESampler":
-    """The sampler of one trial, which depends on the seed and the trial's number alone."""
+    """Return the sampler of one trial, which depends only on the seed and the trial's number."""
     from optuna.samplers import TPESampler
 
     from kdrun.core.seeds import seed_of

@@ -1,7 +1,7 @@
-"""The trials of a search: which settings are tried next, and which trial is the best.
+"""The trials of a search: chooses the settings of the next trials, and finds the best trial.
 
-A search has no state but the sweep folder: the sampler is built anew from the trials in it each
-time. So a search that was killed continues with the trials that it would have made.
+The sweep folder is the only state of a search: the sampler is rebuilt from the trials in the folder
+each time. So a search that was killed continues with the same trials as without the interruption.
 """
 
 import shlex
@@ -18,22 +18,23 @@ from kdrun.sweep.job_list import name_job, run_overrides
 from kdrun.sweep.sampler import curve_of, objective, sampler_of, study_of
 from kdrun.sweep.search_space import distributions_of
 
-_HOPELESS = 5  # first trials that fail before the settings can't be the reason
-_MIN_FINISHED = 4  # finished trials that others are compared with
-_OF_THE_SEARCH = ("controls=[]", "search.", "launcher.", "check=")  # overrides of no single run
-_DIGITS = 4  # significant digits of a number that is tried
+_HOPELESS = 5  # a search ends if its first trials, at least as many, all fail
+_MIN_FINISHED = 4  # trials are pruned only after as many trials have finished
+# Prefixes of overrides that only a search has, not the run that repeats its best trial.
+_SEARCH_OVERRIDES = ("controls=[]", "search.", "launcher.", "check=")
+_DIGITS = 4  # significant digits of the sampled numbers
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a search tries; written to sweep.json.
+    """The settings of a search; written to sweep.json.
 
     Attributes:
-        ranges: key -> Hydra's word for its values: `interval(1,16)`, `choice(kd,dkd)`.
-        words: the overrides that all trials have in common.
-        trials: how many there are.
-        prune: whether a trial stops early if others were better after as many epochs.
-        seed: of the sampler.
+        ranges: config key -> its range, such as `interval(1,16)` or `choice(kd,dkd)`.
+        words: overrides of all trials.
+        trials: number of trials.
+        prune: whether a trial stops early if it is worse than the median of finished trials.
+        seed: seed of the sampler.
     """
 
     ranges: Mapping[str, str]
@@ -46,51 +47,51 @@ class Search:
 def add_trials(sweep: SweepFolder) -> bool:
     """Add the next trials to the sweep, as many as run at the same time.
 
-    A failed trial counts as tried. No trial is added while another could not be started, nor to a
-    hopeless search.
+    A failed trial counts as a trial. No trial is added while an earlier trial has not started, or
+    if all first trials failed.
 
     Returns:
-        Whether any was added.
+        Whether a trial was added.
     """
     index, jobs = sweep.index(), sweep.jobs()
     if "search" not in index:
         return False
     search = Search(**index["search"])
     count = min(index["at_once"], search.trials - len(jobs))
-    waiting = any(sweep.status(job) == NOT_STARTED for job in jobs)
-    if count < 1 or waiting or is_hopeless(sweep):
+    has_waiting = any(sweep.status(job) == NOT_STARTED for job in jobs)
+    if count < 1 or has_waiting or is_hopeless(sweep):
         return False
     study, distributions = study_of(search.ranges, sweep, jobs), distributions_of(search.ranges)
-    bars = _bars(sweep, jobs) if search.prune else ()
+    bars = _median_curve(sweep, jobs) if search.prune else ()
     for number in range(len(jobs), len(jobs) + count):
         study.sampler = sampler_of(search.seed, number)
         params = study.ask(distributions).params
-        typed = [f"{key}={_rounded(value)}" for key, value in params.items()]
-        overrides = run_overrides([*search.words, *typed])
+        sampled = [f"{key}={_rounded(value)}" for key, value in params.items()]
+        overrides = run_overrides([*search.words, *sampled])
         jobs.append(replace(name_job(number, search.trials, overrides, list(params)), bars=bars))
     sweep.write(jobs=jobs)
     return True
 
 
 def is_hopeless(sweep: SweepFolder) -> bool:
-    """Whether the first trials of a search all failed, so that others would too."""
+    """Return whether all trials of a search failed, at least `_HOPELESS` of them."""
     jobs = sweep.jobs()
     return len(jobs) >= _HOPELESS and not any(sweep.status(job) in DONE for job in jobs)
 
 
 def best_trial(sweep: SweepFolder) -> SweepJob | None:
-    """The finished trial with the best score on validation, the first of equals."""
+    """Return the finished trial with the best validation score; the first if scores are equal."""
     finished = [job for job in sweep.jobs() if sweep.status(job) == "finished"]
     return max(finished, key=lambda job: _merit(objective(sweep, job)), default=None)
 
 
 def _merit(score: float | None) -> float:
-    """Order trials by their leading score; those without one are the worst."""
+    """Return a sort key of a validation score: higher is better, and None is the worst."""
     return -inf if score is None else leading().merit(score)
 
 
 def describe_best(sweep: SweepFolder) -> str:
-    """The best trial, the command that runs it again, and what its score is worth."""
+    """Return a message: the best trial, the command that repeats it, and a warning on its score."""
     best = best_trial(sweep)
     if best is None and is_hopeless(sweep):
         return f"the search has ended, as all of its first {len(sweep.jobs())} trials failed"
@@ -99,13 +100,13 @@ def describe_best(sweep: SweepFolder) -> str:
     score, summary = objective(sweep, best) or 0.0, sweep.run(best).summary()
     rows = {row["model"]: row for row in summary["rows"]} if summary is not None else {}
     test = score_of(rows["distilled"], leading().name) or 0.0
-    overrides = [word for word in best.words if not word.startswith(_OF_THE_SEARCH)]
+    overrides = [word for word in best.words if not word.startswith(_SEARCH_OVERRIDES)]
     return (
         f"best on validation: {sweep.run(best).path}, {score:.2%} (test {test:.2%})\n"
         f"  kdrun {shlex.join(overrides)}\n"
-        "Its test figure was not used to choose it. The validation"
-        f" {leading().name} of the best of many"
-        " flatters: run it with other seeds, beside what it is to replace."
+        "Its test score was not used to choose it. The validation"
+        f" {leading().name} of the best of many trials is too optimistic:"
+        " run it with other seeds, and compare it with the settings that it would replace."
     )
 
 
@@ -113,11 +114,12 @@ def _rounded(value: Any) -> str:
     return f"{value:.{_DIGITS}g}" if isinstance(value, float) else str(value)
 
 
-def _bars(sweep: SweepFolder, jobs: Sequence[SweepJob]) -> tuple[float | None, ...]:
-    """The median accuracy of the finished trials after each epoch, below which a trial stops.
+def _median_curve(sweep: SweepFolder, jobs: Sequence[SweepJob]) -> tuple[float | None, ...]:
+    """Return the median accuracy of the finished trials after each epoch; worse trials stop.
 
-    There is no bar in the first third of the epochs nor after the last, and none at all while few
-    trials have finished or their numbers of epochs differ.
+    The value is None in the first third of the epochs and after the last epoch: no trial stops
+    there. The result is empty if fewer than `_MIN_FINISHED` trials have finished, or if they have
+    different numbers of epochs.
     """
     curves = [curve_of(sweep, job) for job in jobs if sweep.status(job) == "finished"]
     if len(curves) < _MIN_FINISHED or len({len(curve) for curve in curves}) > 1:

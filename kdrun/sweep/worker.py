@@ -1,4 +1,4 @@
-"""One job of a sweep, in whichever process a launcher runs it."""
+"""Runs one job of a sweep, in the process that a launcher provides."""
 
 import os
 import shlex
@@ -33,16 +33,17 @@ _POLL = 1.0  # seconds between two checks of whether the parent process is alive
 def run_job(config: DictConfig) -> None:
     """Run a job, or the rest of an interrupted one; do nothing if it is done.
 
-    A failed job is recorded and reported, and does not stop the others. Launchers pickle this
+    A failed job is recorded and reported, and does not stop the other jobs. Launchers pickle this
     function by its module and name.
 
     Args:
-        config: of the job, as Hydra composed it.
+        config: config of the job, as Hydra composed it.
     """
     from kdrun.run.runner import run
 
     hydra = HydraConfig.get()
-    folders = [one.path for one in hydra.runtime.config_sources if one.provider == CONFIG_DIR]
+    sources = hydra.runtime.config_sources
+    folders = [source.path for source in sources if source.provider == CONFIG_DIR]
     complete_inner_nodes(config, make_loader(folders))
     composed = OmegaConf.to_container(config, resolve=True)
     assert isinstance(composed, dict)
@@ -53,7 +54,7 @@ def run_job(config: DictConfig) -> None:
         if not sweep.lock().is_held():
             return
         _exit_with_parent()
-    if folder.is_run and folder.status in DONE:  # by a worker that outlived its sweep
+    if folder.is_run and folder.status in DONE:  # finished by a worker that outlived its sweep
         return
     screen = Screen()
     try:
@@ -70,7 +71,13 @@ def run_job(config: DictConfig) -> None:
 
 
 def _plan(folder: RunFolder, tree: Mapping[str, Any], parallel: int) -> "Plan":
-    """The checked plan of a job; a job that was interrupted keeps the config it started with."""
+    """Return the checked plan of a job; an interrupted job keeps the config that it started with.
+
+    Args:
+        folder: run folder of the job.
+        tree: config of the job, if it starts now.
+        parallel: how many jobs run on this machine at the same time.
+    """
     from kdrun.check.preflight import check
 
     started = "config" in folder.manifest()
@@ -84,9 +91,9 @@ def _plan(folder: RunFolder, tree: Mapping[str, Any], parallel: int) -> "Plan":
 
 @cache
 def _exit_with_parent() -> None:
-    """Watch the parent process, once in each process, and exit when it is gone.
+    """Start a thread that ends this process when the parent process has ended.
 
-    A worker of joblib whose sweep was killed would otherwise wait for ever to return its result.
+    A joblib worker whose sweep was killed would otherwise wait forever to return its result.
     """
     parent = os.getppid()
 

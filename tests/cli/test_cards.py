@@ -212,10 +212,10 @@ def test_cost_is_told_beside_kd(tmp_path):
     path = tmp_path / "cost.yaml"
     path.write_text("measured: On two threads.\nmilliseconds: {kd: 0.3, sp: 51, ce: 0.15}\n")
     assert cost_line("sp", path) == (
-        "170 times kd's, of the loss alone: 51 ms against 0.3 ms. On two threads."
+        "170 times the time of kd, without the networks: 51 ms against 0.3 ms. On two threads."
     )
     assert cost_line("ce", path) == (
-        "0.5 times kd's, of the loss alone: 0.15 ms against 0.3 ms. On two threads."
+        "0.5 times the time of kd, without the networks: 0.15 ms against 0.3 ms. On two threads."
     )
     missing = "not measured; measure it: python -m benchmarks.losses"
     assert cost_line("crd", path) == missing

@@ -201,7 +201,7 @@ def test_options_do_what_they_say(said, tmp_path, words, expected):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ((), "compare: it takes run folders, sweep folders or globs."),
+        ((), "compare: name run folders, sweep folders or globs."),
         (("nowhere",), "there is no 'nowhere'."),
         (("ss",), "there is no 'ss'.\n  nearest: s"),
         (("s", "--metric", "acc"), "no metric is called 'acc'."),
@@ -211,7 +211,7 @@ def test_options_do_what_they_say(said, tmp_path, words, expected):
         (("s", "--where", "loss.alpha=7"), "no run has loss.alpha=7.\n  loss.alpha is 0.1, 0.5"),
         (("s", "--where", "seed=7"), "no run has seed=7.\n  seed is 0"),
         (("s", "--by", "seed", "--where", "seed=0"), "no key of these runs is called 'seed'"),
-        (("s", "--baseline", "alone", "--baseline", "loss.alpha=1"), "--baseline is values"),
+        (("s", "--baseline", "alone", "--baseline", "loss.alpha=1"), "--baseline takes KEY=VALUE"),
         (("s", "--baseline", "alon"), "no row of these runs is called 'alon'"),
         (("s", "--sort", "bites"), "no key of these runs is called 'bites'"),
         (("s", "--wheer", "x=1"), "compare: unrecognized arguments: --wheer"),

@@ -35,7 +35,7 @@ def test_a_search_shares_its_teacher_prunes_and_goes_on_as_if_never_cut(
     (line,) = (line for line in said.splitlines() if line.startswith("  kdrun "))
     assert "controls=[]" not in line
     assert "search." not in line
-    assert "Its test figure was not used to choose it." in said
+    assert "Its test score was not used to choose it." in said
     pruned = next(job for job in whole.jobs() if whole.status(job) == "pruned")
     assert f"{pruned.folder}" in said
     assert "pruned after epoch " in str(whole.run(pruned).manifest()["error"])
@@ -73,14 +73,14 @@ def test_a_failed_trial_ends_no_search(told: Told, tmp_path: Path) -> None:
         (("search.trials=0",), "search.trials: 0 should be greater than 0"),
         (
             ("loss.temperature=interval(16,1)",),
-            "loss.temperature: interval(16,1) has its ends the wrong way round: 1 comes first",
+            "loss.temperature: interval(16,1) has its ends in the wrong order: write 1 before 16",
         ),
         (
             ("loss.alpha=tag(log, interval(0, 0.5))", "check=true"),
             "loss.alpha: tag(log, interval(0, 0.5)) is logarithmic and must start above 0",
         ),
         (("loss.temperature=range(4,1)", "check=true"), "range(4,1) holds no value"),
-        (("loss.temperature=interval(1,inf)",), "interval(1,inf) has an end that is no number"),
+        (("loss.temperature=interval(1,inf)",), "interval(1,inf) has an end that is not a number"),
         (("seed=0,1",), "seed: the best of several seeds is luck"),
         (("student=glob(resnet*)",), "student: a search takes names"),
         (("loss=ce", "search.lr_factor=1"), "there is nothing to search: loss 'ce'"),

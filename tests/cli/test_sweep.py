@@ -282,7 +282,7 @@ def test_the_memory_of_the_first_job_says_how_many_run_together(
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (7 * 2**30, 8 * 2**30))
     status, said = told("resume", str(sweep.path))
     assert (status, statuses(sweep)) == (0, ["finished"] * 3)
-    told = "1 at a time: the first took 3.0 GiB of the GPU's memory, 7.0 GiB are free"
+    told = "1 at a time: the first job took 3.0 GiB of the GPU's memory, 7.0 GiB are free"
     assert told in said.splitlines()
     assert said.index("0-seed=0\n") < said.index(told) < said.index("1-seed=1\n")
     assert sweep.index()["launcher"] == ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"]

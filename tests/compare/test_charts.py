@@ -12,7 +12,7 @@ from kdrun.compare.report.bar_chart import Bar, bar_chart
 from kdrun.compare.report.figure import Figure
 from kdrun.compare.report.line_chart import Curve, line_chart
 from kdrun.compare.report.matrix_chart import Cell, Side, matrix_chart
-from kdrun.compare.report.palette import DARK, LIGHT, SERIES
+from kdrun.compare.report.palette import DARK, LIGHT, SERIES_COLORS
 from kdrun.compare.report.png import png
 from kdrun.compare.report.ranges_chart import ranges_chart
 from kdrun.compare.report.reliability_chart import reliability_chart
@@ -107,8 +107,8 @@ def test_of_many_curves_those_beyond_the_colors_are_grey_and_share_a_name() -> N
     curves = [Curve(f"c{number}", [(1, number), (2, number)], number) for number in range(20)]
     figure = line_chart("f", "t", curves, ("epoch", "%"))
     strokes = [one["stroke"] for one in marks(figure, "polyline")]
-    assert strokes.count(LIGHT["rest"]) == 20 - SERIES
-    assert len(set(strokes)) == SERIES + 1
+    assert strokes.count(LIGHT["uncolored"]) == 20 - SERIES_COLORS
+    assert len(set(strokes)) == SERIES_COLORS + 1
     assert "12 others" in figure.standalone()
 
 
@@ -142,7 +142,11 @@ def test_bars_go_from_zero_by_their_values() -> None:
     assert widths[1] == pytest.approx(widths[2], abs=0.2)
     ends = [float(one["x"]) + float(one["width"]) for one in found]
     assert float(found[0]["x"]) == float(found[1]["x"]) == pytest.approx(ends[2], abs=0.2)
-    assert [one["fill"] for one in found] == [LIGHT["heat"], LIGHT["heat"], LIGHT["loss"]]
+    assert [one["fill"] for one in found] == [
+        LIGHT["positive"],
+        LIGHT["positive"],
+        LIGHT["negative"],
+    ]
 
 
 def test_cells_are_shaded_by_their_strength_and_gaps_stay_empty() -> None:
@@ -150,7 +154,11 @@ def test_cells_are_shaded_by_their_strength_and_gaps_stay_empty() -> None:
     sides = (Side("row", ["a", "b"]), Side("column", ["c", "d"]))
     found = marks(matrix_chart("f", "t", *sides, cells), "rect")
     assert [one["fill-opacity"] for one in found] == ["1.00", "0.52", "0.04"]
-    assert [one["fill"] for one in found] == [LIGHT["heat"], LIGHT["loss"], LIGHT["heat"]]
+    assert [one["fill"] for one in found] == [
+        LIGHT["positive"],
+        LIGHT["negative"],
+        LIGHT["positive"],
+    ]
     assert [one.get("stroke") for one in found] == [None, None, LIGHT["ink"]]
 
 
@@ -229,6 +237,6 @@ def test_colors_stand_out_from_the_card(theme: dict[str, str]) -> None:
         one, other = sorted((luminance(theme[name]), luminance(theme["card"])))
         return (other + 0.05) / (one + 0.05)
 
-    assert all(contrast(f"series-{number}") >= 3 for number in range(1, SERIES + 1))
-    assert all(contrast(name) >= 4.5 for name in ("ink", "quiet", "accent", "good", "bad"))
+    assert all(contrast(f"series-{number}") >= 3 for number in range(1, SERIES_COLORS + 1))
+    assert all(contrast(name) >= 4.5 for name in ("ink", "muted", "accent", "good", "bad"))
     assert LIGHT.keys() == DARK.keys()

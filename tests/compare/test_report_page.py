@@ -188,8 +188,8 @@ def test_what_an_older_run_lacks_is_said(tmp_path: Path) -> None:
         kept = {name: stored[name] for name in stored.files if "confidence" not in name}
     np.savez(folder / "predictions.npz", **kept)
     text = outline(page_of_run(folder).html()).text
-    assert "Needs the confidence of each answer, which this run's kdrun did not keep." in text
-    assert "This run's kdrun kept no examples." in text
+    assert "The kdrun version of this run did not save the confidence of each prediction." in text
+    assert "The kdrun version of this run did not save examples." in text
 
 
 def test_a_failed_run_says_why(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hydra.core.config_store import ConfigStore
 
 from kdrun.check.preflight import check
-from kdrun.config.choices import offer_plugin_parts
+from kdrun.config.choices import register_plugin_components
 from kdrun.config.compose import compose_runs
 from kdrun.core.errors import ConfigError
 from kdrun.core.plugins import install_plugins
@@ -45,7 +45,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(LOSSES, "my_kd", "my_parts:MyKD")
     monkeypatch.setitem(MODELS, "my_net", "my_parts:MyNet")
-    offer_plugin_parts(install_plugins({"my_parts": "my_parts"}))
+    register_plugin_components(install_plugins({"my_parts": "my_parts"}))
     yield
     for group, name in (
         ("loss", "my_kd"),

@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from tiny import TINY
 
 from kdrun.check.preflight import check
-from kdrun.config.choices import offer_plugin_parts
+from kdrun.config.choices import register_plugin_components
 from kdrun.config.command import read_command
 from kdrun.config.compose import compose_runs
 from kdrun.config.older_runs import with_new_keys
@@ -128,7 +128,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(LOSSES, "warm", "inner_parts:Warm")
     monkeypatch.setitem(MODELS, "inner_net", "inner_parts:Net")
-    offer_plugin_parts(install_plugins({"inner_parts": "inner_parts"}))
+    register_plugin_components(install_plugins({"inner_parts": "inner_parts"}))
     yield
     del ConfigStore.instance().repo["loss"]["warm.yaml"]
     for group in ("model", "teacher", "student"):

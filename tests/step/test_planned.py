@@ -3,14 +3,14 @@
 import pytest
 from plans import RESNETS, plan, prints, reads, refusal, rows
 
-from kdrun.config.choices import offer_step_list
+from kdrun.config.choices import register_step_list
 from kdrun.core.errors import UserError
 from kdrun.stage.compress import Compress
 from kdrun.stage.train import Train
 
 
 def listed(*steps: str) -> str:
-    return f"compress={offer_step_list(steps)}"
+    return f"compress={register_step_list(steps)}"
 
 
 def test_each_step_is_a_stage_with_a_row_that_reads_the_stage_before():
@@ -115,7 +115,7 @@ def test_fingerprints_without_compression_are_unchanged():
 
 def test_an_unknown_step_in_a_list_is_reported():
     with pytest.raises(UserError, match="no compression step is called 'prune_wieghts'") as told:
-        offer_step_list(["prune_wieghts"])
+        register_step_list(["prune_wieghts"])
     assert "nearest: prune_weights" in str(told.value)
 
 

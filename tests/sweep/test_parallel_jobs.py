@@ -88,7 +88,10 @@ def test_a_number_of_jobs_is_joblib_in_few_words(setting, jobs, expected) -> Non
 
 def test_a_number_of_jobs_beside_another_launcher_is_refused() -> None:
     (fault,) = faults_of_jobs(4, {"_target_": "x.SlurmLauncher"})
-    assert str(fault) == "launcher.jobs: chooses a launcher, and SlurmLauncher was chosen; keep one"
+    assert (
+        str(fault)
+        == "launcher.jobs: selects a launcher, but SlurmLauncher is selected too; keep one"
+    )
 
 
 def test_a_number_of_jobs_without_joblib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,8 @@ def test_values_of_a_range(word: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("word", "fault"),
     [
-        ("interval(1, inf)", "has an end that is no number"),
-        ("interval(4, 1)", "has its ends the wrong way round: 1 comes first"),
+        ("interval(1, inf)", "has an end that is not a number"),
+        ("interval(4, 1)", "has its ends in the wrong order: write 1 before 4"),
         ("tag(log, interval(0, 1))", "is logarithmic and must start above 0, not at 0"),
     ],
 )

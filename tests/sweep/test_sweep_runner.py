@@ -52,4 +52,4 @@ def test_a_launcher_that_can_not_start_one_job_either_is_left_with_a_sentence(
     _run_jobs(JOBS, sweep, launcher, Screen())
     assert launcher.launched == [[0, 1, 2], [0]]
     assert [sweep.status(job) for job in JOBS] == [NOT_STARTED] * 3
-    assert "the launcher can't start 0 by itself either" in capsys.readouterr().err
+    assert "the launcher can't start 0 alone either" in capsys.readouterr().err

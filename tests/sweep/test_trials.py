@@ -178,7 +178,7 @@ def test_the_best_is_chosen_on_validation_never_on_test(tmp_path: Path) -> None:
     accuracy = near_four(dict(best.differs))
     assert lines[0].endswith(f"{best.folder}, {accuracy:.2%} (test {1 - accuracy:.2%})")
     assert lines[1].startswith("  kdrun teacher=mlp loss.temperature=")
-    assert lines[2].startswith("Its test figure was not used to choose it.")
+    assert lines[2].startswith("Its test score was not used to choose it.")
 
 
 def test_a_search_whose_first_trials_all_fail_ends_and_says_so(

@@ -1,4 +1,4 @@
-"""An axis of a plot: where values are, and round numbers for its ticks."""
+"""An axis of a plot: maps values to positions, and places ticks at round values."""
 
 import math
 from collections.abc import Iterable
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from kdrun.core.number_format import count
 
-_INTERVALS = 5  # between ticks, about
+_INTERVALS = 5  # approximate number of intervals between ticks
 
 
 class Tick(NamedTuple):
-    """A value of an axis that is labeled."""
+    """A value of an axis with its label."""
 
     value: float
     text: str
@@ -22,9 +22,9 @@ class Axis:
     """One direction of a plot.
 
     Attributes:
-        label: what is measured, with its unit.
-        low: the value at its start.
-        high: the value at its end, above `low`.
+        label: name and unit of the quantity.
+        low: value at the start of the axis.
+        high: value at the end of the axis, above `low`.
         log: whether the axis is logarithmic.
         integers: whether only whole numbers have ticks.
     """
@@ -39,11 +39,11 @@ class Axis:
     def around(
         cls, label: str, values: Iterable[float], log: bool = False, integers: bool = False
     ) -> "Axis":
-        """An axis that holds the finite values with a margin; without any, from 0 to 1."""
-        shown = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
-        if not shown:
+        """Return an axis that covers the finite values with a margin, or 0 to 1 without values."""
+        finite = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
+        if not finite:
             return cls(label, 1.0 if log else 0.0, 10.0 if log else 1.0, log, integers)
-        low, high = min(shown), max(shown)
+        low, high = min(finite), max(finite)
         if log:
             margin = max((high / low) ** 0.12, 1.15)
             return cls(label, low / margin, high * margin, log, integers)
@@ -52,13 +52,13 @@ class Axis:
         return cls(label, low - margin, high + margin, log, integers)
 
     def fraction(self, value: float) -> float:
-        """The position of a value, from 0 at the start of the axis to 1 at its end."""
+        """Return the position of a value: 0 at the start of the axis, 1 at its end."""
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[Tick]:
-        """Ticks at round values between `low` and `high`."""
+        """Return ticks at round values between `low` and `high`."""
         return self._log_ticks() if self.log else self._linear_ticks()
 
     def _linear_ticks(self) -> list[Tick]:
@@ -78,20 +78,20 @@ class Axis:
             inside = [value for value in values if self.low <= value <= self.high]
             if len(inside) <= _INTERVALS + 1:
                 break
-        if len(inside) < 2:  # the axis is shorter than the factor between two ticks
+        if len(inside) < 2:  # the axis is shorter than the distance of two logarithmic ticks
             return Axis(self.label, self.low, self.high)._linear_ticks()
         inside = inside[:: -(-len(inside) // (_INTERVALS + 1))]
         return [Tick(value, count(value) if value >= 1 else f"{value:g}") for value in inside]
 
 
 def nice_step(step: float) -> float:
-    """The smallest of 1, 2 and 5 times a power of ten that is not below `step`."""
+    """Round up to 1, 2 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(step))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * (1 - 1e-9))
 
 
 def _text(value: float, decimals: int) -> str:
-    """The value of a tick; without a minus before zero, and from 10,000 on as `10 k`."""
+    """Format the value of a tick: 0 has no minus sign, and 10,000 is written as `10 k`."""
     if abs(value) >= 10_000:
         return count(value)
     text = f"{value:.{decimals}f}"

@@ -1,4 +1,4 @@
-"""The section on classes: what the student confuses, unlike its teacher, and which classes gain."""
+"""The classes section of a run's page: confusions of classes, and the gain of each class."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,52 +10,52 @@ from kdrun.compare.report.matrix_chart import Cell, Side, matrix_chart
 from kdrun.compare.report.page import Section
 from kdrun.compare.report.run_record import RunRecord
 
-_MOST_CLASSES = 40  # of a confusion matrix; of more classes, bars show the most confused pairs
-_MOST_BARS = 20
+_MAX_CLASSES = 40  # of a confusion matrix; with more classes, bars show the most confused pairs
+_MAX_BARS = 20
 
 
 def classes(record: RunRecord) -> Section:
-    """The student's confusions, their difference from the teacher's, and the gain of each class."""
+    """Chart the student's confusions, alone and minus the teacher's, and the gain of each class."""
     arrays, student = record.predictions, record.student
     if arrays is None or student is None:
         return Section("Classes", [])
     target, names = arrays["target"], record.class_names
     confusions = count_confusions(target, arrays[f"{student}/predicted"], len(names))
-    chart = _matrix if len(names) <= _MOST_CLASSES else _most_confused
+    chart = _matrix if len(names) <= _MAX_CLASSES else _most_confused
     figures = [chart(confusions, names, student)]
     if "teacher/predicted" in arrays and student != "teacher":
         teacher = count_confusions(target, arrays["teacher/predicted"], len(names))
-        difference = _difference if len(names) <= _MOST_CLASSES else _most_different
+        difference = _difference if len(names) <= _MAX_CLASSES else _most_different
         figures.append(difference(confusions - teacher, names, student))
     return Section("Classes", [*figures, *_gains(record, student)])
 
 
 def count_confusions(target: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """(C, C): how many samples of each class (row) are predicted as each class (column)."""
+    """Return the confusion matrix: (C, C) counts by class (row) and predicted class (column)."""
     flat = np.bincount(target * classes + predicted, minlength=classes**2)
     return flat.reshape(classes, classes)
 
 
 def _gains(record: RunRecord, student: str) -> list[Figure]:
-    """The gain of the student's accuracy over the control's, class by class."""
+    """Chart the student's accuracy minus the control's for each class; [] without a control."""
     arrays = record.predictions or {}
     if "alone/predicted" not in arrays or student == "alone":
         return []
     target, names = arrays["target"], record.class_names
     sizes = np.bincount(target, minlength=len(names))
-    hits, control = (
+    student_hits, control_hits = (
         np.bincount(target[arrays[f"{row}/predicted"] == target], minlength=len(names))
         for row in (student, "alone")
     )
-    gains = 100 * (hits - control) / np.maximum(sizes, 1)
-    tested = [label for label in np.argsort(-np.abs(gains), kind="stable") if sizes[label]]
-    chosen = sorted(tested[:_MOST_BARS], key=lambda label: -gains[label])
-    bars = [Bar(names[label], float(gains[label]), f"{gains[label]:+.1f}") for label in chosen]
-    least, most = sizes[tested].min(), sizes[tested].max()
+    gains = 100 * (student_hits - control_hits) / np.maximum(sizes, 1)
+    tested_classes = [label for label in np.argsort(-np.abs(gains), kind="stable") if sizes[label]]
+    shown = sorted(tested_classes[:_MAX_BARS], key=lambda label: -gains[label])
+    bars = [Bar(names[label], float(gains[label]), f"{gains[label]:+.1f}") for label in shown]
+    least, most = sizes[tested_classes].min(), sizes[tested_classes].max()
     samples = f"{least} to {most}" if least != most else f"{least}"
-    note = f"Share of a class's test samples that is right ({samples} samples a class)."
-    if len(tested) > _MOST_BARS:
-        note += f" The {_MOST_BARS} most changed of {len(tested)} classes."
+    note = f"Difference of accuracy on the test samples of a class ({samples} samples each)."
+    if len(tested_classes) > _MAX_BARS:
+        note += f" The {_MAX_BARS} most changed of {len(tested_classes)} classes."
     title = f"Gain of each class: {student} over alone"
     return [bar_chart("class-gain", title, bars, "points of accuracy", note)]
 
@@ -65,11 +65,11 @@ def _matrix(confusions: np.ndarray, names: Sequence[str], student: str) -> Figur
 
     def cell(row: int, column: int) -> Cell:
         count = confusions[row, column]
-        tooltip = f"{count} of {sizes[row]} {names[row]} taken for {names[column]}"
+        tooltip = f"{count} of {sizes[row]} {names[row]} predicted as {names[column]}"
         return Cell(float(count / max(sizes[row], 1)), str(count) if count else "", tooltip)
 
-    note = "Test samples; shaded by their share of the class."
-    return _square("confusion", f"Confusion matrix: {student}", names, cell, note)
+    note = "Test samples; a darker cell is a larger share of the class."
+    return _class_matrix("confusion", f"Confusion matrix: {student}", names, cell, note)
 
 
 def _difference(change: np.ndarray, names: Sequence[str], student: str) -> Figure:
@@ -77,21 +77,29 @@ def _difference(change: np.ndarray, names: Sequence[str], student: str) -> Figur
 
     def cell(row: int, column: int) -> Cell:
         count = int(change[row, column])
-        tooltip = f"{names[row]} taken for {names[column]}: {count:+d}"
+        tooltip = f"{names[row]} predicted as {names[column]}: {count:+d}"
         return Cell(count / largest, f"{count:+d}" if count else "", tooltip)
 
-    note = "Test samples more (blue) or fewer (orange) than the teacher has there."
-    return _square("confusion-difference", f"{student} minus teacher", names, cell, note)
+    note = "Blue: more test samples than with the teacher; orange: fewer."
+    return _class_matrix("confusion-difference", f"{student} minus teacher", names, cell, note)
 
 
-def _square(
+def _class_matrix(
     name: str, title: str, names: Sequence[str], cell: Callable[[int, int], Cell], note: str
 ) -> Figure:
-    """A matrix of classes by predicted classes; `cell` takes the indices of row and column."""
+    """Draw a matrix of classes by predicted classes.
+
+    Args:
+        name: name of the figure's file, without suffix.
+        title: title of the figure.
+        names: names of the classes.
+        cell: returns a cell, given the indices of its row and column.
+        note: text below the figure.
+    """
     indices = range(len(names))
     cells = [[cell(row, column) for column in indices] for row in indices]
-    sides = (Side("class", names), Side("predicted class", names))
-    return matrix_chart(name, title, *sides, cells, note)
+    rows, columns = Side("class", names), Side("predicted class", names)
+    return matrix_chart(name, title, rows, columns, cells, note)
 
 
 def _most_confused(confusions: np.ndarray, names: Sequence[str], student: str) -> Figure:
@@ -107,23 +115,29 @@ def _most_different(change: np.ndarray, names: Sequence[str], student: str) -> F
 def _pair_bars(
     name: str, title: str, counts: np.ndarray, names: Sequence[str], axis: str
 ) -> Figure:
-    """Bars of the pairs of different classes with the largest counts.
+    """Draw bars of the pairs of different classes with the largest counts.
 
     Args:
-        name: of the file.
-        title: what is shown.
-        counts: (C, C), by class and predicted class.
-        names: of the classes.
+        name: name of the figure's file, without suffix.
+        title: title of the figure.
+        counts: (C, C) by class (row) and predicted class (column).
+        names: names of the classes.
         axis: label of the axis of counts.
     """
-    wrong = counts * ~np.eye(len(counts), dtype=bool)
-    order = np.argsort(-np.abs(wrong), axis=None, kind="stable")[:_MOST_BARS]
+    confusions = counts * ~np.eye(len(counts), dtype=bool)
+    order = np.argsort(-np.abs(confusions), axis=None, kind="stable")[:_MAX_BARS]
     pairs = [divmod(int(index), len(names)) for index in order]
     bars = [
-        Bar(f"{names[row]} → {names[column]}", float(wrong[row, column]), str(wrong[row, column]))
+        Bar(
+            f"{names[row]} → {names[column]}",
+            float(confusions[row, column]),
+            str(confusions[row, column]),
+        )
         for row, column in pairs
-        if wrong[row, column]
+        if confusions[row, column]
     ]
     bars.sort(key=lambda bar: -bar.value)
-    note = f"Class → predicted class; the first {len(bars)} of {np.count_nonzero(wrong)} pairs."
+    note = (
+        f"Class → predicted class; the first {len(bars)} of {np.count_nonzero(confusions)} pairs."
+    )
     return bar_chart(name, title, bars or [Bar("none", 0.0, "0")], axis, note)

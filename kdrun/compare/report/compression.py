@@ -1,4 +1,4 @@
-"""The section on compression: notes of the steps, ranges of activations, sensitive layers."""
+"""The compression section of a run's page: notes, ranges of activations, sensitivity of layers."""
 
 from collections.abc import Mapping
 
@@ -9,12 +9,13 @@ from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.ranges_chart import ranges_chart
 from kdrun.compare.report.run_record import RunRecord
 
-# Layer -> trial -> change of validation accuracy in percentage points; None where not measured.
+# Layer -> trial (a way to compress it) -> change of validation accuracy in percentage points; None
+# where it was not measured.
 Losses = Mapping[str, Mapping[str, float | None]]
 
 
 def compression(record: RunRecord) -> Section:
-    """What the compression steps noted, their ranges, and the chart of `kdrun sensitivity`."""
+    """Show the notes and ranges of the compression steps, and the chart of `kdrun sensitivity`."""
     blocks: list[Block] = []
     notes = [
         f"{artefact['stage']}: {note}"
@@ -30,18 +31,18 @@ def compression(record: RunRecord) -> Section:
             title = f"Ranges of activations: {step}"
             blocks.append(ranges_chart(f"ranges-{step}", title, artefact["ranges"]))
     if record.sensitivity:
-        measured = record.sensitivity
-        blocks.append(sensitivity_chart(measured["row"], measured["accuracy"], measured["losses"]))
+        row, accuracy = record.sensitivity["row"], record.sensitivity["accuracy"]
+        blocks.append(sensitivity_chart(row, accuracy, record.sensitivity["losses"]))
     return Section("Compression", blocks)
 
 
 def sensitivity_chart(row: str, accuracy: float, losses: Losses) -> Figure:
-    """Layers by trials: the change of validation accuracy when one layer alone is changed.
+    """Draw a matrix of layers by trials: change of accuracy when only this layer is compressed.
 
     Args:
-        row: the network's row in the table of the run.
-        accuracy: of the unchanged network, in 0..1.
-        losses: of each layer and trial, in percentage points.
+        row: name of the network's row in the results table.
+        accuracy: validation accuracy of the unchanged network, in 0..1.
+        losses: change of accuracy for each layer and trial.
     """
     trials = list(dict.fromkeys(trial for points in losses.values() for trial in points))
     changes = [abs(value or 0) for points in losses.values() for value in points.values()]
@@ -51,11 +52,12 @@ def sensitivity_chart(row: str, accuracy: float, losses: Losses) -> Figure:
         for layer, points in losses.items()
     ]
     note = (
-        "Points of validation accuracy gained or lost when one layer alone is changed,"
+        "Change of validation accuracy in points when only one layer is changed,"
         f" compared with {100 * accuracy:.2f} % of {row}."
     )
-    sides = (Side("layer", list(losses), 20), Side("change; cells: points of accuracy", trials, 18))
-    return matrix_chart("sensitivity", "Sensitivity of each layer", *sides, cells, note)
+    rows = Side("layer", list(losses), letters=20)
+    columns = Side("change; cells: points of accuracy", trials, letters=18)
+    return matrix_chart("sensitivity", "Sensitivity of each layer", rows, columns, cells, note)
 
 
 def _cell(layer: str, trial: str, points: float | None, largest: float) -> Cell | None:

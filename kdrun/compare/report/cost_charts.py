@@ -1,10 +1,11 @@
 """Charts of a metric against bytes, multiply-accumulates and latency, with the Pareto front."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from kdrun.compare.metrics import METRICS
 from kdrun.compare.report.figure import Figure
-from kdrun.compare.report.palette import SERIES
+from kdrun.compare.report.palette import SERIES_COLORS
 from kdrun.compare.report.scatter_chart import Point, scatter_chart
 from kdrun.compare.seed_means import COSTS, TableLine
 from kdrun.core.number_format import count
@@ -15,26 +16,31 @@ _TITLES = {  # cost -> title of its chart, label of its axis
     "latency": ("Accuracy and latency", "median ms a batch"),
 }
 
-Series = Mapping[int, tuple[str, int]]  # index of a table's line -> its name and color
+
+class LegendName(NamedTuple):
+    """The name of a model in the legend, and the number of its color."""
+
+    name: str
+    color: int
 
 
 def cost_charts(
-    lines: Sequence[TableLine], series: Series, metric: str, interval: str
+    lines: Sequence[TableLine], colored: Mapping[int, LegendName], metric: str, interval: str
 ) -> list[Figure]:
-    """A chart for each cost by which the models differ.
+    """Draw a chart for each cost in which the models differ.
 
     Args:
-        lines: of a table.
-        series: the lines that have a color; the others are grey.
-        metric: on the test split.
+        lines: lines of a table of settings; each is a model.
+        colored: index of a line -> its name and color; the other lines are grey.
+        metric: name of the metric of the value axis, measured on the test split.
         interval: what the intervals cover, as the end of a sentence.
     """
     charts = []
     for cost in COSTS:
-        points = _points(lines, series, metric, cost)
+        points = _points(lines, colored, metric, cost)
         if len({point.cost for point in points}) > 1 or len(points) > 2:
             title, axis = _TITLES[cost]
-            note = f"Test split; lines: 95 % intervals {interval}. Ringed: on the Pareto front."
+            note = f"Test split; lines: 95 % intervals {interval}. A ring marks the Pareto front."
             others = sorted({line.runtime for line in lines if line.runtime} - {_runtime(lines)})
             if cost == "latency" and others:
                 note += f" Hollow: timed in {', '.join(others)}, not compared with the others."
@@ -43,14 +49,16 @@ def cost_charts(
     return charts
 
 
-def _points(lines: Sequence[TableLine], series: Series, metric: str, cost: str) -> list[Point]:
-    """The lines that have both the metric and the cost, ordered by color."""
+def _points(
+    lines: Sequence[TableLine], colored: Mapping[int, LegendName], metric: str, cost: str
+) -> list[Point]:
+    """Return a point for each line that has both the metric and the cost, ordered by color."""
     runtime = _runtime(lines)
     points = []
     for index, line in enumerate(lines):
         if not {metric, cost} <= line.estimates.keys() or not line.estimates[cost].mean:
             continue
-        name, color = series.get(index, (line.model, SERIES))
+        name, color = colored.get(index, LegendName(line.model, SERIES_COLORS))
         mean = line.estimates[cost].mean
         hollow = cost == "latency" and line.runtime != runtime
         points.append(
@@ -69,18 +77,18 @@ def _points(lines: Sequence[TableLine], series: Series, metric: str, cost: str) 
 
 
 def _interval(line: TableLine, metric: str) -> tuple[float, float] | None:
-    """The interval over the seeds; with one seed, that of its accuracy over the test samples."""
-    mean, factor = line.estimates[metric], METRICS[metric].unit.factor
-    if mean.low is not None and mean.high is not None:
-        low, high = METRICS[metric].clip(mean.low, mean.high)
+    """Return the interval over the seeds; with one seed, the interval over the test samples."""
+    estimate, factor = line.estimates[metric], METRICS[metric].unit.factor
+    if estimate.low is not None and estimate.high is not None:
+        low, high = METRICS[metric].clip(estimate.low, estimate.high)
         return factor * low, factor * high
-    half = next(iter(line.rows.values())).get("accuracy_half_width")
-    if metric != "accuracy" or half is None:
+    half_width = next(iter(line.rows.values())).get("accuracy_half_width")
+    if metric != "accuracy" or half_width is None:
         return None
-    return 100 * max(0.0, mean.mean - half), 100 * min(1.0, mean.mean + half)
+    return 100 * max(0.0, estimate.mean - half_width), 100 * min(1.0, estimate.mean + half_width)
 
 
 def _runtime(lines: Sequence[TableLine]) -> str:
-    """The runtime in which most of the lines were timed."""
+    """Return the runtime (such as PyTorch or ONNX) in which most lines were timed."""
     runtimes = [line.runtime for line in lines if line.runtime]
     return max(dict.fromkeys(runtimes), key=runtimes.count, default="")

@@ -1,4 +1,4 @@
-"""Small elements of a page: paragraphs, lists, tiles, facts."""
+"""HTML elements of a page: paragraphs, lists, tiles."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from kdrun.compare.report.markup import Markup, tag
 
 
 def facts(values: Mapping[str, Any]) -> Markup:
-    """Names with their values; names without a value are left out."""
+    """Return a list of names with their values, without empty values."""
     terms = [
         element
         for name, value in values.items()
@@ -18,20 +18,20 @@ def facts(values: Mapping[str, Any]) -> Markup:
 
 
 def bullets(sentences: Iterable[str], kind: str = "notes") -> Markup:
-    """A list of sentences; `kind` is its CSS class."""
+    """Return a list of sentences; `kind` is its CSS class."""
     return tag("ul", *(tag("li", sentence) for sentence in sentences), class_=kind)
 
 
-def quiet(sentence: str) -> Markup:
-    """A paragraph in grey."""
-    return tag("p", sentence, class_="quiet")
+def muted_text(sentence: str) -> Markup:
+    """Return a grey paragraph."""
+    return tag("p", sentence, class_="muted")
 
 
 def folded(title: str, *content: Markup) -> Markup:
-    """Content that is hidden until its title is clicked."""
+    """Return content that is hidden until its title is clicked."""
     return tag("details", tag("summary", title), *content)
 
 
 def tile(value: str, caption: str) -> Markup:
-    """A large figure with a caption, for the head of a page."""
+    """Return a large number with a caption, for the head of a page."""
     return tag("div", tag("b", value), tag("span", caption), class_="tile")

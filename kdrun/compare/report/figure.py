@@ -1,4 +1,4 @@
-"""A drawing as SVG, which stands on a page or in a file of its own."""
+"""An SVG figure, for a page or for a separate file."""
 
 import re
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ from typing import Any
 from kdrun.compare.report.markup import Markup, join, tag
 from kdrun.compare.report.palette import LIGHT, color
 
-WIDTH = 400  # of most figures, in units of the drawing; about a pixel each
+WIDTH = 400  # of most figures, in SVG user units (about a pixel each)
 _FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing with its title and note.
+    """An SVG figure with its title and note.
 
     Attributes:
-        name: of its file, without a suffix.
-        title: what it shows, in a few words.
-        width: in units of the drawing.
-        height: in units of the drawing.
-        body: SVG elements; colors are names of the palette.
-        note: text below the drawing.
+        name: name of its file, without suffix.
+        title: what the figure shows, in a few words.
+        width: in SVG user units.
+        height: in SVG user units.
+        body: SVG elements; their colors are CSS variables named in the palette.
+        note: text below the figure.
     """
 
     name: str
@@ -32,11 +32,11 @@ class Figure:
     note: str = ""
 
     def inline(self) -> Markup:
-        """An element of a page, in the colors of the page's theme."""
+        """Return the figure as an element of a page, in the colors of the page's theme."""
         return self._svg(self.body)
 
     def standalone(self) -> str:
-        """The text of an SVG file, in the colors of the light theme on white."""
+        """Return the text of an SVG file, in the colors of the light theme on white."""
         background = tag("rect", width="100%", height="100%", fill=color("card"))
         svg = self._svg(
             join([background, self.body]),

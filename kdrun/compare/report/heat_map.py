@@ -12,76 +12,79 @@ from kdrun.compare.report.validation_scores import ValidationScores
 from kdrun.compare.statistics import estimate
 
 
-class _Mean(NamedTuple):
-    """The mean accuracy, in %, of the settings that share a cell.
+class _CellMean(NamedTuple):
+    """The mean validation accuracy of the settings in one cell.
 
     Attributes:
-        value: None if no setting has one.
-        settings: how many have one.
-        chosen: whether validation chose one of them.
+        accuracy: in %; None if no setting of the cell has an accuracy.
+        settings: number of settings of the cell that have an accuracy.
+        chosen: whether validation chose a setting of this cell.
     """
 
-    value: float | None
+    accuracy: float | None
     settings: int
     chosen: bool
 
 
 def heat_map(scores: ValidationScores) -> Figure | None:
-    """The two keys with the most values against each other, averaged over other keys."""
-    family = scores.family
-    values = {key: _values(family, key) for key in family.differing}
+    """Draw mean accuracy by the two keys with the most values; None if no setting has a score."""
+    table = scores.table
+    values = {key: _values(table, key) for key in table.differing}
     keys = sorted(values, key=lambda key: -len(values[key]))[:2]
     if not keys or all(mean is None for mean in scores.means):
         return None
-    across, down = keys[0], (keys[1] if len(keys) > 1 else None)
-    rows, columns = values[down] if down else [""], values[across]
+    column_key, row_key = keys[0], (keys[1] if len(keys) > 1 else None)
+    rows, columns = values[row_key] if row_key else [""], values[column_key]
     means = {
-        (row, column): _mean(scores, {down: row, across: column} if down else {across: column})
+        (row, column): _mean(
+            scores, {row_key: row, column_key: column} if row_key else {column_key: column}
+        )
         for row, column in product(rows, columns)
     }
-    known = [mean.value for mean in means.values() if mean.value is not None]
-    if not known:
+    accuracies = [mean.accuracy for mean in means.values() if mean.accuracy is not None]
+    if not accuracies:
         return None
-    cells = [
-        [_cell(means[row, column], min(known), max(known)) for column in columns] for row in rows
-    ]
-    note = (
-        f"Mean validation accuracy of {scores.models}, %; nothing here comes from the test split."
-    )
-    if len(family.differing) > len(keys):
-        others = ", ".join(short_key(key) for key in family.differing if key not in keys)
+    low, high = min(accuracies), max(accuracies)
+    cells = [[_cell(means[row, column], low, high) for column in columns] for row in rows]
+    note = f"Mean validation accuracy of {scores.model_names}, %; the test split is not used."
+    if len(table.differing) > len(keys):
+        others = ", ".join(short_key(key) for key in table.differing if key not in keys)
         note += f" Averaged over {others}."
-    if family.choice and family.choice.setting:
-        note += " Framed: the setting that validation chose."
+    if table.choice and table.choice.setting:
+        note += " The frame marks the setting that validation chose."
     title = f"Validation accuracy by {' and '.join(short_key(key) for key in reversed(keys))}"
-    sides = (Side(short_key(down) if down else "", rows), Side(short_key(across), columns))
-    return matrix_chart("validation-heat", title, *sides, cells, note)
+    row_side = Side(short_key(row_key) if row_key else "", rows)
+    column_side = Side(short_key(column_key), columns)
+    return matrix_chart("validation-heat", title, row_side, column_side, cells, note)
 
 
-def _values(family: ComparisonTable, key: str) -> list[str]:
-    """The values of a key in their order, as they are typed."""
-    values = [setting.values.get(key, "-") for setting in family.settings]
+def _values(table: ComparisonTable, key: str) -> list[str]:
+    """Return the different values of a key, sorted, as text."""
+    values = [setting.values.get(key, "-") for setting in table.settings]
     return list(dict.fromkeys(value_text(value) for value in sorted(values, key=sort_key)))
 
 
-def _mean(scores: ValidationScores, values: Mapping[str, str]) -> _Mean:
-    """The mean of the settings that have these values."""
-    family = scores.family
-    inside = [
+def _mean(scores: ValidationScores, values: Mapping[str, str]) -> _CellMean:
+    """Average the settings that have the given values (key -> value) over their accuracies."""
+    table = scores.table
+    matching = [
         index
-        for index, setting in enumerate(family.settings)
+        for index, setting in enumerate(table.settings)
         if all(value_text(setting.values.get(key, "-")) == value for key, value in values.items())
     ]
-    known = [mean for index in inside if (mean := scores.means[index]) is not None]
-    choice = family.choice.setting if family.choice else None
-    chosen = any(family.settings[index] is choice for index in inside)
-    return _Mean(estimate(known).mean if known else None, len(known), chosen)
+    accuracies = [mean for index in matching if (mean := scores.means[index]) is not None]
+    choice = table.choice.setting if table.choice else None
+    chosen = any(table.settings[index] is choice for index in matching)
+    accuracy = estimate(accuracies).mean if accuracies else None
+    return _CellMean(accuracy, len(accuracies), chosen)
 
 
-def _cell(mean: _Mean, lowest: float, highest: float) -> Cell | None:
-    if mean.value is None:
+def _cell(mean: _CellMean, lowest: float, highest: float) -> Cell | None:
+    """Return a cell that is darker for a higher accuracy; None if the cell has no accuracy."""
+    if mean.accuracy is None:
         return None
     span = highest - lowest
-    shade = 0.08 + 0.92 * (mean.value - lowest) / span if span > 0 else 0.5
-    of = f", mean of {mean.settings} settings" if mean.settings > 1 else ""
-    return Cell(shade, f"{mean.value:.2f}", f"{mean.value:.3f} %{of}", mean.chosen)
+    shade = 0.08 + 0.92 * (mean.accuracy - lowest) / span if span > 0 else 0.5
+    suffix = f", mean of {mean.settings} settings" if mean.settings > 1 else ""
+    tooltip = f"{mean.accuracy:.3f} %{suffix}"
+    return Cell(shade, f"{mean.accuracy:.2f}", tooltip, framed=mean.chosen)

@@ -1,4 +1,4 @@
-"""The table of a sweep's runs: the status of each, its leading score, and why it failed."""
+"""The table of the runs of a sweep: status, main score, and command or error of each run."""
 
 from kdrun.compare.comparison import Comparison
 from kdrun.compare.gather import LeftOut, Run
@@ -13,21 +13,28 @@ _TITLES = ("run", "status", "seed", "top-1 %", "seconds", "command or error")
 
 
 def jobs_table(comparison: Comparison) -> Markup:
-    """Every run in the order of its folder, whether it is finished or left out."""
-    judged = {
+    """Return a table of all runs, finished or left out, in the order of their folders."""
+    judged_models = {
         run.path: line.model
-        for family in comparison.families
-        for setting, line in zip(family.settings, family.judged, strict=True)
+        for table in comparison.families
+        for setting, line in zip(table.settings, table.judged, strict=True)
         for run in setting.runs.values()
     }
-    rows = [(run.path, _finished(run, judged.get(run.path, ""))) for run in comparison.runs]
-    rows += [(run.path, _left_out(run)) for run in comparison.left_out]
+    rows = [
+        (run.path, _finished_row(run, judged_models.get(run.path, ""))) for run in comparison.runs
+    ]
+    rows += [(run.path, _left_out_row(run)) for run in comparison.left_out]
     ordered = [row for _, row in sorted(rows, key=lambda pair: in_order(pair[0]))]
     return html_table(_TITLES, ordered, texts=(0, 1, 5))
 
 
-def _finished(run: Run, model: str) -> Markup:
-    """The row of a finished run, with the score of the model that it is judged by."""
+def _finished_row(run: Run, model: str) -> Markup:
+    """Return the row of a finished run.
+
+    Args:
+        run: the run.
+        model: row of its results table whose score is shown.
+    """
     score = score_of(run.rows[model], leading().name) if model in run.rows else None
     return tag(
         "tr",
@@ -40,7 +47,7 @@ def _finished(run: Run, model: str) -> Markup:
     )
 
 
-def _left_out(run: LeftOut) -> Markup:
+def _left_out_row(run: LeftOut) -> Markup:
     return tag(
         "tr",
         cell(run.path.name, is_text=True),

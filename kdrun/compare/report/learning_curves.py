@@ -1,4 +1,4 @@
-"""The section on learning: accuracy on validation, and the terms of each loss, over epochs."""
+"""The learning section of a run's page: validation accuracy and loss terms over epochs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,8 +9,18 @@ from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.run_record import RunRecord
 from kdrun.core.metrics import leading
 
-_NO_TERMS = ("stage", "phase", "epoch", "step", "split", "accuracy", "lr", "grad_norm", "nonfinite")
-_MAIN = "main"  # the last phase of a loss, and the only one of most
+_NOT_TERMS = (
+    "stage",
+    "phase",
+    "epoch",
+    "step",
+    "split",
+    "accuracy",
+    "lr",
+    "grad_norm",
+    "nonfinite",
+)
+_MAIN = "main"  # the last phase of training; most losses have no other phase
 _TRAIN_AXES = ("epoch", "mean over the epoch")
 
 Measurements = Sequence[Mapping[str, Any]]  # lines of metrics.jsonl
@@ -18,7 +28,7 @@ Points = list[tuple[float, float]]  # (epoch, value)
 
 
 def learning(record: RunRecord) -> Section:
-    """The curves of every stage that was trained, in the order of the stages."""
+    """Return the curves of every trained stage, in the order of the stages."""
     blocks: list[Block] = []
     if record.trained_stages:
         blocks = [_validation(record), *_terms(record)]
@@ -28,14 +38,14 @@ def learning(record: RunRecord) -> Section:
 def curve_points(
     measurements: Measurements, stage: str, split: str, key: str, factor: float = 1.0
 ) -> Points:
-    """The values of a key over epochs; on validation, those of the main phase.
+    """Return the values of a key over epochs; on validation, only those of the main phase.
 
     Args:
-        measurements: of a run.
-        stage: its name.
+        measurements: the measurements of a run.
+        stage: name of the stage.
         split: train or validation.
-        key: of the measurements.
-        factor: that values are multiplied by.
+        key: key of the measurements, such as a metric or a loss term.
+        factor: the values are multiplied by it.
     """
     return [
         (line["epoch"], factor * line[key])
@@ -48,28 +58,32 @@ def curve_points(
 
 
 def row_colors(record: RunRecord) -> dict[str, int]:
-    """Row of the table, or stage without one -> its color, the same in every chart of a page."""
+    """Return the color number of each model, the same in every chart of a page.
+
+    The keys are the rows of the results table, and the stages that have no row.
+    """
     names = [row["model"] for row in record.rows]
     names += [name for name in record.trained_stages.values() if name not in names]
     return {name: number for number, name in enumerate(names)}
 
 
 def _validation(record: RunRecord) -> Figure:
-    best = {row["model"]: row["best"]["epoch"] for row in record.rows if row.get("best")}
+    """Draw the validation accuracy of every trained stage over epochs."""
+    best_epochs = {row["model"]: row["best"]["epoch"] for row in record.rows if row.get("best")}
     colors = row_colors(record)
     curves = []
     for stage, name in record.trained_stages.items():
         points = curve_points(record.measurements, stage, "validation", leading().name, 100)
-        marked = best.get(name) if len(points) > 1 else None
+        marked = best_epochs.get(name) if len(points) > 1 else None
         curves.append(Curve(name, points, colors[name], marked=marked))
-    note = "Ring: the best epoch by validation." if best else ""
+    note = "Ring: the best epoch by validation." if best_epochs else ""
     axes = ("epoch", "validation accuracy, %")
     return line_chart("learning-accuracy", "Accuracy on validation", curves, axes, note)
 
 
 def _terms(record: RunRecord) -> list[Figure]:
-    """A chart for each loss of several terms, after one chart of all losses of a single term."""
-    single: list[Curve] = []
+    """Draw one chart of all losses with a single term, and a chart for each other loss."""
+    single_terms: list[Curve] = []
     charts: list[Figure] = []
     for stage, phase in _phases(record.measurements):
         lines = [line for line in record.measurements if line.get("phase", _MAIN) == phase]
@@ -80,29 +94,31 @@ def _terms(record: RunRecord) -> list[Figure]:
             for number, term in enumerate(_terms_of(lines, stage))
         ]
         if len(curves) == 1:
-            single.append(Curve(f"{name}: {curves[0].name}", curves[0].points, len(single)))
+            single_terms.append(
+                Curve(f"{name}: {curves[0].name}", curves[0].points, len(single_terms))
+            )
         elif curves:
             file = "-".join(filter(None, ["learning-loss", stage, suffix]))
             charts.append(line_chart(file, f"Terms of the loss: {name}", curves, _TRAIN_AXES))
-    if single:
+    if single_terms:
         title = "Loss on training images"
-        charts.insert(0, line_chart("learning-loss", title, single, _TRAIN_AXES))
+        charts.insert(0, line_chart("learning-loss", title, single_terms, _TRAIN_AXES))
     return charts
 
 
 def _terms_of(measurements: Measurements, stage: str) -> list[str]:
-    """The names of the terms of a stage's loss, and `loss`, their sum, after several terms."""
+    """Return the terms of a stage's loss; if it has several, their sum `loss` is last."""
     keys = [
         key
         for line in measurements
         if line["stage"] == stage and line["split"] == "train"
         for key in line
-        if key not in _NO_TERMS
+        if key not in _NOT_TERMS
     ]
     terms = [key for key in dict.fromkeys(keys) if key != "loss"]
     return [*terms, "loss"] if len(terms) > 1 and "loss" in keys else terms
 
 
 def _phases(measurements: Measurements) -> list[tuple[str, str]]:
-    """(stage, phase) of every phase of training, in order."""
+    """Return (stage, phase) for every phase of training, in order."""
     return list(dict.fromkeys((line["stage"], line.get("phase", _MAIN)) for line in measurements))

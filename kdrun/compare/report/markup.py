@@ -8,19 +8,19 @@ _VOID = ("img", "link", "meta")  # elements of HTML without content, which are n
 
 
 class Markup(str):
-    """Text of HTML or SVG, which is not escaped again."""
+    """HTML or SVG text that is already escaped."""
 
     __slots__ = ()
 
 
 def tag(name: str, *children: Any, **attributes: Any) -> Markup:
-    """An element; attributes, and children other than `Markup`, are escaped.
+    """Return an element; attributes, and children other than `Markup`, are escaped.
 
     Args:
-        name: of the element.
-        children: text, numbers or elements; None is left out.
-        attributes: `class_` is class, `stroke_width` is stroke-width; numbers are written to a
-            tenth; None is left out, True is an attribute without a value.
+        name: name of the element.
+        children: text, numbers or elements; None is skipped.
+        attributes: `class_` stands for class, `stroke_width` for stroke-width. Floats have one
+            decimal; None is skipped; True gives an attribute without a value.
     """
     text = "".join(_attribute(key, value) for key, value in attributes.items())
     if name in _VOID:
@@ -29,7 +29,7 @@ def tag(name: str, *children: Any, **attributes: Any) -> Markup:
 
 
 def join(children: Iterable[Any]) -> Markup:
-    """Elements and escaped text one after the other; None is left out."""
+    """Join elements and text, which is escaped; None is skipped."""
     return Markup("".join(_escaped(child) for child in children if child is not None))
 
 

@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from kdrun.compare.report.figure import WIDTH, Figure
 from kdrun.compare.report.markup import Markup, join, tag
 from kdrun.compare.report.palette import color
-from kdrun.compare.report.shapes import LETTER, label, marks, shorten, vertical_label
+from kdrun.compare.report.shapes import LETTER, data_group, label, shorten, vertical_label
 
-_TOP, _BOTTOM = 8, 24  # margins above and below the cells with their names
-_FEW_ROWS = 12
-_HEIGHT_OF_FEW, _HEIGHT_OF_MANY = 34, 22  # greatest height of a cell, by the number of rows
-_MIN_WIDTH = 20.0  # of a cell that has room for its text; narrower ones have tooltips only
+_TOP, _BOTTOM = 8, 24  # margins above the cells, and below the names of the columns
+_FEW_ROWS = 12  # a matrix with at most as many rows has high cells
+_MAX_HEIGHT_FEW, _MAX_HEIGHT_MANY = 34, 22  # greatest height of a cell with few or many rows
+_MIN_TEXT_WIDTH = 20.0  # narrower cells show no text, only a tooltip
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell.
+    """A cell of a matrix.
 
     Attributes:
-        shade: strength of its color, from -1 to 1; negative ones have the color of a loss.
-        text: in the cell.
-        tooltip: shown when the cell is pointed at.
+        shade: strength of the cell's color, from -1 to 1; the sign selects one of two colors.
+        text: text in the cell.
+        tooltip: text that is shown when the mouse points at the cell.
         framed: whether the cell has a frame.
     """
 
@@ -36,9 +36,9 @@ class Side:
     """The rows or the columns of a matrix.
 
     Attributes:
-        label: what the names are.
-        names: of the rows or columns.
-        letters: greatest length of a name; longer ones lose their middle.
+        label: title of the axis.
+        names: names of the rows or columns.
+        letters: greatest length of a name; an ellipsis replaces the middle of longer names.
     """
 
     label: str
@@ -47,7 +47,7 @@ class Side:
 
     @property
     def short_names(self) -> list[str]:
-        """The names in their greatest length."""
+        """The names, each shortened to `letters` letters."""
         return [shorten(name, self.letters) for name in self.names]
 
     @property
@@ -57,13 +57,13 @@ class Side:
 
 
 class _Grid:
-    """Where the cells are: the position and size of each, in units of the drawing."""
+    """Positions and sizes of the cells, in SVG user units."""
 
     def __init__(self, rows: Side, columns: Side) -> None:
         self.left = 40 + rows.name_width
         self.cell_width = (WIDTH - self.left - 8) / len(columns.names)
-        few = len(rows.names) <= _FEW_ROWS
-        self.cell_height = min(self.cell_width, _HEIGHT_OF_FEW if few else _HEIGHT_OF_MANY)
+        few_rows = len(rows.names) <= _FEW_ROWS
+        self.cell_height = min(self.cell_width, _MAX_HEIGHT_FEW if few_rows else _MAX_HEIGHT_MANY)
         self.bottom = _TOP + self.cell_height * len(rows.names)
 
     def x_of(self, column: float) -> float:
@@ -81,15 +81,15 @@ def matrix_chart(
     cells: Sequence[Sequence[Cell | None]],
     note: str = "",
 ) -> Figure:
-    """A matrix of colored cells.
+    """Draw a matrix of colored cells.
 
     Args:
-        name: of the file.
-        title: what is shown.
-        rows: from top to bottom.
-        columns: from left to right.
-        cells: of each row; None leaves a cell empty.
-        note: text below the drawing.
+        name: name of the figure's file, without suffix.
+        title: title of the figure.
+        rows: the rows, from top to bottom.
+        columns: the columns, from left to right.
+        cells: the cells of each row; None leaves a cell empty.
+        note: text below the figure.
     """
     grid = _Grid(rows, columns)
     vertical = grid.cell_width < columns.name_width
@@ -99,13 +99,13 @@ def matrix_chart(
     frame.append(label((grid.left + WIDTH - 8) / 2, height - 8, columns.label, "middle"))
     if rows.label:
         frame.append(vertical_label(12, (_TOP + grid.bottom) / 2, rows.label, "middle"))
-    shown = [
-        _cell(cell, grid, row, column)
-        for row, line in enumerate(cells)
-        for column, cell in enumerate(line)
+    drawn = [
+        _draw_cell(cell, grid, row, column)
+        for row, row_cells in enumerate(cells)
+        for column, cell in enumerate(row_cells)
         if cell is not None
     ]
-    return Figure(name, title, WIDTH, height, join([*frame, marks(shown)]), note)
+    return Figure(name, title, WIDTH, height, join([*frame, data_group(drawn)]), note)
 
 
 def _row_names(rows: Side, grid: _Grid) -> list[Markup]:
@@ -128,9 +128,9 @@ def _column_names(columns: Side, grid: _Grid, vertical: bool) -> list[Markup]:
     return names
 
 
-def _cell(cell: Cell, grid: _Grid, row: int, column: int) -> Markup:
-    readable = grid.cell_width >= _MIN_WIDTH
-    gap, strength = 1 if readable else 0, abs(cell.shade)
+def _draw_cell(cell: Cell, grid: _Grid, row: int, column: int) -> Markup:
+    has_room = grid.cell_width >= _MIN_TEXT_WIDTH
+    gap, strength = 1 if has_room else 0, abs(cell.shade)
     x, width = grid.x_of(column), grid.cell_width - gap
     y, height = grid.y_of(row), grid.cell_height - gap
     box = tag(
@@ -140,12 +140,12 @@ def _cell(cell: Cell, grid: _Grid, row: int, column: int) -> Markup:
         y=y,
         width=width,
         height=height,
-        fill=color("heat" if cell.shade >= 0 else "loss"),
+        fill=color("positive" if cell.shade >= 0 else "negative"),
         fill_opacity=f"{0.04 + 0.96 * strength:.2f}",
         stroke=color("ink") if cell.framed else None,
         stroke_width=2 if cell.framed else None,
     )
-    if not readable or not cell.text:
+    if not has_room or not cell.text:
         return box
     size = min(12.0, 1.5 * grid.cell_width / len(cell.text))
     text = label(
@@ -153,7 +153,7 @@ def _cell(cell: Cell, grid: _Grid, row: int, column: int) -> Markup:
         y + height / 2 + size / 3,
         cell.text,
         "middle",
-        fill=color("on-heat" if strength > 0.55 else "ink"),
+        fill=color("on-fill" if strength > 0.55 else "ink"),
         font_size=size,
         pointer_events="none",
     )

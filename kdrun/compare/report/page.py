@@ -1,4 +1,4 @@
-"""A report as one HTML file, which loads nothing from the network."""
+"""A report as one HTML file, which loads nothing from the Internet."""
 
 import base64
 import hashlib
@@ -20,8 +20,8 @@ class Section:
     """A section of a page.
 
     Attributes:
-        title: its heading; the page's list of sections links to it.
-        blocks: elements and figures; consecutive figures stand side by side.
+        title: heading of the section; the navigation of the page links to it.
+        blocks: elements and figures; consecutive figures are side by side.
     """
 
     title: str
@@ -33,9 +33,9 @@ class Page:
     """A report.
 
     Attributes:
-        title: its heading.
+        title: heading of the page.
         head: elements below the heading.
-        sections: those without blocks are left out.
+        sections: sections of the page; sections without blocks are skipped.
     """
 
     title: str
@@ -43,13 +43,13 @@ class Page:
     sections: Sequence[Section]
 
     def figures(self) -> Iterator[Figure]:
-        """All figures, in order."""
+        """Yield all figures, in order."""
         for section in self.sections:
             yield from (block for block in section.blocks if isinstance(block, Figure))
 
     def html(self) -> str:
-        """The text of the file."""
-        script, style = Markup(_read("page.js")), _style()
+        """Return the text of the HTML file."""
+        script = Markup(_read("page.js"))
         sections = [section for section in self.sections if section.blocks]
         body = [
             tag("header", tag("h1", self.title), *self.head),
@@ -64,7 +64,7 @@ class Page:
             tag("meta", http_equiv="Content-Security-Policy", content=_policy(script)),
             tag("link", rel="icon", href="data:,"),
             tag("title", f"{self.title} · kdrun"),
-            tag("style", style),
+            tag("style", _style()),
         ]
         page = tag(
             "html",
@@ -87,7 +87,7 @@ def _section(section: Section) -> Markup:
 
 
 def _kind(block: Block) -> str:
-    """`element`, or the CSS class of a group of figures."""
+    """Return `element`, or the CSS class of the group of figures that a figure belongs to."""
     if isinstance(block, Markup):
         return "element"
     return "figures" if block.width >= WIDTH else "figures small"
@@ -103,12 +103,12 @@ def _link(section: Section) -> Markup:
 
 
 def _anchor(section: Section) -> str:
-    """The section's id in links: its title in lower case, joined by hyphens."""
+    """Return the id of a section for links: its title in lower case, joined by hyphens."""
     return "-".join("".join(c if c.isalnum() else " " for c in section.title.lower()).split())
 
 
 def _style() -> Markup:
-    """CSS of both themes: the system chooses one, and the reader may choose the other."""
+    """Return the CSS of both themes; the system selects a theme, and the reader can switch."""
     light, dark = style_of(LIGHT), style_of(DARK)
     return join(
         [
@@ -122,7 +122,7 @@ def _style() -> Markup:
 
 
 def _policy(script: str) -> str:
-    """A policy that forbids requests, and every script but ours, even if a name contains one."""
+    """Return a policy that forbids requests, and all scripts except the given one."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline';"

@@ -1,24 +1,29 @@
 """The colors of the light and the dark theme.
 
-Series have a contrast of 3 to 1 or more with the background, and differ also to readers without red
-or green cones (CIE76 of the simulation of Machado et al. 2009). Markers and dashes differ as well.
+A series is a curve, or the points of a model. The colors of series have a contrast of at least
+3 to 1 with the background, and color-blind readers can tell them apart (CIE76 distance in the
+simulation by Machado et al. 2009). Series also differ in markers and dashes.
+
+The names of the other colors: `card` is the background of a figure, `ink` its text, `muted` less
+important text and lines, `uncolored` a series without a color, `positive` and `negative` fill cells
+and bars by the sign of their values, and `on-fill` is text on such a cell.
 """
 
-SERIES = 8  # how many series have a color; further ones are grey
+SERIES_COLORS = 8  # how many series have a color; the others are grey
 
 LIGHT = {
     "page": "#f5f6f8",
     "card": "#ffffff",
     "ink": "#1c1e24",
-    "quiet": "#626773",
+    "muted": "#626773",
     "grid": "#e3e5ea",
     "accent": "#0068b3",
     "good": "#0b7f5c",
     "bad": "#c0392b",
-    "rest": "#a9adb8",
-    "heat": "#0068b3",
-    "loss": "#c85500",
-    "on-heat": "#ffffff",
+    "uncolored": "#a9adb8",
+    "positive": "#0068b3",
+    "negative": "#c85500",
+    "on-fill": "#ffffff",
     "series-1": "#3a3d46",
     "series-2": "#d95f02",
     "series-3": "#0068b3",
@@ -32,15 +37,15 @@ DARK = {
     "page": "#0f1115",
     "card": "#16181d",
     "ink": "#e6e8ee",
-    "quiet": "#9aa0ae",
+    "muted": "#9aa0ae",
     "grid": "#2a2e37",
     "accent": "#5fa8ff",
     "good": "#35d0a0",
     "bad": "#ff7b6b",
-    "rest": "#5d6270",
-    "heat": "#4d9dff",
-    "loss": "#ff8f3d",
-    "on-heat": "#0b0d11",
+    "uncolored": "#5d6270",
+    "positive": "#4d9dff",
+    "negative": "#ff8f3d",
+    "on-fill": "#0b0d11",
     "series-1": "#d5d7de",
     "series-2": "#ff8f3d",
     "series-3": "#4d9dff",
@@ -53,15 +58,15 @@ DARK = {
 
 
 def series_color(number: int) -> str:
-    """The color of a series, counted from 0; grey beyond the last color."""
-    return color(f"series-{number + 1}" if number < SERIES else "rest")
+    """Return the color of a series by its number, from 0; grey after the last color."""
+    return color(f"series-{number + 1}" if number < SERIES_COLORS else "uncolored")
 
 
 def color(name: str) -> str:
-    """The CSS value of a color, by its name in the themes."""
+    """Return the CSS value of a color, given its name in the themes."""
     return f"var(--{name})"
 
 
 def style_of(colors: dict[str, str]) -> str:
-    """The CSS declarations of a theme's colors."""
+    """Return CSS declarations of the colors of a theme."""
     return "".join(f"--{name}:{value};" for name, value in colors.items())

@@ -1,4 +1,4 @@
-"""Pixels as a PNG file, without a library for images."""
+"""A PNG encoder without an image library."""
 
 import struct
 import zlib
@@ -9,7 +9,7 @@ _COLOR_TYPES = {1: 0, 3: 2}  # channels -> PNG's color type: grey, RGB
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """The bytes of a PNG file.
+    """Return the bytes of a PNG file.
 
     Args:
         pixels: (H, W, C) uint8 with 1 or 3 channels.

@@ -1,4 +1,4 @@
-"""A reliability diagram: accuracy by confidence, as Guo et al. 2017, figure 1."""
+"""A reliability diagram: accuracy by confidence, as in Guo et al. 2017, figure 1."""
 
 from typing import Any
 
@@ -8,25 +8,25 @@ from kdrun.compare.report.axis import Axis
 from kdrun.compare.report.figure import Figure
 from kdrun.compare.report.markup import Markup, join, tag
 from kdrun.compare.report.palette import color
-from kdrun.compare.report.shapes import label, line, marks, vertical_label
+from kdrun.compare.report.shapes import data_group, label, line, vertical_label
 
-BINS = 15  # the calibration error in the tables has as many
-_SIDE = 168  # of the square field
-_LEFT, _TOP, _RIGHT, _BOTTOM = 44, 8, 12, 44  # margins around the field
-_END = _TOP + _SIDE  # the lower edge of the field
+BINS = 15  # as many as the calibration error (ECE) in the tables
+_SIDE = 168  # side of the square plot area
+_LEFT, _TOP, _RIGHT, _BOTTOM = 44, 8, 12, 44  # margins around the plot area
+_END = _TOP + _SIDE  # the lower edge of the plot area
 
 
 def reliability_chart(
     name: str, title: str, confidence: np.ndarray, correct: np.ndarray, note: str = ""
 ) -> Figure:
-    """A bar of accuracy for each bin of confidence; its gap to the diagonal is the error.
+    """Draw a bar of accuracy for each bin of confidence; its gap to the diagonal is the error.
 
     Args:
-        name: of the file.
-        title: what is shown.
+        name: name of the figure's file, without suffix.
+        title: title of the figure.
         confidence: (N,) probability of the predicted class.
-        correct: (N,) bool.
-        note: text below the drawing.
+        correct: (N,) bool: whether the prediction is right.
+        note: text below the figure.
     """
     bins = np.searchsorted(np.arange(1, BINS) / BINS, confidence, side="left")
     sizes = np.bincount(bins, minlength=BINS)
@@ -35,7 +35,7 @@ def reliability_chart(
     bars = [
         bar
         for number in np.flatnonzero(sizes)
-        for bar in _bars(
+        for bar in _draw_bin(
             int(number),
             hits[number] / sizes[number],
             confidences[number] / sizes[number],
@@ -43,8 +43,8 @@ def reliability_chart(
             sizes.max(),
         )
     ]
-    diagonal = line(_x(0), _y(0), _x(1), _y(1), color("quiet"), stroke_dasharray="4 3")
-    body = join([*_axes(), marks(bars), diagonal])
+    diagonal = line(_x(0), _y(0), _x(1), _y(1), color("muted"), stroke_dasharray="4 3")
+    body = join([*_axes(), data_group(bars), diagonal])
     return Figure(name, title, _LEFT + _SIDE + _RIGHT, _END + _BOTTOM, body, note)
 
 
@@ -67,25 +67,27 @@ def _axes() -> list[Markup]:
     return elements
 
 
-def _bars(number: int, accuracy: float, confidence: float, size: int, largest: int) -> list[Markup]:
-    """The accuracy of a bin, its gap to the mean confidence, and how many samples it holds.
+def _draw_bin(
+    number: int, accuracy: float, confidence: float, size: int, largest: int
+) -> list[Markup]:
+    """Draw the accuracy of a bin, its gap to the mean confidence, and its number of samples.
 
     Args:
-        number: of the bin.
-        accuracy: of its samples, in 0..1.
-        confidence: mean of its samples, in 0..1.
-        size: how many samples it holds.
-        largest: the size of the largest bin.
+        number: number of the bin, from 0.
+        accuracy: accuracy on the bin's samples, in 0..1.
+        confidence: mean confidence on the bin's samples, in 0..1.
+        size: number of samples in the bin.
+        largest: number of samples in the largest bin.
     """
     tooltip = (
         f"{size} samples: confidence {100 * confidence:.1f} %, accuracy {100 * accuracy:.1f} %"
     )
     low, high = sorted((float(accuracy), float(confidence)))
     column = {"x": _x(number / BINS) + 0.5, "width": _SIDE / BINS - 1}
-    pale = {"fill": color("on-heat"), "fill_opacity": "0.5"}
+    pale = {"fill": color("on-fill"), "fill_opacity": "0.5"}
     return [
-        _box(tooltip, _y(low), _y(0), fill=color("heat"), **column),
-        _box(tooltip, _y(high), _y(low), fill=color("loss"), fill_opacity="0.4", **column),
+        _box(tooltip, _y(low), _y(0), fill=color("positive"), **column),
+        _box(tooltip, _y(high), _y(low), fill=color("negative"), fill_opacity="0.4", **column),
         _box(tooltip, _y(accuracy) - 1, _y(accuracy) + 1, fill=color("ink"), **column),
         _box(tooltip, _y(0) - 22 * size / largest, _y(0), **pale, **column),
     ]

@@ -1,11 +1,11 @@
-"""The section on reproducing a run: command, versions, machine, seed, fingerprints, config."""
+"""The last section of a run's page: command, versions, machine, seed, fingerprints, config."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
-from kdrun.compare.report.elements import facts, folded, quiet
+from kdrun.compare.report.elements import facts, folded, muted_text
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.run_record import RunRecord
@@ -13,13 +13,13 @@ from kdrun.compare.report.tables import html_table
 
 
 def reproduce(record: RunRecord) -> Section:
-    """All that the weights of the run depend on, to the last bit, and its config."""
+    """Show everything that determines the weights of the run bit for bit, and the config."""
     manifest = record.manifest
     blocks: list[Block] = [
         tag("pre", manifest.get("command", "")),
-        quiet(
-            "Same command, versions and machine: the same weights, bit for bit. Other versions,"
-            " processors or numbers of threads change the last bits."
+        muted_text(
+            "The same command, versions and machine give the same weights, bit for bit. Other"
+            " versions, processors or numbers of threads change the last bits."
         ),
         facts(
             {
@@ -30,14 +30,14 @@ def reproduce(record: RunRecord) -> Section:
                 "folder": manifest.get("path"),
             }
         ),
-        _stages(manifest.get("stages") or {}),
+        _stages_table(manifest.get("stages") or {}),
         folded("Config in full", tag("pre", as_yaml(record.config))),
     ]
     return Section("How to reproduce", blocks)
 
 
 def environment_facts(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """Versions and machine of a manifest's `environment`, by the names that the page shows."""
+    """Return versions and machine of a manifest's `environment`, keyed by the names on the page."""
     packages = environment.get("packages") or {}
     return {
         "kdrun": environment.get("kdrun"),
@@ -51,20 +51,25 @@ def environment_facts(environment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_yaml(config: Mapping[str, Any]) -> str:
-    """The text of a config in YAML."""
+    """Return a config as YAML."""
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
 
 
-def _stages(stages: Mapping[str, Any]) -> Markup:
+def _stages_table(stages: Mapping[str, Any]) -> Markup:
+    """Return a table of the stages: fingerprint, seconds, and whether the stage was computed."""
     rows = [
         tag(
             "tr",
             tag("td", name, class_="words key"),
             tag("td", tag("code", stage.get("fingerprint") or "-"), class_="words"),
             tag("td", f"{stage['seconds']:.1f}", data_value=stage["seconds"]),
-            tag("td", "from the store" if stage.get("from_store") else "here", class_="words"),
+            tag(
+                "td",
+                "loaded from the store" if stage.get("from_store") else "computed by this run",
+                class_="words",
+            ),
         )
         for name, stage in stages.items()
     ]
-    titles = ("stage", "fingerprint in the store", "seconds", "made")
+    titles = ("stage", "fingerprint in the store", "seconds", "origin")
     return html_table(titles, rows, texts=(0, 1, 3))

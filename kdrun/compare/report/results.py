@@ -1,9 +1,9 @@
-"""The head of a run's page with its main figures, and the section with its tables."""
+"""The head of a run's page with the main results, and the section with the tables."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from kdrun.compare.report.elements import bullets, quiet, tile
+from kdrun.compare.report.elements import bullets, muted_text, tile
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.run_record import RunRecord
@@ -25,13 +25,13 @@ from kdrun.core.records.summary import Row, score_of
 
 
 def results(record: RunRecord) -> Section:
-    """The tables that `kdrun show` prints, with their notes."""
+    """Return the tables that `kdrun show` prints, with their notes."""
     summary = record.summary
     if summary is None:
         return Section("Results", [_unfinished(record)])
     split = f"test split of {summary['dataset']}, {summary['samples']} samples"
     blocks: list[Block] = [
-        quiet(split),
+        muted_text(split),
         figures_table([MODEL, NETWORK, *score_columns(summary)], summary["rows"]),
         figures_table([MODEL, *COST_COLUMNS], summary["rows"]),
     ]
@@ -50,7 +50,7 @@ def results(record: RunRecord) -> Section:
 
 
 def headline(record: RunRecord) -> list[Markup]:
-    """Status, start and seed of the run, and tiles with its main figures."""
+    """Return status, start time and seed of the run, and tiles with its main results."""
     manifest = record.manifest
     status = [
         tag("span", record.status, class_=f"status {record.status}"),
@@ -59,7 +59,7 @@ def headline(record: RunRecord) -> list[Markup]:
     ]
     if record.summary:
         status.append(f" · {record.summary['dataset']}")
-    return [tag("p", *status, class_="quiet"), *_tiles(record)]
+    return [tag("p", *status, class_="muted"), *_tiles(record)]
 
 
 def _tiles(record: RunRecord) -> list[Markup]:
@@ -67,30 +67,30 @@ def _tiles(record: RunRecord) -> list[Markup]:
     student = record.student
     if student is None:
         return []
-    last, metric = record.rows[-1], leading()
+    last_row, metric = record.rows[-1], leading()
     tiles = [
         tile(f"{share_or_none(score_of(row, metric.name))} %", f"{metric.label}, {row['model']}")
         for row in _main_rows(rows)
     ]
     gain = rows[student].get("gain")
     if gain:
-        ends = f"{100 * gain['low']:+.2f} to {100 * gain['high']:+.2f}"
-        caption = f"points over {gain['over']}, 95 % interval {ends}"
+        interval = f"{100 * gain['low']:+.2f} to {100 * gain['high']:+.2f}"
+        caption = f"points over {gain['over']}, 95 % interval {interval}"
         tiles.insert(1, tile(f"{100 * gain['accuracy']:+.2f}", caption))
-    if "teacher" in rows and last["bytes"]:
-        ratio = rows["teacher"]["bytes"] / last["bytes"]
-        size = f"{count(last['bytes'])}B".replace(" B", " bytes")
+    if "teacher" in rows and last_row["bytes"]:
+        ratio = rows["teacher"]["bytes"] / last_row["bytes"]
+        size = f"{count(last_row['bytes'])}B".replace(" B", " bytes")
         tiles.append(tile(f"{ratio:.1f}x", f"fewer bytes than the teacher ({size} on disk)"))
     return [tag("div", *tiles, class_="tiles")]
 
 
 def _main_rows(rows: Mapping[str, Row]) -> list[Row]:
-    """The rows of the student, the last compression step, the control and the teacher."""
+    """Return the rows of the student, the last compression step, the control and the teacher."""
     names = ["distilled", list(rows)[-1], "alone", "teacher"]
     return [rows[name] for name in dict.fromkeys(names) if name in rows]
 
 
 def _unfinished(record: RunRecord) -> Markup:
     error: Any = record.manifest.get("error")
-    why = f": {error}" if error else "."
-    return tag("p", f"There is no table: the run is {record.status}{why}", class_="bad")
+    reason = f": {error}" if error else "."
+    return tag("p", f"There is no table: the run is {record.status}{reason}", class_="bad")

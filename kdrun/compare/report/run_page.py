@@ -1,11 +1,11 @@
-"""The report of one run."""
+"""The report page of one run."""
 
 from kdrun.compare.comparison import compare
 from kdrun.compare.gather import Gathered, gather
 from kdrun.compare.report.calibration import calibration
 from kdrun.compare.report.classes import classes
 from kdrun.compare.report.compression import compression
-from kdrun.compare.report.cost_charts import cost_charts
+from kdrun.compare.report.cost_charts import LegendName, cost_charts
 from kdrun.compare.report.learning_curves import learning, row_colors
 from kdrun.compare.report.page import Page, Section
 from kdrun.compare.report.reproduce import reproduce
@@ -16,15 +16,17 @@ from kdrun.core.folder import RunFolder
 
 
 def _cost(record: RunRecord) -> Section:
-    """Accuracy against cost, with the numbers that a comparison of this run alone has."""
+    """Chart accuracy against cost of the rows; the numbers are those of `kdrun compare`."""
     runs = gather([str(record.folder.path)]).runs
     if not runs:
         return Section("Accuracy and cost", [])
-    (family,) = compare(Gathered(runs, [])).families
+    (table,) = compare(Gathered(runs, [])).families
     colors = row_colors(record)
-    series = {index: (line.model, colors[line.model]) for index, line in enumerate(family.lines)}
+    colored = {
+        index: LegendName(line.model, colors[line.model]) for index, line in enumerate(table.lines)
+    }
     interval = "from the number of test samples alone"
-    return Section("Accuracy and cost", cost_charts(family.lines, series, "accuracy", interval))
+    return Section("Accuracy and cost", cost_charts(table.lines, colored, "accuracy", interval))
 
 
 _SECTIONS = (
@@ -40,10 +42,10 @@ _SECTIONS = (
 
 
 def run_page(folder: RunFolder) -> Page:
-    """The page of a run; sections whose files the run lacks are left out, or say so.
+    """Return the page of a run; a section whose files are missing is skipped or says so.
 
     Raises:
-        DamagedFile: one of its files is not what a run writes.
+        DamagedFile: a file of the run is damaged.
     """
     record = RunRecord(folder)
     name = str(record.manifest.get("name") or folder.path.name)

@@ -1,4 +1,4 @@
-"""The files of a run, each read when it is first needed."""
+"""Access to the files of a run; each is read when it is first needed."""
 
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,10 @@ from kdrun.core.store import read_record
 
 
 class RunRecord:
-    """What a run folder holds; files that an older kdrun did not write are None.
+    """The contents of a run folder; None for files that an older kdrun did not write.
 
     Args:
-        folder: of the run.
+        folder: the run folder.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -43,7 +43,7 @@ class RunRecord:
 
     @property
     def rows(self) -> list[Row]:
-        """The rows of the results table; none if there is no table yet."""
+        """The rows of the results table; an empty list if there is no table yet."""
         return self.summary["rows"] if self.summary else []
 
     @cached_property
@@ -53,7 +53,7 @@ class RunRecord:
 
     @cached_property
     def predictions(self) -> dict[str, np.ndarray] | None:
-        """Targets of the test samples, and what each row's model predicts."""
+        """The targets of the test samples, and the predictions of each row's model."""
         return _arrays(self.folder.predictions)
 
     @cached_property
@@ -63,7 +63,7 @@ class RunRecord:
 
     @cached_property
     def sensitivity(self) -> dict[str, Any] | None:
-        """What `kdrun sensitivity` measured: the accuracy that each layer loses when compressed."""
+        """The results of `kdrun sensitivity`: accuracy lost when only one layer is compressed."""
         return self.folder.read_sensitivity()
 
     @cached_property
@@ -72,7 +72,9 @@ class RunRecord:
         folders = [path for path in sorted(self.folder.path.iterdir()) if path.is_dir()]
         records = [record for path in folders if (record := read_record(path))]
         order = {row["fingerprint"]: number for number, row in enumerate(self.rows)}
-        return sorted(records, key=lambda one: order.get(one.get("fingerprint", ""), len(order)))
+        return sorted(
+            records, key=lambda record: order.get(record.get("fingerprint", ""), len(order))
+        )
 
     @cached_property
     def class_names(self) -> list[str]:
@@ -89,7 +91,7 @@ class RunRecord:
 
     @property
     def student(self) -> str | None:
-        """The row that the page is about: distilled, or the last one; None without a table."""
+        """The row that the page is about: `distilled` or the last row; None without a table."""
         names = [row["model"] for row in self.rows]
         if not names:
             return None
@@ -97,7 +99,7 @@ class RunRecord:
 
     @cached_property
     def trained_stages(self) -> dict[str, str]:
-        """Trained stage -> its row in the table; the stage's name if it has no row."""
+        """Trained stage -> its row in the results table, or the stage's name if it has no row."""
         rows = {row["fingerprint"]: row["model"] for row in self.rows}
         fingerprints = {
             name: stage.get("fingerprint")
@@ -110,6 +112,7 @@ class RunRecord:
 
 
 def _holds_classes(key: str) -> bool:
+    """Return whether an array of predictions.npz holds class indices of the student's dataset."""
     return key == "target" or (key.endswith("/predicted") and not key.startswith("domains/"))
 
 

@@ -1,4 +1,4 @@
-"""Tables of a page, whose rows are sorted by a click on a column's title."""
+"""Tables of a page; a click on a column's title sorts the rows."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -9,16 +9,16 @@ from kdrun.compare.report.markup import Markup, join, tag
 
 _NUMBER = re.compile(r"^([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?: ([kMGT])(?!\w))?")
 _FACTORS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-_LONG = 30  # letters of a text that may be broken into lines
+_LONG = 30  # texts of at least as many letters may be broken into lines
 
 
 def html_table(
     titles: Sequence[str], rows: Iterable[Markup], texts: Sequence[int] = (0,)
 ) -> Markup:
-    """A table that can be sorted.
+    """Return a table that can be sorted.
 
     Args:
-        titles: of the columns.
+        titles: titles of the columns.
         rows: `tr` elements.
         texts: indices of the columns that hold texts; the others hold numbers.
     """
@@ -38,12 +38,12 @@ def html_table(
 def figures_table(
     columns: Sequence[Column], rows: Iterable[Any], marked: Callable[[Any], bool] = lambda _: False
 ) -> Markup:
-    """A table of figures, in the columns that the terminal shows, too.
+    """Return a table of numbers, with the columns of the table on the terminal.
 
     Args:
-        columns: what is shown of each row.
-        rows: whatever the columns take.
-        marked: whether a row stands out.
+        columns: functions that turn a row into the text of a cell, with their titles.
+        rows: rows, of the type that the columns accept.
+        marked: returns whether a row is highlighted.
     """
     body = [
         tag(
@@ -58,14 +58,14 @@ def figures_table(
 
 
 def cell(content: Any, is_text: bool = False) -> Markup:
-    """A cell; one that starts with a number is sorted by that number."""
+    """Return a cell; a cell whose text starts with a number is sorted by that number."""
     if is_text:
         return tag("td", content, class_="words key" if len(str(content)) < _LONG else "words")
     return tag("td", content, data_value=sort_value(str(content)))
 
 
 def sort_value(text: str) -> str | None:
-    """The number that a text starts with, `12 k` as 12000; None if it starts with none."""
+    """Return the number at the start of a text, such as 12000 for `12 k`; None without one."""
     match = _NUMBER.match(text)
     if not match:
         return None
@@ -73,6 +73,6 @@ def sort_value(text: str) -> str | None:
 
 
 def one_line(title: str) -> Markup:
-    """A column's title of several lines in one line, which may break after the dots of a key."""
-    first, *others = title.replace("-\n", "").replace("\n", " ").strip().split(".")
-    return join([first, *(part for other in others for part in (".", Markup("<wbr>"), other))])
+    """Join the lines of a column's title; the result may break after the dots of a key."""
+    first, *names = title.replace("-\n", "").replace("\n", " ").strip().split(".")
+    return join([first, *(piece for name in names for piece in (".", Markup("<wbr>"), name))])

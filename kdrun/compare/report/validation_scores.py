@@ -1,4 +1,4 @@
-"""The validation scores of a table's settings: their means, their ranks, their curves."""
+"""Validation scores of the settings in a table: means, ranks and curves over epochs."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,54 +15,56 @@ from kdrun.core.metrics import leading
 
 
 class ValidationScores:
-    """How good each setting of a table is on validation, in %.
+    """Validation scores of each setting of a table, in %, in the order of the settings.
+
+    Each setting is judged by one model, such as the distilled student.
 
     Args:
-        family: the table.
+        table: the table of settings.
     """
 
-    def __init__(self, family: ComparisonTable) -> None:
-        self.family = family
+    def __init__(self, table: ComparisonTable) -> None:
+        self.table = table
 
     @cached_property
     def curves(self) -> list[dict[int, Points]]:
-        """Of each setting: seed -> (epoch, %) of the model that the setting is judged by."""
+        """For each setting: seed -> (epoch, %) points of the setting's judged model."""
         return [
             {seed: _curve(run.folder, line.model) for seed, run in setting.runs.items()}
-            for setting, line in zip(self.family.settings, self.family.judged, strict=True)
+            for setting, line in zip(self.table.settings, self.table.judged, strict=True)
         ]
 
     @cached_property
     def means(self) -> list[float | None]:
-        """Of each setting: the mean over its seeds of the weights that were tested.
+        """For each setting: the score of the tested weights, averaged over the seeds.
 
-        Runs of an older kdrun have no such score; theirs is the one after the last epoch.
+        Runs of an older kdrun did not save this score; their score after the last epoch is used.
         """
-        return [self._mean(index) for index in range(len(self.family.settings))]
+        return [self._mean(index) for index in range(len(self.table.settings))]
 
     @cached_property
     def ranks(self) -> list[int]:
-        """Of each setting: 0 for the best on validation, 1 for the next, and so on."""
-        known = [-1.0 if mean is None else mean for mean in self.means]
-        order = sorted(range(len(known)), key=lambda index: -known[index])
-        return [order.index(index) for index in range(len(known))]
+        """For each setting: its rank on validation, from 0 for the best setting."""
+        means = [-1.0 if mean is None else mean for mean in self.means]
+        order = sorted(range(len(means)), key=lambda index: -means[index])
+        return [order.index(index) for index in range(len(means))]
 
     @property
-    def models(self) -> str:
-        """The models that settings are judged by."""
-        return ", ".join(dict.fromkeys(line.model for line in self.family.judged))
+    def model_names(self) -> str:
+        """The names of the judged models, joined by commas."""
+        return ", ".join(dict.fromkeys(line.model for line in self.table.judged))
 
     def _mean(self, index: int) -> float | None:
-        line = self.family.judged[index]
-        metric = choosing_metric(self.family.metric, self.family.judged)
+        line = self.table.judged[index]
+        metric = choosing_metric(self.table.metric, self.table.judged)
         if metric in line.estimates:
             return 100 * line.estimates[metric].mean
-        last = [points[-1][1] for points in self.curves[index].values() if points]
-        return fmean(last) if last else None
+        last_scores = [points[-1][1] for points in self.curves[index].values() if points]
+        return fmean(last_scores) if last_scores else None
 
 
 def _curve(folder: RunFolder, model: str) -> Points:
-    """The curve of the stage that trained a model, or of the last one if none trained it."""
+    """Return the curve of the stage that trained a model, else of the last trained stage."""
     record = RunRecord(folder)
     rows = record.trained_stages
     stages = [stage for stage, row in rows.items() if row == model] or list(rows)
@@ -74,12 +76,12 @@ def _curve(folder: RunFolder, model: str) -> Points:
 def curves_figure(
     scores: ValidationScores, names: Sequence[str], colors: Sequence[int]
 ) -> Figure | None:
-    """Validation accuracy over epochs: the mean of each setting's seeds, and their range.
+    """Draw the validation accuracy of each setting: mean and range over its seeds.
 
     Args:
-        scores: of a table's settings.
-        names: of the settings.
-        colors: of the settings.
+        scores: scores of the settings of a table.
+        names: names of the settings.
+        colors: color numbers of the settings.
     """
     curves = [
         _mean_curve(names[index], list(seeds.values()), colors[index])
@@ -89,10 +91,12 @@ def curves_figure(
     if not curves:
         return None
     curves.sort(key=lambda curve: curve.color)
-    banded = any(curve.band for curve in curves)
-    note = "Mean over the seeds; bands: from the least to the greatest." if banded else ""
+    has_bands = any(curve.band for curve in curves)
+    note = "Curve: mean over the seeds; band: lowest to highest seed." if has_bands else ""
     labels = ("epoch", "validation accuracy, %")
-    return line_chart("settings-curves", f"{scores.models} on validation", curves, labels, note)
+    return line_chart(
+        "settings-curves", f"{scores.model_names} on validation", curves, labels, note
+    )
 
 
 def _mean_curve(name: str, seeds: Sequence[Points], color: int) -> Curve:
@@ -103,5 +107,5 @@ def _mean_curve(name: str, seeds: Sequence[Points], color: int) -> Curve:
     epochs = sorted(values)
     means = [(epoch, fmean(values[epoch])) for epoch in epochs]
     band = [(epoch, min(values[epoch]), max(values[epoch])) for epoch in epochs]
-    several = sum(bool(points) for points in seeds) > 1
-    return Curve(name, means, color, band=band if several else ())
+    several_seeds = sum(bool(points) for points in seeds) > 1
+    return Curve(name, means, color, band=band if several_seeds else ())

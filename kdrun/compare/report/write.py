@@ -1,4 +1,4 @@
-"""Writes reports: of a run, of a sweep, of whatever paths name, and their figures as files."""
+"""Writes reports of runs and sweeps as HTML pages, and their figures as files."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from kdrun.core.folder import RunFolder, report_of
 from kdrun.core.named_file import prepare_file, prepare_folder
 from kdrun.core.screen import Screen
 
-_PNG_SCALE = 2  # pixels for each unit of a drawing
+_PNG_SCALE = 2  # pixels for each SVG user unit
 _NEEDS_EXTRA = (
     "PNG files need an extra that is not installed.",
     "  pip install 'kdrun[plot]'; or take SVG files: --format svg",
@@ -23,12 +23,12 @@ _NEEDS_EXTRA = (
 
 
 def write_run_report(folder: RunFolder, screen: Screen) -> None:
-    """Write the report of a run that has ended to its folder; a failure is only a warning."""
+    """Write the report of a run to its folder; if this fails, print a warning."""
     _try_to_write(folder.report, lambda: run_page(folder), screen)
 
 
 def write_sweep_report(folder: Path, screen: Screen) -> None:
-    """Write the report of a sweep's runs to its folder; a failure is only a warning."""
+    """Write the report of a sweep to its folder; if this fails, print a warning."""
     if _try_to_write(report_of(folder), lambda: page_of([str(folder)]), screen):
         screen.say(f"report: {report_of(folder)}")
 
@@ -45,14 +45,14 @@ def _try_to_write(path: Path, page: Callable[[], Page], screen: Screen) -> bool:
 
 
 def page_of(paths: Sequence[str]) -> Page:
-    """The page of a run if the paths hold only one, else a page that compares their runs.
+    """Return the page of a run if the paths hold only one run, else a page that compares them.
 
     Args:
         paths: run folders, sweep folders, folders of runs or globs.
 
     Raises:
         UserError: a path names nothing, or holds no run.
-        DamagedFile: the only run has a file that is not what a run writes.
+        DamagedFile: a file of the only run is damaged.
     """
     gathered = gather(paths)
     folders = [run.path for run in gathered.runs]
@@ -65,22 +65,22 @@ def page_of(paths: Sequence[str]) -> Page:
 
 
 def write_figures(page: Page, folder: Path, kind: str) -> list[Path]:
-    """Write each figure of a page to a file of its own, and return the files.
+    """Write each figure of a page to a separate file, and return the files.
 
     Args:
         page: the report.
-        folder: for the files; made if it does not exist.
+        folder: folder of the files; created if it does not exist.
         kind: svg or png.
 
     Raises:
-        UserError: PNG needs an extra that is not installed, or the folder can't be made.
-        DiskFull: the disk has no room for them.
+        UserError: PNG needs an extra that is not installed, or the folder can't be created.
+        DiskFull: the disk has no room for the files.
     """
     render = _png if kind == "png" else str.encode
     prepare_folder(folder)
     written: list[Path] = []
     for figure in page.figures():
-        name = _safe(figure.name)
+        name = _safe_file_name(figure.name)
         path, number = folder / f"{name}.{kind}", 2
         while path in written:
             path, number = folder / f"{name}-{number}.{kind}", number + 1
@@ -89,13 +89,13 @@ def write_figures(page: Page, folder: Path, kind: str) -> list[Path]:
     return written
 
 
-def _safe(name: str) -> str:
-    """The name in letters that every file system takes."""
+def _safe_file_name(name: str) -> str:
+    """Replace characters that some file systems reject."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
 
 
 def _png(svg: str) -> bytes:
-    """Render an SVG file, with the fonts of matplotlib: no system font is needed."""
+    """Render an SVG file as PNG, with a font of matplotlib: no system font is needed."""
     matplotlib = find_spec("matplotlib")  # only located: its drawing is not used
     try:
         from resvg_py import svg_to_bytes
