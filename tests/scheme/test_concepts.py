@@ -129,7 +129,7 @@ def test_a_file_that_is_no_map_is_refused(refused: Refused, tmp_path: Path) -> N
     path = tmp_path / "mine.yaml"
     path.write_text("[a, b]\n")
     assert refused("scheme=concepts", f"scheme.map={path}") == (
-        f"scheme.map: {str(path)!r} is no concept map: it needs lines like CONCEPT: [CLASS]"
+        f"scheme.map: {str(path)!r} is not a concept map: it needs lines like CONCEPT: [CLASS]"
     )
     path.write_text("a: [b\n")
     assert f"{str(path)!r}, line 2: " in refused("scheme=concepts", f"scheme.map={path}")
