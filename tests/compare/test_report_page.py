@@ -220,7 +220,7 @@ def test_a_sweep_has_its_settings_heat_map_curves_and_jobs(tmp_path: Path) -> No
     assert "Validation chooses loss.temperature=4" in text
     heat, curves, *_ = page.figures()
     assert {"81.00", "91.00"} <= set(re.findall(r">(\d+\.\d\d)<", heat.body))
-    assert "Framed" in heat.note
+    assert "The frame marks" in heat.note
     assert curves.body.count("<polyline") == 2
     assert curves.body.count("fill-opacity") == 2  # a band over the seeds of each
 
