@@ -1,4 +1,4 @@
-"""Reads cards, which describe a loss or scheme, from the docstrings of classes and plugin classes.
+"""Reads cards, which describe a component, from docstrings: kdrun's own and those of plugins.
 
 The docstring has this format. Other sections and other text are ignored, and every section is
 optional:
@@ -116,11 +116,16 @@ def _join(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _docstring(module: str, name: str) -> str:
-    """Return the docstring of a class; import its module only if its file does not define it."""
+    """Return the docstring of a class or function, or of the module of anything else.
+
+    The module is imported only if its file does not define the class or function.
+    """
     spec = find_spec(module)
     if spec is None or not isinstance(spec.loader, InspectLoader):
         raise ImportError(f"there is no source of module {module!r}")
     for node in ast.parse(spec.loader.get_source(module) or "").body:
-        if isinstance(node, ast.ClassDef) and node.name == name:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
             return ast.get_docstring(node) or ""
-    return inspect.getdoc(getattr(import_module(module), name)) or ""
+    component = getattr(import_module(module), name)
+    described = inspect.isclass(component) or inspect.isroutine(component)
+    return inspect.getdoc(component if described else import_module(module)) or ""

@@ -1,6 +1,7 @@
-"""`kdrun show loss=NAME` and `scheme=NAME`: the card (description) and published results."""
+"""`kdrun show KIND=NAME`: the card (description) of a component and its settings."""
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from kdrun.cli.card_docstring import Card, card_of
 from kdrun.config.choices import conf_folder, plugin_node
+from kdrun.core.plugins import TABLES
 from kdrun.core.screen import Screen
 from kdrun.core.unknown import unknown_name
 from kdrun.loss.table import LOSSES
@@ -22,6 +24,18 @@ KINDS: dict[str, tuple[Mapping[str, str], str]] = {  # kind -> table of its comp
     "loss": (LOSSES, "losses"),
     "scheme": (SCHEMES, "schemes"),
 }
+# Kinds whose card is a title and the settings: kind -> name of the table, folder below conf/.
+OTHER_KINDS = {
+    "model": ("MODELS", "model"),
+    "dataset": ("DATASETS", "dataset"),
+    "step": ("STEPS", "step"),
+    "calibrator": ("CALIBRATORS", "calibrator"),
+    "protocol": ("PROTOCOLS", "protocol"),
+    "format": ("FORMATS", ""),  # has no settings
+    "optimizer": ("OPTIMIZERS", "recipe/optimizer"),
+    "schedule": ("SCHEDULES", "recipe/schedule"),
+}
+_LISTED = ("loss", "scheme", "model", "dataset", "step")  # kinds that `kdrun list` lists
 _PACKAGE = Path(__file__).resolve().parents[1]
 _REFERENCES = {"ce": "alone", "kd": "kd"}  # losses that every published table shows -> column title
 
@@ -29,18 +43,18 @@ _REFERENCES = {"ce": "alone", "kd": "kd"}  # losses that every published table s
 def names_card(word: str) -> bool:
     """Return whether a word names a card, such as `loss=kd`."""
     kind, equals, _ = word.partition("=")
-    return bool(equals) and kind in KINDS
+    return bool(equals) and (kind in KINDS or kind in OTHER_KINDS)
 
 
 def show_card(word: str, screen: Screen) -> None:
-    """Print the card of a loss or scheme, its default settings and published results.
+    """Print the card of a component, its default settings and, of a loss, published results.
 
     Args:
         word: KIND=NAME.
         screen: where the card is printed.
 
     Raises:
-        UserError: no loss or scheme has this name.
+        UserError: no component of the kind has this name.
     """
     kind, _, name = word.partition("=")
     card = read_card(kind, name)
@@ -59,15 +73,27 @@ def show_card(word: str, screen: Screen) -> None:
 
 
 def read_card(kind: str, name: str) -> Card:
-    """Return the card of a loss or scheme.
+    """Return the card of a component.
 
     Raises:
-        UserError: no loss or scheme has this name, or its class has no docstring.
+        UserError: no component of the kind has this name, or it has no docstring.
     """
-    table, plural = KINDS[kind]
+    table = _components(kind)
     if name not in table:
-        raise unknown_name(kind, name, table, f"kdrun list {plural}")
+        list_all = f"kdrun list {_table_name(kind).lower()}" if kind in _LISTED else ""
+        raise unknown_name(kind, name, table, list_all)
     return card_of(kind, name, table[name])
+
+
+def _table_name(kind: str) -> str:
+    return KINDS[kind][1].upper() if kind in KINDS else OTHER_KINDS[kind][0]
+
+
+def _components(kind: str) -> Mapping[str, str]:
+    """Return the components of a kind: name -> "module:attribute"."""
+    name = _table_name(kind)
+    components: Mapping[str, str] = getattr(import_module(TABLES[name]), name)
+    return components
 
 
 def published() -> list[dict[str, Any]]:
@@ -94,12 +120,15 @@ def cost_line(name: str, path: Path) -> str:
 
 def _print_defaults(screen: Screen, kind: str, name: str) -> None:
     """Print the default settings: the YAML file, or the signature if a plugin has no file."""
-    path = conf_folder() / kind / f"{name}.yaml"
+    folder = kind if kind in KINDS else OTHER_KINDS[kind][1]
+    if not folder:
+        return
+    path = conf_folder() / folder / f"{name}.yaml"
     if path.is_file():
-        source, text = f"conf/{kind}/{name}.yaml", path.read_text(encoding="utf-8")
+        source, text = f"conf/{folder}/{name}.yaml", path.read_text(encoding="utf-8")
     else:
-        node = plugin_node(KINDS[kind][1].upper(), name)
-        source, text = KINDS[kind][0][name], yaml.safe_dump(node, sort_keys=False)
+        node = plugin_node(_table_name(kind), name)
+        source, text = _components(kind)[name], yaml.safe_dump(node, sort_keys=False)
     _print_heading(screen, f"defaults ({source})")
     screen.say("\n".join(f"  {line}" for line in text.splitlines()))
 

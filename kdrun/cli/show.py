@@ -1,4 +1,4 @@
-"""`kdrun show`: prints a run, the runs of a sweep, or the description of a loss or scheme."""
+"""`kdrun show`: prints a run, the runs of a sweep, or the description of a component."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ from kdrun.core.sweep import find_sweeps
 
 
 def show(words: Sequence[str], screen: Screen) -> int:
-    """Run `kdrun show RUN|SWEEP|loss=NAME|scheme=NAME` and return the exit status.
+    """Run `kdrun show RUN|SWEEP|KIND=NAME` and return the exit status.
 
     Raises:
-        UserError: no run, sweep, loss or scheme has this name.
+        UserError: no run, sweep or component has this name.
     """
     from kdrun.cli.cards import names_card, show_card
     from kdrun.compare.run_details import run_details

@@ -55,11 +55,13 @@ VERBS = {
     ),
     "show": Verb(
         "kdrun.cli.show:show",
-        "RUN|SWEEP|loss=NAME",
-        "a run or sweep in full, or what a loss does and needs",
+        "RUN|SWEEP|KIND=NAME",
+        "a run or sweep in full, or what a component does and needs",
         notes=(
             "RUN: its tables with their notes, and how it came about. SWEEP: a line for each run.",
             "loss=NAME or scheme=NAME: formula, paper, needs, defaults, published figures.",
+            "model, dataset, step, calibrator, protocol, format, optimizer or schedule=NAME: its",
+            "title and settings.",
         ),
         examples=("kdrun show outputs/2026-11-20/21-03-11-resnet18-kd", "kdrun show loss=dkd"),
     ),

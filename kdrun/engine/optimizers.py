@@ -25,10 +25,12 @@ Groups = list[dict[str, Any]]
 
 
 def sgd(parameters: Groups, lr: float, fused: bool, momentum: UnitBelowOne) -> Optimizer:
+    """SGD with momentum, as PyTorch has it."""
     return SGD(parameters, lr=lr, momentum=momentum, fused=fused)
 
 
 def nesterov(parameters: Groups, lr: float, fused: bool, momentum: OpenUnit) -> Optimizer:
+    """SGD with Nesterov's momentum (Sutskever et al. 2013, section 2)."""
     return SGD(parameters, lr=lr, momentum=momentum, nesterov=True, fused=fused)
 
 
@@ -39,6 +41,7 @@ def adam(
     betas: tuple[UnitBelowOne, UnitBelowOne],
     eps: PositiveFloat,
 ) -> Optimizer:
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980)."""
     return Adam(parameters, lr=lr, betas=betas, eps=eps, fused=fused)
 
 
@@ -49,6 +52,7 @@ def adamw(
     betas: tuple[UnitBelowOne, UnitBelowOne],
     eps: PositiveFloat,
 ) -> Optimizer:
+    """AdamW: Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101)."""
     return AdamW(parameters, lr=lr, betas=betas, eps=eps, fused=fused)
 
 

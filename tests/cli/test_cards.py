@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 
@@ -9,10 +10,18 @@ import pytest
 import yaml
 
 from kdrun.cli.card_docstring import Card, parse_card
-from kdrun.cli.cards import KINDS, cost_line, names_card, published, read_card
+from kdrun.cli.cards import (
+    KINDS,
+    OTHER_KINDS,
+    cost_line,
+    names_card,
+    published,
+    read_card,
+)
 from kdrun.cli.main import main
 from kdrun.config.choices import conf_folder
 from kdrun.core.errors import UserError
+from kdrun.core.plugins import TABLES
 from kdrun.loss.table import LOSSES
 from kdrun.model.table import MODELS
 
@@ -47,6 +56,35 @@ def test_every_card_has_all_sections(kind, name):
     assert card.formula and card.needs and card.notes
     for text in (card.title, *card.formula, card.paper, *card.needs, *card.notes):
         assert text.strip() and "  " not in text.strip() and text.isascii()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (kind, name)
+        for kind, (table, _) in OTHER_KINDS.items()
+        for name in getattr(import_module(TABLES[table]), table)
+    ],
+)
+def test_every_other_component_has_a_title(kind, name):
+    assert read_card(kind, name).title.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("word", "title", "setting"),
+    [
+        ("step=qat", "Quantization-aware training", "name: qat"),
+        ("calibrator=kl", "The range whose quantized distribution", "name: kl"),
+        ("schedule=cosine", "Descend along half a cosine", "last: 0.0"),
+        ("optimizer=adamw", "AdamW", "name: adamw"),
+        ("format=onnx", "The ONNX format", ""),
+    ],
+)
+def test_other_kinds_have_cards_with_their_settings(said, word, title, setting):
+    status, out, err = said("show", word)
+    assert (status, err) == (0, "")
+    assert out.startswith(f"{word}\n  {title}")
+    assert setting in out
 
 
 def test_a_card_is_made_from_a_docstring():
