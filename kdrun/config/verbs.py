@@ -56,7 +56,7 @@ VERBS = {
     "show": Verb(
         "kdrun.cli.show:show",
         "RUN|SWEEP|KIND=NAME",
-        "a run or sweep in full, or what a component does and needs",
+        "a run or sweep in full, or what a component does",
         notes=(
             "RUN: its tables with their notes, and how it came about. SWEEP: a line for each run.",
             "loss=NAME or scheme=NAME: formula, paper, needs, defaults, published figures.",
