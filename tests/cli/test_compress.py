@@ -54,7 +54,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("compressed")
 
 
-@pytest.mark.parametrize("name", CASES)
+# Cases that take more than half a minute each.
+SLOW = ("channels", "rounded")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in CASES]
+)
 def test_a_run_that_was_cut_off_goes_on_exactly(name: str, command: Main) -> None:
     steps, words, (*before, folder) = CASES[name]
     words = (f"compress={steps}", *words, *COMMON)

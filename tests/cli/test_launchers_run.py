@@ -123,6 +123,7 @@ def soon(holds: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_of_joblib_goes_on_with_joblib(
     fresh_kdrun: Kdrun, tmp_path: Path
 ) -> None:
