@@ -63,7 +63,7 @@ def rows(output: str) -> list[str]:
         (
             "startup",
             ("--rounds=1",),
-            ["command", "python alone", "kdrun --version", "kdrun --help"],
+            ["command", "python alone", "kdrun --version", "kdrun --help", "kdrun --cfg job"],
         ),
         ("comparing", ("--runs", "4", "--rounds=1"), ["folders", "4 runs"]),
         (
