@@ -9,7 +9,7 @@ from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.runs import back_to_start, named_row, named_run
 from kdrun.config.older_runs import with_new_keys
 from kdrun.core.errors import ConfigError
-from kdrun.core.folder import HOW_TO_RUN, RunFolder
+from kdrun.core.folder import HOW_TO_RUN, STUDENT_ROW, RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.plugins import install_plugins, plugin_modules
 from kdrun.core.screen import Screen
@@ -47,7 +47,7 @@ def parser() -> VerbParser:
     parser.add_argument("run", nargs="*")
     parser.add_argument("--to", required=True)
     parser.add_argument("--normalize", action="store_true")
-    parser.add_argument("--row", default="distilled")
+    parser.add_argument("--row", default=STUDENT_ROW)
     return parser
 
 

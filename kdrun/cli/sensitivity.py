@@ -10,7 +10,7 @@ from kdrun.compare.report.compression import sensitivity_chart
 from kdrun.compare.runs import back_to_start, named_row, named_run
 from kdrun.core.atomic import write_text
 from kdrun.core.errors import UserError
-from kdrun.core.folder import RunFolder
+from kdrun.core.folder import STUDENT_ROW, RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.metrics import leading
 from kdrun.core.screen import Screen
@@ -43,7 +43,7 @@ def parser() -> VerbParser:
     """Return the parser of the words after the verb."""
     parser = VerbParser("sensitivity")
     parser.add_argument("run", nargs="*")
-    parser.add_argument("--row", default="distilled")
+    parser.add_argument("--row", default=STUDENT_ROW)
     return parser
 
 

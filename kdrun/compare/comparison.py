@@ -14,8 +14,7 @@ from kdrun.compare.query import Query, resolve_query
 from kdrun.compare.seed_means import TableLine, table_lines
 from kdrun.compare.settings import Group, Setting, group
 from kdrun.compare.test_results import SignificanceTest
-
-_STUDENT = "distilled"  # the row of the distilled student
+from kdrun.core.folder import STUDENT_ROW
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def judged_row(setting: Setting, model: str) -> str:
     if model:
         return model if model in rows else ""
     steps = [model for model, row in rows.items() if row.get("versus")]
-    return steps[-1] if steps else _STUDENT if _STUDENT in rows else list(rows)[-1]
+    return steps[-1] if steps else STUDENT_ROW if STUDENT_ROW in rows else list(rows)[-1]
 
 
 def _lines(

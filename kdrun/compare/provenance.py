@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kdrun.compare.gather import Run
 from kdrun.compare.seed_means import TableLine
+from kdrun.core.folder import STUDENT_ROW
 from kdrun.core.number_format import many
 from kdrun.core.records.summary import EAGER
 
-_STUDENTS = ("alone", "distilled")  # the rows of the two students that are compared
+_STUDENTS = ("alone", STUDENT_ROW)  # the rows of the two students that are compared
 
 # Name in the note -> path of keys in the environment's record.
 _ENVIRONMENT = {"torch": ("packages", "torch"), "kdrun": ("kdrun",), "device": ("device",)}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from kdrun.compare.run_rows import epochs_text, runtime_of, step_rows
+from kdrun.core.folder import STUDENT_ROW
 from kdrun.core.metrics import SCORES, leading
 from kdrun.core.number_format import milliseconds
 from kdrun.core.records.summary import EAGER, Gain, Row, StepComparison, Summary, score_of
@@ -97,9 +98,9 @@ def _weak_teacher(rows: Mapping[str, Row]) -> list[str]:
 
 def _unequal_budget(rows: Mapping[str, Row]) -> list[str]:
     """Return a warning if the two students were not trained for the same number of steps."""
-    if not {"alone", "distilled"} <= rows.keys():
+    if not {"alone", STUDENT_ROW} <= rows.keys():
         return []
-    alone, distilled = rows["alone"], rows["distilled"]
+    alone, distilled = rows["alone"], rows[STUDENT_ROW]
     steps, steps_alone = distilled.get("steps"), alone.get("steps")
     if None in (steps, steps_alone) or steps == steps_alone:  # None in older files
         return []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kdrun.core.errors import DamagedFile, UserError, shell_command
-from kdrun.core.folder import RunFolder, find_runs
+from kdrun.core.folder import STUDENT_ROW, RunFolder, find_runs
 from kdrun.core.metrics import leading
 from kdrun.core.records.summary import Row, score_of
 from kdrun.core.store import FORMAT
@@ -149,5 +149,5 @@ def _scores_text(folder: RunFolder) -> str:
 
 def _gain(row: Row) -> str:
     """Return the gain over the student alone, in percentage points; empty for other rows."""
-    has_gain = row["model"] == "distilled" and "gain" in row
+    has_gain = row["model"] == STUDENT_ROW and "gain" in row
     return f" ({100 * row['gain']['accuracy']:+.2f})" if has_gain else ""

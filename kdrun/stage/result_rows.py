@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from kdrun import model
+from kdrun.core.folder import STUDENT_ROW
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.records.summary import BestEpoch, Gain, Repetitions, Row, ScoredRow
 from kdrun.measure.cost import macs, nonzero_parameters, parameters
@@ -17,7 +18,7 @@ from kdrun.stage.artefact import Artefact
 from kdrun.stage.baseline import Cost, compare_with_baseline
 from kdrun.stage.timing import Latencies
 
-TEACHER, ALONE, DISTILLED = "teacher", "alone", "distilled"
+TEACHER, ALONE = "teacher", "alone"
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def _score_row(name: str, meters: Mapping[str, Meter]) -> ScoredRow:
         accuracy_half_width=half_width(scores["accuracy"], int(scores["n"])),
         agreement=_agreement(name, meters),
     )
-    if name == DISTILLED and ALONE in meters:
+    if name == STUDENT_ROW and ALONE in meters:
         row["gain"] = _gain(name, ALONE, meters)
     return cast("ScoredRow", {"model": name, **scores, **row})
 

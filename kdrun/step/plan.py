@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
+from kdrun.core.folder import STUDENT_ROW
 from kdrun.scheme.table import make_scheme
 from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.outputs import with_teacher_outputs
 from kdrun.step.context import Step, StepContext, make_step
 
-_LABELS = {"student": "distilled", "teacher": "teacher"}  # role -> label of the network's stage
+_LABELS = {"student": STUDENT_ROW, "teacher": "teacher"}  # role -> label of the network's stage
 
 
 class PlannedStep(NamedTuple):

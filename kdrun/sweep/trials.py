@@ -11,6 +11,7 @@ from math import inf
 from statistics import median
 from typing import Any
 
+from kdrun.core.folder import STUDENT_ROW
 from kdrun.core.metrics import leading
 from kdrun.core.records.summary import score_of
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
@@ -99,7 +100,7 @@ def describe_best(sweep: SweepFolder) -> str:
         return "no trial has finished"
     score, summary = objective(sweep, best) or 0.0, sweep.run(best).summary()
     rows = {row["model"]: row for row in summary["rows"]} if summary is not None else {}
-    test = score_of(rows["distilled"], leading().name) or 0.0
+    test = score_of(rows[STUDENT_ROW], leading().name) or 0.0
     overrides = [word for word in best.words if not word.startswith(_SEARCH_OVERRIDES)]
     return (
         f"best on validation: {sweep.run(best).path}, {score:.2%} (test {test:.2%})\n"

@@ -19,6 +19,7 @@ from kdrun.compare.run_columns import (
 from kdrun.compare.run_details import BOTH_EPOCHS, epoch_columns
 from kdrun.compare.run_notes import run_notes
 from kdrun.compare.run_rows import step_rows
+from kdrun.core.folder import STUDENT_ROW
 from kdrun.core.metrics import leading
 from kdrun.core.number_format import count, share_or_none
 from kdrun.core.records.summary import Row, score_of
@@ -86,7 +87,7 @@ def _tiles(record: RunRecord) -> list[Markup]:
 
 def _main_rows(rows: Mapping[str, Row]) -> list[Row]:
     """Return the rows of the student, the last compression step, the control and the teacher."""
-    names = ["distilled", list(rows)[-1], "alone", "teacher"]
+    names = [STUDENT_ROW, list(rows)[-1], "alone", "teacher"]
     return [rows[name] for name in dict.fromkeys(names) if name in rows]
 
 

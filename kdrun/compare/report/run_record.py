@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kdrun.core.folder import RunFolder
+from kdrun.core.folder import STUDENT_ROW, RunFolder
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.records.manifest import Manifest
@@ -95,7 +95,7 @@ class RunRecord:
         names = [row["model"] for row in self.rows]
         if not names:
             return None
-        return "distilled" if "distilled" in names else names[-1]
+        return STUDENT_ROW if STUDENT_ROW in names else names[-1]
 
     @cached_property
     def trained_stages(self) -> dict[str, str]:

@@ -12,8 +12,9 @@ from kdrun.compare.report.palette import color, series_color
 from kdrun.compare.report.png import png
 from kdrun.compare.report.run_record import RunRecord
 from kdrun.compare.report.shapes import LETTER, label, marker, shorten
+from kdrun.core.folder import STUDENT_ROW
 
-_SHOWN = ("teacher", "alone", "distilled")  # rows whose probabilities are shown if they exist
+_SHOWN = ("teacher", "alone", STUDENT_ROW)  # rows whose probabilities are shown if they exist
 _WIDTH = 250  # of the chart beside an image
 _BAR_HEIGHT = 7
 _MAX_NAME = 9  # longest class name, in letters
