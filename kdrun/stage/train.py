@@ -1,6 +1,6 @@
 """Stages that train one network: the teacher, the controls, the distilled student."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +13,7 @@ from kdrun import model
 from kdrun.compress.weight_pruning import WeightPruning
 from kdrun.core.config import Config, Network, Recipe, StopWhen
 from kdrun.core.errors import UserError
-from kdrun.core.metrics import SCORES, leading
-from kdrun.core.records.artefact import ArtefactRecord, validation_score
+from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.seeds import seed_of
 from kdrun.core.taps import module_path
 from kdrun.dataset.data import Data
@@ -25,9 +24,8 @@ from kdrun.engine.outputs import TeacherOutputs
 from kdrun.engine.training_spec import Runtime, Trained, TrainingSpec
 from kdrun.loss.base import Loss
 from kdrun.loss.table import build_loss
-from kdrun.measure.metrics import Scores
 from kdrun.model.image.torchvision_models import load_pretrained
-from kdrun.stage.artefact import Artefact, describe_data, write_artefact
+from kdrun.stage.artefact import describe_data, write_artefact
 from kdrun.stage.base import Stage, StageContext, StageInfo
 from kdrun.stage.given_teacher import WeightsSource, write_untrained
 from kdrun.stage.invert import train_on
@@ -40,6 +38,7 @@ from kdrun.stage.start import (
     start_from_stage,
 )
 from kdrun.stage.tap_binding import bind_loss, bind_taps
+from kdrun.stage.validation_rules import good_enough, weak_teacher_warnings
 
 
 @dataclass(frozen=True)
@@ -273,41 +272,3 @@ class Train:
             "hardware": context.runtime.hardware.reason,
             "notes": [*notes, *trained.notes],
         }
-
-
-def weak_teacher_warnings(
-    teachers: Sequence[Stage], artefacts: Mapping[str, Artefact]
-) -> list[str]:
-    """Return a warning for each teacher with a worse validation score than the control."""
-    alone = artefacts.get("alone")
-    if alone is None:
-        return []
-    metric = leading()
-    control_score = validation_score(alone.record, metric.name)
-    records = {stage.info.name: artefacts[stage.info.name].record for stage in teachers}
-    scores = {
-        name: validation_score(record, metric.name)
-        for name, record in records.items()
-        if record["data"]["classes"] == alone.record["data"]["classes"]
-    }
-    return [
-        f"{name} is worse on validation ({score:.2%}) than the student alone"
-        f" ({control_score:.2%}): train it longer, or take another"
-        for name, score in scores.items()
-        if metric.merit(score) < metric.merit(control_score)
-    ]
-
-
-def good_enough(
-    rule: StopWhen | None, artefacts: Mapping[str, Artefact]
-) -> Callable[[Scores], bool] | None:
-    """Return a function that tests validation scores by the config's rule; None without a rule."""
-    if rule is None:
-        return None
-    metric = SCORES[rule.metric]
-    if rule.of is not None and rule.within is not None:
-        reference = validation_score(artefacts[rule.of].record, metric.name)
-        required = metric.merit(reference) - rule.within
-    else:
-        required = metric.merit(rule.reaches or 0.0)
-    return lambda scores: metric.merit(scores[metric.name]) >= required

@@ -1,0 +1,48 @@
+"""Rules on validation scores: when a student is good enough, and which teacher is too weak."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from kdrun.core.config import StopWhen
+from kdrun.core.metrics import SCORES, leading
+from kdrun.core.records.artefact import validation_score
+from kdrun.measure.metrics import Scores
+from kdrun.stage.artefact import Artefact
+from kdrun.stage.base import Stage
+
+
+def weak_teacher_warnings(
+    teachers: Sequence[Stage], artefacts: Mapping[str, Artefact]
+) -> list[str]:
+    """Return a warning for each teacher with a worse validation score than the control."""
+    alone = artefacts.get("alone")
+    if alone is None:
+        return []
+    metric = leading()
+    control_score = validation_score(alone.record, metric.name)
+    records = {stage.info.name: artefacts[stage.info.name].record for stage in teachers}
+    scores = {
+        name: validation_score(record, metric.name)
+        for name, record in records.items()
+        if record["data"]["classes"] == alone.record["data"]["classes"]
+    }
+    return [
+        f"{name} is worse on validation ({score:.2%}) than the student alone"
+        f" ({control_score:.2%}): train it longer, or take another"
+        for name, score in scores.items()
+        if metric.merit(score) < metric.merit(control_score)
+    ]
+
+
+def good_enough(
+    rule: StopWhen | None, artefacts: Mapping[str, Artefact]
+) -> Callable[[Scores], bool] | None:
+    """Return a function that tests validation scores by the config's rule; None without a rule."""
+    if rule is None:
+        return None
+    metric = SCORES[rule.metric]
+    if rule.of is not None and rule.within is not None:
+        reference = validation_score(artefacts[rule.of].record, metric.name)
+        required = metric.merit(reference) - rule.within
+    else:
+        required = metric.merit(rule.reaches or 0.0)
+    return lambda scores: metric.merit(scores[metric.name]) >= required
