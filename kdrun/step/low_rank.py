@@ -21,7 +21,7 @@ from kdrun.core.types import DataInfo
 from kdrun.measure.cost import macs
 from kdrun.stage.base import Stage
 from kdrun.step.context import Quantizes, StepContext
-from kdrun.step.strength import Strength, check_one_goal
+from kdrun.step.strength import Strength, the_goal
 
 
 class LowRank:
@@ -44,7 +44,7 @@ class LowRank:
         macs: UnitAboveZero | None,
         layers: str,
     ) -> None:
-        self.energy, self.rank, self.macs, self.layers = energy, rank, macs, layers
+        self.goals, self.layers = {"energy": energy, "rank": rank, "macs": macs}, layers
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """Check that one goal is given, layers match the glob, and the factorized network runs.
@@ -52,12 +52,12 @@ class LowRank:
         Raises:
             UserError: one of these conditions is not met.
         """
-        check_one_goal({"energy": self.energy, "rank": self.rank, "macs": self.macs})
+        goal = the_goal(self.goals)
         layers = factorizable(network, self.layers)
         shape = (info.channels, *info.image_size)
-        if self.macs is not None:
+        if goal.key == "macs":
             cost = partial(macs, input_shape=shape, device=torch.device("cpu"))
-            ranks_of_macs(network, singular_values(network, self.layers), self.macs, cost)
+            ranks_of_macs(network, singular_values(network, self.layers), goal.value, cost)
         try:
             smallest = low_rank_structure(deepcopy(network).eval(), dict.fromkeys(layers, 1))
             with torch.no_grad():
@@ -78,12 +78,13 @@ class LowRank:
     def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
         """Factorize the layers that will have fewer weights."""
         values = singular_values(network, self.layers)
-        if self.energy is not None:
-            ranks = ranks_of_energy(values, self.energy)
-        elif self.rank is not None:
-            ranks = ranks_of_share(values, self.rank)
+        goal = the_goal(self.goals)
+        if goal.key == "energy":
+            ranks = ranks_of_energy(values, goal.value)
+        elif goal.key == "rank":
+            ranks = ranks_of_share(values, goal.value)
         else:
-            ranks = ranks_of_macs(network, values, self.macs or 1.0, step_inputs.macs)
+            ranks = ranks_of_macs(network, values, goal.value, step_inputs.macs)
         factorize(network, ranks)
         changes = [{"name": "low_rank", "ranks": ranks}] if ranks else []
         notes = [f"{len(ranks)} of {len(values)} layers are replaced by two each"]

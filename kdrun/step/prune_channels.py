@@ -19,7 +19,7 @@ from kdrun.core.types import DataInfo
 from kdrun.measure.cost import macs
 from kdrun.stage.base import Stage
 from kdrun.step.context import Quantizes, StepContext
-from kdrun.step.strength import Strength, check_one_goal
+from kdrun.step.strength import Strength, the_goal
 
 Importance = Literal["l1", "l2", "bn_scale", "fpgm", "taylor", "hessian", "random"]
 _NEED_LABELS = ("taylor", "hessian")  # importances that are computed from gradients of the loss
@@ -51,7 +51,7 @@ class PruneChannels:
         round_to: PositiveInt,
         skip: list[str],
     ) -> None:
-        self.ratio, self.macs, self.latency = ratio, macs, latency
+        self.goals = {"ratio": ratio, "macs": macs, "latency": latency}
         self.criterion = PruningCriterion(importance, scope, round_to, skip)
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
@@ -60,18 +60,19 @@ class PruneChannels:
         Raises:
             UserError: not exactly one goal is given, or the network can't be pruned.
         """
-        check_one_goal({"ratio": self.ratio, "macs": self.macs, "latency": self.latency})
+        goal = the_goal(self.goals)
         importance = self.criterion.importance
         importance = "l2" if importance in _NEED_LABELS else importance
         criterion = replace(self.criterion, importance=importance, scope="uniform")
         shape = (info.channels, *info.image_size)
         sample, inputs = torch.zeros(2, *shape), ScoringInputs(seed=0)
         copy = deepcopy(network).eval()
-        if self.macs is not None:
+        if goal.key == "macs":
             cost = partial(macs, input_shape=shape, device=torch.device("cpu"))
-            pruned = prune_to_cost(copy, sample, self.macs, cost, "macs", criterion, inputs)
-            return pruned.network
-        return prune_channels(copy, sample, self.ratio or 0.5, criterion, inputs)
+            return prune_to_cost(copy, sample, goal.value, cost, "macs", criterion, inputs).network
+        # A latency is measured in the run alone; half of the channels tell whether pruning works.
+        ratio = goal.value if goal.key == "ratio" else 0.5
+        return prune_channels(copy, sample, ratio, criterion, inputs)
 
     def stages(self, context: StepContext) -> list[Stage]:
         """Return one stage, which changes the network."""
@@ -84,16 +85,14 @@ class PruneChannels:
         if importance in _NEED_LABELS:
             labeled = step_inputs.labeled(f"importance={importance}")
         inputs = ScoringInputs(step_inputs.seed, labeled)
-        if self.ratio is not None:
-            pruned = prune_channels(network, sample, self.ratio, self.criterion, inputs)
-            ratio = self.ratio
+        goal = the_goal(self.goals)
+        if goal.key == "ratio":
+            ratio = goal.value
+            pruned = prune_channels(network, sample, ratio, self.criterion, inputs)
         else:
-            share = self.macs if self.macs is not None else self.latency
-            assert share is not None
-            name = "macs" if self.macs is not None else "latency"
-            cost = step_inputs.macs if name == "macs" else step_inputs.latency
+            cost = step_inputs.macs if goal.key == "macs" else step_inputs.latency
             pruned, ratio = prune_to_cost(
-                network, sample, share, cost, name, self.criterion, inputs
+                network, sample, goal.value, cost, goal.key, self.criterion, inputs
             )
         remaining = step_inputs.macs(pruned) / step_inputs.macs(network)
         notes = [f"{ratio:.1%} of the channels are pruned, {remaining:.1%} of the MACs remain"]

@@ -22,17 +22,27 @@ class Strength(NamedTuple):
     excludes: tuple[str, ...]
 
 
-def check_one_goal(goals: Mapping[str, float | None]) -> None:
-    """Check that exactly one of the settings that determine the strength is given.
+class Goal(NamedTuple):
+    """A setting that determines the strength of a step, and its value."""
+
+    key: str
+    value: float
+
+
+def the_goal(goals: Mapping[str, float | None]) -> Goal:
+    """Return the one setting that determines the strength: the only one that is not null.
 
     Raises:
         UserError: none or several are given.
     """
-    chosen = [key for key, value in goals.items() if value is not None]
+    chosen = [Goal(key, value) for key, value in goals.items() if value is not None]
     if len(chosen) != 1:
         *first, last = goals
         raise UserError(
             f"exactly one of {', '.join(first)} and {last} is needed, and"
             f" {len(chosen) or 'none'} are given.",
-            f"  all but one are null, e.g. {first[0]}=null",
+            f"  set the others to null, e.g. {chosen[0].key}=null"
+            if chosen
+            else f"  give one of them a number, e.g. {first[0]}=0.5",
         )
+    return chosen[0]

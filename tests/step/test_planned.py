@@ -153,7 +153,8 @@ def test_an_unknown_step_in_a_list_is_reported():
         ),
         (
             ("compress=low_rank", "compress.low_rank.rank=0.5"),
-            "exactly one of energy, rank and macs is needed, and 2 are given",
+            "exactly one of energy, rank and macs is needed, and 2 are given.\n"
+            "  set the others to null, e.g. energy=null",
         ),
         (
             ("compress=low_rank", "compress.low_rank.layers=x"),
@@ -238,6 +239,15 @@ def test_losses_can_read_features_of_a_quantized_network():
         (
             ("compress=prune_channels", "compress.prune_channels.macs=0.5"),
             "exactly one of ratio, macs and latency is needed, and 2 are given",
+        ),
+        (
+            ("compress=prune_channels", "compress.prune_channels.ratio=null"),
+            "exactly one of ratio, macs and latency is needed, and none are given.\n"
+            "  give one of them a number, e.g. ratio=0.5",
+        ),
+        (
+            ("compress=prune_channels", "compress.prune_channels.ratio=0"),
+            "ratio=0 prunes no channel of any layer",
         ),
         (
             ("compress=prune_channels", "compress.prune_channels.skip=[nothing]"),
