@@ -132,7 +132,7 @@ class Parameters(WeightedLoss):
         is_projected = weight.shape != target.shape
         if is_projected and not self._can_project(weight, target):
             if self.pairs != "auto":  # an automatic pair is left out
-                raise _different_shapes(name, teacher_name, weight, target)
+                raise self._different_shapes(name, teacher_name, weight, target)
             return
         key = f"of {name}".replace(".", "/")
         self.register_buffer(key, target, persistent=False)
@@ -180,20 +180,23 @@ class Parameters(WeightedLoss):
             and student.shape[2:] == teacher.shape[2:]
         )
 
+    def _different_shapes(
+        self, name: str, teacher_name: str, student: Tensor, teacher: Tensor
+    ) -> UserError:
+        """Return the error for a pair of the config whose weights can't be compared."""
+        hint = "leave this pair out: only matrices, and kernels of the same size, can be projected"
+        if not self.project:
+            hint = "loss.project=true compares matrices, and kernels of the same size"
+        return UserError(
+            f"the weights {name!r} and {teacher_name!r} have the shapes {tuple(student.shape)} and"
+            f" {tuple(teacher.shape)}, which can't be compared.",
+            f"  {hint}",
+        )
+
 
 def _require_weight(role: str, name: str, weights: Weights) -> None:
     if name not in weights:
         raise UserError(f"the {role} has no weight {name!r}.", f"  {suggest(name, weights)}")
-
-
-def _different_shapes(name: str, teacher_name: str, student: Tensor, teacher: Tensor) -> UserError:
-    """Return the error for a pair of the config whose weights can't be compared."""
-    shapes = f"{tuple(student.shape)} and {tuple(teacher.shape)}"
-    return UserError(
-        f"the weights {name!r} and {teacher_name!r} have the shapes {shapes}, which can't be"
-        " joined.",
-        "  project=true joins matrices and kernels of one size",
-    )
 
 
 def _log_rows(weights: Tensor) -> Tensor:

@@ -121,8 +121,11 @@ def test_pairs_are_named_or_refused():
     assert loss.notes()[0].startswith("0 weights are pulled to the teacher's, 1 through")
     with pytest.raises(UserError, match=r"the student has no weight '0\.wieght'"):
         bind_parameters(own, other, pairs=[["0.wieght", "0.weight"]])
-    with pytest.raises(UserError, match="can't be joined"):
-        bind_parameters(own, network(6, kernel=5), pairs=[["0.weight", "0.weight"]])
+    for project, hint in ((True, "leave this pair out"), (False, "loss.project=true compares")):
+        with pytest.raises(UserError, match=f"can't be compared.*\n.*{hint}"):
+            bind_parameters(
+                own, network(6, kernel=5), project=project, pairs=[["0.weight", "0.weight"]]
+            )
     with pytest.raises(UserError, match="no weights of student and teacher"):
         bind_parameters(nn.Linear(2, 3), nn.Sequential(nn.Linear(2, 3)))
 

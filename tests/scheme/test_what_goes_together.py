@@ -12,6 +12,8 @@ def test_weights_of_what_still_learns_are_not_taken(scheme, loss):
     said = refusal(f"scheme={scheme}", f"loss={loss}", base=RESNETS)
     if scheme != "own_stages" or loss == "parameters":  # which has no teacher's features
         assert f"loss '{loss}' takes over weights of a trained teacher" in said
+    else:
+        assert f"loss '{loss}' reads features of a teacher" in said
 
 
 @pytest.mark.parametrize("scheme", MOVING[:2])
