@@ -8,7 +8,6 @@ from typing import Any
 from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.runs import back_to_start, named_row, named_run
 from kdrun.config.older_runs import with_new_keys
-from kdrun.core.errors import ConfigError
 from kdrun.core.folder import HOW_TO_RUN, STUDENT_ROW, RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.plugins import install_plugins, plugin_modules
@@ -27,9 +26,7 @@ def export_run(words: Sequence[str], screen: Screen) -> int:
     folder = named_run(options.run, "export")
     formats = [name.strip() for name in options.to.split(",")]
     install_plugins(plugin_modules(folder.config().get("plugins") or []))
-    faults = format_faults("--to", formats)
-    if faults:
-        raise ConfigError(faults)
+    format_faults("--to", formats).raise_if_any()
     row = named_row(folder, options.row)
     folder = back_to_start(folder)
     with FolderLock(folder.path).acquire(wait=False):

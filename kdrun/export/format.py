@@ -37,7 +37,7 @@ class ExportFormat:
             for `str.format` with the fields `file`, `shape` (C, H, W), `prepare` and `imports`.
         normalize: the code for the field `prepare` if the file does not normalize its inputs. It
             computes `images` from `pixels`; its fields are `mean` and `std`.
-        packages: names of the packages that the format needs, all in the extra `export`.
+        packages: names of the packages that the format needs.
         calls_custom_operators: whether a file of a quantized network calls kdrun's custom
             operators, so that the modules that register them must be imported before loading it.
     """

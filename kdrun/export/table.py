@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from kdrun.core.errors import Fault
+from kdrun.core.errors import UserError
+from kdrun.core.faults import Faults
 from kdrun.core.registry import resolve
-from kdrun.core.unknown import unknown_name
 
 if TYPE_CHECKING:
     from kdrun.export.format import ExportFormat
@@ -27,20 +27,23 @@ def export_format(name: str) -> "ExportFormat":
     return record
 
 
-def format_faults(where: str, names: Iterable[str]) -> list[Fault]:
-    """Return a fault for each name that is not a format, or whose packages are not installed.
+def format_faults(where: str, names: Iterable[str]) -> Faults:
+    """Return a fault for each name that is no usable format, or whose packages are not installed.
 
     Args:
         where: the config key or option that holds the names.
         names: the formats that the user asks for; repeated names count once.
     """
-    unique = dict.fromkeys(names)
-    return [fault for name in unique if (fault := _format_fault(where, name)) is not None]
+    faults = Faults()
+    for name in dict.fromkeys(names):
+        with faults.under(where):
+            _check_packages(name)
+    return faults
 
 
-def _format_fault(where: str, name: str) -> Fault | None:
-    if name not in FORMATS:
-        return Fault(where, str(unknown_name("format", name, FORMATS)))
-    if not all(find_spec(package) for package in export_format(name).packages):
-        return Fault(where, f"{name!r} needs an extra: pip install 'kdrun[export]'")
-    return None
+def _check_packages(name: str) -> None:
+    missing = [package for package in export_format(name).packages if not find_spec(package)]
+    if missing:
+        built_in = FORMATS[name].startswith("kdrun.")
+        extra = "'kdrun[export]'" if built_in else " ".join(missing)
+        raise UserError(f"{name!r} needs {', '.join(missing)}: pip install {extra}")

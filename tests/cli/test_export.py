@@ -107,7 +107,7 @@ def test_a_missing_extra_is_named_before_anything_runs(
     refused: Refused, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kdrun.export.table.find_spec", lambda name: None)
-    extra = "'onnx' needs an extra: pip install 'kdrun[export]'"
+    extra = "'onnx' needs onnx, onnxscript, onnxruntime: pip install 'kdrun[export]'"
     assert refused("export", "run", "--to", "onnx,pt2", before=()) == f"--to: {extra}"
     assert refused("export=[onnx,pt2]") == f"export: {extra}"
 

@@ -1,5 +1,6 @@
 """Exported files give the network's outputs in their own runtimes, for any batch size."""
 
+import dataclasses
 import logging
 import sys
 import warnings
@@ -212,6 +213,9 @@ def test_a_custom_operator_is_exported_by_its_translation(
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
+# A plugin's format, which needs a package that no extra of kdrun has.
+BARE = dataclasses.replace(onnx_file.ONNX, packages=("no_such_package",))
+
 UNFIT = {
     "no form": (torch.special.bessel_j0, "written as ONNX: it has no form for the operator"),
     "constant": (
@@ -250,7 +254,7 @@ def test_weights_that_one_file_cant_hold_are_refused(monkeypatch: pytest.MonkeyP
 def test_formats_are_checked_by_name_and_by_what_is_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert format_faults("export", FORMATS) == []
+    assert list(format_faults("export", FORMATS)) == []
     said = [str(fault) for fault in format_faults("export", ["onx", "tflite", "onx"])]
     assert said == [
         "export: no format is called 'onx'.\n  nearest: onnx",
@@ -258,4 +262,15 @@ def test_formats_are_checked_by_name_and_by_what_is_installed(
     ]
     monkeypatch.setattr("kdrun.export.table.find_spec", lambda name: name != "onnxruntime")
     (lack,) = format_faults("export", FORMATS)
-    assert str(lack) == "export: 'onnx' needs an extra: pip install 'kdrun[export]'"
+    assert str(lack) == "export: 'onnx' needs onnxruntime: pip install 'kdrun[export]'"
+
+
+def test_the_faults_of_a_plugins_formats_are_reported_with_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(FORMATS, "broken", "no_such_module:FORMAT")
+    monkeypatch.setitem(FORMATS, "bare", f"{__name__}:BARE")
+    broken, bare, onx = map(str, format_faults("export", ["broken", "bare", "onx"]))
+    assert broken.startswith("export: the format 'broken' can't be loaded: No module named")
+    assert bare == "export: 'bare' needs no_such_package: pip install no_such_package"
+    assert onx.startswith("export: no format is called 'onx'")
