@@ -38,10 +38,10 @@ _ARXIV = re.compile(r"arXiv:[0-9]+\.[0-9]+")
 
 @dataclass(frozen=True)
 class Card:
-    """The description of a loss or scheme that `kdrun show` prints.
+    """The description of a component that `kdrun show` prints.
 
     Attributes:
-        title: the name, and what the loss or scheme does.
+        title: the name, and what the component does.
         formula: lines of the formula.
         paper: the papers that introduce it; empty if there is none.
         needs: what networks, data and settings must provide.
@@ -65,7 +65,7 @@ def card_of(kind: str, name: str, target: str) -> Card:
     """Return the card of a component.
 
     Args:
-        kind: loss or scheme, for error messages.
+        kind: kind of the component, such as `loss`, for error messages.
         name: name of the component on the command line.
         target: "module:class" of the component.
 

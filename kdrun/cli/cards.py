@@ -1,7 +1,6 @@
 """`kdrun show KIND=NAME`: the card (description) of a component and its settings."""
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -14,28 +13,10 @@ from rich.text import Text
 
 from kdrun.cli.card_docstring import Card, card_of
 from kdrun.config.choices import conf_folder, plugin_node
-from kdrun.core.plugins import TABLES
+from kdrun.core.plugins import KINDS, table_of
 from kdrun.core.screen import Screen
 from kdrun.core.unknown import unknown_name
-from kdrun.loss.table import LOSSES
-from kdrun.scheme.table import SCHEMES
 
-KINDS: dict[str, tuple[Mapping[str, str], str]] = {  # kind -> table of its components, plural
-    "loss": (LOSSES, "losses"),
-    "scheme": (SCHEMES, "schemes"),
-}
-# Kinds whose card is a title and the settings: kind -> name of the table, folder below conf/.
-OTHER_KINDS = {
-    "model": ("MODELS", "model"),
-    "dataset": ("DATASETS", "dataset"),
-    "step": ("STEPS", "step"),
-    "calibrator": ("CALIBRATORS", "calibrator"),
-    "protocol": ("PROTOCOLS", "protocol"),
-    "format": ("FORMATS", ""),  # has no settings
-    "optimizer": ("OPTIMIZERS", "recipe/optimizer"),
-    "schedule": ("SCHEDULES", "recipe/schedule"),
-}
-_LISTED = ("loss", "scheme", "model", "dataset", "step")  # kinds that `kdrun list` lists
 _PACKAGE = Path(__file__).resolve().parents[1]
 _REFERENCES = {"ce": "alone", "kd": "kd"}  # losses that every published table shows -> column title
 
@@ -43,7 +24,7 @@ _REFERENCES = {"ce": "alone", "kd": "kd"}  # losses that every published table s
 def names_card(word: str) -> bool:
     """Return whether a word names a card, such as `loss=kd`."""
     kind, equals, _ = word.partition("=")
-    return bool(equals) and (kind in KINDS or kind in OTHER_KINDS)
+    return bool(equals) and kind in KINDS
 
 
 def show_card(word: str, screen: Screen) -> None:
@@ -78,22 +59,10 @@ def read_card(kind: str, name: str) -> Card:
     Raises:
         UserError: no component of the kind has this name, or it has no docstring.
     """
-    table = _components(kind)
+    table, plural = table_of(kind), KINDS[kind].plural
     if name not in table:
-        list_all = f"kdrun list {_table_name(kind).lower()}" if kind in _LISTED else ""
-        raise unknown_name(kind, name, table, list_all)
+        raise unknown_name(kind, name, table, f"kdrun list {plural}" if plural else "")
     return card_of(kind, name, table[name])
-
-
-def _table_name(kind: str) -> str:
-    return KINDS[kind][1].upper() if kind in KINDS else OTHER_KINDS[kind][0]
-
-
-def _components(kind: str) -> Mapping[str, str]:
-    """Return the components of a kind: name -> "module:attribute"."""
-    name = _table_name(kind)
-    components: Mapping[str, str] = getattr(import_module(TABLES[name]), name)
-    return components
 
 
 def published() -> list[dict[str, Any]]:
@@ -120,15 +89,15 @@ def cost_line(name: str, path: Path) -> str:
 
 def _print_defaults(screen: Screen, kind: str, name: str) -> None:
     """Print the default settings: the YAML file, or the signature if a plugin has no file."""
-    folder = kind if kind in KINDS else OTHER_KINDS[kind][1]
+    folder = KINDS[kind].group
     if not folder:
         return
     path = conf_folder() / folder / f"{name}.yaml"
     if path.is_file():
         source, text = f"conf/{folder}/{name}.yaml", path.read_text(encoding="utf-8")
     else:
-        node = plugin_node(_table_name(kind), name)
-        source, text = _components(kind)[name], yaml.safe_dump(node, sort_keys=False)
+        node = plugin_node(kind, name)
+        source, text = table_of(kind)[name], yaml.safe_dump(node, sort_keys=False)
     _print_heading(screen, f"defaults ({source})")
     screen.say("\n".join(f"  {line}" for line in text.splitlines()))
 

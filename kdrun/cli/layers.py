@@ -27,10 +27,10 @@ def show_layers(words: Sequence[str], screen: Screen) -> int:
     if not any(word.startswith("model=") for word in words):
         raise UserError("which network?", "  kdrun layers model=resnet20 dataset=cifar10")
     command = read_command([_as_student_setting(word) for word in words])
-    install_named_plugins(command.settings, command.folders)
+    faults = install_named_plugins(command.settings, command.folders)
     (run,) = compose_runs(command.settings, multirun=False, folders=command.folders)
     try:
-        network, info = check_network(run.tree, run.unknown_groups, run.faults)
+        network, info = check_network(run.tree, run.unknown_groups, [*faults, *run.faults])
     except ConfigError as error:
         raise ConfigError([_as_model_fault(fault) for fault in error.faults]) from error
     screen.say(_layer_table(network, info))

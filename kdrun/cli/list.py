@@ -2,21 +2,19 @@
 
 import re
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from itertools import takewhile
 from pathlib import Path
 
-from kdrun.cli.card_docstring import card_of
-from kdrun.cli.cards import KINDS, read_card
+from kdrun.cli.cards import read_card
 from kdrun.compare.runs import run_lines
 from kdrun.config.choices import conf_folder
 from kdrun.config.loader import find_plugins
 from kdrun.core.errors import UserError
-from kdrun.core.plugins import TABLES, install_plugins
+from kdrun.core.plugins import install_plugins, table_of
 from kdrun.core.screen import Screen
 from kdrun.core.unknown import unknown_name
 
-_PLUGIN_TABLES = {"models": "MODELS", "datasets": "DATASETS", "steps": "STEPS"}
+_FROM_FILES = {"models": "model", "datasets": "dataset", "steps": "step"}  # KIND -> kind
 
 
 def list_choices(words: Sequence[str], screen: Screen) -> int:
@@ -26,7 +24,6 @@ def list_choices(words: Sequence[str], screen: Screen) -> int:
         UserError: a word is not a kind, or a plugin can't be imported or added.
     """
     plugins, words = split_plugins(words)
-    added = install_plugins(find_plugins(plugins))
     if words[:1] == ["runs"] and len(words) > 1:
         for root in words[1:]:
             list_runs(screen, Path(root))
@@ -44,12 +41,13 @@ def list_choices(words: Sequence[str], screen: Screen) -> int:
     for word in words:
         if word not in kinds:
             raise unknown_name("kind", word, kinds)
+    added = {} if words == ["runs"] else install_plugins(find_plugins(plugins))
     for kind in words or kinds:
         screen.say(kind, style="bold")
         kinds[kind](screen)
-        table = _PLUGIN_TABLES.get(kind, "")
-        for name in sorted(added.get(table, ())):
-            screen.say(f"  {name:<22}{_plugin_sentence(table, name)}")
+        part = _FROM_FILES.get(kind, "")
+        for name in sorted(added.get(part, ())):
+            screen.say(f"  {name:<22}{_summary(part, name)}")
     return 0
 
 
@@ -84,19 +82,17 @@ def _lister(group: str) -> Callable[[Screen], None]:
 
 def _card_lister(kind: str) -> Callable[[Screen], None]:
     """Return a function that prints a line for each loss or scheme, including those of plugins."""
-    table, _ = KINDS[kind]
     return lambda screen: _print_sentences(
-        {name: read_card(kind, name).summary for name in sorted(table)}, screen
+        {name: _summary(kind, name) for name in sorted(table_of(kind))}, screen
     )
 
 
-def _plugin_sentence(table: str, name: str) -> str:
-    """Return the first line of a plugin component's docstring, or its "module:name" without one."""
-    target = getattr(import_module(TABLES[table]), table)[name]
+def _summary(kind: str, name: str) -> str:
+    """Return the first line of a component's docstring, or its "module:name" without one."""
     try:
-        return card_of("part", name, target).summary
+        return read_card(kind, name).summary
     except UserError:
-        return target
+        return table_of(kind)[name]
 
 
 def _print_sentences(sentences: dict[str, str], screen: Screen) -> None:

@@ -22,8 +22,8 @@ def show(words: Sequence[str], screen: Screen) -> int:
     from kdrun.compare.run_details import run_details
 
     plugins, words = split_plugins(words)
-    install_plugins(find_plugins(plugins))
     if len(words) == 1 and names_card(words[0]):
+        install_plugins(find_plugins(plugins))
         show_card(words[0], screen)
     elif len(words) == 1 and _holds_runs(Path(words[0])):
         for sweep in find_sweeps(Path(words[0])):

@@ -11,23 +11,12 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from kdrun.core.plugins import TABLES, PluginParts
+from kdrun.core.plugins import KINDS, PluginParts, table_of
 from kdrun.core.registry import keywords, resolve
 from kdrun.core.unknown import unknown_name
 
 ROLES = ("teacher", "student")  # these config groups have the same choices as the group `model`
 _TORCHVISION = "torchvision"  # conf/model/torchvision.yaml, for torchvision networks without a file
-_GROUPS = {  # table of plugin components -> config group; an export format has no group
-    "MODELS": "model",
-    "LOSSES": "loss",
-    "SCHEMES": "scheme",
-    "DATASETS": "dataset",
-    "STEPS": "step",
-    "CALIBRATORS": "calibrator",
-    "PROTOCOLS": "protocol",
-    "OPTIMIZERS": "recipe/optimizer",
-    "SCHEDULES": "recipe/schedule",
-}
 _NO_AUGMENTATION = {"crop": 0, "flip": False, "resized_crop": None}
 
 
@@ -97,19 +86,19 @@ def register_plugin_components(added: PluginParts, folders: Sequence[str] = ()) 
     parameter without a default value. A component with a YAML file has its values there.
 
     Args:
-        added: table, such as `LOSSES` -> names of the components.
+        added: kind, such as `loss` -> names of the components.
         folders: more folders with config groups, beside conf/.
 
     Raises:
         UserError: a component can't be imported, or its annotations can't be read.
     """
-    for table in added.keys() & _GROUPS.keys():
-        group = _GROUPS[table]
-        for name in added[table] - _file_names(group, folders):
-            _register(group, name, plugin_node(table, name), replace=True)
-            if group == "model":
+    for kind, names in added.items():
+        group = KINDS[kind].group
+        for name in names - _file_names(group, folders) if group else ():
+            _register(group, name, plugin_node(kind, name), replace=True)
+            if kind == "model":
                 _register_roles(name)
-            if group == "step":
+            if kind == "step":
                 _register("compress", name, _compress_node([name]))
 
 
@@ -155,17 +144,17 @@ def _file_names(group: str, folders: Sequence[str]) -> set[str]:
     return {path.stem for root in roots for path in (root / group).glob("*.yaml")}
 
 
-def plugin_node(table: str, name: str) -> dict[str, Any]:
+def plugin_node(kind: str, name: str) -> dict[str, Any]:
     """Return a config node with the parameters of a plugin's component, from its signature.
 
     Args:
-        table: the table that has the component, such as `LOSSES`.
+        kind: kind of the component, such as `loss`.
         name: name of the component.
 
     Raises:
         UserError: the component can't be imported, or its annotations can't be read.
     """
-    component = resolve(_GROUPS[table], getattr(import_module(TABLES[table]), table), name)
+    component = resolve(kind, table_of(kind), name)
     defaults = {
         key: parameter.default
         for key, parameter in inspect.signature(component).parameters.items()
@@ -173,19 +162,19 @@ def plugin_node(table: str, name: str) -> dict[str, Any]:
     }
     node = {
         "name": name,
-        **{key: defaults.get(key, "???") for key in keywords(component, _passed_by_kdrun(table))},
+        **{key: defaults.get(key, "???") for key in keywords(component, _passed_by_kdrun(kind))},
     }
-    if table != "DATASETS":
+    if kind != "dataset":
         return node
     return {"defaults": ["_base", "_self_"], "augment": _NO_AUGMENTATION, **node}
 
 
-def _passed_by_kdrun(table: str) -> tuple[str, ...]:
+def _passed_by_kdrun(kind: str) -> tuple[str, ...]:
     """Return parameters of a component that kdrun passes itself, or that every dataset has."""
-    if table == "MODELS":
+    if kind == "model":
         return (*import_module("kdrun.model").GIVEN, "name")
-    if table == "OPTIMIZERS":
+    if kind == "optimizer":
         return tuple(import_module("kdrun.engine.optimizers").GIVEN)
-    if table == "DATASETS":
+    if kind == "dataset":
         return tuple(import_module("kdrun.dataset.config_node").KEYS)
     return ()

@@ -11,15 +11,13 @@ from omegaconf import DictConfig
 from kdrun.config.choices import ROLES, register_torchvision
 from kdrun.config.inner_nodes import SINGLE
 from kdrun.core.errors import Fault
+from kdrun.core.plugins import KINDS
 from kdrun.core.unknown import unknown_key_of, unknown_name
 
 # Config group -> KIND of `kdrun list KIND`, which lists its choices.
 _LIST_KINDS = {
-    "teacher": "models",
-    "student": "models",
-    "dataset": "datasets",
-    "loss": "losses",
-    "scheme": "schemes",
+    **dict.fromkeys(ROLES, "models"),
+    **{kind.group: kind.plural for kind in KINDS.values() if kind.plural},
     "recipe": "recipes",
     "compress": "compress",
 }
@@ -63,9 +61,10 @@ def _unknown_choice_fault(group: str, name: str, options: list[str]) -> Fault:
     if (group, name) in _EXTRAS:
         message = f"{group}={name} needs an extra: pip install 'kdrun[{_EXTRAS[group, name]}]'"
         return Fault("", message)
-    names = {*options, *import_module("kdrun.model").names()} if group in ROLES else options
+    others = import_module("kdrun.model").names() if group in ROLES else []
+    names = dict.fromkeys([*options, *others])  # kdrun's own first
     list_command = f"kdrun list {_LIST_KINDS[group]}" if group in _LIST_KINDS else ""
-    return Fault("", str(unknown_name(group, name, sorted(names), list_command)))
+    return Fault("", str(unknown_name(group, name, names, list_command)))
 
 
 def unknown_key(base: DictConfig, override: Override) -> Fault | None:

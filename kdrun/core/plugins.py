@@ -7,26 +7,50 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import ModuleType
+from typing import NamedTuple
 
 from kdrun.core.errors import UserError
 from kdrun.core.faults import Faults
 
 ENTRY_POINTS = "kdrun.plugins"
-# Name of a table, in kdrun and in plugins -> the module of kdrun that has this table.
-TABLES = {
-    "MODELS": "kdrun.model.table",
-    "LOSSES": "kdrun.loss.table",
-    "SCHEMES": "kdrun.scheme.table",
-    "DATASETS": "kdrun.dataset.table",
-    "STEPS": "kdrun.step.table",
-    "CALIBRATORS": "kdrun.compress.calibrators",
-    "PROTOCOLS": "kdrun.measure.protocols",
-    "FORMATS": "kdrun.export.table",
-    "OPTIMIZERS": "kdrun.engine.optimizers",
-    "SCHEDULES": "kdrun.engine.schedules",
+
+
+class Kind(NamedTuple):
+    """A kind of part.
+
+    Attributes:
+        table: the name of its table, in kdrun and in plugins.
+        module: the module of kdrun that has this table.
+        group: the config group of its settings; empty if it has no settings.
+        plural: KIND of `kdrun list KIND`, which lists the parts; empty if nothing lists them.
+    """
+
+    table: str
+    module: str
+    group: str
+    plural: str = ""
+
+
+KINDS = {
+    "model": Kind("MODELS", "kdrun.model.table", "model", "models"),
+    "loss": Kind("LOSSES", "kdrun.loss.table", "loss", "losses"),
+    "scheme": Kind("SCHEMES", "kdrun.scheme.table", "scheme", "schemes"),
+    "dataset": Kind("DATASETS", "kdrun.dataset.table", "dataset", "datasets"),
+    "step": Kind("STEPS", "kdrun.step.table", "step", "steps"),
+    "calibrator": Kind("CALIBRATORS", "kdrun.compress.calibrators", "calibrator"),
+    "protocol": Kind("PROTOCOLS", "kdrun.measure.protocols", "protocol"),
+    "format": Kind("FORMATS", "kdrun.export.table", ""),
+    "optimizer": Kind("OPTIMIZERS", "kdrun.engine.optimizers", "recipe/optimizer"),
+    "schedule": Kind("SCHEDULES", "kdrun.engine.schedules", "recipe/schedule"),
 }
 
-PluginParts = Mapping[str, set[str]]  # name of a table -> names of the parts that plugins add to it
+PluginParts = Mapping[str, set[str]]  # kind -> names of the parts that plugins add
+
+
+def table_of(kind: str) -> dict[str, str]:
+    """Return the table of a kind in kdrun: name -> "module:attribute"."""
+    name, module, *_ = KINDS[kind]
+    return getattr(import_module(module), name)
 
 
 def plugin_modules(names: Iterable[str]) -> dict[str, str]:
@@ -45,14 +69,14 @@ def plugin_modules(names: Iterable[str]) -> dict[str, str]:
 def install_plugins(modules: Mapping[str, str]) -> PluginParts:
     """Import plugins, and add their tables to those of kdrun.
 
-    A plugin is a module with one or more dicts name -> "module:attribute", which have the names in
-    `TABLES`. To install a plugin again changes nothing.
+    A plugin is a module with one or more dicts name -> "module:attribute", which are called as
+    those of `KINDS`. To install a plugin again changes nothing.
 
     Args:
         modules: name of each plugin -> the name of its module.
 
     Returns:
-        The names of the parts that were added to each table.
+        The names of the parts that were added, by kind.
 
     Raises:
         ConfigError: modules can't be imported, have no table, or use a name that is taken.
@@ -68,16 +92,17 @@ def install_plugins(modules: Mapping[str, str]) -> PluginParts:
 
 def _install(name: str, module_name: str, added: dict[str, set[str]]) -> None:
     module = _import(module_name)
-    tables = [table for table in TABLES if hasattr(module, table)]
-    if not tables:
-        raise UserError(f"the plugin {name!r} has none of {', '.join(TABLES)}.")
-    for table in tables:
-        parts = getattr(import_module(TABLES[table]), table)
-        for part, target in getattr(module, table).items():
+    kinds = [kind for kind in KINDS if hasattr(module, KINDS[kind].table)]
+    if not kinds:
+        tables = ", ".join(kind.table for kind in KINDS.values())
+        raise UserError(f"the plugin {name!r} has none of {tables}.")
+    for kind in kinds:
+        parts = table_of(kind)
+        for part, target in getattr(module, KINDS[kind].table).items():
             if parts.get(part, target) != target:
                 raise UserError(f"the plugin {name!r} calls a part {part!r}; that name is taken.")
             parts[part] = target
-            added.setdefault(table, set()).add(part)
+            added.setdefault(kind, set()).add(part)
 
 
 def _import(name: str) -> ModuleType:

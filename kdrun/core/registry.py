@@ -10,13 +10,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from kdrun.core.config import MISSING
 from kdrun.core.errors import Fault, UserError
-from kdrun.core.unknown import MAX_LISTED, nearest, unknown_name
+from kdrun.core.plugins import KINDS
+from kdrun.core.unknown import unknown_name
 from kdrun.core.validation_messages import faults_of
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
-# Kinds of components -> what `kdrun list` calls all of them.
-_LISTED = {"loss": "losses", "scheme": "schemes", "dataset": "datasets", "model": "models"}
 
 
 def resolve(kind: str, table: Mapping[str, str], name: str) -> Callable[..., Any]:
@@ -31,8 +30,8 @@ def resolve(kind: str, table: Mapping[str, str], name: str) -> Callable[..., Any
         UserError: the table has no such name, or the component cannot be imported.
     """
     if name not in table:
-        cut_off = len(table) > MAX_LISTED and not nearest(name, table)
-        list_all = f"kdrun list {_LISTED[kind]}" if cut_off and kind in _LISTED else ""
+        plural = KINDS[kind].plural if kind in KINDS else ""
+        list_all = f"kdrun list {plural}" if plural else ""
         raise unknown_name(kind, name, sorted(table), list_all)
     module, _, attribute = table[name].partition(":")
     try:

@@ -5,7 +5,8 @@ from difflib import get_close_matches
 
 from kdrun.core.errors import UserError
 
-MAX_LISTED = 12  # names that a message lists when none of them is similar
+# How many names a message lists when none is similar, beside a command that lists all or without.
+_FEW, _MANY = 12, 200
 
 
 def nearest(name: str, names: Iterable[str], most: int = 3) -> str:
@@ -13,16 +14,17 @@ def nearest(name: str, names: Iterable[str], most: int = 3) -> str:
     return ", ".join(get_close_matches(name, list(names), n=most, cutoff=0.5))
 
 
-def suggest(name: str, names: Collection[str], otherwise: str = "") -> str:
+def suggest(name: str, names: Collection[str], otherwise: str = "", most: int = _MANY) -> str:
     """Return a hint for an unknown name: `nearest: resnet18, resnet50`.
 
     Args:
         name: the unknown name.
         names: the names that are known.
-        otherwise: the hint if no known name is close; by default, the first known names.
+        otherwise: the hint if no known name is close; by default, the known names.
+        most: how many of the known names are listed.
     """
     close = nearest(name, names)
-    return f"nearest: {close}" if close else otherwise or f"available: {_list(names)}"
+    return f"nearest: {close}" if close else otherwise or f"available: {_list(names, most)}"
 
 
 def unknown_name(kind: str, name: object, names: Collection[str], list_all: str = "") -> UserError:
@@ -34,7 +36,9 @@ def unknown_name(kind: str, name: object, names: Collection[str], list_all: str 
         names: the names that are known.
         list_all: the command that lists all of them, if there is one: `kdrun list losses`.
     """
-    hints = [suggest(str(name), names), *([f"all: {list_all}"] if list_all else [])]
+    hints = [suggest(str(name), names, most=_FEW if list_all else _MANY)]
+    if list_all:
+        hints.append(f"all: {list_all}")
     return UserError(f"no {kind} is called {name!r}.", f"  {'        '.join(hints)}")
 
 
@@ -46,9 +50,9 @@ def unknown_key_of(owner: str, key: str, keys: Collection[str]) -> str:
         key: the unknown key.
         keys: the keys that are known.
     """
-    return f"unknown key of {owner}; {suggest(key, keys, f'its keys: {_list(keys)}')}"
+    return f"unknown key of {owner}; {suggest(key, keys, f'its keys: {_list(keys, _MANY)}')}"
 
 
-def _list(names: Collection[str]) -> str:
-    first = ", ".join(list(names)[:MAX_LISTED])
-    return f"{first}, ..." if len(names) > MAX_LISTED else first or "none"
+def _list(names: Collection[str], most: int) -> str:
+    first = ", ".join(list(names)[:most])
+    return f"{first}, ..." if len(names) > most else first or "none"

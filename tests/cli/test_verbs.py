@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 
@@ -242,3 +243,23 @@ def test_shells_complete_names_and_keys(
 @pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
 def test_shells_are_told_how_to_complete(shell: str, shown: Shown) -> None:
     assert "kdrun" in shown("-sc", f"install={shell}")
+
+
+def test_layers_names_a_plugin_that_cannot_be_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["kdrun", "layers", "model=resnet8", "plugins=[nope]"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "the plugin 'nope' can't be imported" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("list", "runs"), ("show", "run"), ("list", "runs", ".")])
+def test_runs_are_shown_though_an_installed_plugin_is_broken(
+    words: tuple[str, ...], shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = EntryPoint(name="mine", value="no_such_module", group="kdrun.plugins")
+    monkeypatch.setattr("kdrun.core.plugins.entry_points", lambda group: [point])
+    write_run(tmp_path / "run")
+    shown(*words)

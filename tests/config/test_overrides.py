@@ -8,6 +8,9 @@ from kdrun.core.config import Config
 from kdrun.core.errors import UserError
 from kdrun.core.registry import check_model
 from kdrun.loss.table import LOSSES
+from kdrun.model.table import MODELS
+
+ROOT = ["hydra", *compose_runs([], multirun=False)[0].tree]  # keys of the config
 
 
 def faults(*words: str) -> list[str]:
@@ -41,6 +44,8 @@ def test_each_unknown_name_is_one_sentence():
         "  nearest: resnet50, resnet56, resnet20        all: kdrun list models",
         "loss=zzz": "no loss is called 'zzz'.\n"
         f"  available: {', '.join(sorted(LOSSES)[:12])}, ...        all: kdrun list losses",
+        "teacher=qqqqq": "no teacher is called 'qqqqq'.\n"
+        f"  available: {', '.join(sorted(MODELS)[:12])}, ...        all: kdrun list models",
         "recipe/optimizer=adm": "no recipe/optimizer is called 'adm'.\n  nearest: adam, adamw",
         "experiment=crd/resnet32x4": "no experiment is called 'crd/resnet32x4'.\n"
         "  nearest: crd/resnet32x4_resnet8x4",
@@ -53,6 +58,7 @@ def test_each_unknown_key_is_one_sentence():
         "sede=1": "sede: unknown key of the config; nearest: seed, scheme, student",
         "stop.whn=1": "stop.whn: unknown key of 'stop'; nearest: when",
         "loss.temprature=2": "loss.temprature: unknown key of 'kd'; nearest: temperature",
+        "xyzzy=1": f"xyzzy: unknown key of the config; its keys: {', '.join(ROOT)}",
         "recipe.optimizer.momentum=0.9": "recipe.optimizer.momentum: unknown key of 'adamw';"
         " its keys: name, betas, eps",
         "stop.when.reaches=0.9": "stop.when.reaches: stop.when holds no keys yet; give it as a"

@@ -9,8 +9,9 @@ import pytest
 from forked import ROOT
 from tiny import TINY, Kdrun
 
-from kdrun.core.plugins import TABLES
+from kdrun.core.plugins import KINDS
 
+TABLES = [kind.table for kind in KINDS.values()]
 TEXT = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(r"```python\n(# (\w+)\.py\n.*?)```\n\n```sh\nkdrun (.*?)\n```", re.DOTALL)
 EXAMPLES = {module: (text, command) for text, module, command in EXAMPLE.findall(TEXT)}

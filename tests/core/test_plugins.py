@@ -1,12 +1,11 @@
 """Parts from outside join kdrun's own tables, and say so where they can't."""
 
-from importlib import import_module
 from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
 from kdrun.core.errors import UserError
-from kdrun.core.plugins import TABLES, PluginParts, install_plugins, plugin_modules
+from kdrun.core.plugins import KINDS, PluginParts, install_plugins, plugin_modules, table_of
 from kdrun.core.registry import check_node, resolve
 from kdrun.dataset.table import DATASETS
 from kdrun.loss.table import LOSSES
@@ -39,9 +38,9 @@ def write(tmp_path, monkeypatch):
         table.update(content)
 
 
-@pytest.mark.parametrize(("table", "module"), TABLES.items())
-def test_each_table_is_where_plugins_are_told_to_join_it(table, module):
-    assert isinstance(getattr(import_module(module), table), dict)
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_table_is_where_plugins_are_told_to_join_it(kind):
+    assert isinstance(table_of(kind), dict)
 
 
 def install(*names: str) -> PluginParts:
@@ -63,7 +62,7 @@ def test_without_plugins_nothing_changes():
 
 
 def test_a_plugins_part_is_found_and_checked_like_our_own(write):
-    assert install(write("plugin_good", MODULE)) == {"LOSSES": {"half"}}
+    assert install(write("plugin_good", MODULE)) == {"loss": {"half"}}
     half = resolve("loss", LOSSES, "half")
     assert half(alpha=0.5).alpha == 0.5
     assert [str(fault) for fault in check_node("loss", {"name": "half", "alpha": 2}, half)] == [
@@ -73,7 +72,7 @@ def test_a_plugins_part_is_found_and_checked_like_our_own(write):
 
 def test_a_plugin_may_be_installed_twice(write):
     name = write("plugin_twice", MODULE)
-    assert install(name) == install(name) == {"LOSSES": {"half"}}
+    assert install(name) == install(name) == {"loss": {"half"}}
 
 
 def test_a_plugin_may_have_several_tables(write):

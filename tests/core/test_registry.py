@@ -55,13 +55,17 @@ def test_resolve_imports_the_part():
 def test_resolve_names_the_nearest():
     with pytest.raises(UserError) as error:
         resolve("loss", TABLE, "kdd")
-    assert error.value.lines == ("no loss is called 'kdd'.", "  nearest: kd")
+    assert error.value.lines == (
+        "no loss is called 'kdd'.",
+        "  nearest: kd        all: kdrun list losses",
+    )
 
 
 def test_resolve_names_all_where_none_is_near():
     with pytest.raises(UserError) as error:
         resolve("loss", TABLE, "zzzzzz")
-    assert error.value.lines == ("no loss is called 'zzzzzz'.", "  available: kd, mse")
+    hint = "  available: kd, mse        all: kdrun list losses"
+    assert error.value.lines == ("no loss is called 'zzzzzz'.", hint)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def build_timm(
     import timm
 
     if not timm.is_model(arch):
-        raise unknown_name("network of timm", arch, timm.list_models())
+        raise unknown_name("network of timm", arch, timm.list_models(), "timm.list_models()")
     settings: dict[str, Any] = {"num_classes": num_classes, "in_chans": in_channels}
     defaults = timm.get_pretrained_cfg(arch, allow_unregistered=True)
     if defaults is not None and defaults.fixed_input_size:
