@@ -12,9 +12,10 @@ from kdrun.compare.keys import add_given_teacher, flatten_config, value_text
 from kdrun.core.errors import DamagedFile, KdrunError, UserError
 from kdrun.core.folder import RunFolder, find_runs
 from kdrun.core.metrics import leading
+from kdrun.core.records import FORMAT
+from kdrun.core.records.check import is_newer
 from kdrun.core.records.manifest import Manifest
 from kdrun.core.records.summary import Row, Summary, score_of
-from kdrun.core.store import FORMAT
 from kdrun.core.sweep import NOT_STARTED, SweepFolder
 from kdrun.core.unknown import nearest
 
@@ -173,8 +174,8 @@ def _read(folder: RunFolder) -> Run | LeftOut:
     manifest = folder.manifest()
     if "format" not in manifest:
         raise DamagedFile("its run.json has no 'format'")
-    number = manifest["format"]
-    if number > FORMAT:
+    if is_newer(manifest):
+        number = manifest["format"]
         reason = f"a newer kdrun wrote it: format {number}, this one reads up to {FORMAT}"
         return LeftOut(folder.path, "newer", reason)
     if manifest.get("status") != "finished":

@@ -10,8 +10,8 @@ from typing import Any
 from kdrun.core.errors import DamagedFile, UserError, shell_command
 from kdrun.core.folder import STUDENT_ROW, RunFolder, find_runs
 from kdrun.core.metrics import leading
+from kdrun.core.records.check import is_newer, refuse_newer
 from kdrun.core.records.summary import Row, score_of
-from kdrun.core.store import FORMAT
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, find_sweeps
 from kdrun.core.unknown import suggest
 
@@ -22,7 +22,8 @@ def run_lines(root: Path) -> list[str]:
     """Return a line for each run below a folder, and for each job of a sweep there."""
     runs = {folder.path: folder for folder in find_runs(root) if ".store" not in folder.path.parts}
     for sweep in find_sweeps(root):
-        with suppress(DamagedFile):  # the runs of a damaged sweep are listed all the same
+        # The runs of a damaged sweep, or of a newer kdrun's, are listed all the same.
+        with suppress(DamagedFile, UserError):
             runs |= {(folder := sweep.run(job)).path: folder for job in sweep.jobs()}
     rows = [(str(path), *_status_and_scores(runs[path])) for path in sorted(runs)]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
@@ -46,9 +47,10 @@ def _status_and_scores(folder: RunFolder) -> tuple[str, str]:
         return NOT_STARTED, ""
     try:
         manifest = folder.manifest()
-        return folder.status, _scores_text(folder) or str(manifest.get("error") or "").split("\n")[
-            0
-        ]
+        if is_newer(manifest):
+            return "newer", ""
+        error = str(manifest.get("error") or "").split("\n")[0]
+        return folder.status, _scores_text(folder) or error
     except DamagedFile as error:
         return "damaged", error.lines[0]
 
@@ -80,15 +82,11 @@ def named_run(arguments: Sequence[str], verb: str) -> RunFolder:
             "  the runs that are there: kdrun list runs",
         )
     manifest = folder.manifest()
+    refuse_newer(manifest, repr(arguments[0]))
     missing = [key for key in _REQUIRED_KEYS if key not in manifest]
     if missing:
         raise DamagedFile(
             f"{arguments[0]!r} is not a complete run: its run.json has no {missing[0]!r}."
-        )
-    if manifest["format"] > FORMAT:
-        raise UserError(
-            f"{arguments[0]!r} has format {manifest['format']}; this kdrun reads up to {FORMAT}.",
-            "  a newer kdrun wrote it: pip install --upgrade kdrun",
         )
     return folder
 

@@ -13,10 +13,11 @@ from kdrun.core.atomic import read_json, write_bytes, write_json, write_text
 from kdrun.core.careful_yaml import refuse_large_yaml, yaml_error
 from kdrun.core.errors import UserError
 from kdrun.core.lock import FolderLock
+from kdrun.core.records import FORMAT
 from kdrun.core.records.check import check_record
 from kdrun.core.records.manifest import Manifest
 from kdrun.core.records.summary import Summary
-from kdrun.core.store import FORMAT, METRICS, RECORD
+from kdrun.core.store import METRICS, RECORD
 
 # The distilled student: its stage, the stage's folder in a run, its row in the results table.
 STUDENT_STAGE = "distill"

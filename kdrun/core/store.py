@@ -9,10 +9,9 @@ from typing import Any
 
 from kdrun.core.atomic import explain_write_errors, link_or_copy, read_json
 from kdrun.core.lock import FolderLock
+from kdrun.core.records import FORMAT
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.records.check import check_record
-
-FORMAT = 1  # of run.json, summary.json and the artefacts; raised when their meaning changes
 
 # Names of the files in an artefact's folder.
 WEIGHTS = "weights.safetensors"

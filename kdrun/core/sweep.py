@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from kdrun.core.atomic import read_json, write_json
-from kdrun.core.errors import UserError
 from kdrun.core.folder import RunFolder
 from kdrun.core.lock import FolderLock
-from kdrun.core.records.check import check_record
+from kdrun.core.records import FORMAT
+from kdrun.core.records.check import check_record, refuse_newer
 from kdrun.core.records.sweep import SweepIndex
 
-FORMAT = 1  # of sweep.json; raised when its meaning changes
 NOT_STARTED = "not started"
 DONE = ("finished", "pruned")  # statuses of jobs that a resumed sweep doesn't run
 
@@ -76,12 +75,7 @@ class SweepFolder:
         """
         path = self.path / _INDEX
         index = check_record(read_json(path) or {}, SweepIndex, path)
-        if index["format"] > FORMAT:
-            raise UserError(
-                f"sweep {str(self.path)!r} has format {index['format']}; this kdrun reads up to"
-                f" {FORMAT}.",
-                "  a newer kdrun wrote it: pip install --upgrade kdrun",
-            )
+        refuse_newer(index, f"sweep {str(self.path)!r}")
         return index
 
     def jobs(self) -> list[SweepJob]:

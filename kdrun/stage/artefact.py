@@ -14,10 +14,11 @@ from kdrun.core.atomic import write_json
 from kdrun.core.class_merge import Merge
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.folder import RunFolder
+from kdrun.core.records import FORMAT
 from kdrun.core.records.artefact import ArtefactRecord, DataRecord, some_keys
+from kdrun.core.records.check import refuse_newer
 from kdrun.core.store import (
     BEST_WEIGHTS,
-    FORMAT,
     MODEL,
     RECORD,
     WEIGHTS,
@@ -144,14 +145,10 @@ def read_artefact(folder: Path) -> Artefact:
     record = read_record(folder)
     if record is None:
         raise UserError(f"{str(folder)!r} holds no finished artefact.")
+    refuse_newer(record, repr(str(folder)))
     missing = [key for key in _REQUIRED if key not in record]
     if missing:
         raise DamagedFile(f"{str(folder / RECORD)!r} is no artefact's record: no {missing[0]!r}.")
-    if record["format"] > FORMAT:
-        raise UserError(
-            f"{str(folder)!r} has format {record['format']}; this kdrun reads up to {FORMAT}.",
-            "  a newer kdrun wrote it: pip install --upgrade kdrun",
-        )
     return Artefact(folder, record)
 
 

@@ -16,8 +16,8 @@ from kdrun.core.atomic import write_bytes, write_json, write_text
 from kdrun.core.config import Config
 from kdrun.core.errors import ExportRejected
 from kdrun.core.folder import EXPORTED, HOW_TO_RUN, read_exported
+from kdrun.core.records import FORMAT
 from kdrun.core.screen import Screen
-from kdrun.core.store import FORMAT
 from kdrun.dataset.data import Data
 from kdrun.export.check import compare, tolerance_fault
 from kdrun.export.custom_operators import REGISTERED_BY, is_quantized

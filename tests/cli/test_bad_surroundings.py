@@ -175,7 +175,8 @@ def test_resume_checks_the_config_like_a_new_run(refused: Refused, run: Path) ->
 
 
 def test_a_run_of_a_newer_kdrun(refused: Refused, run: Path) -> None:
-    _edit(run / "run.json", format=99)
+    _edit(run / "run.json", format=99, seconds="1 min", status=None)
+    (run / "summary.json").write_text('{"format": 99}')
     for verb in ("resume", "show"):
         assert refused(verb, "run", before=()) == (
             "'run' has format 99; this kdrun reads up to 1.\n"
@@ -235,7 +236,8 @@ def test_a_teacher_of_a_run_that_is_damaged(
 
 
 def test_a_teacher_of_a_newer_format(refused: Refused, run: Path) -> None:
-    _edit(run / "teacher" / "artefact.json", format=99)
+    record = '{"format": 99, "stage": 1}'
+    (run / "teacher" / "artefact.json").write_text(record)
     assert refused("teacher.run=run").startswith("teacher.run: 'run/teacher' has format 99; this")
 
 

@@ -120,7 +120,7 @@ def test_a_run_that_goes_on_is_told_from_one_that_crashed(here):
 
 
 def test_a_newer_format_is_left_out(here):
-    write_run(here / "a", manifest={"format": 99})
+    write_run(here / "a", manifest={"format": 99, "seconds": "1 min", "config": []})
     kind, reason = left_out("a")["a"]
     assert kind == "newer"
     assert "format 99, this one reads up to 1" in reason

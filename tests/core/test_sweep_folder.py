@@ -79,6 +79,7 @@ def test_a_damaged_or_newer_index_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sweep.json").write_text(json.dumps({"format": 1, **old, "jobs": []}))
     with pytest.raises(DamagedFile, match="has no 'launcher'"):
         sweep.index()
-    (tmp_path / "sweep.json").write_text(json.dumps({"format": 2, **WHOLE, "jobs": []}))
+    newer = {"format": 2, **WHOLE, "words": {}, "jobs": "elsewhere"}
+    (tmp_path / "sweep.json").write_text(json.dumps(newer))
     with pytest.raises(UserError, match="format 2; this kdrun reads up to 1"):
         sweep.index()

@@ -20,7 +20,8 @@ from typing import (
     is_typeddict,
 )
 
-from kdrun.core.errors import DamagedFile
+from kdrun.core.errors import DamagedFile, UserError
+from kdrun.core.records import FORMAT
 
 _MAX_SHOWN = 40  # characters of a wrong value that a message shows
 
@@ -54,7 +55,8 @@ class _Fault(Exception):
 def check_record(record: object, kind: type[T], source: object) -> T:
     """Return a record whose keys have the types that `kind` declares.
 
-    Keys that `kind` doesn't declare are not checked.
+    Keys that `kind` doesn't declare are not checked, nor is the record of a newer kdrun, whose
+    keys may have other types: `refuse_newer` explains it better than a message about a type.
 
     Args:
         record: the record, as `json.loads` returns it.
@@ -64,12 +66,38 @@ def check_record(record: object, kind: type[T], source: object) -> T:
     Raises:
         DamagedFile: a required key is missing, or a value has another type.
     """
+    if is_newer(record):
+        return cast("T", record)
     try:
         _check_of(cast("Hashable", kind))(record)
     except _Fault as fault:
         key = ".".join(reversed(fault.keys))
         raise DamagedFile(f"{str(source)!r} has {fault.sentence.format(key=repr(key))}.") from fault
     return cast("T", record)
+
+
+def is_newer(record: object) -> bool:
+    """Return whether a newer kdrun wrote the record, in a format that this one can't read."""
+    return (
+        isinstance(record, dict) and type(record.get("format")) is int and record["format"] > FORMAT
+    )
+
+
+def refuse_newer(record: Mapping[str, Any], owner: str) -> None:
+    """Refuse the record of a newer kdrun.
+
+    Args:
+        record: the record, as `check_record` returns it.
+        owner: what the record describes, for the message: `'outputs/run'`.
+
+    Raises:
+        UserError: a newer kdrun wrote the record.
+    """
+    if is_newer(record):
+        raise UserError(
+            f"{owner} has format {record['format']}; this kdrun reads up to {FORMAT}.",
+            "  a newer kdrun wrote it: pip install --upgrade kdrun",
+        )
 
 
 @cache
