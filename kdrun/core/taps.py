@@ -134,7 +134,8 @@ def forward_once(network: nn.Module, paths: Mapping[str, str], data: DataInfo) -
     """Return the output of a network for two zero images in eval mode; restore its modes."""
     tapped = TappedNetwork(network, paths)
     modes = {module: module.training for module in network.modules()}
-    device = next(chain(network.parameters(), network.buffers())).device
+    tensors = chain(network.parameters(), network.buffers())
+    device = next((value.device for value in tensors), torch.device("cpu"))
     try:
         network.eval()
         with torch.no_grad():

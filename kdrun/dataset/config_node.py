@@ -10,7 +10,7 @@ from kdrun.core.registry import check_model, keywords, resolve, settings_of
 from kdrun.dataset.image.settings import ImageSettings
 from kdrun.dataset.table import DATASETS
 
-KEYS = tuple(ImageSettings.model_fields)  # the keys that every dataset has
+KEYS = tuple(ImageSettings.model_fields)  # the keys that every image dataset has
 
 
 def check_settings(node: Mapping[str, Any]) -> list[Fault]:

@@ -1,7 +1,7 @@
 """Every dataset: its name on the command line -> its reader.
 
 A reader returns a `kdrun.dataset.samples.RawDataset`. Its parameters are keys of the dataset's
-YAML: its own, or common ones of `kdrun.dataset.image.settings.ImageSettings`.
+YAML: some of this dataset alone, some of `kdrun.dataset.image.settings.ImageSettings`.
 """
 
 DATASETS = {

@@ -31,11 +31,11 @@ class AB(TwoPhaseLoss):
 
     Needs:
         - feature maps of both before their activation (any networks)
-        - a first phase of 30 epochs
+        - a first phase, unless loss.first_epochs=0
 
     Notes:
         - It reads the input of the activation at the end of a stage or, in pre-activation networks,
-          at the begin of the next one. If this activation is no module, it reads the stage's
+          at the beginning of the next one. If this activation is no module, it reads the stage's
           output.
         - The first phase trains with this term alone, unweighted, the main phase with the labels
           alone; loss.first_epochs=0 trains with both together.

@@ -40,11 +40,6 @@ class Adversarial(FeatureLoss):
         - It matches distributions, not single samples; for these add kd or another loss.
         - A falling term is no sign of success: near log 2 = 0.69 the discriminator can't tell
           student and teacher apart.
-
-    Args:
-        width: width of the discriminator's hidden layer.
-        reversal: factor of the reversed gradient that student and r receive.
-        pairs: `auto` for the embeddings, or pairs of module paths.
     """
 
     auto = "embedding"

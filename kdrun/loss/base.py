@@ -21,7 +21,8 @@ class Loss(nn.Module):
 
     Attributes:
         uses_teacher: whether `forward` reads the teacher's output.
-        min_batch: the smallest batch for which the loss is defined; for smaller ones its term is 0.
+        min_batch: the smallest batch for which the loss is defined; a run with smaller ones is
+            refused.
         needs_hard_labels: whether each sample must have exactly one class, so that mixup and cutmix
             are refused.
         copies_teacher_weights: whether `bind` copies weights of the teacher, which must be trained

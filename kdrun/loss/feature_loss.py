@@ -46,9 +46,12 @@ class FeatureLoss(WeightedLoss):
         """
 
     def notes(self) -> list[str]:
-        skipped = "; ".join(pair.description for pair in self.skipped)
-        notes = [f"left out, as maps of one pixel tell nothing here: {skipped}"] if skipped else []
-        return [describe_pairs(self.tap_pairs), *notes]
+        notes = [describe_pairs(self.tap_pairs)]
+        if self.skipped:
+            skipped = "; ".join(pair.description for pair in self.skipped)
+            reason = "their maps have a single pixel and this loss compares pixels"
+            notes.append(f"left out, as {reason}: {skipped}")
+        return notes
 
     def channels(self) -> list[Channels]:
         """Return the numbers of channels of each pair."""

@@ -30,7 +30,7 @@ class FSP(TwoPhaseLoss):
 
     Needs:
         - feature maps of both at 2 or more layers, with equal numbers of channels
-        - a first phase of 30 epochs
+        - a first phase, unless loss.first_epochs=0
 
     Notes:
         - The first phase trains with this term alone, unweighted, the main phase with the labels

@@ -46,11 +46,12 @@ class FT(FeatureLoss):
 
     Needs:
         - feature maps of both (any networks)
-        - a first phase of 30 epochs, which trains the paraphraser alone
+        - a first phase of loss.first_epochs epochs, which trains the paraphraser alone
 
     Notes:
         - All factors are compared, as in the paper; the public code of the CIFAR-100 tables in
           distillation papers compares an attention map of the factors, with another weight.
+        - Factors of two sizes are averaged to the smaller one.
         - The paraphraser has no norm, as in this public code; the translator has a norm after each
           convolution.
     """

@@ -37,7 +37,7 @@ class OFD(FeatureLoss):
 
     Notes:
         - It reads the input of the activation at the end of a stage or, in pre-activation networks,
-          at the begin of the next one. If this activation is no module, it reads the stage's
+          at the beginning of the next one. If this activation is no module, it reads the stage's
           output.
         - m is computed from the normal distribution that the weight and bias of the teacher's norm
           before the activation define; without a norm, m is the mean of the negative responses in

@@ -43,8 +43,8 @@ class SharedBody(LossWrapper):
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         if getattr(student.network, "borrows", None):
             raise UserError(
-                "the loss puts another network in the student's place, with parts of the teacher's"
-                " that don't learn: no body is shared.",
+                "the loss replaces the student's network by one with frozen modules of the teacher:"
+                " no body is shared.",
                 "  choose a loss that leaves the student as it is: loss=kd",
             )
         paths = strip_prefix(_LEARN, student.paths).values()

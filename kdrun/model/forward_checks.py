@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from kdrun.core.errors import Fault
+from kdrun.core.taps import forward_once
 from kdrun.core.types import DataInfo
 
 _HINT = "use larger images or a network such as resnet8"
@@ -26,7 +27,7 @@ def try_forward(where: str, network: nn.Module, data: DataInfo) -> list[Fault]:
     images = f"{height}x{width} images with {data.channels} channels"
     class_name = type(network).__name__
     try:
-        logits = _forward_in_eval(network, data)
+        logits: object = forward_once(network, {}, data).logits
     except (RuntimeError, ValueError, AssertionError, IndexError, TypeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         return [Fault(where, f"{class_name} cannot take {images}: {reason}; {_HINT}")]
@@ -52,9 +53,12 @@ def try_training(where: str, network: nn.Module, data: DataInfo, samples: int) -
     Returns:
         At most one fault.
     """
+    device = next((value.device for value in network.parameters()), torch.device("cpu"))
+    # Two images are always enough.
+    images = torch.zeros(min(samples, 2), data.channels, *data.image_size, device=device)
     try:
-        with torch.random.fork_rng(devices=[]):  # dropout draws from it
-            _forward(deepcopy(network), data, min(samples, 2))  # two images are always enough
+        with torch.random.fork_rng(devices=[]), torch.no_grad():  # dropout draws from the RNG
+            deepcopy(network)(images)
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
@@ -63,17 +67,3 @@ def try_training(where: str, network: nn.Module, data: DataInfo, samples: int) -
         hint = "use a larger recipe.batch_size or a smaller recipe.accumulate"
         return [Fault(where, f"{type(network).__name__} {problem}: {reason}; {hint}")]
     return []
-
-
-def _forward_in_eval(network: nn.Module, data: DataInfo) -> object:
-    training = network.training
-    try:
-        return _forward(network.eval(), data, 2)
-    finally:
-        network.train(training)
-
-
-@torch.no_grad()
-def _forward(network: nn.Module, data: DataInfo, samples: int) -> object:
-    device = next((value.device for value in network.parameters()), torch.device("cpu"))
-    return network(torch.zeros(samples, data.channels, *data.image_size, device=device))

@@ -66,7 +66,7 @@ def build_reused_head(
 
 
 def conv_projector(channels: int, channels_out: int, reduction: int) -> nn.Sequential:
-    """Return the paper's projector of maps:  1x1, 3x3 and 1x1 convolutions with norms."""
+    """Return the paper's projector of maps: 1x1, 3x3 and 1x1 convolutions with norms."""
     inner = max(1, channels_out // reduction)
     return nn.Sequential(
         *_conv(channels, inner, 1),

@@ -14,8 +14,8 @@ class MovingTeacher(Scheme):
     """Moving teacher: the student's average or a snapshot.
 
     Formula:
-        kind=ema: w_t <- d w_t + (1 - d) w_s before each step k = 1, 2, ...
-        d = min(1 - 1/(k + 1), decay)
+        kind=ema: w_t <- d w_t + (1 - d) w_s before each step k = 0, 1, ... of a phase
+        d = min(1 - 1/(k + 1), decay); at step 0 the copy equals the student
         kind=snapshot: w_t <- w_s at the beginning of epochs start, start + every, ...
         from epoch start on the loss of the config with w_t as the teacher; before it CE(y, z_s)
 

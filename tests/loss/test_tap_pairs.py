@@ -74,7 +74,8 @@ def test_pairs_that_meet_in_one_pixel_are_left_out_where_pixels_are_compared(nam
     sizes = "x".join(map(str, teacher))
     assert loss.notes() == [
         "pairs: tap[0] (8x4x4) from tap[0] (16x2x2)",
-        f"left out, as maps of one pixel tell nothing here: tap[1] (8x4x1) from tap[1] ({sizes})",
+        "left out, as their maps have a single pixel and this loss compares pixels:"
+        f" tap[1] (8x4x1) from tap[1] ({sizes})",
     ]
     student = output(own, 1)
     for tap in student.taps.values():

@@ -14,7 +14,7 @@ class Augment(BaseModel):
 
     Attributes:
         crop: zeros added on each side, in pixels, before a crop of the image's size; 0 is none.
-        flip: mirror every second image, left to right.
+        flip: mirror each image left to right with probability 1/2.
         resized_crop: smallest share of an image's area that a crop of random size and proportions
             keeps; the crop is resized to the image's size. For image files.
     """
