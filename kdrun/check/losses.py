@@ -74,7 +74,9 @@ def _require_samples(stage: Train, data: Data) -> None:
 
 
 def _require_learners(stage: Train, loss: Loss, network: nn.Module) -> None:
-    """Require that some parameter learns in each phase of the loss."""
+    """Require that the loss has a phase, and that some parameter learns in each."""
+    if not loss.phases():
+        raise UserError("the loss declares no phase, so nothing would be trained.")
     learners = Learners(network, loss, (*stage.frozen, *shared_modules(network)))
     flags = {name: value.requires_grad for name, value in network.named_parameters()}
     for phase in loss.phases():

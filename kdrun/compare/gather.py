@@ -153,7 +153,7 @@ def _hint(path: Path) -> str:
     """Return a hint that names the nearest paths in the same folder."""
     parent = path.parent
     names = [sibling.name for sibling in parent.iterdir()] if parent.is_dir() else []
-    similar = [str(parent / name) for name in nearest(path.name, names).split(", ") if name]
+    similar = [str(parent / name) for name in nearest(path.name, names)]
     return f"  nearest: {', '.join(similar)}" if similar else "  the runs: kdrun list runs"
 
 

@@ -175,7 +175,7 @@ def summaries() -> str:
 
 def no_such_verb(word: str) -> UserError:
     """Return the error for a word that is neither a verb nor a setting."""
-    similar = nearest(word, VERBS)
+    similar = ", ".join(nearest(word, VERBS))
     return UserError(
         f"{word!r} is no verb and no setting.",
         f"  nearest: kdrun {similar}" if similar else f"  verbs, first of all: {', '.join(VERBS)}",

@@ -174,7 +174,7 @@ def _match_one(
     if module_path(query) in paths:
         return query
     close = nearest(module_path(query), paths)
-    hint = f"nearest: {_with_shapes(close.split(', '), network, data)}" if close else _SHOW_PATHS
+    hint = f"nearest: {_with_shapes(close, network, data)}" if close else _SHOW_PATHS
     raise UserError(f"the {network_name} has no module at {query!r}.", f"  {hint}")
 
 

@@ -9,9 +9,9 @@ from kdrun.core.errors import UserError
 _FEW, _MANY = 12, 200
 
 
-def nearest(name: str, names: Iterable[str], most: int = 3) -> str:
-    """Return the names closest to `name`, comma-separated; an empty string if none is close."""
-    return ", ".join(get_close_matches(name, list(names), n=most, cutoff=0.5))
+def nearest(name: str, names: Iterable[str]) -> list[str]:
+    """Return the names that are close to `name`, the closest first, at most three."""
+    return get_close_matches(name, list(names), n=3, cutoff=0.5)
 
 
 def suggest(name: str, names: Collection[str], otherwise: str = "", most: int = _MANY) -> str:
@@ -23,7 +23,7 @@ def suggest(name: str, names: Collection[str], otherwise: str = "", most: int = 
         otherwise: the hint if no known name is close; by default, the known names.
         most: how many of the known names are listed.
     """
-    close = nearest(name, names)
+    close = ", ".join(nearest(name, names))
     return f"nearest: {close}" if close else otherwise or f"available: {_list(names, most)}"
 
 

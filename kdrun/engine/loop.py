@@ -61,8 +61,6 @@ class _Trainer:
         self.spec, self.runtime, self.folder = spec, runtime, folder
         self.recipe, self.display = spec.recipe, runtime.display
         self.phases = spec.loss.phases()
-        if not self.phases:
-            raise ValueError("the loss declares no phase, so nothing would be trained")
         self.update = Update(spec, runtime, self.phases[0])
         self.log = MetricsLog(folder / METRICS, self.display.note)
         self.position = Position()

@@ -1,11 +1,14 @@
 """What a checked config resolves to, however it was composed."""
 
+import pytest
 from omegaconf import OmegaConf
 from tiny import TINY
 
 from kdrun.check.preflight import check
 from kdrun.config.compose import compose_runs
+from kdrun.core.errors import ConfigError
 from kdrun.core.store import fingerprint
+from kdrun.loss.logits import KD
 
 
 def test_a_sweep_and_a_single_run_have_the_same_config() -> None:
@@ -28,3 +31,10 @@ def test_fewer_epochs_than_asked_for_are_told_of_before_the_start() -> None:
     (job,) = compose_runs(words, multirun=False)
     (note,) = check(job.tree).notes
     assert note.startswith("recipe.max_steps=8 allows 2 of the 9 epochs;")
+
+
+def test_a_loss_without_phases_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KD, "phases", lambda loss: ())
+    (job,) = compose_runs(TINY, multirun=False)
+    with pytest.raises(ConfigError, match="the loss declares no phase, so nothing would be"):
+        check(job.tree)

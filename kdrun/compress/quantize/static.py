@@ -116,9 +116,9 @@ def _insert_call(graph: fx.Graph, node: fx.Node, path: str) -> None:
 def _check_names(names: Sequence[str], known: Mapping[str, Any], what: str) -> None:
     for name in names:
         if name not in known:
-            nearest_name = nearest(name, known)
+            close = ", ".join(nearest(name, known))
             raise UserError(
                 f"a quantized network has the {what} {name!r}, which this network does not have.",
                 "  it was quantized as another network, or with another version of its library"
-                + (f"; nearest: {nearest_name}" if nearest_name else ""),
+                + (f"; nearest: {close}" if close else ""),
             )

@@ -115,10 +115,10 @@ def _read_labeled(folder: Path, classes: tuple[str, ...], where: str) -> OnDisk 
     if len(unknown) == len(folders):
         return None
     if unknown:
-        nearest_name = nearest(unknown[0], classes)
+        close = ", ".join(nearest(unknown[0], classes))
         raise UserError(
             f"{str(folder)!r} of {where} has class folders, and no class of the dataset is called"
-            f" {unknown[0]!r}" + (f"; nearest: {nearest_name}." if nearest_name else "."),
+            f" {unknown[0]!r}" + (f"; nearest: {close}." if close else "."),
             "  rename the folder, or take it out: other folders there have the names of classes",
         )
     return list_images(folder, list(classes), center=1.0)
