@@ -7,7 +7,6 @@ from kdrun.compare.metrics import BEST, LAST, METRICS, leading_at
 from kdrun.compare.seed_means import TableLine
 from kdrun.compare.settings import Setting
 from kdrun.compare.statistics import Estimate, estimate
-from kdrun.core.metrics import leading
 from kdrun.core.number_format import many
 
 
@@ -70,8 +69,8 @@ def choose(settings: Sequence[Setting], lines: Sequence[TableLine], metric: str)
             " would choose the luckier ones.",
         )  # fmt: skip
     scores = [estimate([line.figures(by)[seed] for seed in seeds]) for line in lines]
-    merits = [leading().merit(score.mean) for score in scores]
-    tied = [index for index, merit in enumerate(merits) if merit == max(merits)]
+    best = max(score.mean for score in scores)
+    tied = [index for index, score in enumerate(scores) if score.mean == best]
     setting, score = settings[tied[0]], scores[tied[0]]
     tested = lines[tied[0]].estimates.get(metric)
     some_seeds = any(len(line.rows) > len(seeds) for line in lines)

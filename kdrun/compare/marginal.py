@@ -14,7 +14,6 @@ from kdrun.compare.settings import Setting
 from kdrun.compare.significance import run_paired_test
 from kdrun.compare.statistics import Estimate, estimate
 from kdrun.compare.test_results import SignificanceTest, correct_for_all
-from kdrun.core.metrics import leading
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def _best(estimates: Sequence[Mapping[str, Estimate]], by: str) -> int | None:
     """Return the index of the value that is best by a validation metric; None if it is missing."""
     if not all(by in means for means in estimates):
         return None
-    return max(range(len(estimates)), key=lambda index: leading().merit(estimates[index][by].mean))
+    return max(range(len(estimates)), key=lambda index: estimates[index][by].mean)
 
 
 def _test(

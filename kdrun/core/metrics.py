@@ -58,10 +58,6 @@ class Metric:
     compute: str = ""
     compared: bool = True
 
-    def merit(self, value: float) -> float:
-        """Return the value, negated if less is better, so that the higher merit is better."""
-        return -value if self.better == "less" else value
-
 
 def _by_name(*metrics: Metric) -> dict[str, Metric]:
     return {metric.name: metric for metric in metrics}
@@ -101,7 +97,8 @@ STOP_SCORES = tuple(
 def leading(merged: bool = False) -> Metric:
     """Return the main metric of tables, by which epochs and settings are chosen on validation.
 
-    With merged classes the main metric of tables is F1; validation still chooses by accuracy.
+    It is one of `STOP_SCORES`: a share, of which more is better. With merged classes the main
+    metric of tables is F1; validation still chooses by accuracy.
 
     Args:
         merged: whether the classes were merged into concepts, which may differ much in size.

@@ -32,13 +32,12 @@ def stop_hopeless_trial(
         watch(record)
         if not _is_student_validation(record) or record["epoch"] > len(thresholds):
             return
-        threshold, metric = thresholds[record["epoch"] - 1], leading()
-        best = max([*student_curve(stage_folder), record[metric.name]], key=metric.merit)
-        if threshold is not None and metric.merit(best) < metric.merit(threshold):
+        threshold, metric = thresholds[record["epoch"] - 1], leading().name
+        best = max([*student_curve(stage_folder), record[metric]])
+        if threshold is not None and best < threshold:
             raise TrialStopped(
-                f"pruned after epoch {record['epoch']}: validation {metric.name} {best:.2%} is"
-                f" {'below' if metric.better == 'more' else 'above'} {threshold:.2%}, the median of"
-                " the trials before."
+                f"pruned after epoch {record['epoch']}: validation {metric} {best:.2%} is below"
+                f" {threshold:.2%}, the median of the trials before."
             )
 
     return check

@@ -94,14 +94,12 @@ class Best:
 
     @property
     def score(self) -> float:
-        """The leading score of that epoch; -1 before the first one."""
+        """The leading score of that epoch; -1, which every score beats, before the first one."""
         return -1.0 if self.scores is None else self.scores[leading().name]
 
     def is_beaten_by(self, scores: Scores) -> bool:
         """Return whether an epoch with these scores on validation is better."""
-        metric = leading()
-        score = scores[metric.name]
-        return self.scores is None or metric.merit(score) > metric.merit(self.score)
+        return scores[leading().name] > self.score
 
 
 @dataclass

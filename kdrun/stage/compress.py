@@ -131,12 +131,11 @@ def search_value(
     Returns:
         The value; None if every value loses more.
     """
-    metric = leading()
 
-    def merit(network: nn.Module) -> float:
-        return metric.merit(_score(network, context)[metric.name])
+    def leading_score(network: nn.Module) -> float:
+        return _score(network, context)[leading().name]
 
-    required = merit(before.network()) - search.max_drop - _ROUNDING
+    required = leading_score(before.network()) - search.max_drop - _ROUNDING
 
     def is_acceptable(value: float) -> bool:
         context.runtime.interrupt.check(before.record["stage"])
@@ -145,9 +144,9 @@ def search_value(
         except UserError as error:  # for example, a layer would lose all its channels
             context.screen.note(f"{search.key}={value:g}: {error.lines[0]}")
             return False
-        result_merit = merit(result.network)
-        context.screen.note(f"{search.key}={value:g}: validation {abs(result_merit):.2%}")
-        return result_merit >= required
+        result_score = leading_score(result.network)
+        context.screen.note(f"{search.key}={value:g}: validation {result_score:.2%}")
+        return result_score >= required
 
     return find_strongest(search, is_acceptable)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from kdrun.core.config import StopWhen
-from kdrun.core.metrics import SCORES, leading
+from kdrun.core.metrics import leading
 from kdrun.core.records.artefact import validation_score
 from kdrun.measure.metrics import Scores
 from kdrun.stage.artefact import Artefact
@@ -17,11 +17,11 @@ def weak_teacher_warnings(
     alone = artefacts.get("alone")
     if alone is None:
         return []
-    metric = leading()
-    control_score = validation_score(alone.record, metric.name)
+    metric = leading().name
+    control_score = validation_score(alone.record, metric)
     records = {stage.info.name: artefacts[stage.info.name].record for stage in teachers}
     scores = {
-        name: validation_score(record, metric.name)
+        name: validation_score(record, metric)
         for name, record in records.items()
         if record["data"]["classes"] == alone.record["data"]["classes"]
     }
@@ -29,7 +29,7 @@ def weak_teacher_warnings(
         f"{name} is worse on validation ({score:.2%}) than the student alone"
         f" ({control_score:.2%}): train it longer, or take another"
         for name, score in scores.items()
-        if metric.merit(score) < metric.merit(control_score)
+        if score < control_score
     ]
 
 
@@ -39,10 +39,8 @@ def good_enough(
     """Return a function that tests validation scores by the config's rule; None without a rule."""
     if rule is None:
         return None
-    metric = SCORES[rule.metric]
     if rule.of is not None and rule.within is not None:
-        reference = validation_score(artefacts[rule.of].record, metric.name)
-        required = metric.merit(reference) - rule.within
+        required = validation_score(artefacts[rule.of].record, rule.metric) - rule.within
     else:
-        required = metric.merit(rule.reaches or 0.0)
-    return lambda scores: metric.merit(scores[metric.name]) >= required
+        required = rule.reaches or 0.0
+    return lambda scores: scores[rule.metric] >= required

@@ -42,7 +42,7 @@ def study_of(ranges: Ranges, sweep: SweepFolder, jobs: Sequence[SweepJob]) -> "S
     from optuna.trial import TrialState, create_trial
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize" if leading().better == "more" else "minimize")
+    study = optuna.create_study(direction="maximize")
     distributions = distributions_of(ranges)
     states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
     for job in jobs:

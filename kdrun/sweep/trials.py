@@ -7,7 +7,6 @@ each time. So a search that was killed continues with the same trials as without
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from statistics import median
 from typing import Any
 
@@ -83,12 +82,7 @@ def is_hopeless(sweep: SweepFolder) -> bool:
 def best_trial(sweep: SweepFolder) -> SweepJob | None:
     """Return the finished trial with the best validation score; the first if scores are equal."""
     finished = [job for job in sweep.jobs() if sweep.status(job) == "finished"]
-    return max(finished, key=lambda job: _merit(objective(sweep, job)), default=None)
-
-
-def _merit(score: float | None) -> float:
-    """Return a sort key of a validation score: higher is better, and None is the worst."""
-    return -inf if score is None else leading().merit(score)
+    return max(finished, key=lambda job: objective(sweep, job) or 0.0, default=None)
 
 
 def describe_best(sweep: SweepFolder) -> str:
