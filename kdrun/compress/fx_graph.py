@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from kdrun.core.errors import UserError
+from kdrun.core.errors import UserError, first_line
+from kdrun.core.mode import evaluating
 
 _QUANTIZED_LAYERS = "kdrun.compress.quantize."  # modules of these classes are traced as one call
 _MARKER = "module_output"  # key in the metadata of marker nodes
@@ -37,20 +38,16 @@ def trace_graph(network: nn.Module) -> fx.Graph:
         UserError: the network can't be traced. The message names the operation that prevents it,
             and its place.
     """
-    modes = {module: module.training for module in network.modules()}
     tracer = _Tracer()
     try:
-        network.eval()
-        return tracer.trace(network)
+        with evaluating(network):
+            return tracer.trace(network)
     except Exception as error:
         raise UserError(
-            f"the graph of this network can't be read: {_reason(error)}.",
+            f"the graph of this network can't be read: {first_line(error)}.",
             f"  in {tracer.current_module(network)}{_source_line(error)}",
             "  steps that need no graph work with it: quantize_weights, quantize_dynamic",
         ) from error
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 def is_marker(node: fx.Node) -> bool:
@@ -105,10 +102,6 @@ class _Tracer(fx.Tracer):
         path = self.open_modules[-1] if self.open_modules else ""
         class_name = type(network.get_submodule(path)).__name__
         return f"{path!r} ({class_name})" if path else class_name
-
-
-def _reason(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error) else type(error).__name__
 
 
 def _source_line(error: Exception) -> str:

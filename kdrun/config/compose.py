@@ -22,7 +22,7 @@ from kdrun.config.loader import hydra_loader
 from kdrun.config.overrides import expand_sweep, parse_settings, refuse_sweeps
 from kdrun.config.suggestions import options_of, unknown_choice, unknown_key
 from kdrun.core.config import plain_tree
-from kdrun.core.errors import Fault, UserError
+from kdrun.core.errors import Fault, UserError, first_line
 
 T = TypeVar("T")
 
@@ -226,4 +226,4 @@ def _resolve(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except OmegaConfBaseException as error:
-        raise UserError(f"the config can't be resolved: {str(error).splitlines()[0]}") from error
+        raise UserError(f"the config can't be resolved: {first_line(error)}") from error

@@ -14,7 +14,7 @@ from hydra.errors import OverrideParseException
 
 from kdrun.config.choices import register_step_list
 from kdrun.config.command import Command
-from kdrun.core.errors import UserError
+from kdrun.core.errors import UserError, first_line
 
 _LIST = re.compile(r"\[([^\[\]]*)\]")
 
@@ -61,9 +61,8 @@ def parse_settings(settings: Sequence[str]) -> list[Override]:
     try:
         overrides = OverridesParser.create().parse_overrides(list(settings))
     except OverrideParseException as error:
-        reason = str(error).splitlines()[0]
         raise UserError(
-            f"{error.override!r} is no setting: {reason}",
+            f"{error.override!r} is no setting: {first_line(error)}",
             "  write key=value, e.g. loss.temperature=4; lists as [a,b]; kdrun --help",
         ) from error
     nameless = [override.input_line for override in overrides if not override.key_or_group]

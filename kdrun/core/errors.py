@@ -118,6 +118,12 @@ class ConfigError(UserError):
             super().__init__(head, *(str(fault).replace("\n", "\n  ") for fault in self.faults))
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message without its full stop, or else its class name."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
 def shell_command(verb: str, path: object) -> str:
     """Return a kdrun command with the path quoted for a shell: `kdrun resume 'my runs/first'`."""
     return shlex.join(["kdrun", verb, str(path)])

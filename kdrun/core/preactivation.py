@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from kdrun.core.mode import evaluating
 from kdrun.core.types import DataInfo
 
 _ACTIVATIONS = (
@@ -82,15 +83,11 @@ def _record_calls(network: nn.Module, data: DataInfo) -> list[_Call]:
             calls.append(_Call(path, module, inputs[0] if inputs else None, output))
 
         handles.append(module.register_forward_hook(record))
-    modes = {module: module.training for module in network.modules()}
     device = next(network.parameters()).device
     try:
-        network.eval()
-        with torch.no_grad():
+        with evaluating(network), torch.no_grad():
             network(torch.zeros(2, data.channels, *data.image_size, device=device))
     finally:
-        for module, training in modes.items():
-            module.training = training
         for handle in handles:
             handle.remove()
     return [call for call in calls if isinstance(call.output, Tensor)]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from kdrun.core.errors import UserError
+from kdrun.core.mode import evaluating
 from kdrun.core.preactivation import before_activation
 from kdrun.core.types import DataInfo, Output
 from kdrun.core.unknown import nearest
@@ -133,16 +134,12 @@ def tap_shapes(
 def forward_once(network: nn.Module, paths: Mapping[str, str], data: DataInfo) -> Output:
     """Return the output of a network for two zero images in eval mode; restore its modes."""
     tapped = TappedNetwork(network, paths)
-    modes = {module: module.training for module in network.modules()}
     tensors = chain(network.parameters(), network.buffers())
     device = next((value.device for value in tensors), torch.device("cpu"))
     try:
-        network.eval()
-        with torch.no_grad():
+        with evaluating(network), torch.no_grad():
             return tapped(torch.zeros(2, data.channels, *data.image_size, device=device))
     finally:
-        for module, training in modes.items():
-            module.training = training
         tapped.close()
 
 

@@ -4,9 +4,9 @@ import torch
 from torch import nn
 
 from kdrun.core.device import Hardware
+from kdrun.core.mode import evaluating
 from kdrun.dataset.data import Split
 from kdrun.measure.metrics import Meter, Scores
-from kdrun.measure.mode import evaluating
 
 
 def score(network: nn.Module, split: Split, hardware: Hardware, batch_size: int) -> Scores:

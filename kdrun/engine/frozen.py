@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kdrun.compress.fold_batch_norm import FoldablePair, fold_pair, foldable_pairs
 from kdrun.core.device import Hardware, move_network
-from kdrun.core.errors import UserError
+from kdrun.core.errors import UserError, first_line
 from kdrun.core.taps import TappedNetwork, module_path
 from kdrun.core.types import Inputs
 
@@ -95,7 +95,7 @@ def _cast(
     try:
         outputs = _outputs(cast, (), images)[0].float()
     except RuntimeError as error:
-        return unchanged, f"fp32 ({hardware.precision} fails: {str(error).splitlines()[0]})"
+        return unchanged, f"fp32 ({hardware.precision} fails: {first_line(error)})"
     agreement = (outputs.argmax(1) == expected.argmax(1)).float().mean().item()
     if agreement >= _MIN_AGREEMENT and bool(torch.isfinite(outputs).all()):
         return cast, f"{hardware.precision} (decides as in fp32 on {agreement:.1%} of a batch)"

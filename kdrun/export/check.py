@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.core.config import ExportTolerance
+from kdrun.core.mode import evaluating
 from kdrun.dataset.data import Split
 from kdrun.export.format import LoadedFile
 from kdrun.export.input_spec import InputSpec
-from kdrun.measure.mode import evaluating
 
 
 class ToleranceFault(NamedTuple):

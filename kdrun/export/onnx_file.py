@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-from kdrun.core.errors import UserError
-from kdrun.export.custom_operators import translations
+from kdrun.compress.quantize.onnx_translations import translations
+from kdrun.core.errors import UserError, first_line
 from kdrun.export.format import ExportFormat, LoadedFile
 from kdrun.export.trace import BATCH, INPUT, OUTPUT, operator_of, suppress_output
 from kdrun.measure.onnx_latency import start_session
@@ -55,7 +55,7 @@ def encode(program: ExportedProgram) -> bytes:
                 input_names=[INPUT],
                 output_names=[OUTPUT],
                 dynamic_shapes=({0: BATCH},),
-                custom_translation_table=translations() or None,
+                custom_translation_table=translations(),
                 verbose=False,
             )
     except Exception as error:
@@ -90,7 +90,7 @@ def _reason(error: Exception) -> str:
     operator = operator_of(error)
     if operator:
         return f"it has no form for the operator {operator!r}"
-    return str(error).partition("\n")[0].rstrip(".")
+    return first_line(error)
 
 
 ONNX = ExportFormat(encode, load, _EXAMPLE, _NORMALIZE, packages=_PACKAGES)

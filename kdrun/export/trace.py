@@ -12,11 +12,11 @@ import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
 
-from kdrun.core.errors import UserError
+from kdrun.core.errors import UserError, first_line
+from kdrun.core.mode import evaluating, unfused_attention
 from kdrun.core.types import DataInfo
 from kdrun.export.input_spec import InputSpec, add_normalization
 from kdrun.export.table import export_format
-from kdrun.measure.mode import evaluating
 
 INPUT, OUTPUT, BATCH = "images", "logits", "batch"  # names in the exported files
 
@@ -40,7 +40,8 @@ def trace(network: nn.Module, inputs: InputSpec) -> ExportedProgram:
     """
     shapes = ({0: Dim(BATCH, min=1)},)
     try:
-        with suppress_output(), evaluating(network), _unfused_attention():
+        # No other runtime knows torch's fused operator of attention.
+        with suppress_output(), evaluating(network), unfused_attention():
             program = torch.export.export(
                 add_normalization(network, inputs), (inputs.sample(),), dynamic_shapes=shapes
             )
@@ -98,22 +99,11 @@ def suppress_output() -> Iterator[None]:
             logging.disable(before)
 
 
-@contextmanager
-def _unfused_attention() -> Iterator[None]:
-    """Trace attention as common operators: no other runtime knows torch's fused operator."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
-
-
 def _reason(error: Exception, network: nn.Module) -> str:
     operator = operator_of(error)
     if operator:
         return f"the operator {operator!r} has no fake implementation, which computes its shapes"
-    message = str(error).partition("\n")[0].rstrip(".")
+    message = first_line(error)
     if message.startswith("Constraints violated"):
         return "it takes batches of one size only, as some shape in it is a constant"
     module = _failed_module(error, network)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.core.class_merge import Groups, merge_logits
-from kdrun.core.errors import UserError
+from kdrun.core.errors import UserError, first_line
 from kdrun.core.taps import forward_once
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.base import losses_in
@@ -79,7 +79,7 @@ class MergedTeacher(LossWrapper):
         except (RuntimeError, ValueError, IndexError) as error:
             raise UserError(
                 f"loss {self.name!r} reads the teacher's {teacher_classes} classes where the"
-                f" student has {data.num_classes}: {str(error).splitlines()[0]}.",
+                f" student has {data.num_classes}: {first_line(error)}.",
                 "  choose a loss that reads logits or features alone, e.g. loss=kd",
             ) from error
         finally:

@@ -1,7 +1,6 @@
 """Counting the cost of a network: parameters, multiply-accumulates, bytes."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from kdrun.measure.mode import evaluating
+from kdrun.core.mode import evaluating, unfused_attention
 
 
 def parameters(network: nn.Module) -> int:
@@ -47,7 +46,9 @@ def macs(network: nn.Module, input_shape: tuple[int, ...], device: torch.device)
     dtypes = [parameter.dtype for parameter in network.parameters()]
     sample = torch.zeros(1, *input_shape, device=device, dtype=dtypes[0] if dtypes else None)
     counter = FlopCounterMode(display=False)
-    with evaluating(network), _unfused_attention(), torch.no_grad(), counter:
+    # Attention as plain matrix products, as the counter misses some fused kernels.
+    attention = sdpa_kernel(SDPBackend.MATH)
+    with evaluating(network), unfused_attention(), attention, torch.no_grad(), counter:
         network(sample)
     return counter.get_total_flops() // 2
 
@@ -57,15 +58,3 @@ def bytes_on_disk(path: Path) -> int:
     if path.is_dir():
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     return path.stat().st_size
-
-
-@contextmanager
-def _unfused_attention() -> Iterator[None]:
-    """Compute attention as plain matrix products, as the counter misses some fused kernels."""
-    enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kdrun.core.mode import evaluating
 from kdrun.core.records.summary import EAGER, Latency
-from kdrun.measure.mode import evaluating
 
 # Timed calls in a row; an untimed call before them brings the network's weights into the caches.
 _BLOCK = 3

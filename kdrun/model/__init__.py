@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kdrun.core.errors import Fault, UserError
+from kdrun.core.errors import Fault, UserError, first_line
 from kdrun.core.registry import resolve, settings_of
 from kdrun.core.unknown import unknown_name
 from kdrun.model.table import COMPOSED, MODELS
@@ -66,9 +66,8 @@ def build(node: Mapping[str, Any], data: "DataInfo") -> "nn.Module":
         return make(**settings_of(node), **settings)
     except (ValueError, AssertionError) as error:
         height, width = data.image_size
-        reason = str(error).splitlines()[0]
         raise UserError(
-            f"{node['name']} can't be built for {height}x{width} images: {reason}"
+            f"{node['name']} can't be built for {height}x{width} images: {first_line(error)}"
         ) from error
 
 

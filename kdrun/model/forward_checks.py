@@ -5,7 +5,7 @@ from copy import deepcopy
 import torch
 from torch import nn
 
-from kdrun.core.errors import Fault
+from kdrun.core.errors import Fault, first_line
 from kdrun.core.taps import forward_once
 from kdrun.core.types import DataInfo
 
@@ -29,8 +29,8 @@ def try_forward(where: str, network: nn.Module, data: DataInfo) -> list[Fault]:
     try:
         logits: object = forward_once(network, {}, data).logits
     except (RuntimeError, ValueError, AssertionError, IndexError, TypeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        return [Fault(where, f"{class_name} cannot take {images}: {reason}; {_HINT}")]
+        what = f"{class_name} cannot take {images}: {first_line(error)}; {_HINT}"
+        return [Fault(where, what)]
     shape, expected = tuple(getattr(logits, "shape", ())), (2, data.num_classes)
     if shape == expected:
         return []

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.core.device import Hardware
+from kdrun.core.mode import evaluating
 from kdrun.dataset.data import Split
 from kdrun.dataset.feed import Request
 from kdrun.measure.metrics import Meter
-from kdrun.measure.mode import evaluating
 
 _COUNT = 12  # images
 _CLASSES = 6  # shown for each image

@@ -14,13 +14,13 @@ from torch.export import ExportedProgram
 from kdrun import __version__
 from kdrun.core.atomic import write_bytes, write_json, write_text
 from kdrun.core.config import Config
-from kdrun.core.errors import ExportRejected
+from kdrun.core.errors import ExportRejected, first_line
 from kdrun.core.folder import EXPORTED, HOW_TO_RUN, read_exported
 from kdrun.core.records import FORMAT
 from kdrun.core.screen import Screen
 from kdrun.dataset.data import Data
 from kdrun.export.check import compare, tolerance_fault
-from kdrun.export.custom_operators import REGISTERED_BY, is_quantized
+from kdrun.export.custom_operators import REGISTERED_BY, calls_custom_operators
 from kdrun.export.format import LoadedFile
 from kdrun.export.how_to_run import how_to_run
 from kdrun.export.input_spec import InputSpec
@@ -82,7 +82,7 @@ class Exporter:
         }
         size, test = self.config.evaluate.batch_size, self.data.test
         checks = compare(files, network, test, self._inputs, size, self.check_interrupt)
-        quantized = is_quantized(program)
+        quantized = calls_custom_operators(program)
         rejected = []
         for name, path in paths.items():
             needs_imports = quantized and export_format(name).calls_custom_operators
@@ -160,7 +160,7 @@ def _load(format_name: str, path: Path, name: str) -> LoadedFile:
     try:
         return export_format(format_name).load(path)
     except Exception as error:
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         raise _reject(path, name, f"can't be loaded in its runtime: {reason}") from error
 
 

@@ -15,7 +15,7 @@ from kdrun.compress.rank_selection import (
     singular_values,
 )
 from kdrun.compress.step_inputs import StepInputs
-from kdrun.core.errors import UserError
+from kdrun.core.errors import UserError, first_line
 from kdrun.core.ranges import UnitAboveZero
 from kdrun.core.types import DataInfo
 from kdrun.measure.cost import macs
@@ -63,9 +63,8 @@ class LowRank:
             with torch.no_grad():
                 smallest(torch.zeros(2, *shape))
         except Exception as error:
-            reason = str(error).partition("\n")[0].rstrip(".")
             raise UserError(
-                f"the network does not run with factorized layers: {reason}.",
+                f"the network does not run with factorized layers: {first_line(error)}.",
                 "  it uses the weights of a layer without calling the layer; leave that layer out:"
                 " layers=GLOB",
             ) from error

@@ -18,7 +18,7 @@ from kdrun.config.files import CONFIG_DIR
 from kdrun.config.inner_nodes import complete_inner_nodes
 from kdrun.config.loader import make_loader
 from kdrun.config.older_runs import with_new_keys
-from kdrun.core.errors import TrialStopped
+from kdrun.core.errors import TrialStopped, first_line
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen, report
 from kdrun.core.sweep import DONE, SweepFolder
@@ -85,7 +85,7 @@ def _plan(folder: RunFolder, tree: Mapping[str, Any], parallel: int) -> "Plan":
         return check(with_new_keys(folder.config()) if started else tree, parallel)
     except Exception as error:
         if not started:
-            folder.update(status="failed", error=str(error).splitlines()[0])
+            folder.update(status="failed", error=first_line(error))
         raise
 
 

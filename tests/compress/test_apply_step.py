@@ -148,7 +148,7 @@ def test_only_layers_that_were_quantized_are_quantized_again(network, step_input
     assert made.network.get_submodule("0").weight.is_floating_point()
 
 
-def test_unused_modules_are_left_unchanged(step_inputs):
+def test_a_network_with_unused_modules_can_be_changed_after_quantization(step_inputs):
     class Unused(nn.Module):
         def __init__(self) -> None:
             super().__init__()

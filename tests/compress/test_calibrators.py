@@ -81,6 +81,14 @@ def test_ranges_of_minmax_and_the_maxima_equal_their_formulas(kind, grid):
     assert chosen("moving_max", batches, grid, momentum=0.75) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "value"), [("moving_max", "momentum", 0.9), ("percentile", "percentile", 99.9)]
+)
+def test_a_calibrators_settings_by_default(name, key, value):
+    batches, grid = drawn("heavy"), QuantizationGrid()
+    assert chosen(name, batches, grid) == chosen(name, batches, grid, **{key: value})
+
+
 @pytest.mark.parametrize("percentile", [90.0, 99.0, 99.9, 100.0])
 @pytest.mark.parametrize("kind", ["normal", "relu"])
 def test_percentile_clips_equal_numbers_at_both_ends(kind, percentile):

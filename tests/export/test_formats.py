@@ -16,13 +16,13 @@ from torchvision.models.convnext import CNBlockConfig
 from zoo import build, images
 
 from kdrun.core.errors import UserError
+from kdrun.core.mode import evaluating
 from kdrun.export import custom_operators, onnx_file
-from kdrun.export.custom_operators import is_quantized
+from kdrun.export.custom_operators import calls_custom_operators
 from kdrun.export.input_spec import InputSpec
 from kdrun.export.onnx_file import encode as encode_onnx
 from kdrun.export.table import FORMATS, export_format, format_faults
 from kdrun.export.trace import encode, suppress_output, trace, try_formats
-from kdrun.measure.mode import evaluating
 
 SIDE = 16
 PLAIN = InputSpec(3, (SIDE, SIDE), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), normalize=False)
@@ -185,7 +185,7 @@ def level() -> Iterator[Any]:
 
 
 def translate() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """The translation that a test adds to `custom_operators.TRANSLATED_BY`."""
+    """The translation that a test puts in place of those of kdrun's operators."""
     from onnxscript import opset18
 
     def level(x: Any) -> Any:
@@ -200,12 +200,12 @@ def test_a_custom_operator_is_exported_by_its_translation(
 ) -> None:
     network = Does(level).eval()
     program = trace(network, PLAIN)
-    assert is_quantized(program)
-    assert not is_quantized(trace(Does(torch.relu).eval(), PLAIN))
+    assert calls_custom_operators(program)
+    assert not calls_custom_operators(trace(Does(torch.relu).eval(), PLAIN))
     told = "the network can't be written as ONNX: it has no form for the operator"
     with pytest.raises(UserError, match=f"{told} 'kdrun.test_level'"):
         encode(program, "onnx")
-    monkeypatch.setattr(custom_operators, "TRANSLATED_BY", (f"{__name__}:translate",))
+    monkeypatch.setattr(onnx_file, "translations", translate)
     inputs = torch.randn(5, 3, SIDE, SIDE)
     expected = answers(network, inputs)
     for name in FORMATS:

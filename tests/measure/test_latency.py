@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.measure.latency import latencies
-from kdrun.measure.mode import evaluating
 
 
 class Sleeper(nn.Module):
@@ -80,14 +79,6 @@ def test_threads_and_modes_are_put_back(fails):
         assert fails
     assert torch.get_num_threads() == before
     assert [module.training for module in network.modules()] == [True, True, False]
-
-
-def test_evaluating_puts_each_module_back_as_it_was():
-    network = nn.Sequential(nn.Dropout(), nn.Dropout())
-    network[0].eval()
-    with evaluating(network):
-        assert not any(module.training for module in network.modules())
-    assert [module.training for module in network.modules()] == [True, False, True]
 
 
 @pytest.mark.gpu

@@ -164,7 +164,10 @@ def test_an_unknown_step_in_a_list_is_reported():
             ("compress=low_rank", "compress.calibrator=histogram"),
             "compress.calibrator: no calibrator is called 'histogram'",
         ),
-        (("compress=low_rank", "compress.calibration=0"), "compress.calibration"),
+        (
+            ("compress=low_rank", "compress.calibration=0"),
+            "compress.calibration: 0 should be greater than 0",
+        ),
         (
             (
                 *("compress=low_rank", "compress.target={accuracy_drop: 0.1}"),
@@ -203,7 +206,7 @@ def test_an_unknown_step_in_a_list_is_reported():
         ),
         (
             ("compress=low_rank", "scheme=born_again", "compress.of=pupil"),
-            "compress.of",
+            "compress.of: 'pupil' should be 'student' or 'teacher'",
         ),
     ],
 )
@@ -224,8 +227,7 @@ def test_compressing_a_missing_teacher_is_refused():
 def test_training_after_a_step_is_checked_with_the_changed_structure():
     words = ("loss=fsp", "student=resnet8", "teacher=resnet14", "compress.prune_channels.ratio=0.5")
     said = refusal(listed("prune_channels", "distill"), *words, base=RESNETS)
-    assert said.startswith("compress.distill: ")
-    assert "channels" in said
+    assert said.startswith("compress.distill: fsp compares matrices of channels")
 
 
 def test_losses_can_read_features_of_a_quantized_network():
@@ -251,11 +253,14 @@ def test_losses_can_read_features_of_a_quantized_network():
         ),
         (
             ("compress=prune_channels", "compress.prune_channels.skip=[nothing]"),
-            "compress.prune_channels: ",
+            "compress.prune_channels: skip='nothing' matches no module",
         ),
         (("compress=quantize_dynamic", "compress.quantize_dynamic.layers=x"), "no linear layer"),
-        (("compress=quantize_weights", "compress.quantize_weights.bits=3"), "compress.quantize_"),
-        (("compress=quantize_static", "compress.quantize_static.bits=9"), "less than or equal"),
+        (("compress=quantize_weights", "compress.quantize_weights.bits=3"), "3 should be 8 or 4"),
+        (
+            ("compress=quantize_static", "compress.quantize_static.bits=9"),
+            "less than or equal to 8",
+        ),
         (("compress=low_rank", "evaluate.protocol=folds"), "no protocol is called 'folds'"),
         (
             ("compress=low_rank", "evaluate.protocol={name: kfold, folds: 1000}"),

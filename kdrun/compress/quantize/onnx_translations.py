@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from kdrun.compress.quantize import ops
 from kdrun.core.errors import UserError
 
 _UINT8_OFFSET = 128  # the uint8 with the value of int8's 0
@@ -60,8 +61,8 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
         return pooled if keepdim else op.Squeeze(pooled, axes)
 
     return {
-        torch.ops.kdrun.quantize_dequantize.default: quantize_dequantize,
-        torch.ops.kdrun.dequantize.default: dequantize,
-        torch.ops.kdrun.linear_dynamic.default: linear_dynamic,
+        ops.quantize_dequantize.default: quantize_dequantize,
+        ops.dequantize.default: dequantize,
+        ops.linear_dynamic.default: linear_dynamic,
         torch.ops.aten.mean.dim: mean,
     }

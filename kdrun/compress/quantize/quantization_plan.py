@@ -111,8 +111,8 @@ class _Planner:
             return
         if kind in SHAPE_READING or (inputs and self.shape_nodes.issuperset(inputs)):
             self.shape_nodes.add(node)
-        elif kind in QUANTIZABLE and self._can_quantize(node):
-            self._add_layer(node)
+        elif kind in QUANTIZABLE:
+            self._visit_layer(node)
         elif node in self.fused_clips:
             self._round(node)
         elif is_marker(node) or kind in MOVING:
@@ -128,9 +128,23 @@ class _Planner:
         names = [f"{count} {name}" if count > 1 else name for name, count in self.in_float.items()]
         return (f"stay in float: {', '.join(names)}",) if names else ()
 
-    def _add_layer(self, node: fx.Node) -> None:
-        layer_input = node.args[0]
-        assert isinstance(layer_input, fx.Node)
+    def _visit_layer(self, node: fx.Node) -> None:
+        """Quantize a layer if it is called once, as layer(x), and its weights are in float."""
+        path = str(node.target)
+        layer: Any = self.modules[path]
+        layer_input = node.args[0] if node.args else None
+        if not layer.weight.is_floating_point():
+            reason = "weights not in float"
+        elif self.calls[node.target] > 1:
+            reason = "used at several places"
+        elif not isinstance(layer_input, fx.Node):
+            reason = "not called as layer(x)"
+        else:
+            self._add_layer(node, layer_input)
+            return
+        self.in_float[f"{type(layer).__name__} {path!r} ({reason})"] += 1
+
+    def _add_layer(self, node: fx.Node, layer_input: fx.Node) -> None:
         if layer_input not in self.on_grid:
             self._round(layer_input)
         self.layers.append(str(node.target))
@@ -174,15 +188,6 @@ class _Planner:
             or ((is_marker(user) or self._kind(user) in MOVING) and self._is_network_output(user))
             for user in consumers(node)
         )
-
-    def _can_quantize(self, node: fx.Node) -> bool:
-        """Return whether a layer is called once, with one tensor, and its weights are in float."""
-        layer: Any = self.modules[str(node.target)]
-        is_plain_call = isinstance(node.args[0], fx.Node) and layer.weight.is_floating_point()
-        if self.calls[node.target] == 1 and is_plain_call:
-            return True
-        self.in_float[f"{type(layer).__name__} {node.target!r} (used at several places)"] += 1
-        return False
 
     def _kind(self, node: fx.Node) -> Any:
         return kind_of(node, self.modules)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from kdrun.core.errors import BadSample, KdrunError, UserError
+from kdrun.core.errors import BadSample, KdrunError, UserError, first_line
 from kdrun.dataset.feed import Request
 from kdrun.dataset.image.augment import crop_and_flip, draw_columns
 from kdrun.dataset.image.images import Images, OnDisk
@@ -111,7 +111,7 @@ class StreamFeed:
                 raise
             raise WorkerDied(
                 "a process that reads images died.",
-                f"  {str(error).splitlines()[0]}",
+                f"  {first_line(error)}",
                 "  if memory ran short, use a smaller dataset.workers",
             ) from error
 

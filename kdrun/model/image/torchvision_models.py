@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from kdrun.core.errors import UserError
+from kdrun.core.errors import UserError, first_line
 from kdrun.model.image.blocks import Form, is_small
 from kdrun.model.image.stem import first_conv, is_swapped, stem_of, swap_stem, take_channels
 from kdrun.model.roles import last_linear
@@ -152,7 +152,7 @@ def _fetch(weights: "WeightsEnum") -> dict[str, Tensor]:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         folder = Path(torch.hub.get_dir()) / "checkpoints"
-        reason = str(error).splitlines()[0] if str(error) else "the file ends early"
+        reason = first_line(error) if str(error) else "the file ends early"
         raise UserError(
             f"the weights {weights.url} can't be loaded: {reason}.",
             f"  put an intact copy of that file into {str(folder)!r}",

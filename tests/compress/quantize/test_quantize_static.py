@@ -109,10 +109,20 @@ class Twice(nn.Module):
 def test_a_layer_that_is_used_twice_stays_in_float():
     plan = plan_quantization(Twice())
     assert plan.layers == ("first",)
-    assert "2 Linear 'shared' (used at several places)" in plan.notes[0]
+    assert plan.notes == ("stay in float: 2 Linear 'shared' (used at several places), mul",)
     batches = [torch.randn(10, 5)]
     made = calibrate(Twice(), plan, batches, MinMax(), ACTIVATIONS, WEIGHTS).network
     made(batches[0])
+
+
+def test_a_layer_that_is_called_by_keyword_stays_in_float():
+    class ByKeyword(nn.Sequential):
+        def forward(self, x):
+            return self[1](input=self[0](x))
+
+    plan = plan_quantization(ByKeyword(nn.Linear(5, 5), nn.Linear(5, 5)))
+    assert plan.layers == ("0",)
+    assert plan.notes == ("stay in float: Linear '1' (not called as layer(x))",)
 
 
 def test_the_plan_of_another_network_is_refused():
