@@ -48,6 +48,11 @@ def map_shape(shape: Shape) -> Shape:
     return tuple(to_maps(torch.empty(shape, device="meta")).shape)
 
 
+def count_channels(student: Shape, teacher: Shape) -> Channels:
+    """Return the numbers of channels of two features, as maps."""
+    return Channels(map_shape(student)[1], map_shape(teacher)[1])
+
+
 def to_smaller_size(student: Tensor, teacher: Tensor) -> MapPair:
     """Return two maps (B, C, H, W), each averaged to the smaller height and width of both."""
     size = min(student.shape[2], teacher.shape[2]), min(student.shape[3], teacher.shape[3])

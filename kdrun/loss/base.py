@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from kdrun.core.errors import UserError
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 
 OutputOrShapes = TypeVar("OutputOrShapes", Output, TapShapes)
@@ -100,6 +101,25 @@ class Loss(nn.Module):
 def losses_in(loss: Loss) -> list[Loss]:
     """Return the loss and all losses among its submodules."""
     return [module for module in loss.modules() if isinstance(module, Loss)]
+
+
+def refuse_copied_weights(loss: Loss, name: str, scheme: str) -> None:
+    """Refuse a loss that copies weights of the teacher, for schemes whose teacher still learns.
+
+    Args:
+        loss: the loss of the config.
+        name: the name of the loss, for the message.
+        scheme: the name of the scheme, for the message.
+
+    Raises:
+        UserError: the loss or an inner loss of it copies weights.
+    """
+    if any(inner.copies_teacher_weights for inner in losses_in(loss)):
+        raise UserError(
+            f"loss {name!r} takes over weights of a trained teacher, and with scheme={scheme} the"
+            " teacher is still learning.",
+            "  choose a loss on logits and features alone: loss=kd, loss=attention",
+        )
 
 
 def nest_phase(phase: Phase, path: str) -> Phase:

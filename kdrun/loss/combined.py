@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 from kdrun.loss.base import Loss, nest_phase
-from kdrun.loss.functional import label_loss
-from kdrun.loss.prefixes import add_prefix, strip_prefix, strip_tap_prefix
+from kdrun.loss.prefixes import add_prefix, strip_output_prefix, strip_tap_prefix
 from kdrun.loss.table import build_loss
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
@@ -119,22 +118,23 @@ class Combined(WeightedLoss):
         name, separator, phase = progress.phase.partition(_SEPARATOR)
         if separator:
             loss, progress = self.parts[_MODULE + name], replace(progress, phase=phase)
-            return loss(_taps_of(student, name), _taps_of(teacher, name), batch, progress)
-        terms = super().forward(student, teacher, batch, progress)
-        # A sum of no terms has no gradient.
-        return terms or {"ce": 0 * label_loss(student.logits, batch)}
+            prefix = name + separator
+            outputs = (strip_output_prefix(prefix, output) for output in (student, teacher))
+            return loss(*outputs, batch, progress)
+        return super().forward(student, teacher, batch, progress)
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
         for name, loss in self._losses():
-            loss_terms = loss(_taps_of(student, name), _taps_of(teacher, name), batch, progress)
-            for term, value in loss_terms.items():
+            prefix = name + _SEPARATOR
+            outputs = (strip_output_prefix(prefix, output) for output in (student, teacher))
+            for term, value in loss(*outputs, batch, progress).items():
                 if term != "ce":
                     # The name `kd` is taken if the sum itself has soft targets.
                     is_short = term == name and not (name == "kd" and self.kd)
-                    terms[term if is_short else name + _SEPARATOR + term] = value
+                    terms[term if is_short else prefix + term] = value
         return terms
 
     def _losses(self) -> Iterator[tuple[str, Loss]]:
@@ -142,8 +142,3 @@ class Combined(WeightedLoss):
         for name, loss in self.parts.items():
             if isinstance(loss, Loss):
                 yield name.removeprefix(_MODULE), loss
-
-
-def _taps_of(output: Output | None, name: str) -> Output | None:
-    """Return a network's output with only the taps of the loss `name`, without their prefix."""
-    return output and replace(output, taps=strip_prefix(name + _SEPARATOR, output.taps))

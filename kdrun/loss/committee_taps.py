@@ -6,31 +6,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from kdrun.core.errors import UserError
 from kdrun.core.types import Phase, TapShapes
-from kdrun.loss.base import Loss, losses_in
 from kdrun.loss.prefixes import strip_prefix
 
 NETWORK_OUTPUT = ""  # the module path of the network itself, whose output is its logits
-
-
-def refuse_copied_weights(loss: Loss, name: str, scheme: str) -> None:
-    """Refuse a loss that copies weights of the teacher, for schemes whose teacher still learns.
-
-    Args:
-        loss: the loss of the config.
-        name: the name of the loss, for the message.
-        scheme: the name of the scheme, for the message.
-
-    Raises:
-        UserError: the loss or an inner loss of it copies weights.
-    """
-    if any(inner.copies_teacher_weights for inner in losses_in(loss)):
-        raise UserError(
-            f"loss {name!r} takes over weights of a trained teacher, and with scheme={scheme} what"
-            " teaches is still learning.",
-            "  choose a loss on logits and features alone: loss=kd, loss=attention",
-        )
 
 
 def member_prefix(number: int, kind: str = "tap") -> str:
@@ -39,8 +18,8 @@ def member_prefix(number: int, kind: str = "tap") -> str:
 
 
 def logits_tap(number: int) -> str:
-    """Return the name of the tap on the logits of a member: `0/answer`."""
-    return f"{number}/answer"
+    """Return the name of the tap on the logits of a member: `0/logits`."""
+    return f"{number}/logits"
 
 
 def logits_taps(count: int) -> dict[str, str]:

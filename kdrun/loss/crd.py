@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.ranges import UnitBelowOne
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import map_shape, pool_features
+from kdrun.loss.adapters import count_channels, pool_features
 from kdrun.loss.functional import no_autocast
 from kdrun.loss.tap_pairs import TapPair, TapPairs, describe_pairs, pair_taps, request_pairs
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
@@ -90,8 +90,9 @@ class CRD(WeightedLoss):
                 "  name one: loss.pairs=[[PATH,PATH]], or loss.pairs=auto for the embeddings",
             )
         self.pair = pairs[0]
-        self.student_map = nn.Linear(map_shape(self.pair.student_shape)[1], self.dim)
-        self.teacher_map = nn.Linear(map_shape(self.pair.teacher_shape)[1], self.dim)
+        widths = count_channels(self.pair.student_shape, self.pair.teacher_shape)
+        self.student_map = nn.Linear(widths.student, self.dim)
+        self.teacher_map = nn.Linear(widths.teacher, self.dim)
         for name in ("students", "teachers"):
             start = torch.rand(data.train_size, self.dim) * 2 - 1
             self.register_buffer(name, start / math.sqrt(self.dim / 3))

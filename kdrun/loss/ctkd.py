@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.functional import logits_of
-from kdrun.loss.logits import kl_divergence
+from kdrun.loss.logits import soft_loss
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 Span = Annotated[list[PositiveFloat], Field(min_length=2, max_length=2)]
@@ -51,9 +51,7 @@ class CTKD(WeightedLoss):
         fixed = self.place.detach()
         reversed_t = fixed - self.reversal(progress) * (self.place - fixed)
         temperature = self.low + (self.high - self.low) * reversed_t.sigmoid()
-        logits = logits_of(student, teacher)
-        log_student, log_teacher = ((z / temperature).log_softmax(dim=1) for z in logits)
-        return {"ctkd": kl_divergence(log_student, log_teacher) * temperature**2}
+        return {"ctkd": soft_loss(*logits_of(student, teacher), temperature)}
 
     def reversal(self, progress: Progress) -> float:
         """Return lambda, the factor of the reversed gradient, 0 to 1."""

@@ -18,11 +18,11 @@ from kdrun.loss.base import losses_in, require_teacher
 from kdrun.loss.functional import to_float32
 from kdrun.loss.generator import Generator, GeneratorTraining
 from kdrun.loss.logits import kl_divergence
-from kdrun.loss.prefixes import add_prefix, strip_prefix, strip_tap_prefix
+from kdrun.loss.prefixes import add_prefix, strip_output_prefix, strip_tap_prefix
 from kdrun.loss.wrapper import LossWrapper
 
-_INNER = "own/"  # prefix of the inner loss's teacher taps
-_EMBEDDING = "active"  # name of DAFL's tap on the teacher's embedding
+_INNER = "inner/"  # prefix of the inner loss's teacher taps
+_EMBEDDING = "embedding"  # name of DAFL's tap on the teacher's embedding
 
 
 class DataFree(LossWrapper):
@@ -106,8 +106,7 @@ class DAFL(DataFree):
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        inner = teacher and replace(teacher, taps=strip_prefix(_INNER, teacher.taps))
-        return super().forward(student, inner, batch, progress)
+        return super().forward(student, strip_output_prefix(_INNER, teacher), batch, progress)
 
     def train_generator(self, teacher: nn.Module, count: int, progress: Progress) -> None:
         tapped = TappedNetwork(teacher, {"embedding": self._embedding_path})

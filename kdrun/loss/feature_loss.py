@@ -4,7 +4,7 @@ from typing import Unpack
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo, Output, TapRequest, TapShapes
-from kdrun.loss.adapters import Channels, MapPair, align, map_shape, meets_in_one_pixel
+from kdrun.loss.adapters import Channels, MapPair, align, count_channels, meets_in_one_pixel
 from kdrun.loss.tap_pairs import TapPair, TapPairs, describe_pairs, pair_taps, request_pairs
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
@@ -55,10 +55,7 @@ class FeatureLoss(WeightedLoss):
 
     def channels(self) -> list[Channels]:
         """Return the numbers of channels of each pair."""
-        return [
-            Channels(map_shape(pair.student_shape)[1], map_shape(pair.teacher_shape)[1])
-            for pair in self.tap_pairs
-        ]
+        return [count_channels(pair.student_shape, pair.teacher_shape) for pair in self.tap_pairs]
 
     def aligned(self, student: Output, teacher: Output) -> list[MapPair]:
         """Return the maps of each pair at the same size, by `align`."""

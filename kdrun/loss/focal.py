@@ -7,8 +7,8 @@ from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.functional import Logits, logits_of
+from kdrun.loss.logits import weighted_soft_loss
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
-from kdrun.loss.wsld import weighted_soft_loss
 
 
 class Focal(WeightedLoss):

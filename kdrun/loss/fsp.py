@@ -1,19 +1,16 @@
 """Flow of the solution procedure."""
 
 from itertools import pairwise
-from typing import Unpack
 
 import torch.nn.functional as F
-from pydantic import NonNegativeInt
 from torch import Tensor
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Output
-from kdrun.loss.adapters import map_shape, to_maps, to_smaller_size
+from kdrun.loss.adapters import count_channels, to_maps, to_smaller_size
 from kdrun.loss.functional import no_autocast, sum_terms, to_float32
-from kdrun.loss.tap_pairs import TapPair, TapPairs
+from kdrun.loss.tap_pairs import TapPair
 from kdrun.loss.two_phase_loss import TwoPhaseLoss
-from kdrun.loss.weighted_loss import TermWeights
 
 
 class FSP(TwoPhaseLoss):
@@ -39,11 +36,6 @@ class FSP(TwoPhaseLoss):
           papers uses the stem too, which loss.pairs can name.
         - Maps of two sizes are averaged to the smaller one.
     """
-
-    def __init__(
-        self, pairs: TapPairs, first_epochs: NonNegativeInt, **weights: Unpack[TermWeights]
-    ) -> None:
-        super().__init__(first_epochs, pairs, **weights)
 
     def build(self) -> None:
         if len(self.tap_pairs) < 2:
@@ -71,7 +63,7 @@ def _flow(before: Tensor, after: Tensor) -> Tensor:
 
 
 def _require_equal_channels(pair: TapPair) -> None:
-    student, teacher = map_shape(pair.student_shape)[1], map_shape(pair.teacher_shape)[1]
+    student, teacher = count_channels(pair.student_shape, pair.teacher_shape)
     if student != teacher:
         raise UserError(
             f"fsp compares matrices of channels, and {pair.description} have {student} and"

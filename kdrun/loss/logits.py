@@ -7,7 +7,7 @@ from torch import Tensor
 from kdrun.core.ranges import UnitInterval
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.base import Loss
-from kdrun.loss.functional import label_loss, logits_of
+from kdrun.loss.functional import Logits, label_loss, logits_of
 
 
 class CrossEntropy(Loss):
@@ -108,10 +108,18 @@ class LogitsMSE(Loss):
         }
 
 
-def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+def soft_loss(student: Tensor, teacher: Tensor, temperature: float | Tensor) -> Tensor:
     """Return T^2 KL(teacher || student) of logits (N, C) at temperature T, averaged over rows."""
     log_student, log_teacher = ((z / temperature).log_softmax(1) for z in (student, teacher))
     return kl_divergence(log_student, log_teacher) * temperature**2
+
+
+def weighted_soft_loss(logits: Logits, weights: Tensor, temperature: float) -> Tensor:
+    """Return mean_i w_i T^2 CE(p_t,i, p_s,i) at temperature T; w are the sample weights (N,)."""
+    teacher_p = (logits.teacher / temperature).softmax(dim=1)
+    log_student = (logits.student / temperature).log_softmax(dim=1)
+    cross_entropy = -(teacher_p * log_student).sum(dim=1)
+    return temperature**2 * (weights * cross_entropy).mean()
 
 
 def kl_divergence(log_student: Tensor, log_teacher: Tensor) -> Tensor:

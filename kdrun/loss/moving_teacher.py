@@ -11,14 +11,14 @@ from kdrun.core.errors import UserError
 from kdrun.core.ranges import UnitBelowOne
 from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.committee_taps import refuse_copied_weights
+from kdrun.loss.base import refuse_copied_weights
 from kdrun.loss.functional import label_loss
-from kdrun.loss.prefixes import add_prefix, strip_prefix, strip_tap_prefix
+from kdrun.loss.prefixes import add_prefix, strip_output_prefix, strip_tap_prefix
 from kdrun.loss.pseudo_labels import with_pseudo_labels
 from kdrun.loss.wrapper import LossWrapper
 
 Kind = Literal["ema", "snapshot"]
-_STUDENT, _TEACHER = "own/", "other/"  # prefixes of the inner loss's student and teacher taps
+_STUDENT, _TEACHER = "student/", "teacher/"  # prefixes of the inner loss's student and teacher taps
 
 
 class _Step(NamedTuple):
@@ -110,8 +110,7 @@ class MovingTeacher(LossWrapper):
         with torch.no_grad():
             copy = self._tapped(batch.inputs)
         batch = with_pseudo_labels(batch, self.loss, copy)
-        student = Output(student.logits, strip_prefix(_STUDENT, student.taps))
-        return self.loss(student, copy, batch, progress)
+        return self.loss(strip_output_prefix(_STUDENT, student), copy, batch, progress)
 
     @torch.no_grad()
     def _update(self, progress: Progress) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.ranges import AtLeastTwo
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.base import Loss
+from kdrun.loss.base import Loss, refuse_copied_weights
 from kdrun.loss.committee_taps import (
     logits_tap,
     logits_taps,
@@ -18,7 +18,6 @@ from kdrun.loss.committee_taps import (
     member_prefix,
     member_shapes,
     move_phase,
-    refuse_copied_weights,
 )
 from kdrun.loss.functional import label_loss
 from kdrun.loss.prefixes import add_prefix, strip_prefix

@@ -8,10 +8,9 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import map_shape, to_maps
-from kdrun.loss.base import Loss
-from kdrun.loss.committee_taps import refuse_copied_weights
-from kdrun.loss.functional import label_loss, to_float32
+from kdrun.loss.adapters import map_shape, pool_features, to_maps
+from kdrun.loss.base import Loss, refuse_copied_weights
+from kdrun.loss.functional import label_loss
 from kdrun.loss.pseudo_labels import with_pseudo_labels
 from kdrun.loss.table import build_loss
 from kdrun.loss.tap_pairs import Shape
@@ -66,14 +65,14 @@ class OwnStages(Loss):
         target = Output(student.logits.detach())
         batch = with_pseudo_labels(batch, self._inner_losses()[0], target)
         *shallow, deepest = (to_maps(student.taps[name]) for name in self.stages)
-        deepest_features = _pool(deepest.detach())
+        deepest_features = pool_features(deepest.detach())
         for head, loss, maps in zip(self.heads, self._inner_losses(), shallow, strict=True):
             output: HeadOutput = head(maps)
             teacher = target if loss.uses_teacher else None
             inner_terms = loss(Output(output.logits), teacher, batch, progress)
             head_terms = {f"heads/{name}": value for name, value in inner_terms.items()}
             if self.feature_weight:
-                difference = _pool(output.features) - deepest_features
+                difference = pool_features(output.features) - deepest_features
                 distance = difference.square().sum(dim=1).mean()
                 head_terms["features"] = self.feature_weight * distance
             for name, value in head_terms.items():
@@ -132,11 +131,6 @@ class Head(nn.Module):
             maps = F.adaptive_avg_pool2d(maps, self.size)
         features = self.body(maps)
         return HeadOutput(features, self.classify(features.mean(dim=(2, 3))))
-
-
-def _pool(maps: Tensor) -> Tensor:
-    """Return maps (B, C, H, W) averaged over pixels (B, C)."""
-    return to_float32(maps).mean(dim=(2, 3))
 
 
 def _convolution(source: int, target: int, size: int) -> list[nn.Module]:

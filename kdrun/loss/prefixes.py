@@ -1,11 +1,13 @@
 """Prefixes that keep the tap names of an inner loss apart from those of its wrapper."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeVar
 
-from kdrun.core.types import TapShapes
+from kdrun.core.types import Output, TapShapes
 
 Value = TypeVar("Value")
+OptionalOutput = TypeVar("OptionalOutput", Output, Output | None)
 
 
 def add_prefix(prefix: str, named: Mapping[str, Value]) -> dict[str, Value]:
@@ -24,3 +26,8 @@ def strip_tap_prefix(prefix: str, network: TapShapes) -> TapShapes:
     """Return the network with only the taps whose names start with `prefix`, without the prefix."""
     shapes, paths = strip_prefix(prefix, network.shapes), strip_prefix(prefix, network.paths)
     return TapShapes(shapes, network.network, paths)
+
+
+def strip_output_prefix(prefix: str, output: OptionalOutput) -> OptionalOutput:
+    """Return the output with only the taps whose names start with `prefix`, without the prefix."""
+    return output and replace(output, taps=strip_prefix(prefix, output.taps))

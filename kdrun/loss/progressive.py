@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.taps import module_path
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import align, channel_adapter, map_shape
+from kdrun.loss.adapters import align, channel_adapter, count_channels
 from kdrun.loss.base import require_teacher
-from kdrun.loss.prefixes import add_prefix, strip_prefix, strip_tap_prefix
+from kdrun.loss.prefixes import add_prefix, strip_output_prefix, strip_tap_prefix
 from kdrun.loss.tap_pairs import TapPair, TapPairs, describe_pairs, pair_taps, request_pairs
 from kdrun.loss.wrapper import LossWrapper
 
-_INNER, _MATCH = "own/", "match/"  # prefixes of the inner loss's taps, and of taps on stages
+_INNER, _MATCH = "inner/", "match/"  # prefixes of the inner loss's taps, and of taps on stages
 
 
 class Progressive(LossWrapper):
@@ -46,7 +46,7 @@ class Progressive(LossWrapper):
         stages = strip_tap_prefix(_MATCH, student)
         self.tap_pairs = pair_taps(stages, teacher and strip_tap_prefix(_MATCH, teacher))
         self.adapters = nn.ModuleList(
-            channel_adapter(map_shape(pair.student_shape)[1], map_shape(pair.teacher_shape)[1])
+            channel_adapter(*count_channels(pair.student_shape, pair.teacher_shape))
             for pair in self.tap_pairs
         )
         ends = [module_path(stages.paths[pair.student]) for pair in self.tap_pairs]
@@ -82,8 +82,7 @@ class Progressive(LossWrapper):
         names = [phase.name for phase in self.phases()[: len(self.tap_pairs)]]
         if progress.phase in names:
             return {"match": self._match(names.index(progress.phase), student, teacher)}
-        student = Output(student.logits, strip_prefix(_INNER, student.taps))
-        inner = Output(teacher.logits, strip_prefix(_INNER, teacher.taps))
+        student, inner = (strip_output_prefix(_INNER, output) for output in (student, teacher))
         return super().forward(student, inner if self.loss.uses_teacher else None, batch, progress)
 
     def _match(self, number: int, student: Output, teacher: Output) -> Tensor:

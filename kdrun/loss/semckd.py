@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import Channels, align, map_shape, to_maps
+from kdrun.loss.adapters import Channels, align, count_channels, to_maps
 from kdrun.loss.base import require_teacher
 from kdrun.loss.functional import no_autocast, to_float32
 from kdrun.loss.tap_pairs import TapList, request_list, require_features
@@ -85,7 +85,7 @@ class SemCKD(WeightedLoss):
         )
         self.description = f"each of {student_layers} from each of {teacher_layers}"
         channels = [
-            Channels(map_shape(source)[1], map_shape(target)[1])
+            count_channels(source, target)
             for source in student_shapes.values()
             for target in teacher_shapes.values()
         ]

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.taps import module_path
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.prefixes import add_prefix, strip_prefix, strip_tap_prefix
+from kdrun.loss.prefixes import add_prefix, strip_output_prefix, strip_prefix, strip_tap_prefix
 from kdrun.loss.wrapper import LossWrapper
 
-_INNER = "own/"  # prefix of the inner loss's student taps
+_INNER = "inner/"  # prefix of the inner loss's student taps
 _LEARN = "learn/"  # prefix of taps on the modules that learn
 
 
@@ -68,7 +68,7 @@ class SharedBody(LossWrapper):
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        student = Output(student.logits, strip_prefix(_INNER, student.taps))
+        student = strip_output_prefix(_INNER, student)
         return super().forward(student, teacher, batch, progress)
 
     def _limit(self, trains: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.loss.feature_loss import FeatureLoss
-from kdrun.loss.functional import label_loss
 from kdrun.loss.tap_pairs import TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
@@ -38,9 +37,7 @@ class TwoPhaseLoss(FeatureLoss):
     ) -> dict[str, Tensor]:
         if progress.phase == FIRST and teacher is not None:
             return self.feature_terms(student, teacher)
-        terms = super().forward(student, teacher, batch, progress)
-        # A sum of no terms has no gradient.
-        return terms or {"ce": 0 * label_loss(student.logits, batch)}
+        return super().forward(student, teacher, batch, progress)
 
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress

@@ -48,23 +48,21 @@ class Ramp(BaseModel):
 Weight = NonNegativeFloat | Ramp
 
 
-def weight_at(weight: Any, progress: Progress) -> float:
-    """Return the value of a weight of the config at a step.
-
-    Args:
-        weight: a number, or a mapping with the keys of a `Ramp`.
-        progress: the step.
-    """
-    if not isinstance(weight, Mapping):
-        return float(weight)
-    return Ramp.model_validate(weight).at_epoch(_epoch(progress))
+def read_weight(node: Weight | Mapping[str, Any]) -> Weight:
+    """Return a weight of the config: a number, or a mapping with the keys of a `Ramp`."""
+    return Ramp.model_validate(node) if isinstance(node, Mapping) else node
 
 
-def ramp_share(weight: Any, progress: Progress) -> float:
+def weight_at(weight: Weight, progress: Progress) -> float:
+    """Return the value of a weight at a step."""
+    return weight.at_epoch(_epoch(progress)) if isinstance(weight, Ramp) else float(weight)
+
+
+def ramp_share(weight: Weight, progress: Progress) -> float:
     """Return the value of a weight at a step as a share, 0 to 1, of its full value."""
-    if not isinstance(weight, Mapping) or not weight["value"]:
+    if not isinstance(weight, Ramp) or not weight.value:
         return 1.0
-    return Ramp.model_validate({**weight, "value": 1.0}).at_epoch(_epoch(progress))
+    return weight.model_copy(update={"value": 1.0}).at_epoch(_epoch(progress))
 
 
 def _epoch(progress: Progress) -> float:

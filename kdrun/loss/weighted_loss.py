@@ -11,7 +11,7 @@ from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.base import Loss
 from kdrun.loss.functional import label_loss, logits_of
 from kdrun.loss.logits import soft_loss
-from kdrun.loss.weight import Weight, ramp_share, weight_at
+from kdrun.loss.weight import Weight, ramp_share, read_weight, weight_at
 
 _NO_TEACHER = Output(torch.empty(0))
 
@@ -36,8 +36,8 @@ class WeightedLoss(Loss):
 
     def __init__(self, **weights: Unpack[TermWeights]) -> None:
         super().__init__()
-        self.weight, self.ce, self.kd = weights["weight"], weights["ce"], weights["kd"]
-        self.temperature = weights["temperature"]
+        self.weight, self.ce = read_weight(weights["weight"]), read_weight(weights["ce"])
+        self.kd, self.temperature = read_weight(weights["kd"]), weights["temperature"]
 
     def ramp(self, progress: Progress) -> float:
         return ramp_share(self.weight, progress)
@@ -56,11 +56,12 @@ class WeightedLoss(Loss):
     ) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
         ce, kd, weight = (weight_at(w, progress) for w in (self.ce, self.kd, self.weight))
-        if ce or not (kd or weight):  # a sum of no terms has no gradient
+        if ce:
             terms["ce"] = ce * label_loss(student.logits, batch)
         if kd:
             terms["kd"] = kd * soft_loss(*logits_of(student, teacher), self.temperature)
         if weight:
             distillation = self.terms(student, teacher or _NO_TEACHER, batch, progress)
             terms |= {name: weight * value for name, value in distillation.items()}
-        return terms
+        # A sum of no terms has no gradient.
+        return terms or {"ce": 0 * label_loss(student.logits, batch)}

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.functional import Logits, logits_of
+from kdrun.loss.logits import weighted_soft_loss
 from kdrun.loss.weighted_loss import WeightedLoss
 
 
@@ -44,11 +45,3 @@ class WSLD(WeightedLoss):
             F.cross_entropy(z.detach(), targets, reduction="none") for z in logits
         )
         return 1 - (-student_ce / teacher_ce.clamp_min(1e-7)).exp()
-
-
-def weighted_soft_loss(logits: Logits, weights: Tensor, temperature: float) -> Tensor:
-    """Return mean_i w_i T^2 CE(p_t,i, p_s,i) at temperature T; w are the sample weights (N,)."""
-    teacher_p = (logits.teacher / temperature).softmax(dim=1)
-    log_student = (logits.student / temperature).log_softmax(dim=1)
-    cross_entropy = -(teacher_p * log_student).sum(dim=1)
-    return temperature**2 * (weights * cross_entropy).mean()

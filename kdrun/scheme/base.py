@@ -66,7 +66,12 @@ class Scheme:
             UserError: the teacher's run or checkpoint is missing.
         """
         teacher = teacher_stage(config)
-        return [teacher, *control_stages(config), student_stage(config, [teacher], config.loss)]
+        student = student_stage(config, [teacher], self.loss(config))
+        return [teacher, *control_stages(config), student]
+
+    def loss(self, config: Config) -> Mapping[str, Any]:
+        """Return the config node of the student's loss: `config.loss`, or a wrapper around it."""
+        return config.loss
 
 
 def teacher_recipe(config: Config) -> Recipe:

@@ -43,7 +43,8 @@ class BornAgain(Scheme):
 
     def stages(self, config: Config) -> list[Stage]:
         if config.student.init != "scratch":
-            raise ConfigError([Fault("student.init", _SAME_START)])
+            problem = "'teacher' would give all generations the same start"
+            raise ConfigError([Fault("student.init", f"{problem}; use student.init=scratch")])
         chain = [teacher_stage(config)]
         for number in range(1, self._generations):
             chain.append(_generation(config, number, chain[-1]))
@@ -51,9 +52,6 @@ class BornAgain(Scheme):
         generations = (*chain[1:], replace(last, seeded_as=_seed(self._generations)))
         ensemble = [_ensemble(generations)] if len(generations) > 1 else []
         return [chain[0], *control_stages(config), *generations, *ensemble]
-
-
-_SAME_START = "'teacher' would give all generations the same start; use student.init=scratch"
 
 
 def _generation(config: Config, number: int, teacher: Stage) -> Train:

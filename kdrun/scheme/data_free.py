@@ -11,22 +11,7 @@ from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.invert import Inversion, Invert
 
 
-class GeneratorScheme(Scheme):
-    """A student that learns from images of a generator; see `kdrun.loss.data_free`.
-
-    Attributes:
-        wrapper: the config node of the loss that wraps `config.loss`, without its key `loss`.
-    """
-
-    wrapper: dict[str, Any]
-
-    def stages(self, config: Config) -> list[Stage]:
-        teacher = teacher_stage(config)
-        loss = {**self.wrapper, "loss": config.loss}
-        return [teacher, *control_stages(config), student_stage(config, [teacher], loss)]
-
-
-class DAFL(GeneratorScheme):
+class DAFL(Scheme):
     """DAFL: generated images that the teacher is sure of.
 
     Formula:
@@ -70,16 +55,18 @@ class DAFL(GeneratorScheme):
         activation: NonNegativeFloat,
         entropy: NonNegativeFloat,
     ) -> None:
-        self.wrapper = {
-            "name": "dafl",
+        self.settings = {
             "latent": latent,
             "rate": rate,
             "activation": activation,
             "entropy": entropy,
         }
 
+    def loss(self, config: Config) -> dict[str, Any]:
+        return {"name": "dafl", **self.settings, "loss": config.loss}
 
-class ZSKT(GeneratorScheme):
+
+class ZSKT(Scheme):
     """Zero-shot: images on which teacher and student disagree.
 
     Formula:
@@ -116,12 +103,10 @@ class ZSKT(GeneratorScheme):
     def __init__(
         self, latent: PositiveInt, rate: PositiveFloat, student_steps: PositiveInt
     ) -> None:
-        self.wrapper = {
-            "name": "zskt",
-            "latent": latent,
-            "rate": rate,
-            "student_steps": student_steps,
-        }
+        self.settings = {"latent": latent, "rate": rate, "student_steps": student_steps}
+
+    def loss(self, config: Config) -> dict[str, Any]:
+        return {"name": "zskt", **self.settings, "loss": config.loss}
 
 
 class DeepInversion(Scheme):

@@ -3,12 +3,12 @@
 from pydantic import PositiveFloat
 
 from kdrun.core.config import Config, Network, Recipe
-from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.folder import STUDENT_FOLDER, STUDENT_ROW, STUDENT_STAGE
 from kdrun.engine.optimizers import learning_rate
 from kdrun.model.committee import Committee
 from kdrun.scheme.base import Scheme, control_stages
 from kdrun.scheme.extra_networks import Models, extra_networks
+from kdrun.scheme.no_teacher import refuse_teacher
 from kdrun.stage.base import Stage, StageInfo
 from kdrun.stage.extract import Extract
 from kdrun.stage.gather import committee_of
@@ -56,7 +56,7 @@ class Mutual(Scheme):
         return {**super().networks(config), **self._peers, _COMMITTEE: self._committee(config)}
 
     def stages(self, config: Config) -> list[Stage]:
-        _refuse_teacher(config)
+        refuse_teacher(config)
         reads = (_COHORT,)
         student, *peers = self._members(config)
         distilled = StageInfo(STUDENT_STAGE, STUDENT_FOLDER, STUDENT_ROW, shared=False, reads=reads)
@@ -107,14 +107,3 @@ def _recipe(config: Config) -> Recipe:
     """Return the recipe with the student's learning rate, as one optimizer trains all members."""
     lr = learning_rate(config.recipe, config.student.name)
     return config.recipe.model_copy(update={"lr": lr, "lr_by_model": None})
-
-
-def _refuse_teacher(config: Config) -> None:
-    message = "'teacher' is asked for, and scheme=mutual has none"
-    faults = []
-    if config.student.init == "teacher":
-        faults.append(Fault("student.init", f"{message}; use student.init=scratch"))
-    if config.stop.when is not None and config.stop.when.of == "teacher":
-        faults.append(Fault("stop.when.of", f"{message}; use of: alone, or reaches"))
-    if faults:
-        raise ConfigError(faults)

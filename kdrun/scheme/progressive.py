@@ -1,11 +1,12 @@
 """Progressive distillation, stage by stage."""
 
+from typing import Any
+
 from pydantic import PositiveInt
 
 from kdrun.core.config import Config
 from kdrun.loss.tap_pairs import TapPairs
-from kdrun.scheme.base import Scheme, control_stages, student_stage, teacher_stage
-from kdrun.stage.base import Stage
+from kdrun.scheme.base import Scheme
 
 
 class Progressive(Scheme):
@@ -40,12 +41,10 @@ class Progressive(Scheme):
     def __init__(self, epochs: PositiveInt, pairs: TapPairs) -> None:
         self.epochs, self.pairs = epochs, pairs
 
-    def stages(self, config: Config) -> list[Stage]:
-        teacher = teacher_stage(config)
-        loss = {
+    def loss(self, config: Config) -> dict[str, Any]:
+        return {
             "name": "progressive",
             "loss": config.loss,
             "epochs": self.epochs,
             "pairs": self.pairs,
         }
-        return [teacher, *control_stages(config), student_stage(config, [teacher], loss)]

@@ -42,7 +42,7 @@ def peers(count: int) -> list[Output]:
 def together(each: list[Output]) -> Output:
     taps: dict[str, Tensor] = {}
     for number, one in enumerate(each):
-        taps[f"{number}/answer"] = one.logits
+        taps[f"{number}/logits"] = one.logits
         for role in ("student", "teacher"):
             taps |= {f"{number}/{role}/{name}": value for name, value in one.taps.items()}
     return Output(torch.full((len(each[0].logits), C), torch.nan), taps)

@@ -43,7 +43,7 @@ def teachers(count: int) -> list[Output]:
 def together(each: list[Output]) -> Output:
     taps: dict[str, Tensor] = {}
     for number, one in enumerate(each):
-        taps[f"{number}/answer"] = one.logits
+        taps[f"{number}/logits"] = one.logits
         taps |= {f"{number}/tap/{name}": value for name, value in one.taps.items()}
     return Output(torch.full((B, C), torch.nan), taps)
 
@@ -139,7 +139,7 @@ def starred(loss: dict[str, Any], weights: list[float], student: TapShapes) -> L
     shapes = {f"{number}/tap/tap[0]": (2, *SIZES["tap"]) for number in count}
     places = {name: f"members.{name[0]}.layer" for name in shapes}
     networks = nn.ModuleDict({"members": nn.ModuleList(nn.Linear(C, C) for _ in weights)})
-    places |= {f"{number}/answer": f"members.{number}" for number in count}
+    places |= {f"{number}/logits": f"members.{number}" for number in count}
     found.bind(student, TapShapes(shapes, networks, places), INFO)
     assert "teacher 2: pairs: layer (4x6x6) from layer (4x6x6)" in found.notes()
     return found

@@ -24,4 +24,4 @@ def test_bad_settings_are_refused_in_a_sentence(refused: Refused):
     said = refused(MOVING, "loss=ce", before=RESNETS)
     assert "loss 'ce' reads no teacher, and scheme=moving_teacher makes one" in said
     said = refused(MOVING, "student.init=teacher", before=RESNETS)
-    assert said.startswith("scheme 'moving_teacher' has no teacher whose weights")
+    assert said.startswith("student.init: scheme 'moving_teacher' has no teacher whose weights")

@@ -79,11 +79,11 @@ def test_each_member_is_a_model_of_its_own(
         (("loss=ce",), "loss: the loss 'ce' learns from no teacher, and peers teach each other."),
         (
             ("student.init=teacher", "student.hidden=[32]"),
-            "student.init: 'teacher' is asked for, and scheme=mutual has none",
+            "student.init: scheme 'mutual' has no teacher whose weights",
         ),
         (
             ("stop.when={within: 0.1, of: teacher}",),
-            "stop.when.of: 'teacher' is asked for, and scheme=mutual has none",
+            "stop.when.of: scheme 'mutual' has no teacher whose validation score",
         ),
         (("loss=attention", "loss.pairs=[[a, b]]"), "loss: the student has no module at 'a'"),
     ],
@@ -101,8 +101,8 @@ def test_each_peer_is_read_at_its_own_places():
     network = build_network(cohort.network.node, data, 0, "student")
     taps = bind_loss(build_loss(cohort.loss), cohort, network, [], data).student
     assert taps.paths == {
-        "0/answer": "members.0",
-        "1/answer": "members.1",
+        "0/logits": "members.0",
+        "1/logits": "members.1",
         "0/student/tap[0]": "members.0.layer3",
         "0/teacher/tap[0]": "members.0.layer3",
         "1/student/tap[0]": "members.1.layer2",

@@ -20,9 +20,11 @@ def test_what_needs_a_teacher_is_refused_in_a_sentence(refused: Refused):
     said = refused(OWN, "loss=attention", before=RESNETS)
     assert "loss 'attention' reads features of a teacher, and scheme=own_stages has none" in said
     said = refused(OWN, "student.init=teacher", before=RESNETS)
-    assert said.startswith("scheme 'own_stages' has no teacher whose weights")
+    assert said.startswith("student.init: scheme 'own_stages' has no teacher whose weights")
     said = refused(OWN, "stop.when={within: 0.01, of: teacher}", before=RESNETS)
-    assert said.startswith("scheme 'own_stages' has no teacher whose validation score")
+    assert said.startswith(
+        "stop.when.of: scheme 'own_stages' has no teacher whose validation score"
+    )
     said = refused(OWN, "student=mlp", "student.hidden=[8]", before=RESNETS)
     assert "stages" in said
     assert "scheme.features" in refused(OWN, "scheme.features=-1", before=RESNETS)
