@@ -8,7 +8,6 @@ from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.comparison import Comparison, compare
 from kdrun.compare.formats import FORMATS
 from kdrun.compare.gather import gather
-from kdrun.compare.metrics import find_metric
 from kdrun.compare.query import KeyValues, Query
 from kdrun.compare.terminal import ComparisonView, left_out_lines
 from kdrun.core.atomic import write_text
@@ -73,8 +72,6 @@ def _read_options(words: Sequence[str]) -> Namespace:
 
 
 def _query(options: Namespace) -> Query:
-    if options.metric:
-        find_metric(options.metric)
     rows = [word for word in options.baseline if "=" not in word]
     if len(rows) > 1 or (rows and len(options.baseline) > 1):
         raise UserError("--baseline takes KEY=VALUE, or one row such as alone, not both.")

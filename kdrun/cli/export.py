@@ -7,7 +7,6 @@ from typing import Any
 
 from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.runs import back_to_start, named_row, named_run
-from kdrun.config.older_runs import with_new_keys
 from kdrun.core.folder import HOW_TO_RUN, STUDENT_ROW, RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.plugins import install_plugins, plugin_modules
@@ -50,12 +49,12 @@ def parser() -> VerbParser:
 
 def _config(folder: RunFolder, formats: Sequence[str], options: Namespace) -> dict[str, Any]:
     """Return the config of the run with the formats and options of this export."""
-    tree = with_new_keys(folder.config())
+    tree = folder.config()
     changes = {"normalize": True} if options.normalize else {}
     return {
         **tree,
         "export": list(formats),
-        "export_options": {**tree["export_options"], **changes},
+        "export_options": {**tree.get("export_options", {}), **changes},
     }
 
 

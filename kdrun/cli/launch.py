@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import hydra
 from hydra._internal.callbacks import Callbacks
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, read_write
@@ -60,9 +59,9 @@ def launch(words: Sequence[str], screen: Screen) -> int:
         return 0
     folder = shown(new_folder(jobs[0], command.multirun))
     if not command.multirun:
-        command_line, loader = shlex.join(["kdrun", *words]), make_loader(command.folders)
+        command_line = shlex.join(["kdrun", *words])
         assert jobs[0].config is not None  # a single run has a config
-        return _run_one(plans[0], folder, jobs[0].config, loader, screen, command_line)
+        return _run_one(plans[0], folder, jobs[0].config, screen, command_line)
     from kdrun.sweep.runner import run_sweep  # slow: imports the HTML report
 
     measures = parallel_setting == "auto" and plans[0].hardware.device.type == "cuda"
@@ -137,7 +136,6 @@ def _run_one(
     plan: "Plan",
     folder: Path,
     config: DictConfig,
-    loader: ConfigLoader,
     screen: Screen,
     command_line: str,
 ) -> int:
@@ -148,7 +146,6 @@ def _run_one(
         folder: folder of the run.
         config: the config that Hydra composed for the check. Composing it again would take as long
             as everything else before a small run starts to train.
-        loader: Hydra's config loader.
         screen: where messages are printed.
         command_line: the command as the user typed it.
     """
@@ -167,6 +164,7 @@ def _run_one(
         config.hydra.mode = RunMode.RUN
         config.hydra.run.dir = str(folder)
         config.hydra.overrides.hydra.append(f"hydra.run.dir={quote(str(folder))}")
-    context = HydraContext(config_loader=loader, callbacks=Callbacks(config))
+    # `run_job` reads the callbacks alone.
+    context = HydraContext(config_loader=make_loader(), callbacks=Callbacks(config))
     run_job(task, config, "hydra.run.dir", None, context)
     return statuses[0]

@@ -16,7 +16,6 @@ from kdrun.core.store import Store
 from kdrun.core.types import Inputs
 from kdrun.dataset.data import Data
 from kdrun.engine.interrupt import Interrupt
-from kdrun.engine.training_spec import Runtime
 from kdrun.engine.watch import make_watch
 from kdrun.loss.base import Loss
 from kdrun.loss.table import build_loss
@@ -49,15 +48,16 @@ def report_plan(plan: Plan, screen: Screen) -> None:
         info = data.info
         network = build_network(node, data, plan.config.seed, "student")
         fingerprint = fingerprints[stage.info.name]
+        epochs = _epochs(stage, plan) if isinstance(stage, Train) else 0
         stored = stage.info.shared and is_whole(store.folder(fingerprint), fingerprint)
         table.add_row(
             stage.info.name.removeprefix("compress-"),
             model.title(node),
             count(parameters(network)),
             count(macs(network, (info.channels, *info.image_size), torch.device("cpu"))),
-            str(_epochs(stage, plan)) if isinstance(stage, Train) else "-",
+            str(epochs or "-"),
             fingerprint[:_FINGERPRINT_LENGTH],
-            "in the store" if stored else _estimate(stage, network, plan, runtime),
+            "in the store" if stored else _estimate(stage, network, plan, epochs),
         )
     screen.show(table)
 
@@ -88,7 +88,7 @@ def _epochs(stage: Train, plan: Plan) -> int:
     )
 
 
-def _estimate(stage: object, network: nn.Module, plan: Plan, runtime: Runtime) -> str:
+def _estimate(stage: object, network: nn.Module, plan: Plan, epochs: int) -> str:
     """Estimate the time of a stage from a few passes of the student and of its teachers."""
     if not isinstance(stage, Train):
         return "as it is"
@@ -101,7 +101,7 @@ def _estimate(stage: object, network: nn.Module, plan: Plan, runtime: Runtime) -
         teacher = build_network(source.network.node, plan.data_of(source), 0, source.role)
         teacher = teacher.to(device)
         seconds += _step_seconds(teacher.eval(), batch.inputs, plan, backward=False)
-    total = seconds * data.train.steps(size) * _epochs(stage, plan)
+    total = seconds * data.train.steps(size) * epochs
     return f"{total:.0f} s" if total < 120 else f"{total / 60:.0f} min"
 
 

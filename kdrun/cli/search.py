@@ -13,7 +13,7 @@ from kdrun.cli.launch import check_jobs
 from kdrun.config.command import Command, read_command
 from kdrun.config.compose import ComposedRun, compose_runs
 from kdrun.config.loader import install_named_plugins
-from kdrun.config.overrides import parse_settings, translate_settings
+from kdrun.config.overrides import parse_settings, translate_settings, typed_value
 from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder
@@ -45,7 +45,7 @@ def search(words: Sequence[str], screen: Screen) -> int:
     _refuse_invalid_ranges(searched)
     fixed = [word for word in command.settings if word not in _as_text(searched.values())]
     (base,) = compose_runs(fixed, True, command.folders)
-    typed_ranges = {key: str(o.input_line).partition("=")[2] for key, o in searched.items()}
+    typed_ranges = {key: typed_value(o) for key, o in searched.items()}
     ranges = typed_ranges or _default_ranges(base.tree)
     plan = Search(
         ranges=ranges,

@@ -77,7 +77,7 @@ def choose(settings: Sequence[Setting], lines: Sequence[TableLine], metric: str)
     seeds_text = " on the seeds that all have" if some_seeds else ""
     sentence = f"Validation chooses {setting.label}{seeds_text}: {_estimate_text(by, score)}"
     if len(tied) > 1:
-        sentence += f", as much as {many(len(tied) - 1, 'other')}, of which it is the first"
+        sentence += f", as much as {many(len(tied) - 1, 'other')}; it is the first of them"
     if tested is not None and metric != by:
         sentence += f". Its {_estimate_text(metric, tested)}; the test split chose nothing"
     return Choice(setting, by, score, tested, f"{sentence}.")
@@ -90,6 +90,6 @@ def _estimate_text(metric: str, estimate: Estimate) -> str:
     if not row_metric.split:
         return f"{row_metric.label}: {value}"
     text = f"{row_metric.label} is {value}"
-    if estimate.low is not None and estimate.high is not None:
-        text += f", 95 % interval {row_metric.interval_text(estimate.low, estimate.high)}"
+    if estimate.interval:
+        text += f", 95 % interval {row_metric.interval_text(*estimate.interval)}"
     return f"{text}, {many(estimate.n, 'seed')}"

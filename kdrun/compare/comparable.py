@@ -5,6 +5,7 @@ from typing import Any
 
 from kdrun.compare.gather import Run
 from kdrun.compare.keys import short_key, value_text
+from kdrun.core.number_format import capitalize, many
 from kdrun.core.records.summary import EAGER
 
 Conditions = Mapping[str, Mapping[str, Any]]  # criterion -> key -> value
@@ -63,10 +64,10 @@ def incomparable_reasons(first: Conditions, other: Conditions) -> list[str]:
                 for key in keys
             ]
             hidden = len(differences) - _MAX_KEYS
-            more = f", and {hidden} more key{'s' if hidden > 1 else ''}" if hidden > 0 else ""
+            more = f", and {many(hidden, 'more key')}" if hidden > 0 else ""
             listed = "; ".join(differences[:_MAX_KEYS])
             reasons.append(f"{description} than table 1: {listed}{more}")
-    return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in reasons]
+    return [f"{capitalize(sentence)}." for sentence in reasons]
 
 
 def _value(values: Mapping[str, Any], key: str) -> str:

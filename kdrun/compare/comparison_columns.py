@@ -12,7 +12,7 @@ from kdrun.compare.keys import short_key, value_text
 from kdrun.compare.marginal import MarginalMeans
 from kdrun.compare.metrics import METRICS
 from kdrun.compare.run_columns import MISSING, OTHER_RUNTIME
-from kdrun.compare.seed_means import COSTS, TableLine
+from kdrun.compare.seed_means import FRONT_COSTS, TableLine
 from kdrun.compare.statistics import Estimate
 from kdrun.compare.test_results import SignificanceTest, p_text
 from kdrun.core.records.summary import EAGER
@@ -114,9 +114,7 @@ def _mean_deviation_interval(name: str) -> list[Column]:
         return MISSING if estimate.deviation is None else metric.text(estimate.deviation)
 
     def interval(estimate: Estimate) -> str:
-        if estimate.low is None or estimate.high is None:
-            return MISSING
-        return metric.interval_text(estimate.low, estimate.high)
+        return metric.interval_text(*estimate.interval) if estimate.interval else MISSING
 
     return [
         _mean(name),
@@ -143,7 +141,7 @@ def _mean_with_deviation(name: str) -> Column:
             cell += f" ({metric.text(estimate.deviation)})"
         if name == "latency" and line.runtime not in ("", EAGER):
             cell += OTHER_RUNTIME
-        return cell + (ON_PARETO_FRONT if name in COSTS and name in line.fronts else "")
+        return cell + (ON_PARETO_FRONT if name in FRONT_COSTS and name in line.fronts else "")
 
     return Column(metric.title, text)
 

@@ -10,6 +10,7 @@ from kdrun.compare.query import Query
 from kdrun.compare.seed_means import TableLine
 from kdrun.compare.settings import Setting
 from kdrun.compare.test_results import SignificanceTest
+from kdrun.core.number_format import capitalize
 
 
 def comparison_notes(
@@ -54,7 +55,7 @@ def _epochs(runs: Sequence[Run]) -> list[str]:
         return []
     epoch = f"the {epochs[0]} epoch" if len(epochs) == 1 else "the epoch that recipe.select names"
     return [
-        f"Standard deviations over seeds in brackets. {listed[0].upper()}{listed[1:]} are"
+        f"Standard deviations over seeds in brackets. {capitalize(listed)} are"
         f" of the weights of {epoch}. All figures are of the test split, except those of"
         " validation; intervals are 95 %, from seeds alone."
     ]
@@ -113,8 +114,9 @@ def _untested(metric: str) -> list[str]:
         return []
     if METRICS[metric].split == "validation":
         return [
-            "Figures of validation choose, and flatter what they chose: no test. To test settings"
-            f" against each other, compare by the test split: --metric {leading_at(LAST).name}."
+            "Validation scores choose the setting, and are too good for the one they choose: no"
+            " test. To test settings against each other, compare by the test split:"
+            f" --metric {leading_at(LAST).name}."
         ]
     return [f"{METRICS[metric].label} is counted or timed, not estimated from samples: no test."]
 

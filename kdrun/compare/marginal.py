@@ -14,6 +14,7 @@ from kdrun.compare.settings import Setting
 from kdrun.compare.significance import run_paired_test
 from kdrun.compare.statistics import Estimate, estimate
 from kdrun.compare.test_results import SignificanceTest, correct_for_all
+from kdrun.core.number_format import many
 
 
 @dataclass(frozen=True)
@@ -136,13 +137,13 @@ def _test(
     """Test two values of the key against each other, paired by seed."""
     result = SignificanceTest("by", left, right, metric)
     if metric not in left_values or metric not in right_values:
-        return replace(result, why_none="they do not both have that figure")
+        return replace(result, why_none="one of the two has no value of it")
     differences = [
         left_value - right_value
         for left_value, right_value in zip(left_values[metric], right_values[metric], strict=True)
     ]
     if len(differences) < 2:
-        return replace(result, why_none="of one seed there is no claim about the method")
+        return replace(result, why_none="a single seed allows no claim about the method")
     return run_paired_test(result, differences, "seeds")
 
 
@@ -153,7 +154,7 @@ def _sentence(
     by: str,
     best: str | None,
 ) -> str:
-    others = f"{len(blocks)} setting{'s' if len(blocks) > 1 else ''} of the other keys"
+    others = f"{many(len(blocks), 'setting')} of the other keys"
     by_seed = "by seed" if len(seeds) > 1 else f"of seed {seeds[0]} alone, which all have"
     averaged = f"averages over {others}, {by_seed}"
     if best is None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from kdrun.core.metrics import AGREEMENT, COSTS, SCORES, Better, Metric, Unit, leading
 from kdrun.core.records.summary import Row, score_of
-from kdrun.core.unknown import unknown_name
 
 LAST, BEST = "last", "best"  # the last epoch, and the best one on validation
 
@@ -57,17 +56,6 @@ class RowMetric:
     def interval_text(self, low: float, high: float) -> str:
         low, high = self.clip(low, high)
         return f"{self.text(low)} to {self.text(high)}"
-
-
-def find_metric(name: str) -> RowMetric:
-    """Return a metric by its name.
-
-    Raises:
-        UserError: there is no such metric.
-    """
-    if name not in METRICS:
-        raise unknown_name("metric", name, METRICS)
-    return METRICS[name]
 
 
 def _score(name: str) -> Read:

@@ -37,7 +37,7 @@ def environments(runs: Sequence[Run]) -> list[str]:
         counts = _counts(_value_at(run.environment, path) for run in runs)
         if len(counts) > 1:
             listed = ", ".join(f"{value} ({many(count, 'run')})" for value, count in counts.items())
-            notes.append(f"Not all were made with one {name}: {listed}.")
+            notes.append(f"Not all runs were made with the same {name}: {listed}.")
     inexact = sum(bool(run.summary.get("inexact")) for run in runs)
     if inexact:
         notes.append(f"{inexact} of {len(runs)} runs were resumed elsewhere, and are not exact.")
@@ -47,15 +47,13 @@ def environments(runs: Sequence[Run]) -> list[str]:
 def latency_conditions(runs: Sequence[Run], lines: Sequence[TableLine]) -> list[str]:
     """Return notes on how latencies were measured, and how many jobs shared the machine."""
     latency = next(
-        (row["latency"] for line in lines for row in line.rows.values() if row.get("latency")), None
+        (row["latency"] for line in lines for row in line.rows.values() if row["latency"]), None
     )
     if latency is None:
         return []
-    threads = latency.get("threads", 1)
     notes = [
-        f"Latency: batch {latency.get('batch', '?')}, {latency.get('dtype', '?')},"
-        f" {latency.get('device', '?')}, {threads} thread{'s' if threads != 1 else ''},"
-        f" {_runtimes(lines)}."
+        f"Latency: batch {latency['batch']}, {latency['dtype']}, {latency['device']},"
+        f" {many(latency['threads'], 'thread')}, {_runtimes(lines)}."
     ]
     jobs = max(int(run.summary.get("jobs") or 1) for run in runs) if runs else 1
     if jobs > 1:

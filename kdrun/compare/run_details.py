@@ -29,7 +29,7 @@ def run_details(folder: RunFolder) -> Iterator[RenderableType]:
     yield f"{manifest['name']}: {folder.status}, started {manifest['started']}{duration}"
     yield f"command: {manifest['command']}"
     settings = [word for word in shlex.split(manifest["command"])[1:] if "=" in word]
-    yield f"given: {', '.join(settings) or 'nothing: all keys are as in conf/'}"
+    yield f"settings: {', '.join(settings) or 'none; all keys are as in conf/'}"
     yield f"{manifest['hardware']}; seed {manifest['seed']}"
     for name, stage in manifest.get("stages", {}).items():
         source = ", from the store" if stage["from_store"] else ""

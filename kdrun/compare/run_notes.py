@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from kdrun.compare.run_rows import epochs_text, runtime_of, step_rows
 from kdrun.core.folder import STUDENT_ROW
 from kdrun.core.metrics import SCORES, leading
-from kdrun.core.number_format import milliseconds
+from kdrun.core.number_format import capitalize, many, milliseconds
 from kdrun.core.records.summary import EAGER, Gain, Row, StepComparison, Summary, score_of
 
 _LEAST_RATIO = 1.05  # smaller ratios of latencies are noise of the measurement
@@ -59,7 +59,7 @@ def _concepts(summary: Summary, rows: Mapping[str, Row]) -> list[str]:
     metric = leading(merged=True)
     class_count = sum(len(classes) for classes in concepts.values())
     scores = ", ".join(f"{name} {_score(row, metric.name)}" for name, row in rows.items())
-    label = f"{metric.label[0].upper()}{metric.label[1:]}{metric.unit.sign}"
+    label = f"{capitalize(metric.label)}{metric.unit.sign}"
     return [
         f"{label} leads: {scores}, over {len(concepts)} concepts that join {class_count} classes.",
         "A model of all classes answers with their probabilities summed over each concept.",
@@ -112,7 +112,7 @@ def _unequal_budget(rows: Mapping[str, Row]) -> list[str]:
 
 def _repetitions(rows: Mapping[str, Row]) -> list[str]:
     return [
-        f"{name} over {row['versus']['baseline']}, done again on {group['group']} of validation"
+        f"{name} over {row['versus']['baseline']}, repeated on {group['group']} of validation"
         f" ({group['chosen']} samples choose, {group['measured']} are measured):"
         f" {100 * group['mean']:+.2f} ± {100 * group['deviation']:.2f} points."
         for name, row in rows.items()
@@ -147,8 +147,8 @@ def _worse(summary: Summary) -> list[str]:
 def _what_is_worse(step: StepComparison) -> list[str]:
     ratios = {
         "the file larger": step["bytes"],
-        "the work more": step["macs"],
-        "the answer slower": step["latency"] or 1,
+        "the multiply-accumulates more": step["macs"],
+        "the network slower": step["latency"] or 1,
     }
     return [text for text, ratio in ratios.items() if (ratio or 1) < 1 / _LEAST_RATIO]
 
@@ -162,7 +162,7 @@ def _best_epochs(summary: Summary) -> list[str]:
     ]
     if not best:
         return []
-    label = f"{metric.label[0].upper()}{metric.label[1:]}{metric.unit.sign}"
+    label = f"{capitalize(metric.label)}{metric.unit.sign}"
     return [f"{label} at the best epoch by validation: {', '.join(best)}."]
 
 
@@ -174,7 +174,7 @@ def _latencies(summary: Summary) -> list[str]:
     latency = next((row["latency"] for row in summary["rows"] if row["latency"]), None)
     if latency is None:
         return []
-    threads = f"{latency['threads']} thread{'s' if latency['threads'] > 1 else ''}"
+    threads = many(latency["threads"], "thread")
     notes = [
         f"Latency: batch {latency['batch']}, {latency['dtype']}, {latency['device']}, {threads},"
         f" {runtime_of(latency)}."

@@ -15,7 +15,7 @@ from kdrun.compare.settings import Setting
 from kdrun.compare.statistics import Estimate, estimate
 from kdrun.core.records.summary import Row
 
-COSTS = ("bytes", "macs", "latency")
+FRONT_COSTS = ("bytes", "macs", "latency")
 _REFERENCES = ("teacher", "alone")  # rows that the other rows are compared with
 
 
@@ -109,7 +109,7 @@ def _shared_models(settings: Sequence[Setting]) -> list[_SharedModel]:
     for setting in settings:
         for model in _models(setting):
             fingerprints = {
-                seed: run.rows[model].get("fingerprint") or str(run.path)
+                seed: run.rows[model]["fingerprint"]
                 for seed, run in setting.runs.items()
                 if model in run.rows
             }
@@ -156,7 +156,7 @@ def _line(model: str, settings: Sequence[Setting]) -> TableLine:
 def _with_fronts(lines: Sequence[TableLine], metric: str) -> list[TableLine]:
     """Return the lines with their Pareto fronts."""
     fronts: list[set[str]] = [set() for _ in lines]
-    for cost in COSTS if METRICS[metric].better else ():
+    for cost in FRONT_COSTS if METRICS[metric].better else ():
         for points in _points(lines, metric, cost).values():
             for point in _front(points):
                 fronts[point.line].add(cost)

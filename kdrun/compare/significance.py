@@ -95,12 +95,10 @@ def run_paired_test(
     if not mean_difference.deviation:
         how = "differ by the same amount in each" if mean else "do not differ in any"
         return replace(result, why_none=f"they {how} of {n} {pairs}")
-    assert mean_difference.low is not None
-    assert mean_difference.high is not None
     return replace(
         result,
         test=PAIRED,
-        interval=(mean_difference.low, mean_difference.high),
+        interval=mean_difference.interval,
         drawn=bootstrap(values, _SEED),
         p=paired_p(values),
     )
@@ -145,7 +143,7 @@ def _test_samples(
         difference=float(differences.mean()),
     )
     if not differences.any():
-        why = f"of seed {seed}, both know the very same of {len(differences)} test samples"
+        why = f"of seed {seed}, both are right on the same ones of {len(differences)} test samples"
         return replace(result, why_none=why)
     return replace(
         result,

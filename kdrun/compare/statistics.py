@@ -25,6 +25,11 @@ class Estimate:
     low: float | None
     high: float | None
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The ends of the 95 % interval; None for one value."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
 
 def estimate(values: Sequence[float]) -> Estimate:
     """Return the mean of independent values with its interval.

@@ -53,8 +53,8 @@ def table_heading(table: ComparisonTable) -> str:
     runs = [run for setting in settings for run in setting.runs.values()]
     summary = runs[0].summary
     return (
-        f"Table {table.number}: {summary.get('dataset', '')}, test split of"
-        f" {summary.get('samples', '?')} samples; {many(len(settings), 'setting')},"
+        f"Table {table.number}: {summary['dataset']}, test split of"
+        f" {summary['samples']} samples; {many(len(settings), 'setting')},"
         f" {many(len(runs), 'run')}"
     )
 
@@ -145,7 +145,9 @@ def _tables(table: ComparisonTable, width: int) -> RenderResult:
     yield from tables_that_fit(first, columns, lines, width)
     if len(table.lines) > _MAX_LINES:
         more = len(table.lines) - _MAX_LINES
-        yield Text(f"and {more:,} more lines: --csv has all, --where and --sort other ones first")
+        yield Text(
+            f"and {more:,} more lines: --csv has all; --where and --sort choose those at the top"
+        )
 
 
 def _setting_column(key: str) -> Column:

@@ -52,6 +52,11 @@ def quote(text: str) -> str:
     return f"'{escaped}'"
 
 
+def typed_value(override: Override) -> str:
+    """Return the value of an override as it was typed."""
+    return str(override.input_line).partition("=")[2]
+
+
 def parse_settings(settings: Sequence[str]) -> list[Override]:
     """Parse settings with Hydra's grammar.
 

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from kdrun.config.choices import ROLES, register_torchvision
 from kdrun.config.inner_nodes import SINGLE
+from kdrun.config.overrides import typed_value
 from kdrun.core.errors import Fault
 from kdrun.core.plugins import KINDS
 from kdrun.core.unknown import unknown_key_of, unknown_name
@@ -100,9 +101,8 @@ def _not_a_mapping(parent: str, rest: str, override: Override) -> Fault:
         rest: the key below `parent`.
         override: `parent.rest=value`.
     """
-    value = str(override.input_line).partition("=")[2]
     name = "name: NAME, " if parent in SINGLE else ""
+    mapping = f"{{{name}{rest}: {typed_value(override)}}}"
     return Fault(
-        f"{parent}.{rest}",
-        f"{parent} holds no keys yet; give it as a whole: '{parent}={{{name}{rest}: {value}}}'",
+        f"{parent}.{rest}", f"{parent} holds no keys yet; give it as a whole: '{parent}={mapping}'"
     )

@@ -61,7 +61,7 @@ VERBS = {
             "RUN: its tables with their notes, and how it came about. SWEEP: a line for each run.",
             "loss=NAME or scheme=NAME: formula, paper, needs, defaults, published figures.",
             "model, dataset, step, calibrator, protocol, format, optimizer or schedule=NAME: its",
-            "title and settings.",
+            "title and settings. plugins=[MODULE] makes the parts of a plugin known.",
         ),
         examples=("kdrun show outputs/2026-11-20/21-03-11-resnet18-kd", "kdrun show loss=dkd"),
     ),
@@ -76,15 +76,10 @@ VERBS = {
             "--baseline KEY=VALUE": "compare with the setting that differs in KEY alone; or a row",
             "--row NAME": "the row that a run is judged by; its last one by default",
             "--sort KEY": "order the rows by a metric or a key",
-            **{
-                f"--{name} [FILE]": f"as {title}, to the screen or to FILE"
-                for name, title in (
-                    ("csv", "CSV"),
-                    ("json", "JSON"),
-                    ("markdown", "Markdown"),
-                    ("latex", "LaTeX"),
-                )
-            },
+            "--csv [FILE]": "as CSV, to the screen or to FILE",
+            "--json [FILE]": "as JSON, to the screen or to FILE",
+            "--markdown [FILE]": "as Markdown, to the screen or to FILE",
+            "--latex [FILE]": "as LaTeX, to the screen or to FILE",
         },
         notes=("PATH is a run folder, a sweep folder, a folder of runs, or a glob.",),
         examples=(

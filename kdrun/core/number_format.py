@@ -1,4 +1,4 @@
-"""Formats numbers for tables and sentences."""
+"""Formats numbers and words for tables and sentences."""
 
 
 def count(number: float) -> str:
@@ -14,6 +14,11 @@ def count(number: float) -> str:
 def many(number: int, what: str) -> str:
     """Return a number with its noun, in the plural where needed: `1 run`, `1,000 runs`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def capitalize(sentence: str) -> str:
+    """Return a sentence with its first letter in upper case and the others as they are."""
+    return f"{sentence[0].upper()}{sentence[1:]}"
 
 
 def milliseconds(time: float) -> str:

@@ -1,7 +1,6 @@
 """Collecting a network's predictions and computing its scores."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,28 +12,6 @@ from kdrun.measure.scores import Samples
 
 # Name of a metric -> score; with the key `n`, the number of samples.
 Scores = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """The prediction for each sample, in the order of the evaluation.
-
-    Attributes:
-        target: (N,) int64 labels.
-        predicted: (N,) int64, the most probable class; of equally probable ones, the lowest.
-        probability: (N,) float64, the probability of the target.
-        confidence: (N,) float64, the probability of the predicted class.
-    """
-
-    target: np.ndarray
-    predicted: np.ndarray
-    probability: np.ndarray
-    confidence: np.ndarray
-
-    @property
-    def correct(self) -> np.ndarray:
-        """(N,) bool, whether the predicted class is the target."""
-        return self.predicted == self.target
 
 
 def agreement(predicted: np.ndarray, teacher_predicted: np.ndarray) -> float:
@@ -64,31 +41,25 @@ class Meter:
         columns = [targets, logits.argmax(1), _rank(logits, targets), nll, confidence]
         self._batches.append(torch.stack([column.double() for column in columns]))
 
-    def predictions(self) -> Predictions:
-        """Return the predictions so far.
-
-        Raises:
-            ValueError: no batch was added.
-        """
-        samples = self._samples()
-        return Predictions(
-            samples.target, samples.predicted, np.exp(-samples.nll), samples.confidence
-        )
-
     def compute(self) -> Scores:
         """Return the scores of all predictions so far.
 
         Raises:
             ValueError: no batch was added.
         """
-        samples = self._samples()
+        samples = self.predictions()
         scores: Scores = {"n": len(samples.target)}
         for name, metric in SCORES.items():
             compute: Callable[[Samples], float] = resolve("metric", {name: metric.compute}, name)
             scores[name] = compute(samples)
         return scores
 
-    def _samples(self) -> Samples:
+    def predictions(self) -> Samples:
+        """Return the predictions so far, in the order in which they were added.
+
+        Raises:
+            ValueError: no batch was added.
+        """
         if not self._batches:
             raise ValueError("nothing was measured")
         columns = torch.cat(self._batches, dim=1).cpu().numpy()

@@ -32,6 +32,11 @@ class Samples:
     confidence: np.ndarray
 
     @property
+    def probability(self) -> np.ndarray:
+        """(N,) float64, the probability of the target."""
+        return np.exp(-self.nll)
+
+    @property
     def correct(self) -> np.ndarray:
         """(N,) bool, whether the predicted class is the target."""
         return self.predicted == self.target

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hydra.core.override_parser.types import Override
 
-from kdrun.config.overrides import parse_settings
+from kdrun.config.overrides import parse_settings, typed_value
 from kdrun.core.sweep import SweepJob, job_folder
 
 
@@ -48,7 +48,7 @@ def name_job(
         varying: keys that differ between jobs.
     """
     differing = {override_key(o): o for o in overrides if override_key(o) in varying}
-    texts = {key: str(o.input_line).partition("=")[2] for key, o in differing.items()}
+    texts = {key: typed_value(o) for key, o in differing.items()}
     return SweepJob(
         number=number,
         folder=job_folder(number, count, texts),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 
-from kdrun.config.overrides import parse_settings
+from kdrun.config.overrides import parse_settings, typed_value
 from kdrun.core.errors import Fault
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def value_in(distribution: "BaseDistribution", override: Override) -> Any:
     """Return the value of an override as the distribution represents it: text or number."""
     from optuna.distributions import CategoricalDistribution
 
-    text = str(override.input_line).partition("=")[2]
+    text = typed_value(override)
     return text if isinstance(distribution, CategoricalDistribution) else override.value()
 
 

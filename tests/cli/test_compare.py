@@ -376,5 +376,10 @@ def test_a_real_sweep_is_compared_chosen_from_and_shown(kdrun: Kdrun, tmp_path: 
     assert "recipe=quick" not in out
     assert "4 runs" in kdrun("compare", "outputs", "--where", "recipe=quick").stdout
     shown = kdrun("show", str(run), COLUMNS="200").stdout
-    for text in ("given: loss.temperature=8, seed=1", "from the store", "predictions.npz", "best"):
+    for text in (
+        "settings: loss.temperature=8, seed=1",
+        "from the store",
+        "predictions.npz",
+        "best",
+    ):
         assert text in shown

@@ -129,7 +129,7 @@ def test_old_runs_are_listed_compared_and_reported_together(outputs: Path, kdrun
     (table,) = compared["tables"]
     assert len(table["settings"]) == 2
     assert "4 runs" in kdrun("compare", str(sweep)).stdout
-    assert kdrun("compare", "outputs").stdout
+    assert "Table 1:" in kdrun("compare", "outputs").stdout
     kdrun("report", "outputs", "-o", "page.html")
     assert (outputs.parent / "page.html").read_text().startswith("<!doctype html>")
 
@@ -150,7 +150,8 @@ def test_an_old_search_is_shown_and_has_nothing_left(outputs: Path, kdrun: Kdrun
 def test_what_an_old_run_left_serves_new_commands(outputs: Path, kdrun: Kdrun) -> None:
     run = run_of(outputs, "finished")
     assert "export: " in kdrun("export", str(run), "--to", "pt2", "--row", "alone").stdout
-    assert kdrun("sensitivity", str(run)).stdout
+    kdrun("sensitivity", str(run))
+    assert json.loads((run / "sensitivity.json").read_text())["losses"]
     words = ("teacher=mlp", "teacher.hidden=[12,10]", "student=mlp", "student.hidden=[4]")
     more = ("recipe.epochs=1", "evaluate.latency.seconds=0.01", "threads=1", "name=taken")
     kdrun(*words, *more, f"teacher.run={run}")

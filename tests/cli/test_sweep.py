@@ -119,14 +119,14 @@ def test_two_sweeps_of_the_same_second_have_folders_of_their_own(
 ) -> None:
     from datetime import datetime
 
-    from kdrun.run import new_folder as places
+    from kdrun.run import new_folder
 
     class Stopped(datetime):
         @classmethod
         def now(cls, tz: Any = None) -> datetime:
             return datetime(2026, 1, 2, 3, 4, 5)
 
-    monkeypatch.setattr(places, "datetime", Stopped)
+    monkeypatch.setattr(new_folder, "datetime", Stopped)
     for _ in range(2):
         assert told("-m", "seed=0", *QUICK)[0] == 0
     found = sorted(path.name for path in tmp_path.glob("outputs/sweeps/2026-01-02/*"))

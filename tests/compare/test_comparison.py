@@ -178,7 +178,7 @@ def test_settings_that_validate_alike_are_said_to(here):
     rewrite(here / "a", lambda row, seed: row["validation"].update(accuracy=0.9))
     choice = only().choice
     assert choice.setting.values == {KEY: 1}
-    assert "as much as 2 others, of which it is the first" in choice.sentence
+    assert "as much as 2 others; it is the first of them" in choice.sentence
 
 
 def test_older_runs_without_validation_choose_nothing(here):
@@ -379,7 +379,7 @@ def test_runs_that_know_the_same_samples_are_said_to(here):
     (here / "a" / "1" / "predictions.npz").write_bytes(path.read_bytes())
     (claim,) = claims(only(), "chosen")
     assert (claim.p, claim.interval) == (None, None)
-    assert "of seed 0, both know the very same of 360 test samples" in claim.sentence
+    assert "of seed 0, both are right on the same ones of 360 test samples" in claim.sentence
 
 
 @pytest.mark.parametrize("metric", ["validation", "best_validation"])
@@ -389,7 +389,7 @@ def test_the_figure_that_chose_is_not_tested_on(here, metric):
     family = only(metric=metric, by=KEY)
     assert family.choice.by == metric
     assert (family.results, family.marginal.results) == ([], [])
-    assert "flatter what they chose: no test" in " ".join(family.notes)
+    assert "too good for the one they choose: no test" in " ".join(family.notes)
     assert family.choice.sentence.count("validation top-1") == 1
     assert "chose nothing" not in family.choice.sentence
 
@@ -625,7 +625,7 @@ def test_of_one_seed_there_are_averages_and_no_test(here):
     assert found.estimates[0]["accuracy"].low is None
     (claim,) = found.results
     assert (claim.p, claim.interval) == (None, None)
-    assert claim.sentence.endswith(": of one seed there is no claim about the method.")
+    assert claim.sentence.endswith(": a single seed allows no claim about the method.")
     assert "averages over 2 settings of the other keys, of seed 1 alone" in found.sentence
 
 
@@ -792,7 +792,7 @@ def test_versions_that_differ_are_said(here):
     other = {"environment": {"kdrun": "0.1.0", "packages": {"torch": "2.11.0"}, "device": "cpu"}}
     write(here / "a", (3,), told={"manifest": other, "summary": {"jobs": 4, "inexact": ["x"]}})
     notes = " ".join(only().notes)
-    assert "Not all were made with one torch: 2.15.0 (3 runs), 2.11.0 (1 run)." in notes
+    assert "Not all runs were made with the same torch: 2.15.0 (3 runs), 2.11.0 (1 run)." in notes
     assert "one kdrun" not in notes
     assert "1 of 4 runs were resumed elsewhere" in notes
     assert "while up to 4 jobs shared the machine" in notes

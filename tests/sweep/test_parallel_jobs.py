@@ -33,7 +33,7 @@ def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"_target_": "x.RayLauncher", "ray": {"init": {"num_cpus": None}}}, 9, 8),
     ],
 )
-def test_so_many_jobs_run_count_parallel(launcher: dict, jobs: int, expected: int) -> None:
+def test_so_many_jobs_run_at_once(launcher: dict, jobs: int, expected: int) -> None:
     assert count_parallel(launcher, jobs) == expected
 
 

@@ -7,7 +7,7 @@ from kdrun.compare.metrics import METRICS
 from kdrun.compare.report.figure import Figure
 from kdrun.compare.report.palette import SERIES_COLORS
 from kdrun.compare.report.scatter_chart import Point, scatter_chart
-from kdrun.compare.seed_means import COSTS, TableLine
+from kdrun.compare.seed_means import FRONT_COSTS, TableLine
 from kdrun.core.number_format import count
 
 _TITLES = {  # cost -> title of its chart, label of its axis
@@ -36,7 +36,7 @@ def cost_charts(
         interval: what the intervals cover, as the end of a sentence.
     """
     charts = []
-    for cost in COSTS:
+    for cost in FRONT_COSTS:
         points = _points(lines, colored, metric, cost)
         if len({point.cost for point in points}) > 1 or len(points) > 2:
             title, axis = _TITLES[cost]
@@ -79,8 +79,8 @@ def _points(
 def _interval(line: TableLine, metric: str) -> tuple[float, float] | None:
     """Return the interval over the seeds; with one seed, the interval over the test samples."""
     estimate, factor = line.estimates[metric], METRICS[metric].unit.factor
-    if estimate.low is not None and estimate.high is not None:
-        low, high = METRICS[metric].clip(estimate.low, estimate.high)
+    if estimate.interval:
+        low, high = METRICS[metric].clip(*estimate.interval)
         return factor * low, factor * high
     half_width = next(iter(line.rows.values())).get("accuracy_half_width")
     if metric != "accuracy" or half_width is None:
