@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kdrun.core.errors import ConfigError, Fault
+from kdrun.core.errors import Fault
+from kdrun.core.faults import Faults
 from kdrun.core.unknown import unknown_name
-
-ClassReference = int | str  # the index or the name of a class
+from kdrun.dataset.settings import ClassReference
 
 
 def choose_classes(
@@ -34,48 +34,49 @@ def choose_classes(
     Raises:
         ConfigError: classes that don't exist or are named twice, or fewer than two new classes.
     """
-    faults: list[Fault] = []
-    kept = _find_all("dataset.classes", keep, classes, faults)
+    faults = Faults()
+    if keep is not None:
+        faults.extend(_reference_faults("dataset.classes", keep, classes))
+    kept = range(len(classes)) if keep is None else _labels(keep, classes)
     merged = {classes[label]: [label] for label in kept}
     if groups is not None:
-        merged = {
-            str(name): _find_all(f"{where}.{name}", members, classes, faults)
-            for name, members in groups.items()
-        }
-        members = [label for labels in merged.values() for label in labels]
-        faults += _repetition_faults(where, members, classes)
+        for name, members in groups.items():
+            faults.extend(_reference_faults(f"{where}.{name}", members, classes))
+        merged = {str(name): _labels(members, classes) for name, members in groups.items()}
+        all_labels = [label for labels in merged.values() for label in labels]
+        faults.extend(_repetition_faults(where, all_labels, classes))
     if not faults:
         merged = {
             name: [label for label in labels if label in kept] for name, labels in merged.items()
         }
         merged = {name: labels for name, labels in merged.items() if labels}
-        faults += _count_faults(merged)
-    if faults:
-        raise ConfigError(faults)
+        if len(merged) < 2:
+            remain = f"only the class {next(iter(merged))!r} is" if merged else "no class is"
+            key = where if keep is None and groups is not None else "dataset"
+            faults.add(key, f"{remain} left, and classification takes two or more")
+    faults.raise_if_any()
     table = torch.full((len(classes),), -1)
     for label, old_labels in enumerate(merged.values()):
         table[old_labels] = label
     return tuple(merged), table
 
 
-def _find_all(
-    where: str,
-    references: Sequence[ClassReference] | None,
-    classes: Sequence[str],
-    faults: list[Fault],
-) -> list[int]:
-    """Return the labels of some classes; add a fault for each unknown or repeated class."""
-    if references is None:
-        return list(range(len(classes)))
-    labels = []
-    for reference in references:
-        label = _find(reference, classes)
-        if label is None:
-            faults.append(Fault(where, _describe_unknown(reference, classes)))
-        else:
-            labels.append(label)
-    faults += _repetition_faults(where, labels, classes)
-    return labels
+def _labels(references: Sequence[ClassReference], classes: Sequence[str]) -> list[int]:
+    """Return the labels of the classes that exist."""
+    labels = (_find(reference, classes) for reference in references)
+    return [label for label in labels if label is not None]
+
+
+def _reference_faults(
+    where: str, references: Sequence[ClassReference], classes: Sequence[str]
+) -> list[Fault]:
+    """Return a fault for each unknown or repeated class."""
+    unknown = [
+        Fault(where, _describe_unknown(reference, classes))
+        for reference in references
+        if _find(reference, classes) is None
+    ]
+    return [*unknown, *_repetition_faults(where, _labels(references, classes), classes)]
 
 
 def _find(reference: ClassReference, classes: Sequence[str]) -> int | None:
@@ -98,10 +99,3 @@ def _describe_unknown(reference: ClassReference, classes: Sequence[str]) -> str:
 def _repetition_faults(where: str, labels: list[int], classes: Sequence[str]) -> list[Fault]:
     repeated = [label for label in sorted(set(labels)) if labels.count(label) > 1]
     return [Fault(where, f"has the class {classes[label]!r} twice") for label in repeated]
-
-
-def _count_faults(merged: Mapping[str, list[int]]) -> list[Fault]:
-    if len(merged) >= 2:
-        return []
-    remain = f"only the class {next(iter(merged))!r} is" if merged else "no class is"
-    return [Fault("dataset", f"{remain} left, and classification takes two or more")]

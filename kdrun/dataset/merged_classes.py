@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from kdrun.core.class_merge import Merge
-from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.faults import Faults
-from kdrun.dataset.class_selection import ClassReference, choose_classes
+from kdrun.dataset.class_selection import choose_classes
 from kdrun.dataset.data import Data
+from kdrun.dataset.settings import ClassReference
 
 
 def merge_classes(data: Data, concepts: Mapping[str, Sequence[ClassReference]], where: str) -> Data:
@@ -35,13 +35,9 @@ def merge_classes(data: Data, concepts: Mapping[str, Sequence[ClassReference]], 
     for name, classes in concepts.items():
         if not classes:
             faults.add(f"{where}.{name}", "merges no class; name some or leave it out")
-    if len(concepts) < 2:
-        problem = f"has {len(concepts)} concept{'' if concepts else 's'}"
-        faults.add(where, f"{problem}, and classification takes two or more")
     with faults.under(where):
         names, table = choose_classes(data.info.classes, None, concepts, where)
-    if faults:
-        raise ConfigError([fault for fault in faults if fault.where.startswith(where)])
+    faults.raise_if_any()
     _require_samples(data, names, table, where)
     labels = range(len(names))
     groups = [tuple(torch.nonzero(table == label).flatten().tolist()) for label in labels]
@@ -68,13 +64,11 @@ def _require_samples(data: Data, names: Sequence[str], table: Tensor, where: str
     """Check that each concept has a labeled training sample, and that no split is empty."""
     counts = table[data.train.targets[data.train.has_label]]
     sizes = counts[counts >= 0].bincount(minlength=len(names)).tolist()
-    faults = [
-        Fault(f"{where}.{name}", "has no training sample; use a larger dataset.subset")
-        for name, size in zip(names, sizes, strict=True)
-        if not size
-    ]
+    faults = Faults()
+    for name, size in zip(names, sizes, strict=True):
+        if not size:
+            faults.add(f"{where}.{name}", "has no training sample; use a larger dataset.subset")
     for split in ("validation", "test"):
         if (table[getattr(data, split).targets] < 0).all():
-            faults.append(Fault(where, f"leaves no {split} sample; name more classes"))
-    if faults:
-        raise ConfigError(faults)
+            faults.add(where, f"leaves no {split} sample; name more classes")
+    faults.raise_if_any()

@@ -54,7 +54,7 @@ def _check_unlabeled(value: Any) -> Any:
 
 Subset = Annotated[int | float | None, BeforeValidator(_check_subset)]
 Unlabeled = Annotated[float | Path | None, PlainValidator(_check_unlabeled)]
-ClassReference = Annotated[int | str, BeforeValidator(_check_class_reference)]
+ClassReference = Annotated[int | str, BeforeValidator(_check_class_reference)]  # index or name
 Workers = Annotated[int | str, BeforeValidator(_check_workers)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 

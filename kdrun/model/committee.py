@@ -1,6 +1,6 @@
 """A network that averages the predictions of several networks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import log
 from typing import Any
 
@@ -48,8 +48,4 @@ def build_committee(
     """
     classes = tuple(str(number) for number in range(num_classes))
     info = DataInfo(classes, in_channels, image_size, train_size=1)
-    return Committee(_build(node, info) for node in members)
-
-
-def _build(node: Mapping[str, Any], info: DataInfo) -> nn.Module:
-    return model.build(node, info)
+    return Committee(model.build(node, info) for node in members)

@@ -68,7 +68,9 @@ def test_fewer_than_two_classes_are_refused():
         "dataset: only the class 'cat' is left, and classification takes two or more"
     ]
     assert faults([]) == ["dataset: no class is left, and classification takes two or more"]
-    assert faults(groups={"all": [0, 1, 2, 3]})[0].startswith("dataset: only the class 'all'")
+    assert faults(groups={"all": [0, 1, 2, 3]})[0].startswith(
+        "dataset.class_map: only the class 'all'"
+    )
 
 
 def test_digits_with_some_classes(node):

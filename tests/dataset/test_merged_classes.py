@@ -72,10 +72,10 @@ def test_all_mistakes_of_a_map_are_reported_together(digits: Data) -> None:
         "scheme.map: has the class '1' twice",
     ]
     assert faults(digits, {"a": [1]}) == [
-        "scheme.map: has 1 concept, and classification takes two or more"
+        "scheme.map: only the class 'a' is left, and classification takes two or more"
     ]
     assert faults(digits, {}) == [
-        "scheme.map: has 0 concepts, and classification takes two or more"
+        "scheme.map: no class is left, and classification takes two or more"
     ]
 
 

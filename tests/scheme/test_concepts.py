@@ -108,7 +108,9 @@ BAD = {
     "  scheme.map.b: no class is called 'eleven'.\n    available: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\n"
     "  scheme.map.b: no class has the index 11; there are 0 to 9",
     ("scheme.map={a: [0, 1], b: [1]}",): "scheme.map: has the class '1' twice",
-    ("scheme.map={a: [0, 1]}",): "scheme.map: has 1 concept, and classification takes two or more",
+    ("scheme.map={a: [0, 1]}",): (
+        "scheme.map: only the class 'a' is left, and classification takes two or more"
+    ),
     ("scheme.map={a: [0, 1], b: [2], c: []}",): "scheme.map.c: merges no class; name some or leave"
     " it out",
     ("scheme.map={a: 0, b: [2]}",): "scheme.map: should be a map's name, a file,"

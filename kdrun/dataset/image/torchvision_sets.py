@@ -1,6 +1,6 @@
 """Datasets that torchvision downloads and reads, as tensors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
@@ -14,13 +14,16 @@ from kdrun.dataset.image.images import InMemory
 from kdrun.dataset.samples import RawDataset
 from kdrun.dataset.settings import Folder
 
+_Choices = tuple[dict[str, Any], dict[str, Any]]
+
 _DIGITS = tuple(str(digit) for digit in range(10))
 _KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 _STL10 = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 _FAILURES = (OSError, RuntimeError, ValueError, AssertionError, EOFError, UnpicklingError)
 
-# (name of a split, whether files may be downloaded) -> torchvision's dataset of that split.
-Open = Callable[[str, bool], Any]
+# The arguments with which torchvision's datasets choose the training and the test split.
+_TRAIN_FLAGS: _Choices = ({"train": True}, {"train": False})
+_SPLIT_NAMES: _Choices = ({"split": "train"}, {"split": "test"})
 
 
 def read_mnist(root: Folder, download: bool) -> RawDataset[InMemory]:
@@ -53,14 +56,9 @@ def read_svhn(root: Folder, download: bool) -> RawDataset[InMemory]:
     """Netzer et al. 2011: 73,257 and 26,032 digits of house numbers, 32x32."""
     dataset_class = datasets.SVHN
     files = [dataset_class.split_list[split][1] for split in ("train", "test")]
-    train, test = _open_splits(
-        "svhn",
-        root,
-        files,
-        download,
-        lambda split, download: dataset_class(root, split, download=download),
-    )
-    return RawDataset(_DIGITS, _channels_last(train), test=_channels_last(test))
+    splits = _open_splits("svhn", dataset_class, root, files, download, _SPLIT_NAMES)
+    train, test = (_channels_last(split) for split in splits)
+    return RawDataset(_DIGITS, train, test=test)
 
 
 def read_stl10(root: Folder, download: bool) -> RawDataset[InMemory]:
@@ -70,14 +68,9 @@ def read_stl10(root: Folder, download: bool) -> RawDataset[InMemory]:
         f"{dataset_class.base_folder}/{name}"
         for name, _ in [*dataset_class.train_list, *dataset_class.test_list]
     ]
-    train, test = _open_splits(
-        "stl10",
-        root,
-        files,
-        download,
-        lambda split, download: dataset_class(root, split, download=download),
-    )
-    return RawDataset(_STL10, _channels_last(train), test=_channels_last(test))
+    splits = _open_splits("stl10", dataset_class, root, files, download, _SPLIT_NAMES)
+    train, test = (_channels_last(split) for split in splits)
+    return RawDataset(_STL10, train, test=test)
 
 
 def _read_idx(
@@ -89,16 +82,8 @@ def _read_idx(
 ) -> RawDataset[InMemory]:
     archives = [archive for archive, _ in dataset_class.resources]
     files = [f"{dataset_class.__name__}/raw/{archive.removesuffix('.gz')}" for archive in archives]
-    train, test = (
-        InMemory(split.data.unsqueeze(-1), split.targets.long())
-        for split in _open_splits(
-            name,
-            root,
-            files,
-            download,
-            lambda split, download: dataset_class(root, train=split == "train", download=download),
-        )
-    )
+    splits = _open_splits(name, dataset_class, root, files, download, _TRAIN_FLAGS)
+    train, test = (InMemory(split.data.unsqueeze(-1), split.targets.long()) for split in splits)
     return RawDataset(classes, train, test=test)
 
 
@@ -110,18 +95,12 @@ def _read_cifar(
         *dataset_class.test_list,
         [dataset_class.meta["filename"]],
     ]
-    train, test = _open_splits(
-        name,
-        root,
-        [f"{dataset_class.base_folder}/{file[0]}" for file in entries],
-        download,
-        lambda split, download: dataset_class(root, train=split == "train", download=download),
+    files = [f"{dataset_class.base_folder}/{file[0]}" for file in entries]
+    splits = _open_splits(name, dataset_class, root, files, download, _TRAIN_FLAGS)
+    train, test = (
+        InMemory(torch.from_numpy(split.data), torch.tensor(split.targets)) for split in splits
     )
-    images = [
-        InMemory(torch.from_numpy(split.data), torch.tensor(split.targets))
-        for split in (train, test)
-    ]
-    return RawDataset(tuple(train.classes), images[0], test=images[1])
+    return RawDataset(tuple(splits[0].classes), train, test=test)
 
 
 def _channels_last(split: Any) -> InMemory:
@@ -131,16 +110,22 @@ def _channels_last(split: Any) -> InMemory:
 
 
 def _open_splits(
-    name: str, root: Path, files: Sequence[str], download: bool, open_split: Open
+    name: str,
+    dataset_class: type[Any],
+    root: Path,
+    files: Sequence[str],
+    download: bool,
+    choices: _Choices,
 ) -> list[Any]:
     """Return torchvision's objects of the training and the test split.
 
     Args:
         name: the dataset's name, for the messages.
+        dataset_class: torchvision's class.
         root: the folder with the files.
         files: the files that torchvision reads, relative to the root.
         download: whether missing files are downloaded.
-        open_split: makes the object of one split.
+        choices: the arguments that choose the training and the test split.
 
     Raises:
         UserError: files are missing and weren't downloaded, or are damaged.
@@ -150,7 +135,7 @@ def _open_splits(
         raise _missing_files_error(name, root, missing, "")
     new_folders = _folders_to_make(root, missing)
     try:
-        return [open_split(split, bool(missing)) for split in ("train", "test")]
+        return [dataset_class(root, **choice, download=bool(missing)) for choice in choices]
     except _FAILURES as error:
         _remove_empty(new_folders)
         reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]

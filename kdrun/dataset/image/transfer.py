@@ -44,10 +44,10 @@ def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) 
         UserError: there are no images, or only some class folders are named like classes.
     """
     root = Path(folder).expanduser()
-    settings, _ = read_settings(node)
+    settings, arguments = read_settings(node)
     files = _read_folder(root, data.info.classes, settings.test, settings.split_seed, where)
     height, width = data.info.image_size
-    side = round(max(height, width) / node.get("center", 1.0))
+    side = round(max(height, width) / arguments.get("center", 1.0))
     image_format = ImageFormat((height, width), data.info.channels, side)
     splits: ImageSplits = {
         name: SplitSamples(split.source, split.ids, replace(split.samples, format=image_format))
