@@ -8,7 +8,7 @@ from kdrun.check.built import BuiltRun
 from kdrun.core.config import Config
 from kdrun.core.disk import check_writable, nearest_existing_folder
 from kdrun.core.faults import Faults
-from kdrun.core.size import format_bytes
+from kdrun.core.number_format import format_bytes
 from kdrun.stage.given_teacher import artefact_folder
 
 _RESERVE = 1.2  # the free space that is required, as a multiple of the estimate

@@ -7,7 +7,7 @@ from kdrun.check.built import BuiltRun
 from kdrun.core.config import Config
 from kdrun.core.disk import nearest_existing_folder
 from kdrun.core.errors import ConfigError, Fault
-from kdrun.core.size import format_bytes
+from kdrun.core.number_format import format_bytes
 from kdrun.dataset.data import Data
 from kdrun.stage.outputs import StoreOutputs, with_teacher_outputs
 from kdrun.step.plan import compress_stages

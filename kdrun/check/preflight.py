@@ -102,8 +102,9 @@ def _keys(faults: Iterable[Fault]) -> set[str]:
     built.
     """
     recipe = settings.TEACHER_RECIPE
-    return sections(fault for fault in faults if not fault.where.startswith(recipe)) | {
-        recipe for fault in faults if fault.where.startswith(recipe)
+    return {
+        recipe if fault.where.startswith(recipe) else fault.where.partition(".")[0]
+        for fault in faults
     }
 
 

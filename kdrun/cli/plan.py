@@ -10,7 +10,7 @@ from torch import nn
 
 from kdrun import model
 from kdrun.check.training import as_trained
-from kdrun.core.number_format import count
+from kdrun.core.number_format import count, duration
 from kdrun.core.screen import Screen
 from kdrun.core.store import Store
 from kdrun.core.types import Inputs
@@ -101,8 +101,7 @@ def _estimate(stage: object, network: nn.Module, plan: Plan, epochs: int) -> str
         teacher = build_network(source.network.node, plan.data_of(source), 0, source.role)
         teacher = teacher.to(device)
         seconds += _step_seconds(teacher.eval(), batch.inputs, plan, backward=False)
-    total = seconds * data.train.steps(size) * epochs
-    return f"{total:.0f} s" if total < 120 else f"{total / 60:.0f} min"
+    return duration(seconds * data.train.steps(size) * epochs)
 
 
 def _step_seconds(network: nn.Module, inputs: Inputs, plan: Plan, backward: bool) -> float:

@@ -12,6 +12,7 @@ from torch import nn
 
 from kdrun.core.cores import count_cores
 from kdrun.core.errors import OutOfMemory, UserError
+from kdrun.core.number_format import many
 
 T = TypeVar("T")
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -105,8 +106,7 @@ def choose_hardware(
     chosen_precision = _choose_precision(precision, chosen_device.value)
     share = max(1, count_cores() // max(1, jobs) - data_workers)
     count = share if threads == "auto" else int(threads)
-    plural = "s" if count > 1 else ""
-    reason = f"{chosen_device}, {chosen_precision}, {count} CPU thread{plural}"
+    reason = f"{chosen_device}, {chosen_precision}, {many(count, 'CPU thread')}"
     return Hardware(chosen_device.value, chosen_precision.value, count, jobs, reason)
 
 
@@ -169,8 +169,7 @@ def _choose_device(setting: str) -> _Chosen[torch.device]:
     }
     if not available[kind]:
         count = torch.cuda.device_count() if kind == "cuda" else 0
-        devices = f"{count} CUDA device{'s' if count > 1 else ''}"
-        available_text = devices if count else f"no {kind.upper()} device"
+        available_text = many(count, "CUDA device") if count else f"no {kind.upper()} device"
         raise UserError(
             f"device={setting} was asked for, but this PyTorch sees {available_text}.",
             "  use device=cpu, or device=auto to take what is there",

@@ -11,6 +11,15 @@ def count(number: float) -> str:
     return f"{digits} {unit}".strip()
 
 
+def format_bytes(count: float) -> str:
+    """Return a number of bytes as text: `3.2 MB`."""
+    for unit in ("kB", "MB", "GB"):
+        count /= 1000
+        if count < 999.95 or unit == "GB":
+            break
+    return f"{count:.1f} {unit}"
+
+
 def many(number: int, what: str) -> str:
     """Return a number with its noun, in the plural where needed: `1 run`, `1,000 runs`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
@@ -27,6 +36,13 @@ def milliseconds(time: float) -> str:
 
 def seconds(time: float) -> str:
     return f"{time:.{1 if time < 10 else 0}f}"
+
+
+def duration(time: float) -> str:
+    """Return seconds as text, in the unit that fits them: `90 s`, `45 min`, `2.5 h`."""
+    if time < 120:
+        return f"{time:.0f} s"
+    return f"{time / 60:.0f} min" if time < 7200 else f"{time / 3600:.1f} h"
 
 
 def nats(value: float) -> str:

@@ -16,6 +16,7 @@ from torch.utils.hooks import RemovableHandle
 
 from kdrun.core.errors import UserError
 from kdrun.core.mode import evaluating
+from kdrun.core.number_format import many
 from kdrun.core.preactivation import before_activation
 from kdrun.core.types import DataInfo, Output
 from kdrun.core.unknown import nearest
@@ -187,7 +188,7 @@ def _path_of_role(network_name: str, role: str, number: int, roles: Roles) -> st
     paths = roles.get(role, [])
     if -len(paths) <= number < len(paths):
         return paths[number]
-    count = f"{len(paths)} module{'s' if len(paths) > 1 else ''}" if paths else "no module"
+    count = many(len(paths), "module") if paths else "no module"
     requested = f"; {role}[{number}] was requested" if paths else ""
     several = role == "stages"
     raise UserError(

@@ -17,6 +17,7 @@ from rich.text import Text
 from torch import Tensor
 
 from kdrun.core.metrics import leading
+from kdrun.core.number_format import duration
 from kdrun.core.screen import Screen
 
 _REFRESH = 0.25  # seconds between two readings of the losses; each waits for the device
@@ -82,7 +83,7 @@ class Display:
             self._line_at = now
             seconds = (now - self._started_at) / (epoch - self._first_epoch)
             seconds_left = seconds * (self._epochs - epoch)
-            self.screen.say(f"{line}  {_duration(seconds_left)} left")
+            self.screen.say(f"{line}  {duration(seconds_left)} left")
         else:
             self.screen.note(line)
 
@@ -120,12 +121,6 @@ def _progress(screen: Screen) -> Progress:
         TimeRemainingColumn(),
         console=screen.console,
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _terms(means: Mapping[str, float]) -> str:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from kdrun.core.atomic import explain_write_errors, fault_point
-from kdrun.core.size import format_bytes
+from kdrun.core.number_format import format_bytes, many
 from kdrun.core.store import OUTPUTS
 from kdrun.core.types import Output
 
@@ -69,9 +69,11 @@ class Layout:
 
     def __str__(self) -> str:
         count = self.classes if self.top_k is None else f"the top {self.top_k}"
-        views = f"{self.views} view{'s' if self.views > 1 else ''}"
         size = format_bytes(self.bytes)
-        return f"{views} of {self.samples:,} images, {count} logits in {self.dtype}: {size}"
+        return (
+            f"{many(self.views, 'view')} of {many(self.samples, 'image')}, {count} logits in"
+            f" {self.dtype}: {size}"
+        )
 
     def pack(self, logits: Tensor) -> dict[str, np.ndarray]:
         """Turn the logits (N, C) of a view, in float32, into the fields to store.

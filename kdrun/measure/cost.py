@@ -1,7 +1,6 @@
-"""Counting the cost of a network: parameters, multiply-accumulates, bytes."""
+"""Counting the cost of a network: parameters and multiply-accumulates."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -51,10 +50,3 @@ def macs(network: nn.Module, input_shape: tuple[int, ...], device: torch.device)
     with evaluating(network), unfused_attention(), attention, torch.no_grad(), counter:
         network(sample)
     return counter.get_total_flops() // 2
-
-
-def bytes_on_disk(path: Path) -> int:
-    """Return the size of a file, or of all files in a folder."""
-    if path.is_dir():
-        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return path.stat().st_size

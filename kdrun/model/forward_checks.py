@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from kdrun.core.errors import Fault, first_line
+from kdrun.core.number_format import many
 from kdrun.core.taps import forward_once
 from kdrun.core.types import DataInfo
 
@@ -62,7 +63,7 @@ def try_training(where: str, network: nn.Module, data: DataInfo, samples: int) -
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
-        problem = f"cannot be trained on {samples} sample{'s' if samples > 1 else ''} at a time"
+        problem = f"cannot be trained on {many(samples, 'sample')} at a time"
         reason = "a norm of it would see one value per channel"
         hint = "use a larger recipe.batch_size or a smaller recipe.accumulate"
         return [Fault(where, f"{type(network).__name__} {problem}: {reason}; {hint}")]

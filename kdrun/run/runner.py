@@ -215,11 +215,9 @@ def _run_stages(
     if inexact:
         screen.warn(f"not exact: resumed with {'; '.join(inexact)}")
     for stage in plan.stages:
-        stage_context, identity = (
-            replace(context, data=plan.data_of(stage)),
-            fingerprints[stage.info.name],
-        )
-        artefact = obtain(stage, stage_context, folder, Store(plan.config.store), identity)
+        stage_context = replace(context, data=plan.data_of(stage))
+        fingerprint = fingerprints[stage.info.name]
+        artefact = obtain(stage, stage_context, folder, Store(plan.config.store), fingerprint)
         context = replace(context, artefacts={**context.artefacts, stage.info.name: artefact})
         folder.gather_metrics(folder.stage(each.info.folder) for each in plan.stages)
     in_table = [stage for stage in plan.stages if stage.info.label]

@@ -86,7 +86,7 @@ class Artefact:
 
     def _check(self, name: str) -> None:
         path = self.folder / name
-        if not path.exists() or _checksum(path) != self.record["sums"][name]:
+        if not path.exists() or checksum(path) != self.record["sums"][name]:
             raise DamagedFile(
                 f"{str(path)!r} is not what its stage wrote.",
                 "  delete its folder and resume the run: the stage is made again",
@@ -120,10 +120,10 @@ def write_artefact(
     """
     convert = pack if record.get("changes") else dict
     write_weights(folder / WEIGHTS, convert(weights))
-    sums = {WEIGHTS: _checksum(folder / WEIGHTS)}
+    sums = {WEIGHTS: checksum(folder / WEIGHTS)}
     if best is not None:
         write_weights(folder / BEST_WEIGHTS, convert(best))
-        sums[BEST_WEIGHTS] = _checksum(folder / BEST_WEIGHTS)
+        sums[BEST_WEIGHTS] = checksum(folder / BEST_WEIGHTS)
     write_json(folder / MODEL, {"format": FORMAT, **some_keys(record, _STRUCTURE)})
     write_json(folder / RECORD, {"format": FORMAT, **record, "sums": sums})
     return read_artefact(folder)
@@ -131,7 +131,7 @@ def write_artefact(
 
 def write_record(folder: Path, record: ArtefactRecord, names: Iterable[str]) -> None:
     """Make an artefact of files that are in the folder already and hold no weights."""
-    sums = {name: _checksum(folder / name) for name in names}
+    sums = {name: checksum(folder / name) for name in names}
     write_json(folder / RECORD, {"format": FORMAT, **record, "sums": sums})
 
 
@@ -218,6 +218,7 @@ def _data_info(data: DataRecord) -> DataInfo:
     )
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()

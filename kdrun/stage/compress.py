@@ -27,7 +27,7 @@ from kdrun.stage.step_inputs import make_step_inputs
 _ROUNDING = 1e-9  # tolerance of a difference of metrics
 
 # Keys that the record of a compressed network copies from the record of the network before.
-_COPIED = ("model", "data", "epochs", "first_epochs", "steps", "select", "best_epoch")
+_COPIED = ("model", "data", "first_epochs", "steps", "select", "best_epoch")
 
 
 class AppliedStep(NamedTuple):

@@ -20,7 +20,7 @@ from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import Stage, StageContext
 from kdrun.stage.compress import Compress
 from kdrun.stage.examples import choose_examples
-from kdrun.stage.repeated import repeat_step
+from kdrun.stage.repeated import make_protocol, repeat_step
 from kdrun.stage.result_rows import Measured, cost_of, make_rows
 from kdrun.stage.timing import Latencies, measure_latencies
 
@@ -143,10 +143,12 @@ def _latencies(
 
 def _repetitions(context: StageContext, steps: Sequence[Stage]) -> dict[str, list[Repetitions]]:
     """Repeat the steps that don't train, if the config has a protocol for repetitions."""
-    if context.config.evaluate.protocol is None:
+    node = context.config.evaluate.protocol
+    if node is None:
         return {}
+    protocol = make_protocol(node)
     return {
-        step.info.label: repeat_step(step, context.artefacts[step.info.reads[0]], context)
+        step.info.label: repeat_step(protocol, step, context.artefacts[step.info.reads[0]], context)
         for step in steps
         if isinstance(step, Compress) and step.info.label
     }

@@ -5,7 +5,6 @@ This happens after evaluation, for the config's `export` and for `kdrun export`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from kdrun.export.how_to_run import how_to_run
 from kdrun.export.input_spec import InputSpec
 from kdrun.export.table import export_format
 from kdrun.export.trace import encode, trace
-from kdrun.stage.artefact import Artefact
+from kdrun.stage.artefact import Artefact, checksum
 from kdrun.stage.evaluate import network_of
 
 
@@ -114,7 +113,7 @@ class Exporter:
             artefact.record["fingerprint"],
             self.config.export_options.normalize,
         )
-        return is_current and path.is_file() and _sha256(path) == entry["sha256"]
+        return is_current and path.is_file() and checksum(path) == entry["sha256"]
 
     def _write(self, program: ExportedProgram, artefact: Artefact, format_name: str) -> Path:
         self.check_interrupt()
@@ -131,7 +130,7 @@ class Exporter:
         if fault is not None:
             remedy = f"more is allowed by export_options.tolerance.{fault.key}"
             return [_reject(path, name, f"differs from its network: {fault.message}.", remedy)]
-        entry = {**entry, "bytes": path.stat().st_size, "sha256": _sha256(path)}
+        entry = {**entry, "bytes": path.stat().st_size, "sha256": checksum(path)}
         path.replace(self.folder / name)
         (self.folder / _rejected_name(name)).unlink(missing_ok=True)
         self._record(name, entry)
@@ -179,11 +178,6 @@ def _reject(path: Path, name: str, reason: str, *remedy: str) -> ExportRejected:
     return ExportRejected(
         f"{name} {reason}", "; ".join([f"  it is kept as {str(rejected_path)!r}", *remedy])
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _summary(path: Path, entry: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
 from kdrun.engine.training_spec import Runtime
 from kdrun.engine.weights import copy_weights
-from kdrun.stage.artefact import Artefact, describe_data, read_artefact, write_artefact
+from kdrun.stage.artefact import Artefact, checksum, describe_data, read_artefact, write_artefact
 from kdrun.stage.base import StageContext, StageInfo
 from kdrun.stage.leakage import check_images, trained_on
 from kdrun.stage.state_dict import fill, read_checkpoint
@@ -41,12 +40,10 @@ class Take:
 
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         source = self.path / RECORD if self.path.is_dir() else self.path
-        with source.open("rb") as file:
-            digest = file_digest(file, "sha256").hexdigest()
         return {
             "stage": "take",
             "model": self.network.node,
-            "file": digest,
+            "file": checksum(source),
             "data": data.digest,
             "precision": runtime.hardware.precision,
         }

@@ -1,6 +1,7 @@
 """Makes training images from a trained network alone: DeepInversion."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.hooks import RemovableHandle
 
 from kdrun.core.atomic import fault_point
 from kdrun.core.config import Config, Network
@@ -171,19 +173,20 @@ class Norms:
     """
 
     def __init__(self, network: nn.Module) -> None:
-        layers = [
-            layer
-            for layer in network.modules()
-            if isinstance(layer, _BatchNorm) and layer.track_running_stats
-        ]
-        if not layers:
+        self._distances: list[Tensor] = []
+        self._handles: list[RemovableHandle] = []
+        for layer in network.modules():
+            if isinstance(layer, _BatchNorm):
+                mean, variance = layer.running_mean, layer.running_var
+                if mean is not None and variance is not None:
+                    hook = partial(self._measure, mean, variance)
+                    self._handles.append(layer.register_forward_pre_hook(hook))
+        if not self._handles:
             raise UserError(
                 "images are made from the running statistics of batch norms, and the teacher has"
                 " none.",
                 "  take scheme=dafl or scheme=zskt, or a teacher with batch norms",
             )
-        self._distances: list[Tensor] = []
-        self._handles = [layer.register_forward_pre_hook(self._measure) for layer in layers]
 
     def distance(self) -> Tensor:
         """Return the sum over norms of |mean - running mean| + |var - running var| of a batch."""
@@ -194,14 +197,16 @@ class Norms:
         for handle in self._handles:
             handle.remove()
 
-    def _measure(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def _measure(
+        self,
+        running_mean: Tensor,
+        running_var: Tensor,
+        layer: nn.Module,
+        inputs: tuple[Tensor, ...],
+    ) -> None:
         by_channel = inputs[0].transpose(0, 1).flatten(1)
         mean, variance = by_channel.mean(dim=1), by_channel.var(dim=1, unbiased=False)
-        assert isinstance(layer, _BatchNorm)
-        assert layer.running_mean is not None and layer.running_var is not None
-        self._distances.append(
-            (mean - layer.running_mean).norm() + (variance - layer.running_var).norm()
-        )
+        self._distances.append((mean - running_mean).norm() + (variance - running_var).norm())
 
 
 def objective(

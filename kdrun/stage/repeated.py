@@ -24,13 +24,16 @@ def make_protocol(node: Mapping[str, Any]) -> SplitProtocol:
     return build("protocol", PROTOCOLS, node)
 
 
-def repeat_step(stage: Compress, before: Artefact, context: StageContext) -> list[Repetitions]:
+def repeat_step(
+    protocol: SplitProtocol, stage: Compress, before: Artefact, context: StageContext
+) -> list[Repetitions]:
     """Repeat a step, each time choosing on some validation samples and measuring on others.
 
     Only the validation split is used: the network learned the training samples, and test samples
     must not choose anything.
 
     Args:
+        protocol: splits the validation samples for each repetition.
         stage: a step without training.
         before: the artefact that the step changes.
         context: the run's data, device and settings.
@@ -38,11 +41,9 @@ def repeat_step(stage: Compress, before: Artefact, context: StageContext) -> lis
     Returns:
         How the leading metric changed, for each group of repetitions of the protocol.
     """
-    node, split = context.config.evaluate.protocol, context.data.validation
-    assert node is not None
-    seed = seed_of(context.runtime.seed, "protocol")
+    targets, seed = context.data.validation.targets, seed_of(context.runtime.seed, "protocol")
     groups: dict[str, list[SampleSplit]] = defaultdict(list)
-    for samples in make_protocol(node).splits(split.targets.numpy(), seed):
+    for samples in protocol.splits(targets.numpy(), seed):
         groups[samples.group].append(samples)
     return [
         _summarize([_change(stage, before, context, samples) for samples in splits], splits[0])

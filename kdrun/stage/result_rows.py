@@ -96,8 +96,6 @@ def _row(name: str, measured: Measured) -> Row:
         row["best"] = _best_epoch(record, measured.best_scores[name])
     if further := measured.latencies.further(name):
         row["latency_in"] = further
-    if "gain" in score_row:
-        row["gain"] = score_row["gain"]
     _add_comparisons(row, measured)
     if name in measured.repetitions:
         row["spread"] = measured.repetitions[name]

@@ -1,13 +1,12 @@
 """The inputs of compression steps in a run: calibration samples, and the costs of networks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from kdrun.compress.calibrators import CALIBRATORS, Calibrator
+from kdrun.compress.calibrators import CALIBRATORS
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.core.registry import build
 from kdrun.core.seeds import seed_of
@@ -27,17 +26,11 @@ def make_step_inputs(context: StageContext, stage: str) -> StepInputs:
     seed, count = context.runtime.seed, context.config.compress.calibration
     return StepInputs(
         batches=list(calibration_batches(context.data, seed, count)),
-        calibrator=make_calibrator(context.config.compress.calibrator),
+        calibrator=build("calibrator", CALIBRATORS, context.config.compress.calibrator),
         seed=seed_of(seed, "compress", stage),
         macs=lambda network: macs(network, shape, device),
         latency=lambda network: _latency_in_ms(network, context),
     )
-
-
-def make_calibrator(node: Mapping[str, Any]) -> Calibrator:
-    """Return the calibrator that a checked config node describes."""
-    calibrator: Calibrator = build("calibrator", CALIBRATORS, node)
-    return calibrator
 
 
 def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torch import nn
 
-from kdrun.measure.cost import bytes_on_disk, macs, nonzero_parameters, parameters
+from kdrun.measure.cost import macs, nonzero_parameters, parameters
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 
@@ -63,11 +63,3 @@ def test_nonzero_parameters_leave_out_what_was_pruned():
         network.weight[0] = 0
     assert nonzero_parameters(network) == 16
     assert parameters(network) == 20
-
-
-def test_bytes_on_disk_of_a_file_and_of_a_folder(tmp_path):
-    (tmp_path / "inner").mkdir()
-    (tmp_path / "a").write_bytes(bytes(3))
-    (tmp_path / "inner" / "b").write_bytes(bytes(4))
-    assert bytes_on_disk(tmp_path / "a") == 3
-    assert bytes_on_disk(tmp_path) == 7

@@ -1,0 +1,12 @@
+"""Numbers in sentences get the unit that fits them."""
+
+import pytest
+
+from kdrun.core.number_format import duration
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(1.4, "1 s"), (119, "119 s"), (120, "2 min"), (36000, "10.0 h")]
+)
+def test_a_duration_has_the_unit_that_fits(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
