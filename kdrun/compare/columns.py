@@ -30,6 +30,11 @@ class Column:
     is_text: bool = False
     bold: bool = False
 
+    @property
+    def one_line_title(self) -> str:
+        """The heading in one line; a word that is divided at the end of the first is whole."""
+        return self.title.replace("-\n", "").replace("\n", " ").strip()
+
 
 def table_of(columns: Sequence[Column], rows: Sequence[Any]) -> Table:
     """Return a table with one row for each of `rows`."""

@@ -117,7 +117,7 @@ def _conditions(run: Run, free_keys: Collection[str], held_out: Collection[str])
         "dataset": images,
         "split": {
             **split,
-            "samples": run.summary.get("samples"),
+            "samples": run.summary["samples"],
             "held-out images": run.summary.get("held_out") or default_held_out,
         },
         "recipe": {

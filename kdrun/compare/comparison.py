@@ -57,12 +57,12 @@ class Comparison:
 
     Attributes:
         runs: the runs in the tables.
-        families: the tables, the largest first; one for each group of comparable settings.
+        tables: the tables, the largest first; one for each group of comparable settings.
         left_out: the runs that are in no table, and why.
     """
 
     runs: Sequence[Run]
-    families: Sequence[ComparisonTable]
+    tables: Sequence[ComparisonTable]
     left_out: Sequence[LeftOut]
 
 

@@ -51,7 +51,7 @@ def _document(
         escape: escapes special characters.
     """
     lines: list[str] = []
-    for comparison_table in comparison.families:
+    for comparison_table in comparison.tables:
         lines += [heading.format(escape(table_heading(comparison_table))), ""]
         reasons = [f"Not comparable with table 1. {reason}" for reason in comparison_table.reasons]
         lines += [*(item.format(escape(reason)) for reason in reasons), ""] if reasons else []
@@ -74,7 +74,7 @@ def _markdown_table(columns: Sequence[Column], rows: Sequence[Any]) -> list[str]
         return f"| {' | '.join(cells)} |"
 
     return [
-        line([_in_markdown(_title(column)) for column in columns]),
+        line([_in_markdown(column.one_line_title) for column in columns]),
         line(["---" if column.is_text else "---:" for column in columns]),
         *(line([_in_markdown(column.text(row)) for column in columns]) for row in rows),
     ]
@@ -87,16 +87,12 @@ def _latex_table(columns: Sequence[Column], rows: Sequence[Any]) -> list[str]:
     return [
         f"\\begin{{tabular}}{{{''.join('l' if column.is_text else 'r' for column in columns)}}}",
         "\\hline",
-        line([_in_latex(_title(column)) for column in columns]),
+        line([_in_latex(column.one_line_title) for column in columns]),
         "\\hline",
         *(line([_in_latex(column.text(row)) for column in columns]) for row in rows),
         "\\hline",
         "\\end{tabular}",
     ]
-
-
-def _title(column: Column) -> str:
-    return column.title.replace("-\n", "").replace("\n", " ").strip()
 
 
 def _in_markdown(text: str) -> str:

@@ -25,7 +25,7 @@ def as_json(comparison: Comparison) -> str:
             for run in comparison.runs
         ],
         "left_out": [{**asdict(run), "path": str(run.path)} for run in comparison.left_out],
-        "tables": [_table_record(table) for table in comparison.families],
+        "tables": [_table_record(table) for table in comparison.tables],
     }
     return json.dumps(
         replace_non_finite(tree, "", []), indent=2, ensure_ascii=False, allow_nan=False
@@ -94,13 +94,13 @@ def _metric_record(line: TableLine, name: str) -> dict[str, Any]:
 
 def as_csv(comparison: Comparison) -> str:
     """Return the tables as CSV, one row for each line; unknown values are empty."""
-    keys = list(dict.fromkeys(key for table in comparison.families for key in table.differing))
+    keys = list(dict.fromkeys(key for table in comparison.tables for key in table.differing))
     fields = ("mean", "deviation", "low", "high", "n")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     metric_columns = [f"{name}_{field}" for name in METRICS for field in fields]
     writer.writerow(["table", "model", *keys, "seeds", "pareto", *metric_columns])
-    for table in comparison.families:
+    for table in comparison.tables:
         for line in table.lines:
             values = [value_text(line.values[key]) if key in line.values else "" for key in keys]
             estimates = [line.estimates.get(name) for name in METRICS]

@@ -35,7 +35,7 @@ class ComparisonView:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
-        for table in self.comparison.families:
+        for table in self.comparison.tables:
             yield Text(table_heading(table), style="bold")
             yield from (Text(f"Not comparable with table 1. {reason}") for reason in table.reasons)
             yield from _tables(table, width)

@@ -39,7 +39,7 @@ def compared(**asked: Any) -> Comparison:
 
 
 def only(**asked: Any) -> ComparisonTable:
-    (family,) = compared(**asked).families
+    (family,) = compared(**asked).tables
     return family
 
 
@@ -705,7 +705,7 @@ def test_settings_are_judged_by_the_last_step_of_compression(here):
     assert [line.model for line in family.judged] == ["distilled", "distilled"]
     assert [len(setting.runs) for setting in only(model="1 prune").settings] == [4]
     write(here / "b", dataset__name="mnist")
-    assert [len(one.judged) for one in compared(model="1 prune").families] == [1, 0]
+    assert [len(one.judged) for one in compared(model="1 prune").tables] == [1, 0]
 
 
 def test_fronts_are_of_what_nothing_else_beats(here):
@@ -814,6 +814,6 @@ def test_a_group_without_a_name_is_taken_from_what_was_chosen(here):
         (path / ".hydra").mkdir()
         text = f"hydra:\n  runtime:\n    choices:\n      recipe: {recipe}\n      loss: kd\n"
         (path / ".hydra" / "hydra.yaml").write_text(text)
-    assert len(compared().families) == 2
+    assert len(compared().tables) == 2
     assert only(where={"recipe": ["quick"]}).settings[0].config["recipe.epochs"] == 30
     assert only(by="recipe").differing == ["recipe"]

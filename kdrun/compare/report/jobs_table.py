@@ -16,7 +16,7 @@ def jobs_table(comparison: Comparison) -> Markup:
     """Return a table of all runs, finished or left out, in the order of their folders."""
     judged_models = {
         run.path: line.model
-        for table in comparison.families
+        for table in comparison.tables
         for setting, line in zip(table.settings, table.judged, strict=True)
         for run in setting.runs.values()
     }

@@ -20,7 +20,7 @@ def _cost(record: RunRecord) -> Section:
     runs = gather([str(record.folder.path)]).runs
     if not runs:
         return Section("Accuracy and cost", [])
-    (table,) = compare(Gathered(runs, [])).families
+    (table,) = compare(Gathered(runs, [])).tables
     colors = row_colors(record)
     colored = {
         index: LegendName(line.model, colors[line.model]) for index, line in enumerate(table.lines)

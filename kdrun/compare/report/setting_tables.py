@@ -40,8 +40,8 @@ def settings_blocks(table: ComparisonTable) -> list[Block]:
 def difference_blocks(comparison: Comparison) -> list[Block]:
     """Return the varying keys with their values, and why the settings need several tables."""
     blocks: list[Block] = []
-    for table in comparison.families:
-        if len(comparison.families) > 1:
+    for table in comparison.tables:
+        if len(comparison.tables) > 1:
             blocks.append(tag("h3", f"Table {table.number}: {len(table.settings)} settings"))
         if table.reasons:
             blocks.append(bullets(table.reasons))

@@ -32,9 +32,9 @@ def sweep_page(title: str, gathered: Gathered) -> Page:
         gathered: the finished runs, and the runs that are left out of the comparison.
     """
     comparison = compare(gathered)
-    charts = [_charts(table, comparison) for table in comparison.families[:_MAX_CHARTED_TABLES]]
+    charts = [_charts(table, comparison) for table in comparison.tables[:_MAX_CHARTED_TABLES]]
     validation = [block for chart in charts for block in chart.validation]
-    if len(comparison.families) > _MAX_CHARTED_TABLES:
+    if len(comparison.tables) > _MAX_CHARTED_TABLES:
         validation.insert(0, muted_text(f"Charts of the {_MAX_CHARTED_TABLES} largest tables."))
     sections = [
         Section("Settings", _tables(comparison)),
@@ -49,7 +49,7 @@ def sweep_page(title: str, gathered: Gathered) -> Page:
 
 def _headline(comparison: Comparison) -> list[Markup]:
     """Return the dataset and start time of the runs, and tiles: counts and the best setting."""
-    runs, tables = comparison.runs, comparison.families
+    runs, tables = comparison.runs, comparison.tables
     setting_count = sum(len(table.settings) for table in tables)
     tiles = [
         tile(str(len(runs)), "finished runs"),
@@ -67,7 +67,7 @@ def _headline(comparison: Comparison) -> list[Markup]:
         tiles.append(tile(f"{metric.text(choice.tested.mean)} %", caption))
     if comparison.left_out:
         tiles.append(tile(str(len(comparison.left_out)), "runs left out"))
-    datasets = list(dict.fromkeys(str(run.summary.get("dataset")) for run in runs))
+    datasets = list(dict.fromkeys(run.summary["dataset"] for run in runs))
     text = f"{', '.join(datasets)} · started {min((run.started for run in runs), default='-')}"
     return [tag("p", text, class_="muted"), tag("div", *tiles, class_="tiles")]
 
@@ -75,8 +75,8 @@ def _headline(comparison: Comparison) -> list[Markup]:
 def _tables(comparison: Comparison) -> list[Block]:
     """Return the tables of settings, and the reasons why the settings need several tables."""
     blocks: list[Block] = []
-    for table in comparison.families:
-        if len(comparison.families) > 1:
+    for table in comparison.tables:
+        if len(comparison.tables) > 1:
             blocks.append(tag("h3", f"Table {table.number}"))
             blocks += [bullets(table.reasons)] if table.reasons else []
         blocks += settings_blocks(table)
@@ -104,7 +104,7 @@ def _charts(table: ComparisonTable, comparison: Comparison) -> _Charts:
     interval = "over the seeds" if several_seeds else "from the number of test samples alone"
     colored = _colored_lines(table, names, colors)
     cost: list[Block] = [*cost_charts(table.lines, colored, table.metric, interval)]
-    heading = [tag("h3", f"Table {table.number}")] if len(comparison.families) > 1 else []
+    heading = [tag("h3", f"Table {table.number}")] if len(comparison.tables) > 1 else []
     return _Charts([*heading, *validation] if validation else [], [*heading, *cost] if cost else [])
 
 

@@ -54,7 +54,7 @@ def figures_table(
         for row in rows
     ]
     texts = [number for number, column in enumerate(columns) if column.is_text]
-    return html_table([one_line(column.title) for column in columns], body, texts)
+    return html_table([_breakable(column.one_line_title) for column in columns], body, texts)
 
 
 def cell(content: Any, is_text: bool = False) -> Markup:
@@ -72,7 +72,7 @@ def sort_value(text: str) -> str | None:
     return repr(float(match[1]) * _FACTORS[match[2] or ""])
 
 
-def one_line(title: str) -> Markup:
-    """Join the lines of a column's title; the result may break after the dots of a key."""
-    first, *names = title.replace("-\n", "").replace("\n", " ").strip().split(".")
+def _breakable(title: str) -> Markup:
+    """Return a title that may break after the dots of a key."""
+    first, *names = title.split(".")
     return join([first, *(piece for name in names for piece in (".", Markup("<wbr>"), name))])
