@@ -10,7 +10,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import map_shape, meets_in_one_pixel, to_maps
 from kdrun.loss.base import require_teacher
-from kdrun.loss.functional import no_autocast, to_float32
+from kdrun.loss.functional import copy_classifier, no_autocast, to_float32
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _MAPS, _CLASSIFIER = "maps", "head"
@@ -57,10 +57,7 @@ class CATKD(WeightedLoss):
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         teacher = require_teacher(teacher)
         self._student_classifier = [_classifier("student", student)]
-        layer = _classifier("teacher", teacher)
-        bias = layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias
-        for name, value in (("teacher_weight", layer.weight), ("teacher_bias", bias)):
-            self.register_buffer(name, to_float32(value.detach()).clone(), persistent=False)
+        copy_classifier(_classifier("teacher", teacher), self, "teacher")
         self._require_pixels(student, teacher)
 
     def _require_pixels(self, student: TapShapes, teacher: TapShapes) -> None:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output
 from kdrun.loss.base import require_teacher
@@ -62,3 +62,14 @@ def to_float32(tensor: Tensor) -> Tensor:
 def no_autocast(tensor: Tensor) -> torch.autocast:
     """Return a context without autocast, for products that are too inexact in half precision."""
     return torch.autocast(tensor.device.type, enabled=False)
+
+
+def copy_classifier(classifier: nn.Linear, loss: nn.Module, prefix: str) -> None:
+    """Copy a linear layer into buffers of a loss, `PREFIX_weight` and `PREFIX_bias`.
+
+    They are neither trained nor saved, as a resumed run binds the loss again. A missing bias is 0.
+    """
+    weight, bias = classifier.weight, classifier.bias
+    bias = weight.new_zeros(classifier.out_features) if bias is None else bias
+    for name, value in ((f"{prefix}_weight", weight), (f"{prefix}_bias", bias)):
+        loss.register_buffer(name, to_float32(value.detach()).clone(), persistent=False)

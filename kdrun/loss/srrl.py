@@ -9,7 +9,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import map_shape, pool_features
 from kdrun.loss.base import require_teacher
-from kdrun.loss.functional import no_autocast, to_float32
+from kdrun.loss.functional import copy_classifier, no_autocast, to_float32
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _TAP, _CLASSIFIER = "tap", "head"
@@ -67,11 +67,7 @@ class SRRL(WeightedLoss):
             *([nn.ReLU()] if self.relu else []),
         ]
         self.adapter = nn.Sequential(*layers)
-        # Copies that are neither trained nor saved, as a resumed run binds the loss again.
-        weight, bias = classifier.weight, classifier.bias
-        bias = weight.new_zeros(classifier.out_features) if bias is None else bias
-        for name, value in (("head_weight", weight), ("head_bias", bias)):
-            self.register_buffer(name, to_float32(value.detach()).clone(), persistent=False)
+        copy_classifier(classifier, self, "head")
         self.description = (
             f"pairs: {student.paths[_TAP]} from {teacher.paths[_TAP]},"
             f" read by {teacher.paths[_CLASSIFIER]}"

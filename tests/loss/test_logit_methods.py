@@ -25,9 +25,9 @@ def bound(name: str, **changes) -> Loss:
     return loss
 
 
-def dkd_rows(own: Rows, other: Rows, y: Labels, alpha: float, beta: float) -> float:
+def dkd_rows(student: Rows, teacher: Rows, y: Labels, alpha: float, beta: float) -> float:
     found = []
-    for s, t, label in zip(own, other, y, strict=True):
+    for s, t, label in zip(student, teacher, y, strict=True):
         p, q = softmax(t, T), softmax(s, T)
         pair = kl([p[label], 1 - p[label]], [q[label], 1 - q[label]])
         rest = kl(softmax(others(t, label), T), softmax(others(s, label), T))
@@ -35,13 +35,13 @@ def dkd_rows(own: Rows, other: Rows, y: Labels, alpha: float, beta: float) -> fl
     return mean(found)
 
 
-def dkd(own: Rows, other: Rows, y: Labels) -> float:
-    return dkd_rows(own, other, y, alpha=1.0, beta=8.0)
+def dkd(student: Rows, teacher: Rows, y: Labels) -> float:
+    return dkd_rows(student, teacher, y, alpha=1.0, beta=8.0)
 
 
-def nkd(own: Rows, other: Rows, y: Labels) -> float:
+def nkd(student: Rows, teacher: Rows, y: Labels) -> float:
     found = []
-    for s, t, label in zip(own, other, y, strict=True):
+    for s, t, label in zip(student, teacher, y, strict=True):
         sure = softmax(t)[label] * math.log(softmax(s)[label])
         n_t, n_s = softmax(others(t, label), T), softmax(others(s, label), T)
         rest = sum(a * math.log(b) for a, b in zip(n_t, n_s, strict=True))
@@ -49,21 +49,21 @@ def nkd(own: Rows, other: Rows, y: Labels) -> float:
     return mean(found)
 
 
-def dist(own: Rows, other: Rows, y: Labels) -> float:
-    s, t = [softmax(row, T) for row in own], [softmax(row, T) for row in other]
+def dist(student: Rows, teacher: Rows, y: Labels) -> float:
+    s, t = [softmax(row, T) for row in student], [softmax(row, T) for row in teacher]
     inter = mean([1 - pearson(a, b) for a, b in zip(s, t, strict=True)])
     columns = [([row[c] for row in s], [row[c] for row in t]) for c in range(C)]
     intra = mean([1 - pearson(a, b) for a, b in columns])
     return T**2 * (2 * inter + 0.5 * intra)
 
 
-def lskd(own: Rows, other: Rows, y: Labels) -> float:
-    pairs = zip(own, other, strict=True)
+def lskd(student: Rows, teacher: Rows, y: Labels) -> float:
+    pairs = zip(student, teacher, strict=True)
     return T**2 * mean([kl(softmax(scaled(t), T), softmax(scaled(s), T)) for s, t in pairs])
 
 
-def lskd_on_dkd(own: Rows, other: Rows, y: Labels) -> float:
-    return dkd(list(map(scaled, own)), list(map(scaled, other)), y)
+def lskd_on_dkd(student: Rows, teacher: Rows, y: Labels) -> float:
+    return dkd(list(map(scaled, student)), list(map(scaled, teacher)), y)
 
 
 def cross(s: list[float], t: list[float], temperature: float) -> float:
@@ -71,48 +71,48 @@ def cross(s: list[float], t: list[float], temperature: float) -> float:
     return -sum(a * math.log(b) for a, b in zip(p, q, strict=True))
 
 
-def wsld(own: Rows, other: Rows, y: Labels) -> float:
+def wsld(student: Rows, teacher: Rows, y: Labels) -> float:
     found = []
-    for s, t, label in zip(own, other, y, strict=True):
+    for s, t, label in zip(student, teacher, y, strict=True):
         ratio = math.log(softmax(s)[label]) / math.log(softmax(t)[label])
         found.append((1 - math.exp(-ratio)) * cross(s, t, T))
     return T**2 * mean(found)
 
 
-def focal(own: Rows, other: Rows, y: Labels) -> float:
-    triples = zip(own, other, y, strict=True)
+def focal(student: Rows, teacher: Rows, y: Labels) -> float:
+    triples = zip(student, teacher, y, strict=True)
     return T**2 * mean([(1 - softmax(s)[label]) ** 2 * cross(s, t, T) for s, t, label in triples])
 
 
-def reverse_kl(own: Rows, other: Rows, y: Labels) -> float:
-    pairs = zip(own, other, strict=True)
+def reverse_kl(student: Rows, teacher: Rows, y: Labels) -> float:
+    pairs = zip(student, teacher, strict=True)
     return T**2 * mean([kl(softmax(s, T), softmax(t, T)) for s, t in pairs])
 
 
-def forward_kl(own: Rows, other: Rows, y: Labels) -> float:
-    return reverse_kl(other, own, y)
+def forward_kl(student: Rows, teacher: Rows, y: Labels) -> float:
+    return reverse_kl(teacher, student, y)
 
 
-def jsd(own: Rows, other: Rows, y: Labels) -> float:
+def jsd(student: Rows, teacher: Rows, y: Labels) -> float:
     found = []
-    for s, t in zip(own, other, strict=True):
+    for s, t in zip(student, teacher, strict=True):
         q, p = softmax(s, T), softmax(t, T)
         m = [0.3 * a + 0.7 * b for a, b in zip(p, q, strict=True)]
         found.append(0.3 * kl(p, m) + 0.7 * kl(q, m))
     return T**2 * mean(found)
 
 
-def label_smoothing(own: Rows, other: Rows, y: Labels) -> float:
+def label_smoothing(student: Rows, teacher: Rows, y: Labels) -> float:
     found = []
-    for s, label in zip(own, y, strict=True):
+    for s, label in zip(student, y, strict=True):
         wanted = [0.1 / C + 0.9 * (c == label) for c in range(C)]
         found.append(-sum(w * math.log(q) for w, q in zip(wanted, softmax(s), strict=True)))
     return mean(found)
 
 
-def tf_kd(own: Rows, other: Rows, y: Labels) -> float:
+def tf_kd(student: Rows, teacher: Rows, y: Labels) -> float:
     found = []
-    for s, label in zip(own, y, strict=True):
+    for s, label in zip(student, y, strict=True):
         by_hand = [0.99 if c == label else 0.01 / (C - 1) for c in range(C)]
         softened = [p ** (1 / T) for p in by_hand]
         softened = [p / sum(softened) for p in softened]
@@ -128,10 +128,10 @@ def gram_distance(a: Rows, b: Rows) -> float:
     return sum((x - y) ** 2 for r, s in pairs for x, y in zip(r, s, strict=True))
 
 
-def mlld(own: Rows, other: Rows, y: Labels) -> float:
+def mlld(student: Rows, teacher: Rows, y: Labels) -> float:
     found = 0.0
     for heat in (2.0, 5.0):
-        s, t = [softmax(row, heat) for row in own], [softmax(row, heat) for row in other]
+        s, t = [softmax(row, heat) for row in student], [softmax(row, heat) for row in teacher]
         found += heat**2 * mean([kl(b, a) for a, b in zip(s, t, strict=True)])
         found += gram_distance(s, t) / B
         columns = [[[row[c] for row in m] for c in range(C)] for m in (s, t)]
@@ -139,9 +139,9 @@ def mlld(own: Rows, other: Rows, y: Labels) -> float:
     return found
 
 
-def ctkd(own: Rows, other: Rows, y: Labels) -> float:
+def ctkd(student: Rows, teacher: Rows, y: Labels) -> float:
     heat = 1 + 20 / (1 + math.exp(-1))
-    pairs = zip(own, other, strict=True)
+    pairs = zip(student, teacher, strict=True)
     return heat**2 * mean([kl(softmax(t, heat), softmax(s, heat)) for s, t in pairs])
 
 
@@ -276,8 +276,8 @@ def test_the_learned_temperature_goes_up_the_loss_by_a_growing_share():
         slopes.append(loss.place.grad.item())
     heat = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
     temperature = 1 + 20 * heat.sigmoid()
-    own, other = (answer.logits.double() / temperature for answer in answers)
-    apart = (other.softmax(1) * (other.log_softmax(1) - own.log_softmax(1))).sum(1).mean()
+    student, teacher = (answer.logits.double() / temperature for answer in answers)
+    apart = (teacher.softmax(1) * (teacher.log_softmax(1) - student.log_softmax(1))).sum(1).mean()
     (apart * temperature**2).backward()
     assert slopes == pytest.approx([s * -heat.grad.item() for s in (0, 0.5, 1, 1)], rel=1e-4)
 

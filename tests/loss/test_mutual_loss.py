@@ -48,14 +48,14 @@ def together(each: list[Output]) -> Output:
     return Output(torch.full((len(each[0].logits), C), torch.nan), taps)
 
 
-def literal(own: Tensor, others: list[Tensor], targets: Tensor) -> Tensor:
+def literal(student: Tensor, others: list[Tensor], targets: Tensor) -> Tensor:
     """Equation 8 of the paper for one network: its cross-entropy and the mean of its KLs."""
-    p = own.softmax(1)
+    p = student.softmax(1)
     total = torch.zeros((), dtype=DOUBLE)
     for row, label in enumerate(targets.tolist()):
         total = total - p[row, label].log()
-        for other in others:
-            q = other.detach().softmax(1)
+        for teacher in others:
+            q = teacher.detach().softmax(1)
             for k in range(C):
                 total = total + q[row, k] * (q[row, k] / p[row, k]).log() / len(others)
     return total / len(targets)
@@ -68,10 +68,10 @@ def test_it_is_deep_mutual_learning(count: int):
     found = loss(together(each), None, given, AT)
     answers = [one.logits for one in each]
     for number, name in enumerate(["", "peer1/", "peer2/"][:count]):
-        others = [answer for other, answer in enumerate(answers) if other != number]
+        others = [answer for peer, answer in enumerate(answers) if peer != number]
         wanted = literal(answers[number], others, given.targets)
-        own = found[f"{name}ce"] + found[f"{name}kd"]
-        assert own.item() == pytest.approx(wanted.item(), rel=1e-5)
+        value = found[f"{name}ce"] + found[f"{name}kd"]
+        assert value.item() == pytest.approx(wanted.item(), rel=1e-5)
         (gradient,) = torch.autograd.grad(
             torch.stack(list(found.values())).sum(), answers[number], retain_graph=True
         )

@@ -25,9 +25,9 @@ def progressive(inner=None):
     torch.manual_seed(0)
     settings = {"loss": inner or node("kd"), "epochs": 7, "pairs": "auto"}
     loss = build_loss({"name": "progressive", **settings})
-    own, other = ({k: (2, *v) for k, v in taps.items()} for taps in (STUDENT, TEACHER))
+    student, teacher = ({k: (2, *v) for k, v in taps.items()} for taps in (STUDENT, TEACHER))
     places = dict(zip(STUDENT, ("layer1", "layer3"), strict=True))
-    loss.bind(TapShapes(own, network(), places), TapShapes(other, network(), places), INFO)
+    loss.bind(TapShapes(student, network(), places), TapShapes(teacher, network(), places), INFO)
     return loss.double()
 
 

@@ -55,8 +55,8 @@ WEIGHTS = [1.0, 3.0, 4.0]
 def kl(target: Tensor, answer: Tensor) -> float:
     """KL of rows of probabilities, row by row."""
     sums = [
-        sum(float(p) * (float(p.log()) - float(q.log())) for p, q in zip(row, own, strict=True))
-        for row, own in zip(target, answer, strict=True)
+        sum(float(p) * (float(p.log()) - float(q.log())) for p, q in zip(row, student, strict=True))
+        for row, student in zip(target, answer, strict=True)
     ]
     return sum(sums) / len(sums)
 

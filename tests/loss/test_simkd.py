@@ -28,11 +28,13 @@ def made(student: dict, teacher: dict, **changes) -> tuple[Loss, torch.nn.Module
     return loss, own.eval(), other
 
 
-def seen(loss: Loss, own: torch.nn.Module, other: torch.nn.Module, images: torch.Tensor) -> list:
+def seen(
+    loss: Loss, student: torch.nn.Module, teacher: torch.nn.Module, images: torch.Tensor
+) -> list:
     """Both outputs, with the taps of a bound loss."""
     found = []
     requests = loss.taps()
-    for network, request in ((own, requests.student), (other, requests.teacher)):
+    for network, request in ((student, requests.student), (teacher, requests.teacher)):
         roles = model.module_roles(network)
         places = {name: roles[place.split("[")[0]][-1] for name, place in request.items()}
         shapes = tap_shapes(network, places, TINY)
@@ -76,10 +78,10 @@ def test_the_student_answers_through_the_teachers_classifier():
 
 
 def test_the_projector_and_the_classifier_count():
-    _, own, _ = made(SMALL, LARGE, reduction=2)
+    _, student, _ = made(SMALL, LARGE, reduction=2)
     body = parameters(model.build(SMALL, TINY)) - (8 * 10 + 10)
     projector = (8 * 6 + 12) + (9 * 6 * 6 + 12) + (6 * 12 + 24)
-    assert parameters(own) == body + projector + (12 * 10 + 10)
+    assert parameters(student) == body + projector + (12 * 10 + 10)
 
 
 def test_networks_without_maps_are_joined_at_their_embeddings():
@@ -91,8 +93,8 @@ def test_networks_without_maps_are_joined_at_their_embeddings():
     assert "embeddings" in loss.notes()[0]
 
 
-def seen_at_embedding(loss: Loss, own: torch.nn.Module, other: torch.nn.Module) -> list:
-    return seen(loss, own, other, torch.rand(8, 3, 8, 8))
+def seen_at_embedding(loss: Loss, student: torch.nn.Module, teacher: torch.nn.Module) -> list:
+    return seen(loss, student, teacher, torch.rand(8, 3, 8, 8))
 
 
 def test_maps_are_refused_where_the_classifier_reads_something_else():
