@@ -135,7 +135,7 @@ VERBS = {
             "--normalize": "make the normalization of the inputs a part of the files",
             "--row NAME": "the network of this row of the run's table; distilled by default",
         },
-        notes=("Writes to RUN/export, and checks that each file answers as the network does.",),
+        notes=("Writes to RUN/export, and checks that each file has the outputs of the network.",),
     ),
 }
 

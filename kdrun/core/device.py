@@ -172,7 +172,7 @@ def _choose_device(setting: str) -> _Chosen[torch.device]:
         available_text = many(count, "CUDA device") if count else f"no {kind.upper()} device"
         raise UserError(
             f"device={setting} was asked for, but this PyTorch sees {available_text}.",
-            "  use device=cpu, or device=auto to take what is there",
+            "  use device=cpu, or device=auto for the best that there is",
         )
     return _Chosen(torch.device(setting), "as asked")
 

@@ -202,7 +202,7 @@ class RunFolder:
             "manifest": _MANIFEST,
             "measurements": METRICS,
             "table": _SUMMARY,
-            "answers to the test split": _PREDICTIONS,
+            "predictions for the test split": _PREDICTIONS,
             "examples of test images": _EXAMPLES,
             "report": _REPORT,
             "log": _LOG,

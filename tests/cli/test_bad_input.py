@@ -231,7 +231,7 @@ def test_all_mistakes_of_a_command_are_reported_together(
         " cifar-10-batches-py/batches.meta",
         "    name its folder with dataset.root=FOLDER, or download it with dataset.download=true",
         "  device=cuda:7 was asked for, but this PyTorch sees no CUDA device.",
-        "    use device=cpu, or device=auto to take what is there",
+        "    use device=cpu, or device=auto for the best that there is",
     ]
 
 
