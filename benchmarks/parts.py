@@ -39,9 +39,9 @@ def main(words: Sequence[str] | None = None) -> None:
     print(f"{options.rounds} rounds of {options.steps} times a batch of {BATCH_SIZE} images\n")
     rows = []
     for work, forms in {
-        "teacher answers": _answers(fp32, bf16),
-        "student learns": _updates(fp32, bf16),
-        "weights are updated": _optimizers(fp32),
+        "teacher: forward pass": _answers(fp32, bf16),
+        "student: update": _updates(fp32, bf16),
+        "optimizer: step": _optimizers(fp32),
     }.items():
         contenders = [
             Contender(name, partial(_repeat, form), use_pytorch_defaults)
@@ -95,7 +95,7 @@ def _optimizers(workload: Workload) -> dict[str, Work]:
 
 
 def _images(workload: Workload, plain: bool = False) -> Tensor:
-    """A batch in the subject's precision; in PyTorch's own memory format if plain."""
+    """A batch in the workload's precision; in PyTorch's default memory format if plain."""
     split, hardware = workload.plan.data.train, workload.plan.hardware
     batches = split.batches(BATCH_SIZE, dtype=hardware.dtype, channels_last=not plain)
     return next(iter(batches)).inputs  # type: ignore[return-value]

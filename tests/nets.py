@@ -11,10 +11,15 @@ from zoo import build, images
 
 from kdrun.compress.calibrators import MinMax
 from kdrun.compress.fold_batch_norm import fold_batch_norms
-from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
+from kdrun.compress.quantization_grid import QuantizationGrid
+from kdrun.compress.quantize.calibration import calibrate
 from kdrun.compress.quantize.quantization_plan import plan_quantization
-from kdrun.compress.quantize.quantized_network import QuantizedNetwork
+from kdrun.compress.quantize.weight_scales import WeightGrid
+from kdrun.compress.structure_changes import CompressionResult
 
+# The grids for which runtimes have int8 kernels, as in conf/step/quantize_static.yaml.
+ACTIVATIONS = QuantizationGrid(8, symmetric=False)
+WEIGHTS = WeightGrid(QuantizationGrid(8, symmetric=True), per_channel=True)
 SMALL = {
     "densenet": lambda: models.DenseNet(8, (2, 2), 16, num_classes=10),
     "convnext": lambda: models.ConvNeXt([CNBlockConfig(16, 32, 1), CNBlockConfig(32, None, 1)]),
@@ -55,7 +60,7 @@ def folded(name: str) -> nn.Module:
 
 
 @cache
-def quantized(name: str) -> QuantizedNetwork:
+def quantized(name: str) -> CompressionResult:
     """Static, at 8 bits; tests share it too."""
     network = folded(name)
     batches = [samples(8, seed) for seed in (1, 2)]

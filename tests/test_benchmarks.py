@@ -76,9 +76,9 @@ def rows(output: str) -> list[str]:
             ("--rounds=1", "--steps=1"),
             [
                 "work",
-                *["teacher answers"] * 4,
-                *["student learns"] * 3,
-                *["weights are updated"] * 2,
+                *["teacher: forward pass"] * 4,
+                *["student: update"] * 3,
+                *["optimizer: step"] * 2,
             ],
         ),
         (

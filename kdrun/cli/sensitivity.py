@@ -50,8 +50,8 @@ def parser() -> VerbParser:
 def _measure(folder: RunFolder, row: str, fingerprint: str) -> tuple[float, Losses]:
     """Return the validation accuracy in 0..1 of a row's network, and its change for each trial."""
     from kdrun.check.finished_run import read_run
-    from kdrun.compress.quantize.requantize import is_quantized
     from kdrun.compress.sensitivity import trials
+    from kdrun.compress.structure_changes import is_quantized
     from kdrun.core.device import choose_hardware
     from kdrun.engine.evaluate import score
     from kdrun.engine.interrupt import Interrupt

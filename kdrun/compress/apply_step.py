@@ -1,41 +1,20 @@
 """Applies a compression step to a network that other steps may have changed before."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import nn
 
-from kdrun.compress.quantize.requantize import (
-    QUANTIZING,
-    STATIC,
-    dequantize_network,
-    requantize,
-)
+from kdrun.compress.quantize.requantize import dequantize_network, requantize
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.compress.structure_changes import (
-    ActivationRanges,
+    QUANTIZING,
+    STATIC,
     Change,
+    CompressionResult,
     weights_with_zeros,
     zeros_change,
 )
-
-
-@dataclass(frozen=True)
-class CompressionResult:
-    """A network after a compression step.
-
-    Attributes:
-        network: the changed network.
-        changes: the records from which its structure is rebuilt, in order.
-        notes: sentences for the user.
-        ranges: the ranges of calibrated activations.
-    """
-
-    network: nn.Module
-    changes: Sequence[Change] = ()
-    notes: Sequence[str] = ()
-    ranges: ActivationRanges = field(default_factory=dict)
 
 
 class Compressor(Protocol):
@@ -96,8 +75,8 @@ def apply_step(
         quantized = requantize(result.network, change, step_inputs)
         if quantized is None:
             continue
-        result = CompressionResult(quantized.network, ranges=quantized.ranges)
-        new_changes.append(quantized.change)
+        result = quantized
+        new_changes += quantized.changes
         if not new_quantizations:
             notes += [*quantized.notes, "the network was quantized again with the earlier settings"]
     replaced = [name for name in weights_with_zeros(earlier) if name not in names]

@@ -92,8 +92,7 @@ def fold_pair(network: nn.Module, layer_path: str, norm_path: str) -> None:
     else:
         fused = fuse_conv_bn_weights(layer.weight, layer.bias, *statistics, *affine)
     layer.weight, layer.bias = fused
-    parent, _, name = norm_path.rpartition(".")
-    setattr(network.get_submodule(parent), name, nn.Identity())
+    network.set_submodule(norm_path, nn.Identity())
 
 
 def _parameters_of_each_module(network: nn.Module) -> list[nn.Parameter]:

@@ -65,11 +65,6 @@ class FrozenZeros:
         self.movement: dict[str, Tensor] = {}
 
     @property
-    def names(self) -> list[str]:
-        """Names of all weights whose zeros are kept."""
-        return list(self.masks)
-
-    @property
     def complete(self) -> bool:
         """Whether the full sparsity is reached. Epochs before that can't be the best one."""
         return self.gradual is None or self.rises == self.gradual.rises

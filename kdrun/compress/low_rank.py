@@ -56,13 +56,14 @@ def factorize(network: nn.Module, ranks: Ranks) -> None:
             second.weight.copy_((u[:, :rank] * root).reshape(second.weight.shape))
             if second.bias is not None:
                 second.bias.copy_(layer.bias)
-        _replace(network, path, nn.Sequential(first, second))
+        network.set_submodule(path, nn.Sequential(first, second))
 
 
 def low_rank_structure(network: nn.Module, ranks: Ranks) -> nn.Module:
     """Replace layers by two each, in place, with random weights, which are to be loaded later."""
     for path, rank in ranks.items():
-        _replace(network, path, nn.Sequential(*_make_factors(network.get_submodule(path), rank)))
+        factors = nn.Sequential(*_make_factors(network.get_submodule(path), rank))
+        network.set_submodule(path, factors)
     return network
 
 
@@ -92,8 +93,3 @@ def _make_factors(layer: Any, rank: int) -> FactorPair:
 def _is_factorizable(layer: nn.Module) -> bool:
     # Subclasses are excluded: attention reads the weights of its subclass of nn.Linear directly.
     return type(layer) is nn.Linear or (type(layer) is nn.Conv2d and layer.groups == 1)
-
-
-def _replace(network: nn.Module, path: str, layer: nn.Module) -> None:
-    parent, _, name = path.rpartition(".")
-    setattr(network.get_submodule(parent), name, layer)

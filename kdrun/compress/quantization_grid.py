@@ -15,8 +15,8 @@ class QuantizationGrid:
         symmetric: whether the zero point is 0 and the integers reach equally far to both sides.
     """
 
-    bits: int = 8
-    symmetric: bool = True
+    bits: int
+    symmetric: bool
 
     @property
     def lowest(self) -> int:

@@ -5,6 +5,7 @@ config node is built, these changes are applied, and the weights are loaded.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from torch import nn
@@ -23,13 +24,33 @@ class ActivationRange(TypedDict):
 
 ActivationRanges = dict[str, ActivationRange]  # by the name of the activation's graph node
 
+
+@dataclass(frozen=True)
+class CompressionResult:
+    """A network after a compression step.
+
+    Attributes:
+        network: the changed network.
+        changes: the records from which its structure is rebuilt, in order.
+        notes: sentences for the user.
+        ranges: the ranges of calibrated activations.
+    """
+
+    network: nn.Module
+    changes: Sequence[Change] = ()
+    notes: Sequence[str] = ()
+    ranges: ActivationRanges = field(default_factory=dict)
+
+
+STATIC, DYNAMIC, WEIGHTS = "quantize", "quantize_dynamic", "quantize_weights"
+QUANTIZING = (STATIC, DYNAMIC, WEIGHTS)  # names of the changes that quantize
 CHANGES = {
     "channels": "kdrun.compress.channels.plan:apply_channel_plan",
     "fold": "kdrun.compress.fold_batch_norm:fold_batch_norms",
     "low_rank": "kdrun.compress.low_rank:low_rank_structure",
-    "quantize": "kdrun.compress.quantize.static:static_structure",
-    "quantize_dynamic": "kdrun.compress.quantize.dynamic:dynamic_structure",
-    "quantize_weights": "kdrun.compress.quantize.weight_only:weight_only_structure",
+    STATIC: "kdrun.compress.quantize.static:static_structure",
+    DYNAMIC: "kdrun.compress.quantize.dynamic:dynamic_structure",
+    WEIGHTS: "kdrun.compress.quantize.weight_only:weight_only_structure",
     "zeros": "kdrun.compress.masks:keep_structure",
 }
 
@@ -43,6 +64,11 @@ def rebuild(network: nn.Module, changes: Sequence[Change]) -> nn.Module:
     for change in changes:
         network = resolve("change", CHANGES, change["name"])(network, **settings_of(change))
     return network
+
+
+def is_quantized(changes: Sequence[Change]) -> bool:
+    """Return whether one of the changes to a network quantized it."""
+    return any(change["name"] in QUANTIZING for change in changes)
 
 
 def zeros_change(names: Sequence[str]) -> Change:

@@ -1,1 +1,1 @@
-"""Networks as files that run without kdrun: written, loaded back, and held against PyTorch."""
+"""Networks as files that run without kdrun: written, loaded back, and compared with PyTorch."""

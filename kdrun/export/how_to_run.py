@@ -13,7 +13,7 @@ _HEAD = """\
 # How to run these files
 
 Each file takes `images`, float32 of shape (batch, {channels}, {height}, {width}) with any batch
-from 1, and answers `logits`, float32 of shape (batch, {classes}).
+size, and returns `logits`, float32 of shape (batch, {classes}).
 Classes in the order of the logits: {names}.
 """
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from kdrun.compress.apply_step import CompressionResult, Compressor, apply_step
+from kdrun.compress.apply_step import Compressor, apply_step
 from kdrun.compress.step_inputs import StepInputs
+from kdrun.compress.structure_changes import CompressionResult
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import CannotChange, UserError
 from kdrun.core.metrics import leading

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from torch import nn
 
-from kdrun.compress.quantize.requantize import is_quantized
+from kdrun.compress.structure_changes import is_quantized
 from kdrun.core.device import Hardware
 from kdrun.core.folder import RunFolder
 from kdrun.core.records.summary import LabelCount, Repetitions, Summary

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from kdrun import model
 from kdrun.compress.frozen_zeros import FrozenZeros
-from kdrun.compress.quantize.requantize import is_quantized
 from kdrun.compress.quantize.trainable import to_int8, to_trainable
-from kdrun.compress.structure_changes import Change, weights_with_zeros, zeros_change
+from kdrun.compress.structure_changes import Change, is_quantized, weights_with_zeros, zeros_change
 from kdrun.compress.weight_pruning import WeightPruning
 from kdrun.core.seeds import seed_of
 from kdrun.dataset.data import Data

@@ -6,7 +6,6 @@ from functools import partial
 import torch
 from torch import nn
 
-from kdrun.compress.apply_step import CompressionResult
 from kdrun.compress.low_rank import factorizable, factorize, low_rank_structure
 from kdrun.compress.rank_selection import (
     ranks_of_energy,
@@ -15,6 +14,7 @@ from kdrun.compress.rank_selection import (
     singular_values,
 )
 from kdrun.compress.step_inputs import StepInputs
+from kdrun.compress.structure_changes import CompressionResult
 from kdrun.core.errors import UserError, first_line
 from kdrun.core.ranges import UnitAboveZero
 from kdrun.core.types import DataInfo

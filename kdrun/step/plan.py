@@ -23,7 +23,7 @@ class PlannedStep(NamedTuple):
 
 
 def origin_of(config: Config, stages: Sequence[Stage]) -> Stage:
-    """Return the stage that trains the network to compress.
+    """Return the stage whose network is compressed.
 
     Raises:
         UserError: the scheme trains no such network.
@@ -49,7 +49,7 @@ def all_stages(config: Config) -> list[Stage]:
 
 
 def compress_stages(config: Config, stages: Sequence[Stage]) -> list[Stage]:
-    """Return the stages that compress a network, each of which changes the network of the last.
+    """Return the stages that compress a network; each changes the network of the stage before.
 
     Args:
         config: the run's config, which names the network and the steps.
@@ -68,7 +68,7 @@ def plan_steps(config: Config, stages: Sequence[Stage]) -> list[PlannedStep]:
     origin = origin_of(config, stages)
     teacher = next((stage for stage in stages if stage.info.name == "teacher"), None)
     plan: list[PlannedStep] = []
-    previous = origin
+    previous, calibrated = origin, False
     for number, (key, node) in enumerate(config.compress.nodes.items(), start=1):
         name, step = f"compress-{number}-{key}", make_step(node)
         info = StageInfo(
@@ -80,8 +80,7 @@ def plan_steps(config: Config, stages: Sequence[Stage]) -> list[PlannedStep]:
             data=origin.info.data,
             baseline=previous.info.label,
         )
-        steps = [*(planned.step for planned in plan), step]
-        calibrated = any(each.quantizes == "network" for each in steps)
+        calibrated = calibrated or step.quantizes == "network"
         context = StepContext(config, info, previous, origin, teacher, node, calibrated)
         plan.append(PlannedStep(key, step, step.stages(context)))
         previous = plan[-1].stages[-1]

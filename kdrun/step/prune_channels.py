@@ -9,11 +9,11 @@ import torch
 from pydantic import PositiveInt
 from torch import nn
 
-from kdrun.compress.apply_step import CompressionResult
 from kdrun.compress.channels.importance import ScoringInputs
 from kdrun.compress.channels.plan import make_channel_plan
 from kdrun.compress.channels.prune import PruningCriterion, prune_channels, prune_to_cost
 from kdrun.compress.step_inputs import StepInputs
+from kdrun.compress.structure_changes import CompressionResult
 from kdrun.core.ranges import OpenUnit, UnitBelowOne
 from kdrun.core.types import DataInfo
 from kdrun.measure.cost import macs

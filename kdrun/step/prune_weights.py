@@ -6,10 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 
-from kdrun.compress.apply_step import CompressionResult
 from kdrun.compress.masks import prunable, sparsity_of
 from kdrun.compress.step_inputs import StepInputs
-from kdrun.compress.structure_changes import zeros_change
+from kdrun.compress.structure_changes import CompressionResult, zeros_change
 from kdrun.compress.weight_pruning import WeightPruning
 from kdrun.compress.weight_scores import magnitude
 from kdrun.core.errors import UserError

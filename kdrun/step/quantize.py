@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 
-from kdrun.compress.apply_step import CompressionResult
 from kdrun.compress.fold_batch_norm import fold_batch_norms, foldable_pairs
 from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.dynamic import quantize_dynamic
@@ -17,6 +16,7 @@ from kdrun.compress.quantize.trainable import to_trainable
 from kdrun.compress.quantize.weight_only import quantize_weights
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
+from kdrun.compress.structure_changes import CompressionResult
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo
 from kdrun.stage.base import Stage
@@ -54,11 +54,8 @@ class QuantizeStatic:
         """
         folded = fold_batch_norms(network.eval())
         plan = plan_quantization(folded)
-        weights = {**asdict(self.weights.grid), "per_channel": self.weights.per_channel}
-        activations = asdict(self.activations)
-        return to_trainable(
-            static_structure(folded, plan.layers, plan.rounded, activations, weights)
-        )
+        grids = asdict(self.activations), self.weights.arguments
+        return to_trainable(static_structure(folded, plan.layers, plan.rounded, *grids))
 
     def stages(self, context: StepContext) -> list[Stage]:
         """Return one stage, which changes the network."""
@@ -68,9 +65,8 @@ class QuantizeStatic:
         """Fold batch norms, calibrate ranges, and quantize."""
         fold_changes = [{"name": "fold"}] if foldable_pairs(network) else []
         folded = fold_batch_norms(network)
-        quantized = quantize_static(folded, step_inputs, self.activations, self.weights)
-        changes = [*fold_changes, quantized.change]
-        return CompressionResult(quantized.network, changes, quantized.notes, quantized.ranges)
+        result = quantize_static(folded, step_inputs, self.activations, self.weights)
+        return replace(result, changes=[*fold_changes, *result.changes])
 
 
 class QAT:
@@ -155,8 +151,7 @@ class QuantizeDynamic:
 
     def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
         """Quantize the weights."""
-        quantized = quantize_dynamic(network, self.layers)
-        return CompressionResult(quantized.network, [quantized.change], quantized.notes)
+        return quantize_dynamic(network, self.layers)
 
 
 class QuantizeWeights:
@@ -188,5 +183,4 @@ class QuantizeWeights:
 
     def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
         """Quantize the weights."""
-        quantized = quantize_weights(network, self.bits, self.group, self.layers)
-        return CompressionResult(quantized.network, [quantized.change], quantized.notes)
+        return quantize_weights(network, self.bits, self.group, self.layers)

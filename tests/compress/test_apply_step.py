@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdrun.compress.apply_step import CompressionResult, apply_step
+from kdrun.compress.apply_step import apply_step
 from kdrun.compress.calibrators import MinMax
 from kdrun.compress.low_rank import factorize
 from kdrun.compress.masks import apply_masks, layer_masks, prunable
@@ -14,7 +14,12 @@ from kdrun.compress.quantize.requantize import quantize_static
 from kdrun.compress.quantize.weight_only import quantize_weights
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
-from kdrun.compress.structure_changes import rebuild, weights_with_zeros, zeros_change
+from kdrun.compress.structure_changes import (
+    CompressionResult,
+    rebuild,
+    weights_with_zeros,
+    zeros_change,
+)
 from kdrun.compress.weight_scores import magnitude
 
 
@@ -51,10 +56,9 @@ class Factorize:
 
 class Static:
     def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
-        made = quantize_static(
+        return quantize_static(
             network, step_inputs, QuantizationGrid(8, False), WeightGrid.of(8, True, True)
         )
-        return CompressionResult(made.network, [made.change])
 
 
 class Weights:
@@ -62,8 +66,7 @@ class Weights:
         self.layers = layers
 
     def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
-        made = quantize_weights(network, 4, 8, self.layers)
-        return CompressionResult(made.network, [made.change])
+        return quantize_weights(network, 4, 8, self.layers)
 
 
 class Dynamic:
@@ -71,8 +74,7 @@ class Dynamic:
         self.layers = layers
 
     def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
-        made = quantize_dynamic(network, self.layers)
-        return CompressionResult(made.network, [made.change])
+        return quantize_dynamic(network, self.layers)
 
 
 def done(network: nn.Module, step_inputs: StepInputs, *steps: object) -> CompressionResult:

@@ -24,6 +24,7 @@ from kdrun.config.choices import conf_folder
 from kdrun.core.errors import UserError
 from kdrun.core.registry import build
 
+GRID = QuantizationGrid(8, symmetric=True)
 GRIDS = [QuantizationGrid(bits, symmetric) for bits in (8, 6, 4) for symmetric in (True, False)]
 
 
@@ -85,7 +86,7 @@ def test_ranges_of_minmax_and_the_maxima_equal_their_formulas(kind, grid):
     ("name", "key", "value"), [("moving_max", "momentum", 0.9), ("percentile", "percentile", 99.9)]
 )
 def test_a_calibrators_settings_by_default(name, key, value):
-    batches, grid = drawn("heavy"), QuantizationGrid()
+    batches, grid = drawn("heavy"), GRID
     assert chosen(name, batches, grid) == chosen(name, batches, grid, **{key: value})
 
 
@@ -94,7 +95,7 @@ def test_a_calibrators_settings_by_default(name, key, value):
 def test_percentile_clips_equal_numbers_at_both_ends(kind, percentile):
     batches = drawn(kind)
     values = torch.cat(batches).double()
-    low, high = chosen("percentile", batches, QuantizationGrid(), percentile=percentile)
+    low, high = chosen("percentile", batches, GRID, percentile=percentile)
     width, tail = values.abs().max().item() / BINS, (100 - percentile) / 200 * len(values)
     assert (values < low - 1e-6).sum() <= tail <= (values < low + width + 1e-6).sum()
     assert (values > high + 1e-6).sum() <= tail <= (values > high - width - 1e-6).sum()
@@ -158,7 +159,7 @@ def plain_kl(sizes: list[float], kept: int, levels: int) -> float:
 def test_kl_takes_the_range_of_least_divergence(kind, bits):
     batches = drawn(kind)
     found = seen(batches)
-    low, high = KLDivergence().range(found, QuantizationGrid(bits))
+    low, high = KLDivergence().range(found, QuantizationGrid(bits, symmetric=True))
     kept = round(max(-low, high) / found.limit * BINS)
     sizes, levels = found.magnitude_counts.tolist(), 2 ** (bits - 1)
     sizes[0] = sizes[1]
@@ -172,9 +173,7 @@ def test_kl_takes_the_range_of_least_divergence(kind, bits):
 def test_zeros_do_not_change_the_range_of_kl(kind):
     batches = drawn(kind)
     with_zeros = [torch.cat([batch.flatten(), torch.zeros(20_000)]) for batch in batches]
-    alone, beside = (
-        KLDivergence().range(seen(one), QuantizationGrid()) for one in (batches, with_zeros)
-    )
+    alone, beside = (KLDivergence().range(seen(one), GRID) for one in (batches, with_zeros))
     assert alone == beside
 
 
@@ -183,9 +182,9 @@ def test_kl_and_percentile_clip_a_heavy_tail_and_minmax_does_not():
     values = torch.cat(batches)
     assert values.abs().max() > 20
     for name, keys in (("kl", {}), ("percentile", {"percentile": 98.0})):
-        low, high = chosen(name, batches, QuantizationGrid(), **keys)
+        low, high = chosen(name, batches, GRID, **keys)
         assert max(-low, high) < 0.7 * values.abs().max()
-    assert chosen("minmax", batches, QuantizationGrid()) == (
+    assert chosen("minmax", batches, GRID) == (
         values.min().item(),
         values.max().item(),
     )
@@ -210,8 +209,8 @@ def test_values_in_the_range_are_rounded_by_at_most_half_a_scale(low, high, grid
 def test_a_tensor_of_zeros_can_be_quantized():
     zeros = [torch.zeros(10)]
     for name in CALIBRATORS:
-        kept = chosen(name, zeros, QuantizationGrid())
-        assert quantize_dequantize(np.zeros(2), kept, QuantizationGrid()).tolist() == [0, 0]
+        kept = chosen(name, zeros, GRID)
+        assert quantize_dequantize(np.zeros(2), kept, GRID).tolist() == [0, 0]
 
 
 def test_values_that_are_not_finite_are_refused():

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from kdrun.compress.apply_step import CompressionResult
+from kdrun.compress.structure_changes import CompressionResult
 from kdrun.core.errors import UserError
 from kdrun.stage import compress
 from kdrun.stage.compress import search_value

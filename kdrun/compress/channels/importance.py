@@ -5,7 +5,7 @@ None for a group that it can't score. The filter of a channel is its row in the 
 a matrix (outputs, inputs x kernel); several layers may output the same channel.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -22,16 +22,6 @@ from kdrun.compress.channels.channel_weights import (
     weights_or_norms,
 )
 from kdrun.core.errors import UserError
-
-IMPORTANCES = {
-    "l1": "kdrun.compress.channels.importance:l1",
-    "l2": "kdrun.compress.channels.importance:l2",
-    "bn_scale": "kdrun.compress.channels.importance:bn_scale",
-    "fpgm": "kdrun.compress.channels.importance:fpgm",
-    "taylor": "kdrun.compress.channels.importance:taylor",
-    "hessian": "kdrun.compress.channels.importance:hessian",
-    "random": "kdrun.compress.channels.importance:random",
-}
 
 Scores = list[Tensor | None]
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -137,6 +127,9 @@ def random(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringIn
     return [torch.rand(group.channels, generator=generator) for group in groups]
 
 
+IMPORTANCES = {score.__name__: score for score in (l1, l2, bn_scale, fpgm, taylor, hessian, random)}
+
+
 def _score_filters(
     network: nn.Module, groups: Sequence[ChannelGroup], score: Callable[[Tensor], Tensor]
 ) -> Scores:
@@ -193,11 +186,7 @@ def _average_over_batches(
     return [total / count for total in totals]
 
 
-def _require_labels(batches: Batches | None, importance: str) -> Iterator[tuple[Tensor, Tensor]]:
+def _require_labels(batches: Batches | None, importance: str) -> Batches:
     if batches is None:
         raise UserError(f"importance={importance} needs images with labels, and none were given.")
-    for batch in batches:
-        labels = batch[1] if isinstance(batch, tuple | list) and len(batch) == 2 else None
-        if not isinstance(labels, Tensor):
-            raise UserError(f"importance={importance} needs images with labels; a batch has none.")
-        yield batch
+    return batches

@@ -14,7 +14,6 @@ from kdrun.compress.channels.remove import remove_channels
 from kdrun.compress.channels.select import EmptyLayer, select_global, select_uniform
 from kdrun.compress.channels.verify import first_half, verify_pruning
 from kdrun.core.errors import UserError
-from kdrun.core.registry import resolve
 
 _BISECTIONS = 12  # they find a ratio to within 1 / 4096
 
@@ -66,10 +65,6 @@ def prune_channels(
         UserError: no channel or all channels of a layer would be pruned; torch-pruning is not
             installed or can't follow the channels; or the scores can't be computed.
     """
-    if not 0 <= ratio < 1:
-        raise UserError(
-            f"ratio={ratio:g} is not a share of channels: a share is from 0 to below 1."
-        )
     scored = _score_groups(network, sample, criterion, inputs)
     removed = _select(scored, ratio, criterion)
     if not any(map(len, removed)):
@@ -107,8 +102,6 @@ def prune_to_cost(
     Raises:
         UserError: no ratio reaches the cost; or as `prune_channels`.
     """
-    if not 0 < share < 1:
-        raise UserError(f"{share:g} is not a share of a cost: a share is above 0 and below 1.")
     scored = _score_groups(network, sample, criterion, inputs)
     verify_pruning(network, sample, scored.groups, [first_half(group) for group in scored.groups])
     unpruned_cost, low, high = cost(network), 0.0, 1.0
@@ -148,7 +141,7 @@ def _score_groups(
     network: nn.Module, sample: Tensor, criterion: PruningCriterion, inputs: ScoringInputs
 ) -> _ScoredGroups:
     """Find and score the groups of a network. Groups that can't be scored are left out."""
-    compute_scores = resolve("importance", IMPORTANCES, criterion.importance)
+    compute_scores = IMPORTANCES[criterion.importance]
     groups = find_groups(network, sample, criterion.skip)
     scored = _ScoredGroups([], [])
     for group, scores in zip(groups, compute_scores(network, groups, inputs), strict=True):

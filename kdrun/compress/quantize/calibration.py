@@ -12,18 +12,16 @@ from kdrun.compress.activation_statistics import ActivationStatistics
 from kdrun.compress.calibrators import Calibrator
 from kdrun.compress.fx_graph import is_marker, marked_output, trace_graph
 from kdrun.compress.quantization_grid import QuantizationGrid, affine_map
-from kdrun.compress.quantize.layers import Int8Layer
-from kdrun.compress.quantize.quantization_plan import QuantizationPlan, rounding_of
-from kdrun.compress.quantize.quantized_network import QuantizedNetwork, float_share_note
-from kdrun.compress.quantize.static import activation_quantizers, static_structure
+from kdrun.compress.quantize.quantization_plan import QuantizationPlan
+from kdrun.compress.quantize.quantized_network import float_share_note
+from kdrun.compress.quantize.static import (
+    activation_quantizers,
+    input_quantizers,
+    static_structure,
+)
 from kdrun.compress.quantize.weight_scales import WeightGrid
-from kdrun.compress.structure_changes import ActivationRanges
+from kdrun.compress.structure_changes import STATIC, ActivationRanges, CompressionResult
 from kdrun.core.errors import UserError
-
-# The grids for which runtimes have int8 kernels. After a ReLU, the lowest integer of an affine grid
-# has the value 0, so that rounding includes the ReLU's clipping.
-ACTIVATIONS = QuantizationGrid(8, symmetric=False)
-WEIGHTS = WeightGrid(QuantizationGrid(8, symmetric=True), per_channel=True)
 
 Observers = Mapping[str, Callable[[Tensor], None]]  # by the name of the observed graph node
 
@@ -36,7 +34,7 @@ def calibrate(
     calibrator: Calibrator,
     activations: QuantizationGrid,
     weights: WeightGrid,
-) -> QuantizedNetwork:
+) -> CompressionResult:
     """Quantize a network, with ranges of activations calibrated on these batches.
 
     Args:
@@ -58,7 +56,7 @@ def calibrate(
         "layers": list(plan.layers),
         "after": list(plan.rounded),
         "activations": asdict(activations),
-        "weights": {**asdict(weights.grid), "per_channel": weights.per_channel},
+        "weights": weights.arguments,
     }
     quantized = static_structure(network, **arguments)
     ranges: ActivationRanges = {}
@@ -69,26 +67,20 @@ def calibrate(
         scale, zero_point = affine_map(kept_range, activations)
         quantizer.scale.fill_(scale)
         quantizer.zero.fill_(zero_point)
-    _store_weights(network, quantized, plan)
+    _store_weights(network, quantized)
     source = f"ranges are chosen from {sum(len(batch) for batch in batches)} training samples"
     in_float = float_share_note(network, plan.layers)
     notes = (source, *plan.notes, *in_float, *_constant_activations(statistics))
-    return QuantizedNetwork(quantized, {"name": "quantize", **arguments}, notes, ranges)
+    return CompressionResult(quantized, [{"name": STATIC, **arguments}], notes, ranges)
 
 
-def _store_weights(network: nn.Module, quantized: nn.Module, plan: QuantizationPlan) -> None:
+def _store_weights(network: nn.Module, quantized: fx.GraphModule) -> None:
     """Fill the int8 layers of a quantized network from the layers in float."""
-    quantizers, modules = activation_quantizers(quantized), dict(network.named_modules())
-    for node in trace_graph(network).nodes:
-        if node.op != "call_module" or node.target not in plan.layers:
-            continue
+    for path, quantizer in input_quantizers(quantized).items():
         # Any, as mypy takes each attribute of an nn.Module for a tensor or a module.
-        layer: Any = network.get_submodule(node.target)
-        int8_layer = quantized.get_submodule(node.target)
-        rounding = rounding_of(node.all_input_nodes[0], plan.rounded, modules)
-        assert isinstance(int8_layer, Int8Layer)
-        assert rounding is not None
-        int8_layer.store(layer.weight, layer.bias, quantizers[rounding.name].scale)
+        layer: Any = network.get_submodule(path)
+        int8_layer: Any = quantized.get_submodule(path)
+        int8_layer.store(layer.weight, layer.bias, quantizer.scale)
 
 
 def _collect_statistics(

@@ -9,13 +9,9 @@ from torch import Tensor, nn
 
 from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.ops import dequantize, linear_dynamic
-from kdrun.compress.quantize.quantized_network import (
-    QuantizedNetwork,
-    float_share_note,
-    replace_modules,
-    select_float_layers,
-)
+from kdrun.compress.quantize.quantized_network import float_share_note, select_float_layers
 from kdrun.compress.quantize.weight_scales import WeightGrid, choose_scales
+from kdrun.compress.structure_changes import DYNAMIC, CompressionResult
 
 _WEIGHT_GRID = WeightGrid(QuantizationGrid(8, symmetric=True), per_channel=True)
 
@@ -23,12 +19,13 @@ _WEIGHT_GRID = WeightGrid(QuantizationGrid(8, symmetric=True), per_channel=True)
 def dynamic_structure(network: nn.Module, layers: Sequence[str]) -> nn.Module:
     """Return a copy in which the linear layers at these paths are empty `DynamicLinear` layers."""
     copy = deepcopy(network)
-    replace_modules(copy, {path: _empty_layer(copy.get_submodule(path)) for path in layers})
+    for path in layers:
+        copy.set_submodule(path, _empty_layer(network.get_submodule(path)))
     return copy
 
 
 @torch.no_grad()
-def quantize_dynamic(network: nn.Module, layers: str | Sequence[str]) -> QuantizedNetwork:
+def quantize_dynamic(network: nn.Module, layers: str | Sequence[str]) -> CompressionResult:
     """Quantize linear layers: weights to int8 now, inputs in each forward pass.
 
     Args:
@@ -45,7 +42,7 @@ def quantize_dynamic(network: nn.Module, layers: str | Sequence[str]) -> Quantiz
         assert isinstance(layer, DynamicLinear)
         layer.store(network.get_submodule(path))
     notes = float_share_note(network, paths)
-    return QuantizedNetwork(quantized, {"name": "quantize_dynamic", "layers": paths}, notes)
+    return CompressionResult(quantized, [{"name": DYNAMIC, "layers": paths}], notes)
 
 
 class DynamicLinear(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from kdrun.compress.quantize import ops
 from kdrun.core.errors import UserError
 
-_UINT8_OFFSET = 128  # the uint8 with the value of int8's 0
+_UINT8_OFFSET = 128  # added to an int8 to give the uint8 for the same value
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:

@@ -1,32 +1,15 @@
-"""The result of quantization, and functions that all three kinds of quantization use."""
+"""Functions that all three kinds of quantization use."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from torch import fx, nn
 
 from kdrun.compress.layer_glob import match_layers
-from kdrun.compress.structure_changes import ActivationRanges
+
+Network = TypeVar("Network", bound=nn.Module)
 
 _MIN_SHARE = 0.05  # share of the weights in float from which there is a note
-
-
-@dataclass(frozen=True)
-class QuantizedNetwork:
-    """A quantized network, and the record from which its structure is rebuilt.
-
-    Attributes:
-        network: the network with integer weights.
-        change: the structure change that turns the network in float into this one.
-        notes: sentences on layers that stay in float, and on unusual activations.
-        ranges: the ranges of calibrated activations.
-    """
-
-    network: nn.Module
-    change: dict[str, Any]
-    notes: tuple[str, ...]
-    ranges: ActivationRanges = field(default_factory=dict)
 
 
 def float_layers(network: nn.Module, kinds: tuple[type, ...]) -> list[str]:
@@ -58,14 +41,7 @@ def select_float_layers(
     return [path for path in paths if path in layers]
 
 
-def replace_modules(network: nn.Module, modules: Mapping[str, nn.Module]) -> None:
-    """Replace the module at each path by another."""
-    for path, module in modules.items():
-        parent, _, name = path.rpartition(".")
-        setattr(network.get_submodule(parent), name, module)
-
-
-def copy_class_name_and_roles(source: nn.Module, target: nn.Module) -> nn.Module:
+def copy_class_name_and_roles(source: nn.Module, target: Network) -> Network:
     """Copy the class name and the roles of taps to a new GraphModule, which has neither."""
     if isinstance(target, fx.GraphModule):  # each GraphModule has its own class
         type(target).__name__ = type(source).__name__

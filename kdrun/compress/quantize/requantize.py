@@ -12,22 +12,14 @@ from kdrun.compress.quantize.dynamic import DynamicLinear, quantize_dynamic
 from kdrun.compress.quantize.layer_operation import QUANTIZABLE
 from kdrun.compress.quantize.layers import Int8Layer
 from kdrun.compress.quantize.quantization_plan import plan_quantization
-from kdrun.compress.quantize.quantized_network import QuantizedNetwork, float_layers
+from kdrun.compress.quantize.quantized_network import float_layers
 from kdrun.compress.quantize.weight_only import WeightOnlyLayer, quantize_weights
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
-from kdrun.compress.structure_changes import Change
+from kdrun.compress.structure_changes import DYNAMIC, STATIC, Change, CompressionResult
 from kdrun.core.registry import settings_of
 
 _QUANTIZED_LAYERS = (Int8Layer, WeightOnlyLayer, DynamicLinear)
-STATIC = "quantize"  # name of the change by static quantization
-DYNAMIC = "quantize_dynamic"
-QUANTIZING = (STATIC, DYNAMIC, "quantize_weights")  # names of the changes that quantize
-
-
-def is_quantized(changes: Sequence[Change]) -> bool:
-    """Return whether one of the changes to a network quantized it."""
-    return any(change["name"] in QUANTIZING for change in changes)
 
 
 @torch.no_grad()
@@ -59,7 +51,7 @@ def dequantize_network(quantized: nn.Module, network: nn.Module) -> nn.Module:
 
 def requantize(
     network: nn.Module, change: Change, step_inputs: StepInputs
-) -> QuantizedNetwork | None:
+) -> CompressionResult | None:
     """Quantize a network with the settings of an earlier quantization.
 
     Args:
@@ -89,7 +81,7 @@ def quantize_static(
     step_inputs: StepInputs,
     activations: QuantizationGrid,
     weights: WeightGrid,
-) -> QuantizedNetwork:
+) -> CompressionResult:
     """Quantize weights and activations of a network whose batch norms are folded."""
     images = [batch for batch, _ in step_inputs.batches]
     plan = plan_quantization(network)

@@ -26,7 +26,7 @@ def static_structure(
     after: Sequence[str],
     activations: Mapping[str, Any],
     weights: Mapping[str, Any],
-) -> nn.Module:
+) -> fx.GraphModule:
     """Return a copy with the structure of a statically quantized network; int8 weights are all 0.
 
     Modules keep their paths, so taps work as before. The quantizers are submodules below
@@ -72,6 +72,24 @@ def activation_quantizers(network: nn.Module) -> dict[str, ActivationQuantizer]:
         for path, module in network.named_modules()
         if isinstance(module, ActivationQuantizer)
     }
+
+
+def input_quantizers(network: fx.GraphModule) -> dict[str, ActivationQuantizer]:
+    """Return path of an int8 layer -> the quantizer that rounds its input."""
+    modules, quantizers = dict(network.named_modules()), {}
+    for node in network.graph.nodes:
+        if node.op != "call_module" or not isinstance(modules[str(node.target)], Int8Layer):
+            continue
+        source = node.all_input_nodes[0]
+        while True:
+            module = modules[str(source.target)] if source.op == "call_module" else None
+            if isinstance(module, ActivationQuantizer):
+                break
+            # Nodes between quantizer and layer only move values, so their input is followed.
+            marker = isinstance(module, ModuleMarker)
+            source = source.args[1] if marker else source.all_input_nodes[0]
+        quantizers[str(node.target)] = module
+    return quantizers
 
 
 # Any: a module, parameter or buffer.

@@ -1,16 +1,14 @@
 """Converts statically quantized networks to a form that can be trained, and back to int8."""
 
 from copy import deepcopy
-from typing import TypeVar
+from typing import Any
 
 import torch
 from torch import fx, nn
 
-from kdrun.compress.fx_graph import ModuleMarker
 from kdrun.compress.quantize.layers import ActivationQuantizer, FakeQuantizedLayer, Int8Layer
-from kdrun.compress.quantize.quantized_network import copy_class_name_and_roles, replace_modules
-
-M = TypeVar("M", bound=nn.Module)
+from kdrun.compress.quantize.quantized_network import copy_class_name_and_roles
+from kdrun.compress.quantize.static import activation_quantizers, input_quantizers
 
 
 def to_trainable(network: nn.Module) -> nn.Module:
@@ -26,25 +24,23 @@ def to_trainable(network: nn.Module) -> nn.Module:
     copy = deepcopy(network)
     if not isinstance(copy, fx.GraphModule):
         return copy
-    input_quantizers = _input_quantizers(copy)
-    for quantizer in _modules_of(copy, ActivationQuantizer).values():
+    for quantizer in activation_quantizers(copy).values():
         quantizer.stretch = nn.Parameter(torch.zeros_like(quantizer.scale))
-    layers = {
-        path: _to_float(layer, input_quantizers[path])
-        for path, layer in _modules_of(copy, Int8Layer).items()
-    }
-    replace_modules(copy, layers)
+    for path, quantizer in input_quantizers(copy).items():
+        layer: Any = copy.get_submodule(path)
+        copy.set_submodule(path, _to_float(layer, quantizer))
     return copy_class_name_and_roles(network, copy)
 
 
 def to_int8(network: nn.Module) -> nn.Module:
     """Return a copy of a trainable network with its weights and scales stored as integers again."""
     copy = deepcopy(network)
-    for quantizer in _modules_of(copy, ActivationQuantizer).values():
+    for quantizer in activation_quantizers(copy).values():
         quantizer.scale.copy_(quantizer.current_scale.detach())
         quantizer.stretch = None
-    layers = _modules_of(copy, FakeQuantizedLayer)
-    replace_modules(copy, {path: _to_integers(layer) for path, layer in layers.items()})
+    for path, layer in list(copy.named_modules()):
+        if isinstance(layer, FakeQuantizedLayer):
+            copy.set_submodule(path, _to_integers(layer))
     return copy_class_name_and_roles(network, copy)
 
 
@@ -62,25 +58,3 @@ def _to_integers(layer: FakeQuantizedLayer) -> Int8Layer:
     stored = Int8Layer(layer.operation, layer.weight_grid).to(layer.weight.device)
     stored.store(layer.weight, layer.bias, layer.input_scale)
     return stored.train(layer.training)
-
-
-def _input_quantizers(network: fx.GraphModule) -> dict[str, ActivationQuantizer]:
-    """Return path of an int8 layer -> the quantizer that rounds its input."""
-    modules, quantizers = dict(network.named_modules()), {}
-    for node in network.graph.nodes:
-        if node.op != "call_module" or not isinstance(modules[str(node.target)], Int8Layer):
-            continue
-        source = node.all_input_nodes[0]
-        while True:
-            module = modules[str(source.target)] if source.op == "call_module" else None
-            if isinstance(module, ActivationQuantizer):
-                break
-            # Nodes between quantizer and layer only move values, so their input is followed.
-            marker = isinstance(module, ModuleMarker)
-            source = source.args[1] if marker else source.all_input_nodes[0]
-        quantizers[str(node.target)] = module
-    return quantizers
-
-
-def _modules_of(network: nn.Module, kind: type[M]) -> dict[str, M]:
-    return {path: module for path, module in network.named_modules() if isinstance(module, kind)}

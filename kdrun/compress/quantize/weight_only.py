@@ -11,14 +11,9 @@ from torch import Tensor, nn
 from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.layer_operation import QUANTIZABLE, LayerOperation, operation_of
 from kdrun.compress.quantize.ops import dequantize
-from kdrun.compress.quantize.quantized_network import (
-    QuantizedNetwork,
-    float_share_note,
-    replace_modules,
-    select_float_layers,
-)
+from kdrun.compress.quantize.quantized_network import float_share_note, select_float_layers
 from kdrun.compress.quantize.weight_scales import WeightGrid, choose_scales
-from kdrun.core.errors import UserError
+from kdrun.compress.structure_changes import WEIGHTS, CompressionResult
 
 _PACKED_BITS = 4  # two integers of so many bits share a byte
 _PACKED_OFFSET = 8  # added to such integers, so that they are not negative
@@ -36,15 +31,15 @@ def weight_only_structure(
         group: as in `quantize_weights`.
     """
     copy = deepcopy(network)
-    empty_layers = {path: _empty_layer(copy.get_submodule(path), bits, group) for path in layers}
-    replace_modules(copy, empty_layers)
+    for path in layers:
+        copy.set_submodule(path, _empty_layer(network.get_submodule(path), bits, group))
     return copy
 
 
 @torch.no_grad()
 def quantize_weights(
     network: nn.Module, bits: int, group: int | None, layers: str | Sequence[str]
-) -> QuantizedNetwork:
+) -> CompressionResult:
     """Quantize the weights of linear layers and convolutions to a symmetric grid.
 
     Args:
@@ -55,10 +50,8 @@ def quantize_weights(
         layers: a glob of module paths, or a list of paths.
 
     Raises:
-        UserError: no layer matches the glob, or the bits are neither 8 nor 4.
+        UserError: no layer matches the glob.
     """
-    if bits not in (8, _PACKED_BITS):
-        raise UserError(f"weights of {bits} bits can't be stored.", "  bits is 8 or 4")
     paths = select_float_layers(network, QUANTIZABLE, layers, "linear layer or convolution")
     arguments: dict[str, Any] = {"layers": paths, "bits": bits, "group": group}
     quantized = weight_only_structure(network, **arguments)
@@ -67,7 +60,7 @@ def quantize_weights(
         assert isinstance(layer, WeightOnlyLayer)
         layer.store(network.get_submodule(path))
     notes = float_share_note(network, paths)
-    return QuantizedNetwork(quantized, {"name": "quantize_weights", **arguments}, notes)
+    return CompressionResult(quantized, [{"name": WEIGHTS, **arguments}], notes)
 
 
 class WeightOnlyLayer(nn.Module):

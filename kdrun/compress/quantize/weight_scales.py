@@ -1,7 +1,7 @@
 """Computes scales and integers of quantized weights."""
 
-from dataclasses import dataclass
-from typing import NamedTuple, Self
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -30,6 +30,11 @@ class WeightGrid:
     def of(cls, bits: int, symmetric: bool, per_channel: bool) -> Self:
         """Build it from the plain values in the record of a change."""
         return cls(QuantizationGrid(bits, symmetric), per_channel)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `of` as plain values, for the record of a change."""
+        return {**asdict(self.grid), "per_channel": self.per_channel}
 
     @property
     def axis(self) -> int | None:

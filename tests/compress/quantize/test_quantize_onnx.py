@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from nets import quantized, samples
+from nets import ACTIVATIONS, WEIGHTS, quantized, samples
 from torch import Tensor, nn
 
 from kdrun.compress.calibrators import MinMax
 from kdrun.compress.quantization_grid import QuantizationGrid
-from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
+from kdrun.compress.quantize.calibration import calibrate
 from kdrun.compress.quantize.dynamic import quantize_dynamic
 from kdrun.compress.quantize.onnx_translations import translations
 from kdrun.compress.quantize.quantization_plan import plan_quantization

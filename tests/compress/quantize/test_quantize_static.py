@@ -5,14 +5,14 @@ from copy import deepcopy
 import pytest
 import torch
 import torch.nn.functional as F
-from nets import NAMES, differ, folded, make, quantized, samples
+from nets import ACTIVATIONS, NAMES, WEIGHTS, differ, folded, make, quantized, samples
 from safetensors.torch import load, save
 from torch import nn
 
 from kdrun.compress.activation_statistics import ActivationStatistics
 from kdrun.compress.calibrators import KLDivergence, MinMax, Percentile
 from kdrun.compress.quantization_grid import QuantizationGrid, ValueRange, affine_map
-from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
+from kdrun.compress.quantize.calibration import calibrate
 from kdrun.compress.quantize.layers import Int8Layer
 from kdrun.compress.quantize.quantization_plan import plan_quantization
 from kdrun.compress.quantize.static import activation_quantizers, static_structure
@@ -22,7 +22,7 @@ from kdrun.core.taps import TappedNetwork
 
 
 def rebuilt(name: str) -> nn.Module:
-    keys = dict(quantized(name).change)
+    keys = dict(quantized(name).changes[0])
     assert keys.pop("name") == "quantize"
     return static_structure(folded(name), **keys)
 
@@ -126,7 +126,7 @@ def test_a_layer_that_is_called_by_keyword_stays_in_float():
 
 
 def test_the_plan_of_another_network_is_refused():
-    keys = {key: value for key, value in quantized("resnet8").change.items() if key != "name"}
+    keys = {key: value for key, value in quantized("resnet8").changes[0].items() if key != "name"}
     with pytest.raises(UserError) as error:
         static_structure(folded("vgg8"), **keys)
     assert "has the layer 'conv1'" in error.value.lines[0]

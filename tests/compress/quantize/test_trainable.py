@@ -5,13 +5,13 @@ from copy import deepcopy
 import pytest
 import torch
 import torch.nn.functional as F
-from nets import NAMES, folded, make, quantized, samples
+from nets import ACTIVATIONS, NAMES, WEIGHTS, folded, make, quantized, samples
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kdrun.compress.calibrators import MinMax
 from kdrun.compress.quantization_grid import QuantizationGrid
-from kdrun.compress.quantize.calibration import ACTIVATIONS, WEIGHTS, calibrate
+from kdrun.compress.quantize.calibration import calibrate
 from kdrun.compress.quantize.layers import ActivationQuantizer, FakeQuantizedLayer, Int8Layer
 from kdrun.compress.quantize.quantization_plan import plan_quantization
 from kdrun.compress.quantize.static import activation_quantizers
