@@ -6,6 +6,7 @@ from kdrun import model
 from kdrun.check.built import BuiltRun
 from kdrun.check.losses import check_loss
 from kdrun.compress.quantize.calibration import check_inputs
+from kdrun.compress.step_inputs import without_labels
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
 from kdrun.core.faults import Faults
@@ -16,7 +17,7 @@ from kdrun.stage.compress import Compress
 from kdrun.stage.repeated import make_protocol
 from kdrun.stage.step_inputs import calibration_batches
 from kdrun.stage.train import Train
-from kdrun.step.context import Quantizes
+from kdrun.step.context import Quantizes, Step
 from kdrun.step.plan import PlannedStep, origin_of, plan_steps
 
 
@@ -58,6 +59,7 @@ def _try_steps(run: BuiltRun, steps: Sequence[PlannedStep]) -> None:
             _refuse_second_quantization(key, quantized, step.quantizes)
         with run.faults.under(f"compress.{key}"):
             changed = step.check(network, data.info)
+            _require_labels(step, data)
         if len(run.faults) > count_before:
             return  # later steps would be tried with another network than in the run
         quantized = step.quantizes or quantized
@@ -79,6 +81,13 @@ def _check_calibration(run: BuiltRun, data: Data) -> None:
     with run.faults.under("dataset"):
         batches = calibration_batches(data, run.config.seed, count)
         check_inputs([images for images, _ in batches])
+
+
+def _require_labels(step: Step, data: Data) -> None:
+    """Refuse a step with a setting that needs labels, if no training sample has one."""
+    setting = getattr(step, "needs_labels", "")
+    if setting and not data.labeled_only().train.size:
+        raise without_labels(setting)
 
 
 def _refuse_second_quantization(

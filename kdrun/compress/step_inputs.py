@@ -41,14 +41,18 @@ class StepInputs:
             UserError: the images have no labels. The message begins with the setting.
         """
         if any((labels < 0).any() for _, labels in self.batches):
-            raise UserError(
-                f"{setting} needs labels, and no training sample has one.",
-                "  take one that needs only the weights, or keep some labels: a smaller"
-                " dataset.unlabeled",
-            )
+            raise without_labels(setting)
         return self.batches
 
     @property
     def generator(self) -> torch.Generator:
         """A new generator on the CPU, whose numbers are the same on every machine."""
         return torch.Generator().manual_seed(self.seed)
+
+
+def without_labels(setting: str) -> UserError:
+    """Return the error for a setting that needs labels if no training sample has one."""
+    return UserError(
+        f"{setting} needs labels, and no training sample has one.",
+        "  take one that needs only the weights, or keep some labels: a smaller dataset.unlabeled",
+    )

@@ -109,6 +109,9 @@ class Step(Protocol):
         quantizes: the values that the step rounds: `layers`, the weights of single layers;
             `network`, all weights and activations, with calibrated ranges; or None, nothing.
         strength: the setting that `compress.target` searches; None if it has none.
+
+    A step may also have `needs_labels`: the setting that needs labels, for messages, such as
+    `score=taylor`; empty if none does.
     """
 
     quantizes: Quantizes | None

@@ -53,6 +53,7 @@ class PruneChannels:
     ) -> None:
         self.goals = {"ratio": ratio, "macs": macs, "latency": latency}
         self.criterion = PruningCriterion(importance, scope, round_to, skip)
+        self.needs_labels = f"importance={importance}" if importance in _NEED_LABELS else ""
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """Prune a copy, with a score that needs no samples.
@@ -80,10 +81,8 @@ class PruneChannels:
 
     def apply(self, network: nn.Module, step_inputs: StepInputs) -> CompressionResult:
         """Prune a copy of the network."""
-        sample, importance = step_inputs.sample, self.criterion.importance
-        labeled = None
-        if importance in _NEED_LABELS:
-            labeled = step_inputs.labeled(f"importance={importance}")
+        sample = step_inputs.sample
+        labeled = step_inputs.labeled(self.needs_labels) if self.needs_labels else None
         inputs = ScoringInputs(step_inputs.seed, labeled)
         goal = the_goal(self.goals)
         if goal.key == "ratio":

@@ -56,6 +56,7 @@ class PruneWeights:
         pair = (pattern[0], pattern[1]) if pattern else None
         self.pruning = WeightPruning(sparsity, score, scope, pair, layers, schedule, rises, until)
         self.lr_share, self.recipe = lr_share, recipe
+        self.needs_labels = "score=taylor" if score == "taylor" else ""
 
     def check(self, network: nn.Module, info: DataInfo) -> nn.Module:
         """Check that the settings agree, and that layers match the glob.

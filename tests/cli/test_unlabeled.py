@@ -97,3 +97,6 @@ def test_with_all_labels_hidden_a_finished_teacher_is_asked_for(
     (run,) = tmp_path.glob("outputs/20*/*-before")
     shown = kdrun(*TINY, f"teacher.run={run}", "controls=[]", "dataset.unlabeled=1").stdout
     assert "0 of 256 training samples are labeled" in shown
+    words = (f"teacher.run={run}", "controls=[]", "dataset.unlabeled=1", "compress=prune_weights")
+    said = refused(*words, "compress.prune_weights.score=taylor")
+    assert said.startswith("compress.prune_weights: score=taylor needs labels, and no training")
