@@ -64,7 +64,7 @@ def test_a_device_that_is_not_there_is_refused(machine, device, cuda, found):
         chosen(device)
     assert error.value.lines == (
         f"device={device} was asked for, but this PyTorch {found}.",
-        "  use device=cpu, or device=auto to take what is there",
+        "  use device=cpu, or device=auto for the best that there is",
     )
 
 
