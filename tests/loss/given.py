@@ -1,4 +1,4 @@
-"""What the tests of losses are given: features, logits, and losses from their YAML."""
+"""Inputs for the tests of losses: features, logits, and losses from their YAML."""
 
 from typing import Any
 
@@ -24,18 +24,18 @@ def node(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def bare(name: str, **changes: Any) -> Loss:
-    """A method's own term alone, with weight 1."""
+    """The distillation terms of a loss alone, with weight 1."""
     return build_loss(node(name, **{"weight": 1.0, "ce": 0.0, "kd": 0.0, **changes}))
 
 
 def shapes(taps: Shapes, network: nn.Module | None = None) -> TapShapes:
-    """Taps as a loss is told of them: with a batch of two."""
+    """The taps that `bind` gets: their shapes for a batch of two."""
     two = {name: (2, *shape) for name, shape in taps.items()}
     return TapShapes(two, network or nn.Linear(C, C), {name: name for name in taps})
 
 
 def bound(name: str, student: Shapes, teacher: Shapes, **changes: Any) -> Loss:
-    """A method's own term, bound to two networks with these taps (without the batch)."""
+    """The distillation terms of a loss, bound to taps of these shapes (without B)."""
     torch.manual_seed(0)
     loss = bare(name, **changes)
     loss.bind(shapes(student), shapes(teacher), INFO)
@@ -65,12 +65,12 @@ def total(loss: Loss, student: Output, teacher: Output, given: Batch | None = No
 
 def has_the_gradient_of_its_value(loss: Loss, taps: Shapes, teacher: Shapes) -> bool:
     """Whether the gradient to each of the student's taps is that of finite differences."""
-    other = output(teacher, 2, torch.float64)
+    teacher_output = output(teacher, 2, torch.float64)
 
     def value(*features: Tensor) -> Tensor:
         student = output(taps, 1, torch.float64)
         student.taps = dict(zip(taps, features, strict=True))
-        return total(loss, student, other)
+        return total(loss, student, teacher_output)
 
     start = [tap.requires_grad_() for tap in output(taps, 1, torch.float64).taps.values()]
     return torch.autograd.gradcheck(value, start, fast_mode=True)

@@ -13,14 +13,18 @@ TEACHER = {"tap[0]": (3, 8, 8), "tap[1]": (6, 4, 4)}
 
 def plain_ab(student: list[Tensor], teacher: list[Tensor], margin: float) -> float:
     found = 0.0
-    for place, (own, other) in enumerate(zip(student, teacher, strict=True), start=1):
+    for layer, (student_maps, teacher_maps) in enumerate(
+        zip(student, teacher, strict=True), start=1
+    ):
         hinge = 0.0
-        for s, t in zip(own.flatten().tolist(), other.flatten().tolist(), strict=True):
+        for s, t in zip(
+            student_maps.flatten().tolist(), teacher_maps.flatten().tolist(), strict=True
+        ):
             if t <= 0 and s > -margin:
                 hinge += (s + margin) ** 2
             if t > 0 and s <= margin:
                 hinge += (s - margin) ** 2
-        found += 2.0 ** (place - len(student)) * hinge / B
+        found += 2.0 ** (layer - len(student)) * hinge / B
     return found / 1000 * 3
 
 
@@ -37,8 +41,8 @@ def adapted(loss, features: Tensor) -> Tensor:
 def test_ab_equals_the_formula(margin):
     loss = bound("ab", STUDENT, TEACHER, margin=margin, first_epochs=0)
     student, teacher = output(STUDENT, 1), output(TEACHER, 2)
-    own = [student.taps["tap[0]"].double(), adapted(loss, student.taps["tap[1]"])]
-    expected = plain_ab(own, list(teacher.taps.values()), margin)
+    student_maps = [student.taps["tap[0]"].double(), adapted(loss, student.taps["tap[1]"])]
+    expected = plain_ab(student_maps, list(teacher.taps.values()), margin)
     assert total(loss, student, teacher).item() == pytest.approx(expected, rel=1e-5)
 
 

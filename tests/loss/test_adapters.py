@@ -29,20 +29,20 @@ def test_the_shape_is_known_without_computing(shape):
 
 def test_maps_meet_at_the_smaller_size_and_keep_their_mean():
     student, teacher = torch.randn(2, 3, 8, 4), torch.randn(2, 5, 4, 8)
-    own, other = align(student, teacher)
-    assert own.shape == (2, 3, 4, 4)
-    assert other.shape == (2, 5, 4, 4)
-    torch.testing.assert_close(own.mean((2, 3)), student.mean((2, 3)))
-    torch.testing.assert_close(other.mean((2, 3)), teacher.mean((2, 3)))
+    student_maps, teacher_maps = align(student, teacher)
+    assert student_maps.shape == (2, 3, 4, 4)
+    assert teacher_maps.shape == (2, 5, 4, 4)
+    torch.testing.assert_close(student_maps.mean((2, 3)), student.mean((2, 3)))
+    torch.testing.assert_close(teacher_maps.mean((2, 3)), teacher.mean((2, 3)))
 
 
 def test_half_precision_is_widened_and_the_teacher_has_no_graph():
     student = torch.randn(2, 3, 4, 4, dtype=torch.bfloat16, requires_grad=True)
     teacher = torch.randn(2, 3, 4, 4, dtype=torch.float16, requires_grad=True)
-    own, other = align(student, teacher)
-    assert own.dtype == other.dtype == torch.float32
-    assert own.requires_grad
-    assert not other.requires_grad
+    student_maps, teacher_maps = align(student, teacher)
+    assert student_maps.dtype == teacher_maps.dtype == torch.float32
+    assert student_maps.requires_grad
+    assert not teacher_maps.requires_grad
 
 
 def test_an_adapter_changes_channels_alone():

@@ -26,13 +26,13 @@ def plain(loss, student, teacher) -> float:
         return 1 / (1 + math.exp(-sum(w * h for w, h in zip(out, hidden, strict=True)) - shift))
 
     found = 0.0
-    for own, other in zip(student.tolist(), teacher.tolist(), strict=True):
-        pooled = [sum(sum(row) for row in channel) / 4 for channel in own]
+    for student_maps, teacher_values in zip(student.tolist(), teacher.tolist(), strict=True):
+        pooled = [sum(sum(row) for row in channel) / 4 for channel in student_maps]
         mapped = [
             sum(w * f for w, f in zip(row, pooled, strict=True)) + b
             for row, b in zip(adapter.weight.tolist(), adapter.bias.tolist(), strict=True)
         ]
-        found -= math.log(score(other)) + math.log(1 - score(mapped))
+        found -= math.log(score(teacher_values)) + math.log(1 - score(mapped))
     return found / (2 * len(student))
 
 
@@ -61,15 +61,15 @@ def test_the_student_goes_up_what_the_discriminator_goes_down(reversal):
         (loss.adapters[0].weight, (2, 3), -reversal),
         (first, (1, 2), 1.0),
     )
-    for tensor, place, way in weights:
+    for tensor, index, way in weights:
         with torch.no_grad():
             ends = []
             for move in (1e-6, -2e-6):
-                tensor[place] += move
+                tensor[index] += move
                 ends.append(total(loss, student, teacher).item())
-            tensor[place] += 1e-6
+            tensor[index] += 1e-6
         slope = (ends[0] - ends[1]) / 2e-6
-        assert tensor.grad[place].item() == pytest.approx(way * slope, rel=1e-4, abs=1e-9)
+        assert tensor.grad[index].item() == pytest.approx(way * slope, rel=1e-4, abs=1e-9)
 
 
 def test_gradcheck_of_what_the_discriminator_sees():

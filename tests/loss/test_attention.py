@@ -26,7 +26,11 @@ def plain_map(features: Tensor, power: float) -> list[list[float]]:
 
 def plain_distance(student: Tensor, teacher: Tensor, power: float) -> float:
     pairs = zip(plain_map(student, power), plain_map(teacher, power), strict=True)
-    squares = [(s - t) ** 2 for own, other in pairs for s, t in zip(own, other, strict=True)]
+    squares = [
+        (s - t) ** 2
+        for student_row, teacher_row in pairs
+        for s, t in zip(student_row, teacher_row, strict=True)
+    ]
     return sum(squares) / len(squares)
 
 

@@ -21,12 +21,17 @@ def plain_linear(layer, rows):
 
 
 def plain_neighbours(loss, student, teacher):
-    own, other = plain_linear(loss.students[0], student), plain_linear(loss.teachers[0], teacher)
+    student_rows, teacher_rows = (
+        plain_linear(loss.students[0], student),
+        plain_linear(loss.teachers[0], teacher),
+    )
     value = 0.0
-    for i in range(len(own) - 1):
-        for c in range(len(own[0])):
-            value += abs(own[i][c] - other[i][c]) * abs(own[i + 1][c] - other[i + 1][c])
-    return value / (len(own) - 1)
+    for i in range(len(student_rows) - 1):
+        for c in range(len(student_rows[0])):
+            value += abs(student_rows[i][c] - teacher_rows[i][c]) * abs(
+                student_rows[i + 1][c] - teacher_rows[i + 1][c]
+            )
+    return value / (len(student_rows) - 1)
 
 
 def plain_kernel(rows, gamma, order):
@@ -52,9 +57,9 @@ def test_cc_of_neighbours_equals_the_formula():
 def test_cc_of_kernels_equals_the_formula(gamma, order):
     loss = bound("cc", STUDENT, TEACHER, form="kernel", gamma=gamma, order=order)
     student, teacher = output(STUDENT, 1), output(TEACHER, 2)
-    own = plain_kernel(student.taps["tap"].double().tolist(), gamma, order)
-    other = plain_kernel(teacher.taps["tap"].double().tolist(), gamma, order)
-    expected = sum((a - b) ** 2 for a, b in zip(own, other, strict=True)) / B**2
+    student_kernel = plain_kernel(student.taps["tap"].double().tolist(), gamma, order)
+    teacher_kernel = plain_kernel(teacher.taps["tap"].double().tolist(), gamma, order)
+    expected = sum((a - b) ** 2 for a, b in zip(student_kernel, teacher_kernel, strict=True)) / B**2
     assert total(loss, student, teacher).item() == pytest.approx(expected, rel=1e-5, abs=1e-12)
 
 

@@ -38,7 +38,7 @@ def both():
     return student, teacher
 
 
-def own(taps):
+def attention_taps(taps):
     return {name.split("/")[1]: value for name, value in taps.items() if name.startswith("att")}
 
 
@@ -53,8 +53,8 @@ def test_each_part_counts_by_its_weight_and_the_labels_once(both):
         "squares/attention",
         "kd",
     }
-    plain = type(student)(student.logits, own(student.taps))
-    other = type(teacher)(teacher.logits, own(teacher.taps))
+    student_output = type(student)(student.logits, attention_taps(student.taps))
+    teacher_output = type(teacher)(teacher.logits, attention_taps(teacher.taps))
     for name, key, weight, power in (
         ("attention", "attention", 3.0, 2.0),
         ("squares", "squares/attention", 2.0, 4.0),
@@ -62,7 +62,7 @@ def test_each_part_counts_by_its_weight_and_the_labels_once(both):
         alone = bare("attention", power=power)
         assert isinstance(alone, Attention), name
         alone.bind(shapes(STUDENT), shapes(TEACHER), INFO)
-        expected = weight * alone(plain, other, batch(), AT)["attention"]
+        expected = weight * alone(student_output, teacher_output, batch(), AT)["attention"]
         torch.testing.assert_close(found[key], expected)
     torch.testing.assert_close(found["ce"], 0.5 * label_loss(student.logits, batch()))
     torch.testing.assert_close(
@@ -81,9 +81,9 @@ def test_the_sum_of_the_terms_can_be_weighted_over_time(both):
 
 
 def test_parts_ask_for_taps_under_their_own_names():
-    asked = combined().taps()
-    assert asked.student == {"attention/tap": "stages[*]", "squares/tap": "stages[*]"}
-    assert asked.teacher == asked.student
+    request = combined().taps()
+    assert request.student == {"attention/tap": "stages[*]", "squares/tap": "stages[*]"}
+    assert request.teacher == request.student
 
 
 def test_first_phases_come_one_after_the_other_with_their_part_alone(monkeypatch, both):
@@ -100,15 +100,15 @@ def test_first_phases_come_one_after_the_other_with_their_part_alone(monkeypatch
         "loss.parts.of squares.*",
         "loss.parts.of kd.*",
     )
-    seen = []
+    phases = []
     original = loss.parts["of squares"].forward
     monkeypatch.setattr(
         loss.parts["of squares"],
         "forward",
-        lambda *words: (seen.append(words[3].phase), original(*words))[1],
+        lambda *words: (phases.append(words[3].phase), original(*words))[1],
     )
     loss(*both, batch(), Progress("squares/warm", 0, 2, 0, 10))
-    assert seen == ["warm"]
+    assert phases == ["warm"]
 
 
 def test_it_needs_a_teacher_only_if_a_part_does():

@@ -34,8 +34,8 @@ def plain_vectors(layer, rows):
 def plain_side(vectors, memory, drawn, scale=None, tau=0.07):
     memory = memory.double().tolist()
     likes = [
-        [math.exp(sum(a * b for a, b in zip(own, memory[m], strict=True)) / tau) for m in row]
-        for own, row in zip(vectors, drawn.tolist(), strict=True)
+        [math.exp(sum(a * b for a, b in zip(vector, memory[m], strict=True)) / tau) for m in row]
+        for vector, row in zip(vectors, drawn.tolist(), strict=True)
     ]
     scale = scale or N * sum(map(sum, likes)) / (B * (K + 1))
     c, value = K / N, 0.0
@@ -50,12 +50,12 @@ def test_crd_equals_the_formula_in_the_first_step_and_in_the_next(monkeypatch):
     loss, student, teacher = small(), output(STUDENT, 1), output(TEACHER, 2)
     drawn = torch.randint(N, (B, K + 1))
     monkeypatch.setattr(loss, "_draw", lambda given: drawn)
-    own = plain_vectors(loss.student_map, student.taps["tap"])
-    other = plain_vectors(loss.teacher_map, teacher.taps["tap"])
+    student_vectors = plain_vectors(loss.student_map, student.taps["tap"])
+    teacher_vectors = plain_vectors(loss.teacher_map, teacher.taps["tap"])
     scales = (None, None)
     for _ in range(2):
-        first, one = plain_side(own, loss.teachers, drawn, scales[0])
-        second, two = plain_side(other, loss.students, drawn, scales[1])
+        first, one = plain_side(student_vectors, loss.teachers, drawn, scales[0])
+        second, two = plain_side(teacher_vectors, loss.students, drawn, scales[1])
         scales = (one, two)
         value = total(loss, student, teacher).item()
         assert value == pytest.approx(first + second, rel=1e-5)
@@ -95,9 +95,9 @@ def test_negatives_are_drawn_evenly_from_other_classes(mode):
     drawn = loss._draw(given)
     for row in range(B):
         counts = torch.bincount(drawn[row, 1:], minlength=N)
-        own = torch.arange(N) % 5 == given.targets[row]
-        assert counts[own].sum() == 0
-        allowed = counts[~own].double()
+        same_class = torch.arange(N) % 5 == given.targets[row]
+        assert counts[same_class].sum() == 0
+        allowed = counts[~same_class].double()
         mean = 20000 / len(allowed)
         spread = ((allowed - mean) ** 2 / mean).sum() / (len(allowed) - 1)
         assert 0.75 < spread < 1.25  # chi squared a degree of freedom, of 409
@@ -108,9 +108,9 @@ def test_the_positive_is_the_sample_or_any_of_its_class():
     given = labeled(exact)
     assert torch.equal(exact._draw(given)[:, 0], given.index)
     labeled(relax)
-    seen = torch.stack([relax._draw(given)[:, 0] for _ in range(600)])
-    assert (seen % 5 == given.targets).all()
-    assert all(len(set(column.tolist())) > 90 for column in seen.T)  # of 102 or 103
+    drawn = torch.stack([relax._draw(given)[:, 0] for _ in range(600)])
+    assert (drawn % 5 == given.targets).all()
+    assert all(len(set(column.tolist())) > 90 for column in drawn.T)  # of 102 or 103
 
 
 def test_samples_that_no_batch_has_brought_count_as_others():
@@ -145,13 +145,15 @@ def test_the_gradient_of_crd_is_its_slope():
 
 def test_a_saved_loss_goes_on_exactly():
     student, teacher = output(STUDENT, 1), output(TEACHER, 2)
-    whole, resumed = small(), small()
-    total(whole, student, teacher)
-    assert {"students", "teachers", "log_scales", "labels"} <= set(whole.state_dict())
-    assert whole.students.dtype == whole.teachers.dtype == torch.float32
-    resumed.load_state_dict({name: value.clone() for name, value in whole.state_dict().items()})
+    uninterrupted, resumed = small(), small()
+    total(uninterrupted, student, teacher)
+    assert {"students", "teachers", "log_scales", "labels"} <= set(uninterrupted.state_dict())
+    assert uninterrupted.students.dtype == uninterrupted.teachers.dtype == torch.float32
+    resumed.load_state_dict(
+        {name: value.clone() for name, value in uninterrupted.state_dict().items()}
+    )
     values = []
-    for loss in (whole, resumed):
+    for loss in (uninterrupted, resumed):
         torch.manual_seed(4)
         values += [[total(loss, student, teacher).item() for _ in range(2)]]
     assert values[0] == values[1]

@@ -27,8 +27,8 @@ class Heads:
 
     def __init__(self) -> None:
         torch.manual_seed(4)
-        self.own = nn.ModuleDict({"fc": nn.Linear(3, C)})
-        self.other = nn.ModuleDict({"fc": nn.Linear(5, C, bias=False)})
+        self.student = nn.ModuleDict({"fc": nn.Linear(3, C)})
+        self.teacher = nn.ModuleDict({"fc": nn.Linear(5, C, bias=False)})
 
 
 def made(name: str, **changes) -> Loss:
@@ -36,9 +36,9 @@ def made(name: str, **changes) -> Loss:
         return bound(name, *SHAPES[name], **changes)
     heads, loss = Heads(), bare(name, **changes)
     shapes = [{"maps": (2, *each["maps"]), "head": (2, C)} for each in SHAPES[name]]
-    places = {"maps": "body", "head": "fc"}
-    networks = zip(shapes, (heads.own, heads.other), strict=True)
-    loss.bind(*(TapShapes(shape, network, places) for shape, network in networks), INFO)
+    paths = {"maps": "body", "head": "fc"}
+    networks = zip(shapes, (heads.student, heads.teacher), strict=True)
+    loss.bind(*(TapShapes(shape, network, paths) for shape, network in networks), INFO)
     loss.heads = [heads]
     return loss
 
@@ -117,14 +117,14 @@ def test_cosine_is_one_less_the_cosine_of_embeddings():
     student, teacher = answers("cosine")
     adapter = loss.adapters[0]
     weight, bias = loops(adapter.weight), loops(adapter.bias)
-    other = pooled(teacher.taps["tap"], 1, 1)
+    targets = pooled(teacher.taps["tap"], 1, 1)
     found = []
-    for sample, wanted in zip(loops(student.taps["tap"]), other, strict=True):
-        own = [sum(w * f for w, f in zip(r, sample, strict=True)) for r in weight]
-        own = [value + b for value, b in zip(own, bias, strict=True)]
+    for sample, wanted in zip(loops(student.taps["tap"]), targets, strict=True):
+        adapted = [sum(w * f for w, f in zip(r, sample, strict=True)) for r in weight]
+        adapted = [value + b for value, b in zip(adapted, bias, strict=True)]
         its = [channel[0][0] for channel in wanted]
-        dot = sum(a * b for a, b in zip(own, its, strict=True))
-        size = math.sqrt(sum(a * a for a in own) * sum(b * b for b in its))
+        dot = sum(a * b for a, b in zip(adapted, its, strict=True))
+        size = math.sqrt(sum(a * a for a in adapted) * sum(b * b for b in its))
         found.append(1 - dot / size)
     expected = sum(found) / B
     assert total(loss, student, teacher).item() == pytest.approx(expected, rel=1e-5)
@@ -155,18 +155,18 @@ def test_vid_is_the_negative_log_likelihood():
     student, teacher = answers("vid")
     expected = 0.0
     for number, tap in enumerate(("tap[0]", "tap[1]")):
-        other = loops(teacher.taps[tap])
+        teacher_maps = loops(teacher.taps[tap])
         height, width = teacher.taps[tap].shape[2:]
-        own = torch.tensor(pooled(student.taps[tap], height, width), dtype=torch.float64)
-        own = through(loss.means[number], own).tolist()
+        means = torch.tensor(pooled(student.taps[tap], height, width), dtype=torch.float64)
+        means = through(loss.means[number], means).tolist()
         terms = []
-        for b, sample in enumerate(other):
+        for b, sample in enumerate(teacher_maps):
             for c, channel in enumerate(sample):
                 a = loss.spreads[number][c].item()
                 variance = math.log1p(math.exp(a)) + 1e-5
                 for y, row in enumerate(channel):
                     for x, value in enumerate(row):
-                        error = (own[b][c][y][x] - value) ** 2
+                        error = (means[b][c][y][x] - value) ** 2
                         terms.append((error / variance + math.log(variance)) / 2)
         expected += sum(terms) / len(terms)
     assert total(loss, student, teacher).item() == pytest.approx(expected, rel=1e-5)
@@ -190,8 +190,8 @@ def convolved(maps: Tensor, convolution: nn.Conv2d) -> Tensor:
             for i in (-1, 0, 1):
                 for j in (-1, 0, 1):
                     if 0 <= y + i < height and 0 <= x + j < width:
-                        seen = maps[:, :, y + i, x + j]
-                        found[:, :, y, x] += seen @ weight[:, :, i + 1, j + 1].T
+                        pixels = maps[:, :, y + i, x + j]
+                        found[:, :, y, x] += pixels @ weight[:, :, i + 1, j + 1].T
     return found
 
 
@@ -204,10 +204,10 @@ def test_mgd_restores_the_teacher_from_what_the_mask_leaves(drop, shape):
     torch.manual_seed(8)
     mask = (torch.rand(shape) >= 0.5).double()
     adapter, generator = loss.adapters[0], loss.generators[0]
-    own = student.taps["tap"].double()
-    own = torch.einsum("oi,bihw->bohw", adapter.weight.detach().double()[:, :, 0, 0], own)
-    own = (own + adapter.bias.detach().double()[None, :, None, None]) * mask
-    restored = convolved(convolved(own, generator[0]).clamp_min(0), generator[2])
+    adapted = student.taps["tap"].double()
+    adapted = torch.einsum("oi,bihw->bohw", adapter.weight.detach().double()[:, :, 0, 0], adapted)
+    adapted = (adapted + adapter.bias.detach().double()[None, :, None, None]) * mask
+    restored = convolved(convolved(adapted, generator[0]).clamp_min(0), generator[2])
     errors = (restored - teacher.taps["tap"].double()).flatten().tolist()
     assert found == pytest.approx(sum(error**2 for error in errors) / B, rel=1e-5)
     assert 0 < mask.mean() < 1
@@ -217,8 +217,8 @@ def test_cat_kd_compares_unit_maps_of_each_class():
     loss = made("cat_kd", resolution=2)
     student, teacher = answers("cat_kd")
     heads = loss.heads[0]
-    seen = []
-    for answer, head in ((student, heads.own.fc), (teacher, heads.other.fc)):
+    attention = []
+    for answer, head in ((student, heads.student.fc), (teacher, heads.teacher.fc)):
         weight, bias = loops(head.weight), [0.0] * C if head.bias is None else loops(head.bias)
         maps = []
         for sample in loops(answer.taps["maps"]):
@@ -236,8 +236,8 @@ def test_cat_kd_compares_unit_maps_of_each_class():
             for number, cam in enumerate(sample):
                 size = math.sqrt(sum(v**2 for row in cam for v in row))
                 sample[number] = [[v / size for v in row] for row in cam]
-        seen.append(torch.tensor(small, dtype=torch.float64))
-    expected = mean_square(*seen)
+        attention.append(torch.tensor(small, dtype=torch.float64))
+    expected = mean_square(*attention)
     assert total(loss, student, teacher).item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -245,44 +245,44 @@ def test_cat_kd_trains_the_students_classifier_and_keeps_the_teachers():
     loss = made("cat_kd")
     total(loss, *answers("cat_kd")).backward()
     heads = loss.heads[0]
-    assert heads.own.fc.weight.grad.abs().sum() > 0
-    assert heads.other.fc.weight.grad is None
+    assert heads.student.fc.weight.grad.abs().sum() > 0
+    assert heads.teacher.fc.weight.grad is None
     assert loss.state_dict() == {}
 
 
 def test_cat_kd_says_which_network_it_cannot_read():
     loss, heads = bare("cat_kd"), Heads()
-    places = {"maps": "body", "head": "fc"}
-    good = TapShapes({"maps": (2, 3, 4, 4), "head": (2, C)}, heads.own, places)
-    bad = TapShapes({"maps": (2, 7, 4, 4), "head": (2, C)}, heads.other, places)
+    paths = {"maps": "body", "head": "fc"}
+    good = TapShapes({"maps": (2, 3, 4, 4), "head": (2, C)}, heads.student, paths)
+    bad = TapShapes({"maps": (2, 7, 4, 4), "head": (2, C)}, heads.teacher, paths)
     with pytest.raises(UserError, match="the teacher's reads 5 numbers where its last stage has 7"):
         loss.bind(good, bad, INFO)
-    heads.other.fc = torch.nn.Conv2d(5, C, 1)
+    heads.teacher.fc = torch.nn.Conv2d(5, C, 1)
     with pytest.raises(UserError, match=r"the teacher's is not linear: fc \(Conv2d\)") as error:
         loss.bind(good, bad, INFO)
     assert "choose another teacher, or another loss" in error.value.lines[1]
 
 
 @pytest.mark.parametrize(
-    ("resolution", "size", "said"),
+    ("resolution", "size", "message"),
     [(1, 4, "loss.resolution=1 leaves one"), (2, 1, "only one in common of body and body")],
 )
-def test_cat_kd_refuses_maps_of_one_pixel(resolution, size, said):
+def test_cat_kd_refuses_maps_of_one_pixel(resolution, size, message):
     loss, heads = bare("cat_kd", resolution=resolution), Heads()
     networks = [
         TapShapes({"maps": (2, width, size, size)}, head, {"maps": "body", "head": "fc"})
-        for width, head in ((3, heads.own), (5, heads.other))
+        for width, head in ((3, heads.student), (5, heads.teacher))
     ]
     with pytest.raises(UserError) as error:
         loss.bind(*networks, INFO)
-    assert said in error.value.lines[0]
+    assert message in error.value.lines[0]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_gradient_is_that_of_the_value(name):
     loss = made(name).double()
     if name == "cat_kd":
-        loss.heads[0].own.double()
+        loss.heads[0].student.double()
     loss.eval()
     student, teacher = answers(name, torch.float64)
     names = list(student.taps)
@@ -290,9 +290,9 @@ def test_the_gradient_is_that_of_the_value(name):
     def value(*taps: Tensor) -> Tensor:
         torch.manual_seed(0)
         cut = [tap.narrow(0, 0, 2) for tap in taps]
-        other = {key: tap.narrow(0, 0, 2) for key, tap in teacher.taps.items()}
-        own = Output(student.logits[:2], dict(zip(names, cut, strict=True)))
-        return total(loss, own, Output(teacher.logits[:2], other))
+        teacher_taps = {key: tap.narrow(0, 0, 2) for key, tap in teacher.taps.items()}
+        student_output = Output(student.logits[:2], dict(zip(names, cut, strict=True)))
+        return total(loss, student_output, Output(teacher.logits[:2], teacher_taps))
 
     inputs = tuple(student.taps[key][:2].clone().requires_grad_() for key in names)
     assert torch.autograd.gradcheck(value, inputs)

@@ -40,9 +40,11 @@ def test_fsp_equals_the_formula():
     expected = 0.0
     names = list(TAPS)
     for before, after in pairwise(names):
-        own = plain_flow(student.taps[before], student.taps[after])
-        other = plain_flow(teacher.taps[before], teacher.taps[after])
-        expected += sum((s - t) ** 2 for s, t in zip(own, other, strict=True)) / len(own)
+        student_flow = plain_flow(student.taps[before], student.taps[after])
+        teacher_flow = plain_flow(teacher.taps[before], teacher.taps[after])
+        expected += sum(
+            (s - t) ** 2 for s, t in zip(student_flow, teacher_flow, strict=True)
+        ) / len(student_flow)
     assert total(loss, student, teacher).item() == pytest.approx(expected, rel=1e-5)
 
 

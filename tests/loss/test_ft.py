@@ -43,8 +43,8 @@ def plain_convolution(layer: nn.Conv2d | nn.ConvTranspose2d, maps: Tensor) -> Te
 
 def plain_ft(student: Tensor, teacher: Tensor) -> float:
     found = 0.0
-    for own, other in zip(student, teacher, strict=True):
-        s, t = own.flatten().tolist(), other.flatten().tolist()
+    for student_factors, teacher_factors in zip(student, teacher, strict=True):
+        s, t = student_factors.flatten().tolist(), teacher_factors.flatten().tolist()
         long_s, long_t = (sum(value**2 for value in row) ** 0.5 for row in (s, t))
         found += sum(abs(a / long_s - b / long_t) for a, b in zip(s, t, strict=True)) / len(s)
     return found / B
@@ -54,11 +54,11 @@ def test_ft_equals_the_formula():
     loss = bound("ft", STUDENT, TEACHER)
     student, teacher = output(STUDENT, 1), output(TEACHER, 2)
     with torch.no_grad():
-        own = plain_layers(loss.translator[0], student.taps["tap"])
-        other = plain_layers(loss.paraphraser[0][0], teacher.taps["tap"])
-    assert other.shape == (B, 3, 2, 2)  # half of the teacher's channels
-    pooled = own.unfold(2, 2, 2).unfold(3, 2, 2).mean(dim=(4, 5))
-    expected = plain_ft(pooled, other)
+        student_factors = plain_layers(loss.translator[0], student.taps["tap"])
+        teacher_factors = plain_layers(loss.paraphraser[0][0], teacher.taps["tap"])
+    assert teacher_factors.shape == (B, 3, 2, 2)  # half of the teacher's channels
+    pooled = student_factors.unfold(2, 2, 2).unfold(3, 2, 2).mean(dim=(4, 5))
+    expected = plain_ft(pooled, teacher_factors)
     assert total(loss, student, teacher).item() == pytest.approx(expected, rel=1e-5)
 
 

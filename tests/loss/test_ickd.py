@@ -27,9 +27,9 @@ def test_ickd_equals_the_formula():
     loss = bound("ickd", STUDENT, TEACHER)
     student, teacher = output(STUDENT, 1), output(TEACHER, 2)
     expected = 0.0
-    own_maps = adapted(loss, student.taps["tap"])
-    for own, other in zip(own_maps, teacher.taps["tap"].double(), strict=True):
-        for s, t in zip(plain_gram(own), plain_gram(other), strict=True):
+    adapted_maps = adapted(loss, student.taps["tap"])
+    for student_maps, teacher_maps in zip(adapted_maps, teacher.taps["tap"].double(), strict=True):
+        for s, t in zip(plain_gram(student_maps), plain_gram(teacher_maps), strict=True):
             expected += sum((a - b) ** 2 for a, b in zip(s, t, strict=True)) / (B * 5)
     assert total(loss, student, teacher).item() == pytest.approx(expected, rel=1e-5)
 

@@ -24,9 +24,9 @@ def plain_kdsvd(student: list[Tensor], teacher: list[Tensor], k: int) -> float:
     found = 0.0
     for sample in range(B):
         chosen = []
-        for own, other in zip(student, teacher, strict=True):
-            values, theirs = vectors(other[sample], k)
-            _, mine = vectors(own[sample], k + 3)
+        for student_maps, teacher_maps in zip(student, teacher, strict=True):
+            values, theirs = vectors(teacher_maps[sample], k)
+            _, mine = vectors(student_maps[sample], k + 3)
             length = sum(value**2 for value in values) ** 0.5
             partners = []
             for vector in theirs:
@@ -40,9 +40,9 @@ def plain_kdsvd(student: list[Tensor], teacher: list[Tensor], k: int) -> float:
             )
         for before, after in pairwise(chosen):
             for (s0, t0), (s1, t1) in zip(before, after, strict=True):
-                own = torch.exp(-((s0[:, None] - s1[None, :]) ** 2) / 8)
-                other = torch.exp(-((t0[:, None] - t1[None, :]) ** 2) / 8)
-                found += (own - other).square().sum().item()
+                student_kernel = torch.exp(-((s0[:, None] - s1[None, :]) ** 2) / 8)
+                teacher_kernel = torch.exp(-((t0[:, None] - t1[None, :]) ** 2) / 8)
+                found += (student_kernel - teacher_kernel).square().sum().item()
     return found / B
 
 
@@ -82,9 +82,9 @@ def test_it_ignores_scale_and_sign_and_is_zero_for_equal_features():
 
 
 def test_other_channels_are_adapted_and_a_single_place_is_refused():
-    other = {**TAPS, "tap[1]": (12, 3, 3)}
-    loss = bound("kdsvd", TAPS, other)
-    assert total(loss, output(TAPS, 1), output(other, 2)).isfinite()
+    teacher_taps = {**TAPS, "tap[1]": (12, 3, 3)}
+    loss = bound("kdsvd", TAPS, teacher_taps)
+    assert total(loss, output(TAPS, 1), output(teacher_taps, 2)).isfinite()
     with pytest.raises(UserError, match="needs 2 layers"):
         bound("kdsvd", {"tap": (3, 4, 4)}, {"tap": (3, 4, 4)})
 

@@ -54,8 +54,8 @@ def plain(loss, merge, student, teacher):
         target = sum(plain_convolution(layer, part) for layer, part in pairs)
     else:
         target = torch.cat(maps, dim=1)
-    own = plain_convolution(loss.adapter, student.taps["tap"].double())
-    return ((own - plain_standardized(target)) ** 2).mean().item()
+    adapted_maps = plain_convolution(loss.adapter, student.taps["tap"].double())
+    return ((adapted_maps - plain_standardized(target)) ** 2).mean().item()
 
 
 @pytest.mark.parametrize("merge", MERGES)
@@ -123,9 +123,9 @@ def test_layer_fusion_says_what_is_merged():
 
 def test_layer_fusion_of_one_sample_is_zero():
     loss = bound("layer_fusion", STUDENT, TEACHER)
-    one, other = (
+    student, teacher = (
         Output(torch.zeros(1, 3), {tap: torch.ones(1, *shape) for tap, shape in taps.items()})
         for taps in (STUDENT, TEACHER)
     )
-    assert total(loss, one, other).item() == 0
+    assert total(loss, student, teacher).item() == 0
     assert loss.min_batch == 2

@@ -208,8 +208,11 @@ def test_cross_entropies_are_least_where_the_student_is_the_teacher(name):
     total(loss, Output(student), same, given).backward()
     if name == "nkd":  # its first part pulls the label up; the others are at rest
         student.grad.scatter_(1, given.targets[:, None], 0)
-        own, p = same.logits.softmax(1), same.logits.softmax(1).gather(1, given.targets[:, None])
-        expected = (p * own / B).scatter(1, given.targets[:, None], 0)
+        probabilities, p = (
+            same.logits.softmax(1),
+            same.logits.softmax(1).gather(1, given.targets[:, None]),
+        )
+        expected = (p * probabilities / B).scatter(1, given.targets[:, None], 0)
         torch.testing.assert_close(student.grad, expected)
     else:
         torch.testing.assert_close(student.grad, torch.zeros(B, C), atol=1e-6, rtol=0)

@@ -65,15 +65,15 @@ def plain_ce(student: Tensor, targets: Tensor) -> float:
 def plain_kl(student: Tensor, teacher: Tensor, temperature: float) -> float:
     """Mean over rows of sum p_t ln(p_t / p_s), both softened."""
     found = 0.0
-    for own, other in zip(student.tolist(), teacher.tolist(), strict=True):
-        p_s, p_t = plain_softmax(own, temperature), plain_softmax(other, temperature)
+    for student_row, teacher_row in zip(student.tolist(), teacher.tolist(), strict=True):
+        p_s, p_t = plain_softmax(student_row, temperature), plain_softmax(teacher_row, temperature)
         found += sum(t * math.log(t / s) for s, t in zip(p_s, p_t, strict=True))
     return found / len(student)
 
 
 def plain_mse(student: Tensor, teacher: Tensor) -> float:
     pairs = zip(student.flatten().tolist(), teacher.flatten().tolist(), strict=True)
-    return sum((own - other) ** 2 for own, other in pairs) / student.numel()
+    return sum((s - t) ** 2 for s, t in pairs) / student.numel()
 
 
 def test_ce_equals_the_formula():

@@ -30,13 +30,13 @@ class Flat(nn.Module):
         return self.head(images.mean((2, 3)))
 
 
-def seen(classes: int) -> TapShapes:
+def without_taps(classes: int) -> TapShapes:
     return TapShapes({}, Flat(classes), {})
 
 
 def around(inner: dict, data: DataInfo = FEW) -> Loss:
     loss = build_loss({"name": "merged_teacher", "loss": inner})
-    loss.bind(seen(3), seen(C), data)
+    loss.bind(without_taps(3), without_taps(C), data)
     return loss
 
 
@@ -93,8 +93,8 @@ def test_each_term_of_a_sum_has_its_own_temperature() -> None:
     for name, temperature in (("one/kd", 2.0), ("two/kd", 5.0)):
         alone = around(node("kd", temperature=temperature))
         torch.testing.assert_close(found[name], alone(student, teacher, labels(), AT)["kd"])
-    whole = around(node("kd", alpha=1.0, temperature=3.0))
-    torch.testing.assert_close(found["kd"], whole(student, teacher, labels(), AT)["kd"])
+    all_classes = around(node("kd", alpha=1.0, temperature=3.0))
+    torch.testing.assert_close(found["kd"], all_classes(student, teacher, labels(), AT)["kd"])
 
 
 def test_a_loss_without_a_temperature_reads_the_probabilities_as_they_are() -> None:
@@ -131,7 +131,7 @@ def test_trying_a_loss_leaves_it_and_the_random_numbers_as_they_were(
     monkeypatch.setattr(Nosy, "forward", lambda self, *given: self.count.add_(1) and {})
     monkeypatch.setattr("kdrun.loss.wrapper.build_loss", lambda node: Nosy())
     loss = build_loss({"name": "merged_teacher", "loss": {"name": "nosy"}})
-    before = seen(3), seen(C), torch.get_rng_state()
+    before = without_taps(3), without_taps(C), torch.get_rng_state()
     loss.bind(*before[:2], FEW)
     assert loss.loss.count == 0
     assert torch.equal(torch.get_rng_state(), before[2])

@@ -28,10 +28,10 @@ def small() -> nn.Module:
 def moving(student: nn.Module, inner=None, **changes):
     settings = {"kind": "ema", "decay": 0.75, "every": 2, "start": 0, **changes}
     loss = build_loss({"name": "moving_teacher", "loss": inner or node("kd"), **settings})
-    places = dict(loss.taps().student)
-    shapes = tap_shapes(student.float(), places, DATA)
+    paths = dict(loss.taps().student)
+    shapes = tap_shapes(student.float(), paths, DATA)
     student.double()
-    loss.bind(TapShapes(shapes, student, places), None, DATA)
+    loss.bind(TapShapes(shapes, student, paths), None, DATA)
     return loss.double().train()
 
 
@@ -90,9 +90,9 @@ def test_snapshots_are_taken_when_they_are_due():
 
 def test_before_it_starts_only_labels_count_and_then_the_loss_inside():
     student = small()
-    loss, seen = moving(student, node("kd", alpha=0.5, temperature=2.0), start=2), []
-    walk(student, loss, 2 * STEPS, lambda step, found: seen.append(set(found)))
-    assert seen == [{"ce"}] * (2 * STEPS)
+    loss, term_names = moving(student, node("kd", alpha=0.5, temperature=2.0), start=2), []
+    walk(student, loss, 2 * STEPS, lambda step, found: term_names.append(set(found)))
+    assert term_names == [{"ce"}] * (2 * STEPS)
     batch = images(99)
     logits = student(batch.inputs)
     found = loss(Output(logits), None, batch, at(2 * STEPS))

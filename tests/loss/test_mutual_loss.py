@@ -22,12 +22,12 @@ def around(loss: dict[str, Any], members: int, temperature: float | None = None)
         {"name": "around_mutual", "loss": loss, "members": members, "temperature": temperature}
     )
     committee = nn.ModuleDict({"members": nn.ModuleList(nn.Linear(C, C) for _ in range(members))})
-    shapes, places = {}, {}
-    for name, place in found.taps().student.items():
+    shapes, paths = {}, {}
+    for name, path in found.taps().student.items():
         name = name + "[0]" if "/tap" in name else name
         shapes[name] = (2, *(MAP if "/tap" in name else (C,)))
-        places[name] = f"members.{name[0]}" + (f".{place}" if place else "")
-    found.bind(TapShapes(shapes, committee, places), None, INFO)
+        paths[name] = f"members.{name[0]}" + (f".{path}" if path else "")
+    found.bind(TapShapes(shapes, committee, paths), None, INFO)
     return found
 
 
@@ -85,10 +85,12 @@ def test_features_of_a_peer_teach_and_do_not_learn():
     loss = around(node("attention"), 2)
     found = loss(together(each), None, batch(), AT)
     assert set(found) == {"ce", "attention", "peer1/ce", "peer1/attention"}
-    taps = [one.taps["tap[0]"] for one in each]
-    one, other = torch.autograd.grad(found["attention"], taps, allow_unused=True)
-    assert one.abs().max() > 0
-    assert other is None
+    taps = [peer.taps["tap[0]"] for peer in each]
+    student_gradient, peer_gradient = torch.autograd.grad(
+        found["attention"], taps, allow_unused=True
+    )
+    assert student_gradient.abs().max() > 0
+    assert peer_gradient is None
     assert "student from peer1: pairs: stages[*] (4x6x6) from stages[*] (4x6x6)" in loss.notes()
 
 

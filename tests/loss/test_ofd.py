@@ -50,16 +50,16 @@ def adapted(loss, features: Tensor) -> Tensor:
 def test_ofd_equals_the_formula_with_margins_of_norm_or_batch(place):
     loss = bound(place)
     student, teacher = output(STUDENT, 1), output(TEACHER, 2)
-    own, other = adapted(loss, student.taps["tap"]), teacher.taps["tap"].double()
+    student_maps, teacher_maps = adapted(loss, student.taps["tap"]), teacher.taps["tap"].double()
     norm = network()[1]
     expected = 0.0
     for channel in range(5):
-        values = other[:, channel].flatten().tolist()
+        values = teacher_maps[:, channel].flatten().tolist()
         below = [value for value in values if value < 0]
         margin = sum(below) / len(below)
         if place == "2:in":
             margin = plain_margin(norm.weight[channel].item(), norm.bias[channel].item())
-        for s, t in zip(own[:, channel].flatten().tolist(), values, strict=True):
+        for s, t in zip(student_maps[:, channel].flatten().tolist(), values, strict=True):
             target = max(t, margin)
             if not s <= target <= 0:
                 expected += (s - target) ** 2 / B

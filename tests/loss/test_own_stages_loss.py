@@ -33,8 +33,8 @@ def plain_ce(logits, targets):
 
 def plain_kd(logits, teacher):
     found = 0.0
-    for own, other in zip(logits.tolist(), teacher.tolist(), strict=True):
-        p, q = soft(other, T), soft(own, T)
+    for student_row, teacher_row in zip(logits.tolist(), teacher.tolist(), strict=True):
+        p, q = soft(teacher_row, T), soft(student_row, T)
         found += T**2 * sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
     return found / len(logits)
 
@@ -45,10 +45,12 @@ def test_the_terms_are_those_of_the_paper():
     ce, kd, features = 0.0, 0.0, 0.0
     deepest = student.taps["stage[2]"]
     for head, name in zip(loss.heads, ("stage[0]", "stage[1]"), strict=True):
-        own, logits = (value.detach() for value in head(student.taps[name]))
+        head_features, logits = (value.detach() for value in head(student.taps[name]))
         ce += (1 - ALPHA) * plain_ce(logits, given.targets)
         kd += ALPHA * plain_kd(logits, student.logits)
-        for mine, its in zip(own.flatten(2).tolist(), deepest.flatten(2).tolist(), strict=True):
+        for mine, its in zip(
+            head_features.flatten(2).tolist(), deepest.flatten(2).tolist(), strict=True
+        ):
             means = [[sum(pixels) / len(pixels) for pixels in maps] for maps in (mine, its)]
             squares = [(a - b) ** 2 for a, b in zip(*means, strict=True)]
             features += WEIGHT * sum(squares) / len(deepest)

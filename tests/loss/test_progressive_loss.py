@@ -26,8 +26,8 @@ def progressive(inner=None):
     settings = {"loss": inner or node("kd"), "epochs": 7, "pairs": "auto"}
     loss = build_loss({"name": "progressive", **settings})
     student, teacher = ({k: (2, *v) for k, v in taps.items()} for taps in (STUDENT, TEACHER))
-    places = dict(zip(STUDENT, ("layer1", "layer3"), strict=True))
-    loss.bind(TapShapes(student, network(), places), TapShapes(teacher, network(), places), INFO)
+    paths = dict(zip(STUDENT, ("layer1", "layer3"), strict=True))
+    loss.bind(TapShapes(student, network(), paths), TapShapes(teacher, network(), paths), INFO)
     return loss.double()
 
 

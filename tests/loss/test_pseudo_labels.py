@@ -54,8 +54,8 @@ def test_the_teachers_decisions_stand_for_missing_labels() -> None:
     assert found.targets.tolist() == given.targets.where(KNOWN, teacher.logits.argmax(1)).tolist()
     assert found.soft_targets is None
     assert with_pseudo_labels(given, build_loss({"name": "ce"}), None) is given
-    whole = replace(given, labeled=None)
-    assert with_pseudo_labels(whole, build_loss({"name": "ce"}), teacher) is whole
+    all_labeled = replace(given, labeled=None)
+    assert with_pseudo_labels(all_labeled, build_loss({"name": "ce"}), teacher) is all_labeled
 
 
 def test_decisions_of_a_teacher_of_more_classes_are_the_students() -> None:

@@ -116,8 +116,8 @@ def test_the_deepest_place_mixes_with_nothing_and_the_width_is_its_own_up_to_512
 
 def test_review_kd_takes_stages_and_embeddings_by_itself_and_pairs_if_named():
     loss = bare("review_kd")
-    asked = {"tap": "stages[*]", "last": "embedding"}
-    assert loss.taps() == TapRequest(asked, asked)
+    taps = {"tap": "stages[*]", "last": "embedding"}
+    assert loss.taps() == TapRequest(taps, taps)
     named = bare("review_kd", pairs=[["layer1", "layer2"]])
     assert named.taps() == TapRequest({"tap0": "layer1"}, {"tap0": "layer2"})
 
@@ -130,11 +130,11 @@ def test_review_kd_takes_tokens_and_a_network_with_fewer_places():
 
 def test_review_kd_of_one_sample_is_zero():
     loss = bound("review_kd", STUDENT, TEACHER)
-    one, other = (
+    student, teacher = (
         Output(torch.zeros(1, 3), {tap: torch.ones(1, *shape) for tap, shape in taps.items()})
         for taps in (STUDENT, TEACHER)
     )
-    assert total(loss, one, other).item() == 0
+    assert total(loss, student, teacher).item() == 0
     assert loss.min_batch == 2
 
 

@@ -44,9 +44,9 @@ def plain_angles(rows):
 def plain(student, teacher, distance, angle):
     value = 0.0
     for share, relations in ((distance, plain_distances), (angle, plain_angles)):
-        own = relations(student.double().tolist())
-        other = relations(teacher.double().tolist())
-        losses = [huber(a - b) for a, b in zip(own, other, strict=True)]
+        student_relations = relations(student.double().tolist())
+        teacher_relations = relations(teacher.double().tolist())
+        losses = [huber(a - b) for a, b in zip(student_relations, teacher_relations, strict=True)]
         value += share * sum(losses) / len(losses)
     return value
 

@@ -36,25 +36,27 @@ def plain_vectors(network, maps, samples):
 
 
 def plain(loss, student, teacher, samples):
-    own, other = list(student.taps.values()), list(teacher.taps.values())
-    queries = [plain_vectors(n, m, samples) for n, m in zip(loss.queries, own, strict=True)]
-    keys = [plain_vectors(n, m, samples) for n, m in zip(loss.keys, other, strict=True)]
+    student_maps, teacher_maps = list(student.taps.values()), list(teacher.taps.values())
+    queries = [
+        plain_vectors(n, m, samples) for n, m in zip(loss.queries, student_maps, strict=True)
+    ]
+    keys = [plain_vectors(n, m, samples) for n, m in zip(loss.keys, teacher_maps, strict=True)]
     adapters = iter(loss.double().adapters)
     value = 0.0
-    for i, source in enumerate(own):
+    for i, source in enumerate(student_maps):
         targets = []
-        for target in other:
+        for target in teacher_maps:
             side = min(source.shape[2], target.shape[2])
             small = F.adaptive_avg_pool2d(source.double(), side)
             goal = F.adaptive_avg_pool2d(target.double(), side).flatten(1).tolist()
             targets.append((next(adapters)(small).flatten(1).tolist(), goal))
         for b in range(B):
             energy = [sum(x * y for x, y in zip(queries[i][b], k[b], strict=True)) for k in keys]
-            whole = sum(math.exp(e) for e in energy)
+            total_weight = sum(math.exp(e) for e in energy)
             for j, (found, goal) in enumerate(targets):
                 squares = [(x - y) ** 2 for x, y in zip(found[b], goal[b], strict=True)]
-                value += math.exp(energy[j]) / whole * sum(squares) / len(squares)
-    return value / (B * len(own))
+                value += math.exp(energy[j]) / total_weight * sum(squares) / len(squares)
+    return value / (B * len(student_maps))
 
 
 @pytest.mark.parametrize("samples", [8, 12, 3])  # the batch, more than it, and groups of 3, 3, 2
@@ -115,11 +117,11 @@ def test_semckd_takes_tokens_and_vectors():
 
 def test_semckd_of_one_sample_is_zero():
     loss = bound("semckd", STUDENT, TEACHER)
-    one, other = (
+    student, teacher = (
         Output(torch.zeros(1, 3), {tap: torch.ones(1, *shape) for tap, shape in taps.items()})
         for taps in (STUDENT, TEACHER)
     )
-    assert total(loss, one, other).item() == 0
+    assert total(loss, student, teacher).item() == 0
     assert loss.min_batch == 2
 
 

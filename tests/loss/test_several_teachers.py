@@ -21,16 +21,16 @@ def around(loss: dict[str, Any], combine: str, weights: list[float]) -> Loss:
         {"name": "around_teachers", "loss": loss, "combine": combine, "weights": weights}
     )
     networks = nn.ModuleDict({"members": nn.ModuleList(nn.Linear(C, C) for _ in weights)})
-    asked = found.taps().teacher
-    places = {
-        name: f"members.{name[0]}" + (f".{place}" if place else "") for name, place in asked.items()
+    request = found.taps().teacher
+    paths = {
+        name: f"members.{name[0]}" + (f".{path}" if path else "") for name, path in request.items()
     }
-    shapes = {name: (2, *(SIZES["tap"] if "/tap/" in name else (C,))) for name in asked}
+    shapes = {name: (2, *(SIZES["tap"] if "/tap/" in name else (C,))) for name in request}
     student = dict.fromkeys(found.taps().student, (2, *SIZES["tap"]))
     torch.manual_seed(0)
     found.bind(
         TapShapes(student, nn.Linear(C, C), {name: name for name in student}),
-        TapShapes(shapes, networks, places),
+        TapShapes(shapes, networks, paths),
         INFO,
     )
     return found
@@ -117,8 +117,8 @@ def test_features_are_those_of_each_teacher_and_labels_count_once():
     )
 
     pair = build_loss(node("attention"))
-    places = {"tap[0]": "layer"}
-    shape = TapShapes({"tap[0]": (2, *SIZES["tap"])}, nn.Linear(1, 1), places)
+    paths = {"tap[0]": "layer"}
+    shape = TapShapes({"tap[0]": (2, *SIZES["tap"])}, nn.Linear(1, 1), paths)
     pair.bind(shape, shape, INFO)
     wanted_sum = sum(
         w * pair(STUDENT, one, batch(), AT)["attention"].item()
@@ -137,10 +137,10 @@ def starred(loss: dict[str, Any], weights: list[float], student: TapShapes) -> L
     )
     count = range(len(weights))
     shapes = {f"{number}/tap/tap[0]": (2, *SIZES["tap"]) for number in count}
-    places = {name: f"members.{name[0]}.layer" for name in shapes}
+    paths = {name: f"members.{name[0]}.layer" for name in shapes}
     networks = nn.ModuleDict({"members": nn.ModuleList(nn.Linear(C, C) for _ in weights)})
-    places |= {f"{number}/logits": f"members.{number}" for number in count}
-    found.bind(student, TapShapes(shapes, networks, places), INFO)
+    paths |= {f"{number}/logits": f"members.{number}" for number in count}
+    found.bind(student, TapShapes(shapes, networks, paths), INFO)
     assert "teacher 2: pairs: layer (4x6x6) from layer (4x6x6)" in found.notes()
     return found
 

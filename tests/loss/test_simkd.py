@@ -22,13 +22,13 @@ def made(student: dict, teacher: dict, **changes) -> tuple[Loss, torch.nn.Module
     """The loss, the network that it trains with the teacher's head in it, and the teacher."""
     torch.manual_seed(1)
     loss = bare("simkd", **changes)
-    other = model.build(teacher, TINY).eval()
-    own = model.build(loss.student_node(student, teacher), TINY)
-    copy_shared_modules(own, other)
-    return loss, own.eval(), other
+    teacher_network = model.build(teacher, TINY).eval()
+    student_network = model.build(loss.student_node(student, teacher), TINY)
+    copy_shared_modules(student_network, teacher_network)
+    return loss, student_network.eval(), teacher_network
 
 
-def seen(
+def run_networks(
     loss: Loss, student: torch.nn.Module, teacher: torch.nn.Module, images: torch.Tensor
 ) -> list:
     """Both outputs, with the taps of a bound loss."""
@@ -36,9 +36,9 @@ def seen(
     requests = loss.taps()
     for network, request in ((student, requests.student), (teacher, requests.teacher)):
         roles = model.module_roles(network)
-        places = {name: roles[place.split("[")[0]][-1] for name, place in request.items()}
-        shapes = tap_shapes(network, places, TINY)
-        found.append((TapShapes(shapes, network, places), TappedNetwork(network, places)(images)))
+        paths = {name: roles[path.split("[")[0]][-1] for name, path in request.items()}
+        shapes = tap_shapes(network, paths, TINY)
+        found.append((TapShapes(shapes, network, paths), TappedNetwork(network, paths)(images)))
     loss.bind(found[0][0], found[1][0], TINY)
     return [output for _, output in found]
 
@@ -49,12 +49,12 @@ def plain_projector(network: torch.nn.Sequential, maps: torch.Tensor) -> torch.T
 
 
 def test_simkd_equals_the_mean_square_of_what_the_classifiers_read():
-    loss, own, other = made(SMALL, LARGE)
+    loss, student_network, teacher_network = made(SMALL, LARGE)
     images = torch.rand(8, 3, 8, 8)
-    student, teacher = seen(loss, own, other, images)
-    place = own.roles["stages"][-1]
-    stage, projector = own.get_submodule(place)
-    inner = TappedNetwork(own, {"maps": f"{place}.0"})(images).taps["maps"]
+    student, teacher = run_networks(loss, student_network, teacher_network, images)
+    path = student_network.roles["stages"][-1]
+    stage, projector = student_network.get_submodule(path)
+    inner = TappedNetwork(student_network, {"maps": f"{path}.0"})(images).taps["maps"]
     projected, wanted = plain_projector(projector, inner), teacher.taps["maps"].double()
     squares = [
         (projected[b, c, y, x] - wanted[b, c, y, x]).item() ** 2
@@ -69,12 +69,12 @@ def test_simkd_equals_the_mean_square_of_what_the_classifiers_read():
 
 
 def test_the_student_answers_through_the_teachers_classifier():
-    loss, own, other = made(SMALL, LARGE)
+    loss, student_network, teacher_network = made(SMALL, LARGE)
     images = torch.rand(8, 3, 8, 8)
-    student, _ = seen(loss, own, other, images)
+    student, _ = run_networks(loss, student_network, teacher_network, images)
     pooled = student.taps["projected"].mean(dim=(2, 3))
-    torch.testing.assert_close(student.logits, other.fc(pooled))
-    assert own.borrows == {"fc": "fc"}
+    torch.testing.assert_close(student.logits, teacher_network.fc(pooled))
+    assert student_network.borrows == {"fc": "fc"}
 
 
 def test_the_projector_and_the_classifier_count():
@@ -85,16 +85,16 @@ def test_the_projector_and_the_classifier_count():
 
 
 def test_networks_without_maps_are_joined_at_their_embeddings():
-    loss, own, other = made(MLP, LARGE)
-    student, teacher = seen_at_embedding(loss, own, other)
+    loss, student_network, teacher_network = made(MLP, LARGE)
+    student, teacher = run_at_embedding(loss, student_network, teacher_network)
     assert student.taps["projected"].shape == teacher.taps["embedding"].shape == (8, 12)
     expected = (student.taps["projected"] - teacher.taps["embedding"]).square().mean()
     torch.testing.assert_close(total(loss, student, teacher), expected)
     assert "embeddings" in loss.notes()[0]
 
 
-def seen_at_embedding(loss: Loss, student: torch.nn.Module, teacher: torch.nn.Module) -> list:
-    return seen(loss, student, teacher, torch.rand(8, 3, 8, 8))
+def run_at_embedding(loss: Loss, student: torch.nn.Module, teacher: torch.nn.Module) -> list:
+    return run_networks(loss, student, teacher, torch.rand(8, 3, 8, 8))
 
 
 def test_maps_are_refused_where_the_classifier_reads_something_else():
@@ -115,20 +115,20 @@ def test_a_loss_changes_no_student_unless_it_says_so():
 
 
 def test_no_gradient_reaches_the_teacher_and_half_precision_is_finite():
-    loss, own, other = made(SMALL, LARGE)
-    student, teacher = seen(loss, own, other, torch.rand(8, 3, 8, 8))
+    loss, student_network, teacher_network = made(SMALL, LARGE)
+    student, teacher = run_networks(loss, student_network, teacher_network, torch.rand(8, 3, 8, 8))
     large = {name: (1e4 * tap.detach()).half() for name, tap in teacher.taps.items()}
     wanted = type(teacher)(teacher.logits, {n: t.requires_grad_() for n, t in large.items()})
     found = loss(student, wanted, batch(), AT)["simkd"]
     found.backward()
     assert torch.isfinite(found)
     assert all(tap.grad is None for tap in wanted.taps.values())
-    assert own.layer1[0].conv1.weight.grad is not None
+    assert student_network.layer1[0].conv1.weight.grad is not None
 
 
 def test_gradcheck():
-    loss, own, other = made(SMALL, LARGE)
-    student, teacher = seen(loss, own, other, torch.rand(8, 3, 8, 8))
+    loss, student_network, teacher_network = made(SMALL, LARGE)
+    student, teacher = run_networks(loss, student_network, teacher_network, torch.rand(8, 3, 8, 8))
     maps = teacher.taps["maps"].detach()[:, :2].double()
     wanted = type(teacher)(teacher.logits, {"maps": maps})
     features = student.taps["projected"].detach()[:, :2].double()

@@ -23,9 +23,12 @@ def plain_sp(student: Tensor, teacher: Tensor) -> float:
     grams = []
     for features in (student, teacher):
         rows = [sample.double().flatten().tolist() for sample in features]
-        grams.append([unit([dot(row, other) for other in rows]) for row in rows])
-    own, other = grams
-    return sum((own[i][j] - other[i][j]) ** 2 for i in range(B) for j in range(B)) / B**2
+        grams.append([unit([dot(row, column) for column in rows]) for row in rows])
+    student_grams, teacher_grams = grams
+    return (
+        sum((student_grams[i][j] - teacher_grams[i][j]) ** 2 for i in range(B) for j in range(B))
+        / B**2
+    )
 
 
 def plain_pool(features: Tensor, height: int, width: int) -> Tensor:
@@ -37,12 +40,15 @@ def plain_pool(features: Tensor, height: int, width: int) -> Tensor:
 
 def plain_nst(student: Tensor, teacher: Tensor) -> float:
     height, width = min(student.shape[2], teacher.shape[2]), min(student.shape[3], teacher.shape[3])
-    own, other = plain_pool(student, height, width), plain_pool(teacher, height, width)
+    student_maps, teacher_maps = (
+        plain_pool(student, height, width),
+        plain_pool(teacher, height, width),
+    )
     found = 0.0
     for sample in range(B):
         s, t = (
             [unit(channel.flatten().tolist()) for channel in features[sample]]
-            for features in (own, other)
+            for features in (student_maps, teacher_maps)
         )
 
         def kernel(first: list[list[float]], second: list[list[float]]) -> float:

@@ -20,8 +20,8 @@ def made(head=None, student=(6,), **changes):
     torch.manual_seed(0)
     head = head or nn.Linear(9, C)
     loss = bare("srrl", **changes)
-    own = TapShapes({"tap": (2, *student)}, network(head), {"tap": "fc:in"})
-    loss.bind(own, TapShapes({"tap": (2, 9), "head": (2, C)}, network(head), PLACES), INFO)
+    student_taps = TapShapes({"tap": (2, *student)}, network(head), {"tap": "fc:in"})
+    loss.bind(student_taps, TapShapes({"tap": (2, 9), "head": (2, C)}, network(head), PLACES), INFO)
     return loss, head
 
 
@@ -58,10 +58,10 @@ def test_srrl_equals_the_formula(relu, bias):
     loss, head = made(nn.Linear(9, C, bias=bias), relu=relu)
     student, teacher = output(STUDENT, 1), output(TEACHER, 2)
     rows = student.taps["tap"].double().tolist()
-    own = plain_norm(plain_linear(rows, loss.adapter[0].weight, torch.zeros(9)), relu)
-    logits = plain_linear(own, head.weight, head.bias if bias else torch.zeros(C))
+    adapted = plain_norm(plain_linear(rows, loss.adapter[0].weight, torch.zeros(9)), relu)
+    logits = plain_linear(adapted, head.weight, head.bias if bias else torch.zeros(C))
     terms = loss(student, teacher, batch(), AT)
-    features = plain_mean(own, teacher.taps["tap"])
+    features = plain_mean(adapted, teacher.taps["tap"])
     assert terms["srrl_features"].item() == pytest.approx(features, rel=1e-5)
     head_term = plain_mean(logits, teacher.logits)
     assert terms["srrl_logits"].item() == pytest.approx(head_term, rel=1e-5)

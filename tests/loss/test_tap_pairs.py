@@ -68,19 +68,19 @@ def test_pairs_that_are_given_are_asked_for_by_place():
 @pytest.mark.parametrize("name", ["attention", "nst"])
 @pytest.mark.parametrize("teacher", [(16, 1, 1), (16, 1, 4), (16,)])
 def test_pairs_that_meet_in_one_pixel_are_left_out_where_pixels_are_compared(name, teacher):
-    own = {"tap[0]": (8, 4, 4), "tap[1]": (8, 4, 1)}
-    other = {"tap[0]": (16, 2, 2), "tap[1]": teacher}
-    loss = bound(name, own, other)
+    student_taps = {"tap[0]": (8, 4, 4), "tap[1]": (8, 4, 1)}
+    teacher_taps = {"tap[0]": (16, 2, 2), "tap[1]": teacher}
+    loss = bound(name, student_taps, teacher_taps)
     sizes = "x".join(map(str, teacher))
     assert loss.notes() == [
         "pairs: tap[0] (8x4x4) from tap[0] (16x2x2)",
         "left out, as their maps have a single pixel and this loss compares pixels:"
         f" tap[1] (8x4x1) from tap[1] ({sizes})",
     ]
-    student = output(own, 1)
+    student = output(student_taps, 1)
     for tap in student.taps.values():
         tap.requires_grad_()
-    total(loss, student, output(other, 2)).backward()
+    total(loss, student, output(teacher_taps, 2)).backward()
     assert student.taps["tap[0]"].grad.abs().sum() > 0
 
 
