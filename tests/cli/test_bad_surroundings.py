@@ -86,7 +86,7 @@ def test_a_device_that_is_not_there_is_no_reason_to_take_the_cpu(
     monkeypatch.setattr("torch.cuda.is_available", lambda: seen > 0)
     monkeypatch.setattr("torch.cuda.device_count", lambda: seen)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
-    mend = "  use device=cpu, or device=auto to take what is there"
+    mend = "  use device=cpu, or device=auto for the best that there is"
     assert refused(f"device={device}") == f"{sentence}\n{mend}"
 
 
