@@ -45,8 +45,9 @@ def select_global(
     Args:
         groups: groups of channels.
         scores: scores of each group's channels.
-        ratio: share to select: round(ratio n) of the n channels of all groups, as far as equal
-            blocks and `round_to` allow.
+        ratio: share to select: round(ratio n) of the n channels of all groups, or slightly
+            fewer or more, as a group loses the same channels of each of its blocks and keeps a
+            multiple of `round_to`.
         round_to: the number of channels that remain in a group is the nearest multiple of it.
 
     Returns:
@@ -76,7 +77,10 @@ def _select_lowest(
     ratio: float,
     round_to: int,
 ) -> list[Tensor]:
-    """Select about `counts` channels from each block of each group; messages name the ratio."""
+    """Select about `counts` channels from each block of each group.
+
+    The ratio is for error messages only.
+    """
     selected = []
     for group, score, count in zip(groups, scores, counts, strict=True):
         if count >= group.block_size:

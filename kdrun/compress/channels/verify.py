@@ -24,12 +24,11 @@ def verify_pruning(
     groups: Sequence[ChannelGroup],
     removed: Sequence[Tensor],
 ) -> None:
-    """Check that the pruned network computes what the network does without these channels.
+    """Check that removing channels from a network has the same effect as ignoring them.
 
-    Removing channels must have the same effect as ignoring them: the output of the pruned network
-    is compared with that of an unpruned copy in which the layers that read the channels have input
-    weights of 0 for them. Both run in evaluation mode and float64 on one random input, with norms
-    over several channels replaced by identities.
+    The output of the pruned network is compared with that of an unpruned copy in which the layers
+    that read the channels have input weights of 0 for them. Both run in evaluation mode and float64
+    on one random input, with norms over several channels replaced by identities.
 
     Args:
         network: the unpruned network; it is left unchanged.
@@ -39,7 +38,7 @@ def verify_pruning(
 
     Raises:
         UserError: the outputs differ or the pruned network can't run. The message names the groups
-            for which this is so when they are pruned alone.
+            that fail when they are pruned alone, or all groups if none does.
     """
     noise = torch.randn(
         1, *sample.shape[1:], dtype=torch.float64, generator=torch.Generator().manual_seed(0)
