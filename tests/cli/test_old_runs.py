@@ -116,8 +116,9 @@ def test_an_unfinished_run_ends_with_the_weights_it_would_have_had(
     assert RunFolder(run).status == "finished"
     expected = json.loads((outputs / "expected.json").read_text())[name]
     assert weights(run).keys() == expected.keys()
-    if same_arithmetic:
-        assert weights(run) == expected
+    if not same_arithmetic:
+        pytest.skip("this machine rounds otherwise: the run ended, its weights are not compared")
+    assert weights(run) == expected
 
 
 def test_old_runs_are_listed_compared_and_reported_together(outputs: Path, kdrun: Kdrun) -> None:
@@ -134,6 +135,15 @@ def test_old_runs_are_listed_compared_and_reported_together(outputs: Path, kdrun
     assert (outputs.parent / "page.html").read_text().startswith("<!doctype html>")
 
 
+def test_an_old_run_made_again_has_the_same_setting(
+    outputs: Path, kdrun: Kdrun, trained_anew: Path
+) -> None:
+    old = run_of(outputs, "finished")
+    compared = json.loads(kdrun("compare", str(old), str(trained_anew), "--json").stdout)
+    assert [run["path"] for run in compared["runs"]] == [str(trained_anew)]
+    assert [(out["path"], out["kind"]) for out in compared["left_out"]] == [(str(old), "repeated")]
+
+
 def test_an_old_sweep_that_was_killed_goes_on(outputs: Path, kdrun: Kdrun) -> None:
     sweep = sweep_with(outputs, "1-loss.alpha=0.8")
     said = kdrun("resume", str(sweep.relative_to(outputs.parent))).stdout
@@ -145,6 +155,18 @@ def test_an_old_search_is_shown_and_has_nothing_left(outputs: Path, kdrun: Kdrun
     sweep = sweep_with(outputs, "0-recipe.lr=*")
     assert ": 3 of 3 jobs finished" in kdrun("show", str(sweep), COLUMNS="200").stdout
     assert "is finished" in kdrun("resume", str(sweep)).stdout
+
+
+def test_an_old_search_that_was_killed_goes_on_with_the_same_trial(
+    outputs: Path, kdrun: Kdrun
+) -> None:
+    sweep = sweep_with(outputs, "0-recipe.lr=*")
+    (last,) = sweep.glob("2-*")
+    index = json.loads((sweep / "sweep.json").read_text())
+    (sweep / "sweep.json").write_text(json.dumps({**index, "jobs": index["jobs"][:2]}))
+    shutil.rmtree(last)
+    assert ": 3 of 3 jobs finished" in kdrun("resume", str(sweep)).stdout
+    assert RunFolder(last).status == "finished"
 
 
 def test_what_an_old_run_left_serves_new_commands(outputs: Path, kdrun: Kdrun) -> None:

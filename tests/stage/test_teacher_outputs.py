@@ -101,8 +101,9 @@ def test_the_teacher_is_not_run_where_its_answers_are_stored(
         "seed=1",
     ],
 )
-def test_what_another_teacher_answered_is_never_read(change: str, run_words: Run) -> None:
-    run_words("before", *STORED)
+def test_what_another_teacher_answered_is_never_read(
+    change: str, before: None, run_words: Run
+) -> None:
     after = run_words("after", *STORED, change)
     assert not stages(after)[ASKING]["from_store"]
     assert student(after) == student(run_words("off", *CROPPED, change))
@@ -112,11 +113,9 @@ def test_what_another_teacher_answered_is_never_read(change: str, run_words: Run
     "change", ["seed=1", "recipe.augment=false", "dataset.augment.crop=2", "recipe.batch_size=32"]
 )
 def test_a_teacher_that_stays_is_asked_again_about_other_images(
-    change: str, run_words: Run
+    change: str, before: None, run_words: Run
 ) -> None:
-    run_words("teacher", *CROPPED)
     taken = ("teacher.run=teacher",)
-    run_words("before", *STORED, *taken)
     after = run_words("after", *STORED, *taken, change)
     assert not stages(after)[ASKING]["from_store"]
     assert student(after) == student(run_words("off", *CROPPED, *taken, change))
@@ -146,7 +145,7 @@ def test_without_storing_the_fingerprints_are_those_of_before() -> None:
     assert ASKING not in reads(off)
 
 
-def test_each_stage_with_a_teacher_has_answers_of_its_own(run_words: Run) -> None:
+def test_each_stage_with_a_teacher_has_answers_of_its_own() -> None:
     words = ("scheme=assistants", "scheme.assistants=[{name: mlp, hidden: [16], dropout: 0.0}]")
     found = reads(plan(*STORED, *words))
     asked = {name: own for name, own in found.items() if name.startswith("outputs-")}
