@@ -11,7 +11,7 @@ from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.screen import Screen
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.watch import make_watch
-from kdrun.run.runner import Plan
+from kdrun.run.runner import Plan, run
 
 # The same with networks that have stages.
 RESNETS = (
@@ -26,6 +26,12 @@ def plan(*words: str, base: Sequence[str] = TINY) -> Plan:
     (job,) = compose_runs([*base, *words], multirun=False)
     assert not job.faults
     return check(job.tree)
+
+
+def run_to(folder: Path, *words: str, base: Sequence[str] = TINY) -> Path:
+    """Run these words in this process; return the folder, where the run is written."""
+    run(plan(*words, base=base), folder, Screen(), "test")
+    return folder
 
 
 def rows(given: Plan) -> list[str]:

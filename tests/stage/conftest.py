@@ -4,12 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from plans import run_to
 from tiny import TINY, Run
-
-from kdrun.check.preflight import check
-from kdrun.config.compose import compose_runs
-from kdrun.core.screen import Screen
-from kdrun.run.runner import run
 
 
 @pytest.fixture
@@ -18,9 +14,6 @@ def run_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
 
     def run_here(folder: str, *words: str, before: Sequence[str] = TINY) -> Path:
-        (job,) = compose_runs([*before, *words], multirun=False)
-        assert not job.faults
-        run(check(job.tree), Path(folder), Screen(), "test")
-        return tmp_path / folder
+        return run_to(tmp_path / folder, *words, base=before)
 
     return run_here

@@ -4,12 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plans import run_to
 from tiny import TINY, Kdrun
-
-from kdrun.check.preflight import check
-from kdrun.config.compose import compose_runs
-from kdrun.core.screen import Screen
-from kdrun.run.runner import run
 
 ROWS = ("teacher", "alone", "distilled")
 
@@ -19,9 +15,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("examples")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        (job,) = compose_runs(list(TINY), multirun=False)
-        run(check(job.tree), Path("run"), Screen(), "test")
-    return root / "run"
+        return run_to(root / "run")
 
 
 def test_the_confidence_of_each_answer_is_kept(folder: Path) -> None:

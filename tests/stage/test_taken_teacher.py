@@ -9,13 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import TINY
+from plans import run_to
 
-from kdrun.check.preflight import check
-from kdrun.config.compose import compose_runs
 from kdrun.core.errors import ConfigError
-from kdrun.core.screen import Screen
-from kdrun.run.runner import run
 
 Run = Callable[..., Path]
 
@@ -26,10 +22,7 @@ def run_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
 
     def run_here(folder: str, *words: str) -> Path:
-        (job,) = compose_runs([*TINY, "recipe.epochs=1", "recipe.batch_size=16", *words], False)
-        assert not job.faults
-        run(check(job.tree), Path(folder), Screen(), "test")
-        return Path(folder)
+        return run_to(Path(folder), "recipe.epochs=1", "recipe.batch_size=16", *words)
 
     return run_here
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from plans import plan, prints, reads, refusal
+from plans import plan, prints, reads, refusal, run_to
 from safetensors.torch import load_file
 from tiny import TINY, Run
 
@@ -38,8 +38,27 @@ def answers(folder: Path, views: int, dtype: Any) -> np.ndarray:
     return np.frombuffer(data, dtype).reshape(views, 256, 10)
 
 
-def test_a_run_from_stored_answers_is_the_live_run_bit_for_bit(run_words: Run) -> None:
-    assert student(run_words("stored", *STORED)) == student(run_words("off", *CROPPED))
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three runs and their store; `taken` has the teacher of `off`."""
+    folder = tmp_path_factory.mktemp("first")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run_to(folder / "off", *CROPPED)
+        run_to(folder / "stored", *STORED)
+        run_to(folder / "taken", *STORED, "teacher.run=off")
+    return folder
+
+
+@pytest.fixture
+def run_after(first: Path, run_words: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command's words after those runs, with their store."""
+    monkeypatch.chdir(first)
+    return run_words
+
+
+def test_a_run_from_stored_answers_is_the_live_run_bit_for_bit(first: Path) -> None:
+    assert student(first / "stored") == student(first / "off")
 
 
 def test_so_it_is_for_networks_of_convolutions_and_parts_of_batches(run_words: Run) -> None:
@@ -51,30 +70,28 @@ def test_so_it_is_for_networks_of_convolutions_and_parts_of_batches(run_words: R
     assert student(found) == student(run_words("off", *words, before=small))
 
 
-def test_two_views_in_turn_are_those_of_a_live_teacher(run_words: Run) -> None:
-    stored = student(run_words("stored", *STORED, "teacher_outputs.views=2"))
-    live = student(run_words("live", *CROPPED, "teacher_outputs=live", "teacher_outputs.views=2"))
+def test_two_views_in_turn_are_those_of_a_live_teacher(first: Path, run_after: Run) -> None:
+    stored = student(run_after("stored", *STORED, "teacher_outputs.views=2"))
+    live = student(run_after("live", *CROPPED, "teacher_outputs=live", "teacher_outputs.views=2"))
     assert stored == live
-    assert stored != student(run_words("off", *CROPPED))
+    assert stored != student(first / "off")
 
 
-def test_half_precision_is_off_by_its_rounding_alone(run_words: Run) -> None:
-    exact = answers(run_words("exact", *STORED), 4, np.float32)
+def test_half_precision_is_off_by_its_rounding_alone(first: Path, run_after: Run) -> None:
+    exact = answers(first / "stored", 4, np.float32)
     words = [word for word in STORED if "dtype" not in word]
-    assert np.array_equal(answers(run_words("half", *words), 4, np.float16), exact.astype("f2"))
+    assert np.array_equal(answers(run_after("half", *words), 4, np.float16), exact.astype("f2"))
     assert len({view.tobytes() for view in exact}) == 4  # each view is of other images
 
 
 def test_the_teacher_is_not_run_where_its_answers_are_stored(
-    run_words: Run, monkeypatch: pytest.MonkeyPatch
+    run_after: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_words("first", *STORED)
-
     def freeze(*given: Any) -> None:
         raise AssertionError("the teacher was set up")
 
     monkeypatch.setattr(train, "freeze", freeze)
-    second = run_words("second", *STORED, "loss.temperature=2")
+    second = run_after("second", *STORED, "loss.temperature=2")
     assert {name: stage["from_store"] for name, stage in stages(second).items()} == {
         "teacher": True,
         "alone": True,
@@ -83,7 +100,7 @@ def test_the_teacher_is_not_run_where_its_answers_are_stored(
         "evaluate": False,
     }
     with pytest.raises(AssertionError):
-        run_words("third", *CROPPED)
+        run_after("third", *CROPPED, "loss.temperature=2")
 
 
 @pytest.mark.parametrize(
@@ -101,24 +118,21 @@ def test_the_teacher_is_not_run_where_its_answers_are_stored(
         "seed=1",
     ],
 )
-def test_what_another_teacher_answered_is_never_read(
-    change: str, before: None, run_words: Run
-) -> None:
-    after = run_words("after", *STORED, change)
+def test_what_another_teacher_answered_is_never_read(change: str, run_after: Run) -> None:
+    after = run_after("after", *STORED, change)
     assert not stages(after)[ASKING]["from_store"]
-    assert student(after) == student(run_words("off", *CROPPED, change))
+    assert student(after) == student(run_after("off", *CROPPED, change))
 
 
 @pytest.mark.parametrize(
     "change", ["seed=1", "recipe.augment=false", "dataset.augment.crop=2", "recipe.batch_size=32"]
 )
 def test_a_teacher_that_stays_is_asked_again_about_other_images(
-    change: str, before: None, run_words: Run
+    change: str, run_after: Run
 ) -> None:
-    taken = ("teacher.run=teacher",)
-    after = run_words("after", *STORED, *taken, change)
+    after = run_after("after", *STORED, "teacher.run=off", change)
     assert not stages(after)[ASKING]["from_store"]
-    assert student(after) == student(run_words("off", *CROPPED, *taken, change))
+    assert student(after) == student(run_after("off", *CROPPED, "teacher.run=off", change))
 
 
 @pytest.mark.parametrize(
@@ -153,8 +167,8 @@ def test_each_stage_with_a_teacher_has_answers_of_its_own() -> None:
     assert len(set(asked.values())) == 2
 
 
-def test_a_step_that_distills_again_reads_the_same_answers(run_words: Run) -> None:
-    run = run_words("run", *STORED, "compress=prune")
+def test_a_step_that_distills_again_reads_the_same_answers(run_after: Run) -> None:
+    run = run_after("run", *STORED, "compress=prune")
     assert stages(run)["outputs-compress-2-recover"]["from_store"]
 
 
@@ -183,7 +197,7 @@ def test_an_interrupted_writer_goes_on_after_its_last_whole_view(
 
 
 def test_a_kill_between_two_views_loses_none(
-    run_words: Run, monkeypatch: pytest.MonkeyPatch
+    first: Path, run_words: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(atomic, "_passes", type(atomic._passes)())
     monkeypatch.setenv("KDRUN_FAULT", "outputs:2:raise")
@@ -192,13 +206,13 @@ def test_a_kill_between_two_views_loses_none(
     monkeypatch.setenv("KDRUN_FAULT", "")
     (there,) = Path("outputs/.store").glob("*/outputs-logits.bin")
     assert there.stat().st_size == 2 * 256 * 10 * 4
-    assert student(run_words("cut", *STORED)) == student(run_words("off", *CROPPED))
+    assert student(run_words("cut", *STORED)) == student(first / "off")
 
 
 def test_damaged_answers_are_asked_for_again_and_that_is_told(
-    run_words: Run, capsys: pytest.CaptureFixture[str]
+    first: Path, run_words: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = run_words("first", *STORED)
+    damaged = run_words("damaged", *STORED)
     (shared,) = Path("outputs/.store").glob("*/outputs-logits.bin")
     data = bytearray(shared.read_bytes())
     data[1000] ^= 1
@@ -208,7 +222,7 @@ def test_damaged_answers_are_asked_for_again_and_that_is_told(
     assert "is damaged; it is kept as" in told.out + told.err
     assert not stages(second)[ASKING]["from_store"]
     assert student(second) == student(run_words("off", *CROPPED, "loss.temperature=2"))
-    assert student(first) == student(run_words("off1", *CROPPED))
+    assert student(damaged) == student(first / "off")
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,16 @@
 """What a run is told of losses and teachers that can't do their work."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from plans import run_to
 from tiny import TINY
 
 from kdrun.check.preflight import check
 from kdrun.config.compose import compose_runs
 from kdrun.core.errors import ConfigError
-from kdrun.core.screen import Screen
-from kdrun.run.runner import run
 
 Notes = Callable[..., list[str]]
 
@@ -21,10 +20,8 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Notes:
     """Run the command's words in this process; what the student's record tells."""
     monkeypatch.chdir(tmp_path)
 
-    def run_here(*words: str) -> list[str]:
-        (job,) = compose_runs([*TINY, *words], multirun=False)
-        folder = tmp_path / f"run{len(list(tmp_path.glob('run*')))}"
-        run(check(job.tree), folder, Screen(), "test")
+    def run_here(*words: str, base: Sequence[str] = TINY) -> list[str]:
+        folder = run_to(tmp_path / f"run{len(list(tmp_path.glob('run*')))}", *words, base=base)
         record = json.loads((folder / "student" / "artefact.json").read_text())
         return record["notes"]
 
@@ -146,7 +143,9 @@ def test_a_place_that_gives_no_tensor_is_refused(tmp_path, monkeypatch):
 
 
 def test_first_phases_keep_within_the_recipes_steps_and_are_told_apart(notes, tmp_path):
-    notes("loss=fitnet", "loss.first_epochs=30", *RESNETS[:2], "recipe.max_steps=2")
+    base = [word for word in TINY if not word.startswith(("teacher", "student"))]
+    words = ("loss=fitnet", "loss.first_epochs=30", "recipe.max_steps=2")
+    notes(*words, base=[*base, *RESNETS[:2]])
     record = json.loads((tmp_path / "run0" / "student" / "artefact.json").read_text())
     assert (record["first_epochs"], record["epochs"]) == (1, 1)
     summary = json.loads((tmp_path / "run0" / "summary.json").read_text())
