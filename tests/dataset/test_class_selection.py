@@ -83,8 +83,8 @@ def test_digits_with_some_classes(node):
     original = {}
     for split in (full.train, full.validation, full.test):
         original |= dict(zip(split.ids.tolist(), split.targets.tolist(), strict=True))
-    asked = [original[position] for position in data.train.ids.tolist()]
-    assert asked == torch.tensor([7, 1])[data.train.targets].tolist()
+    original_labels = [original[position] for position in data.train.ids.tolist()]
+    assert original_labels == torch.tensor([7, 1])[data.train.targets].tolist()
 
 
 def test_fake_joined_into_two(node):

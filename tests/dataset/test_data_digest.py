@@ -67,8 +67,8 @@ def test_the_digest_of_files_changes_with_the_files_and_not_with_the_folder(
     folder("cat", 8)
     root = folder("dog", 8)
 
-    def digest_at(place) -> str:
-        return dataset.load(node("imagefolder", root=str(place), memory_limit=limit)).digest
+    def digest_at(path) -> str:
+        return dataset.load(node("imagefolder", root=str(path), memory_limit=limit)).digest
 
     first = digest_at(root)
     moved = tmp_path / "moved"

@@ -29,8 +29,8 @@ FAMILIES = {
 
 
 def shapes(network: nn.Module, role: str, side: int) -> list[tuple[int, ...]]:
-    places = model.module_roles(network)[role]
-    return list(tap_shapes(network, {place: place for place in places}, images(side)).values())
+    paths = model.module_roles(network)[role]
+    return list(tap_shapes(network, {path: path for path in paths}, images(side)).values())
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -34,9 +34,9 @@ def made(name: str, **keys) -> tuple[DataFree, nn.Module, nn.Module]:
     torch.manual_seed(3)
     loss = build_loss({"name": name, "loss": KD, "latent": 4, "rate": 0.01, **keys})
     student, teacher = Net(4), Net(6).eval()
-    places = dict.fromkeys(loss.taps().teacher, "fc:in")
-    shapes = dict.fromkeys(places, (2, 6))
-    loss.bind(TapShapes({}, student, {}), TapShapes(shapes, teacher, places), INFO)
+    paths = dict.fromkeys(loss.taps().teacher, "fc:in")
+    shapes = dict.fromkeys(paths, (2, 6))
+    loss.bind(TapShapes({}, student, {}), TapShapes(shapes, teacher, paths), INFO)
     return loss, student, teacher
 
 
@@ -90,14 +90,17 @@ def test_dafl_lowers_its_equation():
 
 
 def test_zskt_measures_the_divergence_with_gradients_to_both():
-    own, other = torch.randn(4, 3, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
+    student_logits, teacher_logits = (
+        torch.randn(4, 3, dtype=torch.float64),
+        torch.randn(4, 3, dtype=torch.float64),
+    )
     expected = 0.0
-    for mine, its in zip(own.tolist(), other.tolist(), strict=True):
+    for mine, its in zip(student_logits.tolist(), teacher_logits.tolist(), strict=True):
         q, p = ([math.exp(v) for v in row] for row in (mine, its))
         q, p = ([v / sum(row) for v in row] for row in (q, p))
         expected += sum(a * math.log(a / b) for a, b in zip(p, q, strict=True)) / 4
-    assert divergence(own, other).item() == pytest.approx(expected, rel=1e-5)
-    pair = own.requires_grad_(), other.requires_grad_()
+    assert divergence(student_logits, teacher_logits).item() == pytest.approx(expected, rel=1e-5)
+    pair = student_logits.requires_grad_(), teacher_logits.requires_grad_()
     assert torch.autograd.gradcheck(divergence, pair)
     assert torch.isfinite(divergence(torch.tensor([[1e4, -1e4]]).half(), torch.zeros(1, 2).half()))
 
@@ -184,14 +187,14 @@ def test_the_inversions_objective_is_its_equation():
     for row, label in zip(logits.double().tolist(), labels.tolist(), strict=True):
         sure -= row[label] - math.log(sum(math.exp(value) for value in row))
     x = images.double().tolist()
-    places = [(y, c) for y in range(4) for c in range(3)]
+    pixels = [(y, c) for y in range(4) for c in range(3)]
     variation = 0.0
     for dy, dx in ((0, 1), (1, 0), (1, -1), (1, 1)):
         squares = [
             (x[b][k][y][c] - x[b][k][y + dy][c + dx]) ** 2
             for b in range(3)
             for k in range(2)
-            for y, c in places
+            for y, c in pixels
             if y + dy < 4 and 0 <= c + dx < 3
         ]
         variation += math.sqrt(sum(squares))
@@ -207,10 +210,10 @@ def test_norms_measure_how_far_a_batch_is_from_what_they_remember():
     norm.running_var.copy_(torch.linspace(0.5, 2, 4))
     watched, images = Norms(network), torch.randn(5, 2, 6, 5)
     network(images)
-    seen = network.body[0](images).double().transpose(0, 1).flatten(1).tolist()
-    means = [sum(row) / len(row) for row in seen]
+    rows = network.body[0](images).double().transpose(0, 1).flatten(1).tolist()
+    means = [sum(row) / len(row) for row in rows]
     spreads = [
-        sum((v - m) ** 2 for v in row) / len(row) for row, m in zip(seen, means, strict=True)
+        sum((v - m) ** 2 for v in row) / len(row) for row, m in zip(rows, means, strict=True)
     ]
     far = math.dist(means, norm.running_mean.tolist()) + math.dist(
         spreads, norm.running_var.tolist()

@@ -33,9 +33,11 @@ def test_peers_are_trained_together_without_a_teacher():
 def test_the_student_starts_as_the_control_does():
     planned = plan(*TWO)
     alone, cohort = planned.stages[:2]
-    own = build_network(alone.network.node, planned.data, 0, alone.role).state_dict()
-    both = build_network(cohort.network.node, planned.data, 0, cohort.seeded_as).state_dict()
-    assert all(torch.equal(both[f"members.0.{name}"], value) for name, value in own.items())
+    student = build_network(alone.network.node, planned.data, 0, alone.role).state_dict()
+    committee = build_network(cohort.network.node, planned.data, 0, cohort.seeded_as).state_dict()
+    assert all(
+        torch.equal(committee[f"members.0.{name}"], value) for name, value in student.items()
+    )
 
 
 def test_the_cohort_learns_at_the_students_rate_and_freezes_what_the_student_does():
@@ -60,10 +62,13 @@ def test_each_member_is_a_model_of_its_own(
     cohort = read_artefact(tmp_path / "run" / "cohort").network()
     images = next(iter(planned.data.test.batches(50))).inputs
     for number, name in enumerate(("student", "peer1", "peer2")):
-        own = read_artefact(tmp_path / "run" / name)
+        artefact = read_artefact(tmp_path / "run" / name)
         with torch.no_grad():
-            assert torch.equal(own.network()(images), cohort.members[number](images))
-        assert own.record["seconds"] == read_artefact(tmp_path / "run" / "cohort").record["seconds"]
+            assert torch.equal(artefact.network()(images), cohort.members[number](images))
+        assert (
+            artefact.record["seconds"]
+            == read_artefact(tmp_path / "run" / "cohort").record["seconds"]
+        )
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,8 @@ def test_its_roles_are_places_from_shallow_to_deep(name):
     data = images(32)
     network = sketch(name, data)
     roles = model.module_roles(network)
-    places = [*roles["stages"], *roles["embedding"], *roles["logits"]]
-    shapes = tap_shapes(network, {place: place for place in places}, data)
+    paths = [*roles["stages"], *roles["embedding"], *roles["logits"]]
+    shapes = tap_shapes(network, {path: path for path in paths}, data)
     sides = [shapes[stage][2:] for stage in roles["stages"]]
     assert sides == sorted(sides, reverse=True)
     assert len(shapes[roles["embedding"][0]]) == 2
@@ -97,7 +97,7 @@ def test_each_module_is_used_once(name):
         for node in symbolic_trace(sketch(name, images(32))).graph.nodes
         if node.op == "call_module"
     ]
-    assert [place for place, times in Counter(calls).items() if times > 1] == []
+    assert [path for path, times in Counter(calls).items() if times > 1] == []
 
 
 @pytest.mark.parametrize("name", [name for name in OWN if not name.startswith("wrn")])
