@@ -101,7 +101,7 @@ def _check_terms(terms: Mapping[str, Any], faults: Faults) -> None:
         _check_node(f"loss.terms.{key}", node, "loss", LOSSES, faults)
     for key, node in terms.items():
         if _mapping(node).get("name") == "combined":
-            message = "is a sum inside a sum; put its terms beside the others"
+            message = "is a combined loss in a combined loss; put its terms beside the others"
             faults.add(f"loss.terms.{key}", message)
 
 

@@ -151,5 +151,5 @@ def _require_hard_labels(stage: Train, loss: Loss) -> None:
         raise UserError(
             "it needs one label for each sample, which it treats unlike the other classes, and"
             f" recipe.{mixing[0]} gives samples two.",
-            f"  set recipe.{mixing[0]}=0, or take a loss on all classes alike: loss=kd",
+            f"  set recipe.{mixing[0]}=0, or take a loss that treats all classes alike: loss=kd",
         )

@@ -118,5 +118,5 @@ def _refuse_unused_settings(config: Config, faults: Faults) -> None:
     }
     for key, value in settings.items():
         if value is not None:
-            message = "is about steps of compression, and none here chooses anything"
+            message = "is for compression steps that choose something, and this run has none"
             faults.add(key, f"{message}; see kdrun list steps")

@@ -72,5 +72,5 @@ def _export(folder: RunFolder, row: tuple[str, str], tree: dict[str, Any], scree
     with Interrupt() as interrupt:
         exporter = Exporter(folder.export, config, data, screen, lambda: interrupt.check("export"))
         exporter.export({name: artefact})
-    record_stage(folder, "export", None, time.monotonic() - started, shared=False)
+    record_stage(folder, "export", None, time.monotonic() - started, from_store=False)
     screen.say(f"how to run them: {folder.export / HOW_TO_RUN}")

@@ -21,7 +21,7 @@ from kdrun.loss.base import Loss
 from kdrun.loss.table import build_loss
 from kdrun.measure.cost import macs, parameters
 from kdrun.run.runner import Plan
-from kdrun.stage.artefact import is_whole
+from kdrun.stage.artefact import is_intact
 from kdrun.stage.base import Stage
 from kdrun.stage.start import build_network
 from kdrun.stage.tap_binding import bind_loss
@@ -49,7 +49,7 @@ def report_plan(plan: Plan, screen: Screen) -> None:
         network = build_network(node, data, plan.config.seed, "student")
         fingerprint = fingerprints[stage.info.name]
         epochs = _epochs(stage, plan) if isinstance(stage, Train) else 0
-        stored = stage.info.shared and is_whole(store.folder(fingerprint), fingerprint)
+        stored = stage.info.shared and is_intact(store.folder(fingerprint), fingerprint)
         table.add_row(
             stage.info.name.removeprefix("compress-"),
             model.title(node),

@@ -185,7 +185,7 @@ def _choose_precision(setting: str, device: torch.device) -> _Chosen[str]:
         return _Chosen(setting, "as asked")
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return _Chosen("bf16", "auto: this GPU computes in it")
-    return _Chosen("fp32", "auto: the same answers on every machine of its kind")
+    return _Chosen("fp32", "auto: the same results on every machine of its kind")
 
 
 def _computes_in_bf16() -> bool:

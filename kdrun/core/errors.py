@@ -56,7 +56,7 @@ class OutOfMemory(KdrunError):
 
 
 class DamagedFile(KdrunError):
-    """A checkpoint or an artefact has other bytes than were written."""
+    """A file of a run or sweep is not what kdrun writes: other bytes, missing keys, wrong types."""
 
     status = 9
 

@@ -1,4 +1,4 @@
-"""The run folder; only this module knows the names of its files."""
+"""The run folder and the names of its files; core/store.py has those of artefacts."""
 
 import os
 import re

@@ -18,7 +18,7 @@ def prepare_file(path: Path) -> Path:
     prepare_folder(path.parent)
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise UserError(
-            f"{str(path)!r} is no plain file, and would be replaced.", "  name another file"
+            f"{str(path)!r} is not a regular file, and would be replaced.", "  name another file"
         )
     return path
 

@@ -1,4 +1,16 @@
-"""Formats numbers and words for tables and sentences."""
+"""Formats numbers, words and other values for tables and sentences."""
+
+from typing import Any
+
+_MAX_LETTERS = 80  # of a value that a message repeats
+
+
+def format_value(value: Any) -> str:
+    """Return a value as configs and JSON files spell it; long values are cut."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= _MAX_LETTERS else f"{text[: _MAX_LETTERS - 4]} ..."
 
 
 def count(number: float) -> str:

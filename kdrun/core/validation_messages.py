@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from kdrun.core.errors import Fault
+from kdrun.core.number_format import format_value
 from kdrun.core.unknown import unknown_key_of
 
 Keys = tuple[str, ...]
@@ -24,7 +25,6 @@ _KINDS = {
     "model": "a mapping",
     "none": "null",
 }
-_MAX_LETTERS = 80  # of a value that a message repeats
 _PREFIX = re.compile(r"^(Value error, |(Input|String|List|Tuple|Dictionary) (?=should))")
 
 
@@ -135,11 +135,3 @@ def _message(detail: ErrorDetails) -> str:
     if detail["type"] == "too_short":
         return f"should have at least {context['min_length']} values"
     return _PREFIX.sub("", detail["msg"])
-
-
-def format_value(value: Any) -> str:
-    """Return a value as a config spells it; long values are cut."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    text = repr(value)
-    return text if len(text) <= _MAX_LETTERS else f"{text[: _MAX_LETTERS - 4]} ..."

@@ -47,8 +47,9 @@ class _Trainer:
        (mixup, cutmix, label smoothing) and splits it into micro-batches.
     3. For each micro-batch: the teacher's output, the student's output, the terms of the loss
        (loss/), their sum; `GradientStep` adds its gradient.
-    4. `GradientStep.measure` computes the gradient's norm; NaN and infinity raise an error; `clip`
-       shortens the gradient; `take` lets the optimizer change the weights.
+    4. `GradientStep.measure` computes the gradient's norm; NaN and infinity raise an error (on a
+       GPU only before a save); `clip` shortens the gradient; `take` lets the optimizer change the
+       weights.
     5. Pruned weights are set to 0 again, and the average of the weights is updated.
     6. `Position` counts the step, the display shows it, and if `checkpoint_seconds` have passed,
        or a signal came, everything is saved.

@@ -148,7 +148,7 @@ class Writer:
             fault_point("outputs")
 
 
-class TeacherOutputs:
+class StoredOutputs:
     """Reads stored outputs by view and index; the current view stays in memory.
 
     Args:

@@ -13,7 +13,7 @@ from kdrun.core.metrics import leading
 from kdrun.dataset.data import Data
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
-from kdrun.engine.outputs import TeacherOutputs
+from kdrun.engine.outputs import StoredOutputs
 from kdrun.engine.watch import Watch
 from kdrun.loss.base import Loss
 from kdrun.measure.metrics import Scores
@@ -55,7 +55,7 @@ class TrainingSpec:
     good_enough: Callable[[Scores], bool] | None = None
     frozen_zeros: FrozenZeros | None = None
     views: int | None = None
-    outputs: TeacherOutputs | None = None
+    outputs: StoredOutputs | None = None
 
     def view(self, epoch: int) -> int:
         """Return the number of the view that an epoch shows."""

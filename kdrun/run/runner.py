@@ -225,7 +225,7 @@ def _run_stages(
     steps = [stage for stage in in_table if stage.info.baseline]
     started = time.monotonic()
     summary = evaluate(context, rows, folder, inexact, plan.domains, steps)
-    record_stage(folder, "evaluate", None, time.monotonic() - started, shared=False)
+    record_stage(folder, "evaluate", None, time.monotonic() - started, from_store=False)
     screen.show(ResultsTable(summary))
     if plan.config.export:
         exported = [STUDENT_ROW, *(step.info.label for step in steps[-1:])]
@@ -243,7 +243,7 @@ def _export(context: StageContext, rows: Mapping[str, Artefact], folder: RunFold
     Exporter(folder.export, context.config, context.data, context.screen, check_interrupt).export(
         rows
     )
-    record_stage(folder, "export", None, time.monotonic() - started, shared=False)
+    record_stage(folder, "export", None, time.monotonic() - started, from_store=False)
 
 
 def _now() -> str:

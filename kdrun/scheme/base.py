@@ -10,7 +10,7 @@ from kdrun.core.folder import STUDENT_FOLDER, STUDENT_ROW, STUDENT_STAGE
 from kdrun.dataset.data import Data
 from kdrun.loss.table import build_loss
 from kdrun.stage.base import MAIN, Stage, StageInfo
-from kdrun.stage.given_teacher import Take, artefact_folder
+from kdrun.stage.given_teacher import GivenTeacher, artefact_folder
 from kdrun.stage.train import Train
 
 # A control is the student trained by the same recipe and seed, with a loss that has no teacher.
@@ -92,9 +92,9 @@ def teacher_stage(config: Config, data: str = MAIN) -> Stage:
     info = StageInfo("teacher", "teacher", "teacher", shared=True, data=data)
     teacher = config.teacher
     if teacher.run:
-        return Take(info, teacher, artefact_folder(Path(teacher.run)))
+        return GivenTeacher(info, teacher, artefact_folder(Path(teacher.run)))
     if teacher.checkpoint:
-        return Take(info, teacher, Path(teacher.checkpoint))
+        return GivenTeacher(info, teacher, Path(teacher.checkpoint))
     return Train(
         info,
         role="teacher",

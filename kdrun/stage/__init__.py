@@ -1,1 +1,1 @@
-"""The steps of a run: each takes artefacts and leaves one."""
+"""The stages of a run: each reads artefacts and makes one."""

@@ -183,7 +183,7 @@ def find_artefact(folder: Path, identity: str) -> Artefact | None:
     return artefact
 
 
-def is_whole(folder: Path, identity: str) -> bool:
+def is_intact(folder: Path, identity: str) -> bool:
     """Return whether the artefact with this fingerprint is there and undamaged."""
     try:
         return find_artefact(folder, identity) is not None

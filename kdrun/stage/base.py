@@ -60,7 +60,7 @@ class StageInfo:
 
 
 class Stage(Protocol):
-    """One step of a run; it makes one artefact."""
+    """A stage of a run; it makes one artefact."""
 
     @property
     def info(self) -> StageInfo: ...

@@ -58,7 +58,7 @@ class Gather:
             "epochs": None,
             "validation": dict(scores),
             "seconds": None,
-            "notes": [f"answers with the mean probabilities of {', '.join(names)}"],
+            "notes": [f"predicts the mean of the probabilities of {', '.join(names)}"],
         }
         write_artefact(folder, record, copy_weights(committee))
 

@@ -23,7 +23,7 @@ from kdrun.stage.state_dict import fill, read_checkpoint
 
 
 @dataclass(frozen=True)
-class Take:
+class GivenTeacher:
     """Make an artefact of a teacher that is trained already; see `Stage`.
 
     Attributes:

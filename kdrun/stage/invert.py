@@ -122,8 +122,8 @@ class Invert:
             "epochs": None,
             "seconds": None,
             "notes": [],
-            "said": f"{self.how.images} images, {share:.2%} of which the teacher takes for what"
-            " they are to be",
+            "said": f"{self.how.images} images, {share:.2%} of which the teacher assigns to their"
+            " class",
         }
         write_artefact(folder, record, {"images": torch.cat(batches), "targets": targets})
         for number, _ in label_batches:

@@ -12,7 +12,7 @@ from kdrun.core.records.artefact import validation_score
 from kdrun.core.records.manifest import StageEntry
 from kdrun.core.screen import Screen
 from kdrun.core.store import METRICS, Store, share_artefact
-from kdrun.stage.artefact import Artefact, find_artefact, is_whole, read_artefact
+from kdrun.stage.artefact import Artefact, find_artefact, is_intact, read_artefact
 from kdrun.stage.base import Stage, StageContext
 
 
@@ -34,7 +34,9 @@ def obtain(
     else:
         stage.execute(context, stage_folder, identity)
     artefact = read_artefact(stage_folder)
-    record_stage(folder, stage.info.name, identity, time.monotonic() - started, shared=from_store)
+    record_stage(
+        folder, stage.info.name, identity, time.monotonic() - started, from_store=from_store
+    )
     context.screen.say(_outcome(stage, artefact, from_store))
     for warning in artefact.record.get("warnings", ()):
         context.screen.warn(f"{stage.info.name}: {warning}")
@@ -50,7 +52,7 @@ def _take_from_store(
         Whether it was in the store already.
     """
     shared = store.folder(identity)
-    if is_whole(shared, identity):
+    if is_intact(shared, identity):
         share_artefact(shared, stage_folder)
         return True
     interrupt, name = context.runtime.interrupt, stage.info.name
@@ -58,7 +60,7 @@ def _take_from_store(
     with lock.acquire(
         wait=True, on_wait=context.screen.say, meanwhile=lambda: interrupt.check(name)
     ):
-        from_store = is_whole(shared, identity)
+        from_store = is_intact(shared, identity)
         if not from_store:
             damaged_copy = store.set_aside(identity)
             if damaged_copy is not None:
@@ -81,12 +83,12 @@ def _find(stage_folder: Path, identity: str, screen: Screen, in_store: bool) -> 
 
 
 def record_stage(
-    folder: RunFolder, name: str, identity: str | None, seconds: float, shared: bool
+    folder: RunFolder, name: str, identity: str | None, seconds: float, from_store: bool
 ) -> None:
     """Record in the manifest how long a stage took, and where its artefact comes from."""
     stages = folder.manifest().get("stages", {})
     before = stages[name]["seconds"] if name in stages else 0.0
-    entry = StageEntry(fingerprint=identity, seconds=before + seconds, from_store=shared)
+    entry = StageEntry(fingerprint=identity, seconds=before + seconds, from_store=from_store)
     folder.update(stages={**stages, name: entry})
 
 

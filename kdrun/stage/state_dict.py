@@ -68,7 +68,7 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], name: str, path: Pat
         )
     for key, value in weights.items():
         if not torch.isfinite(value).all():
-            raise UserError(f"{str(path)!r} is of no use: {key!r} holds NaN or infinite values.")
+            raise UserError(f"{str(path)!r} can't be used: {key!r} holds NaN or infinite values.")
     network.load_state_dict(dict(weights))
 
 

@@ -20,7 +20,7 @@ from kdrun.dataset.data import Data
 from kdrun.engine import checkpoint
 from kdrun.engine.frozen import freeze
 from kdrun.engine.loop import train
-from kdrun.engine.outputs import TeacherOutputs
+from kdrun.engine.outputs import StoredOutputs
 from kdrun.engine.training_spec import Runtime, Trained, TrainingSpec
 from kdrun.loss.base import Loss
 from kdrun.loss.table import build_loss
@@ -37,7 +37,7 @@ from kdrun.stage.start import (
     shared_modules,
     start_from_stage,
 )
-from kdrun.stage.tap_binding import bind_loss, bind_taps
+from kdrun.stage.tap_binding import Member, bind_loss, bind_taps
 from kdrun.stage.validation_rules import good_enough, weak_teacher_warnings
 
 
@@ -78,7 +78,7 @@ class Train:
     images: Stage | None = None
     fresh: tuple[str, ...] = ()
     seeded_as: str = ""
-    members: tuple[tuple[str, Network], ...] = ()
+    members: tuple[Member, ...] = ()
     source: str = ""
     pruning: WeightPruning | None = None
     views: int | None = None
@@ -237,12 +237,12 @@ class Train:
             outputs=self._outputs(context, notes),
         )
 
-    def _outputs(self, context: StageContext, notes: list[str]) -> TeacherOutputs | None:
+    def _outputs(self, context: StageContext, notes: list[str]) -> StoredOutputs | None:
         if self.outputs is None:
             return None
         artefact = context.artefacts[self.outputs.info.name]
         device = context.runtime.hardware.device
-        outputs = TeacherOutputs.read(artefact.folder, artefact.record, device)
+        outputs = StoredOutputs.read(artefact.folder, artefact.record, device)
         notes.append(f"teacher's outputs are stored: {outputs.layout}")
         return outputs
 

@@ -53,7 +53,7 @@ CHECKPOINTS = {
     ),
     "not a number": (
         weights(fill=float("nan")),
-        "is of no use: 'layers.0.0.weight' holds NaN or infinite values.",
+        "can't be used: 'layers.0.0.weight' holds NaN or infinite values.",
     ),
     "a list": ([1, 2], "holds no state dict, but a list."),
     "no tensors": ({"epoch": 3}, "holds no state dict: 'epoch' is no tensor."),

@@ -87,10 +87,10 @@ def test_files_that_a_user_names_take_the_place_of_plain_files_alone(
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").write_text("kept")
     for words, said in {
-        ("report", "-o", "pipe"): "'pipe' is no plain file, and would be replaced.",
+        ("report", "-o", "pipe"): "'pipe' is not a regular file, and would be replaced.",
         ("report", "-o", "file/page.html"): "folder 'file' can't be made: File exists.",
         ("report", "-o", "page.html", "--figures", "file"): "folder 'file' can't be made",
-        ("compare", "--csv", "pipe"): "'pipe' is no plain file, and would be replaced.",
+        ("compare", "--csv", "pipe"): "'pipe' is not a regular file, and would be replaced.",
         ("compare", "--json", "file/all.json"): "folder 'file' can't be made: File exists.",
     }.items():
         status, found = told(words[0], str(folder), *words[1:])

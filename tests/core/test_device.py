@@ -91,7 +91,7 @@ def test_the_reason_says_what_was_chosen_and_why(machine):
     machine()
     assert choose_hardware("auto", "auto", 3).reason == (
         "cpu (auto: neither CUDA nor MPS is there),"
-        " fp32 (auto: the same answers on every machine of its kind), 3 CPU threads"
+        " fp32 (auto: the same results on every machine of its kind), 3 CPU threads"
     )
     assert (
         choose_hardware("cpu", "fp16", 1).reason == "cpu (as asked), fp16 (as asked), 1 CPU thread"

@@ -21,7 +21,9 @@ def test_what_is_no_plain_file_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
     (tmp_path / "nowhere").symlink_to(tmp_path / "none")
     for name in ("pipe", "link", "nowhere"):
-        with pytest.raises(UserError, match=f"{name}' is no plain file, and would be replaced"):
+        with pytest.raises(
+            UserError, match=f"{name}' is not a regular file, and would be replaced"
+        ):
             prepare_file(tmp_path / name)
 
 

@@ -276,7 +276,7 @@ def test_taps_of_the_config_take_the_place_of_a_networks_roles():
         ),
         (
             {"recipe__accumulate": 100},
-            "recipe: batch_size 64 has too few samples for 100 parts, as accumulate asks",
+            "recipe: batch_size 64 has too few samples for accumulate=100 micro-batches",
         ),
         ({"recipe": None}, "recipe: null is not a mapping"),
         ({"sede": 1}, "sede: unknown key of the config; nearest: seed, scheme, student"),

@@ -13,7 +13,7 @@ from tiny import TINY, Run
 
 from kdrun.core import atomic
 from kdrun.engine import outputs
-from kdrun.engine.outputs import Layout, TeacherOutputs, Writer
+from kdrun.engine.outputs import Layout, StoredOutputs, Writer
 from kdrun.stage import train
 
 CROPPED = ("dataset.augment.crop=1", "recipe.augment=true", "recipe.epochs=4")
@@ -296,7 +296,7 @@ def test_answers_too_large_for_the_device_are_read_by_rows(
     for view in logits:
         writer.append(view)
     monkeypatch.setattr(outputs, "_RESIDENT", 10)
-    there = TeacherOutputs(tmp_path, layout, torch.device("cpu"))
+    there = StoredOutputs(tmp_path, layout, torch.device("cpu"))
     index = torch.tensor([7, 3, 29])
     for view in (1, 0, 1):
         assert torch.equal(there.look_up(view, index).logits, logits[view, index])

@@ -90,7 +90,7 @@ RESNETS = ("teacher=resnet8", "student=resnet8", "controls=[]")
         (("loss=combined", "loss.terms={a/b: {name: kd}}"), "loss.terms.a/b: 'a/b' should be a"),
         (
             ("loss=combined", "loss.terms={combined: {terms: {kd: {}}}}"),
-            "loss.terms.combined: is a sum inside a sum",
+            "loss.terms.combined: is a combined loss in a combined loss",
         ),
         (
             ("loss=fitnet", "loss.pairs=[[embedding,embedding]]", "recipe.batch_size=1"),

@@ -271,10 +271,10 @@ def test_losses_can_read_features_of_a_quantized_network():
             ("compress=low_rank", "compress.calibrator={percentile: 99}"),
             "compress.calibrator.name: must be given; available: cumulative_max, kl",
         ),
-        (("evaluate.protocol=kfold",), "evaluate.protocol: is about steps of compression"),
+        (("evaluate.protocol=kfold",), "evaluate.protocol: is for compression steps that choose"),
         (
             (listed("distill"), "compress.target={accuracy_drop: 0.1}"),
-            "compress.target: is about steps of compression",
+            "compress.target: is for compression steps that choose",
         ),
         (
             (

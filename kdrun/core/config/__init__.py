@@ -1,4 +1,7 @@
-"""The typed configuration of a run; default values are in conf/, never here."""
+"""The typed configuration of a run.
+
+Default values are in conf/; only keys that a node may leave out have one here.
+"""
 
 from kdrun.core.config.network import Network, Student, Taps, Teacher
 from kdrun.core.config.recipe import Recipe, Stop, StopWhen, max_steps_note

@@ -68,8 +68,8 @@ class Recipe(Section):
     def _enough_samples(self) -> Self:
         if self.accumulate > self.batch_size:
             raise ValueError(
-                f"batch_size {self.batch_size} has too few samples for {self.accumulate} parts,"
-                " as accumulate asks"
+                f"batch_size {self.batch_size} has too few samples for"
+                f" accumulate={self.accumulate} micro-batches"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""The root of the typed config; default values are in conf/, never here."""
+"""The root of the typed config; default values are in conf/."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -21,9 +21,8 @@ from typing import (
 )
 
 from kdrun.core.errors import DamagedFile, UserError
+from kdrun.core.number_format import format_value
 from kdrun.core.records import FORMAT
-
-_MAX_SHOWN = 40  # characters of a wrong value that a message shows
 
 T = TypeVar("T")
 _Check = Callable[[Any], None]  # raises a _Fault if the value has another type
@@ -212,7 +211,5 @@ def _check_each(items: Any, check_value: _Check) -> None:
 
 def _wrong_type(value: Any, expected: str) -> _Fault:
     """Return the fault of a value that has another type than the expected one."""
-    text = repr(value)
-    shown = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
-    braces = shown.replace("{", "{{").replace("}", "}}")
+    braces = format_value(value).replace("{", "{{").replace("}", "}}")
     return _Fault(f"{braces} for {{key}}, not {expected}")

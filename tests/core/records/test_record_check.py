@@ -44,7 +44,7 @@ def test_a_record_of_the_right_types_is_returned(values):
     ("values", "reason"),
     [
         ({"name": 1}, "1 for 'name', not a text"),
-        ({"count": True}, "True for 'count', not a whole number"),
+        ({"count": True}, "true for 'count', not a whole number"),
         ({"count": 1.5}, "1.5 for 'count', not a whole number"),
         ({"flag": 0}, "0 for 'flag', not true or false"),
         ({"split": "x"}, "'x' for 'split', not 'train' or 'test'"),
@@ -53,7 +53,7 @@ def test_a_record_of_the_right_types_is_returned(values):
         ({"inner": {"share": "x"}}, "'x' for 'inner.share', not a number or null"),
         ({"by_name": {"x": {}}}, "no 'by_name.x.share'"),
         ({"items": [{"share": 1}, {"share": {}}]}, "{} for 'items.1.share', not a number or null"),
-        ({"name": ["x" * 50]}, f"['{'x' * 38}... for 'name', not a text"),
+        ({"name": ["x" * 90]}, f"['{'x' * 74} ... for 'name', not a text"),
     ],
 )
 def test_a_wrong_type_is_one_sentence_that_names_the_key(values, reason):
