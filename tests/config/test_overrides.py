@@ -4,6 +4,8 @@ import pytest
 import yaml
 
 from kdrun.config.compose import compose_runs, to_yaml
+from kdrun.config.overrides import parse_settings
+from kdrun.config.suggestions import unknown_choice
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
 from kdrun.core.registry import check_model
@@ -44,13 +46,20 @@ def test_each_unknown_name_is_one_sentence():
         "  nearest: resnet50, resnet56, resnet20        all: kdrun list models",
         "loss=zzz": "no loss is called 'zzz'.\n"
         f"  available: {', '.join(sorted(LOSSES)[:12])}, ...        all: kdrun list losses",
-        "teacher=qqqqq": "no teacher is called 'qqqqq'.\n"
-        f"  available: {', '.join(sorted(MODELS)[:12])}, ...        all: kdrun list models",
         "recipe/optimizer=adm": "no recipe/optimizer is called 'adm'.\n  nearest: adam, adamw",
         "experiment=crd/resnet32x4": "no experiment is called 'crd/resnet32x4'.\n"
         "  nearest: crd/resnet32x4_resnet8x4",
     }
     assert faults(*found) == list(found.values())
+
+
+def test_networks_of_kdrun_are_listed_before_those_of_torchvision():
+    (override,) = parse_settings(["teacher=qqqqq"])
+    fault = unknown_choice("teacher", override, sorted(MODELS))
+    assert str(fault) == (
+        "no teacher is called 'qqqqq'.\n"
+        f"  available: {', '.join(sorted(MODELS)[:12])}, ...        all: kdrun list models"
+    )
 
 
 def test_each_unknown_key_is_one_sentence():
