@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -85,7 +86,8 @@ def test_a_device_that_is_not_there_is_no_reason_to_take_the_cpu(
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: seen > 0)
     monkeypatch.setattr("torch.cuda.device_count", lambda: seen)
-    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    # torch._dynamo, which may be imported only now, reads the `__wrapped__` of a cached function.
+    monkeypatch.setattr("torch.backends.mps.is_available", cache(lambda: False))
     mend = "  use device=cpu, or device=auto for the best that there is"
     assert refused(f"device={device}") == f"{sentence}\n{mend}"
 
