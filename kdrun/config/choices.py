@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from kdrun.core.plugins import KINDS, PluginParts, table_of
+from kdrun.core.plugins import KINDS, PluginComponents, table_of
 from kdrun.core.registry import keywords, resolve
 from kdrun.core.unknown import unknown_name
 
@@ -79,7 +79,7 @@ def _compress_node(names: Sequence[str]) -> dict[str, Any]:
     return {"defaults": ["_base", *steps, "_self_"], "steps": keys}
 
 
-def register_plugin_components(added: PluginParts, folders: Sequence[str] = ()) -> None:
+def register_plugin_components(added: PluginComponents, folders: Sequence[str] = ()) -> None:
     """Register the components of plugins, such as losses, as choices of their config groups.
 
     The values of a choice are the default values in the component's signature, and `???` for a

@@ -1,6 +1,6 @@
 """Plugins: modules outside of kdrun with tables of their models, losses, datasets and so on.
 
-A part is one entry of such a table, such as one loss.
+A component is one entry of such a table, such as one loss.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,13 +16,13 @@ ENTRY_POINTS = "kdrun.plugins"
 
 
 class Kind(NamedTuple):
-    """A kind of part.
+    """A kind of component.
 
     Attributes:
         table: the name of its table, in kdrun and in plugins.
         module: the module of kdrun that has this table.
         group: the config group of its settings; empty if it has no settings.
-        plural: KIND of `kdrun list KIND`, which lists the parts; empty if nothing lists them.
+        plural: KIND of `kdrun list KIND`, which lists them; empty if nothing does.
     """
 
     table: str
@@ -44,7 +44,7 @@ KINDS = {
     "schedule": Kind("SCHEDULES", "kdrun.engine.schedules", "recipe/schedule"),
 }
 
-PluginParts = Mapping[str, set[str]]  # kind -> names of the parts that plugins add
+PluginComponents = Mapping[str, set[str]]  # kind -> names of the components that plugins add
 
 
 def table_of(kind: str) -> dict[str, str]:
@@ -66,7 +66,7 @@ def plugin_modules(names: Iterable[str]) -> dict[str, str]:
     return {**{name: name for name in names}, **installed}
 
 
-def install_plugins(modules: Mapping[str, str]) -> PluginParts:
+def install_plugins(modules: Mapping[str, str]) -> PluginComponents:
     """Import plugins, and add their tables to those of kdrun.
 
     A plugin is a module with one or more dicts name -> "module:attribute", which are called as
@@ -76,7 +76,7 @@ def install_plugins(modules: Mapping[str, str]) -> PluginParts:
         modules: name of each plugin -> the name of its module.
 
     Returns:
-        The names of the parts that were added, by kind.
+        The names of the components that were added, by kind.
 
     Raises:
         ConfigError: modules can't be imported, have no table, or use a name that is taken.
@@ -97,12 +97,14 @@ def _install(name: str, module_name: str, added: dict[str, set[str]]) -> None:
         tables = ", ".join(kind.table for kind in KINDS.values())
         raise UserError(f"the plugin {name!r} has none of {tables}.")
     for kind in kinds:
-        parts = table_of(kind)
-        for part, target in getattr(module, KINDS[kind].table).items():
-            if parts.get(part, target) != target:
-                raise UserError(f"the plugin {name!r} calls a part {part!r}; that name is taken.")
-            parts[part] = target
-            added.setdefault(kind, set()).add(part)
+        table = table_of(kind)
+        for component, target in getattr(module, KINDS[kind].table).items():
+            if table.get(component, target) != target:
+                raise UserError(
+                    f"the plugin {name!r} defines a {kind} {component!r}; that name is taken."
+                )
+            table[component] = target
+            added.setdefault(kind, set()).add(component)
 
 
 def _import(name: str) -> ModuleType:

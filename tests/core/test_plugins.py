@@ -5,7 +5,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 import pytest
 
 from kdrun.core.errors import UserError
-from kdrun.core.plugins import KINDS, PluginParts, install_plugins, plugin_modules, table_of
+from kdrun.core.plugins import KINDS, PluginComponents, install_plugins, plugin_modules, table_of
 from kdrun.core.registry import check_node, resolve
 from kdrun.dataset.table import DATASETS
 from kdrun.loss.table import LOSSES
@@ -43,7 +43,7 @@ def test_each_table_is_where_plugins_are_told_to_join_it(kind):
     assert isinstance(table_of(kind), dict)
 
 
-def install(*names: str) -> PluginParts:
+def install(*names: str) -> PluginComponents:
     return install_plugins(plugin_modules(names))
 
 
@@ -96,7 +96,7 @@ def test_installed_packages_are_found(write, installed):
         ("x = 1", "the plugin 'plugin_bad' has none of MODELS, LOSSES, SCHEMES, DATASETS,"),
         (
             'LOSSES = {"kd": "NAME:KD"}',
-            "the plugin 'plugin_bad' calls a part 'kd'; that name is taken.",
+            "the plugin 'plugin_bad' defines a loss 'kd'; that name is taken.",
         ),
         (
             "import nothing_like_this",
