@@ -1,5 +1,6 @@
 """Runs the jobs of a sweep folder by Hydra's launchers."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from hydra.types import HydraContext, RunMode
 from kdrun.config.command import Command
 from kdrun.config.loader import hydra_loader
 from kdrun.config.overrides import quote
+from kdrun.core.cores import THREADS, count_cores
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, SweepFolder, SweepJob
 from kdrun.sweep.parallel_jobs import joblib_overrides, jobs_that_fit
@@ -26,7 +28,7 @@ def open_launcher(sweep: SweepFolder, command: Command) -> Iterator[Launch]:
     """Set up the launcher that the command selects, and yield a function that runs jobs by it."""
     folder = f"hydra.sweep.dir={quote(str(sweep.path))}"
     overrides = [*command.settings, *sweep.index()["launcher"], folder]
-    with hydra_loader(command.folders) as loader:
+    with _shared_cores(sweep.index()["at_once"]), hydra_loader(command.folders) as loader:
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         config = hydra.compose_config("config", overrides, RunMode.MULTIRUN, True)
@@ -39,6 +41,25 @@ def open_launcher(sweep: SweepFolder, command: Command) -> Iterator[Launch]:
                 launcher.launch([_job_overrides(job) for job in jobs], jobs[0].number)
 
         yield launch
+
+
+@contextmanager
+def _shared_cores(parallel: int) -> Iterator[None]:
+    """Tell jobs that share this machine how many cores there are to share, unless the user did.
+
+    Otherwise joblib and Ray set the variable to one job's share, which the job would divide again.
+
+    Args:
+        parallel: how many jobs run on this machine at the same time.
+    """
+    if parallel == 1 or THREADS in os.environ:
+        yield
+        return
+    os.environ[THREADS] = str(count_cores())
+    try:
+        yield
+    finally:
+        del os.environ[THREADS]
 
 
 def _job_overrides(job: SweepJob) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from kdrun.core.cores import count_cores
+from kdrun.core.cores import allowed_cores, count_cores
 from kdrun.core.errors import Fault
 
 _JOBLIB = "hydra_plugins.hydra_joblib_launcher"
@@ -107,11 +107,11 @@ def _kind(launcher: Mapping[str, Any]) -> str:
 def _joblib_workers(n_jobs: Any) -> int:
     """Return the number of workers for `n_jobs`: -1 means all cores, -2 all except one, etc."""
     number = int(n_jobs) if isinstance(n_jobs, int | float | str) else 1
-    return number if number > 0 else max(1, count_cores() + 1 + number)
+    return number if number > 0 else max(1, allowed_cores() + 1 + number)
 
 
 def _ray_tasks(ray: Mapping[str, Any]) -> int:
     """Return how many tasks Ray runs at the same time; a task takes one CPU by default."""
-    cpus = ray.get("init", {}).get("num_cpus") or count_cores()
+    cpus = ray.get("init", {}).get("num_cpus") or allowed_cores()
     cpus_per_task = ray.get("remote", {}).get("num_cpus") or 1
     return max(1, int(cpus / cpus_per_task))

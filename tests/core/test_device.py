@@ -9,7 +9,6 @@ from torch import nn
 from kdrun.core.device import (
     Hardware,
     choose_hardware,
-    count_cores,
     move_network,
     name_memory_errors,
 )
@@ -120,8 +119,13 @@ def test_threads_of_parallel_jobs_stay_within_the_cores(monkeypatch):
     assert choose_hardware("cpu", "fp32", 5, 3).threads == 5
 
 
-def test_cores_are_those_this_process_may_use():
-    assert 1 <= count_cores() <= (os.cpu_count() or 1)
+@pytest.mark.parametrize(("jobs", "threads"), [(1, 6), (2, 3), (6, 1)])
+def test_jobs_share_no_more_cores_than_omp_num_threads(monkeypatch, jobs, threads):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(16), raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr("kdrun.core.cores.cpu_quota", lambda: None, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "6")
+    assert choose_hardware("cpu", "fp32", "auto", jobs).threads == threads
 
 
 def test_prepare_sets_threads_and_kernels(monkeypatch):

@@ -1,11 +1,15 @@
-"""What a launcher does when it is asked to stop."""
+"""What a launcher does when it is asked to stop, and what it tells its jobs."""
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
-from kdrun.sweep.hydra_launcher import exit_on_sigterm
+from kdrun.config.command import read_command
+from kdrun.core.sweep import SweepFolder
+from kdrun.sweep import hydra_launcher
+from kdrun.sweep.hydra_launcher import exit_on_sigterm, open_launcher
 
 
 def test_sigterm_ends_a_launcher_and_its_old_meaning_comes_back() -> None:
@@ -14,3 +18,25 @@ def test_sigterm_ends_a_launcher_and_its_old_meaning_comes_back() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
     assert end.value.code == 143
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(
+    ("before", "parallel", "expected"),
+    [(None, 3, "8"), ("5", 3, "5"), (None, 1, None)],  # the last: perhaps on other machines
+)
+def test_jobs_that_share_a_machine_know_its_cores(
+    before: str | None,
+    parallel: int,
+    expected: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hydra_launcher, "count_cores", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", before or "")
+    if before is None:
+        monkeypatch.delenv("OMP_NUM_THREADS")
+    sweep = SweepFolder(tmp_path)
+    sweep.write(command="", words=[], working_folder="", at_once=parallel, launcher=[], jobs=[])
+    with open_launcher(sweep, read_command([])):
+        assert os.environ.get("OMP_NUM_THREADS") == expected
+    assert os.environ.get("OMP_NUM_THREADS") == before

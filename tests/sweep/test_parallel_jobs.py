@@ -15,6 +15,7 @@ from kdrun.sweep.parallel_jobs import (
 @pytest.fixture(autouse=True)
 def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel_jobs, "count_cores", lambda: 8)
+    monkeypatch.setattr(parallel_jobs, "allowed_cores", lambda: 8)
 
 
 @pytest.mark.parametrize(
