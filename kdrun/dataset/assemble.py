@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kdrun.core.errors import UserError
 from kdrun.core.registry import resolve
 from kdrun.dataset.class_selection import choose_classes
 from kdrun.dataset.config_node import valid_settings
 from kdrun.dataset.data import Data
 from kdrun.dataset.image.original import check_original
 from kdrun.dataset.image.prepare import prepare_images
+from kdrun.dataset.reader_check import check_samples
 from kdrun.dataset.record import origin
 from kdrun.dataset.samples import RawDataset, S
 from kdrun.dataset.settings import Common
@@ -26,8 +26,8 @@ def assemble(node: Mapping[str, Any]) -> Data:
     """
     settings, arguments = valid_settings(node)
     raw = resolve("dataset", DATASETS, node["name"])(**arguments)
+    check_samples(node["name"], raw)
     check_original(settings.original, raw)
-    _check_labels(node["name"], raw)
     classes, splits = split(raw, settings)
     return prepare_images(classes, splits, settings, origin(node, raw, splits), raw.notes)
 
@@ -47,15 +47,3 @@ def split(raw: RawDataset[S], settings: Common) -> tuple[tuple[str, ...], Splits
     splits["train"] = take_subset(splits["train"], settings.subset, settings.split_seed)
     require_every_class(splits["train"], classes)
     return classes, {name: splits[name] for name in ("train", "validation", "test")}
-
-
-def _check_labels(dataset: str, raw: RawDataset[Any]) -> None:
-    for name, samples in raw.splits.items():
-        outside = (samples.targets < 0) | (samples.targets >= len(raw.classes))
-        if outside.any():
-            position = int(outside.nonzero()[0])
-            raise UserError(
-                f"dataset {dataset!r}: sample {position} of its {name} split has the label"
-                f" {int(samples.targets[position])}.",
-                f"  its {len(raw.classes)} classes have the labels 0 to {len(raw.classes) - 1}",
-            )

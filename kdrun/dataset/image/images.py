@@ -35,7 +35,7 @@ class InMemory:
     targets: Tensor
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.images)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -92,7 +92,7 @@ class OnDisk:
     format: ImageFormat | None = None
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.names)
 
     @property
     def shape(self) -> tuple[int, int, int]:

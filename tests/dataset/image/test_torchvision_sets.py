@@ -182,6 +182,26 @@ def test_a_label_outside_the_classes_is_named(node, tmp_path, pixels):
     )
 
 
+@pytest.mark.parametrize("name", IDX)
+@pytest.mark.parametrize(
+    ("part", "split", "images"), [("train", "train", 60), ("t10k", "test", 20)]
+)
+@pytest.mark.parametrize("labels", [-3, 3])
+def test_images_and_labels_of_different_numbers_are_refused(
+    node, tmp_path, pixels, name, part, split, images, labels
+):
+    write_mnist(tmp_path, IDX[name], pixels)
+    file = tmp_path / IDX[name] / "raw" / f"{part}-labels-idx1-ubyte"
+    values = np.arange(images + labels, dtype=np.uint8) % 10
+    head = bytes([0, 0, 8, 1]) + np.array(values.shape, ">i4").tobytes()
+    file.write_bytes(head + values.tobytes())
+    with pytest.raises(UserError) as caught:
+        load_small(node, name, tmp_path)
+    assert caught.value.lines[0] == (
+        f"dataset '{name}': its {split} split has {images} images and {images + labels} labels."
+    )
+
+
 def test_classes_subset_and_size_of_a_set_of_tensors(node, tmp_path, pixels):
     write_mnist(tmp_path, "MNIST", pixels)
     data = load_small(node, "mnist", tmp_path, classes=["3", "5"], subset=6, image_size=32)
