@@ -15,6 +15,7 @@ from kdrun.core.config import Config, plain_tree
 from kdrun.core.device import Hardware, choose_hardware
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.faults import Faults
+from kdrun.core.plugin_code import PluginCode, plugin_codes
 from kdrun.core.plugins import install_plugins, plugin_modules
 from kdrun.dataset.data import Data
 from kdrun.run.runner import Plan
@@ -52,14 +53,14 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     Raises:
         ConfigError: all faults of the config.
     """
-    faults, plugins = Faults(), list[str]()
+    faults, modules, plugins = Faults(), dict[str, str](), dict[str, PluginCode]()
     tree, map_faults = with_concepts(plain_tree(tree))
     faults.extend(map_faults)
     names = tree.get("plugins")
     with faults.under("plugins"):
         modules = plugin_modules(names if isinstance(names, list) else [])
         install_plugins(modules)
-        plugins = list(modules)
+        plugins = plugin_codes(modules, tree)
     tree = without_targets(tree, faults)
     config = read_config(tree, faults)
     check_components(tree, faults)
@@ -84,9 +85,10 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     if faults or not datasets or hardware is None:
         raise ConfigError(list(faults))
     stages = all_stages(config)
-    notes = plan_notes(config, stages, datasets, plugins)
+    notes = plan_notes(config, stages, datasets, list(modules))
     on_device = {name: data.to(hardware.device) for name, data in datasets.items()}
-    return Plan(config, {**tree, **hardware.settings}, on_device, hardware, stages, notes)
+    tree = {**tree, **hardware.settings}
+    return Plan(config, tree, on_device, hardware, stages, notes, plugins)
 
 
 def _run_checks(checks: Checks, config: Config, sound: set[str], faults: Faults) -> None:

@@ -67,7 +67,7 @@ def _export(folder: RunFolder, row: tuple[str, str], tree: dict[str, Any], scree
     from kdrun.stage.obtain import record_stage
 
     started, (name, fingerprint) = time.monotonic(), row
-    config, data = read_run(tree)
+    config, data = read_run(folder, tree)
     artefact = artefact_of(folder, name, fingerprint)
     with Interrupt() as interrupt:
         exporter = Exporter(folder.export, config, data, screen, lambda: interrupt.check("export"))

@@ -57,7 +57,7 @@ def _measure(folder: RunFolder, row: str, fingerprint: str) -> tuple[float, Loss
     from kdrun.engine.interrupt import Interrupt
     from kdrun.stage.artefact import artefact_of
 
-    config, data = read_run(folder.config())
+    config, data = read_run(folder, folder.config())
     artefact = artefact_of(folder, row, fingerprint)
     if is_quantized(artefact.changes):
         raise UserError(

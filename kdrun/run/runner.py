@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from kdrun.core.device import Hardware
 from kdrun.core.errors import Interrupted, KdrunError, TrialStopped, UserError, shell_command
 from kdrun.core.folder import STUDENT_FOLDER, STUDENT_ROW, RunFolder
 from kdrun.core.lock import FolderLock
+from kdrun.core.plugin_code import PluginCode, refuse_changed_code, words_of
 from kdrun.core.records.summary import Summary
 from kdrun.core.screen import Screen
 from kdrun.core.store import Store, fingerprint
@@ -44,6 +45,7 @@ class Plan:
         hardware: device, precision, threads.
         stages: the stages in order.
         notes: sentences for the user, such as the plugins in use.
+        plugins: the code of the plugins that the config uses, by the name of the plugin.
         thresholds: for a trial of a search, the validation score to reach after each epoch.
     """
 
@@ -53,6 +55,7 @@ class Plan:
     hardware: Hardware
     stages: list[Stage]
     notes: list[str]
+    plugins: Mapping[str, PluginCode] = field(default_factory=dict)
     thresholds: Sequence[float | None] = ()
 
     @property
@@ -85,10 +88,24 @@ class Plan:
         fingerprints: dict[str, str] = {}
         for stage in self.stages:
             identity = stage.identity(self.config, self.data_of(stage), runtime)
+            code = self._plugin_code(identity)
             fingerprints[stage.info.name] = fingerprint(
-                {**identity, "reads": {name: fingerprints[name] for name in stage.info.reads}}
+                {
+                    **identity,
+                    **({"plugins": code} if code else {}),
+                    "reads": {name: fingerprints[name] for name in stage.info.reads},
+                }
             )
         return fingerprints
+
+    def _plugin_code(self, identity: Mapping[str, Any]) -> list[str]:
+        """Return the hashes of the plugins that take part in a stage.
+
+        A component takes part if its name is a word of the stage's identity; the dataset and the
+        scheme take part in every stage.
+        """
+        words = words_of([identity, self.config.dataset["name"], self.config.scheme["name"]])
+        return sorted({code.digest for code in self.plugins.values() if code.components & words})
 
 
 def run(plan: Plan, path: Path, screen: Screen, command: str) -> Summary:
@@ -130,6 +147,7 @@ def _run_and_record(
     started = time.monotonic()
     manifest, environment = folder.manifest(), describe_environment(plan.hardware)
     _refuse_changes(folder, manifest.get("config") or plan.tree, plan.tree)
+    plan, recorded_code = _with_recorded_code(plan, folder, screen)
     inexact = manifest.get("inexact", [])
     inexact += differences(manifest.get("environment", environment), environment)
     earlier_seconds = manifest.get("seconds", 0.0)
@@ -148,6 +166,7 @@ def _run_and_record(
         hardware=manifest.get("hardware", plan.hardware.reason),
         environment=environment,
         inexact=inexact,
+        plugins=recorded_code,
     )
     ending: dict[str, Any] = {"status": "failed", "error": None}
     try:
@@ -198,6 +217,31 @@ def _refuse_changes(folder: RunFolder, before: Mapping[str, Any], now: Mapping[s
             *(f"  {line}" for line in changed[:5]),
             "  undo the change, or start a new run with it",
         )
+
+
+def _with_recorded_code(
+    plan: Plan, folder: RunFolder, screen: Screen
+) -> tuple[Plan, dict[str, str] | None]:
+    """Refuse to go on with a run whose plugins were changed.
+
+    Returns:
+        The plan, and name -> hash of the code of each plugin. An older kdrun recorded no hashes,
+        which are None then, and counted no plugin in fingerprints, nor does the plan then.
+
+    Raises:
+        UserError: a plugin was changed since the run began.
+    """
+    manifest = folder.manifest()
+    if "started" in manifest and manifest.get("plugins") is None:
+        if plan.plugins:
+            screen.warn(
+                f"the run began with an older kdrun, which did not record the code of"
+                f" {', '.join(plan.plugins)}; it goes on as if that were unchanged"
+            )
+        return replace(plan, plugins={}), None
+    digests = {name: code.digest for name, code in plan.plugins.items()}
+    refuse_changed_code(manifest.get("plugins") or {}, plan.plugins, folder.path)
+    return plan, digests
 
 
 def _run_stages(

@@ -34,6 +34,8 @@ class Manifest(TypedDict, total=False):
         name: the name of the run.
         hardware: device, precision and threads, with the reasons for them.
         environment: versions, platform and device; missing in older files.
+        plugins: name of each plugin in use -> the hash of its code; None or missing if the run
+            began with an older kdrun.
         inexact: reasons why another run of the same config may not be bit-identical.
         stages: name -> record of the stage, in the order of the stages.
         ended: date and time of the end, ISO 8601.
@@ -54,6 +56,7 @@ class Manifest(TypedDict, total=False):
     name: str
     hardware: str
     environment: dict[str, Any]
+    plugins: dict[str, str] | None
     inexact: list[str]
     stages: dict[str, StageEntry]
     ended: str
