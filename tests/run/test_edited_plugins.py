@@ -87,7 +87,9 @@ def changed_stages(write: Write, *words: str) -> list[str]:
     return [stage for stage in before if before[stage] != after[stage]]
 
 
-def test_an_edit_counts_in_the_stages_that_use_a_component_and_in_their_readers(write: Write) -> None:
+def test_an_edit_counts_in_the_stages_that_use_a_component_and_in_their_readers(
+    write: Write,
+) -> None:
     assert changed_stages(write, *MODEL) == ["teacher", "distill"]
     assert changed_stages(write, *TINY, PLUGINS, "loss=wave_kd") == ["distill"]
     combined = ("loss=combined", "loss.terms={wave_kd: {}}")
