@@ -17,8 +17,8 @@ def plan_notes(
 ) -> list[str]:
     """Return the notes, each a sentence that the user reads before the run starts.
 
-    They are about: the plugins; training samples without labels; epochs that `recipe.max_steps`
-    cuts off; the teacher's stored outputs; the datasets that the scheme adds to the main one.
+    They are about: the plugins; the datasets; training samples without labels; epochs that
+    `recipe.max_steps` cuts off; the teacher's stored outputs.
 
     Args:
         config: the config of the run.
@@ -28,6 +28,7 @@ def plan_notes(
     """
     main_data = datasets[MAIN]
     notes = [f"plugins: {', '.join(plugins)}"] if plugins else []
+    notes += dict.fromkeys(note for data in datasets.values() for note in data.notes)
     if main_data.train.labeled is not None:
         labeled = int(main_data.train.has_label.sum())
         notes.append(
@@ -39,6 +40,4 @@ def plan_notes(
         max_steps_note(recipe, main_data.train.steps(recipe.batch_size)) for recipe in recipes
     ]
     notes += dict.fromkeys(note for note in step_notes if note)
-    notes += storage_notes(stages, datasets)
-    added = [data.notes for data in datasets.values() if data.notes != main_data.notes]
-    return notes + [note for data_notes in added for note in data_notes]
+    return notes + storage_notes(stages, datasets)

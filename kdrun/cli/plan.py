@@ -36,7 +36,7 @@ def report_plan(plan: Plan, screen: Screen) -> None:
     plan.hardware.prepare(plan.config.deterministic)
     runtime = plan.runtime(screen, Interrupt(), make_watch("none", Path()))
     screen.say(f"plan of {plan.config.slug}; nothing was written")
-    screen.say("\n".join([plan.hardware.reason, *plan.notes, *plan.data.notes]))
+    screen.say("\n".join([plan.hardware.reason, *plan.notes]))
     fingerprints = plan.fingerprints(runtime)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("stage", "network", "parameters", "MACs", "epochs", "fingerprint", "takes"):

@@ -11,6 +11,8 @@ from kdrun.core.faults import Faults
 from kdrun.core.unknown import unknown_name
 from kdrun.dataset.settings import ClassReference
 
+_MAX_NAMED = 10  # classes that a sentence names
+
 
 def choose_classes(
     classes: Sequence[str],
@@ -59,6 +61,12 @@ def choose_classes(
     for label, old_labels in enumerate(merged.values()):
         table[old_labels] = label
     return tuple(merged), table
+
+
+def describe_classes(classes: Sequence[str], kind: str = "classes") -> str:
+    """Return a sentence with the number of classes, or of another kind, and the first names."""
+    more = ", ..." if classes[_MAX_NAMED:] else ""
+    return f"{len(classes)} {kind}: {', '.join(classes[:_MAX_NAMED])}{more}"
 
 
 def _labels(references: Sequence[ClassReference], classes: Sequence[str]) -> list[int]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kdrun.core.class_merge import Merge
 from kdrun.core.faults import Faults
-from kdrun.dataset.class_selection import choose_classes
+from kdrun.dataset.class_selection import choose_classes, describe_classes
 from kdrun.dataset.data import Data
 from kdrun.dataset.settings import ClassReference
 
@@ -50,6 +50,7 @@ def merge_classes(data: Data, concepts: Mapping[str, Sequence[ClassReference]], 
         validation=data.validation.relabel(table, len(names)),
         test=data.test.relabel(table, len(names)),
         digest=_digest(data.digest, names, merge),
+        notes=(*data.notes, describe_classes(names, "concepts")),
         labeled_digest=data.labeled_digest and _digest(data.labeled_digest, names, merge),
     )
 

@@ -29,8 +29,15 @@ def test_a_sweep_and_a_single_run_have_the_same_config() -> None:
 def test_fewer_epochs_than_asked_for_are_told_of_before_the_start() -> None:
     words = [*TINY, "recipe.epochs=9", "recipe.max_steps=8"]
     (job,) = compose_runs(words, multirun=False)
-    (note,) = check(job.tree).notes
+    *_, note = check(job.tree).notes
     assert note.startswith("recipe.max_steps=8 allows 2 of the 9 epochs;")
+
+
+def test_notes_tell_the_classes_and_the_images() -> None:
+    (job,) = compose_runs([*TINY, "dataset.classes=[3,5]"], multirun=False)
+    classes, images, *_ = check(job.tree).notes
+    assert classes == "2 classes: 3, 5"
+    assert " images of 8x8x1 for training, " in images
 
 
 def test_a_loss_without_phases_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Folders of class folders of images: train/CLASS/*.jpg, with or without val/ and test/."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,13 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from kdrun.core.errors import UserError
 from kdrun.core.ranges import UnitAboveZero
+from kdrun.dataset.image.folder_layout import (
+    check_class_folders,
+    class_folders,
+    is_visible,
+    quote_names,
+    split_folders,
+)
 from kdrun.dataset.image.images import OnDisk
 from kdrun.dataset.samples import RawDataset
 from kdrun.dataset.settings import Folder
@@ -20,38 +27,41 @@ _MAX_NAMED = 5  # empty folders that a message names
 def read_imagefolder(root: Folder, center: UnitAboveZero) -> RawDataset[OnDisk]:
     """Read a folder with train/ and perhaps val/ and test/, or of class folders.
 
+    Each split may have any of its usual names, such as Training/ or valid/.
+
     Args:
         root: the folder.
         center: share of a resized image that the center crop keeps.
 
     Raises:
-        UserError: there are no class folders, or one is empty.
+        UserError: there are no class folders, or one is empty, or they look like splits.
     """
-    train = root / "train" if (root / "train").is_dir() else root
-    held_out = {name: root / name for name in ("val", "test") if (root / name).is_dir()}
+    folders = split_folders(root)
+    train = folders.get("train", root)
     classes = class_folders(train)
-    if not classes or (train == root and held_out):
+    if train == root and (folders or not classes):
         raise _missing_dataset_error(root)
-    splits = {name: list_images(folder, classes, center) for name, folder in held_out.items()}
-    notes: tuple[str, ...] = ()
-    if "val" in splits and "test" not in splits:
-        splits["test"] = splits.pop("val")
-        notes = (f"{str(root / 'val')!r} is the test split, as there is no test/ beside it",)
-    return RawDataset(
-        tuple(classes),
-        list_images(train, classes, center),
-        validation=splits.get("val"),
-        test=splits.get("test"),
-        notes=notes,
-    )
+    check_class_folders(train, classes)
+    notes = _note_unread(root, folders)
+    if "validation" in folders and "test" not in folders:
+        folders["test"] = folders.pop("validation")
+        held_out = str(folders["test"])
+        notes += (f"{held_out!r} is the test split, as there is no test/ beside it",)
+    splits = {
+        name: list_images(folder, classes, center)
+        for name, folder in {**folders, "train": train}.items()
+    }
+    return RawDataset(tuple(classes), **splits, notes=notes)
 
 
-def class_folders(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted, without hidden ones."""
-    if not folder.is_dir():
-        return []
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and _visible(entry.name))
+def _note_unread(root: Path, splits: Mapping[str, Path]) -> tuple[str, ...]:
+    """Return a note on the folders beside train/ that are no splits, if there are any."""
+    named = {folder.name for folder in splits.values()}
+    others = [name for name in class_folders(root) if name not in named]
+    if not splits or not others:
+        return ()
+    folders = quote_names(others)
+    return (f"not read, as splits are called train, val and test: {folders} in {str(root)!r}",)
 
 
 def list_images(folder: Path, classes: list[str], center: float) -> OnDisk:
@@ -134,12 +144,8 @@ def images_below(folder: Path) -> Iterator[Path]:
     """Yield the image files in a folder and in the folders below it."""
     for path, _, files in os.walk(folder, followlinks=True):
         for file in files:
-            if file.lower().endswith(IMG_EXTENSIONS) and _visible(file):
+            if file.lower().endswith(IMG_EXTENSIONS) and is_visible(file):
                 yield Path(path, file)
-
-
-def _visible(name: str) -> bool:
-    return not name.startswith(".") and name != "__MACOSX"
 
 
 def _missing_dataset_error(root: Path) -> UserError:

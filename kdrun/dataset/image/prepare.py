@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.types import DataInfo
+from kdrun.dataset.class_selection import describe_classes
 from kdrun.dataset.data import Data, Split
 from kdrun.dataset.feed import Feed
 from kdrun.dataset.image.feeds import MemoryFeed, StreamFeed
@@ -71,7 +72,7 @@ def prepare_images(
         augment=settings.augment.model_dump(),
         digest=digest(classes, splits, mean, std, labeled),
         origin=origin,
-        notes=(_describe(splits, settings), *notes),
+        notes=(describe_classes(classes), _describe(splits, settings), *notes),
         labeled_digest=None if labeled is None else digest(classes, labeled_splits, mean, std),
     )
 

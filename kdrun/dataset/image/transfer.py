@@ -12,7 +12,8 @@ from kdrun.core.errors import UserError
 from kdrun.core.unknown import nearest
 from kdrun.dataset.config_node import read_settings
 from kdrun.dataset.data import Data
-from kdrun.dataset.image.folder import class_folders, list_all_images, list_images
+from kdrun.dataset.image.folder import list_all_images, list_images
+from kdrun.dataset.image.folder_layout import class_folders, split_folders
 from kdrun.dataset.image.image_files import ImageFormat
 from kdrun.dataset.image.images import OnDisk
 from kdrun.dataset.image.normalizer import Normalizer
@@ -20,7 +21,7 @@ from kdrun.dataset.image.prepare import ImageSplits, load_or_check, make_splits
 from kdrun.dataset.record import digest
 from kdrun.dataset.splits import Splits, SplitSamples, carve, number
 
-_TEST_FOLDERS = ("test", "val")  # the first that exists is tested on
+_TESTED_ON = ("test", "validation")  # the first that the folder has is tested on
 
 
 def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) -> Data:
@@ -76,11 +77,13 @@ def _read_folder(
     root: Path, classes: tuple[str, ...], test_share: float, seed: int, where: str
 ) -> Splits[OnDisk]:
     """Read the training images, with all labels 0, and the test images if the folder has labels."""
-    test_folders = {name: root / name for name in _TEST_FOLDERS if (root / name).is_dir()}
-    folder = root / "train" if (root / "train").is_dir() else root
+    folders = split_folders(root)
+    test_folders = {name: folders[name] for name in _TESTED_ON if name in folders}
+    folder = folders.get("train", root)
     if test_folders and folder == root:
+        name = next(iter(test_folders.values())).name
         raise UserError(
-            f"the folder {str(root)!r} of {where} has {next(iter(test_folders))}/ and no train/.",
+            f"the folder {str(root)!r} of {where} has {name}/ and no train/.",
             "  put the images to learn from into train/",
         )
     splits: Splits[OnDisk] = {}
@@ -89,7 +92,7 @@ def _read_folder(
     ]
     for name, files in labeled_tests:
         if files is not None and "test" not in splits:
-            splits["test"] = number("validation" if name == "val" else name, files)
+            splits["test"] = number(name, files)
     labeled = _read_labeled(folder, classes, where) if not test_folders else None
     if labeled is not None:
         train, splits["test"] = carve(number("train", labeled), test_share, seed, "test")
@@ -130,8 +133,7 @@ def _describe(root: Path, splits: ImageSplits) -> str:
     if "test" not in splits:
         return f"{start}; none is tested on, as no class folder has the name of a class"
     source = splits["test"].source
-    folder = "val" if source != "test" else source
-    where = "carved from them" if source == "train" else f"in {folder}/"
+    where = "carved from them" if source == "train" else f"in {split_folders(root)[source].name}/"
     return f"{start}; {len(splits['test'].ids):,} others, {where}, are tested on"
 
 

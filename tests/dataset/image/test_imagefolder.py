@@ -41,7 +41,88 @@ def test_train_val_and_test_are_taken_as_they_are(node, folder):
         "validation",
         "test",
     ]
-    assert len(data.notes) == 1
+    assert len(data.notes) == 2
+
+
+SPLITS = [
+    ("Training", "Testing", None),
+    ("TRAIN", "TEST", "Val"),
+    ("train", "testing", "valid"),
+    ("training", "Test", "validation"),
+    ("train", "eval", "dev"),
+    ("train", "Evaluation", "VALID"),
+]
+
+
+@pytest.mark.parametrize(("train", "test", "validation"), SPLITS)
+def test_splits_have_any_usual_name_in_any_case(node, folder, train, test, validation):
+    for name in ("cat", "dog"):
+        root = folder(f"{train}/{name}", 6)
+        folder(f"{test}/{name}", 2)
+        if validation:
+            folder(f"{validation}/{name}", 3)
+    data = load(node, root, validation=0.25)
+    assert data.info.classes == ("cat", "dog")
+    assert data.test.source == "test"
+    assert data.validation.source == ("validation" if validation else "train")
+    sizes = [split.size for split in (data.train, data.validation, data.test)]
+    assert sizes == ([12, 6, 4] if validation else [9, 3, 4])
+
+
+def test_two_folders_for_one_split_are_refused(node, folder):
+    for part in ("train", "val", "Validation"):
+        for name in ("cat", "dog"):
+            root = folder(f"{part}/{name}", 3)
+    assert sentence(node, root) == (
+        f"the folder '{root}' has 'Validation' and 'val', which both name the validation split.\n"
+        "  rename one or take it out"
+    )
+
+
+def test_number_and_names_of_the_classes_are_told(node, folder):
+    data = load(node, write_three_parts(folder))
+    assert data.notes[0] == "2 classes: cat, dog"
+    digits = dataset.load(node("fake", num_classes=12, train_size=60, test_size=24, image_size=8))
+    first = ", ".join(f"class {label}" for label in range(10))
+    assert digits.notes[0] == f"12 classes: {first}, ..."
+
+
+@pytest.mark.parametrize("below", ["", "train/"])
+def test_class_folders_that_only_hold_folders_of_the_same_names_are_refused(node, folder, below):
+    for part in ("Fold1", "Fold2"):
+        for name in ("cat", "dog"):
+            root = folder(f"{below}{part}/{name}", 3)
+    folder(f"{below}Fold1/emu", 3)
+    place = root / "train" if below else root
+    assert sentence(node, root) == (
+        f"the class folders 'Fold1' and 'Fold2' of '{place}' hold no images, only folders with the"
+        " same names: 'cat', 'dog'.\n"
+        "  if they are splits, call them train, val and test; if they are classes, move the images"
+        " of each into its own folder"
+    )
+
+
+def test_class_folders_may_have_folders(node, folder):
+    for name in ("cat", "dog"):
+        root = folder(f"train/{name}/images", 6)
+        folder(f"test/{name}", 2)
+    assert load(node, root).info.classes == ("cat", "dog")
+    folder("train/cat/images/more", 2), folder("train/dog/old", 3)
+    assert load(node, root, validation=0.1).train.size == 15
+
+
+def test_folders_beside_the_splits_are_named(node, folder):
+    root = write_three_parts(folder)
+    folder("holdout/cat", 1), folder("raw", 1)
+    assert load(node, root).notes[2] == (
+        f"not read, as splits are called train, val and test: 'holdout', 'raw' in '{root}'"
+    )
+
+
+def test_a_train_folder_without_class_folders_is_named(node, folder):
+    folder("train", 3)
+    root = folder("test/cat", 3)
+    assert sentence(node, root).startswith(f"the folder '{root}/train' has no class folders.")
 
 
 def test_pixels_and_labels_are_those_of_the_files(node, folder):
@@ -59,7 +140,7 @@ def test_val_alone_is_the_test_split_and_that_is_said(node, folder):
     root = folder("val/dog", 3)
     data = load(node, root, validation=0.2)
     assert [split.size for split in (data.train, data.validation, data.test)] == [16, 4, 6]
-    assert data.notes[1] == f"'{root}/val' is the test split, as there is no test/ beside it"
+    assert data.notes[2] == f"'{root}/val' is the test split, as there is no test/ beside it"
 
 
 def test_class_folders_in_the_root_are_carved(node, folder):

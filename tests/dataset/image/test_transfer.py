@@ -43,9 +43,19 @@ def test_images_without_labels_are_learned_from_and_not_tested_on(
     assert not batch.labeled.any()
 
 
-@pytest.mark.parametrize(("part", "named"), [("test", "test"), ("val", "validation")])
-def test_the_test_part_has_the_datasets_labels(load: Load, folder, part: str, named: str) -> None:
-    folder("train", 5)
+@pytest.mark.parametrize(
+    ("train", "part", "named"),
+    [
+        ("train", "test", "test"),
+        ("train", "val", "validation"),
+        ("Training", "Testing", "test"),
+        ("TRAIN", "dev", "validation"),
+    ],
+)
+def test_the_test_part_has_the_datasets_labels(
+    load: Load, folder, train: str, part: str, named: str
+) -> None:
+    folder(train, 5)
     folder(f"{part}/7", 3)
     folder(f"{part}/2", 4)
     data, other = load()
