@@ -4,7 +4,7 @@ A choice is a name that a config group accepts: `kd` is a choice of the group `l
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,7 @@ def register_models(folders: Sequence[str] = ()) -> None:
     Args:
         folders: more folders with config groups, beside conf/.
     """
-    for name in _file_names("model", folders):
-        _register_roles(name)
+    _register_roles(_file_names("model", folders), folders)
 
 
 def register_steps(folders: Sequence[str] = ()) -> None:
@@ -43,8 +42,7 @@ def register_steps(folders: Sequence[str] = ()) -> None:
     Args:
         folders: more folders with config groups, beside conf/.
     """
-    for name in _file_names("step", folders):
-        _register("compress", name, _compress_node([name]))
+    _register_single_steps(_file_names("step", folders), folders)
 
 
 def register_step_list(names: Sequence[str], folders: Sequence[str] = ()) -> str:
@@ -65,7 +63,7 @@ def register_step_list(names: Sequence[str], folders: Sequence[str] = ()) -> str
         if name not in steps:
             raise unknown_name("compression step", name, steps, "kdrun list steps")
     choice = "+".join(names)
-    _register("compress", choice, _compress_node(names))
+    _register("compress", {choice: _compress_node(names)}, folders)
     return choice
 
 
@@ -94,12 +92,13 @@ def register_plugin_components(added: PluginComponents, folders: Sequence[str] =
     """
     for kind, names in added.items():
         group = KINDS[kind].group
-        for name in names - _file_names(group, folders) if group else ():
-            _register(group, name, plugin_node(kind, name), replace=True)
-            if kind == "model":
-                _register_roles(name)
-            if kind == "step":
-                _register("compress", name, _compress_node([name]))
+        without_file = names - _file_names(group, folders) if group else set()
+        nodes = {name: plugin_node(kind, name) for name in without_file}
+        _register(group, nodes, folders, replace=True)
+        if kind == "model":
+            _register_roles(names, folders)
+        if kind == "step":
+            _register_single_steps(names, folders)
 
 
 def register_torchvision(group: str, name: str) -> bool:
@@ -114,20 +113,42 @@ def register_torchvision(group: str, name: str) -> bool:
     """
     if name not in import_module("kdrun.model").names():
         return False
-    _register(group, name, {"defaults": [f"/model/{_TORCHVISION}@_here_", "_self_"], "name": name})
+    node = {"defaults": [f"/model/{_TORCHVISION}@_here_", "_self_"], "name": name}
+    _register(group, {name: node})
     return True
 
 
-def _register_roles(name: str) -> None:
-    """Register a file of the group `model` as a choice of `teacher` and `student`."""
+def _register_roles(names: Iterable[str], folders: Sequence[str]) -> None:
+    """Register choices of the group `model` as choices of `teacher` and `student`."""
+    nodes = {name: {"defaults": [f"/model/{name}@_here_"]} for name in names}
     for role in ROLES:
-        _register(role, name, {"defaults": [f"/model/{name}@_here_"]})
+        _register(role, nodes, folders)
 
 
-def _register(group: str, name: str, node: dict[str, Any], replace: bool = False) -> None:
-    """Store a node as a choice unless it is stored: storing all models took 10 % of composing."""
-    if replace or name not in _stored_names(group):
-        ConfigStore.instance().store(group=group, name=name, node=node)
+def _register_single_steps(names: Iterable[str], folders: Sequence[str]) -> None:
+    """Register choices of the group `step` as choices of `compress` with only this step."""
+    _register("compress", {name: _compress_node([name]) for name in names}, folders)
+
+
+def _register(
+    group: str,
+    nodes: Mapping[str, dict[str, Any]],
+    folders: Sequence[str] = (),
+    replace: bool = False,
+) -> None:
+    """Store nodes as choices of a group, except those with a file.
+
+    Hydra refuses a file whose name is stored, too: it takes the stored node for the file's schema.
+
+    Args:
+        group: the config group.
+        nodes: name of each choice -> its config node.
+        folders: more folders with config groups, beside conf/.
+        replace: whether to replace stored nodes; to store all models again took 10 % of composing.
+    """
+    kept = set() if replace else _stored_names(group)
+    for name in nodes.keys() - _file_names(group, folders) - kept:
+        ConfigStore.instance().store(group=group, name=name, node=nodes[name])
 
 
 def _stored_names(group: str) -> set[str]:

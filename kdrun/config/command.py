@@ -28,7 +28,7 @@ class Command:
         options: options of Hydra, each followed by its value.
         settings: `key=value` strings.
         multirun: whether several values mean several runs.
-        folders: more folders with config groups, from `--config-dir`.
+        folders: more folders with config groups, from `--config-dir` and `hydra.searchpath`.
         shows_only: whether Hydra shows the config or help, and nothing is run.
         shows_config: whether Hydra shows the config that the settings compose.
         cfg: the part of the config that `--cfg` shows: `job`, `hydra` or `all`.
@@ -77,13 +77,32 @@ def read_command(words: Sequence[str]) -> Command:
         options=tuple(rest),
         settings=tuple(settings),
         multirun=options.multirun,
-        folders=(options.config_dir,) if options.config_dir else (),
+        folders=_config_folders(options.config_dir, settings),
         shows_only=bool(shows_config or options.shell_completion or options.hydra_help),
         shows_config=shows_config,
         cfg=options.cfg,
         package=options.package,
         resolve=options.resolve,
     )
+
+
+def listed(settings: Sequence[str], key: str) -> list[str]:
+    """Return the names in the list that is set last for a key: `key=[a,b]`; none if it is not set.
+
+    Args:
+        settings: `key=value` strings.
+        key: a config key whose value is a list of names.
+    """
+    values = [setting.partition("=")[2] for setting in settings if setting.startswith(f"{key}=")]
+    names = values[-1].strip("[]").split(",") if values else []
+    return [name.strip(" '\"") for name in names if name.strip()]
+
+
+def _config_folders(config_dir: str | None, settings: Sequence[str]) -> tuple[str, ...]:
+    """Return the folders of `--config-dir` and of `hydra.searchpath`, but no packages of it."""
+    paths = listed(settings, "hydra.searchpath")
+    folders = [path.removeprefix("file://") for path in paths if not path.startswith("pkg://")]
+    return tuple([config_dir, *folders] if config_dir else folders)
 
 
 def _refuse_options(parser: ArgumentParser, unknown: Sequence[str], refused: Sequence[str]) -> None:

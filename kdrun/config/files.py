@@ -50,7 +50,7 @@ def add_folders(loader: ConfigLoaderImpl, folders: Sequence[str]) -> None:
     """
     for folder in folders:
         if not Path(folder).is_dir():
-            raise UserError(f"--config-dir: there is no folder {folder!r}.")
+            raise UserError(f"there is no folder {folder!r} with config files.")
         address = f"file://{Path(folder).absolute()}"
         loader.config_search_path.prepend(CONFIG_DIR, address, SearchPathQuery(provider="schema"))
     loader.repository.initialize_sources(loader.config_search_path)

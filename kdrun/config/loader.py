@@ -17,6 +17,7 @@ from kdrun.config.choices import (
     register_plugin_components,
     register_steps,
 )
+from kdrun.config.command import listed
 from kdrun.config.files import add_folders
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.plugins import install_plugins, plugin_modules
@@ -65,9 +66,7 @@ def find_plugins(settings: Sequence[str]) -> dict[str, str]:
     Returns:
         Name of each plugin -> its module.
     """
-    values = [setting.partition("=")[2] for setting in settings if setting.startswith("plugins=")]
-    names = values[-1].strip("[]").split(",") if values else []
-    return plugin_modules(name.strip(" '\"") for name in names if name.strip())
+    return plugin_modules(listed(settings, "plugins"))
 
 
 def install_named_plugins(settings: Sequence[str], folders: Sequence[str] = ()) -> list[Fault]:

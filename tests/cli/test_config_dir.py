@@ -51,3 +51,49 @@ def test_a_file_takes_the_place_of_a_plugins_default_values(own, kdrun: Kdrun, t
     done = kdrun("--config-dir", "own", *words)
     assert yaml.safe_load(done.stdout) == {**SOFT, "name": "warm"}
     assert done.stderr == ""
+
+
+THEIRS = """
+from torch import nn
+from kdrun.loss.logits import KD
+LOSSES = {"warm": "theirs:Warm"}
+MODELS = {"thin": "theirs:Thin"}
+STEPS = {"half": "theirs:Half"}
+class Warm(KD):
+    def __init__(self, alpha: float = 0.25, temperature: float = 2.0) -> None:
+        super().__init__(alpha, temperature)
+class Thin(nn.Sequential):
+    def __init__(self, width: int = 4, *, num_classes, in_channels, image_size):
+        pixels = in_channels * image_size[0] * image_size[1]
+        layers = nn.Linear(pixels, width), nn.ReLU(), nn.Linear(width, num_classes)
+        super().__init__(nn.Flatten(), *layers)
+class Half:
+    def __init__(self, share: float = 0.5) -> None:
+        self.share = share
+"""
+OWN_FILES = {
+    "loss/warm.yaml": "name: warm\nalpha: 0.75\ntemperature: 3.0",
+    "model/thin.yaml": "name: thin\nwidth: 9",
+    "student/thin.yaml": "defaults: [/model/thin@_here_, _self_]\nfreeze: [x]",
+    "teacher/resnet20.yaml": "defaults: [/model/resnet20@_here_, _self_]\nwidths: [4, 4, 8, 8]",
+    "step/half.yaml": "name: half\nshare: 0.1",
+    "compress/half.yaml": "defaults: [_base, /step/half@first, _self_]\nsteps: [first]",
+}
+
+
+@pytest.mark.parametrize("way", ["--config-dir=own", "hydra.searchpath=[file://own]"])
+def test_files_of_ones_own_take_the_place_of_what_is_known_without_them(
+    way: str, kdrun: Kdrun, tmp_path: Path
+) -> None:
+    (tmp_path / "theirs.py").write_text(THEIRS)
+    for file, text in OWN_FILES.items():
+        (tmp_path / "own" / file).parent.mkdir(parents=True)
+        (tmp_path / "own" / file).write_text(text)
+    choices = ("loss=warm", "student=thin", "teacher=resnet20", "compress=half")
+    done = kdrun(way, "plugins=[theirs]", *choices, "--cfg", "job")
+    tree = yaml.safe_load(done.stdout)
+    assert tree["loss"] == {"name": "warm", "alpha": 0.75, "temperature": 3.0}
+    assert (tree["student"]["width"], tree["student"]["freeze"]) == (9, ["x"])
+    assert tree["teacher"]["widths"] == [4, 4, 8, 8]
+    assert tree["compress"]["first"] == {"name": "half", "share": 0.1}
+    assert done.stderr == ""
