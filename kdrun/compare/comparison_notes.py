@@ -7,6 +7,7 @@ from kdrun.compare.keys import short_key
 from kdrun.compare.metrics import LAST, METRICS, leading_at
 from kdrun.compare.provenance import budgets, environments, latency_conditions
 from kdrun.compare.query import Query
+from kdrun.compare.run_notes import missing_classes
 from kdrun.compare.seed_means import TableLine
 from kdrun.compare.settings import Setting
 from kdrun.compare.test_results import SignificanceTest
@@ -41,6 +42,7 @@ def comparison_notes(
         *latency_conditions(runs, lines),
         *_pareto_fronts(lines, metric),
         *_bootstrap(results),
+        *dict.fromkeys(note for run in runs for note in missing_classes(run.summary)),
         *_untested(metric),
         *_sorting(query.sort),
         *_no_marginal(query.by, has_marginal),

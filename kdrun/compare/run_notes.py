@@ -9,6 +9,7 @@ from kdrun.core.number_format import capitalize, many, milliseconds
 from kdrun.core.records.summary import EAGER, Gain, Row, StepComparison, Summary, score_of
 
 _LEAST_RATIO = 1.05  # smaller ratios of latencies are noise of the measurement
+_MAX_NAMED = 5  # classes that a note names
 
 
 def run_notes(summary: Summary) -> list[str]:
@@ -25,6 +26,7 @@ def run_notes(summary: Summary) -> list[str]:
         *_worse(summary),
         f"Weights of the {summary['epoch']} epoch. Macro precision, recall and F1; agreement with"
         " the teacher; ± and intervals are 95 %, from the number of test samples alone.",
+        *missing_classes(summary),
         *_best_epochs(summary),
         *_latencies(summary),
         *_shared_machine(summary),
@@ -151,6 +153,20 @@ def _what_is_worse(step: StepComparison) -> list[str]:
         "the network slower": step["latency"] or 1,
     }
     return [text for text, ratio in ratios.items() if (ratio or 1) < 1 / _LEAST_RATIO]
+
+
+def missing_classes(summary: Summary) -> list[str]:
+    """Return notes on test splits without a sample of some classes, which macro scores count."""
+    notes = []
+    for dataset, classes in summary.get("missing_classes", {}).items():
+        names = ", ".join(classes[:_MAX_NAMED]) + (", ..." if classes[_MAX_NAMED:] else "")
+        single = len(classes) == 1
+        subject = "has the class" if single else f"has one of the {len(classes)} classes"
+        notes.append(
+            f"No test sample of {dataset} {subject} {names}: macro precision, recall and F1 count"
+            f" {'it' if single else 'them'} as 0."
+        )
+    return notes
 
 
 def _best_epochs(summary: Summary) -> list[str]:

@@ -13,7 +13,14 @@ from kdrun.dataset.reader_check import check_samples
 from kdrun.dataset.record import origin
 from kdrun.dataset.samples import RawDataset, S
 from kdrun.dataset.settings import Common
-from kdrun.dataset.splits import Splits, carve, number, require_every_class, take_subset
+from kdrun.dataset.splits import (
+    Splits,
+    carve,
+    note_empty_classes,
+    number,
+    require_every_class,
+    take_subset,
+)
 from kdrun.dataset.table import DATASETS
 
 
@@ -29,7 +36,10 @@ def assemble(node: Mapping[str, Any]) -> Data:
     check_samples(node["name"], raw)
     check_original(settings.original, raw)
     classes, splits = split(raw, settings)
-    return prepare_images(classes, splits, settings, origin(node, raw, splits), raw.notes)
+    notes = [*raw.notes]
+    for name in ("validation", "test"):
+        notes += note_empty_classes(f"{name} split", splits[name].targets, classes)
+    return prepare_images(classes, splits, settings, origin(node, raw, splits), notes)
 
 
 def split(raw: RawDataset[S], settings: Common) -> tuple[tuple[str, ...], Splits[S]]:

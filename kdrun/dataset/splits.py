@@ -121,14 +121,27 @@ def require_every_class(split: SplitSamples[Any], classes: tuple[str, ...]) -> N
         )
 
 
+def empty_classes(targets: Tensor, classes: tuple[str, ...]) -> list[str]:
+    """Return the classes that have no samples."""
+    sizes = targets.bincount(minlength=len(classes)).tolist()
+    return [name for name, size in zip(classes, sizes, strict=True) if not size]
+
+
 def list_empty_classes(targets: Tensor, classes: tuple[str, ...]) -> str:
     """Return a text with the classes that have no samples; "" if there are none."""
-    sizes = targets.bincount(minlength=len(classes)).tolist()
-    empty = [name for name, size in zip(classes, sizes, strict=True) if not size]
+    empty = empty_classes(targets, classes)
     if not empty:
         return ""
     names = ", ".join(repr(name) for name in empty[:5]) + (", ..." if empty[5:] else "")
     return f"{len(empty)} of {len(classes)} classes: {names}"
+
+
+def note_empty_classes(split: str, targets: Tensor, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a note on the classes that a split for measuring has no samples of, if any."""
+    empty = list_empty_classes(targets, classes)
+    if not empty:
+        return ()
+    return (f"the {split} has no sample of {empty}; macro precision, recall and F1 count 0 there",)
 
 
 def _quotas(sizes: Tensor, count: int) -> Tensor:

@@ -13,6 +13,7 @@ from kdrun.core.folder import RunFolder
 from kdrun.core.records.summary import LabelCount, Repetitions, Summary
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Split
+from kdrun.dataset.splits import empty_classes
 from kdrun.engine.evaluate import measure
 from kdrun.measure.metrics import Meter, Scores
 from kdrun.model.merged_classes import MergedClasses
@@ -86,6 +87,7 @@ def evaluate(
         concepts=_concepts(context),
         labeled=_label_count(context),
         domains={name: split.size for name, split in domains.items()},
+        missing_classes=_missing_classes(context, domains),
         jobs=context.runtime.hardware.jobs,
         inexact=list(inexact),
         rows=make_rows(measured),
@@ -170,6 +172,16 @@ def _label_count(context: StageContext) -> LabelCount | None:
     if train.labeled is None:
         return None
     return LabelCount(labeled=int(train.has_label.sum()), training=train.size)
+
+
+def _missing_classes(context: StageContext, domains: Mapping[str, Split]) -> dict[str, list[str]]:
+    """Return the classes without a test sample, by the name of the dataset or domain."""
+    splits = {context.config.dataset["name"]: context.data.test, **domains}
+    missing = {
+        name: empty_classes(split.targets, context.data.info.classes)
+        for name, split in splits.items()
+    }
+    return {name: classes for name, classes in missing.items() if classes}
 
 
 def _arrays(split: Split, meters: Mapping[str, Meter], prefix: str = "") -> dict[str, np.ndarray]:

@@ -244,6 +244,19 @@ def test_macro_f1_leads_in_bold_where_classes_were_merged(summary) -> None:
     assert "\x1b[1m79.42" not in console.file.getvalue().removeprefix(shown)
 
 
+def test_classes_without_a_test_sample_are_noted(summary) -> None:
+    summary["missing_classes"] = {"cifar100": ["otter"], "photos": [f"c{i}" for i in range(7)]}
+    shown = " ".join(rendered(summary, 80).split())
+    assert (
+        "No test sample of cifar100 has the class otter: macro precision, recall and F1 count it as"
+        " 0." in shown
+    )
+    assert (
+        "No test sample of photos has one of the 7 classes c0, c1, c2, c3, c4, ...: macro"
+        " precision, recall and F1 count them as 0." in shown
+    )
+
+
 def test_other_domains_have_a_table_of_their_own(summary) -> None:
     summary["domains"] = {"photos": 80}
     for entry in summary["rows"]:

@@ -67,6 +67,22 @@ def test_a_signal_after_the_last_figure_ends_the_command_but_not_the_run(
     assert RunFolder(path).status == "finished"
 
 
+def test_classes_that_no_test_sample_has_are_told_and_recorded(tmp_path: Path) -> None:
+    plan = check(tree(tmp_path, "dataset.test=0.002", "dataset.validation=0.002"))
+    notes = [note for note in plan.notes if "has no sample of" in note]
+    assert [note[: note.index(": ")] for note in notes] == [
+        "the validation split has no sample of 6 of 10 classes",
+        "the test split has no sample of 6 of 10 classes",
+    ]
+    summary = runner.run(plan, tmp_path / "run", Screen(), "kdrun")
+    present = {str(label) for label in plan.data.test.targets.tolist()}
+    missing = [name for name in plan.data.info.classes if name not in present]
+    assert len(missing) == 6
+    assert summary.get("missing_classes") == {"digits": missing}
+    full = runner.run(check(tree(tmp_path)), tmp_path / "full", Screen(), "kdrun")
+    assert not full.get("missing_classes")
+
+
 def test_differences_name_the_keys_that_were_changed_added_and_lost() -> None:
     before = {"recipe": {"lr": 0.05, "epochs": 3}, "seed": 0, "old": 1}
     now = {"recipe": {"lr": 0.1, "epochs": 3}, "seed": 0, "new": [2]}

@@ -209,6 +209,8 @@ class Summary(TypedDict):
         concepts: merged class -> the teacher's classes that it joins; only if classes were merged.
         labeled: the number of labels, if some training samples have none.
         domains: name of another domain -> number of samples of its test split.
+        missing_classes: name of the dataset or of another domain -> the classes that none of its
+            test samples has; missing in older files.
         jobs: the number of jobs of a sweep that shared the machine; missing in older files.
         inexact: reasons why another run of the same config may not be bit-identical; missing in
             older files.
@@ -224,6 +226,7 @@ class Summary(TypedDict):
     concepts: NotRequired[dict[str, list[str]] | None]
     labeled: NotRequired[LabelCount | None]
     domains: NotRequired[dict[str, int]]
+    missing_classes: NotRequired[dict[str, list[str]]]
     jobs: NotRequired[int]
     inexact: NotRequired[list[str]]
     rows: list[Row]

@@ -1,6 +1,6 @@
 """Prepares images for training: resizes, normalizes and serves them, from memory if they fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def prepare_images(
     splits: ImageSplits,
     settings: ImageSettings,
     origin: dict[str, Any],
-    notes: tuple[str, ...],
+    notes: Sequence[str],
 ) -> Data:
     """Make a dataset from splits of images.
 

@@ -19,7 +19,7 @@ from kdrun.dataset.image.images import OnDisk
 from kdrun.dataset.image.normalizer import Normalizer
 from kdrun.dataset.image.prepare import ImageSplits, load_or_check, make_splits
 from kdrun.dataset.record import digest
-from kdrun.dataset.splits import Splits, SplitSamples, carve, number
+from kdrun.dataset.splits import Splits, SplitSamples, carve, note_empty_classes, number
 
 _TESTED_ON = ("test", "validation")  # the first that the folder has is tested on
 
@@ -59,6 +59,10 @@ def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) 
     ready_splits = make_splits(splits, data.info.num_classes, settings, normalize)
     train, test = ready_splits["train"], ready_splits.get("test")
     train = replace(train, labeled=torch.zeros(train.size, dtype=torch.bool))
+    domain = _domain_name(root, node["name"]) if test else ""
+    notes = [_describe(root, splits)]
+    if test:
+        notes += note_empty_classes(f"test split of {domain}", test.targets, data.info.classes)
     images_digest = digest(data.info.classes, splits, data.mean, data.std)
     return replace(
         data,
@@ -67,9 +71,9 @@ def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) 
         test=test or data.test,
         digest=blake2b(f"{data.digest} {images_digest}".encode(), digest_size=20).hexdigest(),
         origin={**data.origin, "transfer": str(root.resolve())},
-        notes=(_describe(root, splits),),
+        notes=tuple(notes),
         labeled_digest=None,
-        domain=_domain_name(root, node["name"]) if test else "",
+        domain=domain,
     )
 
 

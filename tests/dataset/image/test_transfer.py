@@ -65,6 +65,7 @@ def test_the_test_part_has_the_datasets_labels(
     assert other.domain == "pictures"
     assert other.digest != data.digest
     assert f"7 others, in {part}/, are tested on" in other.notes[0]
+    assert other.notes[1].startswith("the test split of pictures has no sample of 8 of 10 classes")
 
 
 def test_test_comes_before_val(load: Load, folder) -> None:
