@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from kdrun.dataset.samples import RawDataset, Samples
+from kdrun.dataset.samples import RawDataset, Samples, spread
 from kdrun.dataset.splits import Splits
 
 _HASHED_FILES = 64  # files of a split whose bytes are hashed
@@ -64,16 +64,8 @@ def _hash_samples(splits: Mapping[str, Samples]) -> str:
     for name, samples in splits.items():
         state.update(f"{name} {len(samples)} ".encode())
         samples.hash_into(state)
-        for path in samples.files(_spread(len(samples))):
+        # Names and sizes of two datasets can be the same.
+        for path in samples.files(spread(len(samples), _HASHED_FILES)):
             with suppress(OSError):  # the reader reports an unreadable file with its reason
                 state.update(path.read_bytes())
     return state.hexdigest()
-
-
-def _spread(count: int) -> list[int]:
-    """Return a few positions, evenly spread.
-
-    The bytes of files must be hashed, because names and sizes of two datasets can be the same.
-    """
-    chosen = min(_HASHED_FILES, count)
-    return [number * count // chosen for number in range(chosen)]

@@ -42,6 +42,12 @@ class Samples(Protocol):
 S = TypeVar("S", bound=Samples)
 
 
+def spread(count: int, most: int) -> list[int]:
+    """Return positions of samples that stand for all `count`: at most so many, evenly spread."""
+    chosen = min(most, count)
+    return [number * count // chosen for number in range(chosen)]
+
+
 @dataclass(frozen=True)
 class RawDataset(Generic[S]):
     """A dataset as its reader returns it, before classes are chosen and splits are carved.

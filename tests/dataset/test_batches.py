@@ -183,8 +183,8 @@ def test_a_large_set_is_streamed(node):
     assert isinstance(kept.train.feed, MemoryFeed)
     assert isinstance(read.train.feed, StreamFeed)
     assert kept.digest == read.digest
-    assert kept.notes[0].endswith("in memory (0 MB)")
-    assert read.notes[0].endswith("streamed")
+    assert kept.notes[1].endswith("in memory (0 MB)")
+    assert read.notes[1].endswith("streamed")
     assert_all_equal(
         kept.train.epoch(**EPOCH, batch_size=8), read.train.epoch(**EPOCH, batch_size=8)
     )

@@ -11,11 +11,14 @@ from PIL import Image
 
 from kdrun.core.errors import UserError
 from kdrun.dataset.image.augment import Box
+from kdrun.dataset.image.eight_bits import to_eight_bits
+from kdrun.dataset.image.orientation import orientation_of, upright, upright_size
 
 # What Pillow raises for files that are no images, truncated, damaged, or absurdly large.
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 _MODES = {1: "L", 3: "RGB"}
-_GREY = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L"}
+_GREY = ("1", "L", "LA", "La", "F", "I")  # modes; I stands for I;16, I;16B, ..., too
+_PLAIN = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 _MAX_NAMED = 5  # unreadable files that a message names
 
 
@@ -69,23 +72,34 @@ class ImageFormat:
 
 
 def read_image(path: Path, channels: int) -> Image.Image:
-    """Decode a file into grey or RGB, 8 bits a channel.
+    """Decode a file into grey or RGB, 8 bits a channel, upright.
 
     Raises:
-        UnreadableImages: the file is no image.
+        UnreadableImages: the file is no image, or its values have no scale.
     """
     try:
         with Image.open(path) as image:
-            return _convert(image, _MODES[channels])
+            image.load()
+            turned = upright(to_eight_bits(image), orientation_of(image))
+            return turned.convert(_MODES[channels])
     except _UNREADABLE as error:
         raise UnreadableImages([Unreadable(path, str(error))]) from error
 
 
 class Header(NamedTuple):
-    """The header of an image file: (height, width) of the image, and whether it is grey."""
+    """The header of an image file.
+
+    Attributes:
+        size: (height, width) of the upright image.
+        grey: whether it has no colors.
+        plain: whether it has 8 bits a channel and no transparency, so that any values can be read.
+        sixteen_bits: whether the file has 16 bits a channel, of which Pillow may keep 8.
+    """
 
     size: tuple[int, int]
     grey: bool
+    plain: bool = True
+    sixteen_bits: bool = False
 
 
 def read_header(path: Path) -> Header:
@@ -96,7 +110,12 @@ def read_header(path: Path) -> Header:
     """
     try:
         with Image.open(path) as image:
-            return Header((image.height, image.width), image.mode in _GREY)
+            return Header(
+                size=upright_size(image),
+                grey=image.mode.split(";")[0] in _GREY,
+                plain=image.mode in _PLAIN and "transparency" not in image.info,
+                sixteen_bits=";16" in str(image.tile),  # Pillow's name of the layout in the file
+            )
     except _UNREADABLE as error:
         raise UnreadableImages([Unreadable(path, str(error))]) from error
 
@@ -141,13 +160,3 @@ def _resize_shorter(image: Image.Image, side: int) -> Image.Image:
         return image
     size = (side * image.width // shorter, side * image.height // shorter)
     return image.resize(size, Image.Resampling.BILINEAR)
-
-
-def _convert(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode.startswith("I"):
-        # Pillow would clip 16-bit values at 255 and leave a white image.
-        values = np.asarray(image).astype(np.int64) >> 8
-        image = Image.fromarray(values.clip(0, 255).astype(np.uint8))
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return image.convert(mode)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kdrun.dataset.image.blank import check_white
 from kdrun.dataset.image.folder import list_all_images
 from kdrun.dataset.image.image_files import ImageFormat
 from kdrun.dataset.image.images import Images, InMemory, OnDisk
@@ -23,7 +24,7 @@ def add_unlabeled(split: SplitSamples[Images], folder: Path) -> tuple[SplitSampl
         The larger split, and (N,) bool: whether each sample has a label.
 
     Raises:
-        UserError: the folder has no images.
+        UserError: the folder has no images, or images of 16 bits have an unknown white.
     """
     more = _convert(list_all_images(KEY, folder), split.samples)
     count = len(split.ids)
@@ -34,6 +35,7 @@ def add_unlabeled(split: SplitSamples[Images], folder: Path) -> tuple[SplitSampl
 
 def _convert(files: OnDisk, others: Images) -> Images:
     """Convert files to the size and channels of other images, in memory if those are there."""
+    check_white([files])
     if isinstance(others, OnDisk):
         return replace(files, format=others.format)
     height, width, channels = others.shape

@@ -13,6 +13,7 @@ from kdrun.core.types import DataInfo
 from kdrun.dataset.class_selection import describe_classes
 from kdrun.dataset.data import Data, Split
 from kdrun.dataset.feed import Feed
+from kdrun.dataset.image.blank import check_white, note_blank
 from kdrun.dataset.image.feeds import MemoryFeed, StreamFeed
 from kdrun.dataset.image.image_files import Unreadable, UnreadableImages
 from kdrun.dataset.image.images import Images, InMemory, OnDisk
@@ -72,7 +73,12 @@ def prepare_images(
         augment=settings.augment.model_dump(),
         digest=digest(classes, splits, mean, std, labeled),
         origin=origin,
-        notes=(describe_classes(classes), _describe(splits, settings), *notes),
+        notes=(
+            describe_classes(classes),
+            _describe(splits, settings),
+            *notes,
+            *note_blank(train, "training"),
+        ),
         labeled_digest=None if labeled is None else digest(classes, labeled_splits, mean, std),
     )
 
@@ -82,7 +88,9 @@ def load_or_check(splits: ImageSplits, settings: ImageSettings) -> ImageSplits:
 
     Raises:
         UnreadableImages: names files that are no images.
+        UserError: images of 16 bits have an unknown white.
     """
+    check_white(split.samples for split in splits.values())
     return _for_each(splits, into_memory if _fit_in_memory(splits, settings) else check_headers)
 
 

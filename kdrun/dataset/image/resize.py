@@ -8,8 +8,10 @@ from torch import Tensor
 
 from kdrun.core.errors import UserError
 from kdrun.core.seeds import generator
-from kdrun.dataset.image.image_files import Header, ImageFormat, read_header
+from kdrun.dataset.image.blank import SAMPLE
+from kdrun.dataset.image.image_files import Header, ImageFormat, read_header, read_image
 from kdrun.dataset.image.images import Images, InMemory, OnDisk, in_threads
+from kdrun.dataset.samples import spread
 
 _MOST_HEADERS, _SAMPLED_HEADERS = 100_000, 10_000
 _BLOCK = 1024  # images that are resized at once: their float copies must not fill the memory
@@ -52,7 +54,7 @@ def check_headers(images: Images) -> Images:
 
     All headers are read if the images must have one size, or are few. Otherwise only those of a
     fixed sample are read, because each costs an access to the disk; a run may then still meet a
-    bad file, but rarely.
+    bad file, but rarely. Of images with more than 8 bits or transparency, some are decoded.
 
     Returns:
         The same images.
@@ -63,6 +65,7 @@ def check_headers(images: Images) -> Images:
     """
     if not isinstance(images, OnDisk):
         return images
+    decoded = set(spread(len(images), SAMPLE))
     image_format = images.format
     size = None  # the size that all files must have, if they are not resized
     if image_format is not None and image_format.shorter_side is None:
@@ -70,7 +73,10 @@ def check_headers(images: Images) -> Images:
 
     def check(position: int) -> None:
         path = images.path(position)
-        actual = read_header(path).size
+        header = read_header(path)
+        if not header.plain and position in decoded:
+            read_image(path, images.shape[2])
+        actual = header.size
         if size not in (None, actual):
             raise UserError(
                 f"the images differ in size: the first has {size[1]}x{size[0]} pixels,"
