@@ -10,6 +10,9 @@ from kdrun.config.choices import conf_folder
 from kdrun.config.inner_nodes import complete_inner_nodes
 from kdrun.config.loader import make_loader
 
+# Keys that a loss has got since -> the values by which it does what it did without them.
+_LOSS_KEYS = {"cat_kd": {"normalize": True}}
+
 
 def with_new_keys(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Add the keys that a recorded config lacks, with their current default values.
@@ -25,7 +28,22 @@ def with_new_keys(tree: Mapping[str, Any]) -> dict[str, Any]:
         "teacher_outputs": {"name": "off"},
         "dataset": {"original": None},
     }
-    return _complete(_merge({**base, **groups}, tree))
+    loss = {"loss": _with_loss_keys(tree["loss"])} if "loss" in tree else {}
+    return _complete(_merge({**base, **groups}, {**tree, **loss}))
+
+
+def _with_loss_keys(node: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+    """Add the keys that a loss, or a loss in a sum of losses, has got since.
+
+    Args:
+        node: the config node of the loss.
+        name: the name of the loss if the node has no key `name`.
+    """
+    completed = {**_LOSS_KEYS.get(node.get("name", name), {}), **node}
+    if isinstance(node.get("terms"), dict):
+        terms = node["terms"].items()
+        completed["terms"] = {key: _with_loss_keys(term, key) for key, term in terms}
+    return completed
 
 
 def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,9 @@
 """Finds where a module's output can be read before its activation function."""
 
-from typing import Any, NamedTuple
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from kdrun.core.mode import evaluating
+from kdrun.core.module_calls import ModuleCall, record_calls
 from kdrun.core.types import DataInfo
 
 _ACTIVATIONS = (
@@ -25,15 +23,6 @@ _ACTIVATIONS = (
 )
 
 
-class _Call(NamedTuple):
-    """One call of a module in a forward pass, with its first input and its output."""
-
-    path: str
-    module: nn.Module
-    module_input: Any
-    output: Any
-
-
 def before_activation(network: nn.Module, path: str, data: DataInfo) -> str:
     """Return the tap path of a module's output before activation, searched in one forward pass.
 
@@ -49,7 +38,7 @@ def before_activation(network: nn.Module, path: str, data: DataInfo) -> str:
         path: module path.
         data: the shape of the images.
     """
-    calls = _record_calls(network, data)
+    calls = record_calls(network, torch.zeros(2, data.channels, *data.image_size))
     outputs = [call.output for call in calls if call.path == path]
     if not outputs:
         return path
@@ -66,28 +55,6 @@ def before_activation(network: nn.Module, path: str, data: DataInfo) -> str:
     return path
 
 
-def _is_direct(reader: _Call, activation: _Call) -> bool:
+def _is_direct(reader: ModuleCall, activation: ModuleCall) -> bool:
     """Return whether the reader of an output is the activation, or a batch norm in front of it."""
     return reader is activation or isinstance(reader.module, nn.modules.batchnorm._BatchNorm)
-
-
-def _record_calls(network: nn.Module, data: DataInfo) -> list[_Call]:
-    """Run two images of zeros in eval mode; return all module calls in the order of their ends."""
-    calls: list[_Call] = []
-    handles = []
-    for path, module in network.named_modules():
-
-        def record(
-            module: nn.Module, inputs: tuple[Any, ...], output: Any, path: str = path
-        ) -> None:
-            calls.append(_Call(path, module, inputs[0] if inputs else None, output))
-
-        handles.append(module.register_forward_hook(record))
-    device = next(network.parameters()).device
-    try:
-        with evaluating(network), torch.no_grad():
-            network(torch.zeros(2, data.channels, *data.image_size, device=device))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return [call for call in calls if isinstance(call.output, Tensor)]

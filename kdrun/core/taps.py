@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from kdrun.core.averaged_maps import averaged_maps
 from kdrun.core.errors import UserError
 from kdrun.core.mode import evaluating
 from kdrun.core.number_format import many
@@ -24,7 +25,7 @@ from kdrun.core.unknown import nearest
 Roles = Mapping[str, list[str]]  # role -> tap paths of a network
 
 _ROLE = re.compile(r"(stages|embedding|logits)(?:\[(-?\d+|\*)\])?")
-_INPUT, _CHANNELS_LAST, _PREACTIVATION = ":in", ":nhwc", ":pre"
+_INPUT, _CHANNELS_LAST, _PREACTIVATION, _MAPS = ":in", ":nhwc", ":pre", ":maps"
 _SHOW_PATHS = "its paths: kdrun layers model=NAME"
 
 
@@ -96,7 +97,7 @@ def resolve_taps(
             a star gives several taps, which are called NAME[0], NAME[1], ...
         roles: role -> tap paths of this network.
         network: the network that is tapped.
-        data: the shape of its inputs, which is needed for `:pre` and for shapes in messages.
+        data: the shape of its inputs, which is needed for `:pre`, `:maps` and shapes in messages.
 
     Returns:
         Name of each tap -> tap path.
@@ -106,7 +107,7 @@ def resolve_taps(
     """
     resolved: dict[str, str] = {}
     for name, requested in request.items():
-        query = requested.removesuffix(_PREACTIVATION)
+        query = requested.removesuffix(_PREACTIVATION).removesuffix(_MAPS)
         if "*" in query:
             matches = _match_all(network_name, query, roles, network)
             paths = {f"{name}[{number}]": path for number, path in enumerate(matches)}
@@ -114,6 +115,8 @@ def resolve_taps(
             paths = {name: _match_one(network_name, query, roles, network, data)}
         if requested.endswith(_PREACTIVATION):
             paths = {tap: before_activation(network, path, data) for tap, path in paths.items()}
+        if requested.endswith(_MAPS):
+            paths = {tap: _maps(network_name, path, network, data) for tap, path in paths.items()}
         resolved |= paths
     return resolved
 
@@ -174,6 +177,17 @@ def _match_one(
     close = nearest(module_path(query), paths)
     hint = f"nearest: {_with_shapes(close, network, data)}" if close else _SHOW_PATHS
     raise UserError(f"the {network_name} has no module at {query!r}.", f"  {hint}")
+
+
+def _maps(network_name: str, path: str, network: nn.Module, data: DataInfo) -> str:
+    """Return the path of the maps whose average over pixels is the value of a tap."""
+    maps = averaged_maps(network, path, data)
+    if maps is None:
+        raise UserError(
+            f"what the {network_name} has at {path!r} is no average of feature maps over pixels.",
+            f"  choose another {network_name}, or another loss such as attention",
+        )
+    return maps
 
 
 def _with_shapes(paths: list[str], network: nn.Module, data: DataInfo) -> str:

@@ -109,7 +109,8 @@ class TapRequest:
 
     - `PATH:in` is the first input of the module;
     - `PATH:pre` is the output before the activation function;
-    - `PATH:nhwc` is an output (B, H, W, C), permuted to (B, C, H, W).
+    - `PATH:nhwc` is an output (B, H, W, C), permuted to (B, C, H, W);
+    - `PATH:maps` are the maps (B, C, H, W) whose average over pixels is the tap.
 
     A role or path with a star, as in `stages[*]` or `layer*`, matches several modules, whose taps
     are called NAME[0], NAME[1], ...

@@ -82,7 +82,7 @@ class _Trainer:
         return self._epochs_of(self.phase)
 
     def run(self) -> Trained:
-        state = load(self.folder, self._warn)
+        state = self._load()
         first_phase = 0 if state is None else state["position"]["phase"]
         if state is None:
             self.log.truncate(0)
@@ -97,6 +97,19 @@ class _Trainer:
             self.display.end()
             self.update.close()
         return self._trained()
+
+    def _load(self) -> dict[str, Any] | None:
+        """Return the state of the checkpoint; None if there is none that can be continued."""
+        state = load(self.folder, self._warn)
+        # Checkpoints of kdrun 0.1.0 have no revisions: all were the first.
+        if state is None or state.get("revisions", {}) == self.spec.revisions:
+            return state
+        changed = ", ".join(self.spec.revisions) or "what it trained with"
+        self._warn(
+            f"{self.spec.stage} begins anew: its checkpoint is of another version of kdrun, which"
+            f" computed other values ({changed})"
+        )
+        return None
 
     def _warn(self, sentence: str) -> None:
         self.notes.append(sentence)
@@ -231,6 +244,7 @@ class _Trainer:
             **self.update.state(),
             "position": self.position.to_dict(),
             "scores": self.scores,
+            "revisions": dict(self.spec.revisions),
             "metrics_offset": self.log.sync(),
         }
         save(self.folder, state)

@@ -65,7 +65,7 @@ def meets_in_one_pixel(student: Shape, teacher: Shape) -> bool:
     return min(first[2], second[2]) * min(first[3], second[3]) == 1
 
 
-def channel_adapter(student: int, teacher: int) -> nn.Module:
+def channel_adapter(student: int, teacher: int) -> nn.Sequential:
     """Return a 1x1 convolution with a batch norm from the student's channels to the teacher's."""
     convolution = nn.Conv2d(student, teacher, kernel_size=1, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(teacher))

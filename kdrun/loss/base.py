@@ -32,6 +32,8 @@ class Loss(nn.Module):
             teacher must have the same classes in the same order.
         has_memory_bank: whether it stores a vector for each training sample from epoch to epoch.
         generates_images: whether `prepare` replaces the images of the batch.
+        revision: raised when the same settings give other values than before, so that artefacts and
+            checkpoints of before are not mistaken for those of now.
     """
 
     uses_teacher = True
@@ -41,6 +43,7 @@ class Loss(nn.Module):
     copies_teacher_classifier: bool = False
     has_memory_bank: bool = False
     generates_images: bool = False
+    revision: int = 1
 
     @property
     def needs_labels(self) -> bool:
@@ -101,6 +104,11 @@ class Loss(nn.Module):
 def losses_in(loss: Loss) -> list[Loss]:
     """Return the loss and all losses among its submodules."""
     return [module for module in loss.modules() if isinstance(module, Loss)]
+
+
+def revisions_of(loss: Loss) -> dict[str, int]:
+    """Return the revisions after the first one, of the loss and of all losses in it, by class."""
+    return {type(inner).__name__: inner.revision for inner in losses_in(loss) if inner.revision > 1}
 
 
 def refuse_copied_weights(loss: Loss, name: str, scheme: str) -> None:

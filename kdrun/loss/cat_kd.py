@@ -10,7 +10,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import map_shape, meets_in_one_pixel, to_maps
 from kdrun.loss.base import require_teacher
-from kdrun.loss.functional import copy_classifier, no_autocast, to_float32
+from kdrun.loss.functional import find_linear, no_autocast, to_float32
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _MAPS, _CLASSIFIER = "maps", "head"
@@ -21,8 +21,10 @@ class CATKD(WeightedLoss):
 
     Formula:
         mean (n(P(A_s)) - n(P(A_t)))^2
-        A (B, K, H, W): class activation maps, the classifier applied at each pixel of the last maps
-        P: averages them to resolution x resolution; n: makes each class's map a unit vector
+        A (B, K, H, W): class activation maps, the classifier's weights, without its bias, applied
+          at each pixel of the last maps
+        P: averages them to resolution x resolution
+        n: makes each class's map a unit vector (normalize=true); else nothing
 
     Paper:
         Guo et al., Class Attention Transfer Based Knowledge Distillation, CVPR 2023,
@@ -33,31 +35,40 @@ class CATKD(WeightedLoss):
         - in both, a linear classifier that reads the averaged last maps
 
     Notes:
-        - For CIFAR-100 its weight is 50 to 400, depending on the pair of networks (recalled from
-          the paper, not checked); sweep it.
+        - The authors' CIFAR-100 runs of one family have normalize=false, resolution 2 and weight
+          0.7 (resnet56 -> resnet20), 1.5 (wrn_40_2 -> wrn_40_1), 1.8 (resnet110 -> resnet32), 4.5
+          (vgg13 -> vgg8), 12 (wrn_40_2 -> wrn_16_2), 15 (resnet32x4 -> resnet8x4).
+        - Those of two families have normalize=true and weight 15 (vgg13 -> mobilenet_v2_x0_5) or 40
+          (resnet50 -> mobilenet_v2_x0_5); with resolution 4, 80 (wrn_40_2 -> shufflenet_v1) or 600
+          (resnet32x4 -> shufflenet_v1 and shufflenet_v2).
+        - The authors' students have no bias in the classifier at all.
+        - The last maps are those whose average the classifier reads, after the last norm and
+          activation of a wide ResNet.
         - The gradient reaches the student's classifier too, as the maps depend on its weights.
     """
 
     copies_teacher_weights = copies_teacher_classifier = True
+    revision = 2  # 2: maps without the bias, and after the last norm
 
-    # Registered as buffers by `bind`; annotated here for the type checker.
-    teacher_weight: Tensor
-    teacher_bias: Tensor
+    teacher_weight: Tensor  # registered as a buffer by `bind`; annotated for the type checker
 
-    def __init__(self, resolution: PositiveInt, **weights: Unpack[TermWeights]) -> None:
+    def __init__(
+        self, resolution: PositiveInt, normalize: bool, **weights: Unpack[TermWeights]
+    ) -> None:
         super().__init__(**weights)
-        self.resolution = resolution
+        self.resolution, self.normalize = resolution, normalize
         # In a list, so that the loss does not save the layer, which belongs to the student.
         self._student_classifier: list[nn.Linear] = []
 
     def taps(self) -> TapRequest:
-        roles = {_MAPS: "stages[-1]", _CLASSIFIER: "logits"}
+        roles = {_MAPS: "embedding:maps", _CLASSIFIER: "logits"}
         return TapRequest(roles, roles)
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         teacher = require_teacher(teacher)
         self._student_classifier = [_classifier("student", student)]
-        copy_classifier(_classifier("teacher", teacher), self, "teacher")
+        weight = to_float32(_classifier("teacher", teacher).weight.detach()).clone()
+        self.register_buffer("teacher_weight", weight, persistent=False)
         self._require_pixels(student, teacher)
 
     def _require_pixels(self, student: TapShapes, teacher: TapShapes) -> None:
@@ -78,19 +89,16 @@ class CATKD(WeightedLoss):
     ) -> dict[str, Tensor]:
         layer, teacher_maps = self._student_classifier[0], teacher.taps[_MAPS].detach()
         with no_autocast(student.logits):
-            student_attention = self._attention(student.taps[_MAPS], layer.weight, layer.bias)
-            teacher_attention = self._attention(
-                teacher_maps, self.teacher_weight, self.teacher_bias
-            )
+            student_attention = self._attention(student.taps[_MAPS], layer.weight)
+            teacher_attention = self._attention(teacher_maps, self.teacher_weight)
         return {"cat_kd": F.mse_loss(student_attention, teacher_attention)}
 
-    def _attention(self, maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def _attention(self, maps: Tensor, weight: Tensor) -> Tensor:
         """Return n(P(A)) of maps (B, C, H, W): (B, K, resolution^2)."""
         # Averaging and the classifier are both linear, so the cheaper order is to average first.
         pooled = F.adaptive_avg_pool2d(to_maps(to_float32(maps)), self.resolution)
-        bias = None if bias is None else to_float32(bias)
-        attention = F.linear(pooled.flatten(2).mT, to_float32(weight), bias)
-        return F.normalize(attention.mT, dim=2)
+        attention = F.linear(pooled.flatten(2).mT, to_float32(weight)).mT
+        return F.normalize(attention, dim=2) if self.normalize else attention
 
 
 def _classifier(role: str, network: TapShapes) -> nn.Linear:
@@ -100,17 +108,18 @@ def _classifier(role: str, network: TapShapes) -> nn.Linear:
         UserError: the network has no such layer.
     """
     path, channels = network.paths[_CLASSIFIER], map_shape(network.shapes[_MAPS])[1]
-    layer = network.network.get_submodule(path)
-    if isinstance(layer, nn.Linear) and layer.in_features == channels:
-        return layer
-    if not isinstance(layer, nn.Linear):
+    layer = find_linear(network.network, path)
+    if layer is None:
+        kind = type(network.network.get_submodule(path)).__name__
         raise UserError(
             f"cat_kd applies the classifier at each pixel, and the {role}'s is not linear:"
-            f" {path or 'the network itself'} ({type(layer).__name__}).",
+            f" {path or 'the network itself'} ({kind}).",
             f"  choose another {role}, or another loss such as attention",
         )
-    raise UserError(
-        f"cat_kd applies the classifier at each pixel, and the {role}'s reads {layer.in_features}"
-        f" numbers where its last stage has {channels} channels.",
-        f"  name the maps that are averaged for it: {role}.taps.stages=[PATH]",
-    )
+    if layer.in_features != channels:
+        raise UserError(
+            f"cat_kd applies the classifier at each pixel, and the {role}'s reads"
+            f" {layer.in_features} numbers where its last maps have {channels} channels.",
+            f"  choose another {role}, or another loss such as attention",
+        )
+    return layer

@@ -19,7 +19,8 @@ class FitNet(TwoPhaseLoss):
 
     Formula:
         mean (r(F_s) - F_t)^2, summed over the pairs of taps
-        F_s, F_t: maps of student and teacher; r: a learned 1x1 convolution with a batch norm
+        F_s, F_t: maps of student and teacher
+        r: a learned 1x1 convolution, a batch norm and a ReLU
 
     Paper:
         Romero et al., FitNets: Hints for Thin Deep Nets, ICLR 2015, arXiv:1412.6550, equation 3
@@ -33,10 +34,13 @@ class FitNet(TwoPhaseLoss):
           compared layer learns this term alone, then all of the student learns the labels and, with
           kd above 0, the soft targets.
         - The published CIFAR-100 results come from joint training, the default here.
-        - Maps of two sizes are averaged to the smaller one.
+        - The regressor ends with a ReLU, as in the paper and in the code of these results: F_t is
+          read after one. Negative values of F_t, as of a wide ResNet's stage, can't be reached.
+        - Maps of two sizes are averaged to the smaller one; that code has strided convolutions.
     """
 
     auto = "stages[1]"
+    revision = 2  # 2: the regressor ends with a ReLU
 
     def __init__(
         self, first_epochs: NonNegativeInt, pairs: TapPairs, **weights: Unpack[TermWeights]
@@ -45,7 +49,9 @@ class FitNet(TwoPhaseLoss):
         self.regressors = nn.ModuleList()
 
     def build(self) -> None:
-        self.regressors = nn.ModuleList(channel_adapter(*widths) for widths in self.channels())
+        self.regressors = nn.ModuleList(
+            nn.Sequential(*channel_adapter(*widths), nn.ReLU()) for widths in self.channels()
+        )
 
     def feature_terms(self, student: Output, teacher: Output) -> dict[str, Tensor]:
         layers = zip(self.aligned(student, teacher), self.regressors, strict=True)

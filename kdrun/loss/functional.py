@@ -64,6 +64,14 @@ def no_autocast(tensor: Tensor) -> torch.autocast:
     return torch.autocast(tensor.device.type, enabled=False)
 
 
+def find_linear(network: nn.Module, path: str) -> nn.Linear | None:
+    """Return the linear layer at a module path, or the only layer of a sequence there."""
+    layer = network.get_submodule(path)
+    if isinstance(layer, nn.Sequential) and len(layer) == 1:
+        layer = layer[0]
+    return layer if isinstance(layer, nn.Linear) else None
+
+
 def copy_classifier(classifier: nn.Linear, loss: nn.Module, prefix: str) -> None:
     """Copy a linear layer into buffers of a loss, `PREFIX_weight` and `PREFIX_bias`.
 

@@ -30,8 +30,11 @@ class MLLD(WeightedLoss):
         - a batch of 2 or more
 
     Notes:
-        - The published results come from 480 epochs with two views of each image, one of them
-          strongly augmented; kdrun has one view. Don't compare them with results of 240 epochs.
+        - The authors' CIFAR-100 runs have two views of each image, one of them strongly augmented;
+          kdrun has one view. They train 240 epochs for pairs of one family, with learning rate
+          0.025, and 480 or 960 for pairs of two families.
+        - The published figures that kdrun shows are another paper's runs of 480 epochs; don't
+          compare them with results of 240 epochs.
         - The published code differs from the paper in some terms, as its confidence mask multiplies
           an average. kdrun computes the paper's equations.
     """

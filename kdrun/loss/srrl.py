@@ -9,7 +9,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.adapters import map_shape, pool_features
 from kdrun.loss.base import require_teacher
-from kdrun.loss.functional import copy_classifier, no_autocast, to_float32
+from kdrun.loss.functional import copy_classifier, find_linear, no_autocast, to_float32
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _TAP, _CLASSIFIER = "tap", "head"
@@ -99,11 +99,12 @@ def _classifier(teacher: TapShapes) -> nn.Linear:
         UserError: the teacher has no such layer.
     """
     path, width = teacher.paths[_CLASSIFIER], map_shape(teacher.shapes[_TAP])[1]
-    layer = teacher.network.get_submodule(path)
-    if not isinstance(layer, nn.Linear):
+    layer = find_linear(teacher.network, path)
+    if layer is None:
+        kind = type(teacher.network.get_submodule(path)).__name__
         raise UserError(
             "loss 'srrl' reuses the teacher's linear classifier, and this teacher has none.",
-            f"  its logits come from {path or 'the network itself'} ({type(layer).__name__}): "
+            f"  its logits come from {path or 'the network itself'} ({kind}): "
             "choose another teacher, or another loss such as pkt",
         )
     if layer.in_features != width:

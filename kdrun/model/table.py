@@ -46,3 +46,6 @@ COMPOSED = {
     "committee": "kdrun.model.committee:build_committee",
     "reused_head": "kdrun.model.reused_head:build_reused_head",
 }
+
+# Networks whose list of `stages` changed -> its revision: losses that read them changed, too.
+STAGE_REVISIONS = {"vgg8": 2, "vgg11": 2, "vgg13": 2, "vgg16": 2, "vgg19": 2}

@@ -17,6 +17,7 @@ from kdrun.core.types import TapShapes
 from kdrun.dataset.data import Data
 from kdrun.loss.base import Loss
 from kdrun.model.committee import Committee
+from kdrun.model.table import STAGE_REVISIONS
 from kdrun.stage.base import Stage
 
 Member = tuple[str, Network]  # the config key of a network of a committee, and its config
@@ -139,3 +140,21 @@ def _bind_members(
         }
         shapes |= {prefix + name: shape for name, shape in taps.shapes.items()}
     return TapShapes(shapes, committee, paths)
+
+
+def stage_revisions(loss: Loss, networks: Sequence[Network]) -> dict[str, int]:
+    """Return the revisions of the stages of networks, if a loss reads them by their role.
+
+    The last stage of no network changed.
+    """
+    request = loss.taps()
+    queries = [*request.student.values(), *request.teacher.values()]
+    reads_stages = any(
+        query.startswith("stages") and not query.startswith("stages[-1]") for query in queries
+    )
+    return {
+        f"stages of {name}": STAGE_REVISIONS[name]
+        for network in networks
+        for name in [model.main_model(network.node)]
+        if reads_stages and network.taps.stages is None and name in STAGE_REVISIONS
+    }

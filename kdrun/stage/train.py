@@ -22,7 +22,7 @@ from kdrun.engine.frozen import freeze
 from kdrun.engine.loop import train
 from kdrun.engine.outputs import StoredOutputs
 from kdrun.engine.training_spec import Runtime, Trained, TrainingSpec
-from kdrun.loss.base import Loss
+from kdrun.loss.base import Loss, revisions_of
 from kdrun.loss.table import build_loss
 from kdrun.model.image.torchvision_models import load_pretrained
 from kdrun.stage.artefact import describe_data, write_artefact
@@ -37,7 +37,7 @@ from kdrun.stage.start import (
     shared_modules,
     start_from_stage,
 )
-from kdrun.stage.tap_binding import Member, bind_loss, bind_taps
+from kdrun.stage.tap_binding import Member, bind_loss, bind_taps, stage_revisions
 from kdrun.stage.validation_rules import good_enough, weak_teacher_warnings
 
 
@@ -112,6 +112,13 @@ class Train:
         phases = (phase.epochs or self.recipe.epochs for phase in self.unbound_loss.phases())
         return max(self.recipe.within(epochs, steps) for epochs in phases)
 
+    @property
+    def revisions(self) -> dict[str, int]:
+        """What computes other values than before with the same settings -> its revision."""
+        loss, networks = self.unbound_loss, [network for _, network in self.members]
+        networks += [self.network, *(teacher.network for teacher in self.teachers)]
+        return revisions_of(loss) | stage_revisions(loss, networks)
+
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         networks = (self.network, *dict(self.members).values())
         return {
@@ -128,6 +135,7 @@ class Train:
             "stop": self.stop and self.stop.model_dump(),
             **({"pruning": self.pruning and asdict(self.pruning)} if self.source else {}),
             **({"views": self.views} if self.views else {}),
+            **({"revisions": self.revisions} if self.revisions else {}),
             **self.environment_identity(config, data, runtime),
         }
 
@@ -235,6 +243,7 @@ class Train:
             frozen_zeros=start.frozen_zeros,
             views=self.views,
             outputs=self._outputs(context, notes),
+            revisions=self.revisions,
         )
 
     def _outputs(self, context: StageContext, notes: list[str]) -> StoredOutputs | None:

@@ -138,6 +138,36 @@ def test_figures_are_those_of_the_sources():
     assert found == {"ce": 64.60, "kd": 67.35, "attention": 58.58, "lskd": 69.02}
 
 
+@pytest.mark.parametrize(
+    ("loss", "facts"),
+    [
+        ("dist", ["Every published run has weight 2", "on CIFAR-100 with T = 4"]),
+        ("dkd", ["2 for resnet56 -> resnet20 and resnet110 -> resnet32", "8 for the others"]),
+        ("lskd", ["divides by K - 1", "have ce 0.1", "loss.weight={value: 9, warmup: 20}"]),
+        ("tf_kd", ["0.95 and 10 for ShuffleNetV2", "T^2 and the softened log(p_v) are kdrun's"]),
+        ("mlld", ["train 240 epochs for pairs of one family", "480 or 960"]),
+        (
+            "cat_kd",
+            ["0.7 (resnet56 -> resnet20)", "15 (resnet32x4 -> resnet8x4)", "resolution 4, 80"],
+        ),
+        ("fitnet", ["The regressor ends with a ReLU"]),
+    ],
+)
+def test_cards_have_the_settings_of_the_authors_runs(said, loss, facts):
+    _, out, _ = said("show", f"loss={loss}")
+    told = " ".join(out.split())
+    assert [fact for fact in facts if fact not in told] == []
+
+
+def test_published_tables_say_which_epoch_and_which_student():
+    same, other, _, _, torchdistill, _ = published()
+    for table, best in ((same, "dkd, ctkd, lskd and mlld"), (other, "dkd and lskd")):
+        (note,) = [note for note in table["notes"] if "epoch" in note]
+        assert note.startswith("RepDistiller's figures are of the last epoch")
+        assert f"those of {best} of the best epoch" in note
+    assert torchdistill["losses"]["ce"] == [69.76]
+
+
 def test_show_dkd_tells_formula_paper_defaults_and_figures(said):
     status, out, err = said("show", "loss=dkd")
     assert (status, err) == (0, "")

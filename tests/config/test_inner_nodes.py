@@ -159,3 +159,13 @@ def test_a_run_of_before_is_completed_and_a_whole_one_stays(folder):
     assert with_new_keys(whole) == whole
     theirs = tree(folder, "loss=combined", "loss.terms={mine: {}}")
     assert with_new_keys(theirs) == theirs
+
+
+def test_an_older_run_has_the_values_by_which_a_loss_did_the_same():
+    older = tree(None, "loss=combined", "loss.terms={cat_kd: {}, kd: {}}")
+    del older["loss"]["terms"]["cat_kd"]["normalize"]
+    assert with_new_keys(older)["loss"]["terms"]["cat_kd"]["normalize"] is True
+    older = tree(None, "loss=cat_kd")
+    assert with_new_keys(older)["loss"]["normalize"] is False
+    del older["loss"]["normalize"]
+    assert with_new_keys(older)["loss"]["normalize"] is True

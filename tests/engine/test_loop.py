@@ -156,6 +156,29 @@ def test_resume_gives_the_same_weights(
     assert cut == whole
 
 
+def test_a_checkpoint_of_another_revision_is_not_continued(
+    learn: Callable, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An objective that was corrected meanwhile never ends what the old one began."""
+    expected, _ = learn("whole")
+    monkeypatch.setattr("kdrun.core.atomic._passes", _Counter())
+    monkeypatch.setenv("KDRUN_FAULT", "step:12:raise")
+    with pytest.raises(RuntimeError, match="injected"):
+        learn(
+            "cut",
+            runtime=replace(runtime, checkpoint_seconds=1e-9),
+            spec={"student": network(seed=9)},
+        )
+    monkeypatch.delenv("KDRUN_FAULT")
+    resumed, _ = learn("cut", spec={"revisions": {"DIST": 2}})
+    assert same(resumed.weights, expected.weights)
+    (note,) = resumed.notes
+    assert note == (
+        "test begins anew: its checkpoint is of another version of kdrun, which computed other"
+        " values (DIST)"
+    )
+
+
 class _Counter(dict):
     def __missing__(self, key: str) -> int:
         return 0

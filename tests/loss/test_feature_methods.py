@@ -83,7 +83,7 @@ def mean_square(a: Tensor, b: Tensor) -> float:
 def test_fitnet_is_the_mean_square_of_a_regression():
     loss = made("fitnet")
     student, teacher = answers("fitnet")
-    convolution, norm = loss.regressors[0]
+    convolution, norm, _ = loss.regressors[0]
     small = pooled(student.taps["tap"], 2, 2)
     weight = loops(convolution.weight)
     made_of = [
@@ -98,7 +98,8 @@ def test_fitnet_is_the_mean_square_of_a_regression():
     ]
     normed = torch.tensor(made_of, dtype=torch.float64)
     mean, var = normed.mean((0, 2, 3), keepdim=True), normed.var((0, 2, 3), False, keepdim=True)
-    expected = mean_square((normed - mean) / (var + norm.eps).sqrt(), teacher.taps["tap"])
+    adapted = ((normed - mean) / (var + norm.eps).sqrt()).clamp_min(0)
+    expected = mean_square(adapted, teacher.taps["tap"])
     assert total(loss, student, teacher).item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -214,21 +215,21 @@ def test_mgd_restores_the_teacher_from_what_the_mask_leaves(drop, shape):
 
 
 def test_cat_kd_compares_unit_maps_of_each_class():
-    loss = made("cat_kd", resolution=2)
+    loss = made("cat_kd", resolution=2, normalize=True)
     student, teacher = answers("cat_kd")
     heads = loss.heads[0]
     attention = []
     for answer, head in ((student, heads.student.fc), (teacher, heads.teacher.fc)):
-        weight, bias = loops(head.weight), [0.0] * C if head.bias is None else loops(head.bias)
+        weight = loops(head.weight)
         maps = []
         for sample in loops(answer.taps["maps"]):
             side = len(sample[0])
             cams = [
                 [
-                    [sum(w * sample[k][y][x] for k, w in enumerate(row)) + b for x in range(side)]
+                    [sum(w * sample[k][y][x] for k, w in enumerate(row)) for x in range(side)]
                     for y in range(side)
                 ]
-                for row, b in zip(weight, bias, strict=True)
+                for row in weight
             ]
             maps.append(cams)
         small = pooled(torch.tensor(maps, dtype=torch.float64), 2, 2)
@@ -255,7 +256,7 @@ def test_cat_kd_says_which_network_it_cannot_read():
     paths = {"maps": "body", "head": "fc"}
     good = TapShapes({"maps": (2, 3, 4, 4), "head": (2, C)}, heads.student, paths)
     bad = TapShapes({"maps": (2, 7, 4, 4), "head": (2, C)}, heads.teacher, paths)
-    with pytest.raises(UserError, match="the teacher's reads 5 numbers where its last stage has 7"):
+    with pytest.raises(UserError, match="the teacher's reads 5 numbers where its last maps have 7"):
         loss.bind(good, bad, INFO)
     heads.teacher.fc = torch.nn.Conv2d(5, C, 1)
     with pytest.raises(UserError, match=r"the teacher's is not linear: fc \(Conv2d\)") as error:

@@ -297,4 +297,8 @@ def test_the_papers_settings_are_the_defaults():
     assert node("dkd")["weight"] == {"value": 1.0, "warmup": 20}
     assert (node("dkd")["alpha"], node("dkd")["beta"]) == (1.0, 8.0)
     assert (node("wsld")["weight"], node("wsld")["temperature"]) == (2.5, 2.0)
-    assert (node("lskd")["weight"], node("lskd")["temperature"]) == (9.0, 2.0)
+    values = [node("lskd")[key] for key in ("weight", "ce", "temperature")]
+    assert values == [9.0, 0.1, 2.0]
+    assert (node("dist")["weight"], node("dist")["temperature"]) == (2.0, 4.0)
+    values = [node("cat_kd")[key] for key in ("weight", "resolution", "normalize")]
+    assert values == [15.0, 2, False]

@@ -78,7 +78,7 @@ def test_an_attribute_that_is_no_table_of_roles_is_left_alone():
 TABLES = {
     "resnet8x4": (32, 16, 8),
     "wrn_16_2": (32, 16, 8),
-    "vgg8": (32, 16, 8, 4, 4),
+    "vgg8": (16, 8, 4, 4),
     "mobilenet_v2_x0_5": (16, 8, 4, 2),
     "shufflenet_v1": (16, 8, 4),
     "shufflenet_v2": (16, 8, 4),

@@ -53,14 +53,15 @@ class CifarVGG(nn.Module):
 
     Between the blocks are max-poolings, the last one only for images of 64 pixels or more, so that
     32 pixels end in maps of 4x4, as in Tian et al. 2020 (arXiv:1910.10699), whose public
-    checkpoints have the same names of parameters.
+    checkpoints have the same names of parameters. As in their tables of distillation results, the
+    first block, at full size, is no stage.
 
     Args:
         convolutions: number of convolutions in each of the five blocks.
         batch_norm: whether a norm follows each convolution.
     """
 
-    roles = name_roles(["block0", "block1", "block2", "block3", "block4"], "classifier")
+    roles = name_roles(["block1", "block2", "block3", "block4"], "classifier")
 
     def __init__(
         self,
