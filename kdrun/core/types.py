@@ -139,6 +139,8 @@ class TapShapes:
 class Phase:
     """A number of epochs in which some of the parameters learn.
 
+    In phases before the main one the learning rate is constant, after the recipe's warm-up.
+
     Attributes:
         name: `main`, or the loss's own name for a phase before it.
         epochs: None for the main phase, whose number of epochs is the recipe's.

@@ -23,6 +23,8 @@ from kdrun.engine.update import Update
 from kdrun.engine.weights import copy_weights, read_best, write_best
 from kdrun.measure.metrics import Scores
 
+_CONSTANT = {"name": "constant"}
+
 
 def train(spec: TrainingSpec, runtime: Runtime, folder: Path) -> Trained:
     """Train a network, from the checkpoint in `folder` if there is one.
@@ -70,7 +72,7 @@ class _Trainer:
         self.saved_at = time.monotonic()
         self.steps = spec.data.train.steps(self.recipe.batch_size)
         self.lr = learning_rate(self.recipe, spec.model_name)
-        self.schedule = _schedule(self.recipe.schedule, self.recipe.warmup_epochs, self.steps)
+        self.schedule = self._schedule()
 
     @property
     def phase(self) -> Phase:
@@ -118,8 +120,15 @@ class _Trainer:
     def _epochs_of(self, phase: Phase) -> int:
         return self.recipe.within(phase.epochs or self.recipe.epochs, self.steps)
 
+    def _schedule(self) -> Schedule:
+        """Return the recipe's schedule for the main phase, a constant rate for those before it."""
+        node = self.recipe.schedule if self.phase.name == MAIN.name else _CONSTANT
+        schedule = build("schedule", SCHEDULES, node)
+        return warm_up(schedule, self.recipe.warmup_epochs, self.steps)
+
     def _begin(self, number: int) -> None:
         self.position = self.position.begin(number)
+        self.schedule = self._schedule()
         if number:
             self.update.begin(self.phase)
 
@@ -273,7 +282,3 @@ class _Trainer:
             stopped=position.stopped,
             notes=(*self.notes, *position.warnings),
         )
-
-
-def _schedule(node: dict[str, Any], warmup_epochs: float, steps: int) -> Schedule:
-    return warm_up(build("schedule", SCHEDULES, node), warmup_epochs, steps)

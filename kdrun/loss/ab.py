@@ -37,8 +37,8 @@ class AB(TwoPhaseLoss):
         - It reads the input of the activation at the end of a stage or, in pre-activation networks,
           at the beginning of the next one. If this activation is no module, it reads the stage's
           output.
-        - The first phase trains with this term alone, unweighted, the main phase with the labels
-          alone; loss.first_epochs=0 trains with both together.
+        - The first phase trains with this term alone, unweighted and at a constant rate, the main
+          phase with the labels alone; loss.first_epochs=0 trains with both together.
         - Maps of two sizes are averaged to the smaller one; public code has strided convolutions.
     """
 

@@ -30,8 +30,8 @@ class FSP(TwoPhaseLoss):
         - a first phase, unless loss.first_epochs=0
 
     Notes:
-        - The first phase trains with this term alone, unweighted, the main phase with the labels
-          alone; loss.first_epochs=0 trains with both together.
+        - The first phase trains with this term alone, unweighted and at a constant rate, the main
+          phase with the labels alone; loss.first_epochs=0 trains with both together.
         - The layers are the ends of stages; the public code of the CIFAR-100 tables in distillation
           papers uses the stem too, which loss.pairs can name.
         - Maps of two sizes are averaged to the smaller one.

@@ -51,6 +51,8 @@ class FT(FeatureLoss):
     Notes:
         - All factors are compared, as in the paper; the public code of the CIFAR-100 tables in
           distillation papers compares an attention map of the factors, with another weight.
+        - The first phase keeps the learning rate; in this public code that is 0.01 for ResNets and
+          wide ResNets, whatever the recipe's.
         - Factors of two sizes are averaged to the smaller one.
         - The paraphraser has no norm, as in this public code; the translator has a norm after each
           convolution.

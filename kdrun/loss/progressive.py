@@ -27,6 +27,8 @@ class Progressive(LossWrapper):
         pairs: `auto` for all stages, or module paths of student and teacher.
     """
 
+    revision = 2  # 2: a constant learning rate in the first phases
+
     def __init__(self, loss: dict[str, Any], epochs: PositiveInt, pairs: TapPairs) -> None:
         super().__init__(loss)
         self.uses_teacher = True

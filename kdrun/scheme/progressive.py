@@ -29,7 +29,7 @@ class Progressive(Scheme):
     Notes:
         - The first phases are added to the recipe's epochs; the control does not have them.
         - Each phase computes all of the student, though it trains one stage.
-        - Each phase runs through the learning rate's schedule once.
+        - The first phases keep the learning rate; the main phase has the recipe's schedule.
         - The order of layers is that of the network's modules; in all networks of kdrun it is the
           order in which they are computed.
 

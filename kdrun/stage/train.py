@@ -117,7 +117,8 @@ class Train:
         """What computes other values than before with the same settings -> its revision."""
         loss, networks = self.unbound_loss, [network for _, network in self.members]
         networks += [self.network, *(teacher.network for teacher in self.teachers)]
-        return revisions_of(loss) | stage_revisions(loss, networks)
+        first_phases = {"first phases": 2} if len(loss.phases()) > 1 else {}
+        return revisions_of(loss) | stage_revisions(loss, networks) | first_phases
 
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         networks = (self.network, *dict(self.members).values())

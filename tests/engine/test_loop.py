@@ -379,6 +379,22 @@ def test_a_signal_ends_training_after_a_step(
     assert state["position"]["step"] == 1
 
 
+@pytest.mark.parametrize("warmup", [0, 1])
+def test_a_first_phase_keeps_the_rate_and_the_main_phase_has_the_schedule(
+    warmup: int, learn: Callable, tmp_path: Path
+) -> None:
+    class Longer(TwoPhases):
+        def phases(self) -> tuple[Phase, ...]:
+            return (replace(super().phases()[0], epochs=3), MAIN)
+
+    cosine = {"name": "cosine", "last": 0.0}
+    learn(spec={"loss": Longer()}, epochs=4, schedule=cosine, warmup_epochs=warmup)
+    rates = curve(tmp_path / "stage", "lr")
+    assert rates[:3] == pytest.approx([0.1, 0.1, 0.1])
+    assert rates[3] > rates[4] > rates[5] > rates[6]
+    assert rates[6] < 0.02
+
+
 class SteepLoss(Loss):
     """Cross-entropy plus 0, which has an infinite gradient to one parameter at one step."""
 

@@ -28,7 +28,11 @@ def revisions(
         (("loss=fitnet",), {"FitNet": 2}),
         (("loss=cat_kd",), {"CATKD": 2}),
         (SUM, {"DIST": 2}),
-        (("loss=dist", "scheme=progressive"), {"DIST": 2}),
+        (("loss=dist", "scheme=progressive"), {"DIST": 2, "Progressive": 2}),
+        (("loss=ab",), {"first phases": 2}),
+        (("loss=ab", "loss.first_epochs=0"), {}),
+        (("loss=fsp", "teacher=resnet14", "student=resnet8"), {"first phases": 2}),
+        (("loss=ft",), {"first phases": 2}),
         (("loss=dist", "scheme=teachers", "scheme.others=[resnet20]"), {"DIST": 2}),
     ],
 )
