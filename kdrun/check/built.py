@@ -33,6 +33,7 @@ class BuiltRun:
             `scheme.peers.0`.
         unfit: the roles of networks that do not fit the data, so that no further check uses them.
         stages: the scheme's stages; empty until they can be planned.
+        notes: sentences that the user reads before the run starts.
     """
 
     config: Config
@@ -43,6 +44,7 @@ class BuiltRun:
     modules: dict[str, nn.Module] = field(default_factory=dict)
     unfit: set[str] = field(default_factory=set)
     stages: list[Stage] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @cached_property
     def data(self) -> Mapping[str, Data]:

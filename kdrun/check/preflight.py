@@ -77,15 +77,17 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     if "device" in sound:
         with faults.under():
             hardware = _choose_hardware(config, sound, jobs, data)
+    notes: list[str] = []
     if info is not None:
         run = BuiltRun(config, info, datasets, sound)
         check_networks(run)
         faults.extend(run.faults)
+        notes += run.notes
     # Without data or hardware there may be no fault here, if a group is `unknown`.
     if faults or not datasets or hardware is None:
         raise ConfigError(list(faults))
     stages = all_stages(config)
-    notes = plan_notes(config, stages, datasets, list(modules))
+    notes += plan_notes(config, stages, datasets, list(modules))
     on_device = {name: data.to(hardware.device) for name, data in datasets.items()}
     tree = {**tree, **hardware.settings}
     return Plan(config, tree, on_device, hardware, stages, notes, plugins)

@@ -12,8 +12,8 @@ from kdrun.engine.learners import Learners, covers
 from kdrun.loss.base import Loss
 from kdrun.model.image.torchvision_models import load_pretrained
 from kdrun.scheme.base import teacher_recipe
+from kdrun.stage.checkpoint_weights import load_checkpoint
 from kdrun.stage.given_teacher import artefact_folder, load_teacher
-from kdrun.stage.state_dict import fill, read_checkpoint
 
 
 def check_batch_sizes(run: BuiltRun) -> None:
@@ -39,11 +39,11 @@ def check_teacher_start(run: BuiltRun) -> None:
         with run.faults.under("teacher.run"):
             folder = artefact_folder(Path(teacher.run))
             if run.data:  # the names of its classes must agree with the teacher's
-                load_teacher(teacher, folder, run.data["teacher"])
+                load_teacher(teacher, folder, None, run.data["teacher"])
     elif teacher.checkpoint:
-        path = Path(teacher.checkpoint)
+        path, key = Path(teacher.checkpoint), teacher.checkpoint_key
         with run.faults.under("teacher.checkpoint"):
-            fill(network, read_checkpoint(path), teacher.name, path)
+            run.notes += load_checkpoint(network, path, key, teacher.name)
     elif teacher.weights:
         with run.faults.under("teacher.weights"):
             # It returns the parameters that are not pretrained, which the run must train.

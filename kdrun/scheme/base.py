@@ -94,7 +94,7 @@ def teacher_stage(config: Config, data: str = MAIN) -> Stage:
     if teacher.run:
         return GivenTeacher(info, teacher, artefact_folder(Path(teacher.run)))
     if teacher.checkpoint:
-        return GivenTeacher(info, teacher, Path(teacher.checkpoint))
+        return GivenTeacher(info, teacher, Path(teacher.checkpoint), teacher.checkpoint_key)
     return Train(
         info,
         role="teacher",

@@ -18,8 +18,9 @@ from kdrun.engine.training_spec import Runtime
 from kdrun.engine.weights import copy_weights
 from kdrun.stage.artefact import Artefact, checksum, describe_data, read_artefact, write_artefact
 from kdrun.stage.base import StageContext, StageInfo
+from kdrun.stage.checkpoint_weights import load_checkpoint
 from kdrun.stage.leakage import check_images, trained_on
-from kdrun.stage.state_dict import fill, read_checkpoint
+from kdrun.stage.state_dict import fill
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class GivenTeacher:
         info: the name of the stage and its folder.
         network: the config of the teacher.
         path: a checkpoint file, or the folder of an artefact.
+        key: where in a checkpoint file the weights are; None to look everywhere.
         role: the config key of the teacher.
     """
 
     info: StageInfo
     network: Network
     path: Path
+    key: str | None = None
     role: str = "teacher"
 
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
@@ -44,17 +47,18 @@ class GivenTeacher:
             "stage": "take",
             "model": self.network.node,
             "file": checksum(source),
+            **({} if self.key is None else {"key": self.key}),
             "data": data.digest,
             "precision": runtime.hardware.precision,
         }
 
     def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
-        network = load_teacher(self.network, self.path, context.data)
+        network, notes = load_teacher(self.network, self.path, self.key, context.data)
         data_record, warnings = None, []
         if self.path.is_dir():
             artefact = read_artefact(self.path)
             data_record, warnings = trained_on(artefact), check_images(artefact, context.data)
-        source = WeightsSource(str(self.path), data_record, warnings)
+        source = WeightsSource(str(self.path), data_record, notes, warnings)
         write_untrained(context, folder, network, self.network, source, fingerprint)
 
 
@@ -65,11 +69,13 @@ class WeightsSource:
     Attributes:
         name: a path, or the name of the weights.
         trained_on: the record of the data that they were trained on; None if unknown.
+        notes: sentences for the record on what was taken from the source.
         warnings: sentences for the user about that data.
     """
 
     name: str
     trained_on: DataRecord | None = None
+    notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
 
 
@@ -95,30 +101,39 @@ def write_untrained(
         "epochs": None,
         "validation": dict(scores),
         "seconds": None,
-        "notes": [f"taken from {source.name}, not trained here"],
+        "notes": [f"taken from {source.name}, not trained here", *source.notes],
         "warnings": list(source.warnings),
     }
     write_artefact(folder, record, copy_weights(network))
 
 
-def load_teacher(network: Network, path: Path, data: Data) -> nn.Module:
+def load_teacher(
+    network: Network, path: Path, key: str | None, data: Data
+) -> tuple[nn.Module, list[str]]:
     """Build the teacher and load its weights from an artefact or a checkpoint file.
 
     All keys and shapes must agree.
+
+    Args:
+        network: the config of the teacher.
+        path: a checkpoint file, or the folder of an artefact.
+        key: where in a checkpoint file the weights are; None to look everywhere.
+        data: the data of the run.
+
+    Returns:
+        The teacher, and sentences for the user on what was taken from a checkpoint file.
 
     Raises:
         UserError: the architecture, the classes, the split or the normalization differ, or the file
             is damaged or unreadable.
     """
-    if path.is_dir():
-        artefact = read_artefact(path)
-        _check_agreement(network, artefact, data)
-        weights = artefact.weights()
-    else:
-        weights = read_checkpoint(path)
     built = model.build(network.node, data.info)
-    fill(built, weights, network.name, path)
-    return built
+    if not path.is_dir():
+        return built, load_checkpoint(built, path, key, network.name)
+    artefact = read_artefact(path)
+    _check_agreement(network, artefact, data)
+    fill(built, artefact.weights(), network.name, path)
+    return built, []
 
 
 def artefact_folder(path: Path) -> Path:

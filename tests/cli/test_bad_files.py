@@ -36,27 +36,37 @@ CHECKPOINTS = {
     "another architecture": (
         {"conv.weight": torch.zeros(3, 3), **weights()},
         "does not hold the weights of 'mlp' for this dataset: 1 keys differ.\n"
-        "  unexpected: conv.weight (3, 3)",
+        "  in the file:        in 'mlp':\n"
+        "  conv.weight (3, 3)  -",
     ),
     "many other keys": (
         {f"layer{number}": torch.zeros(2) for number in range(9)},
-        "does not hold the weights of 'mlp' for this dataset: 13 keys differ.\n"
-        "  missing: layers.0.0.weight (32, 64)\n  missing: layers.0.0.bias (32,)\n"
-        "  missing: head.weight (10, 32)\n  missing: head.bias (10,)\n"
-        "  unexpected: layer0 (2,)\n  and 8 more",
+        "does not hold the weights of 'mlp' for this dataset: 9 keys differ.\n"
+        "  in the file:  in 'mlp':\n"
+        "  layer0 (2,)   layers.0.0.weight (32, 64)\n  layer1 (2,)   layers.0.0.bias (32,)\n"
+        "  layer2 (2,)   head.weight (10, 32)\n  layer3 (2,)   head.bias (10,)\n"
+        "  layer4 (2,)   -\n  and 4 more",
     ),
     "other classes": (
         weights(classes=5),
         "does not hold the weights of 'mlp' for this dataset: it knows 5 classes.\n"
-        "  other shape: head.weight is (5, 32) there, (10, 32) in 'mlp'\n"
-        "  other shape: head.bias is (5,) there, (10,) in 'mlp'",
+        "  in the file:         in 'mlp':\n"
+        "  head.weight (5, 32)  head.weight (10, 32)\n  head.bias (5,)       head.bias (10,)",
     ),
     "not a number": (
         weights(fill=float("nan")),
         "can't be used: 'layers.0.0.weight' holds NaN or infinite values.",
     ),
-    "a list": ([1, 2], "holds no state dict, but a list."),
-    "no tensors": ({"epoch": 3}, "holds no state dict: 'epoch' is no tensor."),
+    "a list": (
+        [1, 2],
+        "holds no state dict, but a list.\n"
+        "  save the state dict alone: torch.save(network.state_dict(), PATH)",
+    ),
+    "no tensors": (
+        {"epoch": 3},
+        "holds no state dict, and no tensors.\n"
+        "  save the state dict alone: torch.save(network.state_dict(), PATH)",
+    ),
     "hostile": (
         {**weights(), "x": Hostile()},
         "can't be read as a checkpoint: it holds posix.mkdir, and other objects than tensors could"

@@ -52,18 +52,20 @@ class Network(BaseModel):
 
 
 class Teacher(Network):
-    """The teacher. Its weights are trained, unless one of the first three keys is set.
+    """The teacher. Its weights are trained, unless `run`, `weights` or `checkpoint` is set.
 
     Attributes:
         run: folder of the run whose model is the teacher.
         weights: torchvision's name of pretrained weights.
         checkpoint: file with a state_dict.
+        checkpoint_key: where in that file the state_dict is.
         recipe: keys of the recipe that training the teacher changes.
     """
 
     run: str | None
     weights: str | None
     checkpoint: str | None
+    checkpoint_key: str | None
     recipe: Node | None
 
     @model_validator(mode="after")
@@ -71,6 +73,8 @@ class Teacher(Network):
         sources = [key for key in ("run", "weights", "checkpoint") if getattr(self, key)]
         if len(sources) > 1:
             raise ValueError(f"can have only one source, but has {' and '.join(sources)}; keep one")
+        if self.checkpoint_key is not None and not self.checkpoint:
+            raise ValueError("has a checkpoint_key, but no checkpoint; name the file, too")
         return self
 
 
