@@ -12,6 +12,8 @@ _IRRELEVANT = (
     "dataset.original",
 )  # fmt: skip
 _BELOW_IRRELEVANT = tuple(f"{key}." for key in _IRRELEVANT)
+# Keys that older runs do not have -> the value with which a run is as without the key.
+_NEUTRAL = {"teacher.checkpoint_key": None}
 TEACHER = "teacher.fingerprint"  # the key added for a teacher that the config names by a path
 _TEACHER_PATHS = ("teacher.run", "teacher.checkpoint")
 _CONSTANTS = {None: "null", True: "true", False: "false"}
@@ -22,14 +24,17 @@ def flatten_config(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return dotted key -> value for all keys that results may depend on, except the seed.
 
     Of the device, only the kind is kept, without the index. How latencies are measured is left
-    out, as the rows of the results record it.
+    out, as the rows of the results record it, and so are neutral values of keys that older runs do
+    not have.
     """
     return {
         key: str(value).partition(":")[0] if key == "device" else value
         for top, node in tree.items()
         if top not in _IRRELEVANT
         for key, value in _leaves(str(top), node)
-        if key not in _IRRELEVANT and not key.startswith(_BELOW_IRRELEVANT)
+        if key not in _IRRELEVANT
+        and not key.startswith(_BELOW_IRRELEVANT)
+        and not (key in _NEUTRAL and value == _NEUTRAL[key])
     }
 
 
