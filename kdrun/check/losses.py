@@ -93,8 +93,9 @@ def _require_teaching_epochs(stage: Train, loss: Loss, data: Data) -> None:
     """Require an epoch of the main phase in which the distillation terms have a weight above 0."""
     epochs = stage.recipe.epochs_of(data.train.steps(stage.recipe.batch_size))
     main = loss.phases()[-1].name
-    epoch_starts = (Progress(main, epoch, epochs, epoch, epochs) for epoch in range(epochs))
-    if not any(loss.ramp(progress) for progress in epoch_starts):
+    # Two steps an epoch: a weight may be 0 in one of them.
+    steps = (Progress(main, step // 2, epochs, step, 2 * epochs) for step in range(2 * epochs))
+    if not any(loss.ramp(progress) for progress in steps):
         raise UserError(
             "only labels would count: the terms of the loss have weight 0 in each of the"
             f" {epochs} epochs that are trained.",

@@ -7,6 +7,7 @@ from kdrun.dataset.data import Data
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.base import MAIN, Stage
 from kdrun.stage.outputs import storage_notes
+from kdrun.stage.train import Train
 
 
 def plan_notes(
@@ -18,7 +19,8 @@ def plan_notes(
     """Return the notes, each a sentence that the user reads before the run starts.
 
     They are about: the plugins; the datasets; training samples without labels; epochs that
-    `recipe.max_steps` cuts off; the teacher's stored outputs.
+    `recipe.max_steps` cuts off; warm-ups that are longer than the run; the teacher's stored
+    outputs.
 
     Args:
         config: the config of the run.
@@ -40,4 +42,10 @@ def plan_notes(
         max_steps_note(recipe, main_data.train.steps(recipe.batch_size)) for recipe in recipes
     ]
     notes += dict.fromkeys(note for note in step_notes if note)
+    notes += [
+        f"warning: {stage.info.name}: {sentence}"
+        for stage in stages
+        if isinstance(stage, Train)
+        for sentence in stage.shortened(datasets[stage.info.data])
+    ]
     return notes + storage_notes(stages, datasets)

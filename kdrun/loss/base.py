@@ -86,6 +86,13 @@ class Loss(nn.Module):
         """Return why training may end; empty if it must go on. Called after each main epoch."""
         return ""
 
+    def shortened(self, epochs: int) -> list[str]:
+        """Return sentences on what the settings put after the end of so many epochs, as warm-ups.
+
+        It comes earlier in such a run.
+        """
+        return []
+
     def ramp(self, progress: Progress) -> float:
         """Return the current weight of the distillation terms, as a share of their full weight."""
         return 1.0

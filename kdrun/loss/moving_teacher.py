@@ -15,6 +15,7 @@ from kdrun.loss.base import refuse_copied_weights
 from kdrun.loss.functional import label_loss
 from kdrun.loss.prefixes import add_prefix, strip_output_prefix, strip_tap_prefix
 from kdrun.loss.pseudo_labels import with_pseudo_labels
+from kdrun.loss.weight import shorten
 from kdrun.loss.wrapper import LossWrapper
 
 Kind = Literal["ema", "snapshot"]
@@ -88,8 +89,16 @@ class MovingTeacher(LossWrapper):
         copy = TapShapes(inner_teacher.shapes, self.teacher, inner_teacher.paths)
         self.loss.bind(inner_student, copy, data)
 
+    def shortened(self, epochs: int) -> list[str]:
+        if self._start(epochs) == self.start:
+            return []
+        return [
+            f"the copy would begin to teach in epoch {self.start}, after the training of {epochs};"
+            f" it begins in epoch {self._start(epochs)}; another: scheme.start=EPOCH"
+        ]
+
     def ramp(self, progress: Progress) -> float:
-        return super().ramp(progress) if progress.epoch >= self.start else 0.0
+        return super().ramp(progress) if progress.epoch >= self._start(progress.epochs) else 0.0
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of the loss; the copy stays in eval mode."""
@@ -105,12 +114,17 @@ class MovingTeacher(LossWrapper):
         if self._last_update != step:  # with recipe.accumulate, a step calls `forward` repeatedly
             self._last_update = step
             self._update(progress)
-        if progress.epoch < self.start and progress.phase == self.phases()[-1].name:
+        start = self._start(progress.epochs)
+        if progress.epoch < start and progress.phase == self.phases()[-1].name:
             return {"ce": label_loss(student.logits, batch)}
         with torch.no_grad():
             copy = self._tapped(batch.inputs)
         batch = with_pseudo_labels(batch, self.loss, copy)
         return self.loss(strip_output_prefix(_STUDENT, student), copy, batch, progress)
+
+    def _start(self, epochs: int) -> int:
+        """Return the epoch in which the copy begins to teach; a shorter run begins earlier."""
+        return int(shorten(self.start, epochs - 1))
 
     @torch.no_grad()
     def _update(self, progress: Progress) -> None:
@@ -119,7 +133,7 @@ class MovingTeacher(LossWrapper):
         if self.kind == "ema":
             self._blend(min(1 - 1 / (progress.step + 1), self.decay))
         elif is_first_step:
-            epochs_since_start = progress.epoch - self.start
+            epochs_since_start = progress.epoch - self._start(progress.epochs)
             if epochs_since_start >= 0 and epochs_since_start % self.every == 0:
                 self._blend(0.0)
 

@@ -7,13 +7,15 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, mod
 
 from kdrun.core.types import Progress
 
+TABLE_EPOCHS = 240  # of the recipe of the CIFAR-100 tables, with which losses were published
+
 
 class Ramp(BaseModel):
     """A weight that rises linearly from 0, stays, and falls linearly to 0.
 
     Attributes:
         value: the weight between rise and fall, 0 or more.
-        warmup: epochs of the rise.
+        warmup: epochs of the rise; if the run has fewer, the rise takes its share of 240 epochs.
         decay: epochs of the fall, which ends at `until`.
         until: the epoch from which on the weight is 0; None: it never falls.
     """
@@ -31,11 +33,11 @@ class Ramp(BaseModel):
             raise ValueError("decay needs until: the epoch at which it has reached 0")
         return self
 
-    def at_epoch(self, epoch: float) -> float:
-        """Return the weight at a fractional epoch, counted from 0."""
-        value = self.value
-        if epoch < self.warmup:
-            value *= epoch / self.warmup
+    def at_epoch(self, epoch: float, epochs: int) -> float:
+        """Return the weight at a fractional epoch, counted from 0, of so many epochs."""
+        value, warmup = self.value, shorten(self.warmup, epochs)
+        if epoch < warmup:
+            value *= epoch / warmup
         if self.until is not None:
             remaining = self.until - epoch
             if self.decay:
@@ -43,6 +45,11 @@ class Ramp(BaseModel):
             else:
                 value *= float(remaining > 0)
         return value
+
+
+def shorten(until: float, epochs: int) -> float:
+    """Return an epoch of a run as it is or, if the run ends before it, its share of 240 epochs."""
+    return until if until <= epochs else until * epochs / TABLE_EPOCHS
 
 
 Weight = NonNegativeFloat | Ramp
@@ -55,14 +62,17 @@ def read_weight(node: Weight | Mapping[str, Any]) -> Weight:
 
 def weight_at(weight: Weight, progress: Progress) -> float:
     """Return the value of a weight at a step."""
-    return weight.at_epoch(_epoch(progress)) if isinstance(weight, Ramp) else float(weight)
+    if not isinstance(weight, Ramp):
+        return float(weight)
+    return weight.at_epoch(_epoch(progress), progress.epochs)
 
 
 def ramp_share(weight: Weight, progress: Progress) -> float:
     """Return the value of a weight at a step as a share, 0 to 1, of its full value."""
     if not isinstance(weight, Ramp) or not weight.value:
         return 1.0
-    return weight.model_copy(update={"value": 1.0}).at_epoch(_epoch(progress))
+    whole = weight.model_copy(update={"value": 1.0})
+    return whole.at_epoch(_epoch(progress), progress.epochs)
 
 
 def _epoch(progress: Progress) -> float:

@@ -11,7 +11,15 @@ from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.base import Loss
 from kdrun.loss.functional import label_loss, logits_of
 from kdrun.loss.logits import soft_loss
-from kdrun.loss.weight import Weight, ramp_share, read_weight, weight_at
+from kdrun.loss.weight import (
+    TABLE_EPOCHS,
+    Ramp,
+    Weight,
+    ramp_share,
+    read_weight,
+    shorten,
+    weight_at,
+)
 
 _NO_TEACHER = Output(torch.empty(0))
 
@@ -38,6 +46,16 @@ class WeightedLoss(Loss):
         super().__init__()
         self.weight, self.ce = read_weight(weights["weight"]), read_weight(weights["ce"])
         self.kd, self.temperature = read_weight(weights["kd"]), weights["temperature"]
+
+    def shortened(self, epochs: int) -> list[str]:
+        ramps = {"weight": self.weight, "ce": self.ce, "kd": self.kd}
+        return [
+            f"a warm-up of {ramp.warmup:g} epochs is longer than the training of {epochs}; it takes"
+            f" {shorten(ramp.warmup, epochs):.3g} epochs, its share of {TABLE_EPOCHS};"
+            f" for another, set {key}={{value: {ramp.value:g}, warmup: EPOCHS}} of the loss"
+            for key, ramp in ramps.items()
+            if isinstance(ramp, Ramp) and ramp.warmup > epochs
+        ]
 
     def ramp(self, progress: Progress) -> float:
         return ramp_share(self.weight, progress)

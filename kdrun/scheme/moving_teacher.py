@@ -31,6 +31,8 @@ class MovingTeacher(Scheme):
         - The teacher sees the same augmented images as the student and runs in eval mode; in the
           paper of mean teacher it sees images with different noise.
         - The paper takes snapshots with a cyclic learning rate; here the recipe sets the schedule.
+        - In a run that ends before epoch start, the teacher begins in epoch start (E - 1) / 240 of
+          its E epochs, rounded down.
         - If the loss names pairs of module paths, the teacher's paths are paths of the student's
           network too.
 

@@ -22,7 +22,7 @@ from kdrun.engine.frozen import freeze
 from kdrun.engine.loop import train
 from kdrun.engine.outputs import StoredOutputs
 from kdrun.engine.training_spec import Runtime, Trained, TrainingSpec
-from kdrun.loss.base import Loss, revisions_of
+from kdrun.loss.base import Loss, losses_in, revisions_of
 from kdrun.loss.table import build_loss
 from kdrun.model.image.torchvision_models import load_pretrained
 from kdrun.stage.artefact import describe_data, write_artefact
@@ -112,16 +112,22 @@ class Train:
         phases = (phase.epochs or self.recipe.epochs for phase in self.unbound_loss.phases())
         return max(self.recipe.within(epochs, steps) for epochs in phases)
 
-    @property
-    def revisions(self) -> dict[str, int]:
-        """What computes other values than before with the same settings -> its revision."""
+    def shortened(self, data: Data) -> list[str]:
+        """Return sentences on what the loss's settings put after the end of the training."""
+        epochs = self.recipe.epochs_of(self.samples(data).train.steps(self.recipe.batch_size))
+        return [text for loss in losses_in(self.unbound_loss) for text in loss.shortened(epochs)]
+
+    def revisions(self, data: Data) -> dict[str, int]:
+        """Return what computes other values than before with the same settings -> its revision."""
         loss, networks = self.unbound_loss, [network for _, network in self.members]
         networks += [self.network, *(teacher.network for teacher in self.teachers)]
-        first_phases = {"first phases": 2} if len(loss.phases()) > 1 else {}
-        return revisions_of(loss) | stage_revisions(loss, networks) | first_phases
+        changed = {"first phases": len(loss.phases()) > 1, "warm-ups": bool(self.shortened(data))}
+        others = {name: 2 for name, is_changed in changed.items() if is_changed}
+        return revisions_of(loss) | stage_revisions(loss, networks) | others
 
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         networks = (self.network, *dict(self.members).values())
+        revisions = self.revisions(data)
         return {
             "stage": "train",
             "role": self.role,
@@ -136,7 +142,7 @@ class Train:
             "stop": self.stop and self.stop.model_dump(),
             **({"pruning": self.pruning and asdict(self.pruning)} if self.source else {}),
             **({"views": self.views} if self.views else {}),
-            **({"revisions": self.revisions} if self.revisions else {}),
+            **({"revisions": revisions} if revisions else {}),
             **self.environment_identity(config, data, runtime),
         }
 
@@ -244,7 +250,7 @@ class Train:
             frozen_zeros=start.frozen_zeros,
             views=self.views,
             outputs=self._outputs(context, notes),
-            revisions=self.revisions,
+            revisions=self.revisions(context.data),
         )
 
     def _outputs(self, context: StageContext, notes: list[str]) -> StoredOutputs | None:

@@ -29,7 +29,6 @@ WORDS: dict[str, tuple[str, ...]] = {
     "loss=combined": ("loss.terms={attention: {weight: 100}, kd: {alpha: 0.5}}",),
     "loss=fsp": ("loss.first_epochs=1",),
     "loss=ft": ("loss.first_epochs=1",),
-    "loss=review_kd": ("loss.weight=1",),  # its warm-up is longer than the run
     "scheme=assistants": ("scheme.assistants=[resnet8]",),
     "scheme=born_again": ("scheme.generations=2",),
     "scheme=concepts": ("scheme.map=digits_even_odd",),

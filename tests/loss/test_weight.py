@@ -47,3 +47,13 @@ def test_the_share_of_the_full_weight_rises_with_it(epoch, expected):
 def test_a_number_and_a_weight_of_zero_are_whole_at_once():
     assert ramp_share(8, at(0)) == 1
     assert ramp_share(Ramp(value=0, warmup=20), at(0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("epochs", "epoch", "expected"),
+    [(1, 1 / 24, 0.5), (1, 1 / 12, 1), (12, 0.5, 0.5), (12, 1, 1), (20, 10, 0.5), (240, 10, 0.5)],
+)
+def test_a_warmup_longer_than_the_run_has_its_share_of_240_epochs(epochs, epoch, expected):
+    progress = at(epoch, epochs, steps=240)
+    assert weight_at(Ramp(value=1, warmup=20), progress) == pytest.approx(expected)
+    assert ramp_share(Ramp(value=8, warmup=20), progress) == pytest.approx(expected)

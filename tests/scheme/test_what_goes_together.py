@@ -56,8 +56,45 @@ def test_a_body_is_not_shared_where_all_of_the_head_is_frozen_or_replaced():
 def test_terms_that_never_count_are_told_before_the_start():
     words = ("scheme=moving_teacher", "loss=attention")
     plan(*words, "scheme.start=1", base=RESNETS)
-    said = refusal(*words, "scheme.start=2", base=RESNETS)
+    said = refusal(*words, "scheme.start=480", base=RESNETS)
     assert "only labels would count" in said and "in each of the 2 epochs" in said
+
+
+ONE = "recipe.epochs=1"
+SHORTER = (
+    "a warm-up of 20 epochs is longer than the training of 1; it takes 0.0833 epochs, its share of"
+    " 240; for another, set weight={value: 1, warmup: EPOCHS} of the loss"
+)
+SOONER = (
+    "the copy would begin to teach in epoch 1, after the training of 1; it begins in epoch 0;"
+    " another: scheme.start=EPOCH"
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "warning"),
+    [
+        (("loss=dkd",), SHORTER),
+        (("loss=review_kd",), SHORTER),
+        (("loss=combined", "loss.terms={dkd: {}}"), SHORTER),
+        (("scheme=moving_teacher", "loss=kd"), SOONER),
+    ],
+)
+def test_a_first_try_of_one_epoch_has_a_shorter_warmup_and_a_warning(words, warning):
+    notes = plan(*words, ONE, base=RESNETS).notes
+    assert [note for note in notes if "warning" in note] == [f"warning: distill: {warning}"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("loss=dkd", "recipe.epochs=20"),
+        ("loss=dkd", "loss.weight={value: 1, warmup: 1}", ONE),
+        ("scheme=moving_teacher", "recipe.epochs=2"),
+    ],
+)
+def test_a_warmup_that_fits_is_as_it_was_asked_for(words):
+    assert not any("warning" in note for note in plan(*words, base=RESNETS).notes)
 
 
 @pytest.mark.parametrize(

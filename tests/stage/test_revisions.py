@@ -14,8 +14,12 @@ def revisions(
     *words: str, base: list[str] | tuple[str, ...] = RESNETS
 ) -> dict[str, dict[str, int]]:
     """The revisions of each stage, where it has any."""
-    stages = plan(*words, base=base).stages
-    named = {stage.info.name: stage.revisions for stage in stages if isinstance(stage, Train)}
+    made = plan(*words, base=base)
+    named = {
+        stage.info.name: stage.revisions(made.data_of(stage))
+        for stage in made.stages
+        if isinstance(stage, Train)
+    }
     return {name: value for name, value in named.items() if value}
 
 
@@ -29,6 +33,8 @@ def revisions(
         (("loss=cat_kd",), {"CATKD": 2}),
         (SUM, {"DIST": 2}),
         (("loss=dist", "scheme=progressive"), {"DIST": 2, "Progressive": 2}),
+        (("loss=dkd",), {"warm-ups": 2}),
+        (("loss=dkd", "recipe.epochs=20"), {}),
         (("loss=ab",), {"first phases": 2}),
         (("loss=ab", "loss.first_epochs=0"), {}),
         (("loss=fsp", "teacher=resnet14", "student=resnet8"), {"first phases": 2}),
