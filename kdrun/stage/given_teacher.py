@@ -20,6 +20,7 @@ from kdrun.stage.artefact import Artefact, checksum, describe_data, read_artefac
 from kdrun.stage.base import StageContext, StageInfo
 from kdrun.stage.checkpoint_weights import load_checkpoint
 from kdrun.stage.leakage import check_images, trained_on
+from kdrun.stage.recorded_scores import score_difference
 from kdrun.stage.state_dict import fill
 
 
@@ -54,11 +55,16 @@ class GivenTeacher:
 
     def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
         network, notes = load_teacher(self.network, self.path, self.key, context.data)
-        data_record, warnings = None, []
+        source = WeightsSource(str(self.path), notes=notes)
         if self.path.is_dir():
             artefact = read_artefact(self.path)
-            data_record, warnings = trained_on(artefact), check_images(artefact, context.data)
-        source = WeightsSource(str(self.path), data_record, notes, warnings)
+            source = WeightsSource(
+                str(self.path),
+                trained_on(artefact),
+                notes,
+                check_images(artefact, context.data),
+                artefact,
+            )
         write_untrained(context, folder, network, self.network, source, fingerprint)
 
 
@@ -71,12 +77,14 @@ class WeightsSource:
         trained_on: the record of the data that they were trained on; None if unknown.
         notes: sentences for the record on what was taken from the source.
         warnings: sentences for the user about that data.
+        artefact: the artefact that the weights were read from, if any.
     """
 
     name: str
     trained_on: DataRecord | None = None
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    artefact: Artefact | None = None
 
 
 def write_untrained(
@@ -87,10 +95,21 @@ def write_untrained(
     source: WeightsSource,
     fingerprint: str,
 ) -> None:
-    """Write the artefact of a network that needs no training, with its validation scores."""
+    """Write the artefact of a network that needs no training, with its validation scores.
+
+    Raises:
+        UserError: on the same samples its scores differ from those that the source recorded.
+    """
     hardware = context.runtime.hardware
     network.to(hardware.device)
     scores = score(network, context.data.validation, hardware, context.config.evaluate.batch_size)
+    if source.artefact is not None and _same_validation(source.artefact, context.data):
+        fault = score_difference(source.artefact, scores, rounded=True)
+        if fault:
+            raise UserError(
+                f"the teacher in {source.name!r} {fault}.",
+                "  undo the change of the code or of the packages, or train a teacher here",
+            )
     record: ArtefactRecord = {
         "fingerprint": fingerprint,
         "stage": "teacher",
@@ -148,6 +167,16 @@ def artefact_folder(path: Path) -> Path:
     raise UserError(
         f"{str(path)!r} is no run folder with a finished teacher, nor an artefact.",
         "  the runs that are there: kdrun list runs",
+    )
+
+
+def _same_validation(artefact: Artefact, data: Data) -> bool:
+    """Return whether the record's scores are of this validation split, normalized in this way."""
+    recorded = artefact.record["data"]
+    return (
+        "validation" in artefact.record
+        and recorded.get("origin", {}).get("held_out") == data.origin["held_out"]
+        and (recorded["mean"], recorded["std"]) == (list(data.mean), list(data.std))
     )
 
 

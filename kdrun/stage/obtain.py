@@ -4,16 +4,16 @@ import time
 from pathlib import Path
 
 from kdrun import model
-from kdrun.core.errors import DamagedFile
+from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.folder import RunFolder
 from kdrun.core.metrics import leading
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.records.artefact import validation_score
 from kdrun.core.records.manifest import StageEntry
-from kdrun.core.screen import Screen
 from kdrun.core.store import METRICS, Store, share_artefact
-from kdrun.stage.artefact import Artefact, find_artefact, is_intact, read_artefact
+from kdrun.stage.artefact import Artefact, find_artefact, read_artefact
 from kdrun.stage.base import Stage, StageContext
+from kdrun.stage.recorded_scores import score_again
 
 
 def obtain(
@@ -21,7 +21,7 @@ def obtain(
 ) -> Artefact:
     """Return the stage's artefact; take it from the store or make it if it is missing."""
     stage_folder = folder.stage(stage.info.folder)
-    artefact = _find(stage_folder, identity, context.screen, in_store=stage.info.shared)
+    artefact = _find(stage_folder, identity, context, in_store=stage.info.shared)
     if artefact is not None:
         return artefact
     started = time.monotonic()
@@ -51,35 +51,63 @@ def _take_from_store(
     Returns:
         Whether it was in the store already.
     """
-    shared = store.folder(identity)
-    if is_intact(shared, identity):
+    shared, name = store.folder(identity), stage.info.name
+    if not _fault_in_store(shared, identity, context):
         share_artefact(shared, stage_folder)
         return True
-    interrupt, name = context.runtime.interrupt, stage.info.name
+    interrupt = context.runtime.interrupt
     lock = store.lock(identity)
     with lock.acquire(
         wait=True, on_wait=context.screen.say, meanwhile=lambda: interrupt.check(name)
     ):
-        from_store = is_intact(shared, identity)
-        if not from_store:
-            damaged_copy = store.set_aside(identity)
-            if damaged_copy is not None:
-                note = f"it is kept as {str(damaged_copy)!r}, and made anew"
-                context.screen.warn(f"{name}: {str(shared)!r} is damaged; {note}")
+        fault = _fault_in_store(shared, identity, context)
+        if fault:
+            kept_as = store.set_aside(identity)
+            if kept_as is not None:
+                note = f"it is kept as {str(kept_as)!r}, and made anew"
+                context.screen.warn(f"{name}: {str(shared)!r} {fault}; {note}")
             stage.execute(context, shared, identity)
         share_artefact(shared, stage_folder)
-    return from_store
+    return not fault
 
 
-def _find(stage_folder: Path, identity: str, screen: Screen, in_store: bool) -> Artefact | None:
-    """Return the artefact in the run folder; None if it is missing, or damaged but in the store."""
+def _fault_in_store(folder: Path, identity: str, context: StageContext) -> str:
+    """Return why an artefact of the store can't be used; empty if it can.
+
+    A network whose scores are not those of its record is made anew, like a damaged one: the run has
+    all that is needed for that, and the new one is what its code now gives.
+    """
     try:
-        return find_artefact(stage_folder, identity)
+        artefact = find_artefact(folder, identity)
+    except DamagedFile:
+        return "is damaged"
+    return "is missing" if artefact is None else score_again(artefact, context)
+
+
+def _find(
+    stage_folder: Path, identity: str, context: StageContext, in_store: bool
+) -> Artefact | None:
+    """Return the artefact in the run folder; None if it is missing, or damaged but in the store.
+
+    Raises:
+        DamagedFile: it is damaged, and not in the store.
+        UserError: its scores are not those of its record. It is not made anew, as other stages of
+            the run may have learned from it already.
+    """
+    try:
+        artefact = find_artefact(stage_folder, identity)
     except DamagedFile as error:
         if not in_store:
             raise
-        screen.warn(f"{error.lines[0]} It is taken from the store again.")
+        context.screen.warn(f"{error.lines[0]} It is taken from the store again.")
         return None
+    fault = score_again(artefact, context) if artefact is not None else ""
+    if fault:
+        raise UserError(
+            f"the network in {str(stage_folder)!r} {fault}.",
+            "  undo the change of the code or of the packages, or start a new run",
+        )
+    return artefact
 
 
 def record_stage(

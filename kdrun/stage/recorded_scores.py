@@ -1,0 +1,61 @@
+"""Measures whether a stored network still has the validation scores that its record has.
+
+Its weights may be whole, and the code that computes with them another one: that of kdrun, or of a
+package from which the network comes.
+"""
+
+from collections.abc import Mapping
+from math import isclose, isnan
+
+from kdrun.compress.structure_changes import is_quantized
+from kdrun.core.metrics import SCORES, leading
+from kdrun.core.records.artefact import validation_score
+from kdrun.engine.evaluate import score
+from kdrun.stage.artefact import Artefact
+from kdrun.stage.base import StageContext
+
+# The largest differences of the leading metric, and of the NLL relative to its size, that other
+# kernels, batch sizes or devices explain. Rounding to 16 bits, or to the integers of a quantized
+# network, enlarges a difference in the last bits of an activation to a step of up to 1 %.
+_FP32, _ROUNDED = 0.005, 0.03
+_SAMPLES = 3  # so many decisions may differ, however few samples there are
+
+
+def score_again(artefact: Artefact, context: StageContext) -> str:
+    """Measure a stored network on the validation split once more.
+
+    Returns:
+        How its scores differ from those in its record; empty if they agree, or if the artefact is
+        no network, as stored outputs and images are.
+    """
+    if "validation" not in artefact.record or "said" in artefact.record:
+        return ""
+    hardware, batch_size = context.runtime.hardware, context.config.evaluate.batch_size
+    network = artefact.network().to(hardware.device)
+    scores = score(network, context.data.validation, hardware, batch_size)
+    rounded = hardware.precision != "fp32" or is_quantized(artefact.changes)
+    return score_difference(artefact, scores, rounded)
+
+
+def score_difference(artefact: Artefact, scores: Mapping[str, float], rounded: bool) -> str:
+    """Return how scores of a network differ from those in its record; empty if they agree.
+
+    Args:
+        artefact: the network, with scores in its record.
+        scores: its scores as measured now, on the same samples.
+        rounded: whether it was computed in 16 bits or in integers, now or for its record.
+    """
+    tolerance = _ROUNDED if rounded else _FP32
+    fewest = max(tolerance, _SAMPLES / scores["n"])
+    for name, absolute in ((leading().name, fewest), ("nll", tolerance)):
+        recorded, now = validation_score(artefact.record, name), scores[name]
+        if isnan(recorded) and isnan(now):
+            continue
+        if not isclose(recorded, now, rel_tol=tolerance, abs_tol=absolute):
+            value = SCORES[name].unit.text
+            sign = SCORES[name].unit.sign
+            return (
+                f"has a validation {SCORES[name].label} of {value(now)}{sign}, and its record says"
+                f" {value(recorded)}{sign}: the code that computes with its weights is another one"
+            )
+    return ""
