@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.core.config import Network, Node
-from kdrun.core.device import move_network
+from kdrun.core.memory_format import move_network
 from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import Batch, Output, Phase, Progress, TapShapes
 from kdrun.loss.base import Loss

@@ -18,7 +18,7 @@ from benchmarks.loops import use_pytorch_defaults
 from benchmarks.machine import describe_machine
 from benchmarks.timing import Contender, Tick, make_clock, ratios, spread, table, time_in_turns
 from benchmarks.workload import BATCH_SIZE, Workload, make_workload, read_plan
-from kdrun.core.device import move_network
+from kdrun.core.memory_format import move_network
 
 Work = Callable[[], object]
 

@@ -18,6 +18,7 @@ from kdrun.check.training import (
 )
 from kdrun.core.config import Network
 from kdrun.core.faults import Faults
+from kdrun.core.memory_format import contiguous_reason
 from kdrun.core.taps import resolve_taps
 from kdrun.core.types import DataInfo
 from kdrun.export.trace import try_formats
@@ -58,6 +59,7 @@ def build_networks(run: BuiltRun) -> None:
         module = try_network(role, network, info, run.faults)
         if module is not None:
             run.modules[role] = module
+            run.notes += _memory_format_notes(role, module)
         if len(run.faults) > count_before:
             run.unfit.add(role)
 
@@ -104,6 +106,16 @@ def _networks(run: BuiltRun) -> dict[str, Network]:
     if run.sound >= {*ROLES, "scheme"}:
         return make_scheme(run.config.scheme).networks(run.config)
     return {role: getattr(run.config, role) for role in ("teacher", "student") if role in run.sound}
+
+
+def _memory_format_notes(role: str, module: nn.Module) -> list[str]:
+    reason = contiguous_reason(module)
+    if not reason:
+        return []
+    return [
+        f"{role}: {type(module).__name__} runs on contiguous images and not in channels_last, the"
+        f" faster memory format, where it fails: {reason}"
+    ]
 
 
 def _is_complete(run: BuiltRun) -> bool:

@@ -8,7 +8,6 @@ from typing import Generic, NamedTuple, TypeVar
 
 import torch
 import torch.utils.deterministic
-from torch import nn
 
 from kdrun.core.cores import count_cores
 from kdrun.core.errors import OutOfMemory, UserError
@@ -108,11 +107,6 @@ def choose_hardware(
     count = share if threads == "auto" else int(threads)
     reason = f"{chosen_device}, {chosen_precision}, {many(count, 'CPU thread')}"
     return Hardware(chosen_device.value, chosen_precision.value, count, jobs, reason)
-
-
-def move_network(network: nn.Module, device: torch.device) -> nn.Module:
-    """Move a network to the device, in channels_last, the fastest format for convolutions."""
-    return network.to(device).to(memory_format=torch.channels_last)
 
 
 @contextmanager

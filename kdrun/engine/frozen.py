@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.compress.fold_batch_norm import FoldablePair, fold_pair, foldable_pairs
-from kdrun.core.device import Hardware, move_network
+from kdrun.core.device import Hardware
 from kdrun.core.errors import UserError, first_line
+from kdrun.core.memory_format import move_network
 from kdrun.core.taps import TappedNetwork, module_path
 from kdrun.core.types import Inputs
 

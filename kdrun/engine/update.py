@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from kdrun.core.device import move_network
 from kdrun.core.errors import NonFinite
+from kdrun.core.memory_format import contiguous_reason, keep_contiguous, move_network
 from kdrun.core.seeds import seed_of
 from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
@@ -178,7 +178,10 @@ class Update:
         if not self.recipe.ema:
             return None
         update_average = get_ema_multi_avg_fn(self.recipe.ema)
-        return AveragedModel(self.student, multi_avg_fn=update_average, use_buffers=True)
+        average = AveragedModel(self.student, multi_avg_fn=update_average, use_buffers=True)
+        # A copy of a graph module has none of its hooks.
+        keep_contiguous(average.module, contiguous_reason(self.student))
+        return average
 
     def _forward(self, batch: Batch, share: float, progress: Progress) -> Tensor:
         """Compute the loss of a micro-batch and add its values to `sums`."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.core.config import ExportTolerance
+from kdrun.core.memory_format import contiguous
 from kdrun.core.mode import evaluating
 from kdrun.dataset.data import Split
 from kdrun.export.format import LoadedFile
@@ -99,6 +100,7 @@ def compare(
             images, targets = batch.inputs.cpu(), batch.targets.cpu()
             expected = network(images)
             file_images = inputs.denormalize(images) if inputs.normalize else images
+            file_images = contiguous(file_images)  # as the network was traced
             for name, file in files.items():
                 comparisons[name].update(file.forward(file_images), expected, targets)
     return {name: comparison.figures() for name, comparison in comparisons.items()}

@@ -63,12 +63,30 @@ def build(node: Mapping[str, Any], data: "DataInfo") -> "nn.Module":
     }
     settings = {key: value for key, value in arguments.items() if key in parameters}
     try:
-        return make(**settings_of(node), **settings)
+        network = make(**settings_of(node), **settings)
     except (ValueError, AssertionError) as error:
         height, width = data.image_size
         raise UserError(
             f"{node['name']} can't be built for {height}x{width} images: {first_line(error)}"
         ) from error
+    _choose_memory_format(node["name"], make, network, data)
+    return network
+
+
+def _choose_memory_format(
+    name: str, make: Callable[..., "nn.Module"], network: "nn.Module", data: "DataInfo"
+) -> None:
+    """Keep a network contiguous if it or a part of it fails in channels_last.
+
+    kdrun's own networks and torchvision's are known to work in channels_last; others are tried.
+    """
+    from kdrun.core.memory_format import contiguous_reason, fault_in_channels_last, keep_contiguous
+
+    reasons = map(contiguous_reason, network.modules())
+    reason = next(filter(None, reasons), "")
+    if not reason and (name == "timm" or not make.__module__.startswith("kdrun.")):
+        reason = fault_in_channels_last(network, data)
+    keep_contiguous(network, reason)
 
 
 def title(node: Mapping[str, Any]) -> str:

@@ -6,12 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdrun.core.device import (
-    Hardware,
-    choose_hardware,
-    move_network,
-    name_memory_errors,
-)
+from kdrun.core.device import Hardware, choose_hardware, name_memory_errors
 from kdrun.core.errors import OutOfMemory, UserError
 
 
@@ -149,11 +144,6 @@ def test_prepare_sets_threads_and_kernels(monkeypatch):
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
         torch.backends.cudnn.benchmark = before[2]
-
-
-def test_a_placed_network_has_its_convolutions_in_channels_last():
-    network = move_network(nn.Conv2d(3, 4, 3), torch.device("cpu"))
-    assert network.weight.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA: out"), MemoryError()])

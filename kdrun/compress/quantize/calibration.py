@@ -22,6 +22,7 @@ from kdrun.compress.quantize.static import (
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.structure_changes import STATIC, ActivationRanges, CompressionResult
 from kdrun.core.errors import UserError
+from kdrun.core.memory_format import contiguous, contiguous_reason
 
 Observers = Mapping[str, Callable[[Tensor], None]]  # by the name of the observed graph node
 
@@ -96,7 +97,8 @@ def _collect_statistics(
     for observers in passes:
         interpreter = _ObservingInterpreter(network, graph, observers)
         for batch in batches:
-            interpreter.run(batch)
+            # The interpreter does not call the hook that makes inputs contiguous.
+            interpreter.run(contiguous(batch) if contiguous_reason(network) else batch)
     return statistics
 
 

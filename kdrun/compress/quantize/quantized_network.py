@@ -6,6 +6,7 @@ from typing import TypeVar
 from torch import fx, nn
 
 from kdrun.compress.layer_glob import match_layers
+from kdrun.core.memory_format import contiguous_reason, keep_contiguous
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -42,11 +43,12 @@ def select_float_layers(
 
 
 def copy_class_name_and_roles(source: nn.Module, target: Network) -> Network:
-    """Copy the class name and the roles of taps to a new GraphModule, which has neither."""
+    """Copy class name, roles of taps and memory format to a new GraphModule, which has none."""
     if isinstance(target, fx.GraphModule):  # each GraphModule has its own class
         type(target).__name__ = type(source).__name__
     if hasattr(source, "roles"):
         target.roles = source.roles
+    keep_contiguous(target, contiguous_reason(source))
     return target
 
 
