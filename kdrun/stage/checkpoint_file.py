@@ -20,6 +20,7 @@ _DEPTH = 3  # of the mappings in which state dicts are looked for: callbacks, EM
 _MAX_CLASSES = 100  # the most classes of a file that are replaced
 _UNKNOWN = re.compile(r"GLOBAL (\S+) was not an allowed global")
 _FILLED = re.compile(r"Can only (SETITEM|append).* but got <class 'inert\.(\S+)'>")
+_FRAME = "Unsupported operand 149"  # an instruction of pickle's protocols 4 and 5
 _SAVE_ALONE = "  save the state dict alone: torch.save(network.state_dict(), PATH)"
 
 
@@ -145,8 +146,12 @@ def _reason(path: Path, error: Exception, classes: Iterable[str]) -> str:
     if refused or (classes and isinstance(error, UnpicklingError)):
         held = refused[1] if refused else ", ".join(classes)
         return f"it holds {printable(held)}, and other objects than tensors could run code"
+    if "TorchScript" in str(error):
+        return "it is a program of TorchScript"
     with path.open("rb") as file:
         archive = file.read(2) == b"PK"
+    if archive and _FRAME in str(error):
+        return "it was saved with another pickle_protocol than 2, the default of torch.save"
     if archive or path.suffix == ".safetensors":
         return "it is truncated or damaged"
     return "it was not written by torch.save, or is damaged"

@@ -218,6 +218,19 @@ def test_a_whole_network_is_no_state_dict(path: Path) -> None:
     ]
 
 
+def test_a_file_of_another_pickle_protocol_is_not_called_damaged(path: Path) -> None:
+    torch.save(state(), path, pickle_protocol=4)
+    with pytest.raises(UserError, match="saved with another pickle_protocol than 2, the default"):
+        load_checkpoint(network(), path, None, "resnet8")
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # PyTorch prefers torch.export
+def test_a_program_of_torchscript_is_called_so(path: Path) -> None:
+    torch.jit.save(torch.jit.script(nn.Linear(1, 1)), path)
+    with pytest.raises(UserError, match="it is a program of TorchScript"):
+        load_checkpoint(network(), path, None, "resnet8")
+
+
 SEVERAL = {
     "timm": {"state_dict": state(1.0), "state_dict_ema": state(2.0), "args": argparse.Namespace()},
     "torchvision": {"model": state(1.0), "model_ema": under("module.", state(2.0))},
