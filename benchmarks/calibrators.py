@@ -24,9 +24,10 @@ from kdrun.compress.step_inputs import StepInputs
 from kdrun.config.compose import compose_runs
 from kdrun.core.device import choose_hardware
 from kdrun.core.folder import RunFolder
+from kdrun.core.registry import build
 from kdrun.engine.evaluate import score
 from kdrun.stage.artefact import artefact_of
-from kdrun.stage.step_inputs import calibration_batches, make_calibrator
+from kdrun.stage.step_inputs import calibration_batches
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -57,7 +58,9 @@ def main(words: Sequence[str] | None = None) -> None:
     for name in CALIBRATORS:
         (job,) = compose_runs([f"compress.calibrator={name}"], multirun=False)
         node = job.tree["compress"]["calibrator"]
-        inputs = StepInputs(batches, make_calibrator(node), 0, lambda _: 0, lambda _: 0.0)
+        inputs = StepInputs(
+            batches, build("calibrator", CALIBRATORS, node), 0, lambda _: 0, lambda _: 0.0
+        )
         cells = []
         for number in bits:
             grids = QuantizationGrid(number, symmetric=False), WeightGrid.of(number, True, True)

@@ -27,7 +27,7 @@ from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
 from kdrun.core.store import Store
 from kdrun.engine.interrupt import Interrupt
-from kdrun.engine.outputs import Layout, TeacherOutputs, Writer
+from kdrun.engine.outputs import Layout, StoredOutputs, Writer
 from kdrun.stage.base import StageContext
 from kdrun.stage.obtain import obtain
 
@@ -154,17 +154,17 @@ def _job(options: Namespace) -> str:
     return table(["loop", "ms a step", "times as fast as plain", "at least"], rows)
 
 
-def _outputs(workload: Workload, folder: Path) -> TeacherOutputs:
+def _outputs(workload: Workload, folder: Path) -> StoredOutputs:
     """Random outputs for one view: their values don't change the time that reading them takes."""
     train = workload.plan.data.train
     layout = Layout(1, train.size, train.num_classes, "fp16", top_k=None)
     writer = Writer(folder, layout)
     writer.begin()
     writer.append(torch.randn(train.size, train.num_classes))
-    return TeacherOutputs(folder, layout, workload.device)
+    return StoredOutputs(folder, layout, workload.device)
 
 
-def _train(workload: Workload, outputs: TeacherOutputs | None, tick: Callable[[], None]) -> None:
+def _train(workload: Workload, outputs: StoredOutputs | None, tick: Callable[[], None]) -> None:
     spec = make_spec(workload)
     if outputs is not None:
         spec = replace(spec, teacher=None, outputs=outputs)

@@ -206,6 +206,11 @@ def test_every_module_can_be_imported(name):
     assert import_module(f"kdrun.{name}".rstrip("."))
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py")))
+def test_every_benchmark_can_be_imported(name):
+    assert import_module(f"benchmarks.{name}")
+
+
 def in_a_new_process(code: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code],
