@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kdrun.compare.keys import add_given_teacher, flatten_config, value_text
+from kdrun.compare.keys import add_given_teacher, add_revisions, flatten_config, value_text
 from kdrun.core.errors import DamagedFile, KdrunError, UserError
 from kdrun.core.folder import RunFolder, find_runs
 from kdrun.core.metrics import leading
@@ -29,7 +29,8 @@ class Run:
         name: the run's name.
         seed: the seed of everything random.
         config: dotted key -> value for all keys that results may depend on, except the seed. If
-            the config names the teacher by a path, the teacher's fingerprint is added.
+            the config names the teacher by a path, the teacher's fingerprint is added; so are
+            revisions of losses that have been corrected.
         summary: the contents of summary.json.
         rows: name of a row -> row of the summary.
         stages: name of a stage -> fingerprint of its artefact; None if the stage has none.
@@ -191,14 +192,15 @@ def _run(folder: RunFolder, manifest: Manifest, summary: Summary) -> Run:
     try:
         rows = {row["model"]: row for row in summary["rows"]}
         stages = {name: stage["fingerprint"] for name, stage in manifest.get("stages", {}).items()}
-        config, seed = manifest.get("config") or folder.config(), manifest["seed"]
+        tree, seed = manifest.get("config") or folder.config(), manifest["seed"]
+        config = add_revisions(flatten_config(tree), manifest.get("revisions", {}))
         if not rows or any(score_of(row, leading().name) is None for row in rows.values()):
             raise DamagedFile("its summary.json has no figures")
         return Run(
             folder=folder,
             name=manifest.get("name") or folder.path.name,
             seed=seed,
-            config=add_given_teacher(flatten_config(config), stages.get("teacher")),
+            config=add_given_teacher(config, stages.get("teacher")),
             summary=summary,
             rows=rows,
             stages=stages,

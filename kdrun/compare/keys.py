@@ -15,6 +15,7 @@ _BELOW_IRRELEVANT = tuple(f"{key}." for key in _IRRELEVANT)
 # Keys that older runs do not have -> the value with which a run is as without the key.
 _NEUTRAL = {"teacher.checkpoint_key": None}
 TEACHER = "teacher.fingerprint"  # the key added for a teacher that the config names by a path
+_REVISION = "loss.revision."  # what the keys added for corrected losses begin with
 _TEACHER_PATHS = ("teacher.run", "teacher.checkpoint")
 _CONSTANTS = {None: "null", True: "true", False: "false"}
 _EXACT_BELOW = 1e15  # floats below this represent whole numbers exactly
@@ -42,6 +43,11 @@ def add_given_teacher(config: dict[str, Any], fingerprint: str | None) -> dict[s
     """Return the config, with the teacher's fingerprint where only a path names the teacher."""
     is_from_path = fingerprint and any(config.get(key) for key in _TEACHER_PATHS)
     return {**config, TEACHER: fingerprint} if is_from_path else config
+
+
+def add_revisions(config: dict[str, Any], revisions: Mapping[str, int]) -> dict[str, Any]:
+    """Return the config, with the revisions of what computes other values than before."""
+    return config | {f"{_REVISION}{name}": revision for name, revision in revisions.items()}
 
 
 def _leaves(key: str, node: Any) -> Iterator[tuple[str, Any]]:

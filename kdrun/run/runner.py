@@ -31,6 +31,7 @@ from kdrun.stage.base import MAIN, Stage, StageContext
 from kdrun.stage.evaluate import evaluate
 from kdrun.stage.export import Exporter
 from kdrun.stage.obtain import obtain, record_stage
+from kdrun.stage.train import Train
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,16 @@ class Plan:
                 }
             )
         return fingerprints
+
+    @property
+    def revisions(self) -> dict[str, int]:
+        """What computes other values than before with the same config -> its revision."""
+        return {
+            name: revision
+            for stage in self.stages
+            if isinstance(stage, Train)
+            for name, revision in stage.revisions(self.data_of(stage)).items()
+        }
 
     def _plugin_code(self, identity: Mapping[str, Any]) -> list[str]:
         """Return the hashes of the plugins that take part in a stage.
@@ -167,6 +178,7 @@ def _run_and_record(
         environment=environment,
         inexact=inexact,
         plugins=recorded_code,
+        revisions=plan.revisions,
     )
     ending: dict[str, Any] = {"status": "failed", "error": None}
     try:

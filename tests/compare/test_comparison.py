@@ -78,6 +78,16 @@ def test_teacher_and_control_that_settings_share_stand_once(here):
     assert [line.values[KEY] for line in family.judged] == [1, 4]
 
 
+def test_runs_of_before_and_after_a_correction_are_two_settings(here):
+    """Of an objective that computes other values now, runs are never averaged together."""
+    write(here / "before", seeds=(0, 1))
+    write(here / "after", seeds=(2, 3))
+    for path in (here / "after").rglob("run.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "revisions": {"DIST": 2}}))
+    family = only()
+    assert sorted([*setting.runs] for setting in family.settings) == [[0, 1], [2, 3]]
+
+
 def test_a_shared_control_has_the_seeds_of_all(here):
     write(here / "a", (0, 1), loss__temperature=1)
     write(here / "a", (1, 2), loss__temperature=4)

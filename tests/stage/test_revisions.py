@@ -71,3 +71,8 @@ def test_so_are_corrected_stages_where_they_are_read(
 def test_the_fingerprint_of_a_stage_without_a_revision_is_what_it_was():
     before = prints(plan("loss=kd", base=VGGS))
     assert prints(plan("loss=attention", base=VGGS))["teacher"] == before["teacher"]
+
+
+def test_a_run_records_what_was_corrected():
+    assert plan("loss=dist", base=RESNETS).revisions == {"DIST": 2}
+    assert plan("loss=kd", base=RESNETS).revisions == {}

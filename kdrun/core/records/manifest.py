@@ -36,6 +36,8 @@ class Manifest(TypedDict, total=False):
         environment: versions, platform and device; missing in older files.
         plugins: name of each plugin in use -> the hash of its code; None or missing if the run
             began with an older kdrun.
+        revisions: what computes other values than kdrun 0.1.0 did with this config -> its revision;
+            missing in older files.
         inexact: reasons why another run of the same config may not be bit-identical.
         stages: name -> record of the stage, in the order of the stages.
         ended: date and time of the end, ISO 8601.
@@ -57,6 +59,7 @@ class Manifest(TypedDict, total=False):
     hardware: str
     environment: dict[str, Any]
     plugins: dict[str, str] | None
+    revisions: dict[str, int]
     inexact: list[str]
     stages: dict[str, StageEntry]
     ended: str
