@@ -23,7 +23,7 @@ def digest(
 ) -> str:
     """Hash all that determines inputs, labels and splits, wherever the files are.
 
-    For samples in memory their content is hashed, for files on disk their names and sizes.
+    The content of all samples is hashed, and the names and sizes of files that are streamed.
     """
     state = blake2b(digest_size=20)
     state.update(repr((tuple(classes), tuple(mean), tuple(std))).encode())
@@ -32,6 +32,7 @@ def digest(
         state.update(split.ids.numpy().tobytes())
         state.update(split.targets.numpy().tobytes())
         split.samples.hash_into(state)
+        split.samples.hash_contents_into(state)
     if labeled is not None:
         state.update(labeled.numpy().tobytes())
     return state.hexdigest()

@@ -36,7 +36,10 @@ class Samples(Protocol):
         """Return the files of these samples; none if they are in memory."""
 
     def hash_into(self, digest: Hash) -> None:
-        """Add all that identifies these samples, except their labels, to a digest."""
+        """Add the content of samples in memory to a digest, or the names and sizes of files."""
+
+    def hash_contents_into(self, digest: Hash) -> None:
+        """Add the content of the files to a digest; nothing for samples in memory."""
 
 
 S = TypeVar("S", bound=Samples)

@@ -1,6 +1,8 @@
 """The digest changes with all that determines inputs, labels and splits, and with nothing else."""
 
+import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -11,8 +13,11 @@ import torch
 from PIL import Image
 
 from kdrun import dataset
+from kdrun.core.errors import UserError
+from kdrun.dataset.image import contents
 from kdrun.dataset.image.image_files import ImageFormat
 from kdrun.dataset.image.images import InMemory, OnDisk
+from kdrun.dataset.image.transfer import transfer_data
 from kdrun.dataset.record import digest
 from kdrun.dataset.splits import SplitSamples, number
 
@@ -76,6 +81,87 @@ def test_the_digest_of_files_changes_with_the_files_and_not_with_the_folder(
     assert digest_at(moved) == first
     Image.new("RGB", (8, 8), (1, 2, 3)).save(moved / "cat" / "003.png")
     assert digest_at(moved) != first
+
+
+def swap_content(path: Path) -> None:
+    """Replace an image by another one in a file of the same size."""
+    size = path.stat().st_size
+    image = Image.open(path).transpose(Image.Transpose.ROTATE_180)
+    image.save(path, compress_level=0)
+    content = path.read_bytes()
+    path.write_bytes(content + bytes(size - len(content)))
+
+
+@pytest.fixture
+def streamed(node, folder) -> Callable[[], str]:
+    """The digest of a folder that is streamed, with statistics given: no pixel is read for it."""
+    for part, count in (("train", 8), ("val", 3), ("test", 3), ("more", 4)):
+        for name in ("cat", "dog"):
+            root = folder(f"{part}/{name}", count)
+    for path in root.rglob("*.png"):
+        Image.open(path).save(path, compress_level=0)
+    given = {"mean": [0.5] * 3, "std": [0.5] * 3, "memory_limit": 0.0}
+    given |= {"root": str(root), "unlabeled": str(root / "more")}
+    return lambda: dataset.load(node("imagefolder", **given)).digest
+
+
+@pytest.mark.parametrize("part", ["train", "val", "test", "more"])
+def test_the_content_of_streamed_images_counts(streamed, folder, part) -> None:
+    first, path = streamed(), folder(f"{part}/cat", 0) / part / "cat" / "002.png"
+    size = path.stat().st_size
+    swap_content(path)
+    assert path.stat().st_size == size
+    assert streamed() != first
+    swap_content(path)
+    assert streamed() == first
+
+
+def test_the_content_of_a_streamed_transfer_folder_counts(node, folder) -> None:
+    for name in ("cat", "dog"):
+        root = folder(f"set/{name}", 8)
+        folder(f"other/{name}", 6)
+    for path in root.rglob("*.png"):
+        Image.open(path).save(path, compress_level=0)
+    given = {"mean": [0.5] * 3, "std": [0.5] * 3, "memory_limit": 0.0}
+    settings = node("imagefolder", root=str(root / "set"), **given)
+
+    def transfer_digest() -> str:
+        place = str(root / "other")
+        return transfer_data(settings, dataset.load(settings), place, "scheme.transfer").digest
+
+    first = transfer_digest()
+    swap_content(root / "other/cat/004.png")
+    assert transfer_digest() != first
+
+
+def test_files_are_hashed_once_while_they_stay(streamed, folder, monkeypatch) -> None:
+    read = []
+    original = contents.hash_file
+    monkeypatch.setattr(contents, "hash_file", lambda path: read.append(path) or original(path))
+    first = streamed()
+    assert {path.parent.parent.name for path in read} == {"train", "val", "test", "more"}
+    read.clear()
+    assert streamed() == first
+    assert not read
+    os.utime(folder("val/cat", 0) / "val/cat/001.png", (1, 1))
+    assert streamed() == first
+    assert {path.parent.parent.name for path in read} == {"val"}
+
+
+def test_hashes_that_cannot_be_kept_are_made_again(streamed, tmp_path, monkeypatch) -> None:
+    first = streamed()
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert streamed() == first
+
+
+def test_a_file_that_was_just_removed_is_named(streamed, monkeypatch) -> None:
+    def remove(path: Path) -> bytes:
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", remove)
+    with pytest.raises(UserError, match=r"images can't be read\."):
+        streamed()
 
 
 def test_augmentation_is_recorded_beside_the_digest(node):

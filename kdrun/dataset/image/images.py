@@ -4,11 +4,10 @@ Shapes: N images of a split, B images of a batch, (H, W, C) an image.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -16,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kdrun.dataset.image.augment import crop_box
-from kdrun.dataset.image.image_files import ImageFormat, UnreadableImages, cut, fit, read_image
+from kdrun.dataset.image.contents import hash_contents
+from kdrun.dataset.image.image_files import ImageFormat, cut, fit, read_image
+from kdrun.dataset.image.threads import in_threads
 from kdrun.dataset.samples import Hash
-
-_CHUNK = 16  # images that a thread takes at once: handing over one takes as long as decoding
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,9 @@ class InMemory:
         """Add the shape and all pixels to a digest."""
         digest.update(str(tuple(self.images.shape)).encode())
         digest.update(self.images.contiguous().numpy())
+
+    def hash_contents_into(self, digest: Hash) -> None:
+        """Add nothing, as `hash_into` adds all pixels."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,10 @@ class OnDisk:
         digest.update(b"\0".join(self.names.tolist()))
         digest.update(np.ascontiguousarray(self.sizes))
 
+    def hash_contents_into(self, digest: Hash) -> None:
+        """Add the bytes of the files to a digest."""
+        digest.update(hash_contents(self.files([*range(len(self))])).encode())
+
     def _format(self) -> ImageFormat:
         if self.format is None:
             raise ValueError("the files have no format yet")
@@ -172,39 +178,6 @@ class OnDisk:
 
 
 Images = InMemory | OnDisk
-
-
-def in_threads(work: Callable[[int], Any], positions: Sequence[int]) -> list[Any]:
-    """Apply `work` to each position in threads, as many as torch uses.
-
-    Threads help, because Pillow decodes without holding Python's lock.
-
-    Raises:
-        UnreadableImages: names all images that can't be read.
-    """
-
-    def attempt(position: int) -> Any:
-        try:
-            return work(position)
-        except UnreadableImages as error:
-            return error.with_traceback(None)  # its stack frames would keep the images alive
-
-    results = list(_map_in_threads(attempt, positions))
-    errors = [result for result in results if isinstance(result, UnreadableImages)]
-    if errors:
-        raise UnreadableImages([reason for error in errors for reason in error.reasons])
-    return results
-
-
-def _map_in_threads(work: Callable[[int], Any], positions: Sequence[int]) -> Iterator[Any]:
-    threads = torch.get_num_threads()
-    if threads == 1:
-        yield from map(work, positions)
-        return
-    chunks = [positions[start : start + _CHUNK] for start in range(0, len(positions), _CHUNK)]
-    with ThreadPoolExecutor(threads) as pool:
-        for results in pool.map(lambda chunk: [work(position) for position in chunk], chunks):
-            yield from results
 
 
 def _stack(read: Callable[[int], NDArray[np.uint8]], positions: Sequence[int]) -> Tensor:
