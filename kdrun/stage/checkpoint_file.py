@@ -101,15 +101,25 @@ def _load(path: Path, classes: dict[str, type]) -> Any:
             with safe_globals(known), warnings.catch_warnings(action="ignore"):
                 return torch.load(path, map_location="cpu", weights_only=True)
         except UnpicklingError as error:
-            unknown, filled = _UNKNOWN.search(str(error)), _FILLED.search(str(error))
-            if unknown and unknown[1] not in classes and len(classes) < _MAX_CLASSES:
-                name = unknown[1] if "." in unknown[1] else f"builtins.{unknown[1]}"
+            name = _unknown_name(error)
+            filled = _FILLED.search(str(error))
+            if name and name not in classes and len(classes) < _MAX_CLASSES:
                 classes[name] = _inert_class(name)
             elif filled and filled[2] in classes:
                 container = list if filled[1] == "append" else OrderedDict
                 classes[filled[2]] = _inert_class(filled[2], container)
             else:
                 raise
+
+
+def _unknown_name(error: UnpicklingError) -> str:
+    """Return the name that torch refuses, empty if it has another reason.
+
+    torch's message leaves the module of built-in functions out.
+    """
+    unknown = _UNKNOWN.search(str(error))
+    name = unknown[1] if unknown else ""
+    return f"builtins.{name}" if name and "." not in name else name
 
 
 def _inert_class(name: str, container: type | None = None) -> type:

@@ -149,7 +149,6 @@ OTHERS: dict[str, tuple[object, str]] = {
     "mapping": (Options(a=Options(b=1)), "test_given_checkpoint.Options"),
     "defaults": (defaultdict(list, {"a": [1]}), "collections.defaultdict"),
     "queue": (deque([1, 2]), "collections.deque"),
-    "network": (nn.Linear(1, 1), "torch.nn.modules.linear.Linear"),
     "function": (len, "builtins.len"),
 }
 
@@ -161,14 +160,20 @@ def test_other_entries_are_left_out_and_told(
     kind: str, beside: bool, archive: bool, path: Path
 ) -> None:
     other, name = OTHERS[kind]
-    if kind == "network" and not archive:
-        pytest.skip("the old format stores a network's source, which torch refuses")
     weights = state(2.0)
     content = {**weights, "opt": other} if beside else {"model": weights, "opt": other, "epoch": 3}
     torch.save(content, path, _use_new_zipfile_serialization=archive)
     (told,) = load_checkpoint(filled := network(fill=0.0), path, None, "resnet8")
     assert all((value == 2).all() for value in filled.parameters())
     assert f"objects of {name}" in told.partition("not read: ")[2]
+
+
+def test_a_network_beside_the_weights_is_left_out_but_of_an_old_file_refused(path: Path) -> None:
+    content = {"model": state(2.0), "criterion": nn.BCELoss()}
+    assert "objects of torch.nn.modules.loss.BCELoss" in load(path, content)[1]
+    torch.save(content, path, _use_new_zipfile_serialization=False)  # which has its source
+    with pytest.raises(UserError, match=r"it holds torch\.nn\.modules\.loss\.BCELoss, and other"):
+        load_checkpoint(network(), path, None, "resnet8")
 
 
 class Calls:
