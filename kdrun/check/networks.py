@@ -12,6 +12,7 @@ from kdrun.check.steps import check_protocol, check_steps
 from kdrun.check.training import (
     check_batch_sizes,
     check_frozen_layers,
+    check_other_training,
     check_student_start,
     check_student_training,
     check_teacher_start,
@@ -38,6 +39,9 @@ def check_networks(run: BuiltRun) -> None:
         return
     check_student_start(run)
     plan_stages(run)
+    check_other_training(run)
+    if run.faults:
+        return
     check_losses(run)
     check_steps(run)
     check_teacher_outputs(run)

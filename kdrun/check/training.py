@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from kdrun import model
-from kdrun.check.built import RECIPES, BuiltRun
+from kdrun.check.built import RECIPES, ROLES, BuiltRun
 from kdrun.check.environment import has_teacher_source
 from kdrun.core.unknown import suggest
 from kdrun.engine.learners import Learners, covers
@@ -14,6 +14,7 @@ from kdrun.model.image.torchvision_models import load_pretrained
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.checkpoint_weights import load_checkpoint
 from kdrun.stage.given_teacher import artefact_folder, load_teacher
+from kdrun.stage.train import Train
 
 
 def check_batch_sizes(run: BuiltRun) -> None:
@@ -74,6 +75,15 @@ def check_student_training(run: BuiltRun) -> None:
         _try_training(run, "student", tuple(run.config.student.freeze))
 
 
+def check_other_training(run: BuiltRun) -> None:
+    """Try a training pass of the scheme's further networks, such as peers and assistants."""
+    trained = [stage for stage in run.stages if isinstance(stage, Train)]
+    roles = {role for stage in trained for role in (stage.role, *dict(stage.members))}
+    for role in [role for role in run.modules if role in roles - ROLES]:
+        if not run.faults:  # networks that consist of other ones come last
+            _try_training(run, role)
+
+
 def check_student_start(run: BuiltRun) -> None:
     """If the student starts from the teacher's weights, check that some of these fit it."""
     if run.config.student.init != "teacher" or "teacher" not in run.modules:
@@ -94,10 +104,12 @@ def as_trained(network: nn.Module, frozen: tuple[str, ...]) -> nn.Module:
 
 
 def _try_training(run: BuiltRun, role: str, frozen: tuple[str, ...] = ()) -> None:
-    samples = run.fewest_samples(role)
-    if samples:
-        network = as_trained(run.modules[role], frozen)
-        run.faults.extend(model.check_training(role, network, run.info, samples))
+    if role in run.unfit:
+        return
+    samples = run.fewest_samples(role) or 2  # two are computed if the number is unknown
+    network = as_trained(run.modules[role], frozen)
+    info = run.data[role].info if run.data else run.info
+    run.faults.extend(model.check_training(role, network, info, samples))
 
 
 def _paths_with_weights(network: nn.Module) -> list[str]:

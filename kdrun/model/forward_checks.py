@@ -11,6 +11,7 @@ from kdrun.core.taps import forward_once
 from kdrun.core.types import DataInfo
 
 _HINT = "use larger images or a network such as resnet8"
+_FAILURES = (RuntimeError, ValueError, AssertionError, IndexError, TypeError)
 
 
 def try_forward(where: str, network: nn.Module, data: DataInfo) -> list[Fault]:
@@ -24,47 +25,64 @@ def try_forward(where: str, network: nn.Module, data: DataInfo) -> list[Fault]:
     Returns:
         At most one fault: the network can't take the images, or its output has another shape.
     """
-    height, width = data.image_size
-    images = f"{height}x{width} images with {data.channels} channels"
-    class_name = type(network).__name__
     try:
         logits: object = forward_once(network, {}, data).logits
-    except (RuntimeError, ValueError, AssertionError, IndexError, TypeError) as error:
-        what = f"{class_name} cannot take {images}: {first_line(error)}; {_HINT}"
+    except _FAILURES as error:
+        class_name = type(network).__name__
+        what = f"{class_name} cannot take {_images(data)}: {first_line(error)}; {_HINT}"
         return [Fault(where, what)]
-    shape, expected = tuple(getattr(logits, "shape", ())), (2, data.num_classes)
-    if shape == expected:
-        return []
-    actual = f"logits of shape {shape}" if shape else f"a {type(logits).__name__}"
-    return [Fault(where, f"{class_name} gives {actual} for 2 {images}; {expected} is needed")]
+    return _shape_faults(where, network, logits, data)
 
 
 def try_training(where: str, network: nn.Module, data: DataInfo, samples: int) -> list[Fault]:
     """Send as few images through a network as a training step may compute at once.
 
     A batch norm can't normalize a single value per channel, which is all that it gets if the
-    network has reduced a single image to one pixel.
+    network has reduced a single image to one pixel. Other networks have further outputs in
+    training, such as those of auxiliary classifiers.
 
     Args:
-        where: `teacher` or `student`, for the message.
+        where: the config key of the network, for the message.
         network: a network in train mode; it is not changed, as a copy is run.
-        data: the size of the images.
+        data: the size of the images and the number of classes.
         samples: the smallest number of images that are computed at once.
 
     Returns:
         At most one fault.
     """
     device = next((value.device for value in network.parameters()), torch.device("cpu"))
-    # Two images are always enough.
-    images = torch.zeros(min(samples, 2), data.channels, *data.image_size, device=device)
+    count = min(samples, 2)  # two images are always enough
+    images = torch.zeros(count, data.channels, *data.image_size, device=device)
+    class_name = type(network).__name__
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():  # dropout draws from the RNG
-            deepcopy(network)(images)
-    except ValueError as error:
+            logits = deepcopy(network)(images)
+    except _FAILURES as error:
         if "more than 1 value per channel" not in str(error):
-            raise
+            return [Fault(where, f"{class_name} fails in training mode: {first_line(error)}")]
         problem = f"cannot be trained on {many(samples, 'sample')} at a time"
         reason = "a norm of it would see one value per channel"
         hint = "use a larger recipe.batch_size or a smaller recipe.accumulate"
-        return [Fault(where, f"{type(network).__name__} {problem}: {reason}; {hint}")]
-    return []
+        return [Fault(where, f"{class_name} {problem}: {reason}; {hint}")]
+    hint = "in training mode; let it return the logits alone, as in evaluation mode"
+    return [
+        Fault(where, f"{fault.what} {hint}")
+        for fault in _shape_faults(where, network, logits, data, count)
+    ]
+
+
+def _shape_faults(
+    where: str, network: nn.Module, logits: object, data: DataInfo, count: int = 2
+) -> list[Fault]:
+    """Return a fault if the output of a network for some images is no logits of the classes."""
+    shape, expected = tuple(getattr(logits, "shape", ())), (count, data.num_classes)
+    if shape == expected:
+        return []
+    actual = f"logits of shape {shape}" if shape else f"a {type(logits).__name__}"
+    given = f"{type(network).__name__} gives {actual} for {count} {_images(data)}"
+    return [Fault(where, f"{given}; {expected} is needed")]
+
+
+def _images(data: DataInfo) -> str:
+    height, width = data.image_size
+    return f"{height}x{width} images with {data.channels} channels"

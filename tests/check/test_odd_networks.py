@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from plans import plan, run_to
+import torch
+from odd_networks import TwoOutputs
+from plans import plan, refusal, run_to
 from tiny import TINY
 
 from kdrun.config.choices import register_step_list
@@ -47,3 +49,42 @@ def test_a_network_that_calls_view_is_trained_compressed_and_exported(
     assert len(list(folder.export.glob("*.onnx"))) == 2
     as_teacher = ("teacher=viewed", "teacher.run=null", "student=mlp", "student.hidden=[8]")
     run_to(Path("second"), PLUGIN, *as_teacher, base=BASE[2:])
+
+
+@pytest.mark.parametrize(
+    ("words", "role", "kind"),
+    [
+        (("student=two_outputs",), "student", "tuple"),
+        (("student=two_outputs", "student.as_dict=true"), "student", "dict"),
+        (("teacher=two_outputs", "student=mlp"), "teacher", "tuple"),
+        (
+            ("scheme=mutual", "scheme.peers=[two_outputs]", "student=mlp", "controls=[]"),
+            "scheme.peers.0",
+            "tuple",
+        ),
+        (
+            ("scheme=assistants", "scheme.assistants=[two_outputs]", "student=mlp"),
+            "scheme.assistants.0",
+            "tuple",
+        ),
+        (("student=two_outputs", "dataset.unlabeled=0.9"), "student", "tuple"),
+    ],
+)
+def test_further_outputs_in_training_are_refused(
+    words: tuple[str, ...], role: str, kind: str
+) -> None:
+    base = tuple(word for word in BASE if not word.startswith("teacher"))
+    teacher = () if role == "teacher" else ("teacher=mlp", "teacher.hidden=[32]")
+    assert refusal(PLUGIN, *teacher, *words, base=base) == (
+        f"{role}: TwoOutputs gives a {kind} for 2 8x8 images with 1 channels; (2, 10) is needed in"
+        " training mode; let it return the logits alone, as in evaluation mode"
+    )
+
+
+def test_a_given_teacher_may_have_further_outputs_in_training() -> None:
+    torch.manual_seed(0)
+    network = TwoOutputs(num_classes=10, in_channels=1, image_size=(8, 8))
+    torch.save(network.state_dict(), "teacher.pt")
+    words = ("teacher=two_outputs", "teacher.checkpoint=teacher.pt", "student=mlp")
+    base = tuple(word for word in BASE if not word.startswith("teacher"))
+    run_to(Path("run"), PLUGIN, *words, "student.hidden=[8]", base=base)
