@@ -62,7 +62,8 @@ class Mutual(Loss):
         self.temperature = temperature
         self._pairs = [_Pair(i, j) for i in range(members) for j in range(members) if i != j]
         self.pairs = nn.ModuleDict({pair.module: build_loss(node) for pair in self._pairs})
-        self.paths: list[str] = []
+        # Until `bind` finds the modules of the members, the names of their taps stand for them.
+        self.paths = [logits_tap(number) for number in range(members)]
 
     @property
     def needs_labels(self) -> bool:
