@@ -161,6 +161,9 @@ def _run_and_record(
     plan, recorded_code = _with_recorded_code(plan, folder, screen)
     inexact = manifest.get("inexact", [])
     inexact += differences(manifest.get("environment", environment), environment)
+    digests = {name: data.digest for name, data in plan.datasets.items()}
+    if manifest.get("data", digests) != digests:
+        inexact += ["images, or statistics of them, that are not those that the run began with"]
     earlier_seconds = manifest.get("seconds", 0.0)
     folder.write_config(plan.tree)
     folder.update(
@@ -177,6 +180,7 @@ def _run_and_record(
         hardware=manifest.get("hardware", plan.hardware.reason),
         environment=environment,
         inexact=inexact,
+        data=digests,
         plugins=recorded_code,
         revisions=plan.revisions,
     )

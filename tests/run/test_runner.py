@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tiny import TINY
 from kdrun.check.preflight import check
 from kdrun.config.compose import compose_runs
 from kdrun.core.cores import count_cores
-from kdrun.core.errors import Interrupted
+from kdrun.core.errors import Interrupted, KdrunError
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
 from kdrun.run import runner
@@ -47,6 +48,28 @@ def test_a_signal_in_the_evaluation_stops_it(
         runner.run(plan, path, Screen(), "kdrun")
     assert found.value.status == 130
     assert RunFolder(path).status == "interrupted"
+
+
+def test_a_run_that_goes_on_with_other_images_is_not_exact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, path = check(tree(tmp_path)), tmp_path / "run"
+
+    def stop(*_: Any) -> Any:
+        raise KdrunError("stopped")
+
+    def go_on(plan: runner.Plan) -> list[str]:
+        with monkeypatch.context() as patch, pytest.raises(KdrunError, match="stopped"):
+            patch.setattr(runner, "evaluate", stop)
+            runner.run(plan, path, Screen(), "kdrun")
+        return RunFolder(path).manifest()["inexact"]
+
+    changed = {name: replace(data, digest="other") for name, data in plan.datasets.items()}
+    reason = "images, or statistics of them, that are not those that the run began with"
+    assert go_on(plan) == []
+    assert go_on(plan) == []
+    assert go_on(replace(plan, datasets=changed)) == [reason]
+    assert go_on(replace(plan, datasets=changed)) == [reason]
 
 
 def test_a_signal_after_the_last_figure_ends_the_command_but_not_the_run(

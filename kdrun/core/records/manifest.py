@@ -34,6 +34,7 @@ class Manifest(TypedDict, total=False):
         name: the name of the run.
         hardware: device, precision and threads, with the reasons for them.
         environment: versions, platform and device; missing in older files.
+        data: name of each dataset of the run -> its digest; missing in older files.
         plugins: name of each plugin in use -> the hash of its code; None or missing if the run
             began with an older kdrun.
         revisions: what computes other values than kdrun 0.1.0 did with this config -> its revision;
@@ -58,6 +59,7 @@ class Manifest(TypedDict, total=False):
     name: str
     hardware: str
     environment: dict[str, Any]
+    data: dict[str, str]
     plugins: dict[str, str] | None
     revisions: dict[str, int]
     inexact: list[str]
