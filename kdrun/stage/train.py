@@ -115,7 +115,8 @@ class Train:
     def shortened(self, data: Data) -> list[str]:
         """Return sentences on what the loss's settings put after the end of the training."""
         epochs = self.recipe.epochs_of(self.samples(data).train.steps(self.recipe.batch_size))
-        return [text for loss in losses_in(self.unbound_loss) for text in loss.shortened(epochs)]
+        texts = (text for loss in losses_in(self.unbound_loss) for text in loss.shortened(epochs))
+        return list(dict.fromkeys(texts))
 
     def revisions(self, data: Data) -> dict[str, int]:
         """Return what computes other values than before with the same settings -> its revision."""

@@ -49,3 +49,10 @@ def test_pairs_are_those_of_the_tables(name: str, teacher: str, student: str):
     ]
     expected = list(zip(*PAIRS[teacher, student], strict=True))
     assert pairs == (expected if name == "attention" else expected[1:2])  # fitnet's hint is f2
+
+
+def test_review_kd_takes_the_same_stages_and_the_embedding():
+    request = bare("review_kd").taps().student
+    network = sketch("vgg8", INFO)
+    paths = resolve_taps("student", request, model.module_roles(network), network, INFO)
+    assert list(paths.values()) == [*VGG, "classifier:in"]

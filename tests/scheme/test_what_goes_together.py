@@ -76,7 +76,7 @@ SOONER = (
     [
         (("loss=dkd",), SHORTER),
         (("loss=review_kd",), SHORTER),
-        (("loss=combined", "loss.terms={dkd: {}}"), SHORTER),
+        (("loss=combined", "loss.terms={dkd: {}, review_kd: {}}"), SHORTER),
         (("scheme=moving_teacher", "loss=kd"), SOONER),
     ],
 )
