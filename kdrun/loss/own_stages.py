@@ -33,7 +33,8 @@ class OwnStages(Loss):
         super().__init__()
         self.node, self.feature_weight = loss, features
         self.stages: list[str] = []  # names of the taps
-        self.heads, self.losses = nn.ModuleList(), nn.ModuleList()
+        self.heads = nn.ModuleList()
+        self.losses = nn.ModuleList([build_loss(loss)])  # one for each head, after `bind`
 
     @property
     def needs_labels(self) -> bool:
@@ -84,7 +85,7 @@ class OwnStages(Loss):
 
     def _refuse(self) -> None:
         """Refuse losses and networks that this loss can't use."""
-        loss, name = build_loss(self.node), self.node["name"]
+        loss, name = self._inner_losses()[0], self.node["name"]
         taps = loss.taps()
         if taps.student or taps.teacher or len(loss.phases()) > 1:
             raise UserError(
