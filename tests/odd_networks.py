@@ -68,13 +68,13 @@ class OneMap(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(in_channels, 16, 3, padding=1)
         self.depthwise = nn.Conv2d(16, 16, 3, padding=1, groups=16)
-        self.attention = nn.Conv2d(1, 1, 3, padding=1)
+        self.squeeze, self.attention = nn.Conv2d(16, 1, 1), nn.Conv2d(1, 1, 3, padding=1)
         self.pointwise = nn.Conv2d(16, 12, 1)
         self.head = nn.Linear(12, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         maps = F.relu(self.depthwise(F.relu(self.stem(images))))
-        maps = maps * torch.sigmoid(self.attention(maps.mean(1, keepdim=True)))
+        maps = maps * torch.sigmoid(self.attention(self.squeeze(maps)))
         return self.head(F.relu(self.pointwise(maps)).mean((2, 3)))
 
 

@@ -15,6 +15,7 @@ from kdrun.core.folder import RunFolder
 from kdrun.model.table import MODELS
 
 PLUGIN = "plugins=[odd_networks]"
+PRUNE, ALONE = "compress=prune_channels", ("controls=[]", "recipe.epochs=1")
 BASE = tuple(word for word in TINY if not word.startswith("student"))
 
 
@@ -88,3 +89,38 @@ def test_a_given_teacher_may_have_further_outputs_in_training() -> None:
     words = ("teacher=two_outputs", "teacher.checkpoint=teacher.pt", "student=mlp")
     base = tuple(word for word in BASE if not word.startswith("teacher"))
     run_to(Path("run"), PLUGIN, *words, "student.hidden=[8]", base=base)
+
+
+def test_a_map_that_is_multiplied_with_all_channels_is_no_part_of_their_group() -> None:
+    folder = RunFolder(run_to(Path("run"), PLUGIN, "student=one_map", PRUNE, *ALONE, base=BASE))
+    summary = folder.summary()
+    assert summary is not None
+    before, after = (row["macs"] for row in summary["rows"][-2:])
+    assert after < before / 2
+
+
+@pytest.mark.parametrize("name", ["functional", "volume"])
+def test_channels_that_cannot_be_followed_are_refused_with_a_way_on(name: str) -> None:
+    words = (PLUGIN, f"student={name}", PRUNE, *ALONE)
+    assert refusal(*words, base=BASE) == (
+        "compress.prune_channels: the channels of 'stem' can't be pruned: torch-pruning does not"
+        " follow them through what comes after.\n"
+        "  do not prune them: skip=[stem]"
+    )
+    plan(*words, "compress.prune_channels.skip=[stem]", base=BASE)
+
+
+def test_a_network_with_3d_convolutions_is_compressed_and_exported() -> None:
+    steps = listed("prune_channels", "low_rank", "prune_weights", "finetune", "qat")
+    words = (steps, "compress.prune_channels.skip=[stem]", "export=[pt2,onnx]", *ALONE)
+    folder = RunFolder(run_to(Path("run"), PLUGIN, "student=volume", *words, base=BASE))
+    summary = folder.summary()
+    assert summary is not None
+    stem, conv1, conv2, head = 64 * 9 * 8, 512 * 27 * 8, 512 * 27 * 8 * 12, 12 * 10
+    assert summary["rows"][1]["macs"] == stem + conv1 + conv2 + head
+    assert len(list(folder.export.glob("*.onnx"))) == 2
+
+
+def test_dynamic_quantization_takes_a_network_with_3d_convolutions() -> None:
+    words = (listed("quantize_dynamic", "quantize_weights"), *ALONE)
+    plan(PLUGIN, "student=volume", *words, base=BASE)

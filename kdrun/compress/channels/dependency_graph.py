@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from importlib.util import find_spec
-from math import lcm
+from math import inf, lcm
 from typing import Any
 
 import torch
@@ -83,13 +83,13 @@ class DependencyGraph:
         grouped: set[nn.Module] = set()  # layers whose outputs are in one of the raw groups
         nodes = self._graph.module2node
         for layer in [key for key in nodes if isinstance(key, CONVOLUTION | nn.Linear)]:
-            path = self._graph._module2name[layer]
-            if layer in grouped or path in skipped:
+            path, count = self._graph._module2name[layer], self._graph.get_out_channels(layer)
+            if layer in grouped or path in skipped or count == 1:  # a single channel must remain
                 continue
             prune_outputs = self._graph.get_pruner_of_module(layer).prune_out_channels
             try:
                 with _raise_on_endless_search():
-                    channels = list(range(self._graph.get_out_channels(layer)))
+                    channels = list(range(count))
                     raw = self._graph.get_pruning_group(layer, prune_outputs, channels)
             except TORCH_PRUNING_ERRORS:
                 failed_paths.append(path)
@@ -110,7 +110,9 @@ class DependencyGraph:
     def _make_group(self, raw: Any, order: Mapping[str, int]) -> ChannelGroup:
         operations = _moving_operations(item.dep.target for item in raw.items)
         items = [item for item in raw.items if isinstance(item.dep.target.module, PRUNABLE)]
-        if any(None in item.root_idxs for item in items):
+        # A single channel that is combined with many is broadcast, and does not belong to any.
+        items = [item for item in items if len(raw[0].idxs) == 1 or self._size_of(item) != 1]
+        if any(None in item.root_idxs or max(item.idxs) >= self._size_of(item) for item in items):
             path = self._graph._module2name[raw[0].dep.target.module]
             raise cannot_follow([path], operations[:1])
         members = tuple(self._make_member(item) for item in items)
@@ -123,6 +125,15 @@ class DependencyGraph:
         first = min(layers, key=order.__getitem__)
         blocks = lcm(*(_blocks(item.dep.target.module) for item in items))
         return ChannelGroup(first, len(raw[0].idxs), blocks, members, operations)
+
+    def _size_of(self, item: Any) -> float:
+        """Return the size of the dimension that loses channels; infinity if it loses none."""
+        module = item.dep.target.module
+        if isinstance(module, nn.Parameter):
+            return module.shape[item.dep.target.pruning_dim]
+        sizes = self._graph.get_out_channels, self._graph.get_in_channels
+        size = sizes[not self._is_output(item.dep)](module)
+        return inf if size is None else size
 
     def _make_member(self, item: Any) -> GroupMember:
         node = item.dep.target
