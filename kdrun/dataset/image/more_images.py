@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdrun.dataset.image.blank import check_white
 from kdrun.dataset.image.folder import list_all_images
 from kdrun.dataset.image.image_files import ImageFormat
 from kdrun.dataset.image.images import Images, InMemory, OnDisk
 from kdrun.dataset.image.resize import into_memory
+from kdrun.dataset.image.white_level import check_white
 from kdrun.dataset.splits import SplitSamples
 from kdrun.dataset.unlabeled import KEY
 

@@ -13,15 +13,16 @@ from kdrun.core.types import DataInfo
 from kdrun.dataset.class_selection import describe_classes
 from kdrun.dataset.data import Data, Split
 from kdrun.dataset.feed import Feed
-from kdrun.dataset.image.blank import check_white, note_blank
 from kdrun.dataset.image.feeds import MemoryFeed, StreamFeed
 from kdrun.dataset.image.image_files import Unreadable, UnreadableImages
 from kdrun.dataset.image.images import Images, InMemory, OnDisk
 from kdrun.dataset.image.more_images import add_unlabeled
 from kdrun.dataset.image.normalizer import Normalizer
+from kdrun.dataset.image.notes import describe_images, note_blank_training
 from kdrun.dataset.image.resize import check_headers, choose_format, into_memory, resize_images
 from kdrun.dataset.image.settings import ImageSettings
 from kdrun.dataset.image.statistics import ChannelStatistics, channel_statistics
+from kdrun.dataset.image.white_level import check_white
 from kdrun.dataset.record import digest
 from kdrun.dataset.splits import Splits, SplitSamples
 from kdrun.dataset.unlabeled import hide_labels
@@ -75,9 +76,9 @@ def prepare_images(
         origin=origin,
         notes=(
             describe_classes(classes),
-            _describe(splits, settings),
+            describe_images(splits, settings, _fit_in_memory(splits, settings)),
             *notes,
-            *note_blank(train, "training"),
+            *note_blank_training(train, labeled if has_extra_images else None),
         ),
         labeled_digest=None if labeled is None else digest(classes, labeled_splits, mean, std),
     )
@@ -211,20 +212,3 @@ def _for_each(splits: ImageSplits, change: Callable[[Images], Images]) -> ImageS
     if unreadable:
         raise UnreadableImages(unreadable)
     return changed
-
-
-def _describe(splits: ImageSplits, settings: ImageSettings) -> str:
-    """Return a sentence on the number, size, splits and place of the images."""
-    height, width, channels = splits["train"].samples.shape
-    counts = ", ".join(
-        f"{len(split.ids):,} for {name}"
-        + ("" if split.source == name else f" (carved with split_seed {settings.split_seed})")
-        for name, split in splits.items()
-        if name != "train"
-    )
-    size = sum(split.samples.nbytes for split in splits.values())
-    where = f"in memory ({size / 1e6:.0f} MB)" if _fit_in_memory(splits, settings) else "streamed"
-    return (
-        f"{len(splits['train'].ids):,} images of {width}x{height}x{channels} for training,"
-        f" {counts}, {where}"
-    )

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from kdrun.core.errors import UserError
 from kdrun.core.seeds import generator
-from kdrun.dataset.image.blank import SAMPLE
 from kdrun.dataset.image.image_files import Header, ImageFormat, read_header, read_image
 from kdrun.dataset.image.images import Images, InMemory, OnDisk
 from kdrun.dataset.image.threads import in_threads
+from kdrun.dataset.image.white_level import SAMPLE
 from kdrun.dataset.samples import spread
 
 _MOST_HEADERS, _SAMPLED_HEADERS = 100_000, 10_000

@@ -12,12 +12,12 @@ from kdrun.core.errors import UserError
 from kdrun.core.unknown import nearest
 from kdrun.dataset.config_node import read_settings
 from kdrun.dataset.data import Data
-from kdrun.dataset.image.blank import note_blank
 from kdrun.dataset.image.folder import list_all_images, list_images
 from kdrun.dataset.image.folder_layout import class_folders, split_folders
 from kdrun.dataset.image.image_files import ImageFormat
 from kdrun.dataset.image.images import OnDisk
 from kdrun.dataset.image.normalizer import Normalizer
+from kdrun.dataset.image.notes import note_blank
 from kdrun.dataset.image.prepare import ImageSplits, load_or_check, make_splits
 from kdrun.dataset.record import digest
 from kdrun.dataset.splits import Splits, SplitSamples, carve, note_empty_classes, number
@@ -61,7 +61,10 @@ def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) 
     train, test = ready_splits["train"], ready_splits.get("test")
     train = replace(train, labeled=torch.zeros(train.size, dtype=torch.bool))
     domain = _domain_name(root, node["name"]) if test else ""
-    notes = [_describe(root, splits), *note_blank(splits["train"].samples, "the folder's")]
+    notes = [
+        _describe(root, splits),
+        *note_blank(splits["train"].samples, torch.arange(train.size), "the folder's"),
+    ]
     if test:
         notes += note_empty_classes(f"test split of {domain}", test.targets, data.info.classes)
     images_digest = digest(data.info.classes, splits, data.mean, data.std)

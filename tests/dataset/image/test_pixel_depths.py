@@ -158,7 +158,7 @@ def test_sixteen_bits_whose_white_is_unknown_are_refused(read: Read, name: str) 
     with pytest.raises(UserError) as caught:
         read(name, LOW[name])
     first, second, _ = caught.value.lines
-    assert first.endswith("have 16 bits, and none reaches 4,096.")
+    assert first.endswith("have 16 bits, and none looked at reaches 4,096.")
     assert second == (
         "  65,535 is white; the files don't say another white, and they would be nearly black"
     )
@@ -186,6 +186,18 @@ def test_equal_training_pixels_are_warned_of(node, folder, limit, pixel, is_told
     told = [note for note in notes if note.startswith("warning: ")]
     expected = f"warning: all training pixels are equal ({pixel}), so nothing can be learned"
     assert [note.partition(" from")[0] for note in told] == [expected] * is_told
+
+
+@pytest.mark.parametrize("limit", [4.0, 0.0])
+def test_equal_pixels_of_unlabeled_images_are_warned_of(node, folder, limit) -> None:
+    for name in ("set/cat", "set/dog", "more"):
+        root = folder(name, 8, mode="L")
+    for file in (root / "more").glob("*.png"):
+        Image.new("L", (8, 8)).save(file)
+    words = {"root": str(root / "set"), "unlabeled": str(root / "more"), "memory_limit": limit}
+    notes = dataset.load(node("imagefolder", **words, **GIVEN)).notes
+    (told,) = [note for note in notes if note.startswith("warning: ")]
+    assert told.startswith("warning: all unlabeled pixels are equal (0)")
 
 
 ORIENTED = [(None, False), (1, False), (3, False), (6, True), (8, True), (5, True)]

@@ -1,17 +1,14 @@
-"""Finds datasets whose images are black, or nearly so, before a network learns from them."""
+"""Finds image files of 16 bits whose white is unknown, and which would be nearly black."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-
 from kdrun.core.errors import UserError
 from kdrun.dataset.image.image_files import UnreadableImages, read_header, read_image
-from kdrun.dataset.image.images import Images, OnDisk
+from kdrun.dataset.image.images import Images
 from kdrun.dataset.samples import spread
 
 SAMPLE = 64  # files of a split that are looked at
-_BLOCK = 16  # images that are looked at together
 _TWELVE_BITS = 1 << 12
 
 
@@ -36,30 +33,11 @@ def check_white(images: Iterable[Images]) -> None:
         dark_file = dark_file or (path if level is not None else None)
     if dark_file is not None:
         raise UserError(
-            f"images like {str(dark_file)!r} have 16 bits, and none reaches {_TWELVE_BITS:,}.",
+            f"images like {str(dark_file)!r} have 16 bits, and none looked at reaches"
+            f" {_TWELVE_BITS:,}.",
             "  65,535 is white; the files don't say another white, and they would be nearly black",
             "  multiply their values so that white is 65,535, or save them with 8 bits",
         )
-
-
-def note_blank(images: Images, name: str) -> tuple[str, ...]:
-    """Return a warning if all pixels are equal, in a sample if the images are files.
-
-    Args:
-        images: the images.
-        name: which images they are, for the warning.
-    """
-    count = len(images)
-    positions = spread(count, SAMPLE) if isinstance(images, OnDisk) else range(count)
-    blocks = torch.tensor(positions).split(_BLOCK)
-    first = images.read(blocks[0])[0, 0, 0]
-    if not all((images.read(block) == first).all() for block in blocks):
-        return ()
-    value = ", ".join(map(str, first.tolist()))
-    return (
-        f"warning: all {name} pixels are equal ({value}), so nothing can be learned from them: look"
-        " at the files",
-    )
 
 
 def _brightest(path: Path) -> int | None:
