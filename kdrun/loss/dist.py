@@ -30,7 +30,8 @@ class DIST(WeightedLoss):
         - a batch of 2 or more
 
     Notes:
-        - Every published run has weight 2; on CIFAR-100 with T = 4, on ImageNet with T = 1.
+        - Every published run has weight 2; on CIFAR-100 with T = 4, on ImageNet with T = 1. The
+          factor T^2 is that of the authors' code.
         - The authors' code adds 1e-8 to the product of the lengths in a correlation, which mutes
           classes that are absent from a batch if the teacher is certain; here, as in the paper,
           they count in full.
