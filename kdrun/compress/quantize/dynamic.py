@@ -9,7 +9,11 @@ from torch import Tensor, nn
 
 from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.ops import dequantize, linear_dynamic
-from kdrun.compress.quantize.quantized_network import float_share_note, select_float_layers
+from kdrun.compress.quantize.quantized_network import (
+    copy_sizes,
+    float_share_note,
+    select_float_layers,
+)
 from kdrun.compress.quantize.weight_scales import WeightGrid, choose_scales
 from kdrun.compress.structure_changes import DYNAMIC, CompressionResult
 
@@ -95,4 +99,5 @@ class DynamicLinear(nn.Module):
 def _empty_layer(layer: Any) -> DynamicLinear:  # Any, as for `store`
     outputs, inputs = layer.weight.shape
     empty = DynamicLinear(outputs, inputs, layer.bias is not None).to(layer.weight.device)
+    copy_sizes(layer, empty)
     return empty.train(layer.training)

@@ -10,6 +10,7 @@ from kdrun.core.memory_format import contiguous_reason, keep_contiguous
 
 Network = TypeVar("Network", bound=nn.Module)
 
+_SIZES = ("in_features", "out_features", "in_channels", "out_channels", "kernel_size", "stride")
 _MIN_SHARE = 0.05  # share of the weights in float from which there is a note
 
 
@@ -50,6 +51,13 @@ def copy_class_name_and_roles(source: nn.Module, target: Network) -> Network:
         target.roles = source.roles
     keep_contiguous(target, contiguous_reason(source))
     return target
+
+
+def copy_sizes(layer: nn.Module, quantized: nn.Module) -> None:
+    """Copy the sizes of a layer, which the forward method of a network may read."""
+    for name in _SIZES:
+        if hasattr(layer, name):
+            setattr(quantized, name, getattr(layer, name))
 
 
 def float_share_note(network: nn.Module, quantized: Iterable[str]) -> tuple[str, ...]:

@@ -11,7 +11,11 @@ from torch import Tensor, nn
 from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.layer_operation import QUANTIZABLE, LayerOperation, operation_of
 from kdrun.compress.quantize.ops import dequantize
-from kdrun.compress.quantize.quantized_network import float_share_note, select_float_layers
+from kdrun.compress.quantize.quantized_network import (
+    copy_sizes,
+    float_share_note,
+    select_float_layers,
+)
 from kdrun.compress.quantize.weight_scales import WeightGrid, choose_scales
 from kdrun.compress.structure_changes import WEIGHTS, CompressionResult
 
@@ -131,6 +135,7 @@ class WeightOnlyLayer(nn.Module):
 
 def _empty_layer(layer: Any, bits: int, group: int | None) -> WeightOnlyLayer:
     empty = WeightOnlyLayer(operation_of(layer), bits, group).to(layer.weight.device)
+    copy_sizes(layer, empty)
     return empty.train(layer.training)
 
 
