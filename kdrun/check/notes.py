@@ -33,9 +33,14 @@ def plan_notes(
     notes += dict.fromkeys(note for data in datasets.values() for note in data.notes)
     if main_data.train.labeled is not None:
         labeled = int(main_data.train.has_label.sum())
+        steps = (
+            "repeated, so that all networks train for equal steps"
+            if config.recipe.repeat_labeled
+            else "for as many epochs, but fewer steps in each"
+        )
         notes.append(
             f"{labeled:,} of {main_data.train.size:,} training samples are labeled;"
-            " a network without a teacher learns from these alone: as many epochs, fewer steps each"
+            f" a network without a teacher learns from these alone, {steps}"
         )
     recipes = (config.recipe, teacher_recipe(config))
     step_notes = [

@@ -17,6 +17,7 @@ def run_notes(summary: Summary) -> list[str]:
     rows = {row["model"]: row for row in summary["rows"]}
     return [
         *_gains(summary),
+        *_smaller_than_teacher(summary, rows),
         *_concepts(summary, rows),
         *_labels(summary),
         *_weak_teacher(rows),
@@ -53,6 +54,19 @@ def _gain(model: str, gain: Gain) -> str:
     )
 
 
+def _smaller_than_teacher(summary: Summary, rows: Mapping[str, Row]) -> list[str]:
+    """Return how much smaller than the teacher the model of the last compression step is."""
+    steps, teacher = [row for row in rows.values() if "versus" in row], rows.get("teacher")
+    if not steps or teacher is None or teacher["bytes"] <= steps[-1]["bytes"]:
+        return []
+    last, metric = steps[-1], leading(merged=bool(summary.get("concepts")))
+    score, teacher_score = _score(last, metric.name), _score(teacher, metric.name)
+    return [
+        f"{last['model']} takes {teacher['bytes'] / last['bytes']:.1f} times fewer bytes than the"
+        f" teacher; {metric.label}{metric.unit.sign} {score}, teacher {teacher_score}."
+    ]
+
+
 def _concepts(summary: Summary, rows: Mapping[str, Row]) -> list[str]:
     """Return notes on merged classes: the metric that leads, and the number of classes."""
     concepts = summary.get("concepts")
@@ -77,9 +91,11 @@ def _labels(summary: Summary) -> list[str]:
     labels = summary.get("labeled")
     if not labels:
         return []
+    repeated = labels.get("repeated", False)
+    steps = "repeated: equal steps" if repeated else "as many epochs, but fewer steps in each"
     return [
         f"{labels['labeled']} of {labels['training']} training samples are labeled; a model without"
-        " a teacher learned from these alone: as many epochs, but fewer steps in each."
+        f" a teacher learned from these alone, {steps}."
     ]
 
 

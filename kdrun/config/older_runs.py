@@ -27,6 +27,7 @@ def with_new_keys(tree: Mapping[str, Any]) -> dict[str, Any]:
         "compress": {**steps, "steps": []},
         "teacher_outputs": {"name": "off"},
         "dataset": {"original": None},
+        "recipe": {"repeat_labeled": False},
     }
     loss = {"loss": _with_loss_keys(tree["loss"])} if "loss" in tree else {}
     return _complete(_merge({**base, **groups}, {**tree, **loss}))

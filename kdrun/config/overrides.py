@@ -16,7 +16,18 @@ from kdrun.config.choices import register_step_list
 from kdrun.config.command import Command
 from kdrun.core.errors import UserError, first_line
 
+# What runs if a command chooses none of these groups: the embedded data, and networks for them.
+EMBEDDED_JOB = "experiment=few_labels"
+_GROUPS_OF_A_JOB = {"concepts", "dataset", "experiment", "scheme", "student", "teacher"}
+
 _LIST = re.compile(r"\[([^\[\]]*)\]")
+
+
+def embedded_job(command: Command) -> tuple[str, ...]:
+    """Return the setting to add to a command that chooses no dataset, network or scheme."""
+    completes = command.shows_only and not command.shows_config
+    chosen = {re.split("[=@]", setting.lstrip("+~"))[0] for setting in command.settings}
+    return () if completes or chosen & _GROUPS_OF_A_JOB else (EMBEDDED_JOB,)
 
 
 def translate_settings(command: Command) -> Command:

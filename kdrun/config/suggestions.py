@@ -26,15 +26,16 @@ _EXTRAS = {("hydra/launcher", "joblib"): "sweep"}  # (group, choice) -> pip extr
 
 
 def options_of(files: IConfigRepository, group: str) -> list[str]:
-    """Return the choices of a group: its files, or the files in its subfolders if it has no files.
+    """Return the choices of a group: its files.
 
     Args:
         files: all config files that Hydra searches.
-        group: config group, such as `loss`. The choices of `experiment` are files in subfolders,
-            such as `crd/NAME`.
+        group: config group, such as `loss`. Only the subfolders of `experiment` hold choices of it,
+            such as `crd/NAME`; those of other groups, such as `recipe/schedule`, are groups.
     """
     names = [name for name in files.get_group_options(group) if not name.startswith("_")]
-    folders = [] if names else files.get_group_options(group, ObjectType.GROUP)
+    nested = group.partition("/")[0] == "experiment"
+    folders = files.get_group_options(group, ObjectType.GROUP) if nested else []
     return names + [
         f"{folder}/{name}" for folder in folders for name in options_of(files, f"{group}/{folder}")
     ]

@@ -130,9 +130,16 @@ class Split:
             else self.has_label[positions].to(self.labels.device),
         )
 
-    def labeled_only(self) -> Self:
-        """Return the samples that have labels."""
-        return replace(self.select(self.has_label.nonzero().squeeze(1)), labeled=None)
+    def labeled_only(self, size: int | None = None) -> Self:
+        """Return the samples that have labels.
+
+        Args:
+            size: the number of samples to return, by repeating them in turn; None: each once.
+        """
+        positions = self.has_label.nonzero().squeeze(1)
+        if size is not None and len(positions):
+            positions = positions[torch.arange(size) % len(positions)]
+        return replace(self.select(positions), labeled=None)
 
     def relabel(self, table: Tensor, num_classes: int) -> Self:
         """Map old labels to new ones by a table; samples whose new label is -1 are left out.
@@ -230,16 +237,21 @@ class Data:
     labeled_digest: str | None = None
     domain: str = ""
 
-    def labeled_only(self) -> Self:
-        """Return the same dataset without the training samples that have no label."""
+    def labeled_only(self, repeat: bool = False) -> Self:
+        """Return the same dataset without the training samples that have no label.
+
+        Args:
+            repeat: whether labeled samples are repeated until there are as many as all samples.
+        """
         if self.train.labeled is None:
             return self
-        train = self.train.labeled_only()
+        train = self.train.labeled_only(self.train.size if repeat else None)
+        digest = self.labeled_digest or f"{self.digest}-labeled"
         return replace(
             self,
             info=replace(self.info, train_size=train.size),
             train=train,
-            digest=self.labeled_digest or f"{self.digest}-labeled",
+            digest=f"{digest}-{train.size}" if repeat else digest,
             labeled_digest=None,
         )
 

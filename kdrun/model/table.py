@@ -24,6 +24,7 @@ MODELS = {
     "resnet44": _RESNET,
     "resnet56": _RESNET,
     "resnet110": _RESNET,
+    "resnet8x0_375": _RESNET,
     "resnet8x4": _RESNET,
     "resnet32x4": _RESNET,
     "wrn_16_1": _WIDE,

@@ -171,7 +171,11 @@ def _label_count(context: StageContext) -> LabelCount | None:
     train = context.data.train
     if train.labeled is None:
         return None
-    return LabelCount(labeled=int(train.has_label.sum()), training=train.size)
+    return LabelCount(
+        labeled=int(train.has_label.sum()),
+        training=train.size,
+        repeated=context.config.recipe.repeat_labeled,
+    )
 
 
 def _missing_classes(context: StageContext, domains: Mapping[str, Split]) -> dict[str, list[str]]:

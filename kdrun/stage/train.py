@@ -97,7 +97,7 @@ class Train:
         """
         if data.train.labeled is None or not self.unbound_loss.needs_labels:
             return data
-        labeled = data.labeled_only()
+        labeled = data.labeled_only(self.recipe.repeat_labeled)
         if not labeled.train.size:
             raise UserError(
                 "what learns without a teacher needs labels, and no training sample has one.",
@@ -136,7 +136,8 @@ class Train:
             "model": self.network.node,
             "taps": [network.taps.model_dump() for network in networks],
             "loss": dict(self.loss),
-            "recipe": self.recipe.model_dump(),
+            # The digest of the data tells whether samples are repeated.
+            "recipe": self.recipe.model_dump(exclude={"repeat_labeled"}),
             "init": self.init,
             "frozen": list(self.frozen),
             "fresh": list(self.fresh),
@@ -225,7 +226,8 @@ class Train:
         taps = bind_loss(loss, self, student, networks, context.data)
         teacher = None
         if taps.teacher is not None:
-            for sentence in weak_teacher_warnings(self.teachers, context.artefacts):
+            samples = context.data.validation.size
+            for sentence in weak_teacher_warnings(self.teachers, context.artefacts, samples):
                 context.screen.warn(f"{self.info.name}: {sentence}")
                 notes.append(sentence)
         if taps.teacher is not None and self.outputs is None:

@@ -5,15 +5,23 @@ from collections.abc import Callable, Mapping, Sequence
 from kdrun.core.config import StopWhen
 from kdrun.core.metrics import leading
 from kdrun.core.records.artefact import validation_score
+from kdrun.measure.intervals import half_width
 from kdrun.measure.metrics import Scores
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.base import Stage
 
 
 def weak_teacher_warnings(
-    teachers: Sequence[Stage], artefacts: Mapping[str, Artefact]
+    teachers: Sequence[Stage], artefacts: Mapping[str, Artefact], samples: int
 ) -> list[str]:
-    """Return a warning for each teacher with a worse validation score than the control."""
+    """Return a warning for each teacher with a worse validation score than the control.
+
+    Args:
+        teachers: the stages of the teachers.
+        artefacts: the artefacts of the stages before this one.
+        samples: number of validation samples. A score that is worse by less than its 95 % interval
+            is no reason for a warning.
+    """
     alone = artefacts.get("alone")
     if alone is None:
         return []
@@ -29,7 +37,7 @@ def weak_teacher_warnings(
         f"{name} is worse on validation ({score:.2%}) than the student alone"
         f" ({control_score:.2%}): train it longer, or take another"
         for name, score in scores.items()
-        if score < control_score
+        if control_score - score > half_width(score, samples)
     ]
 
 

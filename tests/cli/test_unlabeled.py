@@ -31,12 +31,28 @@ def test_only_the_student_sees_samples_without_labels(kdrun: Kdrun, tmp_path: Pa
     assert json.loads((folder / "summary.json").read_text())["labeled"] == {
         "labeled": 64,
         "training": 256,
+        "repeated": False,
     }
     sizes = {
         stage: record(folder, stage)["data"]["train_size"]
         for stage in ("teacher", "alone", "student")
     }
     assert sizes == {"teacher": 64, "alone": 64, "student": 256}
+
+
+def test_labeled_samples_are_repeated_for_equal_steps(kdrun: Kdrun, tmp_path: Path) -> None:
+    words = ("dataset.unlabeled=0.75", "recipe.batch_size=32", "recipe.repeat_labeled=true")
+    shown = kdrun(*TINY, *words, "name=equal").stdout
+    (folder,) = tmp_path.glob("outputs/20*/*-equal")
+    summary = json.loads((folder / "summary.json").read_text())
+    assert {row["model"]: row["steps"] for row in summary["rows"]} == {
+        "teacher": 16,
+        "alone": 16,
+        "distilled": 16,
+    }
+    assert summary["labeled"]["repeated"]
+    assert "learned from these alone, repeated: equal steps." in " ".join(shown.split())
+    assert "Not the same budget" not in shown
 
 
 @pytest.mark.parametrize("scheme", ["moving_teacher", "mutual", "own_stages"])

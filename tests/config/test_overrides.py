@@ -3,8 +3,9 @@
 import pytest
 import yaml
 
+from kdrun.config.command import read_command
 from kdrun.config.compose import compose_runs, to_yaml
-from kdrun.config.overrides import parse_settings
+from kdrun.config.overrides import EMBEDDED_JOB, embedded_job, parse_settings
 from kdrun.config.suggestions import unknown_choice
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
@@ -38,6 +39,23 @@ def test_good_words_compose_a_config_that_binds(words):
     (job,) = compose_runs(words, multirun=False)
     assert job.faults == ()
     assert check_model("", job.tree, Config, "the config") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "added"),
+    [
+        ([], True),
+        (["-m", "seed=0,1", "loss=dkd", "student.widths=[8,8,16,32]"], True),
+        (["--cfg", "job"], True),
+        (["dataset=mnist"], False),
+        (["-m", "student=mlp,lenet5"], False),
+        (["+experiment=crd/vgg13_vgg8"], False),
+        (["scheme=mutual"], False),
+        (["--shell-completion", "query=bash"], False),
+    ],
+)
+def test_the_embedded_job_is_what_no_choice_names(words: list[str], added: bool):
+    assert embedded_job(read_command(words)) == ((EMBEDDED_JOB,) if added else ())
 
 
 def test_each_unknown_name_is_one_sentence():

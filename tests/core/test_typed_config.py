@@ -97,7 +97,8 @@ def faults(tree: dict[str, Any], **changed: Any) -> list[str]:
 def test_the_groups_and_root_keys_are_these():
     groups = {str(path.parent.relative_to(CONF)) for path in CONF.rglob("*.yaml")}
     assert sorted(groups) == [
-        ".", "calibrator", "compress", "concepts", "dataset", "experiment/crd", "loss", "model",
+        ".", "calibrator", "compress", "concepts", "dataset", "experiment",
+        "experiment/crd", "loss", "model",
         "protocol", "recipe", "recipe/optimizer", "recipe/schedule", "scheme", "step",
         "teacher_outputs",
     ]  # fmt: skip

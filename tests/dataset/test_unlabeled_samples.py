@@ -53,6 +53,19 @@ def test_labeled_only_has_the_labeled_samples(node) -> None:
     assert torch.equal(shown.inputs, full.inputs[data.train.has_label])
 
 
+def test_labeled_samples_are_repeated_in_turn(node) -> None:
+    data = dataset.load(node("digits", unlabeled=0.9))
+    once, repeated = data.labeled_only(), data.labeled_only(repeat=True)
+    assert repeated.train.size == repeated.info.train_size == data.train.size
+    whole, rest = divmod(data.train.size, once.train.size)
+    assert repeated.train.ids.tolist() == once.train.ids.tolist() * whole + (
+        once.train.ids[:rest].tolist()
+    )
+    assert repeated.train.labeled is None
+    assert len({data.digest, once.digest, repeated.digest}) == 3
+    assert dataset.load(node("digits")).labeled_only(repeat=True).train.size == data.train.size
+
+
 @pytest.mark.parametrize("place", ["", "a", "b/c"])
 def test_images_of_a_folder_come_after_those_of_the_dataset(node, folder, place: str) -> None:
     path = folder(f"more/{place}", 5, size=(16, 12), mode="RGB").joinpath("more")

@@ -31,6 +31,7 @@ class Recipe(Section):
     optimizer: Node
     schedule: Node
     augment: bool
+    repeat_labeled: bool
     label_smoothing: UnitBelowOne
     mixup: NonNegativeFloat
     cutmix: NonNegativeFloat

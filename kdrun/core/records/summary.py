@@ -190,10 +190,13 @@ class LabelCount(TypedDict):
     Keys:
         labeled: the number of training samples with a label.
         training: the number of all training samples.
+        repeated: whether stages without a teacher repeated the labeled samples, for as many steps
+            as with all samples; missing in older files, where they did not.
     """
 
     labeled: int
     training: int
+    repeated: NotRequired[bool]
 
 
 class Summary(TypedDict):
