@@ -190,3 +190,18 @@ def test_a_run_of_an_older_kdrun_is_gone_on_with(kdrun: Kdrun, finished: Path) -
     before = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**before, "status": "interrupted", "config": tree}))
     assert "written to" in kdrun("resume", str(finished)).stdout
+
+
+@pytest.mark.slow
+def test_the_embedded_job_shows_what_the_tool_is_for(kdrun: Kdrun, tmp_path: Path) -> None:
+    kdrun("evaluate.latency.seconds=0.01")
+    folder = only_run(tmp_path)
+    summary = json.loads((folder / "summary.json").read_text())
+    teacher, alone, distilled, quantized = summary["rows"]
+    assert teacher["accuracy"] - alone["accuracy"] > 0.01
+    assert distilled["gain"]["low"] > 0
+    assert distilled["steps"] == alone["steps"] == teacher["steps"]
+    assert quantized["versus"]["bytes"] > 2.5
+    assert quantized["versus"]["accuracy"] > -0.02
+    command = json.loads((folder / "run.json").read_text())["command"]
+    assert command == "kdrun evaluate.latency.seconds=0.01 experiment=few_labels"

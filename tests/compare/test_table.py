@@ -303,3 +303,20 @@ def test_steps_have_a_table_that_ends_with_all_of_them(summary) -> None:
     assert "* all, over distilled in onnxruntime on the cpu, where distilled takes 0.50 ms" in text
     summary["rows"].pop()
     assert "all, over" not in rendered(summary, 200)
+
+
+def test_the_last_step_is_compared_with_the_teacher(summary) -> None:
+    student = summary["rows"][-1]
+    for name, size, step in [
+        ("1 prune", 2_483_372, versus("distilled", -1.5, 4, 2)),
+        ("2 round", 1_241_686, versus("1 prune", -0.5, 1, 2)),
+    ]:
+        summary["rows"].append(
+            {**student, "model": name, "bytes": size, "nonzero": 500, "versus": step}
+        )
+    note = "takes 24.0 times fewer bytes than the teacher; top-1 % 73.33, teacher 79.42."
+    assert f"2 round {note}" in rendered(summary, 200)
+    summary["rows"][-1]["bytes"] = 29_800_472
+    assert "fewer bytes than the teacher" not in rendered(summary, 200)
+    del summary["rows"][0]
+    assert "than the teacher" not in rendered(summary, 200)
