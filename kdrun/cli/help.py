@@ -5,14 +5,15 @@ from kdrun.config.verbs import summaries
 HELP = f"""\
 kdrun: train a teacher, distill a student, measure both, keep the proof.
 
-  kdrun                                     the embedded digits: teacher, student alone, distilled
+  kdrun                                     embedded digits, few of them labeled: teacher, student
+                                            alone, distilled, quantized
   kdrun teacher=resnet50 student=resnet18 dataset=cifar10       choose networks and data
   kdrun loss=kd loss.temperature=2 loss.alpha=0.5               choose the loss and its settings
   kdrun dataset=imagefolder dataset.root=photos                 a folder of class folders
   kdrun teacher.run=outputs/DATE/RUN        take the teacher of another run (or .weights=DEFAULT,
                                             or .checkpoint=FILE)
-  kdrun student.init=teacher 'student.freeze=[layer1]'          where the student starts
-  kdrun recipe=crd recipe.epochs=60         how long and how: quick, crd, imagenet, finetune
+  kdrun student=resnet8 student.init=teacher 'student.freeze=[layer1]'     where it starts
+  kdrun recipe=crd recipe.epochs=60         how long and how: quick, crd, imagenet, ...
   kdrun compress=prune_quantize             then prune and quantize it, each step with its row
   kdrun 'compress=[prune_channels,distill,quantize_static]'     any steps in any order
   kdrun 'export=[onnx,pt2]'                 the student as files that run without kdrun, checked
