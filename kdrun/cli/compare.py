@@ -11,6 +11,7 @@ from kdrun.compare.gather import gather
 from kdrun.compare.query import KeyValues, Query
 from kdrun.compare.terminal import ComparisonView, left_out_lines
 from kdrun.core.atomic import write_text
+from kdrun.core.control_characters import show_controls
 from kdrun.core.errors import UserError
 from kdrun.core.named_file import prepare_file
 from kdrun.core.screen import Screen
@@ -110,7 +111,7 @@ def _split(text: str) -> list[str]:
 
 
 def _write(comparison: Comparison, name: str, file: str, screen: Screen) -> None:
-    text = FORMATS[name](comparison)
+    text = show_controls(FORMATS[name](comparison))
     if file == _STDOUT:
         screen.say(text)
     else:

@@ -10,6 +10,8 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from kdrun.core.control_characters import show_controls
+
 _NAME_WIDTH = 20  # longer names are folded
 
 
@@ -38,7 +40,7 @@ class Column:
 
 def table_of(columns: Sequence[Column], rows: Sequence[Any]) -> Table:
     """Return a table with one row for each of `rows`."""
-    return _table(columns, [[column.text(row) for row in rows] for column in columns])
+    return _table(columns, [_cells(column, rows) for column in columns])
 
 
 def tables_that_fit(
@@ -53,7 +55,7 @@ def tables_that_fit(
         width: of the terminal, in characters.
     """
     all_columns = (*first, *columns)
-    cells = {id(column): [column.text(row) for row in rows] for column in all_columns}
+    cells = {id(column): _cells(column, rows) for column in all_columns}
     widths = {id(column): _width(column, cells[id(column)]) for column in all_columns}
     for count in range(1, len(columns) + 1):
         tables = [[*first, *others] for others in _split(columns, count)]
@@ -64,8 +66,12 @@ def tables_that_fit(
 
 def fits(columns: Sequence[Column], rows: Sequence[Any], width: int) -> bool:
     """Return whether these columns fit the width as one table."""
-    widths = [_width(column, [column.text(row) for row in rows]) for column in columns]
+    widths = [_width(column, _cells(column, rows)) for column in columns]
     return _fits(widths, width)
+
+
+def _cells(column: Column, rows: Sequence[Any]) -> list[str]:
+    return [show_controls(column.text(row)) for row in rows]
 
 
 def _split(columns: Sequence[Column], count: int) -> list[Sequence[Column]]:

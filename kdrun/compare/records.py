@@ -99,7 +99,7 @@ def as_csv(comparison: Comparison) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     metric_columns = [f"{name}_{field}" for name in METRICS for field in fields]
-    writer.writerow(["table", "model", *keys, "seeds", "pareto", *metric_columns])
+    writer.writerow(["table", "model", *map(_no_formula, keys), "seeds", "pareto", *metric_columns])
     for table in comparison.tables:
         for line in table.lines:
             values = [value_text(line.values[key]) if key in line.values else "" for key in keys]
@@ -110,5 +110,20 @@ def as_csv(comparison: Comparison) -> str:
                 for field in fields
             ]
             seeds, pareto = " ".join(map(str, line.rows)), " ".join(sorted(line.fronts))
-            writer.writerow([table.number, line.model, *values, seeds, pareto, *figures])
+            texts = [_no_formula(text) for text in (line.model, *values, seeds, pareto)]
+            writer.writerow([table.number, *texts, *figures])
     return text.getvalue().rstrip("\n")
+
+
+def _no_formula(text: str) -> str:
+    """Return the text so that a spreadsheet takes it for no formula: with ' before =, +, -, @.
+
+    Numbers stay as they are.
+    """
+    if not text.lstrip().startswith(("=", "+", "-", "@")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text

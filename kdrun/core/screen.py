@@ -3,25 +3,39 @@
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
+from kdrun.core.control_characters import show_controls
 from kdrun.core.errors import KdrunError
+
+
+class PlainConsole(Console):
+    """A console that prints control characters of a text visibly; only rich's own take effect."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else show_controls(text), style, control)
 
 
 class Screen:
     """The terminal and the run's log file.
 
-    Text is printed as it is; nothing in it is read as rich's markup.
+    Text is printed as it is, but for control characters, which are made visible; nothing in it is
+    read as rich's markup.
     """
 
     def __init__(self) -> None:
-        self.console = Console(highlight=False, markup=False, soft_wrap=True)
-        self.errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        self.console = PlainConsole(highlight=False, markup=False, soft_wrap=True)
+        self.errors = PlainConsole(stderr=True, highlight=False, markup=False, soft_wrap=True)
         self._log: Path | None = None
 
     def log_to(self, path: Path | None) -> None:
@@ -35,7 +49,7 @@ class Screen:
 
     def say(self, text: str, style: str = "") -> None:
         """Print text of one or more lines, and log it."""
-        self.console.print(Text(text, style=style))
+        self.console.print(Text(show_controls(text), style=style))
         self.note(text)
 
     def note(self, text: str) -> None:
@@ -43,7 +57,7 @@ class Screen:
         if self._log is not None:
             stamp = time.strftime("%H:%M:%S")
             with self._log.open("a", encoding="utf-8") as log:
-                log.writelines(f"{stamp} {line}\n" for line in text.splitlines())
+                log.writelines(f"{stamp} {line}\n" for line in show_controls(text).splitlines())
 
     def warn(self, text: str) -> None:
         """Print a warning, and log it."""
@@ -51,7 +65,8 @@ class Screen:
 
     def fail(self, *lines: str) -> None:
         """Print to stderr why the command ends; the first line starts with `kdrun: `."""
-        self.errors.print(Text("\n".join([f"kdrun: {lines[0]}", *_indented(lines[1:])])))
+        text = "\n".join([f"kdrun: {lines[0]}", *_indented(lines[1:])])
+        self.errors.print(Text(show_controls(text)))
         self.note("\n".join(lines))
 
     def show(self, renderable: Any) -> None:
@@ -73,7 +88,8 @@ def report(error: BaseException, screen: Screen, debug: bool) -> int:
     """
     notes = getattr(error, "__notes__", [])
     if debug:
-        traceback.print_exception(error)
+        trace = "".join(traceback.format_exception(error))
+        screen.errors.print(Text(show_controls(trace.rstrip("\n"))))
     if isinstance(error, KdrunError):
         screen.fail(*error.lines, *notes)
         return error.status

@@ -113,9 +113,9 @@ class Display:
 
 def _progress(screen: Screen) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
-        TextColumn("{task.fields[place]}"),
+        TextColumn("{task.fields[place]}", markup=False),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),

@@ -15,6 +15,7 @@ from tiny import TINY, Kdrun
 
 from benchmarks.synthetic_runs import write_run
 from kdrun.cli import main as cli
+from kdrun.core.control_characters import show_controls
 
 Said = Callable[..., tuple[int, str, str]]
 
@@ -383,3 +384,52 @@ def test_a_real_sweep_is_compared_chosen_from_and_shown(kdrun: Kdrun, tmp_path: 
         "best",
     ):
         assert text in shown
+
+
+CONTROLS = "a\x1b[2J\x1b]0;t\x07\x9b\u202eb"
+FORMS = ("--csv", "--json", "--markdown", "--latex")
+
+
+def hostile(folder: Path) -> None:
+    """Two runs whose records have control characters in names, keys, status and error."""
+    for number, name in enumerate((CONTROLS, "plain")):
+        said = dict.fromkeys(("name", "command", "hardware"), name)
+        write_run(
+            folder / str(number), {"loss.note": name, f"loss.{CONTROLS}": name}, manifest=said
+        )
+    ending = {"status": "failed", "error": CONTROLS, "name": CONTROLS}
+    write_run(folder / "bad", manifest=ending, rows=(f"distilled{CONTROLS}",))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("compare", "s"), *(("compare", "s", form) for form in FORMS), ("list", "runs", "s"),
+     ("show", "s/bad"), ("show", "s/0"), ("report", "s/0")],
+)  # fmt: skip
+def test_no_verb_prints_control_characters_of_a_record(said, tmp_path, words):
+    hostile(tmp_path / "s")
+    _, out, err = said(*words, width=300)
+    pages = [page.read_text() for page in tmp_path.rglob("*.html")]
+    for text in (out + err, *pages):
+        assert show_controls(text) == text
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_file_of_a_comparison_has_control_characters(said, tmp_path, form):
+    hostile(tmp_path / "s")
+    status, *_ = said("compare", "s", form, "t")
+    text = (tmp_path / "t").read_text()
+    assert status == 0
+    assert "u001b" in text
+    assert show_controls(text) == text
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", " ="])
+def test_csv_marks_what_a_spreadsheet_would_run(said, tmp_path, sign):
+    formula = f"{sign}cmd|' /C calc'!A0"
+    for number, value in enumerate((formula, "-0.5")):
+        write_run(tmp_path / "s" / str(number), {"loss.note": value})
+    _, out, _ = said("compare", "s", "--csv")
+    notes = {row["loss.note"] for row in csv.DictReader(io.StringIO(out))}
+    assert {f"'{formula}", "-0.5"} <= notes
+    assert formula not in notes

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from kdrun.core.control_characters import show_controls
+
 _VOID = ("img", "link", "meta")  # elements of HTML without content, which are not closed
 
 
@@ -34,14 +36,18 @@ def join(children: Iterable[Any]) -> Markup:
 
 
 def _escaped(child: Any) -> str:
-    return child if isinstance(child, Markup) else escape(str(child))
+    return child if isinstance(child, Markup) else escape(show_controls(str(child)))
 
 
 def _attribute(key: str, value: Any) -> str:
     if value is None:
         return ""
     name = key.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{escape(_attribute_text(value))}"'
+    return (
+        f" {name}"
+        if value is True
+        else f' {name}="{escape(show_controls(_attribute_text(value)))}"'
+    )
 
 
 def _attribute_text(value: Any) -> str:
