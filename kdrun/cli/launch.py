@@ -166,7 +166,6 @@ def _run_one(
         config.hydra.mode = RunMode.RUN
         config.hydra.run.dir = str(folder)
         config.hydra.overrides.hydra.append(f"hydra.run.dir={quote(str(folder))}")
-    # `run_job` reads the callbacks alone.
-    context = HydraContext(config_loader=make_loader(), callbacks=Callbacks(config))
+    context = HydraContext(config_loader=make_loader(), callbacks=Callbacks())
     run_job(task, config, "hydra.run.dir", None, context)
     return statuses[0]

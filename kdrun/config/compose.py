@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kdrun.config.files import foreign_code
+from kdrun.config.foreign_code import foreign_code
 from kdrun.config.inner_nodes import complete_inner_nodes
 from kdrun.config.loader import hydra_loader
 from kdrun.config.overrides import expand_sweep, parse_settings, refuse_sweeps

@@ -2,26 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.plugins.config_source import ConfigResult
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kdrun.core.careful_yaml import refuse_large_yaml, yaml_error
-from kdrun.core.errors import Fault, UserError
+from kdrun.core.errors import UserError
 
 CONFIG_DIR = "command-line"  # Hydra's name for the provider of the folder of `--config-dir`
-# Keys whose values are called by Hydra or logging -> allowed prefixes of the values.
-_ALLOWED_CALLS = {
-    "_target_": ("hydra._internal.core_plugins.", "hydra_plugins."),
-    "()": ("colorlog.",),
-    "class": ("logging.",),
-}
 
 
 class CheckedFiles(FileConfigSource):
@@ -58,23 +50,3 @@ def add_folders(loader: ConfigLoaderImpl, folders: Sequence[str]) -> None:
         CheckedFiles(source.provider, source.path) if source.provider == CONFIG_DIR else source
         for source in loader.repository.sources
     ]
-
-
-def foreign_code(node: Any, where: str = "hydra") -> list[Fault]:
-    """Return a fault for each value that would make Hydra call foreign code.
-
-    Args:
-        node: the node `hydra` of a config, or a node inside it.
-        where: dotted key of the node.
-    """
-    if OmegaConf.is_config(node):
-        node = OmegaConf.to_container(node, resolve=False)
-    if isinstance(node, list):
-        return [fault for item in node for fault in foreign_code(item, where)]
-    if not isinstance(node, dict):
-        return []
-    return [
-        Fault(f"{where}.{key}", f"is refused: a config calls no code, and this would call {value}")
-        for key, value in node.items()
-        if key in _ALLOWED_CALLS and not str(value).startswith(_ALLOWED_CALLS[key])
-    ] + [fault for key, item in node.items() for fault in foreign_code(item, f"{where}.{key}")]

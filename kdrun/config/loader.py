@@ -10,6 +10,7 @@ from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
 
 from kdrun.config.choices import (
     conf_folder,
@@ -19,8 +20,25 @@ from kdrun.config.choices import (
 )
 from kdrun.config.command import listed
 from kdrun.config.files import add_folders
+from kdrun.config.foreign_code import refuse_foreign_code
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.plugins import install_plugins, plugin_modules
+
+
+class CheckedLoader(ConfigLoaderImpl):
+    """Composes the configs of a sweep's jobs, and refuses those that would run foreign code."""
+
+    def load_sweep_config(
+        self, master_config: DictConfig, sweep_overrides: list[str]
+    ) -> DictConfig:
+        """Return the config of a job, as Hydra's launchers ask for it.
+
+        Raises:
+            ConfigError: the config would run foreign code.
+        """
+        config = super().load_sweep_config(master_config, sweep_overrides)
+        refuse_foreign_code(config)
+        return config
 
 
 @contextmanager
@@ -52,7 +70,7 @@ def make_loader(folders: Sequence[str] = ()) -> ConfigLoaderImpl:
     Raises:
         UserError: a folder does not exist.
     """
-    loader = ConfigLoaderImpl(create_config_search_path(str(conf_folder())))
+    loader = CheckedLoader(create_config_search_path(str(conf_folder())))
     add_folders(loader, folders)
     return loader
 

@@ -12,9 +12,11 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 
 from kdrun.config.command import Command
-from kdrun.config.loader import hydra_loader
+from kdrun.config.foreign_code import refuse_foreign_code
+from kdrun.config.loader import hydra_loader, make_loader
 from kdrun.config.overrides import quote
 from kdrun.core.cores import THREADS, count_cores
+from kdrun.core.errors import ConfigError
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, SweepFolder, SweepJob
 from kdrun.sweep.parallel_jobs import joblib_overrides, jobs_that_fit
@@ -28,13 +30,13 @@ def open_launcher(sweep: SweepFolder, command: Command) -> Iterator[Launch]:
     """Set up the launcher that the command selects, and yield a function that runs jobs by it."""
     folder = f"hydra.sweep.dir={quote(str(sweep.path))}"
     overrides = [*command.settings, *sweep.index()["launcher"], folder]
-    with _shared_cores(sweep.index()["at_once"]), hydra_loader(command.folders) as loader:
+    with _shared_cores(sweep.index()["at_once"]), hydra_loader(command.folders):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         config = hydra.compose_config("config", overrides, RunMode.MULTIRUN, True)
-        launcher = Plugins.instance().instantiate_launcher(
-            HydraContext(config_loader=loader, callbacks=Callbacks(config)), run_job, config
-        )
+        refuse_foreign_code(config)  # a sweep folder may come from a stranger
+        context = HydraContext(config_loader=make_loader(command.folders), callbacks=Callbacks())
+        launcher = Plugins.instance().instantiate_launcher(context, run_job, config)
 
         def launch(jobs: Sequence[SweepJob]) -> None:
             if jobs:
@@ -73,6 +75,8 @@ def try_launch(launch: Launch, jobs: Sequence[SweepJob], screen: Screen) -> bool
     """
     try:
         launch(jobs)
+    except ConfigError:  # a job would run foreign code
+        raise
     except Exception as error:  # noqa: BLE001 - launchers raise different errors when a worker dies
         reason = str(error).strip().splitlines()
         screen.fail(f"the launcher gave up: {type(error).__name__}: {''.join(reason[:1])}")
