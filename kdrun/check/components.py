@@ -106,10 +106,11 @@ def _check_terms(terms: Mapping[str, Any], faults: Faults) -> None:
 
 
 def _check_controls(names: list[Any], faults: Faults) -> None:
+    known = [name for name in CONTROLS if name in names]
     for name in names:
-        if name not in CONTROLS:
+        if name not in known:
             faults.add("controls", str(unknown_name("control", name, CONTROLS)))
-    for name in sorted({name for name in names if name in CONTROLS and names.count(name) > 1}):
+    for name in sorted(name for name in known if names.count(name) > 1):
         faults.add("controls", f"{name!r} is named twice")
 
 
@@ -117,7 +118,7 @@ def _check_steps(compress: Mapping[str, Any], faults: Faults) -> None:
     """Check the calibrator and the steps of compression, each of which has a node of its own."""
     calibrator = compress.get("calibrator")
     _check_node("compress.calibrator", calibrator, "calibrator", CALIBRATORS, faults)
-    keys = _list(compress.get("steps"))
+    keys = [key for key in _list(compress.get("steps")) if isinstance(key, str)]
     for key in dict.fromkeys(keys):
         if keys.count(key) > 1:
             faults.add("compress.steps", f"{key!r} is named twice")

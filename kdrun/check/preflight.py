@@ -58,7 +58,7 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     faults.extend(map_faults)
     names = tree.get("plugins")
     with faults.under("plugins"):
-        modules = plugin_modules(names if isinstance(names, list) else [])
+        modules = plugin_modules(_texts(names))
         install_plugins(modules)
         plugins = plugin_codes(modules, tree)
     tree = without_targets(tree, faults)
@@ -97,6 +97,11 @@ def _run_checks(checks: Checks, config: Config, sound: set[str], faults: Faults)
     for keys, run_check in checks:
         if keys <= sound:
             run_check(config, faults)
+
+
+def _texts(value: Any) -> list[str]:
+    """Return the texts in a list; other items, and other values, are faults of the config."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def _keys(faults: Iterable[Fault]) -> set[str]:

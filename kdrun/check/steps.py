@@ -7,9 +7,7 @@ from kdrun.check.built import BuiltRun
 from kdrun.check.losses import check_loss
 from kdrun.compress.quantize.calibration import check_inputs
 from kdrun.compress.step_inputs import without_labels
-from kdrun.core.config import Config
 from kdrun.core.errors import UserError
-from kdrun.core.faults import Faults
 from kdrun.dataset.data import Data
 from kdrun.model.table import COMPOSED
 from kdrun.stage.base import MAIN
@@ -28,7 +26,7 @@ def check_steps(run: BuiltRun) -> None:
     with run.faults.under("compress"):
         steps = plan_steps(run.config, run.stages)
         if not any(isinstance(stage, Compress) for _, _, stages in steps for stage in stages):
-            _refuse_unused_settings(run.config, run.faults)
+            _refuse_unused_settings(run)
         if steps:
             _try_steps(run, steps)
 
@@ -110,13 +108,12 @@ def _refuse_second_quantization(
         )
 
 
-def _refuse_unused_settings(config: Config, faults: Faults) -> None:
+def _refuse_unused_settings(run: BuiltRun) -> None:
     """Refuse settings that no step uses: they are for steps that change a network at once."""
-    settings = {
-        "compress.target": config.compress.target,
-        "evaluate.protocol": config.evaluate.protocol,
-    }
+    settings: dict[str, object] = {"compress.target": run.config.compress.target}
+    if "evaluate" in run.sound:
+        settings["evaluate.protocol"] = run.config.evaluate.protocol
     for key, value in settings.items():
         if value is not None:
             message = "is for compression steps that choose something, and this run has none"
-            faults.add(key, f"{message}; see kdrun list steps")
+            run.faults.add(key, f"{message}; see kdrun list steps")

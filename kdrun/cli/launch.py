@@ -49,7 +49,7 @@ def launch(words: Sequence[str], screen: Screen) -> int:
             raise ConfigError(plugin_faults)
         return _show_config(command, screen)
     jobs = compose_runs(command.settings, command.multirun, command.folders)
-    parallel_setting, choice = jobs[0].tree["launcher"]["jobs"], LauncherChoice([], 1)
+    parallel_setting, choice = jobs[0].parallel_jobs, LauncherChoice([], 1)
     if command.multirun:
         choice = choose_launcher(parallel_setting, jobs[0].launcher, len(jobs))
     plans = check_jobs(jobs, choice.parallel)
@@ -96,7 +96,7 @@ def check_jobs(jobs: Sequence[ComposedRun], parallel: int) -> "list[Plan]":
 
     plans: list[Plan] = []
     faults = faults_of_folder(jobs[0])
-    faults += faults_of_jobs(jobs[0].tree["launcher"]["jobs"], jobs[0].launcher)
+    faults += faults_of_jobs(jobs[0].parallel_jobs, jobs[0].launcher)
     for job in jobs:
         faults += job.faults
         try:

@@ -70,7 +70,7 @@ def _run(
     faults = faults_of_ranges(plan.ranges)
     if faults:
         raise ConfigError(faults)
-    parallel_setting = base.tree["launcher"]["jobs"]
+    parallel_setting = base.parallel_jobs
     launcher, parallel = choose_launcher(parallel_setting, base.launcher, plan.trials)
     extremes = [
         compose_runs([*plan.words, f"{key}={value}"], True, command.folders)[0]

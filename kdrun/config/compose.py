@@ -50,6 +50,12 @@ class ComposedRun:
     launcher: dict[str, Any]
     config: DictConfig | None
 
+    @property
+    def parallel_jobs(self) -> object:
+        """The value of `launcher.jobs`; None without such a key, which the check reports."""
+        node = self.tree.get("launcher")
+        return node.get("jobs") if isinstance(node, dict) else None
+
 
 def compose_runs(
     settings: Sequence[str], multirun: bool, folders: Sequence[str] = ()

@@ -42,7 +42,7 @@ def options_of(files: IConfigRepository, group: str) -> list[str]:
 
 
 def unknown_choice(group: str, override: Override, options: list[str]) -> Fault | None:
-    """Return a fault if the group of an override does not have the chosen name, else None.
+    """Return a fault if the group of an override does not have a chosen name, else None.
 
     The name of a torchvision network without a file is registered as a choice.
 
@@ -51,12 +51,14 @@ def unknown_choice(group: str, override: Override, options: list[str]) -> Fault 
         override: `group=name` or `key=value`.
         options: the choices of the group; empty for a config key.
     """
-    name = override.value()
-    if not options or override.is_delete() or isinstance(name, list | dict) or name in options:
+    value = override.value()
+    if not options or override.is_delete() or isinstance(value, dict):
         return None
-    if group in ROLES and register_torchvision(group, str(name)):
-        return None
-    return _unknown_choice_fault(group, str(name), options)
+    for name in value if isinstance(value, list) else [value]:
+        known = name in options or (group in ROLES and register_torchvision(group, str(name)))
+        if not known:
+            return _unknown_choice_fault(group, str(name), options)
+    return None
 
 
 def _unknown_choice_fault(group: str, name: str, options: list[str]) -> Fault:

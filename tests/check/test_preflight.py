@@ -6,6 +6,7 @@ from tiny import TINY
 
 from kdrun.check.preflight import check
 from kdrun.config.compose import compose_runs
+from kdrun.core.config import Config
 from kdrun.core.errors import ConfigError
 from kdrun.core.store import fingerprint
 from kdrun.loss.logits import KD
@@ -45,3 +46,11 @@ def test_a_loss_without_phases_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     (job,) = compose_runs(TINY, multirun=False)
     with pytest.raises(ConfigError, match="the loss declares no phase, so nothing would be"):
         check(job.tree)
+
+
+@pytest.mark.parametrize("key", Config.model_fields)
+def test_a_key_of_a_wrong_type_is_a_fault_and_the_other_keys_are_checked(key: str) -> None:
+    (job,) = compose_runs(TINY, multirun=False)
+    with pytest.raises(ConfigError) as error:
+        check({**job.tree, key: [[0.5]]})
+    assert {fault.where.partition(".")[0] for fault in error.value.faults} == {key}

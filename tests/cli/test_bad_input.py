@@ -26,6 +26,12 @@ NAMES = {
     "teacher=4": "no teacher is called '4'.",
     "student=": "no student is called ''.",
     "dataset=null": "no dataset is called 'None'.",
+    "student=[1.5]": "no student is called '1.5'.",
+    "student=[mlp,mpl]": "no student is called 'mpl'.\n  nearest: mlp",
+    "loss=[kd,1]": "no loss is called '1'.",
+    "loss=[{a: 1}]": "no loss is called \"{'a': 1}\".",
+    "recipe/optimizer=[[adam]]": "no recipe/optimizer is called \"['adam']\".",
+    "hydra/launcher=[1.5]": "no hydra/launcher is called '1.5'.",
 }
 KEYS = {
     "sede=1": "sede: unknown key of the config; nearest: seed, scheme, student",
@@ -45,6 +51,8 @@ KEYS = {
     " no optimizer is called 'sgdd'.\n  nearest: sgd",
     "hydra.foo=1": "hydra.foo: unknown key of 'hydra'; its keys: run, sweep, launcher,",
     "~loss": "loss: must be given",
+    "~launcher": "launcher: must be given",
+    "~launcher.jobs": "launcher.jobs: must be given",
     "~recipe.lr": "recipe.lr: must be given",
     "+loss._target_=os.system": "loss._target_: is refused: a config names components,"
     " it calls no code",
@@ -95,6 +103,12 @@ VALUES = {
     "name='a\nb'": "name: 'a\\nb' should be at most 100 letters, digits, . _ and -",
     "export=[onx]": "export: no format is called 'onx'.\n  nearest: onnx",
     "export=onnx": "export: 'onnx' is not a list",
+    "launcher=1": "launcher: 1 is not a mapping",
+    "launcher.jobs=0": "launcher.jobs: 0 should be greater than 0",
+    "evaluate.batch_size=0": "evaluate.batch_size: 0 should be greater than 0",
+    "evaluate.latency.seconds=0": "evaluate.latency.seconds: 0 should be greater than 0",
+    "evaluate.latency.threads=0": "evaluate.latency.threads: 0 should be greater than 0",
+    "evaluate.protocol=1": "evaluate.protocol: 1 is not a mapping",
     "export_options.tolerance.logits=0": "export_options.tolerance.logits: 0 should be greater"
     " than 0",
     "export_options.tolerance.accuracy=2": "export_options.tolerance.accuracy: 2 should be less"
