@@ -1,12 +1,12 @@
 """Comparing the predictions that two runs stored for the same test samples."""
 
-import zlib
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 
 from kdrun.compare.gather import Run
+from kdrun.compare.stored_arrays import read_arrays
+from kdrun.core.errors import DamagedFile
 
 
 class NotPaired(Exception):
@@ -34,11 +34,10 @@ def read_predictions(run: Run, model: str) -> SamplePredictions:
         NotPaired: the predictions are missing, or can't be read.
     """
     try:
-        # np.load of a path would leave the file open if it can't read it.
-        with run.folder.predictions.open("rb") as file, np.load(file) as stored:
-            index, target = stored["index"], stored["target"]
-            predicted = stored[f"{model}/predicted"]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+        stored = read_arrays(run.folder.predictions)
+        index, target = stored["index"], stored["target"]
+        predicted = stored[f"{model}/predicted"]
+    except (DamagedFile, KeyError) as error:
         raise NotPaired(f"the predictions of {str(run.path)!r} can't be read") from error
     if not index.shape == target.shape == predicted.shape:
         raise NotPaired(f"the predictions of {str(run.path)!r} are not one for each sample")

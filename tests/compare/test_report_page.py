@@ -1,13 +1,16 @@
 """The page of a run, and of several: what it shows, what it lacks, and that it is only text."""
 
+import io
 import json
 import re
+import zipfile
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from report_runs import write_run
+from report_runs import SAMPLES, write_run
 
 from kdrun.compare.gather import gather
 from kdrun.compare.report import write
@@ -16,7 +19,7 @@ from kdrun.compare.report.page import Page
 from kdrun.compare.report.run_page import run_page
 from kdrun.compare.report.sweep_page import sweep_page
 from kdrun.compare.report.tables import sort_value
-from kdrun.core.errors import UserError
+from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
 
@@ -179,6 +182,65 @@ def test_a_page_is_made_without_a_part(name: str, tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run")
     (folder / name).unlink()
     assert "Results" in outline(page_of_run(folder).html()).text
+
+
+def _huge(shape: str) -> bytes:
+    """A whole .npz file whose array `target` claims another shape in its header."""
+    head = f"{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("target.npy", b"\x93NUMPY\x01\x00" + b"\x76\x00" + head + b"\n")
+    return packed.getvalue()
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "nothing": lambda content: b"",
+    "text": lambda content: b"not a zip",
+    "cut": lambda content: content[:500],
+    "start": lambda content: content[300:],
+    "bits": lambda content: (
+        content[:200] + bytes(255 - byte for byte in content[200:400]) + content[400:]
+    ),
+    "huge": lambda content: _huge("(1 << 40,)"),
+    "terabytes": lambda content: _huge("(1099511627776,)"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["examples.npz", "predictions.npz"])
+def test_a_damaged_file_of_arrays_is_named(name: str, damage: str, tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    (folder / name).write_bytes(DAMAGES[damage]((folder / name).read_bytes()))
+    with pytest.raises(DamagedFile, match=name):
+        page_of_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("predictions.npz", {"target": None}),
+        ("predictions.npz", {"distilled/predicted": None}),
+        ("predictions.npz", {"distilled/predicted": np.zeros(3, np.int64)}),
+        ("predictions.npz", {"teacher/predicted": np.full(SAMPLES, -1)}),
+        ("predictions.npz", {"teacher/predicted": np.full(SAMPLES, 10**12)}),
+        ("predictions.npz", {"alone/confidence": np.zeros((SAMPLES, 2))}),
+        ("predictions.npz", {"target": np.array("x")}),
+        ("examples.npz", {"images": np.zeros((5, 8, 8), np.uint8)}),
+        ("examples.npz", {"row": None}),
+        ("examples.npz", {"classes": np.zeros((2, 2), np.int64)}),
+        ("examples.npz", {"alone/probability": None}),
+    ],
+)
+def test_arrays_that_are_not_of_the_run_are_named(
+    name: str, changed: dict[str, np.ndarray | None], tmp_path: Path
+) -> None:
+    folder = write_run(tmp_path / "run")
+    with np.load(folder / name) as stored:
+        arrays = {**{key: stored[key] for key in stored.files}, **changed}
+    kept = {key: values for key, values in arrays.items() if values is not None}
+    np.savez(folder / name, **kept)
+    with pytest.raises(DamagedFile, match=name):
+        page_of_run(folder)
 
 
 def test_what_an_older_run_lacks_is_said(tmp_path: Path) -> None:

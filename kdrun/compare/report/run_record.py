@@ -1,11 +1,13 @@
 """Access to the files of a run; each is read when it is first needed."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kdrun.compare.stored_arrays import damaged_arrays, read_arrays
 from kdrun.core.folder import STUDENT_ROW, RunFolder
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.records.artefact import ArtefactRecord
@@ -13,6 +15,8 @@ from kdrun.core.records.manifest import Manifest
 from kdrun.core.records.measurement import Measurement
 from kdrun.core.records.summary import Row, Summary
 from kdrun.core.store import read_record
+
+_MAX_CLASSES = 2**15  # where no record says how many classes there are
 
 
 class RunRecord:
@@ -54,12 +58,39 @@ class RunRecord:
     @cached_property
     def predictions(self) -> dict[str, np.ndarray] | None:
         """The targets of the test samples, and the predictions of each row's model."""
-        return _arrays(self.folder.predictions)
+        path = self.folder.predictions
+        if not path.exists():
+            return None
+        arrays = read_arrays(path)
+        samples = arrays.get("target", np.empty(())).shape
+        needed = ["target", *(f"{row['model']}/predicted" for row in self.rows)]
+        _check_arrays(path, arrays, dict.fromkeys(needed, ("iu", samples)))
+        shares = [name for name in arrays if _of_test(name) and name.endswith("/confidence")]
+        _check_arrays(path, arrays, dict.fromkeys(shares, ("f", samples)))
+        count = len(self._recorded_classes) or _MAX_CLASSES
+        if len(samples) != 1 or not all(_are_below(arrays[name], count) for name in needed):
+            raise damaged_arrays(path, "holds no classes of test samples")
+        return arrays
 
     @cached_property
     def examples(self) -> dict[str, np.ndarray] | None:
         """A few test images with the probabilities of each row's model."""
-        return _arrays(self.folder.examples)
+        path = self.folder.examples
+        if not path.exists():
+            return None
+        arrays = read_arrays(path)
+        count, images = arrays.get("target", np.empty(0)).shape, arrays.get("images", np.empty(0))
+        shown = arrays.get("classes", np.empty(0)).shape
+        rows = {f"{row['model']}/probability": ("f", shown) for row in self.rows}
+        whole = {"target": ("iu", count), "index": ("iu", count), "classes": ("iu", shown)}
+        _check_arrays(
+            path, arrays, {**whole, "images": ("u", images.shape), "row": ("U", ()), **rows}
+        )
+        if (len(count), len(shown), images.ndim) != (1, 2, 4) or not images.size:
+            raise damaged_arrays(path, "holds no images")
+        if not count[0] == shown[0] == len(images):
+            raise damaged_arrays(path, "holds arrays of unlike lengths")
+        return arrays
 
     @cached_property
     def sensitivity(self) -> dict[str, Any] | None:
@@ -79,15 +110,20 @@ class RunRecord:
     @cached_property
     def class_names(self) -> list[str]:
         """The names of the student's classes; their numbers if no names are known."""
+        if self._recorded_classes or self.predictions is None:
+            return self._recorded_classes
+        arrays = self.predictions.items()
+        highest = max(int(values.max()) for key, values in arrays if _holds_classes(key))
+        return [str(number) for number in range(highest + 1)]
+
+    @cached_property
+    def _recorded_classes(self) -> list[str]:
+        """The names of the classes in the record of the last row; empty without such a record."""
         last = self.rows[-1]["fingerprint"] if self.rows else None
         for record in self.artefacts:
             if record.get("fingerprint") == last:
                 return [str(name) for name in record["data"]["classes"]]
-        if self.predictions is None:
-            return []
-        arrays = self.predictions.items()
-        highest = max(int(values.max()) for key, values in arrays if _holds_classes(key))
-        return [str(number) for number in range(highest + 1)]
+        return []
 
     @property
     def student(self) -> str | None:
@@ -113,11 +149,36 @@ class RunRecord:
 
 def _holds_classes(key: str) -> bool:
     """Return whether an array of predictions.npz holds class indices of the student's dataset."""
-    return key == "target" or (key.endswith("/predicted") and not key.startswith("domains/"))
+    return key == "target" or (key.endswith("/predicted") and _of_test(key))
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray] | None:
-    if not path.exists():
-        return None
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+def _are_below(labels: np.ndarray, count: int) -> bool:
+    """Return whether all labels are in 0..count-1."""
+    return bool(((labels >= 0) & (labels < count)).all())
+
+
+def _of_test(key: str) -> bool:
+    """Return whether an array of predictions.npz is of the test split, not of another domain."""
+    return not key.startswith("domains/")
+
+
+def _check_arrays(
+    path: Path,
+    arrays: Mapping[str, np.ndarray],
+    expected: Mapping[str, tuple[str, tuple[int, ...]]],
+) -> None:
+    """Refuse a file whose arrays are missing or of another kind or shape.
+
+    Args:
+        path: the file, for the message.
+        arrays: name -> array of the file.
+        expected: name -> the letters of numpy's kinds that are allowed, and the shape.
+
+    Raises:
+        DamagedFile: an array is missing, or it is not as expected.
+    """
+    for name, (kinds, shape) in expected.items():
+        if name not in arrays:
+            raise damaged_arrays(path, f"has no {name!r}")
+        if arrays[name].dtype.kind not in kinds or arrays[name].shape != shape:
+            raise damaged_arrays(path, f"holds something else for {name!r}")
