@@ -16,9 +16,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
-from kdrun.core.errors import DamagedFile, DiskFull
+from kdrun.core.errors import DamagedFile, DiskFull, UserError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _passes: Counter[str] = Counter()  # how often this process has passed each fault point
@@ -57,10 +57,13 @@ def explain_write_errors(path: Path, size: int = 0) -> Iterator[None]:
 
     Raises:
         DiskFull: the block raised an OSError.
+        UserError: `open_in_place` found a link.
     """
     try:
         yield
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _is_a_link(path) from error
         raise _disk_full(path, size, error) from error
 
 
@@ -74,6 +77,35 @@ def _disk_full(path: Path, size: int, error: OSError) -> DiskFull:
     return DiskFull(
         f"disk full: need {size / 1e6:.1f} MB for {str(path)!r}, have {free / 1e6:.1f} MB.",
         "  free some space and resume: what was saved before is complete",
+    )
+
+
+def open_in_place(path: Path, mode: Literal["ab", "r+b", "wb"]) -> BinaryIO:
+    """Open a file of a run to append to it or to cut it; a link is an error.
+
+    A folder from elsewhere may have a link to any file of the user in place of its own.
+    """
+    return open(path, mode, opener=_without_links)
+
+
+def _without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse to write to a file or folder that is a link.
+
+    Raises:
+        UserError: it is a link.
+    """
+    if path.is_symlink():
+        raise _is_a_link(path)
+
+
+def _is_a_link(path: Path) -> UserError:
+    return UserError(
+        f"{str(path)!r} is a symbolic link, and kdrun writes nothing through it.",
+        "  put the file or folder itself in its place, or delete the link",
     )
 
 
@@ -93,7 +125,7 @@ def write_bytes(path: Path, *parts: bytes | memoryview, previous: Path | None = 
         _remove_leftovers(path)
         fault_point("before-temp")
         try:
-            with temporary.open("wb") as file:
+            with open_in_place(temporary, "wb") as file:
                 _fill(file, parts)
             if previous is not None and path.exists():
                 link_or_copy(path, previous)
@@ -175,7 +207,7 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:  # another disk, a disk without hard links, or too many links
-        with target.open("wb") as file, source.open("rb") as original:
+        with open_in_place(target, "wb") as file, source.open("rb") as original:
             shutil.copyfileobj(original, file)
             file.flush()
             os.fsync(file.fileno())

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 import yaml
 
-from kdrun.core.atomic import read_json, write_bytes, write_json, write_text
+from kdrun.core.atomic import read_json, refuse_link, write_bytes, write_json, write_text
 from kdrun.core.careful_yaml import refuse_large_yaml, yaml_error
 from kdrun.core.errors import UserError
 from kdrun.core.lock import FolderLock
@@ -80,8 +80,13 @@ class RunFolder:
         return self.stage(_EXPORT)
 
     def stage(self, folder: str) -> Path:
-        """Return the folder of a stage's artefact; create it if it is missing."""
+        """Return the folder of a stage's artefact; create it if it is missing.
+
+        Raises:
+            UserError: it is a link.
+        """
         path = self.path / folder
+        refuse_link(path)
         path.mkdir(parents=True, exist_ok=True)
         return path
 

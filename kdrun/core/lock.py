@@ -48,10 +48,10 @@ class FolderLock:
         Raises:
             RunInUse: another process holds the lock, and `wait` is false.
             DiskFull: the lock file can't be written.
-            UserError: this file system has no locks.
+            UserError: this file system has no locks, or the lock file is a link.
         """
         with explain_write_errors(self._path):
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         self._descriptor = descriptor
         _held.add(self)
         try:

@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kdrun.core.atomic import explain_write_errors, fault_point, replace_non_finite
+from kdrun.core.atomic import (
+    explain_write_errors,
+    fault_point,
+    open_in_place,
+    replace_non_finite,
+)
 from kdrun.core.errors import DamagedFile
 from kdrun.core.records.check import check_record
 from kdrun.core.records.measurement import Measurement
@@ -45,7 +50,7 @@ class MetricsLog:
         line = json.dumps(plain, allow_nan=False).encode() + b"\n"
         self._drop_torn_line()
         half = len(line) // 2
-        with explain_write_errors(self.path, len(line)), self.path.open("ab") as file:
+        with explain_write_errors(self.path, len(line)), open_in_place(self.path, "ab") as file:
             file.write(line[:half])
             file.flush()
             fault_point("metrics-half")
@@ -75,8 +80,7 @@ class MetricsLog:
                 "  lines of it were lost; restore the file, or start the run anew",
             )
         if size > offset:
-            with explain_write_errors(self.path):
-                os.truncate(self.path, offset)
+            self._cut(offset)
 
     def read(self) -> list[Measurement]:
         """Return all measurements; an incomplete last line is skipped.
@@ -96,6 +100,10 @@ class MetricsLog:
             raise DamagedFile(f"line {number} of {str(self.path)!r} is no JSON.") from error
         return check_record(record, Measurement, f"{self.path}:{number}")
 
+    def _cut(self, size: int) -> None:
+        with explain_write_errors(self.path), open_in_place(self.path, "r+b") as file:
+            file.truncate(size)
+
     def _drop_torn_line(self) -> None:
         if self._last_line_checked:
             return
@@ -107,7 +115,6 @@ class MetricsLog:
         torn = len(content) - complete
         if not torn:
             return
-        with explain_write_errors(self.path):
-            os.truncate(self.path, complete)
+        self._cut(complete)
         if self._warn is not None:
             self._warn(f"{self.path.name}: dropped a torn last line of {torn} bytes")

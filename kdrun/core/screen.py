@@ -12,6 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from kdrun.core.atomic import open_in_place, refuse_link
 from kdrun.core.control_characters import show_controls
 from kdrun.core.errors import KdrunError
 
@@ -39,7 +40,13 @@ class Screen:
         self._log: Path | None = None
 
     def log_to(self, path: Path | None) -> None:
-        """Append a copy of every later line to the file `path`; None stops the copies."""
+        """Append a copy of every later line to the file `path`; None stops the copies.
+
+        Raises:
+            UserError: the file is a link.
+        """
+        if path is not None:
+            refuse_link(path)
         self._log = path
 
     @property
@@ -56,8 +63,9 @@ class Screen:
         """Write text to the log alone."""
         if self._log is not None:
             stamp = time.strftime("%H:%M:%S")
-            with self._log.open("a", encoding="utf-8") as log:
-                log.writelines(f"{stamp} {line}\n" for line in show_controls(text).splitlines())
+            lines = [f"{stamp} {line}\n".encode() for line in show_controls(text).splitlines()]
+            with open_in_place(self._log, "ab") as log:
+                log.writelines(lines)
 
     def warn(self, text: str) -> None:
         """Print a warning, and log it."""

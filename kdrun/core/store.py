@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from kdrun.core.atomic import explain_write_errors, link_or_copy, read_json
+from kdrun.core.atomic import explain_write_errors, link_or_copy, read_json, refuse_link
 from kdrun.core.lock import FolderLock
 from kdrun.core.records import FORMAT
 from kdrun.core.records.artefact import ArtefactRecord
@@ -68,7 +68,12 @@ class Store:
         return self.root / identity
 
     def lock(self, identity: str) -> FolderLock:
-        """Return the lock that a process needs to make this artefact; create the folder."""
+        """Return the lock that a process needs to make this artefact; create the folder.
+
+        Raises:
+            UserError: the folder is a link.
+        """
+        refuse_link(self.folder(identity))
         self.folder(identity).mkdir(parents=True, exist_ok=True)
         return FolderLock(self.folder(identity))
 

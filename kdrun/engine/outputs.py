@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdrun.core.atomic import explain_write_errors, fault_point
+from kdrun.core.atomic import explain_write_errors, fault_point, open_in_place
 from kdrun.core.number_format import format_bytes, many
 from kdrun.core.store import OUTPUTS
 from kdrun.core.types import Output
@@ -126,7 +126,7 @@ class Writer:
         ]
         complete_views = min(*views, self.layout.views)
         for field, path in self._paths.items():
-            with explain_write_errors(path), path.open("ab") as file:
+            with explain_write_errors(path), open_in_place(path, "ab") as file:
                 file.truncate(complete_views * sizes[field])
         return complete_views
 
@@ -141,7 +141,10 @@ class Writer:
         """
         for field, values in self.layout.pack(logits).items():
             path = self._paths[field]
-            with explain_write_errors(path, self.layout.view_bytes(field)), path.open("ab") as file:
+            with (
+                explain_write_errors(path, self.layout.view_bytes(field)),
+                open_in_place(path, "ab") as file,
+            ):
                 file.write(values.tobytes())
                 file.flush()
                 os.fsync(file.fileno())

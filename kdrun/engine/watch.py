@@ -6,6 +6,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from kdrun.core.atomic import refuse_link
+
 Record = Mapping[str, Any]
 Watch = Callable[[Record], None]
 
@@ -21,6 +23,7 @@ def make_watch(logger: str, folder: Path) -> Watch:
     """
     if logger == "none":
         return lambda record: None
+    refuse_link(folder / "tensorboard")
     # A resumed run writes some steps a second time; TensorBoard shows the newer of two.
     writer = import_module("torch.utils.tensorboard").SummaryWriter(str(folder / "tensorboard"))
 

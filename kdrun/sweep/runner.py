@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from kdrun.compare.report.write import write_sweep_report
@@ -10,6 +11,7 @@ from kdrun.compare.runs import run_lines, started_in, sweep_line
 from kdrun.config.command import Command, read_command
 from kdrun.config.loader import install_named_plugins
 from kdrun.config.overrides import translate_settings
+from kdrun.core.atomic import refuse_link
 from kdrun.core.errors import shell_command
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
@@ -32,8 +34,10 @@ def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
 
     Raises:
         RunInUse: another process runs the sweep or one of its jobs.
+        UserError: a file or folder that would be written is a link.
     """
     status = 0
+    _refuse_links(sweep.path)
     with sweep.lock().acquire(wait=False):
         manifests = {job.number: sweep.run(job).manifest() for job in sweep.jobs()}
         for job in sweep.jobs():
@@ -51,6 +55,13 @@ def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
             _mark_interrupted(sweep, manifests)
     _print_outcome(sweep, screen)
     return status or int(not sweep.is_complete)
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse links to job folders and those that Hydra, which follows them, would write to."""
+    for pattern in ("*", "*/.hydra", "*/.hydra/*"):
+        for path in folder.glob(pattern):
+            refuse_link(path)
 
 
 def _mark_interrupted(sweep: SweepFolder, manifests: Mapping[int, Mapping[str, Any]]) -> None:

@@ -113,7 +113,7 @@ def test_a_folder_that_refuses_is_named(path, number, monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(DiskFull, match=r"cannot write .*file\.bin'"):
         atomic.write_bytes(path, NEW)
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from kdrun.config.command import read_command
+from kdrun.core.errors import UserError
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, SweepJob
-from kdrun.sweep.runner import _run_jobs
+from kdrun.sweep.runner import _run_jobs, run_sweep
 
 JOBS = [SweepJob(number, str(number), (), {}) for number in range(3)]
 
@@ -53,3 +55,15 @@ def test_a_launcher_that_can_not_start_one_job_either_is_left_with_a_sentence(
     assert launcher.launched == [[0, 1, 2], [0]]
     assert [sweep.status(job) for job in JOBS] == [NOT_STARTED] * 3
     assert "the launcher can't start 0 alone either" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["0", "1/.hydra", "2/.hydra/config.yaml"])
+def test_a_link_where_a_job_would_be_written_ends_the_sweep(
+    sweep: SweepFolder, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).symlink_to(elsewhere)
+    with pytest.raises(UserError, match="is a symbolic link"):
+        run_sweep(sweep, read_command([]), Screen())
+    assert not list(elsewhere.iterdir())
