@@ -12,7 +12,7 @@ from kdrun.core.config import Config, plain_tree
 from kdrun.core.faults import Faults
 from kdrun.core.folder import RunFolder
 from kdrun.core.plugin_code import plugin_codes, refuse_changed_code
-from kdrun.core.plugins import install_plugins, plugin_modules
+from kdrun.core.plugins import install_plugins, plugins_of_config
 from kdrun.dataset.data import Data
 from kdrun.scheme.table import make_scheme
 from kdrun.stage.base import MAIN
@@ -36,7 +36,7 @@ def read_run(folder: RunFolder, tree: Mapping[str, Any]) -> tuple[Config, Data]:
     faults.extend(map_faults)
     config = read_config(tree, faults)
     faults.raise_if_any()
-    modules = plugin_modules(config.plugins)
+    modules = plugins_of_config(config.plugins)
     install_plugins(modules)
     recorded = folder.manifest().get("plugins") or {}
     refuse_changed_code(recorded, plugin_codes(modules, tree), folder.path)

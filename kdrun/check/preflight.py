@@ -16,7 +16,7 @@ from kdrun.core.device import Hardware, choose_hardware
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.faults import Faults
 from kdrun.core.plugin_code import PluginCode, plugin_codes
-from kdrun.core.plugins import install_plugins, plugin_modules
+from kdrun.core.plugins import install_plugins, plugins_of_config
 from kdrun.dataset.data import Data
 from kdrun.run.runner import Plan
 from kdrun.scheme.table import make_scheme
@@ -58,7 +58,7 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     faults.extend(map_faults)
     names = tree.get("plugins")
     with faults.under("plugins"):
-        modules = plugin_modules(_texts(names))
+        modules = plugins_of_config(_texts(names))
         install_plugins(modules)
         plugins = plugin_codes(modules, tree)
     tree = without_targets(tree, faults)

@@ -5,11 +5,13 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
+from kdrun.cli.list import split_plugins
 from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.runs import back_to_start, named_row, named_run
+from kdrun.config.loader import find_plugins
 from kdrun.core.folder import HOW_TO_RUN, STUDENT_ROW, RunFolder
 from kdrun.core.lock import FolderLock
-from kdrun.core.plugins import install_plugins, plugin_modules
+from kdrun.core.plugins import install_plugins, plugins_of_config
 from kdrun.core.screen import Screen
 from kdrun.export.table import format_faults
 
@@ -21,10 +23,12 @@ def export_run(words: Sequence[str], screen: Screen) -> int:
         UserError: there is no such run, row or format; the run has no table; an extra is missing.
         ExportRejected: the outputs of a file differ from the network's; other files are written.
     """
+    plugins, words = split_plugins(words)
     options = parser().read(words)
     folder = named_run(options.run, "export")
     formats = [name.strip() for name in options.to.split(",")]
-    install_plugins(plugin_modules(folder.config().get("plugins") or []))
+    find_plugins(plugins)  # allows the run to import them
+    install_plugins(plugins_of_config(folder.config().get("plugins") or []))
     format_faults("--to", formats).raise_if_any()
     row = named_row(folder, options.row)
     folder = back_to_start(folder)

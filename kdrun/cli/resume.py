@@ -5,21 +5,26 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kdrun.cli.list import split_plugins
 from kdrun.compare.runs import back_to_start, named_run
+from kdrun.config.loader import find_plugins
 from kdrun.config.older_runs import with_new_keys
 from kdrun.core.errors import shell_command
 from kdrun.core.lock import FolderLock
+from kdrun.core.plugins import plugins_of_config
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder
 
 
 def resume(words: Sequence[str], screen: Screen) -> int:
-    """Run `kdrun resume RUN|SWEEP` and return the exit status.
+    """Run `kdrun resume RUN|SWEEP [plugins=[MODULE]]` and return the exit status.
 
     Raises:
         UserError: the word names neither a run nor a sweep.
         RunInUse: another process runs the run or sweep.
     """
+    plugins, words = split_plugins(words)
+    find_plugins(plugins)  # allows the run or sweep to import them
     if len(words) == 1 and SweepFolder(Path(words[0])).is_sweep:
         from kdrun.sweep.runner import resume_sweep
 
@@ -28,6 +33,7 @@ def resume(words: Sequence[str], screen: Screen) -> int:
     if folder.status == "finished":
         screen.say(f"{folder.path} is finished; its table: {shell_command('show', folder.path)}")
         return 0
+    plugins_of_config(folder.config().get("plugins") or [])  # refuses those not named
     FolderLock(folder.path).acquire(wait=False).release()  # report RunInUse before torch loads
     from kdrun.check.preflight import check
     from kdrun.run.runner import run

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from kdrun.cli.list import split_plugins
 from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.report.compression import sensitivity_chart
 from kdrun.compare.runs import back_to_start, named_row, named_run
+from kdrun.config.loader import find_plugins
 from kdrun.core.atomic import write_text
 from kdrun.core.errors import UserError
 from kdrun.core.folder import STUDENT_ROW, RunFolder
@@ -25,6 +27,8 @@ def show_sensitivity(words: Sequence[str], screen: Screen) -> int:
     Raises:
         UserError: there is no such run or row, the run has no table, or the network is quantized.
     """
+    plugins, words = split_plugins(words)
+    find_plugins(plugins)  # allows the run to import them
     options = parser().read(words)
     folder = named_run(options.run, "sensitivity")
     row = named_row(folder, options.row)

@@ -1,5 +1,6 @@
 """Splits the command line after `kdrun` into options of Hydra and settings."""
 
+import re
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def listed(settings: Sequence[str], key: str) -> list[str]:
         key: a config key whose value is a list of names.
     """
     values = [setting.partition("=")[2] for setting in settings if setting.startswith(f"{key}=")]
-    names = values[-1].strip("[]").split(",") if values else []
+    names = re.split(r"[\[\],]", values[-1]) if values else []  # several lists in a sweep
     return [name.strip(" '\"") for name in names if name.strip()]
 
 

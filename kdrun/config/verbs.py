@@ -117,7 +117,10 @@ VERBS = {
         "kdrun.cli.resume:resume",
         "RUN|SWEEP",
         "continue an interrupted run, or the rest of a sweep",
-        notes=("The weights are those that the run would have had without the interruption.",),
+        notes=(
+            "The weights are those that the run would have had without the interruption.",
+            "plugins=[MODULE] allows plugins, which a run or sweep alone never imports.",
+        ),
         examples=("kdrun resume outputs/2026-11-20/21-03-11-resnet18-kd",),
     ),
     "sensitivity": Verb(
@@ -125,7 +128,10 @@ VERBS = {
         "RUN",
         "what each layer loses when it alone is compressed",
         {"--row NAME": "the network of this row of the run's table; distilled by default"},
-        notes=("Writes sensitivity.json and sensitivity.svg to the run's folder.",),
+        notes=(
+            "Writes sensitivity.json and sensitivity.svg to the run's folder.",
+            "plugins=[MODULE] allows the plugins of the run.",
+        ),
     ),
     "export": Verb(
         "kdrun.cli.export:export_run",
@@ -135,7 +141,10 @@ VERBS = {
             "--normalize": "make the normalization of the inputs a part of the files",
             "--row NAME": "the network of this row of the run's table; distilled by default",
         },
-        notes=("Writes to RUN/export, and checks that each file has the outputs of the network.",),
+        notes=(
+            "Writes to RUN/export, and checks that each file has the outputs of the network.",
+            "plugins=[MODULE] allows the plugins of the run.",
+        ),
     ),
 }
 

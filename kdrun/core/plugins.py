@@ -46,6 +46,8 @@ KINDS = {
 
 PluginComponents = Mapping[str, set[str]]  # kind -> names of the components that plugins add
 
+_named: set[str] = set()  # what the user's own words name in this process
+
 
 def table_of(kind: str) -> dict[str, str]:
     """Return the table of a kind in kdrun: name -> "module:attribute"."""
@@ -54,16 +56,50 @@ def table_of(kind: str) -> dict[str, str]:
 
 
 def plugin_modules(names: Iterable[str]) -> dict[str, str]:
-    """Return the plugins of a run: the modules that its config names, and installed packages.
+    """Return the plugins that the user's own words name, and installed packages.
 
     Args:
-        names: names of modules, from the key `plugins`.
+        names: names of modules, as the user typed them; `plugins_of_config` then allows them.
 
     Returns:
         Name of each plugin -> the name of its module.
     """
-    installed = {point.name: point.module for point in entry_points(group=ENTRY_POINTS)}
+    names = list(names)
+    _named.update(names)
+    return {**{name: name for name in names}, **_installed()}
+
+
+def named_plugins() -> list[str]:
+    """Return the names of the modules that the user's words named in this process."""
+    return sorted(_named)
+
+
+def plugins_of_config(names: Iterable[str]) -> dict[str, str]:
+    """Return the plugins of a config, which the user has to name, too, and installed packages.
+
+    A config may come from a stranger, and to import a module runs its code.
+
+    Args:
+        names: names of modules, from the key `plugins` of the config.
+
+    Returns:
+        Name of each plugin -> the name of its module.
+
+    Raises:
+        UserError: the user's words do not name a module, and it is not installed as a plugin.
+    """
+    names, installed = list(names), _installed()
+    unnamed = [name for name in names if name not in {*_named, *installed, *installed.values()}]
+    if unnamed:
+        raise UserError(
+            f"the plugin {unnamed[0]!r} is imported only if the command itself names it.",
+            f"  if you trust its code, add to the command: plugins=[{','.join(map(str, names))}]",
+        )
     return {**{name: name for name in names}, **installed}
+
+
+def _installed() -> dict[str, str]:
+    return {point.name: point.module for point in entry_points(group=ENTRY_POINTS)}
 
 
 def install_plugins(modules: Mapping[str, str]) -> PluginComponents:

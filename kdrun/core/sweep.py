@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kdrun.core.atomic import read_json, write_json
+from kdrun.core.errors import DamagedFile
 from kdrun.core.folder import RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.records import FORMAT
@@ -17,6 +18,7 @@ NOT_STARTED = "not started"
 DONE = ("finished", "pruned")  # statuses of jobs that a resumed sweep doesn't run
 
 _INDEX = "sweep.json"
+_JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=,+-]*")  # as `job_folder` makes it
 _MAX_SETTINGS = 80  # characters that settings take at most in the name of a job's folder
 
 
@@ -76,6 +78,12 @@ class SweepFolder:
         path = self.path / _INDEX
         index = check_record(read_json(path) or {}, SweepIndex, path)
         refuse_newer(index, f"sweep {str(self.path)!r}")
+        for job in index["jobs"]:
+            if not _JOB_NAME.fullmatch(job["folder"]):
+                name = job["folder"]
+                raise DamagedFile(
+                    f"{str(path)!r} has {name!r} for the folder of a job, not a name."
+                )
         return index
 
     def jobs(self) -> list[SweepJob]:

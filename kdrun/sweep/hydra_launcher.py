@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 from hydra._internal.callbacks import Callbacks
@@ -17,6 +18,7 @@ from kdrun.config.loader import hydra_loader, make_loader
 from kdrun.config.overrides import quote
 from kdrun.core.cores import THREADS, count_cores
 from kdrun.core.errors import ConfigError
+from kdrun.core.plugins import named_plugins
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, SweepFolder, SweepJob
 from kdrun.sweep.parallel_jobs import joblib_overrides, jobs_that_fit
@@ -36,7 +38,8 @@ def open_launcher(sweep: SweepFolder, command: Command) -> Iterator[Launch]:
         config = hydra.compose_config("config", overrides, RunMode.MULTIRUN, True)
         refuse_foreign_code(config)  # a sweep folder may come from a stranger
         context = HydraContext(config_loader=make_loader(command.folders), callbacks=Callbacks())
-        launcher = Plugins.instance().instantiate_launcher(context, run_job, config)
+        task = partial(run_job, plugins=tuple(named_plugins()))
+        launcher = Plugins.instance().instantiate_launcher(context, task, config)
 
         def launch(jobs: Sequence[SweepJob]) -> None:
             if jobs:

@@ -8,12 +8,13 @@ from typing import Any
 
 from kdrun.compare.report.write import write_sweep_report
 from kdrun.compare.runs import run_lines, started_in, sweep_line
-from kdrun.config.command import Command, read_command
+from kdrun.config.command import Command, listed, read_command
 from kdrun.config.loader import install_named_plugins
 from kdrun.config.overrides import translate_settings
 from kdrun.core.atomic import refuse_link
 from kdrun.core.errors import shell_command
 from kdrun.core.lock import FolderLock
+from kdrun.core.plugins import plugins_of_config
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
 from kdrun.sweep.hydra_launcher import (
@@ -91,6 +92,7 @@ def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
     index = sweep.index()
     sweep = SweepFolder(started_in(index, sweep.path))
     command = read_command(index["words"])
+    plugins_of_config(listed(command.settings, "plugins"))  # refuses those not named
     install_named_plugins(command.settings, command.folders)
     return run_sweep(sweep, translate_settings(command), screen)
 

@@ -3,7 +3,7 @@
 import os
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from multiprocessing import current_process
@@ -20,6 +20,7 @@ from kdrun.config.loader import make_loader
 from kdrun.config.older_runs import with_new_keys
 from kdrun.core.errors import TrialStopped, first_line
 from kdrun.core.folder import RunFolder
+from kdrun.core.plugins import plugin_modules
 from kdrun.core.screen import Screen, report
 from kdrun.core.sweep import DONE, SweepFolder
 from kdrun.run.new_folder import shown
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _POLL = 1.0  # seconds between two checks of whether the parent process is alive
 
 
-def run_job(config: DictConfig) -> None:
+def run_job(config: DictConfig, plugins: Sequence[str] = ()) -> None:
     """Run a job, or the rest of an interrupted one; do nothing if it is done.
 
     A failed job is recorded and reported, and does not stop the other jobs. Launchers pickle this
@@ -38,9 +39,11 @@ def run_job(config: DictConfig) -> None:
 
     Args:
         config: config of the job, as Hydra composed it.
+        plugins: the plugins that the user's words name, which the job may import.
     """
     from kdrun.run.runner import run
 
+    plugin_modules(plugins)  # this may be another process than the one that read the words
     hydra = HydraConfig.get()
     sources = hydra.runtime.config_sources
     folders = [source.path for source in sources if source.provider == CONFIG_DIR]

@@ -236,9 +236,9 @@ CONFIGS = {
         "# @package _global_\nhydra: {job_logging: {formatters: {x: {(): os.mkdir}}}}": "hydra."
         "job_logging.formatters.x.(): is refused: a config calls no code, and this would call"
         " os.mkdir",
-        "# @package _global_\nplugins: [json]": "plugins: the plugin 'json' has none of MODELS,"
-        " LOSSES, SCHEMES, DATASETS, STEPS, CALIBRATORS, PROTOCOLS, FORMATS, OPTIMIZERS,"
-        " SCHEDULES.",
+        "# @package _global_\nplugins: [json]": "plugins: the plugin 'json' is imported only if"
+        " the command itself names it.\n"
+        "  if you trust its code, add to the command: plugins=[json]",
         "# @package _global_\nsede: 1": "sede: unknown key of the config; nearest: seed, scheme,"
         " student",
     },

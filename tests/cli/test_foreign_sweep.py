@@ -1,6 +1,7 @@
 """A sweep folder that somebody sent runs no code and writes nothing outside of it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,46 @@ def test_words_of_a_foreign_sweep_are_checked_as_typed_ones(
         assert "Traceback" not in said
         assert not (tmp_path / "x").exists()
         assert sweep.status(sweep.jobs()[0]) == "failed"
+
+
+# Where a plugin is named -> the status of `resume`; the launcher's words are no settings of a job.
+PLUGGED = {"words": 2, "launcher": 0, "jobs": 1, "config": 1}
+
+
+@pytest.mark.parametrize("place", PLUGGED)
+def test_plugins_of_a_foreign_sweep_are_imported_only_if_the_command_names_them(
+    place: str, sweep: SweepFolder, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"evil_{place}"
+    (tmp_path / f"{name}.py").write_text("from pathlib import Path\nPath('x').touch()\nLOSSES = {}")
+    monkeypatch.syspath_prepend(tmp_path)
+    run = sweep.run(sweep.jobs()[0]).path
+    if place == "config":
+        for file in (run / "config.yaml", run / "run.json"):
+            plain = file.read_text()
+            file.write_text(
+                plain.replace("plugins: []", f"plugins: [{name}]").replace(
+                    '"plugins": []', f'"plugins": ["{name}"]'
+                )
+            )
+    else:
+        shutil.rmtree(run)
+        edit(sweep, f"plugins=[{name}]", place)
+    status, said = told("resume", str(sweep.path))
+    assert status == PLUGGED[place], said
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("folder", ["../escaped", "/tmp/escaped", "a/b", "..", ".", "", "a\\b\x1b"])
+def test_a_job_whose_folder_is_not_in_the_sweep_is_refused(
+    folder: str, sweep: SweepFolder, told: Told, tmp_path: Path
+) -> None:
+    path = sweep.path / "sweep.json"
+    index = json.loads(path.read_text())
+    index["jobs"][0]["folder"] = folder
+    path.write_text(json.dumps(index))
+    found = sorted(tmp_path.rglob("*"))
+    status, said = told("resume", str(sweep.path))
+    assert status == 9
+    assert said.startswith(f"kdrun: '{path}' has {folder!r} for the folder of a job, not a name")
+    assert sorted(tmp_path.rglob("*")) == found

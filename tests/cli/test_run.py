@@ -133,7 +133,16 @@ def test_a_plugin_is_used_and_named_when_started_and_when_resumed(
     words = ("plugins=[my_parts]", *soft, "dataset=stripes", "dataset.count=400", *TINY)
     cut = kdrun(*words, status=-9, KDRUN_FAULT="step:9").stdout
     assert "plugins: my_parts" in cut
-    assert "plugins: my_parts" in kdrun("resume", str(only_run(tmp_path))).stdout
+    run = str(only_run(tmp_path))
+    for words in (("resume", run), ("export", run, "--to", "pt2"), ("resume", run, "plugins=[x]")):
+        assert kdrun(*words, status=2).stderr == (
+            "kdrun: the plugin 'my_parts' is imported only if the command itself names it.\n"
+            "  if you trust its code, add to the command: plugins=[my_parts]\n"
+        )
+    assert "plugins: my_parts" in kdrun("resume", run, "plugins=[my_parts]").stdout
+    kdrun("sensitivity", run, status=2)
+    kdrun("sensitivity", run, "plugins=[my_parts]")
+    kdrun("export", run, "--to", "pt2", "plugins=[my_parts]")
 
 
 def test_show_prints_the_table_again(kdrun: Kdrun, finished: Path) -> None:

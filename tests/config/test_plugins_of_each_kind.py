@@ -48,7 +48,7 @@ def test_a_plugins_format_serves_runs_that_are_finished(kdrun: Kdrun, tmp_path: 
     (tmp_path / "my_format.py").write_text(EXAMPLES["my_format"][0], encoding="utf-8")
     kdrun("plugins=[my_format]", *TINY, "recipe.epochs=1", "controls=[]")
     (run,) = tmp_path.glob("outputs/20*/*")
-    said = kdrun("export", str(run), "--to", "pt2gz").stdout
+    said = kdrun("export", str(run), "--to", "pt2gz", "plugins=[my_format]").stdout
     assert f"{run}/export/student.pt2gz" in said
     assert (run / "export" / "student.pt2gz").exists()
 
