@@ -28,7 +28,7 @@ def run_details(folder: RunFolder) -> Iterator[RenderableType]:
     duration = f", {seconds(manifest['seconds'])} s" if manifest.get("seconds") else ""
     yield f"{manifest['name']}: {folder.status}, started {manifest['started']}{duration}"
     yield f"command: {manifest['command']}"
-    settings = [word for word in shlex.split(manifest["command"])[1:] if "=" in word]
+    settings = [word for word in _words(manifest["command"])[1:] if "=" in word]
     yield f"settings: {', '.join(settings) or 'none; all keys are as in conf/'}"
     yield f"{manifest['hardware']}; seed {manifest['seed']}"
     for name, stage in manifest.get("stages", {}).items():
@@ -81,3 +81,11 @@ def _epoch_column(metric: RowMetric, epoch: str) -> Column:
 
 def _best_epoch(row: Row) -> str:
     return str(row["best"]["epoch"]) if "best" in row else MISSING
+
+
+def _words(command: str) -> list[str]:
+    """Split a command line into its words; without regard to quotes where they don't match."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return command.split()

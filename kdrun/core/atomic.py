@@ -253,7 +253,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedFile(f"{str(path)!r} is no JSON: {error}.") from error
     if not isinstance(content, dict):
         raise DamagedFile(f"{str(path)!r} holds no mapping.")

@@ -14,15 +14,20 @@ def refuse_large_yaml(path: Path) -> None:
     """Refuse a YAML file that is too large for a config, before or after aliases are expanded.
 
     Raises:
-        UserError: the file has too many bytes, or its aliases expand into too many values.
+        UserError: the file has too many bytes, or its values nest too deep, or its aliases
+            expand into too many values.
         yaml.YAMLError: the file is not YAML.
     """
     size = path.stat().st_size
     if size > _MAX_BYTES:
         raise UserError(f"{str(path)!r} has {size:,} bytes, too many for a config.")
-    with path.open(encoding="utf-8") as file:
-        root = yaml.compose(file, Loader=yaml.SafeLoader)
-    if root is not None and _count_values(root, {}) > _MAX_VALUES:
+    try:
+        with path.open(encoding="utf-8") as file:
+            root = yaml.compose(file, Loader=yaml.SafeLoader)
+        count = 0 if root is None else _count_values(root, {})
+    except RecursionError as error:
+        raise UserError(f"{str(path)!r} nests its values too deep for a config.") from error
+    if count > _MAX_VALUES:
         raise UserError(
             f"{str(path)!r} unfolds into more than {_MAX_VALUES:,} values:"
             " its aliases name each other."

@@ -96,7 +96,7 @@ class MetricsLog:
     def _record(self, number: int, line: bytes) -> Measurement:
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DamagedFile(f"line {number} of {str(self.path)!r} is no JSON.") from error
         return check_record(record, Measurement, f"{self.path}:{number}")
 

@@ -58,7 +58,7 @@ class SweepFolder:
     def size(self) -> int:
         """How many jobs the sweep has in the end; a search adds them one by one."""
         index = self.index()
-        return max(len(index["jobs"]), index.get("search", {}).get("trials", 0))
+        return max(len(index["jobs"]), index["search"]["trials"] if "search" in index else 0)
 
     @property
     def is_sweep(self) -> bool:

@@ -11,11 +11,12 @@ import torch
 
 from kdrun import __version__
 from kdrun.core.device import Hardware
+from kdrun.core.records.manifest import Environment
 
 _PACKAGES = ("torch", "torchvision", "numpy", "hydra-core")
 
 
-def describe_environment(hardware: Hardware) -> dict[str, Any]:
+def describe_environment(hardware: Hardware) -> Environment:
     """Return versions, machine and commit, for the manifest of a run."""
     cuda = hardware.device.type == "cuda"
     return {

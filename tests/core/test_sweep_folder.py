@@ -62,7 +62,7 @@ def test_a_sweep_is_complete_when_all_its_jobs_are_done(tmp_path: Path) -> None:
         sweep.run(job).path.mkdir()
         sweep.run(job).update(status=status)
     assert sweep.is_complete
-    sweep.write(search={"trials": 3})
+    sweep.write(search={"ranges": {}, "words": [], "trials": 3, "prune": False, "seed": 0})
     assert not sweep.is_complete
     assert sweep.size == 3
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache
 from types import NoneType, UnionType
 from typing import (
+    Annotated,
     Any,
     Literal,
     NotRequired,
@@ -25,6 +26,7 @@ from kdrun.core.number_format import format_value
 from kdrun.core.records import FORMAT
 
 T = TypeVar("T")
+Count = Annotated[int, "0 or more"]  # a whole number that is not negative
 _Check = Callable[[Any], None]  # raises a _Fault if the value has another type
 
 _NAMES = {
@@ -109,6 +111,8 @@ def _check_of(kind: Any) -> _Check:
         return _typed_dict_check(kind)
     if origin in (Required, NotRequired):
         return _check_of(arguments[0])
+    if kind == Count:
+        return _count_check
     if origin in (Union, UnionType):
         return _union_check(arguments)
     if origin is Literal:
@@ -121,7 +125,9 @@ def _check_of(kind: Any) -> _Check:
 
 
 def _typed_dict_check(kind: Any) -> _Check:
-    checks = {name: _check_of(hint) for name, hint in get_type_hints(kind).items()}
+    checks = {
+        name: _check_of(hint) for name, hint in get_type_hints(kind, include_extras=True).items()
+    }
     required = kind.__required_keys__
 
     def check(record: Any) -> None:
@@ -153,6 +159,11 @@ def _plain_check(kinds: tuple[Any, ...]) -> _Check:
             raise _wrong_type(value, expected)
 
     return check
+
+
+def _count_check(value: Any) -> None:
+    if type(value) is not int or value < 0:
+        raise _wrong_type(value, "a whole number, 0 or more")
 
 
 def _union_check(kinds: tuple[Any, ...]) -> _Check:

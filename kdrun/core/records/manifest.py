@@ -17,6 +17,28 @@ class StageEntry(TypedDict):
     from_store: bool
 
 
+class Environment(TypedDict, total=False):
+    """Versions and machine of a run.
+
+    Keys:
+        python: the version of Python.
+        kdrun: the version of kdrun.
+        packages: name of each package that computes -> its version.
+        platform: the operating system.
+        processor: the kind of processor.
+        device: the name of the device.
+        git_commit: the commit of kdrun's code; None if it is no checkout.
+    """
+
+    python: str
+    kdrun: str
+    packages: dict[str, str]
+    platform: str
+    processor: str
+    device: str
+    git_commit: str | None
+
+
 class Manifest(TypedDict, total=False):
     """The record of a run; keys are added while the run goes on.
 
@@ -58,7 +80,7 @@ class Manifest(TypedDict, total=False):
     tags: list[str]
     name: str
     hardware: str
-    environment: dict[str, Any]
+    environment: Environment
     data: dict[str, str]
     plugins: dict[str, str] | None
     revisions: dict[str, int]

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import NotRequired, TypedDict
 
+from kdrun.core.records.check import Count
+
 EAGER = "eager PyTorch"  # the runtime of latencies that name no runtime
 
 
@@ -165,10 +167,10 @@ class Row(ScoredRow):
 
     name: str
     validation: NotRequired[Mapping[str, float | None] | None]
-    parameters: int
-    nonzero: NotRequired[int]
-    macs: int
-    bytes: int
+    parameters: Count
+    nonzero: NotRequired[Count]
+    macs: Count
+    bytes: Count
     epochs: int | None
     first_epochs: NotRequired[int]
     steps: NotRequired[int | None]

@@ -2,6 +2,8 @@
 
 from typing import Any, NotRequired, TypedDict
 
+from kdrun.core.records.check import Count
+
 
 class JobEntry(TypedDict):
     """A job of the sweep; `SweepJob` describes the keys."""
@@ -11,6 +13,16 @@ class JobEntry(TypedDict):
     words: list[str]
     differs: dict[str, Any]
     bars: NotRequired[list[float | None]]
+
+
+class SearchRecord(TypedDict):
+    """The ranges and settings of a search; `Search` describes the keys."""
+
+    ranges: dict[str, str]
+    words: list[str]
+    trials: Count
+    prune: bool
+    seed: Count
 
 
 class SweepIndex(TypedDict):
@@ -34,4 +46,4 @@ class SweepIndex(TypedDict):
     launcher: list[str]
     at_once: int
     jobs: list[JobEntry]
-    search: NotRequired[dict[str, Any]]
+    search: NotRequired[SearchRecord]

@@ -5,7 +5,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 import pytest
 
 from kdrun.core.errors import DamagedFile
-from kdrun.core.records.check import check_record
+from kdrun.core.records.check import Count, check_record
 
 
 class Inner(TypedDict):
@@ -21,6 +21,7 @@ class Outer(TypedDict):
     by_name: NotRequired[dict[str, Inner]]
     items: NotRequired[list[Inner]]
     anything: NotRequired[Any]
+    size: NotRequired[Count]
 
 
 SMALL = {"name": "a", "count": 1}
@@ -31,6 +32,7 @@ SMALL = {"name": "a", "count": 1}
     [
         {},
         {"unknown": object()},
+        {"size": 0},
         {"flag": True, "split": "test", "inner": None, "anything": object()},
         {"inner": {"share": 1}, "by_name": {"x": {"share": 0.5}}, "items": [{"share": None}]},
     ],
@@ -46,6 +48,8 @@ def test_a_record_of_the_right_types_is_returned(values):
         ({"name": 1}, "1 for 'name', not a text"),
         ({"count": True}, "true for 'count', not a whole number"),
         ({"count": 1.5}, "1.5 for 'count', not a whole number"),
+        ({"size": -1}, "-1 for 'size', not a whole number, 0 or more"),
+        ({"size": True}, "true for 'size', not a whole number, 0 or more"),
         ({"flag": 0}, "0 for 'flag', not true or false"),
         ({"split": "x"}, "'x' for 'split', not 'train' or 'test'"),
         ({"split": []}, "[] for 'split', not 'train' or 'test'"),
