@@ -10,6 +10,7 @@ from typing import Any
 
 from kdrun.compare.report.write import write_run_report
 from kdrun.compare.table import ResultsTable
+from kdrun.config.older_runs import with_new_keys
 from kdrun.core.config import Config
 from kdrun.core.device import Hardware
 from kdrun.core.errors import Interrupted, KdrunError, TrialStopped, UserError, shell_command
@@ -226,8 +227,9 @@ def _refuse_changes(folder: RunFolder, before: Mapping[str, Any], now: Mapping[s
     Raises:
         UserError: the config file was changed since the run began.
     """
-    changed = differences(before, {key: now[key] for key in now if key in before})
-    if changed:
+    shared = {key: now[key] for key in now if key in before}
+    # An older kdrun recorded nodes without the keys that they have got since.
+    if differences(before, shared) and (changed := differences(with_new_keys(before), now)):
         raise UserError(
             f"the config of {str(folder.path)!r} is not the one that its run began with.",
             *(f"  {line}" for line in changed[:5]),
