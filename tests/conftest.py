@@ -100,18 +100,18 @@ def _expect(
 def refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Refused:
-    """What the command says of bad input, in this process: status 2, no trace, nothing written."""
+    """What the command says of bad input, in this process: no trace, nothing written."""
     from kdrun.cli.main import main
 
     monkeypatch.chdir(tmp_path)
 
-    def run(*words: str, before: tuple[str, ...] = TINY) -> str:
+    def run(*words: str, before: tuple[str, ...] = TINY, status: int = 2) -> str:
         found = sorted(tmp_path.rglob("*"))
         monkeypatch.setattr(sys, "argv", ["kdrun", *before, *words])
         with pytest.raises(SystemExit) as ended:
             main()
         said = capsys.readouterr()
-        assert ended.value.code == 2, said.out + said.err
+        assert ended.value.code == status, said.out + said.err
         assert said.out == ""
         assert said.err.startswith("kdrun: ")
         assert "Traceback" not in said.err

@@ -7,6 +7,7 @@ from pathlib import Path
 from kdrun.check.built import BuiltRun
 from kdrun.core.config import Config
 from kdrun.core.disk import check_writable, nearest_existing_folder
+from kdrun.core.errors import DiskFull, Fault
 from kdrun.core.faults import Faults
 from kdrun.core.number_format import format_bytes
 from kdrun.stage.given_teacher import artefact_folder
@@ -61,8 +62,8 @@ def check_disk_space(run: BuiltRun) -> None:
     needed = weights * copies * _RESERVE
     free = shutil.disk_usage(nearest_existing_folder(Path(root))).free
     if needed > free:
-        run.faults.add(
-            "output_root",
+        what = (
             f"the run needs about {format_bytes(needed)} below {root!r}, and {format_bytes(free)}"
-            " are free; make room, or choose another folder",
+            " are free; make room, or choose another folder"
         )
+        run.faults.extend([Fault("output_root", what, DiskFull.status)])

@@ -29,6 +29,7 @@ Ctrl-C leaves a run that can be resumed. Every run writes outputs/DATE/TIME-NAME
 measurements, table, predictions and weights. All keys with their units: kdrun --cfg job, and the
 comments in conf/. Hydra's own options: kdrun --hydra-help.
 
-Exit status: 0 done, 1 failed, 2 a mistake in the command or its surroundings, 4 disk full,
-6 a loss that is not a number, 7 out of memory, 9 damaged files, 130 interrupted.
+Exit status: 0 done, 1 failed, 2 a mistake in the command or its surroundings, 4 a disk that is full
+or read-only, 5 a folder in use, 6 a loss that is not a number, 7 out of memory, 9 damaged files,
+130 interrupted by Ctrl-C, 143 by SIGTERM.
 """

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from kdrun.core.errors import Fault
+from kdrun.core.errors import DiskFull, Fault
 
 
 def check_writable(where: str, folder: str) -> list[Fault]:
@@ -18,7 +18,8 @@ def check_writable(where: str, folder: str) -> list[Fault]:
         return [Fault(where, f"{folder!r} can't be made: {str(existing)!r} is a file")]
     if os.access(existing, os.W_OK | os.X_OK):
         return []
-    return [Fault(where, f"{str(existing)!r} can't be written; choose another: {where}=FOLDER")]
+    what = f"{str(existing)!r} can't be written; choose another: {where}=FOLDER"
+    return [Fault(where, what, DiskFull.status)]
 
 
 def nearest_existing_folder(path: Path) -> Path:

@@ -1,6 +1,7 @@
 """Errors, each with a message for the user and an exit status for the shell."""
 
 import shlex
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,8 @@ class CannotChange(UserError):
 
 class RunInUse(UserError):
     """Another process writes this folder."""
+
+    status = 5
 
 
 class NonFinite(KdrunError):
@@ -96,10 +99,12 @@ class Fault:
     Attributes:
         where: the dotted config key with the mistake; empty if `what` is a full sentence.
         what: what is wrong, which continues `where: ` in the message.
+        status: the exit status of a command that has faults of this status alone.
     """
 
     where: str
     what: str
+    status: int = UserError.status
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" if self.where else self.what
@@ -110,12 +115,19 @@ class ConfigError(UserError):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(dict.fromkeys(faults))
+        statuses = {fault.status for fault in self.faults}
+        self.status = statuses.pop() if len(statuses) == 1 else UserError.status
         if len(self.faults) == 1:
             super().__init__(str(self.faults[0]))
         else:
             head = f"the config has {len(self.faults)} faults"
             # Further lines of a fault are indented, so that none reads as the next fault.
             super().__init__(head, *(str(fault).replace("\n", "\n  ") for fault in self.faults))
+
+
+def stop_status(error: KeyboardInterrupt) -> int:
+    """Return the exit status of a stop at once; it is Python's own Ctrl-C, or names a signal."""
+    return 128 + (error.args[0] if error.args else signal.SIGINT)
 
 
 def first_line(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from kdrun.core.atomic import open_in_place, refuse_link
 from kdrun.core.control_characters import show_controls
-from kdrun.core.errors import KdrunError
+from kdrun.core.errors import KdrunError, stop_status
 
 
 class PlainConsole(Console):
@@ -103,7 +103,7 @@ def report(error: BaseException, screen: Screen, debug: bool) -> int:
         return error.status
     if isinstance(error, KeyboardInterrupt):
         screen.fail("interrupted.", *notes)
-        return 130
+        return stop_status(error)
     screen.fail(
         f"{type(error).__name__}: {error}",
         "this is a fault of kdrun or of a plugin; debug=true, and the run's log, show where",

@@ -12,7 +12,7 @@ from kdrun.config.command import Command, listed, read_command
 from kdrun.config.loader import install_named_plugins
 from kdrun.config.overrides import translate_settings
 from kdrun.core.atomic import refuse_link
-from kdrun.core.errors import shell_command
+from kdrun.core.errors import shell_command, stop_status
 from kdrun.core.lock import FolderLock
 from kdrun.core.plugins import plugins_of_config
 from kdrun.core.screen import Screen
@@ -49,8 +49,8 @@ def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
                 _run_all(sweep, command, screen)
         except SystemExit as end:
             status = int(end.code or 0)
-        except KeyboardInterrupt:
-            status = 130
+        except KeyboardInterrupt as stop:
+            status = stop_status(stop)
         _wait_for_jobs(sweep, _TIMEOUT)
         if status:
             _mark_interrupted(sweep, manifests)

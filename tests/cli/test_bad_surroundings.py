@@ -106,14 +106,21 @@ def test_an_output_folder_that_is_read_only(
     refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
-    assert refused() == (
+    assert refused(status=4) == (
         f"output_root: {str(tmp_path)!r} can't be written; choose another: output_root=FOLDER"
     )
 
 
+def test_a_read_only_folder_beside_a_mistake_is_a_mistake(
+    refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    assert refused("recipe.epochs=0", status=2).startswith("the config has 2 faults")
+
+
 def test_a_disk_without_room(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    said = refused()
+    said = refused(status=4)
     assert said.startswith("output_root: the run needs about 1")
     assert said.endswith(
         " kB below 'outputs', and 1.0 kB are free; make room, or choose another folder"
@@ -141,7 +148,7 @@ def test_a_run_in_use_by_another_process(refused: Refused, run: Path, tmp_path: 
     with subprocess.Popen(words, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        said = refused("resume", "run", before=())
+        said = refused("resume", "run", before=(), status=5)
         process.kill()
     assert said == (
         f"run folder 'run' is in use by process {process.pid}.\n"

@@ -200,11 +200,11 @@ def test_a_sweep_that_is_running_is_not_run_twice(told: Told, tmp_path: Path) ->
     sweep = only_sweep(tmp_path)
     with sweep.lock().acquire(wait=False):
         status, said = told("resume", str(sweep.path))
-    assert status == 2
+    assert status == 5
     assert said.startswith(f"kdrun: sweep '{sweep.path}' is in use by process {os.getpid()}.")
     job = sweep.run(sweep.jobs()[1]).path
     with FolderLock(job).acquire(wait=False):  # of a worker that outlived its sweep
-        assert told("resume", str(sweep.path))[0] == 2
+        assert told("resume", str(sweep.path))[0] == 5
     assert statuses(sweep) == ["finished", "failed"]
 
 

@@ -1,5 +1,6 @@
 """Which jobs of a sweep are launched again, and how, where the launcher gives up."""
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,3 +68,14 @@ def test_a_link_where_a_job_would_be_written_ends_the_sweep(
     with pytest.raises(UserError, match="is a symbolic link"):
         run_sweep(sweep, read_command([]), Screen())
     assert not list(elsewhere.iterdir())
+
+
+@pytest.mark.parametrize(("numbers", "status"), [((), 130), ((signal.SIGTERM,), 143)])
+def test_a_sweep_that_is_stopped_at_once_has_the_status_of_the_signal(
+    sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch, numbers: tuple[int, ...], status: int
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt(*numbers)
+
+    monkeypatch.setattr("kdrun.sweep.runner._run_all", stop)
+    assert run_sweep(sweep, read_command([]), Screen()) == status
