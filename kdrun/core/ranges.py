@@ -14,4 +14,5 @@ UnitAboveZero = Annotated[float, Field(gt=0, le=1)]  # 0 < x <= 1
 OpenUnit = Annotated[float, Field(gt=0, lt=1)]  # 0 < x < 1
 Percent = Annotated[float, Field(gt=0, le=100)]  # 0 < x <= 100
 AtLeastOne = Annotated[float, Field(ge=1)]  # 1 <= x
+Threads = Annotated[int, Field(gt=0, le=1024)]  # far more end the process with a crash
 AtLeastTwo = Annotated[int, Field(ge=2)]  # 2, 3, 4, ...

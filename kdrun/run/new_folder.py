@@ -34,7 +34,10 @@ def faults_of_folder(job: ComposedRun) -> list[Fault]:
     folder = job.folder
     if folder is None:
         return []
-    content = "sweep" if find_sweeps(Path(folder)) else "run" if find_runs(Path(folder)) else ""
+    try:
+        content = "sweep" if find_sweeps(Path(folder)) else "run" if find_runs(Path(folder)) else ""
+    except OSError as error:  # such as a name that is too long
+        return [Fault(_where(job), f"{folder!r} can't be read: {error.strerror}")]
     if content:
         remedy = f"go on with it: {shell_command('resume', folder)}"
         return [

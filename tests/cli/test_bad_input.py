@@ -107,6 +107,9 @@ VALUES = {
     "launcher.jobs=0": "launcher.jobs: 0 should be greater than 0",
     "evaluate.batch_size=0": "evaluate.batch_size: 0 should be greater than 0",
     "evaluate.latency.seconds=0": "evaluate.latency.seconds: 0 should be greater than 0",
+    "threads=100000": "threads: 100000 should be",
+    "evaluate.latency.threads=100000": "evaluate.latency.threads: 100000 should be less than or"
+    " equal to 1024",
     "evaluate.latency.threads=0": "evaluate.latency.threads: 0 should be greater than 0",
     "evaluate.protocol=1": "evaluate.protocol: 1 is not a mapping",
     "export_options.tolerance.logits=0": "export_options.tolerance.logits: 0 should be greater"
@@ -201,6 +204,12 @@ def test_of_values_of_many_kinds_only_the_nearest_kind_is_told(
     given: str, expected: str, refused: Refused
 ) -> None:
     assert refused("loss=attention", f"loss.{given}") == f"loss.{expected}"
+
+
+def test_a_folder_with_a_name_that_is_too_long_is_named(refused: Refused) -> None:
+    said = refused(f"hydra.run.dir={'a' * 300}")
+    assert said.startswith("hydra.run.dir: 'aaa")
+    assert said.endswith("can't be read: File name too long")
 
 
 def test_a_very_long_value_is_cut_in_the_sentence(refused: Refused) -> None:

@@ -7,7 +7,6 @@ from typing import Any, Literal
 from pydantic import (
     NonNegativeInt,
     PositiveFloat,
-    PositiveInt,
 )
 
 from kdrun.core.config.network import Student, Teacher
@@ -21,6 +20,7 @@ from kdrun.core.config.sections import (
     TeacherOutputs,
 )
 from kdrun.core.config.types import MISSING, Device, Name, Node, Section
+from kdrun.core.ranges import Threads
 
 
 class Config(Section):
@@ -33,7 +33,7 @@ class Config(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     deterministic: bool
     compile: bool
-    threads: PositiveInt | Literal["auto"]
+    threads: Threads | Literal["auto"]
     controls: list[str]
     plugins: list[str]
     output_root: str

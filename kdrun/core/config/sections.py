@@ -11,7 +11,7 @@ from pydantic import (
 )
 
 from kdrun.core.config.types import Node, Section
-from kdrun.core.ranges import AtLeastOne, UnitInterval
+from kdrun.core.ranges import AtLeastOne, Threads, UnitInterval
 
 
 class TeacherOutputs(Section):
@@ -34,7 +34,7 @@ class Latency(Section):
     """How latencies are measured."""
 
     batch_size: PositiveInt
-    threads: PositiveInt
+    threads: Threads
     seconds: PositiveFloat
 
 
