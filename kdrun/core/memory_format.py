@@ -69,7 +69,8 @@ def fault_in_channels_last(network: nn.Module, data: DataInfo) -> str:
         data: the shape of its images.
 
     Returns:
-        Why only contiguous images give what they should; empty if both formats do, or none.
+        Why only contiguous images give what they should, in evaluation or in a step of training;
+        empty if both formats do, or none.
     """
     device = next((value.device for value in network.parameters()), torch.device("cpu"))
     shape = (2, data.channels, *data.image_size)
@@ -85,9 +86,30 @@ def fault_in_channels_last(network: nn.Module, data: DataInfo) -> str:
             )
         except Exception as error:  # noqa: BLE001 - any is a reason
             return first_line(error)
+        fault = _fault_in_training(network, images, torch.channels_last)
+        if fault and not _fault_in_training(network, images, torch.contiguous_format):
+            return fault
     if device.type == "meta" or not isinstance(expected, Tensor):
         return ""
     largest = float(expected.abs().max())
     if torch.allclose(output, expected, rtol=0, atol=_TOLERANCE * largest, equal_nan=True):
         return ""
     return "it computes other outputs there"
+
+
+@torch.enable_grad()
+def _fault_in_training(network: nn.Module, images: Tensor, form: torch.memory_format) -> str:
+    """Return why a step of training fails in a memory format; empty if it does not.
+
+    Args:
+        network: is left unchanged; its copy is trained.
+        images: (B, C, H, W), B of 2 or more for batch norm.
+        form: the memory format of images and weights.
+    """
+    try:
+        output = deepcopy(network).train().to(memory_format=form)(images.to(memory_format=form))
+        if isinstance(output, Tensor) and output.requires_grad:
+            output.sum().backward()
+    except Exception as error:  # noqa: BLE001 - any is a reason
+        return first_line(error)
+    return ""

@@ -68,6 +68,6 @@ def _require_equal_channels(pair: TapPair) -> None:
         raise UserError(
             f"fsp compares matrices of channels, and {pair.description} have {student} and"
             f" {teacher}.",
-            "  choose a student of the teacher's widths (wrn_16_2 from wrn_40_2), layers with equal"
-            " channels (loss.pairs=[[PATH,PATH],...]), or loss=ickd, which adapts them",
+            "  choose a student of the teacher's widths (teacher=resnet20 student=resnet8), layers"
+            " with equal channels (loss.pairs=[[PATH,PATH],...]), or loss=ickd, which adapts them",
         )

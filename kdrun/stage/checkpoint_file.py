@@ -16,7 +16,7 @@ from torch.serialization import safe_globals
 
 from kdrun.core.errors import UserError
 
-_DEPTH = 3  # of the mappings in which state dicts are looked for: callbacks, EMA, state_dict
+_DEPTH = 4  # of the mappings in which state dicts are looked for: callbacks, EMA, 0, state_dict
 _MAX_CLASSES = 100  # the most classes of a file that are replaced
 _UNKNOWN = re.compile(r"GLOBAL (\S+) was not an allowed global")
 _FILLED = re.compile(r"Can only (SETITEM|append).* but got <class 'inert\.(\S+)'>")
@@ -67,7 +67,8 @@ class _Inert:
     """An object of a class that torch does not know to be harmless, without all that it was.
 
     Files name classes and functions that unpickling would call. Each is replaced by a subclass of
-    this class, which takes any arguments and any state, and keeps and does nothing.
+    this class, which takes any arguments and any state, and keeps and does nothing; but files with
+    names that torch refuses in any case, such as `os.system`, are refused.
 
     Attributes:
         container: of the subclass for a class of mappings or lists, the type that it makes: torch
@@ -129,7 +130,9 @@ def _inert_class(name: str, container: type | None = None) -> type:
 def _state_dicts(
     content: Any, keys: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, Mapping[str, Tensor]]]:
-    """Yield dotted keys and tensors of each mapping with tensors."""
+    """Yield dotted keys and tensors of each mapping, and each list in one, with tensors."""
+    if keys and isinstance(content, list | tuple):
+        content = dict(enumerate(content))
     if not isinstance(content, Mapping):
         return
     tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}

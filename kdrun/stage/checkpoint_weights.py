@@ -154,10 +154,28 @@ def _choose(
 def _notes(file: CheckpointFile, found: _FoundWeights) -> list[str]:
     notes = [f"the weights under {found.place!r} are taken"] if found.place else []
     notes += [f"{old!r} is read as {new!r}" for old, new in found.synonyms.items()]
-    unread = [*map(repr, found.beside), *(f"objects of {printable(name)}" for name in file.classes)]
+    unread = [
+        *map(repr, found.beside),
+        *(f"tensors under {place!r}" for place in _other_places(file, found.place)),
+        *(f"objects of {printable(name)}" for name in file.classes),
+    ]
     if unread:
         notes.append(f"not read: {_listed(unread)}")
     return [f"{str(file.path)!r}: {'; '.join(notes)}"] if notes else []
+
+
+def _other_places(file: CheckpointFile, taken: str) -> list[str]:
+    """Return the keys below which a file has tensors beside those taken, such as averages of them.
+
+    Args:
+        file: the file.
+        taken: the place of the weights that are taken.
+    """
+    inside = [key for key in file.state_dicts if not key or f"{taken}.".startswith(f"{key}.")]
+    mapping = max(inside, key=len, default="")
+    first = mapping.partition(".")[0]
+    tops = {key: key.partition(".")[0] for key in file.state_dicts if key not in ("", mapping)}
+    return list(dict.fromkeys(key if top == first else top for key, top in tops.items()))
 
 
 def _listed(names: Iterable[str]) -> str:

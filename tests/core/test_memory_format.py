@@ -45,6 +45,24 @@ def test_a_network_that_must_stay_contiguous_does_so(make, fault):
     assert torch.equal(moved(inputs.to(memory_format=torch.channels_last)), expected)
 
 
+def test_a_view_in_training_alone_is_found():
+    class Head(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, images: Tensor) -> Tensor:
+            maps = self.conv(images)
+            return maps.view(len(maps), -1) if self.training else maps.flatten(1)
+
+    network = Head()
+    before = deepcopy(network.state_dict())
+    assert fault_in_channels_last(network, DATA).startswith("view size is not compatible")
+    assert network.training
+    assert network.conv.weight.grad is None
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
 def test_images_with_one_channel_count_as_contiguous():
     network = Viewed(num_classes=10, in_channels=1, image_size=(8, 8))
     keep_contiguous(network, "it calls view")

@@ -275,7 +275,25 @@ def test_a_key_may_be_that_of_a_mapping_around_the_weights(path: Path) -> None:
 def test_the_only_weights_that_fit_are_taken(path: Path) -> None:
     both = {"teacher": state(1.0, "resnet14"), "student": under("module.", state(2.0))}
     value, told = load(path, both)
-    assert (value, told) == (2.0, "'net.pt': the weights under 'student.module' are taken")
+    assert (value, told) == (
+        2.0,
+        "'net.pt': the weights under 'student.module' are taken; not read: tensors under 'teacher'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("beside", "place"),
+    [
+        ({"ema": dict(network(fill=3.0).named_parameters())}, "ema"),  # without the norms' averages
+        ({"ema": {"shadow_params": list(network(fill=3.0).parameters())}}, "ema"),
+        ({"averages": [state(3.0, "resnet14")]}, "averages"),
+        ({"callbacks": {"EMA": {"deep": [state(3.0, "resnet14")]}}}, "callbacks"),
+    ],
+)
+def test_tensors_that_are_not_taken_are_told(beside: dict, place: str, path: Path) -> None:
+    value, told = load(path, {"state_dict": state(2.0), **beside})
+    assert value == 2.0
+    assert f"not read: tensors under '{place}'" in told
 
 
 def test_weights_of_an_optimizer_are_not_taken_for_a_networks(path: Path) -> None:
@@ -284,7 +302,8 @@ def test_weights_of_an_optimizer_are_not_taken_for_a_networks(path: Path) -> Non
     trained(torch.rand(2, 3, 32, 32)).sum().backward()
     optimizer.step()
     content = {"optimizer": optimizer.state_dict(), "net": state(2.0)}
-    assert load(path, content) == (2.0, "'net.pt': the weights under 'net' are taken")
+    told = "'net.pt': the weights under 'net' are taken; not read: tensors under 'optimizer'"
+    assert load(path, content) == (2.0, told)
 
 
 def test_keys_of_the_file_are_shown_beside_those_of_the_network(path: Path) -> None:
@@ -324,7 +343,8 @@ def test_the_plan_says_what_is_taken_and_the_key_counts(path: Path, mlp: State) 
     given = ("teacher.checkpoint=net.pt", "controls=[]")
     assert refusal(*given).splitlines()[0].endswith("several weights of 'mlp': 'raw', 'ema'.")
     raw, ema = (plan(*given, f"teacher.checkpoint_key={key}") for key in ("raw", "ema"))
-    assert "'net.pt': the weights under 'ema' are taken" in ema.notes
+    told = "'net.pt': the weights under 'ema' are taken; not read: tensors under 'raw'"
+    assert told in ema.notes
     assert prints(raw)["teacher"] != prints(ema)["teacher"]
 
 

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
 from kdrun.core.errors import UserError
 
 # The usual names of each split's folder, in lower case; the case of a folder's name doesn't matter.
@@ -46,11 +48,11 @@ def check_class_folders(folder: Path, classes: list[str]) -> None:
     """Check that class folders are not splits of other names, which have class folders themselves.
 
     Raises:
-        UserError: no class folder has files, and all have two or more folders of the same names.
+        UserError: no class folder has images, and all have two or more folders of the same names.
     """
     shared: set[str] = set()
     for position, name in enumerate(classes):
-        if _has_files(folder / name):
+        if _has_images(folder / name):
             return
         inner = set(class_folders(folder / name))
         shared = shared & inner if position else inner
@@ -77,6 +79,7 @@ def is_visible(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX"
 
 
-def _has_files(folder: Path) -> bool:
+def _has_images(folder: Path) -> bool:
     with os.scandir(folder) as entries:
-        return any(entry.is_file() and is_visible(entry.name) for entry in entries)
+        names = [entry.name for entry in entries if entry.is_file()]
+    return any(name.lower().endswith(IMG_EXTENSIONS) and is_visible(name) for name in names)

@@ -93,6 +93,7 @@ def test_class_folders_that_only_hold_folders_of_the_same_names_are_refused(node
         for name in ("cat", "dog"):
             root = folder(f"{below}{part}/{name}", 3)
     folder(f"{below}Fold1/emu", 3)
+    root.joinpath(below, "Fold1", "labels.csv").write_text("image,label\n")
     place = root / "train" if below else root
     assert sentence(node, root) == (
         f"the class folders 'Fold1' and 'Fold2' of '{place}' hold no images, only folders with the"
