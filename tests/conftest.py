@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 from forked import ROOT, ForkedCommand
+from hypothesis import HealthCheck, settings
 from tiny import TINY, Kdrun, Refused
 
 # Workers of a parallel test run must not fight for the cores; set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# No test depends on the time it takes: other work may share the machine.
+settings.register_profile("kdrun", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kdrun")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
