@@ -3,9 +3,11 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
+from hydra.core.config_store import ConfigStore
 from plans import prints, run_to
 from tiny import TINY
 
@@ -58,6 +60,8 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     tables = [table_of(kind) for kind in KINDS]
     before = [dict(table) for table in tables]
+    store = ConfigStore.instance()
+    monkeypatch.setattr(store, "repo", deepcopy(store.repo))
 
     def write_module(text: str) -> None:
         (tmp_path / "wave_plugin.py").write_text(text, encoding="utf-8")

@@ -131,6 +131,7 @@ def test_a_place_that_gives_no_tensor_is_refused(tmp_path, monkeypatch):
         "MODELS = {'odd': 'odd_parts:Odd'}\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("kdrun.core.plugins._named", {"odd_parts"})  # as by the command itself
     for place in ("two", "unused"):
         words = ("plugins=[odd_parts]", "loss=fitnet", f"loss.pairs=[[{place},layer2]]", *RESNETS)
         (job,) = compose_runs(words, multirun=False)
