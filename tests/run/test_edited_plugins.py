@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -60,8 +59,6 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     tables = [table_of(kind) for kind in KINDS]
     before = [dict(table) for table in tables]
-    store = ConfigStore.instance()
-    monkeypatch.setattr(store, "repo", deepcopy(store.repo))
 
     def write_module(text: str) -> None:
         (tmp_path / "wave_plugin.py").write_text(text, encoding="utf-8")
@@ -74,6 +71,10 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     for table, content in zip(tables, before, strict=True):
         table.clear()
         table.update(content)
+    groups = ConfigStore.instance().repo
+    for group in ("model", "teacher", "student", "loss", "scheme"):
+        for name in [name for name in groups.get(group, {}) if name.startswith("wave")]:
+            del groups[group][name]
 
 
 def planned(*words: str) -> Plan:
