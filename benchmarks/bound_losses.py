@@ -15,7 +15,7 @@ from kdrun.loss.base import Loss
 from kdrun.loss.table import build_loss
 from kdrun.loss.two_phase_loss import FIRST
 from kdrun.loss.weighted_loss import WeightedLoss
-from kdrun.run.runner import Plan
+from kdrun.run.plan import Plan
 from kdrun.stage.start import build_network
 from kdrun.stage.tap_binding import bind_taps
 

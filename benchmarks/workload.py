@@ -10,7 +10,7 @@ from kdrun.check.preflight import check
 from kdrun.config.compose import compose_runs
 from kdrun.dataset.data import Data
 from kdrun.engine.frozen import freeze
-from kdrun.run.runner import Plan
+from kdrun.run.plan import Plan
 from kdrun.stage.start import build_network
 
 BATCH_SIZE = 64

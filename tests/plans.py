@@ -11,7 +11,8 @@ from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.screen import Screen
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.watch import make_watch
-from kdrun.run.runner import Plan, run
+from kdrun.run.plan import Plan
+from kdrun.run.runner import run
 
 # The same with networks that have stages.
 RESNETS = (

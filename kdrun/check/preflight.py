@@ -18,7 +18,7 @@ from kdrun.core.faults import Faults
 from kdrun.core.plugin_code import PluginCode, plugin_codes
 from kdrun.core.plugins import install_plugins, plugins_of_config
 from kdrun.dataset.data import Data
-from kdrun.run.runner import Plan
+from kdrun.run.plan import Plan
 from kdrun.scheme.table import make_scheme
 from kdrun.stage.base import MAIN
 from kdrun.step.plan import all_stages

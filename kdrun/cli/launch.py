@@ -26,7 +26,7 @@ from kdrun.sweep.job_list import name_jobs
 from kdrun.sweep.parallel_jobs import LauncherChoice, choose_launcher, faults_of_jobs
 
 if TYPE_CHECKING:
-    from kdrun.run.runner import Plan
+    from kdrun.run.plan import Plan
 
 
 def launch(words: Sequence[str], screen: Screen) -> int:

@@ -20,7 +20,7 @@ from kdrun.engine.watch import make_watch
 from kdrun.loss.base import Loss
 from kdrun.loss.table import build_loss
 from kdrun.measure.cost import macs, parameters
-from kdrun.run.runner import Plan
+from kdrun.run.plan import Plan
 from kdrun.stage.artefact import is_intact
 from kdrun.stage.base import Stage
 from kdrun.stage.start import build_network

@@ -2,8 +2,8 @@
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,113 +11,23 @@ from typing import Any
 from kdrun.compare.report.write import write_run_report
 from kdrun.compare.table import ResultsTable
 from kdrun.config.older_runs import with_new_keys
-from kdrun.core.config import Config
-from kdrun.core.device import Hardware
 from kdrun.core.errors import Interrupted, KdrunError, TrialStopped, UserError, shell_command
 from kdrun.core.folder import STUDENT_FOLDER, STUDENT_ROW, RunFolder
 from kdrun.core.lock import FolderLock
-from kdrun.core.plugin_code import PluginCode, refuse_changed_code, words_of
+from kdrun.core.plugin_code import refuse_changed_code
 from kdrun.core.records.summary import Summary
 from kdrun.core.screen import Screen
-from kdrun.core.store import Store, fingerprint
-from kdrun.dataset.data import Data, Split
-from kdrun.engine.display import Display
+from kdrun.core.store import Store
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.stop_trial import stop_hopeless_trial
-from kdrun.engine.training_spec import Runtime
-from kdrun.engine.watch import Watch, make_watch
+from kdrun.engine.watch import make_watch
 from kdrun.run.environment import describe_environment, differences
+from kdrun.run.plan import Plan
 from kdrun.stage.artefact import Artefact
-from kdrun.stage.base import MAIN, Stage, StageContext
+from kdrun.stage.base import StageContext
 from kdrun.stage.evaluate import evaluate
 from kdrun.stage.export import Exporter
 from kdrun.stage.obtain import obtain, record_stage
-from kdrun.stage.train import Train
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A checked config, with the data and stages that were made from it.
-
-    Attributes:
-        config: the typed config.
-        tree: the config as a plain tree, as it is written to the run folder. It has the device,
-            the precision and the threads that were chosen, and a resumed run uses the same.
-        datasets: the splits, by name; the student is tested on `main`.
-        hardware: device, precision, threads.
-        stages: the stages in order.
-        notes: sentences for the user, such as the plugins in use.
-        plugins: the code of the plugins that the config uses, by the name of the plugin.
-        thresholds: for a trial of a search, the validation score to reach after each epoch.
-    """
-
-    config: Config
-    tree: Mapping[str, Any]
-    datasets: Mapping[str, Data]
-    hardware: Hardware
-    stages: list[Stage]
-    notes: list[str]
-    plugins: Mapping[str, PluginCode] = field(default_factory=dict)
-    thresholds: Sequence[float | None] = ()
-
-    @property
-    def data(self) -> Data:
-        """The data that the student is tested on."""
-        return self.datasets[MAIN]
-
-    @property
-    def domains(self) -> dict[str, Split]:
-        """Further test splits, by the name of their domain."""
-        return {data.domain: data.test for data in self.datasets.values() if data.domain}
-
-    def data_of(self, stage: Stage) -> Data:
-        """Return the data that a stage uses."""
-        return self.datasets[stage.info.data]
-
-    def runtime(self, screen: Screen, interrupt: Interrupt, watch: Watch) -> Runtime:
-        return Runtime(
-            seed=self.config.seed,
-            hardware=self.hardware,
-            compile=self.config.compile,
-            checkpoint_seconds=self.config.checkpoint_seconds,
-            display=Display(screen),
-            interrupt=interrupt,
-            watch=watch,
-        )
-
-    def fingerprints(self, runtime: Runtime) -> dict[str, str]:
-        """Return the fingerprint of each stage, which depends on the stages that it reads."""
-        fingerprints: dict[str, str] = {}
-        for stage in self.stages:
-            identity = stage.identity(self.config, self.data_of(stage), runtime)
-            code = self._plugin_code(identity)
-            fingerprints[stage.info.name] = fingerprint(
-                {
-                    **identity,
-                    **({"plugins": code} if code else {}),
-                    "reads": {name: fingerprints[name] for name in stage.info.reads},
-                }
-            )
-        return fingerprints
-
-    @property
-    def revisions(self) -> dict[str, int]:
-        """What computes other values than before with the same config -> its revision."""
-        return {
-            name: revision
-            for stage in self.stages
-            if isinstance(stage, Train)
-            for name, revision in stage.revisions(self.data_of(stage)).items()
-        }
-
-    def _plugin_code(self, identity: Mapping[str, Any]) -> list[str]:
-        """Return the hashes of the plugins that take part in a stage.
-
-        A component takes part if its name is a word of the stage's identity; the dataset and the
-        scheme take part in every stage.
-        """
-        words = words_of([identity, self.config.dataset["name"], self.config.scheme["name"]])
-        return sorted({code.digest for code in self.plugins.values() if code.components & words})
 
 
 def run(plan: Plan, path: Path, screen: Screen, command: str) -> Summary:
@@ -222,7 +132,7 @@ def _resume_hint(folder: RunFolder) -> str:
 
 
 def _refuse_changes(folder: RunFolder, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise an error if a run continues with another config; new keys are ignored.
+    """Raise an error if a run continues with another config, but for keys it lacked.
 
     Raises:
         UserError: the config file was changed since the run began.

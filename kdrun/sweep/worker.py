@@ -26,7 +26,7 @@ from kdrun.core.sweep import DONE, SweepFolder
 from kdrun.run.new_folder import shown
 
 if TYPE_CHECKING:
-    from kdrun.run.runner import Plan
+    from kdrun.run.plan import Plan
 
 _POLL = 1.0  # seconds between two checks of whether the parent process is alive
 

@@ -17,7 +17,7 @@ from kdrun.config.loader import install_named_plugins
 from kdrun.core.errors import UserError
 from kdrun.core.folder import RunFolder
 from kdrun.core.plugins import KINDS, table_of
-from kdrun.run.runner import Plan
+from kdrun.run.plan import Plan
 
 MODULE = """
 import torch

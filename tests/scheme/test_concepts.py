@@ -15,7 +15,7 @@ from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.watch import make_watch
 from kdrun.measure.metrics import Meter
 from kdrun.model.merged_classes import MergedClasses
-from kdrun.run.runner import Plan
+from kdrun.run.plan import Plan
 from kdrun.stage.artefact import read_artefact
 
 EVEN_ODD = ("scheme=concepts", "scheme.map=digits_even_odd")

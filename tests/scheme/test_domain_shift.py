@@ -16,7 +16,7 @@ from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.pseudo_labels import with_pseudo_labels
 from kdrun.loss.table import build_loss
 from kdrun.measure.metrics import Meter
-from kdrun.run.runner import Plan
+from kdrun.run.plan import Plan
 from kdrun.stage.artefact import read_artefact
 
 

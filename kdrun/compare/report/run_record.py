@@ -82,9 +82,9 @@ class RunRecord:
         count, images = arrays.get("target", np.empty(0)).shape, arrays.get("images", np.empty(0))
         shown = arrays.get("classes", np.empty(0)).shape
         rows = {f"{row['model']}/probability": ("f", shown) for row in self.rows}
-        whole = {"target": ("iu", count), "index": ("iu", count), "classes": ("iu", shown)}
+        integers = {"target": ("iu", count), "index": ("iu", count), "classes": ("iu", shown)}
         _check_arrays(
-            path, arrays, {**whole, "images": ("u", images.shape), "row": ("U", ()), **rows}
+            path, arrays, {**integers, "images": ("u", images.shape), "row": ("U", ()), **rows}
         )
         if (len(count), len(shown), images.ndim) != (1, 2, 4) or not images.size:
             raise damaged_arrays(path, "holds no images")
