@@ -78,6 +78,13 @@ class FolderLock:
                 return True
         return False
 
+    def last_taken(self) -> int:
+        """Return when a process last took or released the lock, in nanoseconds; 0 if none did."""
+        try:
+            return self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
     def __enter__(self) -> Self:
         return self if self._descriptor is not None else self.acquire(wait=False)
 

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from kdrun.compare.report.write import write_sweep_report
 from kdrun.compare.runs import run_lines, started_in, sweep_line
@@ -40,10 +39,10 @@ def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
     status = 0
     _refuse_links(sweep.path)
     with sweep.lock().acquire(wait=False):
-        manifests = {job.number: sweep.run(job).manifest() for job in sweep.jobs()}
         for job in sweep.jobs():
             if sweep.run(job).is_run:
                 FolderLock(sweep.run(job).path).acquire(wait=False).release()
+        before = _last_starts(sweep, sweep.jobs())
         try:
             with exit_on_sigterm():
                 _run_all(sweep, command, screen)
@@ -53,7 +52,7 @@ def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
             status = stop_status(stop)
         _wait_for_jobs(sweep, _TIMEOUT)
         if status:
-            _mark_interrupted(sweep, manifests)
+            _mark_interrupted(sweep, before)
     _print_outcome(sweep, screen)
     return status or int(not sweep.is_complete)
 
@@ -65,17 +64,25 @@ def _refuse_links(folder: Path) -> None:
             refuse_link(path)
 
 
-def _mark_interrupted(sweep: SweepFolder, manifests: Mapping[int, Mapping[str, Any]]) -> None:
+def _last_starts(sweep: SweepFolder, jobs: Sequence[SweepJob]) -> dict[int, int]:
+    """Return for the number of each job when a process last started or ended it.
+
+    A record would not tell: a job that dies where it died before leaves the same one.
+    """
+    return {job.number: FolderLock(sweep.run(job).path).last_taken() for job in jobs}
+
+
+def _mark_interrupted(sweep: SweepFolder, before: Mapping[int, int]) -> None:
     """Mark jobs that were killed with the sweep as interrupted: joblib kills its workers on Ctrl-C.
 
     Args:
         sweep: the interrupted sweep.
-        manifests: number of each job -> its manifest before the sweep; jobs that did not run still
-            have this manifest.
+        before: the last starts of its jobs before the sweep.
     """
+    now = _last_starts(sweep, sweep.jobs())
     for job in sweep.jobs():
         run = sweep.run(job)
-        if sweep.status(job) == "crashed" and run.manifest() != manifests.get(job.number):
+        if sweep.status(job) == "crashed" and now[job.number] != before.get(job.number):
             with FolderLock(run.path).acquire(wait=False):
                 run.update(status="interrupted", error="interrupted with its sweep")
 
@@ -120,18 +127,20 @@ def _run_jobs(jobs: Sequence[SweepJob], sweep: SweepFolder, launch: Launch, scre
     """
     relaunched: dict[int, SweepJob] = {}
     while jobs:
-        manifests = {job.number: sweep.run(job).manifest() for job in jobs}
+        before = _last_starts(sweep, jobs)
         if try_launch(launch, jobs, screen):
             break
         _wait_for_jobs(sweep)  # some launchers keep their other workers
-        waiting = [job for job in jobs if sweep.run(job).manifest() == manifests[job.number]]
-        crashed = [job for job in jobs if sweep.status(job) == "crashed"]
+        now = _last_starts(sweep, jobs)
+        waiting = [job for job in jobs if now[job.number] == before[job.number]]
+        started = [job for job in jobs if now[job.number] != before[job.number]]
+        crashed = [job for job in started if sweep.status(job) == "crashed"]
         none_started = waiting == jobs
         relaunched |= {job.number: job for job in (jobs if none_started else crashed)}
         jobs = [] if none_started else waiting
     for job in relaunched.values():
-        manifest = sweep.run(job).manifest()
-        if not try_launch(launch, [job], screen) and sweep.run(job).manifest() == manifest:
+        before = _last_starts(sweep, [job])
+        if not try_launch(launch, [job], screen) and _last_starts(sweep, [job]) == before:
             screen.fail(f"the launcher can't start {job.folder} alone either; the sweep ends here")
             break
 

@@ -1,5 +1,6 @@
 """Which jobs of a sweep are launched again, and how, where the launcher gives up."""
 
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from kdrun.config.command import read_command
 from kdrun.core.errors import UserError
+from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, SweepJob
 from kdrun.sweep.runner import _run_jobs, run_sweep
@@ -56,6 +58,49 @@ def test_a_launcher_that_can_not_start_one_job_either_is_left_with_a_sentence(
     assert launcher.launched == [[0, 1, 2], [0]]
     assert [sweep.status(job) for job in JOBS] == [NOT_STARTED] * 3
     assert "the launcher can't start 0 alone either" in capsys.readouterr().err
+
+
+class DeadlyJob:
+    """Job 0 kills its worker at the same point each time; jobs beside it die with it."""
+
+    def __init__(self, sweep: SweepFolder) -> None:
+        self.sweep = sweep
+        self.launched: list[list[int]] = []
+
+    def __call__(self, jobs: Sequence[SweepJob]) -> None:
+        self.launched.append([job.number for job in jobs])
+        dies = any(job.number == 0 for job in jobs)
+        for job in jobs[:2]:
+            folder = self.sweep.run(job)
+            folder.path.mkdir(parents=True, exist_ok=True)
+            with FolderLock(folder.path):
+                folder.update(status="running" if dies else "finished")
+        if dies:
+            raise RuntimeError("a worker died")
+
+
+def test_a_job_that_dies_where_it_died_before_has_been_started(sweep: SweepFolder) -> None:
+    launcher = DeadlyJob(sweep)
+    _run_jobs(JOBS, sweep, launcher, Screen())
+    assert launcher.launched == [[0, 1, 2], [2], [0], [1]]
+    assert [sweep.status(job) for job in JOBS] == ["crashed", "finished", "finished"]
+
+
+def test_a_crashed_job_that_dies_with_a_sweep_that_is_stopped_is_interrupted(
+    sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for job in JOBS[:2]:
+        sweep.run(job).path.mkdir()
+        sweep.run(job).update(status="running")
+
+    def stop(*_: object) -> None:
+        FolderLock(sweep.run(JOBS[0]).path).acquire(wait=False).release()
+        os.utime(sweep.run(JOBS[0]).path / ".lock", (0, 0))  # any other time than before
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kdrun.sweep.runner._run_all", stop)
+    run_sweep(sweep, read_command([]), Screen())
+    assert [sweep.status(job) for job in JOBS] == ["interrupted", "crashed", NOT_STARTED]
 
 
 @pytest.mark.parametrize("name", ["0", "1/.hydra", "2/.hydra/config.yaml"])
