@@ -7,9 +7,10 @@ from typing import Any
 import yaml
 
 from kdrun.config.choices import conf_folder
-from kdrun.core.careful_yaml import refuse_large_yaml, yaml_error
+from kdrun.core.careful_yaml import read_yaml, yaml_error
 from kdrun.core.errors import Fault, UserError
 from kdrun.core.faults import Faults
+from kdrun.core.reading import open_named
 from kdrun.core.unknown import suggest
 
 _SCHEME, _KEY = "concepts", "scheme.map"  # the scheme that needs a concept map, and its config key
@@ -46,11 +47,10 @@ def _read(name: str) -> dict[str, Any]:
     """
     files = _files()
     path = files.get(name, Path(name).expanduser())
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{name!r} is neither a concept map nor a file; {suggest(name, files)}")
     try:
-        refuse_large_yaml(path)
-        concepts = yaml.safe_load(path.read_text(encoding="utf-8"))
+        concepts = read_yaml(open_named(path))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise yaml_error(path, error) from error
     if not isinstance(concepts, dict):

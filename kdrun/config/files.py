@@ -10,8 +10,9 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.plugins.config_source import ConfigResult
 from omegaconf.errors import OmegaConfBaseException
 
-from kdrun.core.careful_yaml import refuse_large_yaml, yaml_error
+from kdrun.core.careful_yaml import read_yaml, yaml_error
 from kdrun.core.errors import UserError
+from kdrun.core.reading import open_named
 
 CONFIG_DIR = "command-line"  # Hydra's name for the provider of the folder of `--config-dir`
 
@@ -28,7 +29,7 @@ class CheckedFiles(FileConfigSource):
         """
         path = Path(self.path, self._normalize_file_name(config_path))
         try:
-            refuse_large_yaml(path)
+            read_yaml(open_named(path))
             return super().load_config(config_path)
         except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
             raise yaml_error(path, error) from error

@@ -12,13 +12,16 @@ import math
 import os
 import shutil
 import signal
+import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from kdrun.core import limits
 from kdrun.core.errors import DamagedFile, DiskFull, UserError
+from kdrun.core.reading import open_record, read_all
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _passes: Counter[str] = Counter()  # how often this process has passed each fault point
@@ -57,7 +60,7 @@ def explain_write_errors(path: Path, size: int = 0) -> Iterator[None]:
 
     Raises:
         DiskFull: the block raised an OSError.
-        UserError: `open_in_place` found a link.
+        UserError: `open_in_place` found a link, or no regular file.
     """
     try:
         yield
@@ -81,15 +84,25 @@ def _disk_full(path: Path, size: int, error: OSError) -> DiskFull:
 
 
 def open_in_place(path: Path, mode: Literal["ab", "r+b", "wb"]) -> BinaryIO:
-    """Open a file of a run to append to it or to cut it; a link is an error.
+    """Open a file of a run to append to it or to cut it; a link, device or pipe is an error.
 
     A folder from elsewhere may have a link to any file of the user in place of its own.
     """
-    return open(path, mode, opener=_without_links)
+    return open(path, mode, opener=open_regular)
 
 
-def _without_links(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+def open_regular(path: str | Path, flags: int) -> int:
+    """Return a descriptor of a regular file, which is made if it is missing.
+
+    Raises:
+        UserError: it is no regular file.
+        OSError: it is a link (ELOOP), or it can't be opened.
+    """
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UserError(f"{str(path)!r} is no regular file, and kdrun writes nothing to it.")
+    return descriptor
 
 
 def refuse_link(path: Path) -> None:
@@ -207,7 +220,7 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:  # another disk, a disk without hard links, or too many links
-        with open_in_place(target, "wb") as file, source.open("rb") as original:
+        with open_in_place(target, "wb") as file, open_record(source) as original:
             shutil.copyfileobj(original, file)
             file.flush()
             os.fsync(file.fileno())
@@ -247,12 +260,16 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Return the mapping in a JSON file; None if there is no such file.
 
     Raises:
-        DamagedFile: the file is not JSON, or its content is not a mapping.
+        DamagedFile: the file is not JSON, its content is not a mapping, or it can't be read.
     """
-    if not path.exists():
-        return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = read_all(open_record(path), limits.RECORD)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DamagedFile(f"{str(path)!r} can't be read: {error.strerror}.") from error
+    try:
+        content = json.loads(text.decode())
     except (ValueError, RecursionError) as error:
         raise DamagedFile(f"{str(path)!r} is no JSON: {error}.") from error
     if not isinstance(content, dict):

@@ -1,37 +1,37 @@
-"""Refuses YAML files whose aliases expand into more values than fit in memory."""
+"""Reads YAML files, but none whose aliases expand into more values than fit in memory."""
 
+from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from kdrun.core import limits
 from kdrun.core.errors import UserError
+from kdrun.core.reading import read_all
 
-_MAX_BYTES = 1_000_000  # more than any config has
 _MAX_VALUES = 100_000  # after aliases are expanded
 
 
-def refuse_large_yaml(path: Path) -> None:
-    """Refuse a YAML file that is too large for a config, before or after aliases are expanded.
+def read_yaml(file: BufferedReader) -> Any:
+    """Return the values of an open YAML file, and close the file.
 
     Raises:
         UserError: the file has too many bytes, or its values nest too deep, or its aliases
             expand into too many values.
-        yaml.YAMLError: the file is not YAML.
+        UnicodeDecodeError, yaml.YAMLError: the file is not YAML.
     """
-    size = path.stat().st_size
-    if size > _MAX_BYTES:
-        raise UserError(f"{str(path)!r} has {size:,} bytes, too many for a config.")
+    path, text = file.name, read_all(file, limits.YAML).decode()
     try:
-        with path.open(encoding="utf-8") as file:
-            root = yaml.compose(file, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
         count = 0 if root is None else _count_values(root, {})
     except RecursionError as error:
-        raise UserError(f"{str(path)!r} nests its values too deep for a config.") from error
+        raise UserError(f"{path!r} nests its values too deep for a config.") from error
     if count > _MAX_VALUES:
         raise UserError(
-            f"{str(path)!r} unfolds into more than {_MAX_VALUES:,} values:"
-            " its aliases name each other."
+            f"{path!r} unfolds into more than {_MAX_VALUES:,} values: its aliases name each other."
         )
+    return yaml.safe_load(text)
 
 
 def yaml_error(path: Path, error: Exception) -> UserError:

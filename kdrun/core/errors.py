@@ -64,6 +64,12 @@ class DamagedFile(KdrunError):
     status = 9
 
 
+class TooLarge(DamagedFile):
+    """A file is larger than anything that kdrun writes there."""
+
+    status = 3
+
+
 class BadSample(KdrunError):
     """A file of the dataset turned out to be unusable in the middle of a run."""
 

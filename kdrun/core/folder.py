@@ -9,10 +9,12 @@ from typing import Any, Unpack
 
 import yaml
 
+from kdrun.core import limits
 from kdrun.core.atomic import read_json, refuse_link, write_bytes, write_json, write_text
-from kdrun.core.careful_yaml import refuse_large_yaml, yaml_error
-from kdrun.core.errors import UserError
+from kdrun.core.careful_yaml import read_yaml, yaml_error
+from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.lock import FolderLock
+from kdrun.core.reading import open_record, read_all
 from kdrun.core.records import FORMAT
 from kdrun.core.records.check import check_record
 from kdrun.core.records.manifest import Manifest
@@ -99,11 +101,11 @@ class RunFolder:
 
         Raises:
             UserError: the config is missing, or it is no mapping.
+        DamagedFile: it is no regular file.
         """
         path = self.path / _CONFIG
         try:
-            refuse_large_yaml(path)
-            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+            tree = read_yaml(open_record(path))
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
             raise UserError(
                 f"{str(self.path)!r} is no run folder: its {_CONFIG} can't be read.",
@@ -134,7 +136,8 @@ class RunFolder:
             folders: the folders of the stages.
         """
         paths = [folder / METRICS for folder in folders if (folder / METRICS).exists()]
-        write_bytes(self.path / METRICS, b"".join(path.read_bytes() for path in paths))
+        logs = [read_all(open_record(path), limits.METRICS) for path in paths]
+        write_bytes(self.path / METRICS, b"".join(logs))
 
     def write_summary(self, summary: Summary) -> None:
         write_json(self.path / _SUMMARY, {"format": FORMAT, **summary})
@@ -192,8 +195,8 @@ class RunFolder:
         Hydra's file has a fixed layout and is read as text: parsing it takes 100 times as long.
         """
         try:
-            text = (self.path / _HYDRA).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+            text = read_all(open_record(self.path / _HYDRA), limits.YAML).decode()
+        except (OSError, UnicodeDecodeError, DamagedFile):
             return {}
         _, _, after = text.partition("\n    choices:\n")
         lines = takewhile(lambda line: line.startswith("      "), after.splitlines())

@@ -10,8 +10,10 @@ from types import TracebackType
 from typing import Self
 from weakref import WeakSet
 
-from kdrun.core.atomic import explain_write_errors
+from kdrun.core import limits
+from kdrun.core.atomic import explain_write_errors, open_regular
 from kdrun.core.errors import RunInUse, UserError
+from kdrun.core.reading import open_record, read_all
 
 _POLL = 0.2  # seconds between two attempts to take a lock that another process holds
 
@@ -51,7 +53,7 @@ class FolderLock:
             UserError: this file system has no locks, or the lock file is a link.
         """
         with explain_write_errors(self._path):
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            descriptor = open_regular(self._path, os.O_RDWR | os.O_CREAT)
         self._descriptor = descriptor
         _held.add(self)
         try:
@@ -69,13 +71,13 @@ class FolderLock:
 
     def is_held(self) -> bool:
         """Return whether another process holds the lock now."""
-        if not self._path.exists():
-            return False
-        with self._path.open("rb") as file:
-            try:
+        try:
+            with open_record(self._path) as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
         return False
 
     def last_taken(self) -> int:
@@ -133,7 +135,7 @@ class FolderLock:
 
     def _holder(self) -> str:
         """Return the process that holds the lock, by the content of the lock file."""
-        content = self._path.read_text().split()
+        content = read_all(open_record(self._path), limits.RECORD).decode().split()
         if len(content) != 2:
             return "another process"
         pid, host = content

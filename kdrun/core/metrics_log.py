@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kdrun.core import limits
 from kdrun.core.atomic import (
     explain_write_errors,
     fault_point,
@@ -13,6 +14,7 @@ from kdrun.core.atomic import (
     replace_non_finite,
 )
 from kdrun.core.errors import DamagedFile
+from kdrun.core.reading import open_record, read_all
 from kdrun.core.records.check import check_record
 from kdrun.core.records.measurement import Measurement
 
@@ -86,12 +88,16 @@ class MetricsLog:
         """Return all measurements; an incomplete last line is skipped.
 
         Raises:
-            DamagedFile: a complete line is not a measurement.
+            DamagedFile: a complete line is not a measurement, or this is no regular file.
         """
-        if not self.path.exists():
-            return []
-        lines = self.path.read_bytes().split(b"\n")[:-1]
+        lines = self._content().split(b"\n")[:-1]
         return [self._record(number, line) for number, line in enumerate(lines, start=1)]
+
+    def _content(self) -> bytes:
+        try:
+            return read_all(open_record(self.path), limits.METRICS)
+        except FileNotFoundError:
+            return b""
 
     def _record(self, number: int, line: bytes) -> Measurement:
         try:
@@ -108,9 +114,7 @@ class MetricsLog:
         if self._last_line_checked:
             return
         self._last_line_checked = True
-        if self.offset == 0:
-            return
-        content = self.path.read_bytes()
+        content = self._content()
         complete = content.rfind(b"\n") + 1
         torn = len(content) - complete
         if not torn:

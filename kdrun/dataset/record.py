@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from kdrun.core.reading import open_named
 from kdrun.dataset.samples import RawDataset, Samples, spread
 from kdrun.dataset.splits import Splits
 
@@ -67,6 +68,7 @@ def _hash_samples(splits: Mapping[str, Samples]) -> str:
         samples.hash_into(state)
         # Names and sizes of two datasets can be the same.
         for path in samples.files(spread(len(samples), _HASHED_FILES)):
-            with suppress(OSError):  # the reader reports an unreadable file with its reason
-                state.update(path.read_bytes())
+            # The reader reports an unreadable file with its reason.
+            with suppress(OSError), open_named(path) as file:
+                state.update(file.read())
     return state.hexdigest()

@@ -15,6 +15,7 @@ from typing import Any
 
 from kdrun.core.atomic import write_bytes
 from kdrun.core.errors import DamagedFile, UserError
+from kdrun.core.reading import open_record
 from kdrun.engine.state_format import pack, unpack
 
 CURRENT = "checkpoint.pt"
@@ -90,7 +91,7 @@ def clear(folder: Path) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
+    with open_record(path) as file:
         version = _verify(file)
         if version > _FORMAT:
             raise UserError(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kdrun.core.atomic import write_bytes
 from kdrun.core.errors import DamagedFile
+from kdrun.core.reading import open_record
 from kdrun.core.store import BEST_WEIGHTS
 
 
@@ -37,7 +38,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         DamagedFile: the file is truncated, or is not a safetensors file.
     """
     try:
-        return load(path.read_bytes())
+        with open_record(path) as file:
+            return load(file.read())
     except (SafetensorError, OSError) as error:
         raise DamagedFile(f"{str(path)!r} can't be read as weights: {error}.") from error
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import file_digest
+from io import BufferedReader
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from kdrun.core.atomic import write_json
 from kdrun.core.class_merge import Merge
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.folder import RunFolder
+from kdrun.core.reading import open_record
 from kdrun.core.records import FORMAT
 from kdrun.core.records.artefact import ArtefactRecord, DataRecord, some_keys
 from kdrun.core.records.check import refuse_newer
@@ -219,6 +221,11 @@ def _data_info(data: DataRecord) -> DataInfo:
 
 
 def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
+    """Return the SHA-256 of a file of an artefact, in hexadecimal digits."""
+    return digest(open_record(path))
+
+
+def digest(file: BufferedReader) -> str:
+    """Return the SHA-256 of an open file, in hexadecimal digits, and close the file."""
+    with file:
         return file_digest(file, "sha256").hexdigest()

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.serialization import safe_globals
 
 from kdrun.core.errors import UserError
+from kdrun.core.reading import open_named
 
 _DEPTH = 4  # of the mappings in which state dicts are looked for: callbacks, EMA, 0, state_dict
 _MAX_CLASSES = 100  # the most classes of a file that are replaced
@@ -44,10 +45,11 @@ def read_checkpoint(path: Path) -> CheckpointFile:
     """Read a file of torch.save or safetensors.
 
     Raises:
-        UserError: the file can't be read, or holds no state dict.
+        UserError: the file can't be read, is no regular file, or holds no state dict.
     """
     classes: dict[str, type] = {}
     try:
+        open_named(path).close()
         content = load_file(path) if path.suffix == ".safetensors" else _load(path, classes)
     except FileNotFoundError as error:
         raise UserError(f"there is no file {str(path)!r}.") from error
@@ -153,6 +155,8 @@ def _kind(content: object) -> str:
 
 
 def _reason(path: Path, error: Exception, classes: Iterable[str]) -> str:
+    if not path.is_file():
+        return "it is no regular file"
     if path.stat().st_size == 0:
         return "it is empty"
     refused = re.search(r"GLOBAL (\S+)", str(error))
@@ -161,7 +165,7 @@ def _reason(path: Path, error: Exception, classes: Iterable[str]) -> str:
         return f"it holds {printable(held)}, and other objects than tensors could run code"
     if "TorchScript" in str(error):
         return "it is a program of TorchScript"
-    with path.open("rb") as file:
+    with open_named(path) as file:
         archive = file.read(2) == b"PK"
     if archive and _FRAME in str(error):
         return "it was saved with another pickle_protocol than 2, the default of torch.save"

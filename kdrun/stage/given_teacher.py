@@ -10,13 +10,14 @@ from torch import nn
 from kdrun import model
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import UserError
+from kdrun.core.reading import open_named, open_record
 from kdrun.core.records.artefact import ArtefactRecord, DataRecord
 from kdrun.core.store import RECORD
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
 from kdrun.engine.training_spec import Runtime
 from kdrun.engine.weights import copy_weights
-from kdrun.stage.artefact import Artefact, checksum, describe_data, read_artefact, write_artefact
+from kdrun.stage.artefact import Artefact, describe_data, digest, read_artefact, write_artefact
 from kdrun.stage.base import StageContext, StageInfo
 from kdrun.stage.checkpoint_weights import load_checkpoint
 from kdrun.stage.leakage import check_images, trained_on
@@ -43,11 +44,12 @@ class GivenTeacher:
     role: str = "teacher"
 
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
-        source = self.path / RECORD if self.path.is_dir() else self.path
+        is_run = self.path.is_dir()
+        file = open_record(self.path / RECORD) if is_run else open_named(self.path)
         return {
             "stage": "take",
             "model": self.network.node,
-            "file": checksum(source),
+            "file": digest(file),
             **({} if self.key is None else {"key": self.key}),
             "data": data.digest,
             "precision": runtime.hardware.precision,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kdrun.core.atomic import write_bytes
-from kdrun.core.errors import UserError
+from kdrun.core.errors import KdrunError, UserError
 from kdrun.core.folder import RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.metrics_log import MetricsLog
@@ -62,7 +62,7 @@ def test_no_linked_file_is_written(
     precious.write_text(content)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / name).symlink_to(precious)
-    with pytest.raises(UserError, match=f"{name}' is a symbolic link"):
+    with pytest.raises(KdrunError, match=f"{name}' is a symbolic link"):
         write(tmp_path / "run")
     assert precious.read_text() == content
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
+from kdrun.core.reading import open_named
 from kdrun.dataset.image.image_files import Unreadable, UnreadableImages
 from kdrun.dataset.image.threads import in_threads
 
@@ -45,7 +46,8 @@ def hash_file(path: Path) -> bytes:
         UnreadableImages: the file can't be read.
     """
     try:
-        return blake2b(path.read_bytes(), digest_size=_SIZE).digest()
+        with open_named(path) as file:
+            return blake2b(file.read(), digest_size=_SIZE).digest()
     except OSError as error:
         raise UnreadableImages([Unreadable(path, str(error))]) from error
 

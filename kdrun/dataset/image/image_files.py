@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kdrun.core.errors import UserError
+from kdrun.core.reading import open_named
 from kdrun.dataset.image.augment import Box
 from kdrun.dataset.image.eight_bits import to_eight_bits
 from kdrun.dataset.image.orientation import orientation_of, upright, upright_size
@@ -78,7 +79,7 @@ def read_image(path: Path, channels: int) -> Image.Image:
         UnreadableImages: the file is no image, or its values have no scale.
     """
     try:
-        with Image.open(path) as image:
+        with open_named(path) as file, Image.open(file) as image:
             image.load()
             turned = upright(to_eight_bits(image), orientation_of(image))
             return turned.convert(_MODES[channels])
@@ -109,7 +110,7 @@ def read_header(path: Path) -> Header:
         UnreadableImages: the file is no image.
     """
     try:
-        with Image.open(path) as image:
+        with open_named(path) as file, Image.open(file) as image:
             return Header(
                 size=upright_size(image),
                 grey=image.mode.split(";")[0] in _GREY,
