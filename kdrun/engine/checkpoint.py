@@ -21,6 +21,7 @@ from kdrun.engine.state_format import pack, unpack
 CURRENT = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
 DAMAGED = "checkpoint.damaged.pt"
+OTHER = "checkpoint.other.pt"  # of another training: of other settings or data
 
 _MAGIC = b"kdrun\x00ck"
 _VERSION = struct.Struct(">I")
@@ -48,49 +49,62 @@ def save(folder: Path, state: dict[str, Any]) -> int:
     return sum(len(part) for part in parts)
 
 
-def load(folder: Path, warn: Callable[[str], None]) -> dict[str, Any] | None:
-    """Return the newest intact state, with tensors on the CPU; None if nothing was saved.
+def load(folder: Path, warn: Callable[[str], None], training: str = "") -> dict[str, Any] | None:
+    """Return the newest state of a training that can be used, with tensors on the CPU.
 
-    A damaged file is renamed. Otherwise the next save would keep it as the previous checkpoint,
-    in place of the intact one.
+    A newest file that can't be used is renamed. Otherwise the next save would keep it as the
+    previous checkpoint, in place of the usable one. A state of another training is used again as
+    soon as its settings and data are back.
 
     Args:
         folder: a folder that this process has locked.
-        warn: called with a sentence if the newest file is damaged and the previous one is used.
+        warn: called with a sentence if the newest file can't be used.
+        training: the fingerprint of the training, which a state has under the key `training`. A
+            state without it, of an older kdrun, is used for any.
+
+    Returns:
+        The state; None if nothing was saved, or only states of other trainings.
 
     Raises:
-        DamagedFile: there are checkpoints, and all are damaged.
+        DamagedFile: there are checkpoints, none can be used, and some are damaged.
         UserError: a newer kdrun wrote the file.
     """
-    damage_reports = []
-    for path in (folder / CURRENT, folder / PREVIOUS):
+    unusable: dict[str, Exception] = {}
+    for name in (CURRENT, PREVIOUS, OTHER):
         try:
-            state = _read(path)
+            state = _read(folder / name, training)
         except FileNotFoundError:
             continue
-        except (DamagedFile, OSError) as error:
-            damage_reports.append(f"{path.name}: {error}")
+        except (DamagedFile, _OtherTraining, OSError) as error:
+            unusable[name] = error
             continue
-        if damage_reports:
-            _set_aside(folder)
-            warn(f"{damage_reports[0]}; going on from {PREVIOUS}")
+        if unusable:
+            _set_aside(folder, unusable, name)
+            warn(f"{_reasons(unusable)[0]}; going on from {name}")
         return state
-    if damage_reports:
+    if any(not isinstance(error, _OtherTraining) for error in unusable.values()):
         raise DamagedFile(
-            f"every checkpoint in {str(folder)!r} is damaged.",
-            *(f"  {damage}" for damage in damage_reports),
+            f"no checkpoint in {str(folder)!r} can be used.",
+            *(f"  {reason}" for reason in _reasons(unusable)),
             f"  to train this stage anew, delete {CURRENT} and {PREVIOUS} there",
         )
+    if unusable:
+        _set_aside(folder, unusable, used="")
+        warn(f"{_reasons(unusable)[0]}; it is kept as {OTHER}, and the stage begins anew")
     return None
 
 
 def clear(folder: Path) -> None:
     """Remove the checkpoints of a finished stage."""
-    for name in (CURRENT, PREVIOUS, DAMAGED):
+    for name in (CURRENT, PREVIOUS, DAMAGED, OTHER):
         (folder / name).unlink(missing_ok=True)
 
 
-def _read(path: Path) -> dict[str, Any]:
+class _OtherTraining(Exception):
+    """A state has the fingerprint of another training."""
+
+
+def _read(path: Path, training: str) -> dict[str, Any]:
     with open_record(path) as file:
         version = _verify(file)
         if version > _FORMAT:
@@ -98,7 +112,10 @@ def _read(path: Path) -> dict[str, Any]:
                 f"{str(path)!r} has checkpoint format {version}; this kdrun reads up to {_FORMAT}.",
                 "  resume with the kdrun that wrote it, or a newer one",
             )
-        return unpack(file)
+        state = unpack(file)
+    if state.get("training", training) != training:
+        raise _OtherTraining("it is of another training: of other settings, data, code or teachers")
+    return state
 
 
 def _verify(file: BufferedReader) -> int:
@@ -114,7 +131,16 @@ def _verify(file: BufferedReader) -> int:
     return version
 
 
-def _set_aside(folder: Path) -> None:
+def _reasons(unusable: dict[str, Exception]) -> list[str]:
+    return [f"{name}: {error}" for name, error in unusable.items()]
+
+
+def _set_aside(folder: Path, unusable: dict[str, Exception], used: str) -> None:
+    """Rename the newest file if it can't be used; `used` is the name of the one that is."""
     # A disk that fails to rename will fail the next save too, which reports it.
     with suppress(OSError):
-        (folder / CURRENT).replace(folder / DAMAGED)
+        if used == OTHER:
+            (folder / OTHER).replace(folder / PREVIOUS)
+        if CURRENT in unusable:
+            is_other = isinstance(unusable[CURRENT], _OtherTraining)
+            (folder / CURRENT).replace(folder / (OTHER if is_other else DAMAGED))

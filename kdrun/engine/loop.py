@@ -102,7 +102,11 @@ class _Trainer:
 
     def _load(self) -> dict[str, Any] | None:
         """Return the state of the checkpoint; None if there is none that can be continued."""
-        state = load(self.folder, self._warn)
+        state = load(self.folder, self._warn, self.spec.training)
+        if state is None and self.log.offset and not self.notes:
+            self._warn(
+                f"{self.spec.stage} begins anew: measurements of it are there, but no checkpoint"
+            )
         # Checkpoints of kdrun 0.1.0 have no revisions: all were the first.
         if state is None or state.get("revisions", {}) == self.spec.revisions:
             return state
@@ -253,6 +257,7 @@ class _Trainer:
             **self.update.state(),
             "position": self.position.to_dict(),
             "scores": self.scores,
+            "training": self.spec.training,
             "revisions": dict(self.spec.revisions),
             "metrics_offset": self.log.sync(),
         }

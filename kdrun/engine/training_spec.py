@@ -40,6 +40,7 @@ class TrainingSpec:
         views: the number of views (augmented versions) of each image, which epochs show in turn;
             None: every epoch shows a new view.
         outputs: the stored outputs of the teacher, used instead of running it.
+        training: the fingerprint of the training; a checkpoint of another one is not continued.
         revisions: what computes other values than before -> its revision; a checkpoint of other
             revisions is not continued.
     """
@@ -58,6 +59,7 @@ class TrainingSpec:
     frozen_zeros: FrozenZeros | None = None
     views: int | None = None
     outputs: StoredOutputs | None = None
+    training: str = ""
     revisions: Mapping[str, int] = field(default_factory=dict)
 
     def view(self, epoch: int) -> int:

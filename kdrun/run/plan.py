@@ -1,6 +1,6 @@
 """The plan of a run: its config, checked, with the data and the stages made from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,11 +68,17 @@ class Plan:
             watch=watch,
         )
 
-    def fingerprints(self, runtime: Runtime) -> dict[str, str]:
-        """Return the fingerprint of each stage, which depends on the stages that it reads."""
+    def fingerprints(self, runtime: Runtime, without: Collection[str] = ()) -> dict[str, str]:
+        """Return the fingerprint of each stage, which depends on the stages that it reads.
+
+        Args:
+            runtime: device, seed, precision.
+            without: keys that are left out of the stages' identities.
+        """
         fingerprints: dict[str, str] = {}
         for stage in self.stages:
             identity = stage.identity(self.config, self.data_of(stage), runtime)
+            identity = {key: value for key, value in identity.items() if key not in without}
             code = self._plugin_code(identity)
             fingerprints[stage.info.name] = fingerprint(
                 {

@@ -24,7 +24,7 @@ from kdrun.engine.watch import make_watch
 from kdrun.run.environment import describe_environment, differences
 from kdrun.run.plan import Plan
 from kdrun.stage.artefact import Artefact
-from kdrun.stage.base import StageContext
+from kdrun.stage.base import MACHINE, StageContext
 from kdrun.stage.evaluate import evaluate
 from kdrun.stage.export import Exporter
 from kdrun.stage.obtain import obtain, record_stage
@@ -182,15 +182,18 @@ def _run_stages(
     runtime = plan.runtime(screen, interrupt, watch)
     context = StageContext(plan.config, plan.data, runtime, {})
     fingerprints = plan.fingerprints(runtime)
+    trainings = plan.fingerprints(runtime, without=MACHINE)
     screen.say(f"{plan.config.slug} in {folder.path}")
     screen.say("\n".join([plan.hardware.reason, *plan.notes]))
     if inexact:
         screen.warn(f"not exact: resumed with {'; '.join(inexact)}")
     for stage in plan.stages:
-        stage_context = replace(context, data=plan.data_of(stage))
-        fingerprint = fingerprints[stage.info.name]
-        artefact = obtain(stage, stage_context, folder, Store(plan.config.store), fingerprint)
-        context = replace(context, artefacts={**context.artefacts, stage.info.name: artefact})
+        name = stage.info.name
+        stage_context = replace(context, data=plan.data_of(stage), training=trainings[name])
+        artefact = obtain(
+            stage, stage_context, folder, Store(plan.config.store), fingerprints[name]
+        )
+        context = replace(context, artefacts={**context.artefacts, name: artefact})
         folder.gather_metrics(folder.stage(each.info.folder) for each in plan.stages)
     in_table = [stage for stage in plan.stages if stage.info.label]
     rows = {stage.info.label: context.artefacts[stage.info.name] for stage in in_table}

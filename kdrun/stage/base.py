@@ -12,6 +12,8 @@ from kdrun.engine.training_spec import Runtime
 from kdrun.stage.artefact import Artefact
 
 MAIN = "main"  # the key of the run's main dataset, on which the student is tested
+# Keys of a stage's identity that a resumed run may change, though it is not exact then.
+MACHINE = ("torch", "threads")
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,14 @@ class StageContext:
         data: the splits that the stage uses.
         runtime: device, seed, display and signals.
         artefacts: the artefacts of earlier stages, by stage name.
+        training: the fingerprint of the stage without `MACHINE`, which its checkpoints carry.
     """
 
     config: Config
     data: Data
     runtime: Runtime
     artefacts: Mapping[str, Artefact]
+    training: str = ""
 
     @property
     def screen(self) -> Screen:

@@ -253,6 +253,7 @@ class Train:
             frozen_zeros=start.frozen_zeros,
             views=self.views,
             outputs=self._outputs(context, notes),
+            training=context.training,
             revisions=self.revisions(context.data),
         )
 

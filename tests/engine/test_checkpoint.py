@@ -147,10 +147,63 @@ def test_two_damaged_files_stop_the_run(folder):
         damaged = path.read_bytes()[:-1]
         path.unlink()
         path.write_bytes(damaged)
-    with pytest.raises(DamagedFile, match=r"every checkpoint in .* is damaged") as caught:
+    with pytest.raises(DamagedFile, match=r"no checkpoint in .* can be used") as caught:
         checkpoint.load(folder, refuse)
     assert caught.value.status == 9
     assert len(list(folder.iterdir())) == 2
+
+
+def saved(folder: Path, step: int, training: str) -> None:
+    checkpoint.save(folder, {**state(step), "training": training})
+
+
+def step_of(folder: Path, training: str, told: list[str]) -> int | None:
+    loaded = checkpoint.load(folder, told.append, training)
+    return None if loaded is None else loaded["step"]
+
+
+def test_a_state_of_another_training_is_kept_until_that_is_back(tmp_path):
+    for step in (1, 2):
+        saved(tmp_path, step, "before")
+    told: list[str] = []
+    assert step_of(tmp_path, "after", told) is None
+    assert told == [
+        "checkpoint.pt: it is of another training: of other settings, data, code or teachers;"
+        " it is kept as checkpoint.other.pt, and the stage begins anew"
+    ]
+    for step in (11, 12):
+        saved(tmp_path, step, "after")
+    assert step_of(tmp_path, "after", told) == 12
+    assert step_of(tmp_path, "before", told) == 2
+    assert step_of(tmp_path, "before", told) == 2
+    assert told[1].endswith("; going on from checkpoint.other.pt")
+    assert step_of(tmp_path, "after", told) == 12
+    checkpoint.clear(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_strange_file_is_put_aside_and_the_own_one_before_it_is_used(tmp_path):
+    for step, training in ((1, "own"), (2, "strange")):
+        saved(tmp_path, step, training)
+    told: list[str] = []
+    assert step_of(tmp_path, "own", told) == 1
+    assert told[0].endswith("; going on from checkpoint.previous.pt")
+    saved(tmp_path, 3, "own")
+    assert step_of(tmp_path, "own", told) == 3
+    assert len(told) == 1
+
+
+def test_a_damaged_file_beside_one_of_another_training_is_no_reason_to_begin_anew(tmp_path):
+    for step in (1, 2):
+        saved(tmp_path, step, "before")
+    (tmp_path / checkpoint.CURRENT).unlink()
+    (tmp_path / checkpoint.CURRENT).write_bytes(b"damaged")
+    with pytest.raises(DamagedFile, match=r"no checkpoint in .* can be used"):
+        step_of(tmp_path, "after", [])
+
+
+def test_a_state_of_an_older_kdrun_has_no_fingerprint_and_is_used(folder):
+    assert step_of(folder, "any", []) == 2
 
 
 def test_a_file_that_the_disk_cannot_read_counts_as_damaged(folder, monkeypatch):
