@@ -66,6 +66,7 @@ def rows(output: str) -> list[str]:
             ["command", "python alone", "kdrun --version", "kdrun --help", "kdrun --cfg job"],
         ),
         ("comparing", ("--runs", "4", "--rounds=1"), ["folders", "4 runs"]),
+        ("store", ("--artefacts", "8", "--runs", "2"), ["deleted 4 artefacts"]),
         (
             "stages",
             ("--epochs=1", "--steps=1"),

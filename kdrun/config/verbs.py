@@ -146,6 +146,23 @@ VERBS = {
             "plugins=[MODULE] allows the plugins of the run.",
         ),
     ),
+    "store": Verb(
+        "kdrun.cli.store:store",
+        "[list|check|prune] [ROOT]",
+        "what runs share: list, check, delete what no run uses",
+        {
+            "--older AGE": "prune: only what is at least so old: 12h, 30d (the default), 8w",
+            "--keep SIZE": "prune: the oldest first, until the store takes no more: 500MB, 20GB",
+            "--dry-run": "prune: show what would be deleted, and delete nothing",
+        },
+        notes=(
+            "ROOT is the output root of the runs, outputs by default; the store is ROOT/.store.",
+            "prune deletes what no run below ROOT refers to and no folder has a link to. Runs keep",
+            "the files of their stages themselves: what is deleted is trained again where it is",
+            "needed, and what is unfinished starts again.",
+        ),
+        examples=("kdrun store", "kdrun store prune --older 7d --keep 20GB --dry-run"),
+    ),
 }
 
 

@@ -1,6 +1,7 @@
 """Gets the artefact of a stage: from the run folder, from the store, or by running the stage."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from kdrun import model
@@ -10,7 +11,7 @@ from kdrun.core.metrics import leading
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.records.artefact import validation_score
 from kdrun.core.records.manifest import StageEntry
-from kdrun.core.store import METRICS, Store, share_artefact
+from kdrun.core.store import METRICS, Store, is_complete, share_artefact
 from kdrun.stage.artefact import Artefact, find_artefact, read_artefact
 from kdrun.stage.base import Stage, StageContext
 from kdrun.stage.recorded_scores import score_again
@@ -52,9 +53,11 @@ def _take_from_store(
         Whether it was in the store already.
     """
     shared, name = store.folder(identity), stage.info.name
-    if not _fault_in_store(shared, identity, context):
-        share_artefact(shared, stage_folder)
-        return True
+    with suppress(FileNotFoundError):  # `kdrun store prune` may delete it meanwhile
+        if not _fault_in_store(shared, identity, context):
+            share_artefact(shared, stage_folder)
+            if is_complete(stage_folder, identity):  # the record is shared last and deleted first
+                return True
     interrupt = context.runtime.interrupt
     lock = store.lock(identity)
     with lock.acquire(

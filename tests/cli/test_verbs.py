@@ -14,7 +14,7 @@ from tiny import Kdrun
 
 from benchmarks.synthetic_runs import write_run
 from kdrun import __version__
-from kdrun.cli import compare, export, report, sensitivity
+from kdrun.cli import compare, export, report, sensitivity, store
 from kdrun.cli.main import main
 from kdrun.config.verbs import VERBS, usage
 from kdrun.core.folder import RunFolder
@@ -111,13 +111,13 @@ def test_the_general_help_has_each_verb(verb: str, shown: Shown) -> None:
     assert VERBS[verb].summary in shown("--help")
 
 
-@pytest.mark.parametrize("module", [compare, export, report, sensitivity])
+@pytest.mark.parametrize("module", [compare, export, report, sensitivity, store])
 def test_the_help_of_a_verb_has_the_options_that_it_takes(module: ModuleType) -> None:
     parser = module.parser()
     helped = " ".join(usage(parser.prog))
     actions = [action for action in parser._actions if action.option_strings]
     options = {action.option_strings[0] for action in actions}
-    assert options == set(re.findall(r"(?<![\w-])--?[a-z]+", helped))
+    assert options == set(re.findall(r"(?<![\w-])--?[a-z-]+", helped))
 
 
 def test_help_of_no_verb_is_refused(
