@@ -12,7 +12,12 @@ from kdrun.core.records.summary import EAGER
 _STUDENTS = ("alone", STUDENT_ROW)  # the rows of the two students that are compared
 
 # Name in the note -> path of keys in the environment's record.
-_ENVIRONMENT = {"torch": ("packages", "torch"), "kdrun": ("kdrun",), "device": ("device",)}
+_ENVIRONMENT = {
+    "torch": ("packages", "torch"),
+    "kdrun": ("kdrun",),
+    "device": ("device",),
+    "CPU instructions": ("instructions",),
+}
 
 
 def budgets(runs: Sequence[Run]) -> list[str]:
@@ -40,7 +45,7 @@ def environments(runs: Sequence[Run]) -> list[str]:
             notes.append(f"Not all runs were made with the same {name}: {listed}.")
     inexact = sum(bool(run.summary.get("inexact")) for run in runs)
     if inexact:
-        notes.append(f"{inexact} of {len(runs)} runs were resumed elsewhere, and are not exact.")
+        notes.append(f"{inexact} of {len(runs)} runs are not exact; kdrun show RUN says why.")
     return notes
 
 

@@ -231,4 +231,4 @@ def _shared_machine(summary: Summary) -> list[str]:
 
 def _inexact(summary: Summary) -> list[str]:
     reasons = summary.get("inexact")
-    return [f"Not exact: resumed with {'; '.join(reasons)}."] if reasons else []
+    return [f"Not exact: {'; '.join(reasons)}."] if reasons else []

@@ -9,6 +9,7 @@ import torch
 
 from kdrun.core.atomic import fault_point
 from kdrun.core.device import name_memory_errors
+from kdrun.core.instructions import instruction_set
 from kdrun.core.metrics import leading
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.registry import build
@@ -69,6 +70,7 @@ class _Trainer:
         self.position = Position()
         self.scores: Scores | None = None
         self.notes: list[str] = []
+        self.instructions = (instruction_set(),)
         self.saved_at = time.monotonic()
         self.steps = spec.data.train.steps(self.recipe.batch_size)
         self.lr = learning_rate(self.recipe, spec.model_name)
@@ -258,6 +260,7 @@ class _Trainer:
             "position": self.position.to_dict(),
             "scores": self.scores,
             "training": self.spec.training,
+            "instructions": list(self.instructions),
             "revisions": dict(self.spec.revisions),
             "metrics_offset": self.log.sync(),
         }
@@ -268,6 +271,9 @@ class _Trainer:
         self.update.restore(state)
         self.position = Position.from_dict(state["position"])
         self.scores = state["scores"]
+        # An older kdrun recorded no instructions.
+        before = state.get("instructions", ())
+        self.instructions = tuple(dict.fromkeys([*before, *self.instructions]))
         self.log.truncate(state["metrics_offset"])
 
     def _trained(self) -> Trained:
@@ -285,5 +291,6 @@ class _Trainer:
             seconds=position.seconds,
             images_per_second=position.images / max(position.seconds, 1e-9),
             stopped=position.stopped,
+            instructions=self.instructions,
             notes=(*self.notes, *position.warnings),
         )

@@ -162,6 +162,7 @@ class Trained:
         seconds: time spent in training steps.
         images_per_second: images trained on, divided by these seconds.
         stopped: why training ended early, or an empty string.
+        instructions: the CPU instructions that computed, several if it was resumed elsewhere.
         notes: sentences on what happened, for the record.
     """
 
@@ -175,4 +176,5 @@ class Trained:
     seconds: float
     images_per_second: float
     stopped: str
+    instructions: tuple[str, ...]
     notes: tuple[str, ...]

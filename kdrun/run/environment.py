@@ -11,6 +11,7 @@ import torch
 
 from kdrun import __version__
 from kdrun.core.device import Hardware
+from kdrun.core.instructions import instruction_set
 from kdrun.core.records.manifest import Environment
 
 _PACKAGES = ("torch", "torchvision", "numpy", "hydra-core")
@@ -25,9 +26,17 @@ def describe_environment(hardware: Hardware) -> Environment:
         "packages": {name: version(name) for name in _PACKAGES},
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
+        "instructions": instruction_set(),
+        "threads": hardware.threads,
         "device": torch.cuda.get_device_name(hardware.device) if cuda else hardware.device.type,
         "git_commit": _commit(),
     }
+
+
+def changes_since(before: Environment, now: Environment) -> list[str]:
+    """Return how a resumed run is not exact; keys that an older kdrun lacked are skipped."""
+    recorded = {key: value for key, value in now.items() if key in before}
+    return [f"resumed with {line}" for line in differences(before, recorded)]
 
 
 def differences(before: Any, now: Any, path: str = "") -> list[str]:

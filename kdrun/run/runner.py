@@ -21,13 +21,17 @@ from kdrun.core.store import Store
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.stop_trial import stop_hopeless_trial
 from kdrun.engine.watch import make_watch
-from kdrun.run.environment import describe_environment, differences
+from kdrun.run.environment import changes_since, describe_environment, differences
 from kdrun.run.plan import Plan
-from kdrun.stage.artefact import Artefact
+from kdrun.stage.artefact import Artefact, other_instructions
 from kdrun.stage.base import MACHINE, StageContext
 from kdrun.stage.evaluate import evaluate
 from kdrun.stage.export import Exporter
 from kdrun.stage.obtain import obtain, record_stage
+
+_OTHER_DATA = (
+    "resumed with images, or statistics of them, that are not those that the run began with"
+)
 
 
 def run(plan: Plan, path: Path, screen: Screen, command: str) -> Summary:
@@ -71,10 +75,10 @@ def _run_and_record(
     _refuse_changes(folder, manifest.get("config") or plan.tree, plan.tree)
     plan, recorded_code = _with_recorded_code(plan, folder, screen)
     inexact = manifest.get("inexact", [])
-    inexact += differences(manifest.get("environment", environment), environment)
+    inexact += changes_since(manifest.get("environment", environment), environment)
     digests = {name: data.digest for name, data in plan.datasets.items()}
     if manifest.get("data", digests) != digests:
-        inexact += ["images, or statistics of them, that are not those that the run began with"]
+        inexact += [_OTHER_DATA]
     earlier_seconds = manifest.get("seconds", 0.0)
     folder.write_config(plan.tree)
     folder.update(
@@ -186,7 +190,7 @@ def _run_stages(
     screen.say(f"{plan.config.slug} in {folder.path}")
     screen.say("\n".join([plan.hardware.reason, *plan.notes]))
     if inexact:
-        screen.warn(f"not exact: resumed with {'; '.join(inexact)}")
+        screen.warn(f"not exact: {'; '.join(inexact)}")
     for stage in plan.stages:
         name = stage.info.name
         stage_context = replace(context, data=plan.data_of(stage), training=trainings[name])
@@ -195,6 +199,11 @@ def _run_stages(
         )
         context = replace(context, artefacts={**context.artefacts, name: artefact})
         folder.gather_metrics(folder.stage(each.info.folder) for each in plan.stages)
+    strange = other_instructions(context.artefacts)
+    if strange and strange not in inexact:
+        inexact.append(strange)
+        folder.update(inexact=inexact)
+        screen.warn(f"not exact: {strange}")
     in_table = [stage for stage in plan.stages if stage.info.label]
     rows = {stage.info.label: context.artefacts[stage.info.name] for stage in in_table}
     steps = [stage for stage in in_table if stage.info.baseline]

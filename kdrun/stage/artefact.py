@@ -15,6 +15,7 @@ from kdrun.core.atomic import write_json
 from kdrun.core.class_merge import Merge
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.folder import RunFolder
+from kdrun.core.instructions import instruction_set
 from kdrun.core.reading import open_record
 from kdrun.core.records import FORMAT
 from kdrun.core.records.artefact import ArtefactRecord, DataRecord, some_keys
@@ -152,6 +153,29 @@ def read_artefact(folder: Path) -> Artefact:
     if missing:
         raise DamagedFile(f"{str(folder / RECORD)!r} is no artefact's record: no {missing[0]!r}.")
     return Artefact(folder, record)
+
+
+def other_instructions(artefacts: Mapping[str, Artefact]) -> str:
+    """Return which stages other CPU instructions computed than those of this process.
+
+    Runs share artefacts whatever computed them, so that all have the same teacher. An older kdrun
+    did not record the instructions.
+
+    Args:
+        artefacts: stage name -> its artefact.
+
+    Returns:
+        A text for the record of a run that is not exact; empty if there are none.
+    """
+    here, stages = instruction_set(), dict[str, list[str]]()
+    for name, artefact in artefacts.items():
+        computed_with = artefact.record.get("instructions") or [here]
+        if computed_with != [here]:
+            stages.setdefault(", then ".join(computed_with), []).append(name)
+    return "; ".join(
+        f"{', '.join(names)} computed with {instructions}, here is {here}"
+        for instructions, names in stages.items()
+    )
 
 
 def artefact_of(run: RunFolder, row: str, identity: str) -> Artefact:

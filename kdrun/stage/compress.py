@@ -13,6 +13,7 @@ from kdrun.compress.step_inputs import StepInputs
 from kdrun.compress.structure_changes import CompressionResult
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import CannotChange, UserError
+from kdrun.core.instructions import instruction_set
 from kdrun.core.metrics import leading
 from kdrun.core.records.artefact import ArtefactRecord, some_keys
 from kdrun.dataset.data import Data
@@ -98,6 +99,7 @@ class Compress:
         record: ArtefactRecord = {
             **some_keys(before.record, _COPIED),
             "fingerprint": fingerprint,
+            "instructions": [instruction_set()],
             "stage": self.info.name,
             "changes": result.changes,
             "found": {self.search.key: value} if self.search else None,

@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from kdrun.core.atomic import fault_point
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import UserError
+from kdrun.core.instructions import instruction_set
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.seeds import generator
 from kdrun.dataset.data import Data, Split
@@ -115,6 +116,7 @@ class Invert:
         share = correct / self.how.images
         record: ArtefactRecord = {
             "fingerprint": fingerprint,
+            "instructions": [instruction_set()],
             "stage": self.info.name,
             "model": artefact.record["model"],
             "data": describe_data(context.data),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kdrun.core.config import Config, Network, TeacherOutputs
 from kdrun.core.errors import UserError
+from kdrun.core.instructions import instruction_set
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.taps import TappedNetwork
 from kdrun.dataset.data import Data
@@ -92,6 +93,7 @@ class StoreOutputs:
             writer.append(self._logits_of_view(run_teacher, data, view, context))
         record: ArtefactRecord = {
             "fingerprint": fingerprint,
+            "instructions": [instruction_set()],
             "stage": self.info.name,
             "model": artefact.record["model"],
             "data": describe_data(data),

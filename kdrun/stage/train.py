@@ -290,5 +290,6 @@ class Train:
             "images_per_second": trained.images_per_second,
             "stopped": trained.stopped,
             "hardware": context.runtime.hardware.reason,
+            "instructions": list(trained.instructions),
             "notes": [*notes, *trained.notes],
         }

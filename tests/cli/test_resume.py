@@ -109,6 +109,37 @@ def test_resumed_from_another_folder(uninterrupted: dict, kdrun: Kdrun, tmp_path
     assert list(elsewhere.iterdir()) == []
 
 
+BASELINE = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+
+
+def test_resumed_with_other_cpu_instructions_is_marked(
+    kdrun: Kdrun, fresh_kdrun: Kdrun, tmp_path: Path
+) -> None:
+    kdrun(*HARD, status=-signal.SIGKILL, KDRUN_FAULT="step:95")
+    folder = only_run(tmp_path)
+    said = fresh_kdrun("resume", str(folder), **BASELINE).stdout
+    assert "not exact: resumed with instructions: DEFAULT (PyTorch)" in said
+    instructions, stages = json.loads((folder / "run.json").read_text())["inexact"]
+    assert "ONEDNN_MAX_CPU_ISA=SSE41 (oneDNN)" in instructions
+    assert stages.startswith("teacher, alone computed with ")
+    student = json.loads((folder / "student" / "artefact.json").read_text())
+    before, after = student["instructions"]
+    assert not before.startswith("DEFAULT")
+    assert after.startswith("DEFAULT")
+
+
+def test_a_teacher_that_other_cpu_instructions_computed_is_shared_and_told(
+    kdrun: Kdrun, fresh_kdrun: Kdrun, tmp_path: Path
+) -> None:
+    kdrun(*TINY, "hydra.run.dir=first")
+    said = fresh_kdrun(*TINY, "hydra.run.dir=second", **BASELINE).stdout
+    assert "not exact: teacher, alone computed with " in said
+    (reason,) = json.loads((tmp_path / "second" / "summary.json").read_text())["inexact"]
+    assert ", here is DEFAULT (PyTorch)" in reason
+    third = kdrun(*TINY, "hydra.run.dir=third").stdout
+    assert "not exact" not in third
+
+
 def test_resumed_with_another_torch_is_marked(kdrun: Kdrun, tmp_path: Path) -> None:
     kdrun(*HARD, status=-signal.SIGKILL, KDRUN_FAULT="step:20")
     folder = only_run(tmp_path)

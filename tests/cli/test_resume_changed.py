@@ -108,6 +108,7 @@ def test_a_stage_goes_on_with_other_threads_and_is_not_exact(
     manifest["config"]["threads"] = 2
     (killed / "run.json").write_text(json.dumps(manifest))
     said = kdrun("resume", str(killed)).stdout
+    assert "not exact: resumed with threads: 2, was 1" in said
     assert "distill: epoch 1/3" not in said
     assert "begins anew" not in said
 

@@ -804,7 +804,7 @@ def test_versions_that_differ_are_said(here):
     notes = " ".join(only().notes)
     assert "Not all runs were made with the same torch: 2.15.0 (3 runs), 2.11.0 (1 run)." in notes
     assert "one kdrun" not in notes
-    assert "1 of 4 runs were resumed elsewhere" in notes
+    assert "1 of 4 runs are not exact" in notes
     assert "while up to 4 jobs shared the machine" in notes
 
 

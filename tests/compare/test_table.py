@@ -220,7 +220,7 @@ def test_times_of_jobs_that_shared_the_machine_say_so(summary):
 
 
 def test_a_run_that_was_resumed_elsewhere_says_so(summary):
-    summary["inexact"] = ["packages.torch: 2.15.0, was 2.11.0"]
+    summary["inexact"] = ["resumed with packages.torch: 2.15.0, was 2.11.0"]
     assert "Not exact: resumed with packages.torch: 2.15.0, was 2.11.0.\n" in rendered(summary, 200)
 
 

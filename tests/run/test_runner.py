@@ -16,7 +16,7 @@ from kdrun.core.errors import Interrupted, KdrunError
 from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
 from kdrun.run import runner
-from kdrun.run.environment import differences
+from kdrun.run.environment import changes_since, differences
 
 
 def tree(root: Path, *words: str) -> dict[str, Any]:
@@ -65,7 +65,9 @@ def test_a_run_that_goes_on_with_other_images_is_not_exact(
         return RunFolder(path).manifest()["inexact"]
 
     changed = {name: replace(data, digest="other") for name, data in plan.datasets.items()}
-    reason = "images, or statistics of them, that are not those that the run began with"
+    reason = (
+        "resumed with images, or statistics of them, that are not those that the run began with"
+    )
     assert go_on(plan) == []
     assert go_on(plan) == []
     assert go_on(replace(plan, datasets=changed)) == [reason]
@@ -104,6 +106,16 @@ def test_classes_that_no_test_sample_has_are_told_and_recorded(tmp_path: Path) -
     assert summary.get("missing_classes") == {"digits": missing}
     full = runner.run(check(tree(tmp_path)), tmp_path / "full", Screen(), "kdrun")
     assert not full.get("missing_classes")
+
+
+def test_a_record_of_an_older_kdrun_is_compared_by_the_keys_that_it_has() -> None:
+    now = {"python": "3.11", "instructions": "AVX2", "threads": 2}
+    assert changes_since({"python": "3.11"}, now) == []
+    before = {"instructions": "AVX512", "threads": 1}
+    assert changes_since(before, now) == [
+        "resumed with instructions: AVX2, was AVX512",
+        "resumed with threads: 2, was 1",
+    ]
 
 
 def test_differences_name_the_keys_that_were_changed_added_and_lost() -> None:

@@ -46,6 +46,7 @@ def environment_facts(environment: Mapping[str, Any]) -> dict[str, Any]:
         "packages": ", ".join(f"{name} {number}" for name, number in packages.items()),
         "device": environment.get("device"),
         "processor": environment.get("processor"),
+        "instructions": environment.get("instructions"),
         "platform": environment.get("platform"),
     }
 

@@ -56,6 +56,8 @@ class ArtefactRecord(TypedDict, total=False):
         images_per_second: the training images per second of that time.
         stopped: why training stopped early; empty if it didn't.
         hardware: device, precision and threads, with the reasons for them.
+        instructions: the CPU instructions that computed it, several if it was resumed on another
+            CPU; missing in older files.
         notes: sentences on decisions that the stage made.
         warnings: sentences that warn the user.
         said: the line that announces the stage, if it has no scores.
@@ -85,6 +87,7 @@ class ArtefactRecord(TypedDict, total=False):
     images_per_second: float | None
     stopped: str
     hardware: str
+    instructions: list[str]
     notes: list[str]
     warnings: list[str]
     said: str

@@ -26,6 +26,8 @@ class Environment(TypedDict, total=False):
         packages: name of each package that computes -> its version.
         platform: the operating system.
         processor: the kind of processor.
+        instructions: the CPU instructions that compute; missing in older files.
+        threads: the number of CPU threads; missing in older files.
         device: the name of the device.
         git_commit: the commit of kdrun's code; None if it is no checkout.
     """
@@ -35,6 +37,8 @@ class Environment(TypedDict, total=False):
     packages: dict[str, str]
     platform: str
     processor: str
+    instructions: str
+    threads: int
     device: str
     git_commit: str | None
 
