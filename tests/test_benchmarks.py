@@ -66,7 +66,11 @@ def rows(output: str) -> list[str]:
             ["command", "python alone", "kdrun --version", "kdrun --help", "kdrun --cfg job"],
         ),
         ("comparing", ("--runs", "4", "--rounds=1"), ["folders", "4 runs"]),
-        ("store", ("--artefacts", "8", "--runs", "2"), ["deleted 4 artefacts"]),
+        (
+            "store",
+            ("--artefacts", "8", "--runs", "2"),
+            ["kdrun store", "list", "check", "prune --older 0m --dry-run", "prune --older 0m"],
+        ),
         (
             "stages",
             ("--epochs=1", "--steps=1"),
