@@ -1,0 +1,11 @@
+"""All negative controls."""
+
+from . import bad_input, faults, found, security
+from .control import Control
+
+CONTROLS: list[Control] = [
+    *faults.CONTROLS,
+    *bad_input.CONTROLS,
+    *security.CONTROLS,
+    *found.CONTROLS,
+]
