@@ -1,6 +1,7 @@
 """What `kdrun --help` prints."""
 
 from kdrun.config.verbs import summaries
+from kdrun.core.exit_status import status_lines
 
 HELP = f"""\
 kdrun: train a teacher, distill a student, measure both, keep the proof.
@@ -29,7 +30,6 @@ Ctrl-C leaves a run that can be resumed. Every run writes outputs/DATE/TIME-NAME
 measurements, table, predictions and weights. All keys with their units: kdrun --cfg job, and the
 comments in conf/. Hydra's own options: kdrun --hydra-help.
 
-Exit status: 0 done, 1 failed, 2 a mistake in the command or its surroundings, 4 a disk that is full
-or read-only, 5 a folder in use, 6 a loss that is not a number, 7 out of memory, 9 damaged files,
-130 interrupted by Ctrl-C, 143 by SIGTERM.
+Exit status:
+{status_lines()}
 """

@@ -1,9 +1,13 @@
-"""Checks whether folders can be written, before they are made."""
+"""Checks whether folders can be written, and makes them."""
 
+import errno
 import os
 from pathlib import Path
 
-from kdrun.core.errors import DiskFull, Fault
+from kdrun.core.errors import DiskFull, Fault, KdrunError, UserError
+
+# Faults of the path itself; all others, such as no permission, are of the storage.
+_OF_THE_PATH = (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
 
 
 def check_writable(where: str, folder: str) -> list[Fault]:
@@ -20,6 +24,14 @@ def check_writable(where: str, folder: str) -> list[Fault]:
         return []
     what = f"{str(existing)!r} can't be written; choose another: {where}=FOLDER"
     return [Fault(where, what, DiskFull.status)]
+
+
+def folder_error(error: OSError, *lines: str) -> KdrunError:
+    """Return the error with these lines for a folder that can't be made.
+
+    It is a mistake of the user if the path can't be a folder's, otherwise of the storage.
+    """
+    return (UserError if error.errno in _OF_THE_PATH else DiskFull)(*lines)
 
 
 def nearest_existing_folder(path: Path) -> Path:

@@ -1,4 +1,7 @@
-"""Errors, each with a message for the user and an exit status for the shell."""
+"""Errors, each with a message for the user and an exit status for the shell.
+
+`exit_status.py` has the table of the statuses.
+"""
 
 import shlex
 import signal
@@ -65,7 +68,7 @@ class DamagedFile(KdrunError):
 
 
 class TooLarge(DamagedFile):
-    """A file is larger than anything that kdrun writes there."""
+    """A file is larger than anything that kdrun reads there."""
 
     status = 3
 

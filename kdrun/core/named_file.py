@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from kdrun.core.errors import UserError
+from kdrun.core.disk import folder_error
+from kdrun.core.errors import DiskFull, UserError
 
 
 def prepare_file(path: Path) -> Path:
@@ -12,8 +13,8 @@ def prepare_file(path: Path) -> Path:
     Writing replaces the file; a device, a pipe or a link would be lost, so these are refused.
 
     Raises:
-        UserError: the path is a device, a pipe, a link or a folder, or its folder cannot be made
-            or written.
+        UserError: the path is a device, a pipe, a link or a folder, or can't be a file's.
+        DiskFull: its folder can't be made or written.
     """
     prepare_folder(path.parent)
     if path.is_symlink() or (path.exists() and not path.is_file()):
@@ -27,13 +28,13 @@ def prepare_folder(folder: Path) -> None:
     """Make a folder that the user names for files, if it does not exist.
 
     Raises:
-        UserError: the folder cannot be made or written.
+        UserError: the path can't be a folder's.
+        DiskFull: the folder can't be made or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(
-            f"folder {str(folder)!r} can't be made: {error.strerror}.", "  name another one"
-        ) from error
+        sentence = f"folder {str(folder)!r} can't be made: {error.strerror}."
+        raise folder_error(error, sentence, "  name another one") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"folder {str(folder)!r} can't be written.", "  name another one")
+        raise DiskFull(f"folder {str(folder)!r} can't be written.", "  name another one")

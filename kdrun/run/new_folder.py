@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kdrun.config.compose import ComposedRun
 from kdrun.core.config import slug_of
-from kdrun.core.disk import check_writable
+from kdrun.core.disk import check_writable, folder_error
 from kdrun.core.errors import Fault, UserError, shell_command
 from kdrun.core.folder import find_runs
 from kdrun.core.sweep import find_sweeps
@@ -70,14 +70,15 @@ def _make(path: Path, where: str) -> bool:
     """Make a folder; return False if it exists already.
 
     Raises:
-        UserError: it can't be made. The message names `where`, the folder's config key.
+        UserError, DiskFull: it can't be made. The message names `where`, the folder's config key.
     """
     try:
         path.mkdir(parents=True)
     except FileExistsError:
         return False
     except OSError as error:
-        raise UserError(
+        raise folder_error(
+            error,
             f"{where}: {str(path)!r} can't be made: {error.strerror}.",
             f"  choose another folder: {where}=FOLDER",
         ) from error

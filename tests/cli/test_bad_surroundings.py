@@ -1,5 +1,6 @@
 """What the machine lacks, and folders that can't be used, are said before anything is written."""
 
+import errno
 import json
 import os
 import shutil
@@ -109,6 +110,19 @@ def test_an_output_folder_that_is_read_only(
     assert refused(status=4) == (
         f"output_root: {str(tmp_path)!r} can't be written; choose another: output_root=FOLDER"
     )
+
+
+def test_a_folder_that_may_not_be_made(
+    refused: Refused, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def mkdir(path: object, mode: int = 0o777) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    for setting in ("hydra.run.dir", "output_root"):
+        said = refused(f"{setting}={tmp_path}/new", before=TINY, status=4)
+        assert said.startswith(f"{setting}: ")
+        assert "can't be made: Permission denied." in said
 
 
 def test_a_read_only_folder_beside_a_mistake_is_a_mistake(
