@@ -17,7 +17,7 @@ from kdrun.core.sweep import SweepFolder
 
 
 def resume(words: Sequence[str], screen: Screen) -> int:
-    """Run `kdrun resume RUN|SWEEP [plugins=[MODULE]]` and return the exit status.
+    """Run `kdrun resume RUN|SWEEP [KEY=VALUE...]` and return the exit status.
 
     Raises:
         UserError: the word names neither a run nor a sweep.
@@ -25,10 +25,10 @@ def resume(words: Sequence[str], screen: Screen) -> int:
     """
     plugins, words = split_plugins(words)
     find_plugins(plugins)  # allows the run or sweep to import them
-    if len(words) == 1 and SweepFolder(Path(words[0])).is_sweep:
+    if words and SweepFolder(Path(words[0])).is_sweep:
         from kdrun.sweep.runner import resume_sweep
 
-        return resume_sweep(SweepFolder(Path(words[0])), screen)
+        return resume_sweep(SweepFolder(Path(words[0])), words[1:], screen)
     folder = named_run(words, "resume")
     if folder.status == "finished":
         screen.say(f"{folder.path} is finished; its table: {shell_command('show', folder.path)}")

@@ -28,6 +28,7 @@ class Command:
     Attributes:
         options: options of Hydra, each followed by its value.
         settings: `key=value` strings.
+        typed: the settings that the user typed; of a sweep that is resumed, those typed once more.
         multirun: whether several values mean several runs.
         folders: more folders with config groups, from `--config-dir` and `hydra.searchpath`.
         shows_only: whether Hydra shows the config or help, and nothing is run.
@@ -39,6 +40,7 @@ class Command:
 
     options: tuple[str, ...]
     settings: tuple[str, ...]
+    typed: tuple[str, ...]
     multirun: bool
     folders: tuple[str, ...]
     shows_only: bool
@@ -77,6 +79,7 @@ def read_command(words: Sequence[str]) -> Command:
     return Command(
         options=tuple(rest),
         settings=tuple(settings),
+        typed=tuple(settings),
         multirun=options.multirun,
         folders=_config_folders(options.config_dir, settings),
         shows_only=bool(shows_config or options.shell_completion or options.hydra_help),

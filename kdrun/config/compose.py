@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kdrun.config.foreign_code import foreign_code
+from kdrun.config.foreign_code import foreign_code, untyped_launcher
 from kdrun.config.inner_nodes import complete_inner_nodes
 from kdrun.config.loader import hydra_loader
 from kdrun.config.overrides import expand_sweep, parse_settings, refuse_sweeps
@@ -118,6 +118,8 @@ def _compose_run(settings: tuple[str, ...], mode: str, loader: ConfigLoaderImpl)
         _drop_unknown_keys(split)
         config = _compose([*split.choices, *split.values])
     faults = [*split.faults, *foreign_code(config.hydra), *_sweeper_faults(config)]
+    if mode == "sweep":
+        faults += untyped_launcher(config.hydra.launcher, settings)
     _run_hydra(lambda: complete_inner_nodes(config, loader))
     folder_key = f"hydra.{mode}.dir"
     has_folder = any(override.key_or_group == folder_key for override in overrides)

@@ -1,7 +1,7 @@
 """Refuses values of Hydra's own config that would run code: it may come from a stranger."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -26,6 +26,10 @@ _LOGGING = re.compile(r"hydra\.(job|hydra)_logging\b")
 _OWN_VALUES = ("ext://sys.stdout", "ext://sys.stderr")
 _OWN_FILE = "${hydra.runtime.output_dir}/${hydra.job.name}.log"
 _MAPPINGS = ("launcher", "sweeper", "job", "job_logging", "hydra_logging")
+# Launchers that run jobs on this machine, without a folder of pickled results.
+_SIMPLE_LAUNCHERS = ("BasicLauncher", "JoblibLauncher")
+_RESULTS = "${hydra.sweep.dir}/.submitit/%j"  # where the others keep them
+_NOT_TYPED = "is refused: {!r} may run code; type it yourself, also after kdrun resume SWEEP"
 _NO_CODE = "is refused: a config calls no code, and this would call {}"
 
 
@@ -108,3 +112,32 @@ def _job_name(node: dict[Any, Any]) -> list[Fault]:
     if re.fullmatch(r"[\w-][\w.-]*", name):
         return []
     return [Fault("hydra.job.name", f"is refused: {name!r} is no plain name of a file")]
+
+
+def untyped_launcher(launcher: DictConfig, typed: Sequence[str]) -> list[Fault]:
+    """Return a fault for what a launcher would run or reach that the user did not type.
+
+    Launchers of clusters run lines of a shell (`setup`), read pickled results from a folder, or
+    connect to other machines. A config folder or a sweep that somebody sent may choose neither.
+
+    Args:
+        launcher: the config node `hydra.launcher`.
+        typed: the settings that the user typed.
+    """
+    node = OmegaConf.to_container(launcher, resolve=False)
+    if not isinstance(node, dict):  # `foreign_code` refuses it
+        return []
+    keys = {word.lstrip("+").partition("=")[0] for word in typed}
+    faults = []
+    kind = str(node["_target_"]).rpartition(".")[2]
+    if kind not in _SIMPLE_LAUNCHERS and "hydra/launcher" not in keys:
+        faults.append(Fault("hydra/launcher", _NOT_TYPED.format(kind)))
+    for name, value in node.items():
+        # A line break would end the comment in a script of SLURM that holds the value.
+        is_plain = not isinstance(value, dict | list) and "\n" not in str(value)
+        if is_plain and (name != "submitit_folder" or value == _RESULTS):
+            continue
+        for key, item in _leaves(value, f"hydra.launcher.{name!s}"):
+            if not any(f"{key}.".startswith(f"{one}.") for one in keys):
+                faults.append(Fault(key, _NOT_TYPED.format(item)))
+    return faults

@@ -119,7 +119,8 @@ VERBS = {
         "continue an interrupted run, or the rest of a sweep",
         notes=(
             "The weights are those that the run would have had without the interruption.",
-            "plugins=[MODULE] allows plugins, which a run or sweep alone never imports.",
+            "plugins=[MODULE] allows plugins, which a run or sweep alone never imports. Settings",
+            "of a sweep that may run code, as hydra/launcher=submitit_slurm, are typed once more.",
         ),
         examples=("kdrun resume outputs/2026-11-20/21-03-11-resnet18-kd",),
     ),

@@ -10,14 +10,15 @@ from types import FrameType
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
+from hydra.errors import InstantiationException
 from hydra.types import HydraContext, RunMode
 
 from kdrun.config.command import Command
-from kdrun.config.foreign_code import refuse_foreign_code
+from kdrun.config.foreign_code import refuse_foreign_code, untyped_launcher
 from kdrun.config.loader import hydra_loader, make_loader
 from kdrun.config.overrides import quote
 from kdrun.core.cores import THREADS, count_cores
-from kdrun.core.errors import ConfigError
+from kdrun.core.errors import ConfigError, Fault, first_line
 from kdrun.core.plugins import named_plugins
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, SweepFolder, SweepJob
@@ -37,9 +38,16 @@ def open_launcher(sweep: SweepFolder, command: Command) -> Iterator[Launch]:
         assert hydra is not None
         config = hydra.compose_config("config", overrides, RunMode.MULTIRUN, True)
         refuse_foreign_code(config)  # a sweep folder may come from a stranger
+        if faults := untyped_launcher(config.hydra.launcher, command.typed):
+            raise ConfigError(faults)
         context = HydraContext(config_loader=make_loader(command.folders), callbacks=Callbacks())
         task = partial(run_job, plugins=tuple(named_plugins()))
-        launcher = Plugins.instance().instantiate_launcher(context, task, config)
+        try:
+            launcher = Plugins.instance().instantiate_launcher(context, task, config)
+        except InstantiationException as error:  # it takes no such setting
+            raise ConfigError(
+                [Fault("hydra.launcher", first_line(error.__cause__ or error))]
+            ) from error
 
         def launch(jobs: Sequence[SweepJob]) -> None:
             if jobs:

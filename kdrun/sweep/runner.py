@@ -1,8 +1,10 @@
 """Runs the jobs of a sweep folder, whether the sweep is new or resumed."""
 
 import math
+import shlex
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kdrun.compare.report.write import write_sweep_report
@@ -11,9 +13,10 @@ from kdrun.config.command import Command, listed, read_command
 from kdrun.config.loader import install_named_plugins
 from kdrun.config.overrides import translate_settings
 from kdrun.core.atomic import refuse_link
-from kdrun.core.errors import shell_command, stop_status
+from kdrun.core.errors import UserError, shell_command, stop_status
 from kdrun.core.lock import FolderLock
 from kdrun.core.plugins import plugins_of_config
+from kdrun.core.records.sweep import SweepIndex
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
 from kdrun.sweep.hydra_launcher import (
@@ -87,21 +90,46 @@ def _mark_interrupted(sweep: SweepFolder, before: Mapping[int, int]) -> None:
                 run.update(status="interrupted", error="interrupted with its sweep")
 
 
-def resume_sweep(sweep: SweepFolder, screen: Screen) -> int:
+def resume_sweep(sweep: SweepFolder, typed: Sequence[str], screen: Screen) -> int:
     """Run the jobs of a sweep that are not done, by its original command; return the exit status.
 
+    Args:
+        sweep: the sweep, which may come from a stranger.
+        typed: words of its command that the user typed once more, as they may run code.
+        screen: where messages are printed.
+
     Raises:
+        UserError: a typed word is not of the sweep, or a word that may run code was not typed.
         RunInUse: another process runs the sweep or one of its jobs.
     """
     if sweep.is_complete:
         screen.say(f"{sweep.path} is finished; its jobs: {shell_command('show', sweep.path)}")
         return 0
     index = sweep.index()
+    _check_typed(index, typed)
     sweep = SweepFolder(started_in(index, sweep.path))
-    command = read_command(index["words"])
+    command = replace(read_command(index["words"]), typed=tuple(typed))
     plugins_of_config(listed(command.settings, "plugins"))  # refuses those not named
     install_named_plugins(command.settings, command.folders)
     return run_sweep(sweep, translate_settings(command), screen)
+
+
+def _check_typed(index: SweepIndex, typed: Sequence[str]) -> None:
+    """Refuse typed words that are not of the sweep, and packages of configs that were not typed."""
+    words = [*index["words"], *index["launcher"]]
+    words += [word for job in index["jobs"] for word in job["words"]]
+    for word in typed:
+        if word not in words:
+            raise UserError(
+                f"{word!r} is no setting of this sweep.",
+                "  resume takes its own settings once more that may run code, and plugins=[MODULE]",
+            )
+    for word in words:  # Hydra imports the packages before it composes the config
+        if "hydra.searchpath" in word and "pkg:" in word and word not in typed:
+            raise UserError(
+                f"{word!r} of the sweep is refused: it imports a package.",
+                f"  if you trust it, type it yourself: kdrun resume SWEEP {shlex.quote(word)}",
+            )
 
 
 def _run_all(sweep: SweepFolder, command: Command, screen: Screen) -> None:

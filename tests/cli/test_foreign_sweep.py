@@ -52,6 +52,54 @@ def test_words_of_a_foreign_sweep_are_checked_as_typed_ones(
         assert sweep.status(sweep.jobs()[0]) == "failed"
 
 
+UNTYPED = [
+    "hydra/launcher=submitit_local",
+    "hydra.searchpath=[pkg://evil_package.conf]",
+    "+hydra.launcher.setup=[touch x]",
+    "+hydra.launcher.ray.init.address=somewhere",
+    "+hydra.launcher.submitit_folder=elsewhere",
+]
+
+
+@pytest.mark.parametrize("place", ["words", "launcher"])
+def test_words_of_a_foreign_sweep_that_may_run_code_are_typed_once_more(
+    place: str, sweep: SweepFolder, told: Told, tmp_path: Path
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    (tmp_path / "evil_package").mkdir()
+    (tmp_path / "evil_package" / "__init__.py").write_text("open('x', 'w')")
+    path = sweep.path / "sweep.json"
+    before = path.read_text()
+    for word in UNTYPED:
+        path.write_text(before)
+        edit(sweep, word, place)
+        status, said = told("resume", str(sweep.path))
+        assert (status, "is refused" in said) == (2, True), said
+        assert not (tmp_path / "x").exists()
+        assert sweep.status(sweep.jobs()[0]) == "failed"
+
+
+def test_a_sweep_of_a_cluster_is_resumed_by_its_launcher(
+    sweep: SweepFolder, told: Told, tmp_path: Path
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    edit(sweep, word := "hydra/launcher=submitit_local", "words")
+    assert told("resume", str(sweep.path), word)[0] == 0
+    assert (sweep.path / ".submitit").exists()
+
+
+def test_a_launcher_that_lacks_a_setting_is_named(sweep: SweepFolder, told: Told) -> None:
+    edit(sweep, "+hydra.launcher.x=1", "words")
+    status, said = told("resume", str(sweep.path))
+    assert (status, said.startswith("kdrun: hydra.launcher: ")) == (2, True), said
+    assert "unexpected keyword argument 'x'" in said
+
+
+def test_a_setting_that_is_not_of_the_sweep_is_refused(sweep: SweepFolder, told: Told) -> None:
+    status, said = told("resume", str(sweep.path), "loss.temperature=3")
+    assert (status, "'loss.temperature=3' is no setting of this sweep" in said) == (2, True)
+
+
 # Where a plugin is named -> the status of `resume`; the launcher's words are no settings of a job.
 PLUGGED = {"words": 2, "launcher": 0, "jobs": 1, "config": 1}
 

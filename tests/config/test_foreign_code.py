@@ -1,8 +1,12 @@
 """Values of Hydra's own config that would run code are refused, wherever they come from."""
 
+from pathlib import Path
+
 import pytest
+from omegaconf import OmegaConf
 
 from kdrun.config.compose import compose_runs
+from kdrun.config.foreign_code import untyped_launcher
 
 BASIC = "hydra._internal.core_plugins.basic_launcher"
 REFUSED = {
@@ -38,3 +42,31 @@ def test_what_would_run_code_or_programs_is_refused(word: str) -> None:
 def test_the_logging_of_hydra_is_allowed(name: str) -> None:
     (run,) = compose_runs([f"hydra/job_logging={name}"], multirun=False)
     assert run.faults == ()
+
+
+def test_a_config_folder_chooses_no_launcher_that_runs_commands(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "nice.yaml").write_text(
+        "# @package _global_\n"
+        "defaults: [{override /hydra/launcher: submitit_slurm}]\n"
+        "hydra: {launcher: {setup: [./run]}}\n"
+    )
+    launcher = "hydra/launcher=submitit_slurm"
+    typed = {
+        (): {"hydra/launcher", "hydra.launcher.setup"},
+        (launcher,): {"hydra.launcher.setup"},
+        (launcher, "hydra.launcher.setup=[./run]"): set(),
+    }
+    for words, faults in typed.items():
+        settings = ("experiment=nice", "seed=0,1", *words)
+        run, _ = compose_runs(settings, True, (str(tmp_path),))
+        assert {fault.where for fault in run.faults} == faults
+    (single,) = compose_runs(("experiment=nice",), False, (str(tmp_path),))
+    assert single.faults == ()
+
+
+def test_a_line_break_in_a_value_of_a_launcher_is_refused() -> None:
+    node = {"_target_": "hydra_plugins.x.SlurmLauncher", "partition": "gpu", "comment": "a\nb"}
+    (fault,) = untyped_launcher(OmegaConf.create(node), ["hydra/launcher=submitit_slurm"])
+    assert fault.where == "hydra.launcher.comment"
