@@ -1,16 +1,17 @@
-"""Turns Ctrl-C and SIGTERM into a request to stop, which training obeys between two steps."""
+"""Turns Ctrl-C, SIGTERM and SIGHUP into a request to stop, which training obeys between steps."""
 
 import signal
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from kdrun.core.errors import Interrupted
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from kdrun.core.hangup import silence_closed_terminal, stop_signals
 
 
 class Interrupt:
     """Remembers the first signal; a second one stops the process at once.
+
+    SIGHUP is never a second one: the kernel and the shell both send it when a terminal is closed.
 
     Attributes:
         signal: the number of the first signal, or None.
@@ -21,7 +22,8 @@ class Interrupt:
         self._old_handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._old_handlers = {number: signal.signal(number, self._remember) for number in _SIGNALS}
+        signals = (signal.SIGINT, *stop_signals())
+        self._old_handlers = {number: signal.signal(number, self._remember) for number in signals}
         return self
 
     def __exit__(
@@ -43,6 +45,8 @@ class Interrupt:
             raise Interrupted(self.signal, f"interrupted in stage {stage!r}.")
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
+        if number == signal.SIGHUP:
+            silence_closed_terminal()
+        elif self.signal is not None:
             raise KeyboardInterrupt(number)
-        self.signal = number
+        self.signal = self.signal or number

@@ -19,6 +19,7 @@ from kdrun.config.loader import hydra_loader, make_loader
 from kdrun.config.overrides import quote
 from kdrun.core.cores import THREADS, count_cores
 from kdrun.core.errors import ConfigError, Fault, first_line
+from kdrun.core.hangup import silence_closed_terminal, stop_signals
 from kdrun.core.plugins import named_plugins
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, SweepFolder, SweepJob
@@ -129,14 +130,18 @@ def measure_first_job(
 
 
 @contextmanager
-def exit_on_sigterm() -> Iterator[None]:
-    """Raise `SystemExit` on SIGTERM, so that a launcher ends its workers as on Ctrl-C."""
+def exit_on_signals() -> Iterator[None]:
+    """Raise `SystemExit` on SIGTERM or SIGHUP, so that a launcher ends its workers as on Ctrl-C."""
 
     def end(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            silence_closed_terminal()
+            signal.signal(number, signal.SIG_IGN)  # the kernel and the shell both send it
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {number: signal.signal(number, end) for number in stop_signals()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -21,7 +21,7 @@ from kdrun.core.screen import Screen
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
 from kdrun.sweep.hydra_launcher import (
     Launch,
-    exit_on_sigterm,
+    exit_on_signals,
     measure_first_job,
     open_launcher,
     try_launch,
@@ -47,7 +47,7 @@ def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
                 FolderLock(sweep.run(job).path).acquire(wait=False).release()
         before = _last_starts(sweep, sweep.jobs())
         try:
-            with exit_on_sigterm():
+            with exit_on_signals():
                 _run_all(sweep, command, screen)
         except SystemExit as end:
             status = int(end.code or 0)

@@ -1,12 +1,17 @@
 """A run that was killed and resumed equals one that was not, bit for bit."""
 
 import json
+import os
+import pty
 import random
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import ROOT
 from tiny import TINY, Kdrun
 
 # Dropout, averaging, mixup and mid-epoch checkpoints: everything that has a state or is random.
@@ -46,12 +51,8 @@ def only_run(root: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    import os
-    import subprocess
-    import sys
-
     root = tmp_path_factory.mktemp("whole")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-m", "kdrun", *HARD]
     subprocess.run(words, cwd=root, env=environment, check=True, capture_output=True)
     return result(only_run(root))
@@ -75,11 +76,11 @@ def test_killed_at_random_steps_of_a_stage(
     assert result(folder) == uninterrupted
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
+@pytest.mark.parametrize("how", ["term", "int", "hup"])
 def test_a_signal_saves_and_says_how_to_go_on(
-    number: int, uninterrupted: dict, fresh_kdrun: Kdrun, tmp_path: Path
+    how: str, uninterrupted: dict, fresh_kdrun: Kdrun, tmp_path: Path
 ) -> None:
-    how = {signal.SIGTERM: "term", signal.SIGINT: "int"}[number]
+    number = signal.Signals[f"SIG{how.upper()}"]
     done = fresh_kdrun(*HARD, status=128 + number, KDRUN_FAULT=f"step:40:{how}")
     folder = only_run(tmp_path)
     assert f"kdrun resume {folder.relative_to(tmp_path)}" in done.stderr
@@ -87,6 +88,24 @@ def test_a_signal_saves_and_says_how_to_go_on(
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
     fresh_kdrun("resume", str(folder))
     assert result(folder) == uninterrupted
+
+
+def test_a_terminal_that_is_closed_loses_no_step(tmp_path: Path) -> None:
+    endless = ("recipe.epochs=100000", "recipe.max_steps=null", "hydra.run.dir=run")
+    words = [sys.executable, "-m", "kdrun", *TINY, *endless]
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(tmp_path)
+        os.execve(sys.executable, words, {**os.environ, "PYTHONPATH": str(ROOT)})
+    shown = b""
+    while b"step 1/" not in shown:
+        shown += os.read(terminal, 4096)
+    os.close(terminal)
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 129
+    manifest = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert manifest["status"] == "interrupted"
+    assert manifest["error"] == "interrupted in stage 'teacher'."
 
 
 @pytest.mark.parametrize("point", ["half-temp", "before-rename", "after-rename", "metrics-half"])

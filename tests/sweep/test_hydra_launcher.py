@@ -9,15 +9,18 @@ import pytest
 from kdrun.config.command import read_command
 from kdrun.core.sweep import SweepFolder
 from kdrun.sweep import hydra_launcher
-from kdrun.sweep.hydra_launcher import exit_on_sigterm, open_launcher
+from kdrun.sweep.hydra_launcher import exit_on_signals, open_launcher
 
 
-def test_sigterm_ends_a_launcher_and_its_old_meaning_comes_back() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as end, exit_on_sigterm():
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert end.value.code == 143
-    assert signal.getsignal(signal.SIGTERM) == before
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_a_launcher_and_its_old_meaning_comes_back(
+    number: signal.Signals, status: int
+) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as end, exit_on_signals():
+        os.kill(os.getpid(), number)
+    assert end.value.code == status
+    assert signal.getsignal(number) == before
 
 
 @pytest.mark.parametrize(

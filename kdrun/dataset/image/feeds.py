@@ -165,4 +165,5 @@ def _count_workers(workers: int | str, device: torch.device) -> int:
 
 def _leave_interrupts_to_parent(_: int) -> None:
     # Ctrl-C reaches the whole process group, and the step in progress still needs its batch.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
