@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from kdrun.core.folder import RunFolder
+
 CLASSES = 4
 SAMPLES = 40
 ROWS = ("teacher", "alone", "distilled")
@@ -159,3 +161,13 @@ def _packed(arrays: dict[str, np.ndarray]) -> bytes:
 
 def _json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value))
+
+
+def seal(folder: Path) -> Path:
+    """Give a run the sums that a run of this kdrun has; `write_run` writes a run of before."""
+    run = RunFolder(folder)
+    summary = run.summary()
+    if summary is not None:
+        run.write_summary(summary)
+    run.update(sums=run.sums())
+    return folder

@@ -14,6 +14,7 @@ from kdrun.core.folder import RunFolder
 from kdrun.core.plugin_code import plugin_codes, refuse_changed_code
 from kdrun.core.plugins import install_plugins, plugins_of_config
 from kdrun.dataset.data import Data
+from kdrun.run.environment import refuse_changes
 from kdrun.scheme.table import make_scheme
 from kdrun.stage.base import MAIN
 
@@ -29,8 +30,10 @@ def read_run(folder: RunFolder, tree: Mapping[str, Any]) -> tuple[Config, Data]:
 
     Raises:
         ConfigError: the config has faults, or files of the dataset are missing.
-        UserError: the code of a plugin was changed since the run.
+        UserError: the config, or the code of a plugin, was changed since the run.
     """
+    manifest = folder.manifest()
+    refuse_changes(folder, manifest.get("config") or {}, with_new_keys(folder.config()))
     faults = Faults()
     tree, map_faults = with_concepts(plain_tree(with_new_keys(tree)))
     faults.extend(map_faults)
@@ -38,7 +41,7 @@ def read_run(folder: RunFolder, tree: Mapping[str, Any]) -> tuple[Config, Data]:
     faults.raise_if_any()
     modules = plugins_of_config(config.plugins)
     install_plugins(modules)
-    recorded = folder.manifest().get("plugins") or {}
+    recorded = manifest.get("plugins") or {}
     refuse_changed_code(recorded, plugin_codes(modules, tree), folder.path)
     check_components(tree, faults)
     faults.raise_if_any()

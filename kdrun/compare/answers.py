@@ -34,6 +34,7 @@ def read_predictions(run: Run, model: str) -> SamplePredictions:
         NotPaired: the predictions are missing, or can't be read.
     """
     try:
+        run.folder.check_files(run.folder.manifest(), run.folder.predictions)
         stored = read_arrays(run.folder.predictions)
         index, target = stored["index"], stored["target"]
         predicted = stored[f"{model}/predicted"]

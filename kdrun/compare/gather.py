@@ -93,11 +93,12 @@ class Gathered:
     left_out: Sequence[LeftOut]
 
 
-def gather(patterns: Sequence[str]) -> Gathered:
+def gather(patterns: Sequence[str], thorough: bool = False) -> Gathered:
     """Read all runs that patterns name, in the order of the patterns.
 
     Args:
         patterns: paths or glob patterns of run folders, or of folders above them.
+        thorough: check the sums of all files of a run, not only of its summary.
 
     Raises:
         UserError: a pattern matches nothing, or there is no run below its matches.
@@ -108,6 +109,8 @@ def gather(patterns: Sequence[str]) -> Gathered:
     for folder in folders:
         try:
             run = _read(folder)
+            if thorough and isinstance(run, Run):
+                folder.check_files(folder.manifest())
         except DamagedFile as error:
             run = LeftOut(folder.path, "damaged", error.lines[0].rstrip("."))
         (left_out if isinstance(run, LeftOut) else runs).append(run)  # type: ignore[arg-type]
@@ -182,7 +185,7 @@ def _read(folder: RunFolder) -> Run | LeftOut:
     if manifest.get("status") != "finished":
         status, error = folder.status, manifest.get("error")
         return LeftOut(folder.path, status, f"{status}: {error}" if error else status)
-    summary = folder.summary()
+    summary = folder.checked_summary(manifest)
     if summary is None:
         return LeftOut(folder.path, "missing", "finished, and its summary.json is not there")
     return _run(folder, manifest, summary)

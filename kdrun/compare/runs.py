@@ -11,7 +11,7 @@ from kdrun.core.errors import DamagedFile, UserError, shell_command
 from kdrun.core.folder import STUDENT_ROW, RunFolder, find_runs
 from kdrun.core.metrics import leading
 from kdrun.core.records.check import is_newer, refuse_newer
-from kdrun.core.records.summary import Row, score_of
+from kdrun.core.records.summary import Row, Summary, score_of
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, find_sweeps
 from kdrun.core.unknown import suggest
 
@@ -50,7 +50,7 @@ def _status_and_scores(folder: RunFolder) -> tuple[str, str]:
         if is_newer(manifest):
             return "newer", ""
         error = str(manifest.get("error") or "").split("\n")[0]
-        return folder.status, _scores_text(folder) or error
+        return folder.status, _scores_text(folder.checked_summary(manifest)) or error
     except DamagedFile as error:
         return "damaged", error.lines[0]
 
@@ -65,7 +65,8 @@ def named_run(arguments: Sequence[str], verb: str) -> RunFolder:
     Raises:
         UserError: no folder or several folders are named, the folder contains no run, or a newer
             kdrun wrote it.
-        DamagedFile: the run's manifest lacks a key that every run writes.
+        DamagedFile: the run's manifest lacks a key that every run writes, or a file with its
+            results was changed.
     """
     if len(arguments) != 1:
         raise UserError(
@@ -88,6 +89,7 @@ def named_run(arguments: Sequence[str], verb: str) -> RunFolder:
         raise DamagedFile(
             f"{arguments[0]!r} is not a complete run: its run.json has no {missing[0]!r}."
         )
+    folder.check_files(manifest)
     return folder
 
 
@@ -133,9 +135,8 @@ def started_in(record: Mapping[str, Any], path: Path) -> Path:
     return absolute
 
 
-def _scores_text(folder: RunFolder) -> str:
+def _scores_text(summary: Summary | None) -> str:
     """Return the leading score of each model on the test split, and the gain of distillation."""
-    summary = folder.summary()
     rows = summary["rows"] if summary else []
     scores = [(row, score_of(row, leading().name)) for row in rows]
     return ", ".join(

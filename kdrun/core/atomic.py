@@ -7,7 +7,6 @@ cover: they kill processes alone.
 
 import errno
 import glob
-import json
 import math
 import os
 import shutil
@@ -19,9 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from kdrun.core import limits
-from kdrun.core.errors import DamagedFile, DiskFull, UserError
-from kdrun.core.reading import open_record, read_all
+from kdrun.core.errors import DiskFull, UserError
+from kdrun.core.reading import open_record
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _passes: Counter[str] = Counter()  # how often this process has passed each fault point
@@ -155,13 +153,6 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file as `write_bytes` does; NaN and infinities become null."""
-    write_text(
-        path, json.dumps(replace_non_finite(value, "", []), indent=2, allow_nan=False) + "\n"
-    )
-
-
 def link_or_copy(source: Path, target: Path) -> None:
     """Make `target` a hard link to `source`, or a complete copy where the disk has no links.
 
@@ -254,24 +245,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the mapping in a JSON file; None if there is no such file.
-
-    Raises:
-        DamagedFile: the file is not JSON, its content is not a mapping, or it can't be read.
-    """
-    try:
-        text = read_all(open_record(path), limits.RECORD)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise DamagedFile(f"{str(path)!r} can't be read: {error.strerror}.") from error
-    try:
-        content = json.loads(text.decode())
-    except (ValueError, RecursionError) as error:
-        raise DamagedFile(f"{str(path)!r} is no JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise DamagedFile(f"{str(path)!r} holds no mapping.")
-    return content

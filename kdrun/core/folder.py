@@ -10,11 +10,12 @@ from typing import Any, Unpack
 import yaml
 
 from kdrun.core import limits
-from kdrun.core.atomic import read_json, refuse_link, write_bytes, write_json, write_text
+from kdrun.core.atomic import refuse_link, write_bytes, write_text
 from kdrun.core.careful_yaml import read_yaml, yaml_error
 from kdrun.core.errors import DamagedFile, UserError
+from kdrun.core.json_file import read_json, write_json
 from kdrun.core.lock import FolderLock
-from kdrun.core.reading import open_record, read_all
+from kdrun.core.reading import digest, open_record, read_all
 from kdrun.core.records import FORMAT
 from kdrun.core.records.check import check_record
 from kdrun.core.records.manifest import Manifest
@@ -39,6 +40,7 @@ _REPORT = "report.html"
 _LOG = "log.txt"
 _EXPORT = "export"
 _SENSITIVITY = "sensitivity"  # .json and .svg
+_SUMMED = (_SUMMARY, METRICS, _PREDICTIONS, _EXAMPLES)  # their sums are in the manifest
 _STORE = ".store"  # below an output root
 _HYDRA = ".hydra/hydra.yaml"
 _SWEEP_FILES = ("sweep.json", "multirun.yaml")  # a sweep folder has at least one of them
@@ -152,6 +154,34 @@ class RunFolder:
         record = read_json(path)
         return None if record is None else check_record(record, Summary, path)
 
+    def checked_summary(self, manifest: Manifest) -> Summary | None:
+        """Read summary.json as `summary` does, after checking that it is the one of this run."""
+        self.check_files(manifest, self.path / _SUMMARY)
+        return self.summary()
+
+    def sums(self) -> dict[str, str]:
+        """Return file -> SHA-256 for the files with results, which the manifest records."""
+        paths = (self.path / name for name in _SUMMED)
+        return {path.name: digest(open_record(path)) for path in paths if path.exists()}
+
+    def check_files(self, manifest: Manifest, *paths: Path) -> None:
+        """Check files of a finished run against their sums; an older kdrun recorded none.
+
+        Args:
+            manifest: the run's manifest.
+            paths: the files; all with a sum if none are given.
+
+        Raises:
+            DamagedFile: a file is missing, or is not the one that the run wrote.
+        """
+        sums = manifest.get("sums", {})
+        for path in paths or [self.path / name for name in _SUMMED]:
+            if path.name in sums and not _has_sum(path, sums[path.name]):
+                raise DamagedFile(
+                    f"{str(path)!r} is not what its run wrote.",
+                    "  restore the file from a copy, or make the run again",
+                )
+
     @property
     def sensitivity_plot(self) -> Path:
         return self.path / f"{_SENSITIVITY}.svg"
@@ -224,6 +254,13 @@ class RunFolder:
     def is_of_sweep(self) -> bool:
         """Whether the run is a job of the sweep in the parent folder."""
         return any((self.path.parent / name).exists() for name in _SWEEP_FILES)
+
+
+def _has_sum(path: Path, expected: str) -> bool:
+    try:
+        return digest(open_record(path)) == expected
+    except OSError:
+        return False
 
 
 def report_of(folder: Path) -> Path:

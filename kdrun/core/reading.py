@@ -7,6 +7,7 @@ a pipe may never end, and a link leads to any file of the user.
 import errno
 import os
 import stat
+from hashlib import file_digest
 from io import BufferedReader
 from pathlib import Path
 
@@ -59,6 +60,12 @@ def read_all(file: BufferedReader, limit: int) -> bytes:
     if max(size, len(content)) > limit:
         raise too_large(file.name, "has", max(size, len(content)), limit)
     return content
+
+
+def digest(file: BufferedReader) -> str:
+    """Return the SHA-256 of an open file, in hexadecimal digits, and close the file."""
+    with file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def too_large(name: str, verb: str, size: int, limit: int) -> TooLarge:

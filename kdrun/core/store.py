@@ -7,7 +7,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from kdrun.core.atomic import explain_write_errors, link_or_copy, read_json, refuse_link
+from kdrun.core.atomic import explain_write_errors, link_or_copy, refuse_link
+from kdrun.core.json_file import read_json
 from kdrun.core.lock import FolderLock
 from kdrun.core.records import FORMAT
 from kdrun.core.records.artefact import ArtefactRecord

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kdrun.core.atomic import read_json, write_json
 from kdrun.core.errors import DamagedFile
 from kdrun.core.folder import RunFolder
+from kdrun.core.json_file import read_json, write_json
 from kdrun.core.lock import FolderLock
 from kdrun.core.records import FORMAT
 from kdrun.core.records.check import check_record, refuse_newer

@@ -1,4 +1,4 @@
-"""Describes the software and the machine of a run, and compares two such records."""
+"""Describes the software and the machine of a run, and compares such records and configs."""
 
 import platform
 import subprocess
@@ -10,7 +10,10 @@ from typing import Any
 import torch
 
 from kdrun import __version__
+from kdrun.config.older_runs import with_new_keys
 from kdrun.core.device import Hardware
+from kdrun.core.errors import UserError
+from kdrun.core.folder import RunFolder
 from kdrun.core.instructions import instruction_set
 from kdrun.core.records.manifest import Environment
 
@@ -48,6 +51,22 @@ def differences(before: Any, now: Any, path: str = "") -> list[str]:
             line for key, path in pairs for line in differences(before.get(key), now.get(key), path)
         ]
     return [] if before == now else [f"{path}: {now}, was {before}"]
+
+
+def refuse_changes(folder: RunFolder, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise an error if the config of a run is another now, but for keys that it lacked.
+
+    Raises:
+        UserError: the config file was changed since the run began.
+    """
+    shared = {key: now[key] for key in now if key in before}
+    # An older kdrun recorded nodes without the keys that they have got since.
+    if differences(before, shared) and (changed := differences(with_new_keys(before), now)):
+        raise UserError(
+            f"the config of {str(folder.path)!r} is not the one that its run began with.",
+            *(f"  {line}" for line in changed[:5]),
+            "  undo the change, or start a new run with it",
+        )
 
 
 def _commit() -> str | None:

@@ -10,8 +10,7 @@ from typing import Any
 
 from kdrun.compare.report.write import write_run_report
 from kdrun.compare.table import ResultsTable
-from kdrun.config.older_runs import with_new_keys
-from kdrun.core.errors import Interrupted, KdrunError, TrialStopped, UserError, shell_command
+from kdrun.core.errors import Interrupted, KdrunError, TrialStopped, shell_command
 from kdrun.core.folder import STUDENT_FOLDER, STUDENT_ROW, RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.plugin_code import refuse_changed_code
@@ -21,7 +20,7 @@ from kdrun.core.store import Store
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.stop_trial import stop_hopeless_trial
 from kdrun.engine.watch import make_watch
-from kdrun.run.environment import changes_since, describe_environment, differences
+from kdrun.run.environment import changes_since, describe_environment, refuse_changes
 from kdrun.run.plan import Plan
 from kdrun.stage.artefact import Artefact, other_instructions
 from kdrun.stage.base import MACHINE, StageContext
@@ -72,7 +71,7 @@ def _run_and_record(
     """Run the stages, and record in the manifest how the run ended."""
     started = time.monotonic()
     manifest, environment = folder.manifest(), describe_environment(plan.hardware)
-    _refuse_changes(folder, manifest.get("config") or plan.tree, plan.tree)
+    refuse_changes(folder, manifest.get("config") or plan.tree, plan.tree)
     plan, recorded_code = _with_recorded_code(plan, folder, screen)
     inexact = manifest.get("inexact", [])
     inexact += changes_since(manifest.get("environment", environment), environment)
@@ -102,7 +101,7 @@ def _run_and_record(
     ending: dict[str, Any] = {"status": "failed", "error": None}
     try:
         summary = _run_stages(plan, folder, screen, interrupt, inexact)
-        ending = {"status": "finished", "error": None}
+        ending = {"status": "finished", "error": None, "sums": folder.sums()}
     except KeyboardInterrupt as error:
         ending = {"status": "interrupted", "error": "interrupted at once"}
         error.add_note(_resume_hint(folder))
@@ -133,22 +132,6 @@ def _run_and_record(
 
 def _resume_hint(folder: RunFolder) -> str:
     return f"  go on with it: {shell_command('resume', folder.path)}"
-
-
-def _refuse_changes(folder: RunFolder, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise an error if a run continues with another config, but for keys it lacked.
-
-    Raises:
-        UserError: the config file was changed since the run began.
-    """
-    shared = {key: now[key] for key in now if key in before}
-    # An older kdrun recorded nodes without the keys that they have got since.
-    if differences(before, shared) and (changed := differences(with_new_keys(before), now)):
-        raise UserError(
-            f"the config of {str(folder.path)!r} is not the one that its run began with.",
-            *(f"  {line}" for line in changed[:5]),
-            "  undo the change, or start a new run with it",
-        )
 
 
 def _with_recorded_code(

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import file_digest
-from io import BufferedReader
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -11,17 +9,18 @@ from torch import Tensor, nn
 from kdrun import model
 from kdrun.compress.sparse_storage import pack, unpack
 from kdrun.compress.structure_changes import Change, rebuild
-from kdrun.core.atomic import write_json
 from kdrun.core.class_merge import Merge
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.folder import RunFolder
 from kdrun.core.instructions import instruction_set
-from kdrun.core.reading import open_record
+from kdrun.core.json_file import write_json
+from kdrun.core.reading import digest, open_record
 from kdrun.core.records import FORMAT
 from kdrun.core.records.artefact import ArtefactRecord, DataRecord, some_keys
 from kdrun.core.records.check import refuse_newer
 from kdrun.core.store import (
     BEST_WEIGHTS,
+    METRICS,
     MODEL,
     RECORD,
     WEIGHTS,
@@ -123,17 +122,16 @@ def write_artefact(
     """
     convert = pack if record.get("changes") else dict
     write_weights(folder / WEIGHTS, convert(weights))
-    sums = {WEIGHTS: checksum(folder / WEIGHTS)}
     if best is not None:
         write_weights(folder / BEST_WEIGHTS, convert(best))
-        sums[BEST_WEIGHTS] = checksum(folder / BEST_WEIGHTS)
     write_json(folder / MODEL, {"format": FORMAT, **some_keys(record, _STRUCTURE)})
-    write_json(folder / RECORD, {"format": FORMAT, **record, "sums": sums})
+    names = [WEIGHTS, *([] if best is None else [BEST_WEIGHTS]), MODEL, METRICS]
+    write_record(folder, record, [name for name in names if (folder / name).exists()])
     return read_artefact(folder)
 
 
 def write_record(folder: Path, record: ArtefactRecord, names: Iterable[str]) -> None:
-    """Make an artefact of files that are in the folder already and hold no weights."""
+    """Make an artefact of files that are in the folder already."""
     sums = {name: checksum(folder / name) for name in names}
     write_json(folder / RECORD, {"format": FORMAT, **record, "sums": sums})
 
@@ -247,9 +245,3 @@ def _data_info(data: DataRecord) -> DataInfo:
 def checksum(path: Path) -> str:
     """Return the SHA-256 of a file of an artefact, in hexadecimal digits."""
     return digest(open_record(path))
-
-
-def digest(file: BufferedReader) -> str:
-    """Return the SHA-256 of an open file, in hexadecimal digits, and close the file."""
-    with file:
-        return file_digest(file, "sha256").hexdigest()

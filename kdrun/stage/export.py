@@ -11,10 +11,11 @@ from typing import Any
 from torch.export import ExportedProgram
 
 from kdrun import __version__
-from kdrun.core.atomic import write_bytes, write_json, write_text
+from kdrun.core.atomic import write_bytes, write_text
 from kdrun.core.config import Config
 from kdrun.core.errors import ExportRejected, first_line
 from kdrun.core.folder import EXPORTED, HOW_TO_RUN, read_exported
+from kdrun.core.json_file import write_json
 from kdrun.core.records import FORMAT
 from kdrun.core.screen import Screen
 from kdrun.dataset.data import Data

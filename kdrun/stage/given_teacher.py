@@ -10,14 +10,14 @@ from torch import nn
 from kdrun import model
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import UserError
-from kdrun.core.reading import open_named, open_record
+from kdrun.core.reading import digest, open_named, open_record
 from kdrun.core.records.artefact import ArtefactRecord, DataRecord
 from kdrun.core.store import RECORD
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
 from kdrun.engine.training_spec import Runtime
 from kdrun.engine.weights import copy_weights
-from kdrun.stage.artefact import Artefact, describe_data, digest, read_artefact, write_artefact
+from kdrun.stage.artefact import Artefact, describe_data, read_artefact, write_artefact
 from kdrun.stage.base import StageContext, StageInfo
 from kdrun.stage.checkpoint_weights import load_checkpoint
 from kdrun.stage.leakage import check_images, trained_on

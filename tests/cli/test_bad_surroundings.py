@@ -1,7 +1,6 @@
 """What the machine lacks, and folders that can't be used, are said before anything is written."""
 
 import errno
-import json
 import os
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from edits import edit_json
 from tiny import TINY, Refused
 
 from kdrun.check.preflight import check
@@ -150,7 +150,7 @@ def test_a_folder_that_holds_a_run(words: tuple[str, ...], refused: Refused, run
 
 
 def test_a_run_in_use_by_another_process(refused: Refused, run: Path, tmp_path: Path) -> None:
-    _edit(run / "run.json", status="running")
+    edit_json(run / "run.json", status="running")
     (run / "student" / "artefact.json").unlink()
     holder = (
         "import sys, time; from pathlib import Path; from kdrun.core.lock import FolderLock\n"
@@ -183,14 +183,14 @@ def test_a_run_in_use_by_another_process(refused: Refused, run: Path, tmp_path: 
 def test_resume_of_a_run_whose_config_is_broken(
     text: str, sentence: str, refused: Refused, run: Path
 ) -> None:
-    _edit(run / "run.json", status="interrupted")
+    edit_json(run / "run.json", status="interrupted")
     (run / ".lock").touch()
     (run / "config.yaml").write_text(text)
     assert sentence in refused("resume", "run", before=())
 
 
 def test_resume_checks_the_config_like_a_new_run(refused: Refused, run: Path) -> None:
-    _edit(run / "run.json", status="interrupted")
+    edit_json(run / "run.json", status="interrupted")
     config = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(config.replace("temperature: 4.0", "temperature: 0"))
     said = refused("resume", "run", before=())
@@ -198,7 +198,7 @@ def test_resume_checks_the_config_like_a_new_run(refused: Refused, run: Path) ->
 
 
 def test_a_run_of_a_newer_kdrun(refused: Refused, run: Path) -> None:
-    _edit(run / "run.json", format=99, seconds="1 min", status=None)
+    edit_json(run / "run.json", format=99, seconds="1 min", status=None)
     (run / "summary.json").write_text('{"format": 99}')
     for verb in ("resume", "show"):
         assert refused(verb, "run", before=()) == (
@@ -262,7 +262,3 @@ def test_a_teacher_of_a_newer_format(refused: Refused, run: Path) -> None:
     record = '{"format": 99, "stage": 1}'
     (run / "teacher" / "artefact.json").write_text(record)
     assert refused("teacher.run=run").startswith("teacher.run: 'run/teacher' has format 99; this")
-
-
-def _edit(path: Path, **fields: object) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from report_runs import write_run
+from report_runs import seal, write_run
 from tiny import Told
 
 
@@ -21,4 +21,46 @@ def test_a_device_in_a_run_folder_keeps_no_command_waiting(
     status, said = told(*verb, str(folder if alone else folder.parent))
     assert status == (9 if alone else 0)
     assert f"{name}'isasymboliclink" in "".join(said.split())  # wherever a table breaks its lines
-    assert alone or "damaged" in said
+    assert alone or "damaged" in said or "left out" in said
+
+
+VERBS = [("show",), ("report",), ("resume",), ("export", "--to", "pt2"), ("sensitivity",)]
+CHANGES = {
+    "summary.json": ('"accuracy": 0.9,', '"accuracy": 0.9309,'),
+    "run.json": ('"temperature": 4.0', '"temperature": 2.0'),
+    "metrics.jsonl": ('"ce": 2.0', '"ce": 0.2'),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_changed_figure_is_told_by_every_command_that_reads_it(
+    name: str, tmp_path: Path, told: Told
+) -> None:
+    folder = seal(write_run(tmp_path / "runs" / "bad"))
+    seal(write_run(tmp_path / "runs" / "good", seed=1))
+    assert told("show", str(folder))[0] == told("report", str(folder))[0] == 0
+    before, after = CHANGES[name]
+    text = (folder / name).read_text()
+    assert before in text
+    (folder / name).write_text(text.replace(before, after, 1))
+    for verb, *words in VERBS:
+        status, said = told(verb, str(folder), *words)
+        assert (status, "Traceback" in said) == (9, False), said
+        assert f"{name}' is not what" in said
+    page = str(tmp_path / "page.html")
+    for *verb, words in (("list", "runs", ()), ("compare", ()), ("report", ("-o", page))):
+        status, said = told(*verb, str(folder.parent), *words)  # type: ignore[misc]
+        assert status == 0
+        if name != "metrics.jsonl" or "report" in verb:
+            said += Path(page).read_text() if "report" in verb else ""
+            assert "isnotwhat" in "".join(said.split())
+            assert "report" in verb or "runs/good" in said or "1 run" in said
+
+
+def test_predictions_that_are_gone_are_told(tmp_path: Path, told: Told) -> None:
+    folder = seal(write_run(tmp_path / "run"))
+    (folder / "predictions.npz").unlink()
+    for verb in ("show", "report", "resume"):
+        status, said = told(verb, str(folder))
+        assert status == 9
+        assert "predictions.npz' is not what its run wrote" in said

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from edits import edit_json
 from tiny import TINY, Kdrun, Refused
 
 from kdrun.check.preflight import check
@@ -38,6 +39,7 @@ def test_a_finished_run_is_exported_row_by_row(kdrun: Kdrun, run: Path) -> None:
         del config[key]
     config["teacher"]["run"] = "gone"
     (run / "config.yaml").write_text(yaml.safe_dump(config))
+    edit_json(run / "run.json", config=config)
     done = kdrun("export", "run", "--row", "alone", "--normalize", "--to", "onnx,pt2")
     assert done.stderr == ""
     first, second, last = done.stdout.splitlines()
@@ -89,9 +91,20 @@ def test_a_mistake_is_named(words: tuple[str, ...], refused: Refused, run: Path)
 
 def test_an_unfinished_run_has_nothing_to_export(refused: Refused, run: Path) -> None:
     (run / "summary.json").unlink()
+    edit_json(run / "run.json", status="interrupted")
     assert refused("export", "run", "--to", "pt2", before=()) == (
         "'run' is not finished, and has no models to take yet.\n  go on with it: kdrun resume run"
     )
+
+
+def test_a_config_that_was_changed_is_no_record_of_the_run(refused: Refused, run: Path) -> None:
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace("temperature: 4.0", "temperature: 2.0"))
+    (run / ".lock").touch()
+    for words in (("sensitivity", "run"), ("export", "run", "--to", "pt2")):
+        said = refused(*words, before=()).splitlines()
+        assert said[0] == "the config of 'run' is not the one that its run began with."
+        assert said[1] == "  loss.temperature: 2.0, was 4.0"
 
 
 def test_weights_that_are_gone_are_told_of(refused: Refused, run: Path) -> None:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from edits import edit_json
 from tiny import TINY, Told
 
 from kdrun.core.sweep import SweepFolder
@@ -32,7 +33,7 @@ def edit(sweep: SweepFolder, word: str, place: str) -> None:
     path = sweep.path / "sweep.json"
     index = json.loads(path.read_text())
     (index["jobs"][0]["words"] if place == "jobs" else index[place]).append(word)
-    path.write_text(json.dumps(index))
+    edit_json(path, **index)
 
 
 @pytest.mark.parametrize("place", ["words", "launcher", "jobs"])
@@ -113,6 +114,7 @@ def test_plugins_of_a_foreign_sweep_are_imported_only_if_the_command_names_them(
     monkeypatch.syspath_prepend(tmp_path)
     run = sweep.run(sweep.jobs()[0]).path
     if place == "config":
+        edit_json(run / "run.json")
         for file in (run / "config.yaml", run / "run.json"):
             plain = file.read_text()
             file.write_text(
@@ -135,7 +137,7 @@ def test_a_job_whose_folder_is_not_in_the_sweep_is_refused(
     path = sweep.path / "sweep.json"
     index = json.loads(path.read_text())
     index["jobs"][0]["folder"] = folder
-    path.write_text(json.dumps(index))
+    edit_json(path, **index)
     found = sorted(tmp_path.rglob("*"))
     status, said = told("resume", str(sweep.path))
     assert status == 9

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from edits import edit_json
 from forked import ROOT
 from tiny import TINY, Kdrun
 
@@ -162,9 +163,10 @@ def test_a_teacher_that_other_cpu_instructions_computed_is_shared_and_told(
 def test_resumed_with_another_torch_is_marked(kdrun: Kdrun, tmp_path: Path) -> None:
     kdrun(*HARD, status=-signal.SIGKILL, KDRUN_FAULT="step:20")
     folder = only_run(tmp_path)
-    manifest = json.loads((folder / "run.json").read_text())
-    manifest["environment"]["packages"]["torch"] = "2.0.0"
-    (folder / "run.json").write_text(json.dumps(manifest))
+    edit_json(
+        folder / "run.json",
+        lambda manifest: manifest["environment"]["packages"].update(torch="2.0.0"),
+    )
     said = kdrun("resume", str(folder))
     told = "resumed with packages.torch: "
     assert f"not exact: {told}" in said.stdout + said.stderr

@@ -1,12 +1,12 @@
 """A stage goes on from a checkpoint of its own training alone, and says what it leaves out."""
 
-import json
 import shutil
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+from edits import edit_json
 from PIL import Image
 from tiny import TINY, Kdrun, result
 
@@ -76,9 +76,7 @@ def test_a_setting_edited_in_both_records_trains_a_student_anew(
     config = (killed / "config.yaml").read_text()
     assert "temperature: 4.0" in config
     (killed / "config.yaml").write_text(config.replace("temperature: 4.0", "temperature: 2.0"))
-    manifest = json.loads((killed / "run.json").read_text())
-    manifest["config"]["loss"]["temperature"] = 2.0
-    (killed / "run.json").write_text(json.dumps(manifest))
+    edit_json(killed / "run.json", lambda run: run["config"]["loss"].update(temperature=2.0))
     assert BEGINS_ANEW in kdrun("resume", str(killed)).stdout
     assert result(killed) == clean(kdrun, tmp_path / "clean", "loss.temperature=2.0")
 
@@ -104,9 +102,7 @@ def test_a_stage_goes_on_with_other_threads_and_is_not_exact(
     """With another number of threads, as with another PyTorch, no epoch is lost."""
     config = (killed / "config.yaml").read_text()
     (killed / "config.yaml").write_text(config.replace("\nthreads: 1\n", "\nthreads: 2\n"))
-    manifest = json.loads((killed / "run.json").read_text())
-    manifest["config"]["threads"] = 2
-    (killed / "run.json").write_text(json.dumps(manifest))
+    edit_json(killed / "run.json", lambda run: run["config"].update(threads=2))
     said = kdrun("resume", str(killed)).stdout
     assert "not exact: resumed with threads: 2, was 1" in said
     assert "distill: epoch 1/3" not in said

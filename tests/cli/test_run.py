@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from edits import edit_json
 from forked import ForkedCommand
 from tiny import TINY, Kdrun
 
@@ -181,8 +182,7 @@ def test_controls_can_be_switched_off(kdrun: Kdrun, tmp_path: Path) -> None:
 
 
 def test_a_config_that_was_changed_is_not_gone_on_with(kdrun: Kdrun, finished: Path) -> None:
-    manifest = json.loads((finished / "run.json").read_text())
-    (finished / "run.json").write_text(json.dumps({**manifest, "status": "interrupted"}))
+    edit_json(finished / "run.json", status="interrupted")
     config = finished / "config.yaml"
     config.write_text(config.read_text().replace("temperature: 4.0", "temperature: 2.0"))
     refused = kdrun("resume", str(finished), status=2).stderr
@@ -196,8 +196,7 @@ def test_a_run_of_an_older_kdrun_is_gone_on_with(kdrun: Kdrun, finished: Path) -
     tree = yaml.safe_load(config.read_text())
     del tree["launcher"], tree["search"]
     config.write_text(yaml.safe_dump(tree))
-    before = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps({**before, "status": "interrupted", "config": tree}))
+    edit_json(manifest, status="interrupted", config=tree)
     assert "written to" in kdrun("resume", str(finished)).stdout
 
 

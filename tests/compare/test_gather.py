@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from edits import edit_json
 
 from benchmarks.synthetic_runs import write_run
 from kdrun.compare.gather import gather
@@ -41,7 +42,7 @@ def left_out(*words: str) -> dict[str, tuple[str, str]]:
 
 
 def edit(path: Path, **fields: Any) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+    edit_json(path, **fields)
 
 
 def test_runs_sweeps_and_globs_are_found_in_the_order_of_numbers(here):

@@ -1,8 +1,6 @@
 """Each write point struck in a child process; an in-place writer shows that the strikes bite."""
 
 import errno
-import json
-import math
 import os
 import signal
 import subprocess
@@ -138,18 +136,6 @@ def test_the_file_before_stays_under_its_other_name(path, tmp_path):
 def test_the_first_write_has_no_file_before_it(tmp_path):
     atomic.write_bytes(tmp_path / "a", b"first", previous=tmp_path / "b")
     assert not (tmp_path / "b").exists()
-
-
-def test_json_is_valid_also_with_nan(tmp_path):
-    def refuse(constant: str) -> None:
-        raise AssertionError(constant)
-
-    path = tmp_path / "values.json"
-    value = {"b": [1, math.nan], "a": {"c": (math.inf, -math.inf, 1.5)}, "é": None}
-    atomic.write_json(path, value)
-    loaded = json.loads(path.read_text(), parse_constant=refuse)
-    assert loaded == {"b": [1, None], "a": {"c": [None, None, 1.5]}, "é": None}
-    assert list(loaded) == ["b", "a", "é"]
 
 
 def test_a_link_shares_the_bytes(path, tmp_path):

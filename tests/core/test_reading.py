@@ -12,9 +12,9 @@ import pytest
 from kdrun.compare.stored_arrays import read_arrays
 from kdrun.config.concept_maps import _read
 from kdrun.core import limits
-from kdrun.core.atomic import read_json
 from kdrun.core.errors import KdrunError, TooLarge, UserError
 from kdrun.core.folder import RunFolder
+from kdrun.core.json_file import read_json
 from kdrun.core.lock import FolderLock
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.store import read_record

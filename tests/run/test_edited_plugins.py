@@ -1,11 +1,11 @@
 """A plugin's code counts in the fingerprints of the stages that use it, and of no others."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from edits import edit_json
 from hydra.core.config_store import ConfigStore
 from plans import prints, run_to
 from tiny import TINY
@@ -137,9 +137,7 @@ def test_a_run_of_an_older_kdrun_goes_on_and_says_that_the_code_is_unknown(
     with monkeypatch.context() as older:
         older.setattr("kdrun.check.preflight.plugin_codes", lambda modules, tree: {})
         first = run_to(Path("first"), base=MODEL)
-    manifest = json.loads((first / "run.json").read_text())
-    del manifest["plugins"]
-    (first / "run.json").write_text(json.dumps(manifest))
+    edit_json(first / "run.json", lambda manifest: manifest.pop("plugins"))
     before = {path: path.stat().st_mtime_ns for path in first.glob("*/artefact.json")}
     capsys.readouterr()
     run_to(first, base=MODEL)

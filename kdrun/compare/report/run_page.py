@@ -48,5 +48,6 @@ def run_page(folder: RunFolder) -> Page:
         DamagedFile: a file of the run is damaged.
     """
     record = RunRecord(folder)
+    folder.check_files(record.manifest)
     name = str(record.manifest.get("name") or folder.path.name)
     return Page(name, headline(record), [section(record) for section in _SECTIONS])

@@ -54,7 +54,7 @@ def page_of(paths: Sequence[str]) -> Page:
         UserError: a path names nothing, or holds no run.
         DamagedFile: a file of the only run is damaged.
     """
-    gathered = gather(paths)
+    gathered = gather(paths, thorough=True)
     folders = [run.path for run in gathered.runs]
     folders += [run.path for run in gathered.left_out]
     if len(folders) == 1:

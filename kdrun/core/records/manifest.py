@@ -67,6 +67,7 @@ class Manifest(TypedDict, total=False):
             missing in older files.
         inexact: reasons why another run of the same config may not be bit-identical.
         stages: name -> record of the stage, in the order of the stages.
+        sums: file with results -> its SHA-256, of a finished run; missing in older files.
         ended: date and time of the end, ISO 8601.
         seconds: how long the run took, with the time before interruptions.
         peak_memory: most bytes of the device's memory that were in use; None on a CPU.
@@ -90,6 +91,7 @@ class Manifest(TypedDict, total=False):
     revisions: dict[str, int]
     inexact: list[str]
     stages: dict[str, StageEntry]
+    sums: dict[str, str]
     ended: str
     seconds: float
     peak_memory: int | None
