@@ -65,6 +65,7 @@ def rows(output: str) -> list[str]:
             ("--rounds=1",),
             ["command", "python alone", "kdrun --version", "kdrun --help", "kdrun --cfg job"],
         ),
+        ("long_run", ("--epochs=20",), ["epoch", *map(str, range(1, 20, 2))]),
         ("comparing", ("--runs", "4", "--rounds=1"), ["folders", "4 runs"]),
         (
             "store",
