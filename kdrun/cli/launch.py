@@ -19,9 +19,10 @@ from kdrun.config.compose import ComposedRun, compose_runs, to_yaml
 from kdrun.config.loader import install_named_plugins, make_loader
 from kdrun.config.overrides import embedded_job, quote, translate_settings
 from kdrun.core.errors import ConfigError
+from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen, report
 from kdrun.core.sweep import SweepFolder
-from kdrun.run.new_folder import faults_of_folder, new_folder, shown
+from kdrun.run.new_folder import faults_of_folder, new_folder, shown, take
 from kdrun.sweep.job_list import name_jobs
 from kdrun.sweep.parallel_jobs import LauncherChoice, choose_launcher, faults_of_jobs
 
@@ -63,12 +64,13 @@ def launch(words: Sequence[str], screen: Screen) -> int:
     if not command.multirun:
         command_line = shlex.join(["kdrun", *words])
         assert jobs[0].config is not None  # a single run has a config
-        return _run_one(plans[0], folder, jobs[0].config, screen, command_line)
+        return _run_one(plans[0], take(FolderLock(folder)), jobs[0].config, screen, command_line)
     from kdrun.sweep.runner import run_sweep  # slow: imports the HTML report
 
     measures = parallel_setting == "auto" and plans[0].hardware.device.type == "cuda"
     plans.clear()  # frees their data: the jobs load their own
     sweep = SweepFolder(folder)
+    lock = take(sweep.lock())
     sweep.write(
         command=shlex.join(["kdrun", *words]),
         words=list(words),
@@ -79,7 +81,7 @@ def launch(words: Sequence[str], screen: Screen) -> int:
         working_folder=str(Path.cwd()),
         jobs=name_jobs([job.settings for job in jobs]),
     )
-    return run_sweep(sweep, command, screen)
+    return run_sweep(sweep, command, screen, lock)
 
 
 def check_jobs(jobs: Sequence[ComposedRun], parallel: int) -> "list[Plan]":
@@ -136,7 +138,7 @@ def _show_config(command: Command, screen: Screen) -> int:
 
 def _run_one(
     plan: "Plan",
-    folder: Path,
+    lock: FolderLock,
     config: DictConfig,
     screen: Screen,
     command_line: str,
@@ -145,7 +147,7 @@ def _run_one(
 
     Args:
         plan: plan of the run.
-        folder: folder of the run.
+        lock: the lock of the run's folder.
         config: the config that Hydra composed for the check. Composing it again would take as long
             as everything else before a small run starts to train.
         screen: where messages are printed.
@@ -153,11 +155,11 @@ def _run_one(
     """
     from kdrun.run.runner import run
 
-    statuses: list[int] = []
+    folder, statuses = lock.folder, list[int]()
 
     def task(_: DictConfig) -> None:
         try:
-            run(plan, folder, screen, command_line)
+            run(plan, folder, screen, command_line, lock)
             statuses.append(0)
         except Exception as error:  # noqa: BLE001 - Hydra would print its own trace
             statuses.append(report(error, screen, plan.config.debug))

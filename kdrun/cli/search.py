@@ -17,7 +17,7 @@ from kdrun.config.overrides import embedded_job, parse_settings, translate_setti
 from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder
-from kdrun.run.new_folder import new_folder, shown
+from kdrun.run.new_folder import new_folder, shown, take
 from kdrun.sweep.job_list import override_key, run_overrides
 from kdrun.sweep.parallel_jobs import choose_launcher
 from kdrun.sweep.runner import run_sweep
@@ -85,6 +85,7 @@ def _run(
     measures = parallel_setting == "auto" and plans[0].hardware.device.type == "cuda"
     plans.clear()  # frees their data: the trials load their own
     sweep = SweepFolder(shown(new_folder(base, True)))
+    lock = take(sweep.lock())
     sweep.write(
         command=command_line,
         words=["--multirun", *command.options, *command.settings],
@@ -96,7 +97,7 @@ def _run(
         search=asdict(plan),
         jobs=[],
     )
-    return run_sweep(sweep, command, screen)
+    return run_sweep(sweep, command, screen, lock)
 
 
 def _refuse_invalid_ranges(searched: Mapping[str, Override]) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from kdrun.config.compose import ComposedRun
 from kdrun.core.config import slug_of
 from kdrun.core.disk import check_writable, folder_error
-from kdrun.core.errors import Fault, UserError, shell_command
+from kdrun.core.errors import Fault, RunInUse, UserError, shell_command
 from kdrun.core.folder import find_runs
+from kdrun.core.lock import FolderLock
 from kdrun.core.sweep import find_sweeps
 
 
@@ -29,13 +30,29 @@ def new_folder(job: ComposedRun, multirun: bool) -> Path:
     return _reserve(root / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{slug}")
 
 
+def take(lock: FolderLock) -> FolderLock:
+    """Lock a folder that `new_folder` returned, before anything is written there.
+
+    Raises:
+        RunInUse: a command that was started at the same time has begun there, or is done already.
+    """
+    lock.acquire(wait=False)
+    if _content(lock.folder):
+        lock.release()
+        raise RunInUse(
+            f"{str(lock.folder)!r} was taken by a command that was started at the same time.",
+            "  name another folder",
+        )
+    return lock
+
+
 def faults_of_folder(job: ComposedRun) -> list[Fault]:
     """Return the faults of the folder that the command names, if it names one."""
     folder = job.folder
     if folder is None:
         return []
     try:
-        content = "sweep" if find_sweeps(Path(folder)) else "run" if find_runs(Path(folder)) else ""
+        content = _content(Path(folder))
     except OSError as error:  # such as a name that is too long
         return [Fault(_where(job), f"{folder!r} can't be read: {error.strerror}")]
     if content:
@@ -49,6 +66,11 @@ def faults_of_folder(job: ComposedRun) -> list[Fault]:
 def shown(path: Path) -> Path:
     """Return the path relative to the current folder, if it is below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _content(folder: Path) -> str:
+    """Return what a folder holds: `sweep`, `run`, or an empty text."""
+    return "sweep" if find_sweeps(folder) else "run" if find_runs(folder) else ""
 
 
 def _where(job: ComposedRun) -> str:

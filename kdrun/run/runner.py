@@ -33,7 +33,9 @@ _OTHER_DATA = (
 )
 
 
-def run(plan: Plan, path: Path, screen: Screen, command: str) -> Summary:
+def run(
+    plan: Plan, path: Path, screen: Screen, command: str, lock: FolderLock | None = None
+) -> Summary:
     """Run the stages that are not finished in a run folder, and print the results.
 
     Args:
@@ -41,6 +43,7 @@ def run(plan: Plan, path: Path, screen: Screen, command: str) -> Summary:
         path: the run folder; an interrupted run is continued.
         screen: messages are printed here.
         command: the command that started the run, for the record.
+        lock: the lock of the run folder, if the caller has taken it; it is released in the end.
 
     Returns:
         The summary, as in `summary.json`.
@@ -53,7 +56,7 @@ def run(plan: Plan, path: Path, screen: Screen, command: str) -> Summary:
     """
     path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)
-    with FolderLock(path).acquire(wait=False), Interrupt() as interrupt:
+    with lock or FolderLock(path), Interrupt() as interrupt:
         screen.log_to(folder.log)
         try:
             summary = _run_and_record(plan, folder, screen, interrupt, command)

@@ -32,8 +32,16 @@ _POLL = 0.2  # seconds between two checks of jobs that run in other processes
 _TIMEOUT = 10.0  # seconds to wait for a launcher's workers after Ctrl-C; SLURM jobs do not end
 
 
-def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
+def run_sweep(
+    sweep: SweepFolder, command: Command, screen: Screen, lock: FolderLock | None = None
+) -> int:
     """Run every job that is not done, print a line for each job, and return the exit status.
+
+    Args:
+        sweep: the folder of the sweep.
+        command: the command that started it.
+        screen: where messages are printed.
+        lock: the lock of the folder, if the caller has taken it; it is released in the end.
 
     Raises:
         RunInUse: another process runs the sweep or one of its jobs.
@@ -41,7 +49,7 @@ def run_sweep(sweep: SweepFolder, command: Command, screen: Screen) -> int:
     """
     status = 0
     _refuse_links(sweep.path)
-    with sweep.lock().acquire(wait=False):
+    with lock or sweep.lock():
         for job in sweep.jobs():
             if sweep.run(job).is_run:
                 FolderLock(sweep.run(job).path).acquire(wait=False).release()

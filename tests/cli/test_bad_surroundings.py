@@ -16,6 +16,7 @@ from edits import edit_json
 from tiny import TINY, Refused
 
 from kdrun.check.preflight import check
+from kdrun.cli.main import main
 from kdrun.config.compose import compose_runs
 from kdrun.core.screen import Screen
 from kdrun.run.runner import run as run_stages
@@ -147,6 +148,35 @@ def test_a_folder_that_holds_a_run(words: tuple[str, ...], refused: Refused, run
     assert refused(*words, f"hydra.{kind}.dir=run") == (
         "'run' holds a run already.\n  go on with it: kdrun resume run, or name another folder"
     )
+
+
+@pytest.mark.parametrize("words", [(), ("-m", "seed=0,1")], ids=["run", "sweep"])
+def test_a_folder_that_a_command_of_the_same_time_takes_is_left_to_it(
+    words: tuple[str, ...],
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The other one starts after the check of this one, and is done before this one begins."""
+    folder = tmp_path / "taken"
+
+    def lose(job: object, multirun: bool) -> Path:
+        run.rename(folder)
+        if multirun:
+            (folder / "sweep.json").write_text("{}")
+        return folder
+
+    before = {path.name for path in run.iterdir()}
+    monkeypatch.setattr("kdrun.cli.launch.new_folder", lose)
+    monkeypatch.setattr(sys, "argv", ["kdrun", *TINY, *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 5
+    assert "was taken by a command that was started at the same time" in capsys.readouterr().err
+    after = {path.name: path for path in folder.iterdir()}
+    assert after.keys() - before == ({"sweep.json"} if words else set())
+    assert not words or after["sweep.json"].read_text() == "{}"
 
 
 def test_a_run_in_use_by_another_process(refused: Refused, run: Path, tmp_path: Path) -> None:
