@@ -19,6 +19,7 @@ from kdrun.config.choices import (
     register_steps,
 )
 from kdrun.config.command import listed
+from kdrun.config.environment_references import watch_environment
 from kdrun.config.files import add_folders
 from kdrun.config.foreign_code import refuse_foreign_code
 from kdrun.core.errors import ConfigError, Fault
@@ -51,6 +52,7 @@ def hydra_loader(folders: Sequence[str]) -> Iterator[ConfigLoaderImpl]:
     Raises:
         UserError: a folder does not exist.
     """
+    watch_environment()
     register_models(folders)
     register_steps(folders)
     with initialize_config_dir(str(conf_folder()), job_name="kdrun", version_base="1.3"):
@@ -70,6 +72,7 @@ def make_loader(folders: Sequence[str] = ()) -> ConfigLoaderImpl:
     Raises:
         UserError: a folder does not exist.
     """
+    watch_environment()
     loader = CheckedLoader(create_config_search_path(str(conf_folder())))
     add_folders(loader, folders)
     return loader

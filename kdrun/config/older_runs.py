@@ -1,4 +1,4 @@
-"""Adapts the configs of runs that an older kdrun started."""
+"""Reads the configs of runs: those that an older kdrun started are adapted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from kdrun.config.choices import conf_folder
+from kdrun.config.environment_references import resolve_references, watch_environment
 from kdrun.config.inner_nodes import complete_inner_nodes
 from kdrun.config.loader import make_loader
 
@@ -15,11 +16,16 @@ _LOSS_KEYS = {"cat_kd": {"normalize": True}}
 
 
 def with_new_keys(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the keys that a recorded config lacks, with their current default values.
+    """Add the keys that a recorded config lacks, and resolve its environment variables.
 
     Args:
-        tree: resolved config from `config.yaml` of a run folder.
+        tree: config from `config.yaml` of a run folder.
+
+    Raises:
+        UserError: an environment variable is not set.
     """
+    watch_environment()
+    tree = resolve_references(dict(tree))
     base = yaml.safe_load((conf_folder() / "config.yaml").read_text(encoding="utf-8"))
     steps = yaml.safe_load((conf_folder() / "compress/_base.yaml").read_text(encoding="utf-8"))
     base = {key: value for key, value in base.items() if key not in ("defaults", "hydra")}

@@ -12,6 +12,7 @@ import yaml
 from kdrun.core import limits
 from kdrun.core.atomic import refuse_link, write_bytes, write_text
 from kdrun.core.careful_yaml import read_yaml, yaml_error
+from kdrun.core.environment_values import hide_in
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.json_file import read_json, write_json
 from kdrun.core.lock import FolderLock
@@ -43,6 +44,7 @@ _SENSITIVITY = "sensitivity"  # .json and .svg
 _SUMMED = (_SUMMARY, METRICS, _PREDICTIONS, _EXAMPLES)  # their sums are in the manifest
 _STORE = ".store"  # below an output root
 _HYDRA = ".hydra/hydra.yaml"
+_PATHS = ("path", "working_folder")  # of the manifest; they must name what is there
 _SWEEP_FILES = ("sweep.json", "multirun.yaml")  # a sweep folder has at least one of them
 
 
@@ -95,7 +97,8 @@ class RunFolder:
         return path
 
     def write_config(self, tree: Mapping[str, Any]) -> None:
-        text = yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True)
+        """Write the resolved config, with references in place of environment variables' values."""
+        text = yaml.safe_dump(hide_in(dict(tree)), sort_keys=False, allow_unicode=True)
         write_text(self.path / _CONFIG, text)
 
     def config(self) -> dict[str, Any]:
@@ -129,7 +132,8 @@ class RunFolder:
 
     def update(self, **fields: Unpack[Manifest]) -> None:
         """Set fields of the manifest; the other fields stay."""
-        write_json(self.path / _MANIFEST, {"format": FORMAT, **self.manifest(), **fields})
+        texts = {key: hide_in(value) for key, value in fields.items() if key not in _PATHS}
+        write_json(self.path / _MANIFEST, {"format": FORMAT, **self.manifest(), **fields, **texts})
 
     def gather_metrics(self, folders: Iterable[Path]) -> None:
         """Write the run's measurements: the logs of its stages, one after the other.
@@ -142,7 +146,7 @@ class RunFolder:
         write_bytes(self.path / METRICS, b"".join(logs))
 
     def write_summary(self, summary: Summary) -> None:
-        write_json(self.path / _SUMMARY, {"format": FORMAT, **summary})
+        write_json(self.path / _SUMMARY, {"format": FORMAT, **hide_in(dict(summary))})
 
     def summary(self) -> Summary | None:
         """Read summary.json; return None where there is none.

@@ -14,24 +14,25 @@ from rich.text import Text
 
 from kdrun.core.atomic import open_in_place, refuse_link
 from kdrun.core.control_characters import show_controls
+from kdrun.core.environment_values import hide
 from kdrun.core.errors import KdrunError, stop_status
 
 
 class PlainConsole(Console):
-    """A console that prints control characters of a text visibly; only rich's own take effect."""
+    """A console that prints text by `_printable`; only rich's own controls take effect."""
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
         for text, style, control in super().render(renderable, options):
-            yield Segment(text if control else show_controls(text), style, control)
+            yield Segment(text if control else _printable(text), style, control)
 
 
 class Screen:
     """The terminal and the run's log file.
 
-    Text is printed as it is, but for control characters, which are made visible; nothing in it is
-    read as rich's markup.
+    Text is printed as it is, but for control characters, which are made visible, and values of
+    environment variables that the config reads; nothing in it is read as rich's markup.
     """
 
     def __init__(self) -> None:
@@ -56,14 +57,14 @@ class Screen:
 
     def say(self, text: str, style: str = "") -> None:
         """Print text of one or more lines, and log it."""
-        self.console.print(Text(show_controls(text), style=style))
+        self.console.print(Text(_printable(text), style=style))
         self.note(text)
 
     def note(self, text: str) -> None:
         """Write text to the log alone."""
         if self._log is not None:
             stamp = time.strftime("%H:%M:%S")
-            lines = [f"{stamp} {line}\n".encode() for line in show_controls(text).splitlines()]
+            lines = [f"{stamp} {line}\n".encode() for line in _printable(text).splitlines()]
             with open_in_place(self._log, "ab") as log:
                 log.writelines(lines)
 
@@ -74,7 +75,7 @@ class Screen:
     def fail(self, *lines: str) -> None:
         """Print to stderr why the command ends; the first line starts with `kdrun: `."""
         text = "\n".join([f"kdrun: {lines[0]}", *_indented(lines[1:])])
-        self.errors.print(Text(show_controls(text)))
+        self.errors.print(Text(_printable(text)))
         self.note("\n".join(lines))
 
     def show(self, renderable: Any) -> None:
@@ -97,7 +98,7 @@ def report(error: BaseException, screen: Screen, debug: bool) -> int:
     notes = getattr(error, "__notes__", [])
     if debug:
         trace = "".join(traceback.format_exception(error))
-        screen.errors.print(Text(show_controls(trace.rstrip("\n"))))
+        screen.errors.print(Text(_printable(trace.rstrip("\n"))))
     if isinstance(error, KdrunError):
         screen.fail(*error.lines, *notes)
         return error.status
@@ -110,6 +111,10 @@ def report(error: BaseException, screen: Screen, debug: bool) -> int:
         *notes,
     )
     return 1
+
+
+def _printable(text: str) -> str:
+    return show_controls(hide(text))
 
 
 def _indented(lines: tuple[str, ...]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from kdrun.config.compose import ComposedRun
 from kdrun.core.config import slug_of
 from kdrun.core.disk import check_writable, folder_error
+from kdrun.core.environment_values import names_for_values
 from kdrun.core.errors import Fault, RunInUse, UserError, shell_command
 from kdrun.core.folder import find_runs
 from kdrun.core.lock import FolderLock
@@ -26,7 +27,7 @@ def new_folder(job: ComposedRun, multirun: bool) -> Path:
     if multirun:
         return _reserve(root / "sweeps" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}")
     parts = [tree[part]["name"] for part in ("teacher", "student", "loss", "scheme")]
-    slug = tree["name"] or slug_of(parts, tree["compress"]["steps"])
+    slug = names_for_values(tree["name"] or "") or slug_of(parts, tree["compress"]["steps"])
     return _reserve(root / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{slug}")
 
 
