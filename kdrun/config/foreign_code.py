@@ -1,4 +1,7 @@
-"""Refuses values of Hydra's own config that would run code: it may come from a stranger."""
+"""Refuses values of Hydra's own config that would run code or write outside of the run.
+
+A config may come from a stranger.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -25,6 +28,7 @@ _LOGGING = re.compile(r"hydra\.(job|hydra)_logging\b")
 # What may stand for other values in the config of logging, which imports the modules of `ext://`.
 _OWN_VALUES = ("ext://sys.stdout", "ext://sys.stderr")
 _OWN_FILE = "${hydra.runtime.output_dir}/${hydra.job.name}.log"
+_SUBFOLDER = ".hydra"  # of a run, for Hydra's files
 _MAPPINGS = ("launcher", "sweeper", "job", "job_logging", "hydra_logging")
 # Launchers that run jobs on this machine, without a folder of pickled results.
 _SIMPLE_LAUNCHERS = ("BasicLauncher", "JoblibLauncher")
@@ -64,7 +68,7 @@ def foreign_code(hydra: DictConfig) -> list[Fault]:
     ]
     if faults:
         return faults
-    return [*_callbacks(node), *_environment(node), *_job_name(node)]
+    return [*_callbacks(node), *_environment(node), *_job_name(node), *_places(node)]
 
 
 def _leaves(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
@@ -112,6 +116,18 @@ def _job_name(node: dict[Any, Any]) -> list[Fault]:
     if re.fullmatch(r"[\w-][\w.-]*", name):
         return []
     return [Fault("hydra.job.name", f"is refused: {name!r} is no plain name of a file")]
+
+
+def _places(node: dict[Any, Any]) -> list[Fault]:
+    """Return faults for keys that would make paths mean others, or write outside of the run."""
+    faults = []
+    if node.get("job", {}).get("chdir"):
+        stays = "kdrun stays in the folder where it is started, which paths are relative to"
+        faults.append(Fault("hydra.job.chdir", f"is refused: {stays}"))
+    if node.get("output_subdir") not in (_SUBFOLDER, None):
+        has = f"a run has Hydra's files in {_SUBFOLDER}, or none: hydra.output_subdir=null"
+        faults.append(Fault("hydra.output_subdir", f"is refused: {has}"))
+    return faults
 
 
 def untyped_launcher(launcher: DictConfig, typed: Sequence[str]) -> list[Fault]:

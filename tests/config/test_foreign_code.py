@@ -1,4 +1,4 @@
-"""Values of Hydra's own config that would run code are refused, wherever they come from."""
+"""Values of Hydra's own config that would run code, or write elsewhere, are refused."""
 
 from pathlib import Path
 
@@ -29,6 +29,10 @@ REFUSED = {
     "+hydra.job.env_set.PATH=bin": "hydra.job.env_set",
     "hydra.job.env_set='${compress}'": "hydra.job.env_set",
     "hydra.job.name=../x": "hydra.job.name",
+    "hydra.job.chdir=true": "hydra.job.chdir",
+    "hydra.output_subdir=../../../outside": "hydra.output_subdir",
+    "hydra.output_subdir=.": "hydra.output_subdir",
+    "hydra.output_subdir='${name}'": "hydra.output_subdir",
 }
 
 
@@ -36,6 +40,12 @@ REFUSED = {
 def test_what_would_run_code_or_programs_is_refused(word: str) -> None:
     (run,) = compose_runs([word], multirun=False)
     assert {fault.where for fault in run.faults} >= {REFUSED[word]}
+
+
+@pytest.mark.parametrize("word", ["hydra.output_subdir=null", "hydra.job.chdir=false"])
+def test_a_run_without_files_of_hydra_is_allowed(word: str) -> None:
+    (run,) = compose_runs([word], multirun=False)
+    assert run.faults == ()
 
 
 @pytest.mark.parametrize("name", ["default", "stdout", "none", "disabled"])
