@@ -1,8 +1,8 @@
-"""Reads the data that a config names, once in a process."""
+"""Reads the data that a config names; the last data sets stay in memory."""
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from kdrun import dataset
@@ -19,7 +19,7 @@ def load_data(node: Mapping[str, Any]) -> Data:
     return _load(json.dumps(dict(node)))
 
 
-@cache
+@lru_cache(maxsize=4)  # a sweep may be over settings of the data, with a data set for each job
 def _load(text: str) -> Data:
     return dataset.load(json.loads(text))
 

@@ -1,7 +1,7 @@
 """Checks a config before the first step, and reports all faults together."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from kdrun.check import environment, settings
 from kdrun.check.built import BuiltRun
@@ -41,6 +41,20 @@ ENVIRONMENT: Checks = (
 )
 
 
+class CheckedSettings(NamedTuple):
+    """A config whose settings were checked.
+
+    Attributes:
+        tree: the config as a plain tree.
+        config: the typed config, without the sections that have faults.
+        typed: the top-level keys that could be read.
+    """
+
+    tree: Mapping[str, Any]
+    config: Config
+    typed: set[str]
+
+
 def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -> Plan:
     """Check a resolved config and everything that it names, read its data, and plan its stages.
 
@@ -54,18 +68,12 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
         ConfigError: all faults of the config.
     """
     faults, modules, plugins = Faults(), dict[str, str](), dict[str, PluginCode]()
-    tree, map_faults = with_concepts(plain_tree(tree))
-    faults.extend(map_faults)
-    names = tree.get("plugins")
     with faults.under("plugins"):
-        modules = plugins_of_config(_texts(names))
+        modules = plugins_of_config(_texts(tree.get("plugins")))
         install_plugins(modules)
+    tree, config, typed = _check_settings(tree, unknown, faults)
+    with faults.under("plugins"):
         plugins = plugin_codes(modules, tree)
-    tree = without_targets(tree, faults)
-    config = read_config(tree, faults)
-    check_components(tree, faults)
-    typed = {*tree, settings.TEACHER_RECIPE} - set(unknown) - sections(faults)
-    _run_checks(SETTINGS, config, typed, faults)
     sound = typed - _keys(faults)  # before ENVIRONMENT, whose faults do not make a key unsound
     _run_checks(ENVIRONMENT, config, typed, faults)
     data = info = hardware = None
@@ -91,6 +99,37 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     on_device = {name: data.to(hardware.device) for name, data in datasets.items()}
     tree = {**tree, **hardware.settings}
     return Plan(config, tree, on_device, hardware, stages, notes, plugins)
+
+
+def settings_faults(tree: Mapping[str, Any]) -> list[Fault]:
+    """Return the faults of the settings alone; no data is read, and no network is built.
+
+    Args:
+        tree: the config as plain dicts and lists.
+    """
+    faults = Faults()
+    _check_settings(tree, (), faults)
+    return list(faults)
+
+
+def _check_settings(
+    tree: Mapping[str, Any], unknown: Iterable[str], faults: Faults
+) -> CheckedSettings:
+    """Check types, ranges and names.
+
+    Args:
+        tree: the config as plain dicts and lists.
+        unknown: config groups for which an unknown choice was typed.
+        faults: receives the faults.
+    """
+    tree, map_faults = with_concepts(plain_tree(tree))
+    faults.extend(map_faults)
+    tree = without_targets(tree, faults)
+    config = read_config(tree, faults)
+    check_components(tree, faults)
+    typed = {*tree, settings.TEACHER_RECIPE} - set(unknown) - sections(faults)
+    _run_checks(SETTINGS, config, typed, faults)
+    return CheckedSettings(tree, config, typed)
 
 
 def _run_checks(checks: Checks, config: Config, sound: set[str], faults: Faults) -> None:

@@ -3,9 +3,9 @@
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra._internal.callbacks import Callbacks
@@ -18,13 +18,14 @@ from kdrun.config.command import Command, read_command
 from kdrun.config.compose import ComposedRun, compose_runs, to_yaml
 from kdrun.config.loader import install_named_plugins, make_loader
 from kdrun.config.overrides import embedded_job, quote, translate_settings
+from kdrun.config.sweep_jobs import compose_sweep
 from kdrun.core.errors import ConfigError
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen, report
 from kdrun.core.sweep import SweepFolder
 from kdrun.run.new_folder import faults_of_folder, new_folder, shown, take
 from kdrun.sweep.job_list import name_jobs
-from kdrun.sweep.parallel_jobs import LauncherChoice, choose_launcher, faults_of_jobs
+from kdrun.sweep.parallel_jobs import choose_launcher, faults_of_jobs
 
 if TYPE_CHECKING:
     from kdrun.run.plan import Plan
@@ -49,27 +50,30 @@ def launch(words: Sequence[str], screen: Screen) -> int:
         if plugin_faults:
             raise ConfigError(plugin_faults)
         return _show_config(command, screen)
-    jobs = compose_runs(command.settings, command.multirun, command.folders)
-    parallel_setting, choice = jobs[0].parallel_jobs, LauncherChoice([], 1)
     if command.multirun:
-        choice = choose_launcher(parallel_setting, jobs[0].launcher, len(jobs))
-    plans = check_jobs(jobs, choice.parallel)
-    if jobs[0].tree["check"]:
-        from kdrun.cli.plan import report_plan
+        return _launch_sweep(command, words, screen)
+    (run,) = compose_runs(command.settings, False, command.folders)
+    (plan,) = check_jobs([run], 1)
+    if run.tree["check"]:
+        return _report_plans([plan], screen)
+    folder = shown(new_folder(run, multirun=False))
+    command_line = shlex.join(["kdrun", *words])
+    return _run_one(plan, take(FolderLock(folder)), run.config, screen, command_line)
 
-        for plan in plans:
-            report_plan(plan, screen)
-        return 0
-    folder = shown(new_folder(jobs[0], command.multirun))
-    if not command.multirun:
-        command_line = shlex.join(["kdrun", *words])
-        assert jobs[0].config is not None  # a single run has a config
-        return _run_one(plans[0], take(FolderLock(folder)), jobs[0].config, screen, command_line)
+
+def _launch_sweep(command: Command, words: Sequence[str], screen: Screen) -> int:
+    """Check the jobs of a sweep, then run them, and return the exit status."""
+    jobs = compose_sweep(command.settings, command.folders, screen.say)
+    first = jobs.full[0]
+    choice = choose_launcher(first.parallel_jobs, first.launcher, len(jobs.settings))
+    plans = check_jobs(jobs.full, choice.parallel, jobs.similar)
+    if first.tree["check"]:
+        return _report_plans(plans, screen)
     from kdrun.sweep.runner import run_sweep  # slow: imports the HTML report
 
-    measures = parallel_setting == "auto" and plans[0].hardware.device.type == "cuda"
+    measures = first.parallel_jobs == "auto" and plans[0].hardware.device.type == "cuda"
     plans.clear()  # frees their data: the jobs load their own
-    sweep = SweepFolder(folder)
+    sweep = SweepFolder(shown(new_folder(first, multirun=True)))
     lock = take(sweep.lock())
     sweep.write(
         command=shlex.join(["kdrun", *words]),
@@ -77,24 +81,27 @@ def launch(words: Sequence[str], screen: Screen) -> int:
         launcher=choice.overrides,
         at_once=choice.parallel,
         measures=measures,
-        path=str(folder.resolve()),
+        path=str(sweep.path.resolve()),
         working_folder=str(Path.cwd()),
-        jobs=name_jobs([job.settings for job in jobs]),
+        jobs=name_jobs(jobs.settings),
     )
     return run_sweep(sweep, command, screen, lock)
 
 
-def check_jobs(jobs: Sequence[ComposedRun], parallel: int) -> "list[Plan]":
-    """Check every job and return its plan.
+def check_jobs(
+    jobs: Sequence[ComposedRun], parallel: int, similar: Iterable[Mapping[str, Any]] = ()
+) -> "list[Plan]":
+    """Check jobs and return their plans.
 
     Args:
-        jobs: the runs of the command.
+        jobs: runs of the command.
         parallel: how many jobs run on this machine at the same time.
+        similar: configs of further jobs, of which the settings alone are checked.
 
     Raises:
         ConfigError: jobs have faults, all of which it contains.
     """
-    from kdrun.check.preflight import check
+    from kdrun.check.preflight import check, settings_faults
 
     plans: list[Plan] = []
     faults = faults_of_folder(jobs[0])
@@ -105,9 +112,19 @@ def check_jobs(jobs: Sequence[ComposedRun], parallel: int) -> "list[Plan]":
             plans.append(check(job.tree, parallel, job.unknown_groups))
         except ConfigError as error:
             faults += error.faults
+    for tree in similar:
+        faults += settings_faults(tree)
     if faults:
         raise ConfigError(faults)
     return plans
+
+
+def _report_plans(plans: "Sequence[Plan]", screen: Screen) -> int:
+    from kdrun.cli.plan import report_plan
+
+    for plan in plans:
+        report_plan(plan, screen)
+    return 0
 
 
 def _show_config(command: Command, screen: Screen) -> int:
@@ -120,7 +137,6 @@ def _show_config(command: Command, screen: Screen) -> int:
         (run,) = compose_runs(command.settings, False, command.folders)
         if run.faults:
             raise ConfigError(run.faults)
-        assert run.config is not None  # a single run has a config
         if command.cfg == "job":
             screen.say(to_yaml(run.config, command.package, command.resolve))
             return 0

@@ -38,8 +38,7 @@ class ComposedRun:
         unknown_groups: groups whose choice is unknown; `tree` has their default choice.
         folder: folder of the run or the sweep; None if no setting sets it.
         launcher: config node `hydra.launcher`, which selects the launcher that starts jobs.
-        config: the config as Hydra composed it, with the node `hydra`; None for a job of a sweep,
-            whose launcher composes it in the process of the job.
+        config: the config as Hydra composed it, with the node `hydra`.
     """
 
     settings: tuple[str, ...]
@@ -48,7 +47,7 @@ class ComposedRun:
     unknown_groups: frozenset[str]
     folder: str | None
     launcher: dict[str, Any]
-    config: DictConfig | None
+    config: DictConfig
 
     @property
     def parallel_jobs(self) -> object:
@@ -70,11 +69,11 @@ def compose_runs(
     Raises:
         UserError: a string is not a setting, or the config cannot be composed.
     """
-    overrides = parse_settings(settings)
     with hydra_loader(folders) as loader:
+        overrides = parse_settings(settings, loader)
         refuse_sweeps(overrides, multirun)
-        runs = expand_sweep(settings, loader) if multirun else [tuple(settings)]
-        return [_compose_run(run, "sweep" if multirun else "run", loader) for run in runs]
+        runs = expand_sweep(overrides) if multirun else [tuple(settings)]
+        return [compose_run(run, "sweep" if multirun else "run", loader) for run in runs]
 
 
 def to_yaml(config: DictConfig, package: str | None, resolve: bool) -> str:
@@ -89,7 +88,7 @@ def to_yaml(config: DictConfig, package: str | None, resolve: bool) -> str:
         UserError: the config has no such key, or an interpolation cannot be resolved.
     """
     HydraConfig.instance().set_config(config)  # for interpolations such as ${hydra:job.num}
-    node, head = _without_hydra(config), ""
+    node, head = without_hydra(config), ""
     if package not in (None, "_global_"):
         node, head = (
             _resolve(lambda: OmegaConf.select(config, str(package))),
@@ -102,7 +101,7 @@ def to_yaml(config: DictConfig, package: str | None, resolve: bool) -> str:
     return head + str(_resolve(lambda: OmegaConf.to_yaml(node, resolve=resolve))).rstrip()
 
 
-def _compose_run(settings: tuple[str, ...], mode: str, loader: ConfigLoaderImpl) -> ComposedRun:
+def compose_run(settings: tuple[str, ...], mode: str, loader: ConfigLoaderImpl) -> ComposedRun:
     """Compose one run.
 
     Args:
@@ -130,7 +129,7 @@ def _compose_run(settings: tuple[str, ...], mode: str, loader: ConfigLoaderImpl)
         unknown_groups=frozenset(split.unknown_groups),
         folder=_resolve(lambda: str(OmegaConf.select(config, folder_key))) if has_folder else None,
         launcher=_resolve(lambda: OmegaConf.to_container(config.hydra.launcher, resolve=True)),
-        config=config if mode == "run" else None,
+        config=config,
     )
 
 
@@ -216,12 +215,16 @@ def _run_hydra(call: Callable[[], T]) -> T:
 def _to_tree(config: DictConfig) -> dict[str, Any]:
     """Return a config without the node `hydra` as dicts and lists."""
     HydraConfig.instance().set_config(config)  # for interpolations such as ${hydra:job.num}
-    task = _without_hydra(config)
+    return resolved(without_hydra(config))
+
+
+def resolved(task: DictConfig) -> dict[str, Any]:
+    """Return a config that has no node `hydra` as dicts and lists."""
     tree = _resolve(lambda: OmegaConf.to_container(task, resolve=True, throw_on_missing=False))
     return plain_tree(tree)
 
 
-def _without_hydra(config: DictConfig) -> DictConfig:
+def without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 

@@ -68,14 +68,20 @@ def typed_value(override: Override) -> str:
     return str(override.input_line).partition("=")[2]
 
 
-def parse_settings(settings: Sequence[str]) -> list[Override]:
+def parse_settings(
+    settings: Sequence[str], loader: ConfigLoaderImpl | None = None
+) -> list[Override]:
     """Parse settings with Hydra's grammar.
+
+    Args:
+        settings: `key=value` strings.
+        loader: Hydra's config loader, which expands patterns such as `loss=glob(*)`.
 
     Raises:
         UserError: a string is not a setting.
     """
     try:
-        overrides = OverridesParser.create().parse_overrides(list(settings))
+        overrides = OverridesParser.create(loader).parse_overrides(list(settings))
     except OverrideParseException as error:
         raise UserError(
             f"{error.override!r} is no setting: {first_line(error)}",
@@ -85,6 +91,12 @@ def parse_settings(settings: Sequence[str]) -> list[Override]:
     if nameless:
         raise UserError(f"{nameless[0]!r} is no setting: it names no key.")
     return overrides
+
+
+def parse_jobs(jobs: Sequence[Sequence[str]]) -> dict[str, Override]:
+    """Parse the settings of jobs, each string once; return string -> its override."""
+    settings = list(dict.fromkeys(setting for job in jobs for setting in job))
+    return dict(zip(settings, parse_settings(settings), strict=True))
 
 
 def refuse_sweeps(overrides: Sequence[Override], multirun: bool) -> None:
@@ -107,13 +119,11 @@ def refuse_sweeps(overrides: Sequence[Override], multirun: bool) -> None:
         )
 
 
-def expand_sweep(settings: Sequence[str], loader: ConfigLoaderImpl) -> list[tuple[str, ...]]:
+def expand_sweep(overrides: Sequence[Override]) -> list[tuple[str, ...]]:
     """Return the settings of each run of a sweep: every combination of values.
 
     Args:
-        settings: settings of the sweep; the combinations are those of Hydra's basic sweeper.
-        loader: Hydra's config loader, which expands patterns such as `loss=glob(*)`.
+        overrides: settings of the sweep; the combinations are those of Hydra's basic sweeper.
     """
-    overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(settings))
-    batches = BasicSweeper.split_arguments(overrides, max_batch_size=None)
+    batches = BasicSweeper.split_arguments(list(overrides), max_batch_size=None)
     return [tuple(run) for batch in batches for run in batch]

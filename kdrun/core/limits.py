@@ -5,3 +5,4 @@ RECORD = 64_000_000  # bytes of a JSON file: a sweep of 100,000 jobs has about 5
 METRICS = 256_000_000  # bytes of metrics.jsonl: about a million lines
 ARRAYS = 512_000_000  # bytes of a file of arrays, and of what it unpacks into
 MEMBERS = 10_000  # arrays in a file
+JOBS = 10_000  # of a sweep; each has a folder, and a line in what the sweep says

@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, Unpack, get_args, get_origin, get_type_hints
 
@@ -113,16 +114,21 @@ def check_node(
     Returns:
         All faults: unknown or missing keys, and values of another type or out of range.
     """
-    fields: dict[str, Any] = {
-        name: (annotation, ...) for name, annotation in keywords(component, passed).items()
-    }
-    model = create_model("Node", __config__=STRICT, **fields)
+    model = _model_of(component, passed)
     settings = {
         key: value
         for key, value in node.items()
-        if (key != "name" or "name" in fields) and value != MISSING
+        if (key != "name" or "name" in model.model_fields) and value != MISSING
     }
     return check_model(where, settings, model, f"{node.get('name', where)!r}")
+
+
+@lru_cache(maxsize=256)  # to make a model takes a millisecond, and each job of a sweep is checked
+def _model_of(component: Callable[..., Any], passed: tuple[str, ...]) -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        name: (annotation, ...) for name, annotation in keywords(component, passed).items()
+    }
+    return create_model("Node", __config__=STRICT, **fields)
 
 
 def check_model(

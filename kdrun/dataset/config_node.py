@@ -1,6 +1,7 @@
 """Checks a dataset's config node against the common keys and its reader's parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic import create_model
@@ -43,6 +44,10 @@ def valid_settings(node: Mapping[str, Any]) -> tuple[ImageSettings, dict[str, An
 
 def _model(name: str) -> type[ImageSettings]:
     """Return a model of the common keys and the reader's parameters, whose types have priority."""
-    reader = resolve("dataset", DATASETS, name)
+    return _model_of(resolve("dataset", DATASETS, name))
+
+
+@lru_cache(maxsize=64)  # each job of a sweep is checked
+def _model_of(reader: Callable[..., Any]) -> type[ImageSettings]:
     parameters: dict[str, Any] = {key: (kind, ...) for key, kind in keywords(reader).items()}
     return create_model("Dataset", __base__=ImageSettings, **parameters)

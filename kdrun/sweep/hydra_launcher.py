@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
+from typing import Any
 
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
 from hydra.errors import InstantiationException
 from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig
 
 from kdrun.config.command import Command
 from kdrun.config.foreign_code import refuse_foreign_code, untyped_launcher
@@ -29,6 +32,16 @@ from kdrun.sweep.worker import run_job
 Launch = Callable[[Sequence[SweepJob]], None]  # runs jobs, and returns when they have ended
 
 
+class DropConfigs(Callbacks):
+    """Drops the configs of a job when it ends.
+
+    Launchers keep what a job returns until the last one ends: 0.2 MB a job with its configs.
+    """
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        job_return.cfg = job_return.hydra_cfg = None
+
+
 @contextmanager
 def open_launcher(sweep: SweepFolder, command: Command) -> Iterator[Launch]:
     """Set up the launcher that the command selects, and yield a function that runs jobs by it."""
@@ -41,7 +54,7 @@ def open_launcher(sweep: SweepFolder, command: Command) -> Iterator[Launch]:
         refuse_foreign_code(config)  # a sweep folder may come from a stranger
         if faults := untyped_launcher(config.hydra.launcher, command.typed):
             raise ConfigError(faults)
-        context = HydraContext(config_loader=make_loader(command.folders), callbacks=Callbacks())
+        context = HydraContext(config_loader=make_loader(command.folders), callbacks=DropConfigs())
         task = partial(run_job, plugins=tuple(named_plugins()))
         try:
             launcher = Plugins.instance().instantiate_launcher(context, task, config)

@@ -1,10 +1,10 @@
 """Names the jobs of a sweep by the settings in which they differ."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hydra.core.override_parser.types import Override
 
-from kdrun.config.overrides import parse_settings, typed_value
+from kdrun.config.overrides import parse_jobs, parse_settings, typed_value
 from kdrun.core.sweep import SweepJob, job_folder
 
 
@@ -14,7 +14,8 @@ def name_jobs(jobs: Sequence[Sequence[str]]) -> list[SweepJob]:
     Args:
         jobs: the overrides of each job, as text.
     """
-    parsed = [run_overrides(overrides) for overrides in jobs]
+    override_of = parse_jobs(jobs)
+    parsed = [_of_run(map(override_of.__getitem__, settings)) for settings in jobs]
     texts = [
         {override_key(override): str(override.input_line) for override in overrides}
         for overrides in parsed
@@ -27,8 +28,11 @@ def name_jobs(jobs: Sequence[Sequence[str]]) -> list[SweepJob]:
 
 def run_overrides(overrides: Sequence[str]) -> list[Override]:
     """Parse overrides, and drop Hydra's own overrides, which belong to the whole sweep."""
-    parsed = parse_settings(overrides)
-    return [override for override in parsed if not override.is_hydra_override()]
+    return _of_run(parse_settings(overrides))
+
+
+def _of_run(overrides: Iterable[Override]) -> list[Override]:
+    return [override for override in overrides if not override.is_hydra_override()]
 
 
 def override_key(override: Override) -> str:

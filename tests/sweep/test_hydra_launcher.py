@@ -1,13 +1,16 @@
 """What a launcher does when it is asked to stop, and what it tells its jobs."""
 
+import gc
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
 
 from kdrun.config.command import read_command
-from kdrun.core.sweep import SweepFolder
+from kdrun.core.sweep import SweepFolder, SweepJob
 from kdrun.sweep import hydra_launcher
 from kdrun.sweep.hydra_launcher import exit_on_signals, open_launcher
 
@@ -43,3 +46,21 @@ def test_jobs_that_share_a_machine_know_its_cores(
     with open_launcher(sweep, read_command([])):
         assert os.environ.get("OMP_NUM_THREADS") == expected
     assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+def test_no_config_of_a_job_stays_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: list[int] = []
+
+    def count_configs(config: DictConfig, plugins: Sequence[str] = ()) -> None:
+        gc.collect()
+        alive.append(sum(type(item) is DictConfig for item in gc.get_objects()))
+
+    monkeypatch.setattr(hydra_launcher, "run_job", count_configs)
+    jobs = [SweepJob(number, str(number), (f"seed={number}",), {}) for number in range(4)]
+    sweep = SweepFolder(tmp_path)
+    sweep.write(command="", words=[], working_folder="", at_once=1, launcher=[], jobs=jobs)
+    with open_launcher(sweep, read_command([])) as launch:
+        launch(jobs)
+    assert alive[3] == alive[1]
