@@ -18,6 +18,9 @@ from kdrun.core.reading import open_record, read_all
 from kdrun.core.records.check import check_record
 from kdrun.core.records.measurement import Measurement
 
+_KEYS = Measurement.__annotations__  # of the measurement itself; all others have what was measured
+_VALUES = dict[str, float | None]
+
 
 class MetricsLog:
     """A log of measurements, one JSON line for each.
@@ -104,7 +107,11 @@ class MetricsLog:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise DamagedFile(f"line {number} of {str(self.path)!r} is no JSON.") from error
-        return check_record(record, Measurement, f"{self.path}:{number}")
+        source = f"{self.path}:{number}"
+        measured = check_record(record, Measurement, source)
+        values = {key: value for key, value in record.items() if key not in _KEYS}
+        check_record(values, _VALUES, source)
+        return measured
 
     def _cut(self, size: int) -> None:
         with explain_write_errors(self.path), open_in_place(self.path, "r+b") as file:

@@ -6,15 +6,17 @@ version too, so that a file of a newer kdrun is not mistaken for a damaged one.
 """
 
 import struct
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from kdrun.core.atomic import write_bytes
-from kdrun.core.errors import DamagedFile, UserError
+from kdrun.core.errors import DamagedFile, UserError, first_line
 from kdrun.core.reading import open_record
 from kdrun.engine.state_format import pack, unpack
 
@@ -23,6 +25,7 @@ PREVIOUS = "checkpoint.previous.pt"
 DAMAGED = "checkpoint.damaged.pt"
 OTHER = "checkpoint.other.pt"  # of another training: of other settings or data
 
+_OTHER_STATE = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
 _MAGIC = b"kdrun\x00ck"
 _VERSION = struct.Struct(">I")
 _FORMAT = 1
@@ -100,6 +103,24 @@ def clear(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+@contextmanager
+def explain_other_state(folder: Path) -> Iterator[None]:
+    """Name the checkpoint if a block that continues with its state can't.
+
+    Raises:
+        DamagedFile: the state lacks keys, or its values have other types or shapes.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except _OTHER_STATE as error:
+        raise DamagedFile(
+            f"the checkpoint in {str(folder)!r} is no state of this training: {first_line(error)}.",
+            f"  to train this stage anew, delete {CURRENT} and {PREVIOUS} there",
+        ) from error
+
+
 class _OtherTraining(Exception):
     """A state has the fingerprint of another training."""
 
@@ -113,6 +134,8 @@ def _read(path: Path, training: str) -> dict[str, Any]:
                 "  resume with the kdrun that wrote it, or a newer one",
             )
         state = unpack(file)
+    if not isinstance(state, dict):
+        raise DamagedFile("its content is no state of a training")
     if state.get("training", training) != training:
         raise _OtherTraining("it is of another training: of other settings, data, code or teachers")
     return state
@@ -127,8 +150,10 @@ def _verify(file: BufferedReader) -> int:
     if file_digest(file, "sha256").digest() != expected:
         raise DamagedFile("its bytes are not what was written")
     file.seek(start)
-    (version,) = _VERSION.unpack(file.read(_VERSION.size))
-    return version
+    version = file.read(_VERSION.size)
+    if len(version) < _VERSION.size:
+        raise DamagedFile("it ends after its head")
+    return int(_VERSION.unpack(version)[0])
 
 
 def _reasons(unusable: dict[str, Exception]) -> list[str]:

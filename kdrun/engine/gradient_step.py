@@ -1,10 +1,11 @@
 """Turns a loss into new weights: gradients, their norm, clipping, the optimizer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from kdrun.core.config import Recipe
 from kdrun.core.device import Hardware
@@ -79,8 +80,34 @@ class GradientStep:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from a result of `state` in the same phase."""
+        """Continue from a result of `state` in the same phase.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no such result.
+        """
+        groups = [dict(group) for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        _check_restored(self.optimizer, groups)
         self.scaler.load_state_dict(state["scaler"])
         if "grad_norm" in state:  # older checkpoints have none
             self.norm.restore(state["grad_norm"])
+
+
+def _check_restored(optimizer: Optimizer, groups: Sequence[Mapping[str, Any]]) -> None:
+    """Check what an optimizer took from a checkpoint: PyTorch takes any values.
+
+    Args:
+        optimizer: SGD, Adam or AdamW.
+        groups: its groups of parameters before.
+    """
+    for before, group in zip(groups, optimizer.param_groups, strict=True):
+        changed = [key for key in before if type(before[key]) is not type(group.get(key))]
+        if changed:
+            raise TypeError(f"{group.get(changed[0])!r} for {changed[0]!r}")
+    if len({frozenset(entry) for entry in optimizer.state.values()}) > 1:
+        raise KeyError("parameters have unlike states")
+    for parameter, entry in optimizer.state.items():
+        for name, value in entry.items():
+            shape = value.shape if isinstance(value, Tensor) else None
+            if shape not in ((), parameter.shape):
+                raise ValueError(f"{name!r} does not fit its parameter")

@@ -15,11 +15,18 @@ from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.registry import build
 from kdrun.core.store import METRICS
 from kdrun.core.types import MAIN, Batch, Phase, Progress
-from kdrun.engine.checkpoint import load, save
+from kdrun.engine.checkpoint import explain_other_state, load, save
 from kdrun.engine.evaluate import score
 from kdrun.engine.optimizers import learning_rate
 from kdrun.engine.schedules import SCHEDULES, Schedule, warm_up
-from kdrun.engine.training_spec import Best, Position, Runtime, Trained, TrainingSpec
+from kdrun.engine.training_spec import (
+    Best,
+    Position,
+    Runtime,
+    Trained,
+    TrainingSpec,
+    checked_scores,
+)
 from kdrun.engine.update import Update
 from kdrun.engine.weights import copy_weights, read_best, write_best
 from kdrun.measure.metrics import Scores
@@ -87,7 +94,7 @@ class _Trainer:
 
     def run(self) -> Trained:
         state = self._load()
-        first_phase = 0 if state is None else state["position"]["phase"]
+        first_phase = 0 if state is None else self._position_of(state).phase
         if state is None:
             self.log.truncate(0)
         try:
@@ -267,14 +274,26 @@ class _Trainer:
         save(self.folder, state)
         self.saved_at = time.monotonic()
 
+    def _position_of(self, state: Mapping[str, Any]) -> Position:
+        """Return the position in the state of a checkpoint.
+
+        Raises:
+            DamagedFile: the state is not one of this training.
+        """
+        with explain_other_state(self.folder):
+            position = Position.from_dict(state["position"])
+            _ = self.phases[position.phase]
+        return position
+
     def _restore(self, state: dict[str, Any]) -> None:
-        self.update.restore(state)
-        self.position = Position.from_dict(state["position"])
-        self.scores = state["scores"]
-        # An older kdrun recorded no instructions.
-        before = state.get("instructions", ())
-        self.instructions = tuple(dict.fromkeys([*before, *self.instructions]))
-        self.log.truncate(state["metrics_offset"])
+        self.position = self._position_of(state)
+        with explain_other_state(self.folder):
+            self.update.restore(state)
+            self.scores = checked_scores(state["scores"])
+            # An older kdrun recorded no instructions.
+            before = state.get("instructions", ())
+            self.instructions = tuple(dict.fromkeys([*before, *self.instructions]))
+            self.log.truncate(state["metrics_offset"])
 
     def _trained(self) -> Trained:
         assert self.scores is not None  # each phase has an epoch at least

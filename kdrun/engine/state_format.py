@@ -6,15 +6,31 @@ for each tensor).
 """
 
 import json
+import math
+import os
 import struct
 from collections import OrderedDict
 from io import BufferedReader
+from struct import error as StructError
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from kdrun.core.errors import DamagedFile
+
 _LENGTH = struct.Struct(">Q")
+# What reading raises where the file holds something else, though its digest is right.
+_OTHER_CONTENT = (
+    StructError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    ArithmeticError,
+    MemoryError,
+)
 _PLAIN = (int, float, str, bool, type(None))
 
 
@@ -33,9 +49,29 @@ def pack(state: Any) -> list[bytes | memoryview]:
 
 
 def unpack(file: BufferedReader) -> Any:
-    """Read a state from the file's current position; its tensors are on the CPU."""
-    (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
-    return _rebuild(json.loads(file.read(length)), file)
+    """Read a state from the file's current position; its tensors are on the CPU.
+
+    Raises:
+        DamagedFile: the file holds something else.
+    """
+    start = file.tell()
+    end = file.seek(0, os.SEEK_END)
+    file.seek(start)
+    try:
+        (length,) = _LENGTH.unpack(file.read(_LENGTH.size))
+        _check_length(file, length, end)
+        state = _rebuild(json.loads(file.read(length)), file, end)
+        if file.tell() < end:
+            raise ValueError("there is more after the state")
+    except _OTHER_CONTENT as error:
+        raise DamagedFile("its content is no state of a training") from error
+    return state
+
+
+def _check_length(file: BufferedReader, length: int, end: int) -> None:
+    """Check that the file has so many bytes left, before memory is taken for them."""
+    if length > end - file.tell():
+        raise ValueError(f"{length} bytes are not there")
 
 
 def _describe(value: Any, where: str, memories: list[memoryview]) -> Any:
@@ -84,19 +120,23 @@ def _is_channels_last(tensor: Tensor) -> bool:
     return tensor.is_contiguous(memory_format=torch.channels_last)
 
 
-def _rebuild(description: Any, file: BufferedReader) -> Any:
+def _rebuild(description: Any, file: BufferedReader, end: int) -> Any:
     if isinstance(description, list):
-        return [_rebuild(item, file) for item in description]
+        return [_rebuild(item, file, end) for item in description]
     if not isinstance(description, dict):
         return description
     if "tensor" in description:
-        return _rebuild_tensor(description, file)
+        return _rebuild_tensor(description, file, end)
     if "tuple" in description:
-        return tuple(_rebuild(description["tuple"], file))
-    return {_rebuild(key, file): _rebuild(item, file) for key, item in description["dict"]}
+        return tuple(_rebuild(description["tuple"], file, end))
+    return {
+        _rebuild(key, file, end): _rebuild(item, file, end) for key, item in description["dict"]
+    }
 
 
-def _rebuild_tensor(description: dict[str, Any], file: BufferedReader) -> Tensor:
-    tensor = torch.empty(description["shape"], dtype=getattr(torch, description["tensor"]))
+def _rebuild_tensor(description: dict[str, Any], file: BufferedReader, end: int) -> Tensor:
+    dtype, shape = getattr(torch, description["tensor"]), description["shape"]
+    _check_length(file, math.prod(shape) * dtype.itemsize, end)
+    tensor = torch.empty(shape, dtype=dtype)
     file.readinto(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return tensor.permute(0, 3, 1, 2) if description["channels_last"] else tensor

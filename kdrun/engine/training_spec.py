@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -107,6 +107,20 @@ class Best:
         return scores[leading().name] > self.score
 
 
+def checked_scores(value: Any) -> Scores | None:
+    """Return scores from a checkpoint; None if there were none yet.
+
+    Raises:
+        TypeError: the value is something else.
+    """
+    if value is None:
+        return None
+    numbers = [*value.values(), value[leading().name]] if isinstance(value, dict) else [""]
+    if not all(type(number) in (int, float) for number in numbers):
+        raise TypeError(f"{value!r} for scores")
+    return cast("Scores", value)
+
+
 @dataclass
 class Position:
     """The progress of training: all that a checkpoint holds beside tensors.
@@ -143,8 +157,21 @@ class Position:
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> "Position":
+        """Return the position in a checkpoint.
+
+        Raises:
+            KeyError, TypeError, ValueError: the state is not one of `to_dict`.
+        """
         same_keys = {key: value for key, value in state.items() if key not in ("best", "told")}
-        return cls(best=Best(**state["best"]), warnings=state["told"], **same_keys)
+        best = Best(**state["best"])
+        checked_scores(best.scores)
+        position = cls(best=best, warnings=state["told"], **same_keys)
+        values = [*vars(cls()).items(), ("epoch of the best", 0)]
+        found_values = [*vars(position).values(), best.epoch + 1]
+        for (name, value), found in zip(values, found_values, strict=True):
+            if type(found) is not type(value) or (type(found) is int and found < 0):
+                raise ValueError(f"{found!r} for {name!r}")
+        return position
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ import errno
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -244,3 +246,25 @@ def test_clear_removes_the_checkpoints(folder):
     checkpoint.clear(folder)
     checkpoint.clear(folder)
     assert [file.name for file in folder.iterdir()] == ["weights"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00" * 8,
+        b"\x00" * 7 + b"\x02[]",
+        b"\xff" * 8 + b"{}",
+        b"\x00" * 7 + b"\x02{}",
+        b"\x00" * 7 + b"\x01x",
+        b"\x00" * 7 + b"\x30" + b'{"dict":[["a",{"tensor":"load","shape":[1,2]}]]} ',
+        b"\x00" * 7 + b"\x31" + b'{"dict":[["a",{"tensor":"int8","shape":[1E6]}]]} ',
+        b"\x00" * 7 + b"\x31" + b'{"dict":[["a",{"tensor":"int8","shape":[9999]}]]}',
+        b"\x00" * 7 + b"\x0b" + b'{"dict":[]} and more',
+    ],
+)
+def test_other_content_with_a_right_digest_is_damaged(content: bytes, tmp_path: Path) -> None:
+    payload = struct.pack(">I", 1) + content
+    (tmp_path / checkpoint.CURRENT).write_bytes(b"kdrun\x00ck" + sha256(payload).digest() + payload)
+    with pytest.raises(DamagedFile, match="its content is no state of a training"):
+        checkpoint.load(tmp_path, print)

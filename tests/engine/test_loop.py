@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from kdrun import dataset
 from kdrun.core.config import Recipe
 from kdrun.core.device import Hardware
-from kdrun.core.errors import Interrupted, NonFinite
+from kdrun.core.errors import DamagedFile, Interrupted, NonFinite
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.screen import Screen
 from kdrun.core.store import BEST_WEIGHTS, METRICS
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.dataset.data import Data
-from kdrun.engine.checkpoint import load
+from kdrun.engine.checkpoint import load, save
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.loop import train
@@ -154,6 +154,33 @@ def test_resume_gives_the_same_weights(
     assert same(resumed.best_weights, expected.best_weights)
     whole, cut = (MetricsLog(tmp_path / name / METRICS).read() for name in ("whole", "cut"))
     assert cut == whole
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"position": None},
+        {"position": {}},
+        {"student": {}},
+        {"student": {"1.weight": torch.zeros(1)}},
+        {"optimizer": {"state": {}, "param_groups": []}},
+        {"optimizer": {"state": {0: {"momentum_buffer": 1}}, "param_groups": [{}]}},
+        {"scores": "x"},
+        {"sums": [1]},
+        {"metrics_offset": "x"},
+    ],
+    ids=str,
+)
+def test_a_checkpoint_with_other_contents_is_no_fault(
+    change: dict, learn: Callable[..., tuple[Trained, nn.Module]], tmp_path: Path
+) -> None:
+    learn(epochs=1)
+    state = load(tmp_path / "stage", print)
+    assert state is not None
+    (tmp_path / "stage/checkpoint.pt").unlink()
+    save(tmp_path / "stage", {**state, **change})
+    with pytest.raises(DamagedFile, match="is no state of this training"):
+        learn(epochs=2)
 
 
 def test_a_checkpoint_of_another_revision_is_not_continued(

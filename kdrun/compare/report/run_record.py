@@ -121,8 +121,8 @@ class RunRecord:
         """The names of the classes in the record of the last row; empty without such a record."""
         last = self.rows[-1]["fingerprint"] if self.rows else None
         for record in self.artefacts:
-            if record.get("fingerprint") == last:
-                return [str(name) for name in record["data"]["classes"]]
+            if record.get("fingerprint") == last and "data" in record:
+                return record["data"]["classes"]
         return []
 
     @property

@@ -27,6 +27,7 @@ from kdrun.core.records import FORMAT
 
 T = TypeVar("T")
 Count = Annotated[int, "0 or more"]  # a whole number that is not negative
+_MAX_WHOLE = 2**64  # larger numbers fit into no array, and the largest into no float
 _Check = Callable[[Any], None]  # raises a _Fault if the value has another type
 
 _NAMES = {
@@ -155,14 +156,14 @@ def _plain_check(kinds: tuple[Any, ...]) -> _Check:
     expected = " or ".join(_NAMES[kind] for kind in kinds)
 
     def check(value: Any) -> None:
-        if type(value) not in allowed:
+        if type(value) not in allowed or (type(value) is int and abs(value) > _MAX_WHOLE):
             raise _wrong_type(value, expected)
 
     return check
 
 
 def _count_check(value: Any) -> None:
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value <= _MAX_WHOLE:
         raise _wrong_type(value, "a whole number, 0 or more")
 
 

@@ -2,14 +2,16 @@
 
 from typing import Literal, NotRequired, TypedDict
 
+from kdrun.core.records.check import Count
+
 
 class Measurement(TypedDict):
     """The measurements of an epoch on one split.
 
-    Further keys, which `score_of` reads, depend on the split. On the training split they are `lr`
-    and the means over the epoch of `loss`, of its terms, of `accuracy` and of the norm of the
-    gradient, `grad_norm`. On the validation split they are `n` and the scores in
-    `core.metrics.SCORES`.
+    Further keys, which `score_of` reads, depend on the split; their values are numbers or null. On
+    the training split they are `lr` and the means over the epoch of `loss`, of its terms, of
+    `accuracy` and of the norm of the gradient, `grad_norm`. On the validation split they are `n`
+    and the scores in `core.metrics.SCORES`.
 
     Keys:
         stage: the name of the stage that trains.
@@ -22,7 +24,7 @@ class Measurement(TypedDict):
 
     stage: str
     phase: NotRequired[str]
-    epoch: int
-    step: int
+    epoch: Count
+    step: Count
     split: Literal["train", "validation"]
     nonfinite: NotRequired[list[str]]
