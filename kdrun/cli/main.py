@@ -6,9 +6,11 @@ Slow imports happen only when they are needed, so that `--help` is instant.
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from kdrun import __version__
 from kdrun.config.verbs import VERBS, help_of, no_such_verb
+from kdrun.core.atomic import explain_full_disk
 from kdrun.core.screen import Screen, report
 
 _HELP = ("help", "--help", "-h")
@@ -19,7 +21,8 @@ def main() -> None:
     words = sys.argv[1:]
     screen = Screen()
     try:
-        status = _dispatch(words, screen)
+        with explain_full_disk(Path.cwd()):
+            status = _dispatch(words, screen)
     except BrokenPipeError:  # the program that reads our output has ended, as in `| head`
         sys.stderr.close()
         status = 141

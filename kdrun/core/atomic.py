@@ -18,10 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from kdrun.core.disk import nearest_existing_folder
 from kdrun.core.errors import DiskFull, UserError
+from kdrun.core.number_format import format_bytes
 from kdrun.core.reading import open_record
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_OF_STORAGE = (*_NO_SPACE, errno.EFBIG, errno.EROFS)  # nothing but writing fails with these
 _passes: Counter[str] = Counter()  # how often this process has passed each fault point
 
 
@@ -68,15 +71,39 @@ def explain_write_errors(path: Path, size: int = 0) -> Iterator[None]:
         raise _disk_full(path, size, error) from error
 
 
+@contextmanager
+def explain_full_disk(path: Path) -> Iterator[None]:
+    """Turn an OSError of the block that can only come from writing into a message for the user.
+
+    Args:
+        path: what the block writes, if the error does not name it.
+
+    Raises:
+        DiskFull: the disk is full or read-only, or a file may not be that large.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _OF_STORAGE:
+            raise
+        raise _disk_full(Path(error.filename or path), 0, error) from error
+
+
 def _disk_full(path: Path, size: int, error: OSError) -> DiskFull:
+    if error.errno == errno.EFBIG:
+        return DiskFull(
+            f"cannot write {str(path)!r}: a file of this process may not be that large.",
+            "  raise the limit (ulimit -f) and resume: what was saved before is complete",
+        )
     if error.errno not in _NO_SPACE:
         return DiskFull(
             f"cannot write {str(path)!r}: {error.strerror or error}.",
             "  make the folder writable, or choose another output_root",
         )
-    free = shutil.disk_usage(path.parent).free
+    free = format_bytes(shutil.disk_usage(nearest_existing_folder(path)).free)
+    need = f"need {format_bytes(size)} for" if size else "cannot write"
     return DiskFull(
-        f"disk full: need {size / 1e6:.1f} MB for {str(path)!r}, have {free / 1e6:.1f} MB.",
+        f"disk full: {need} {str(path)!r}, have {free}.",
         "  free some space and resume: what was saved before is complete",
     )
 

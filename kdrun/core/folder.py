@@ -28,6 +28,8 @@ STUDENT_STAGE = "distill"
 STUDENT_FOLDER = "student"
 STUDENT_ROW = "distilled"
 
+CRASHED = "crashed"  # the status of a run whose process ended without writing one
+
 # Names of files in the folder of exported files.
 EXPORTED = "export.json"
 HOW_TO_RUN = "how_to_run.md"
@@ -78,7 +80,7 @@ class RunFolder:
         A run whose process ended without writing another status is `crashed`.
         """
         status = str(self.manifest().get("status", "unknown"))
-        return "crashed" if status == "running" and not FolderLock(self.path).is_held() else status
+        return CRASHED if status == "running" and not FolderLock(self.path).is_held() else status
 
     @property
     def export(self) -> Path:

@@ -58,6 +58,9 @@ class FolderLock:
         _held.add(self)
         try:
             self._lock(descriptor, wait, on_wait, meanwhile)
+            with explain_write_errors(self._path):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
         except BaseException:
             self._close()
             raise
@@ -118,8 +121,6 @@ class FolderLock:
                 if meanwhile is not None:
                     meanwhile()
                 time.sleep(_POLL)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
 
     def _try_lock(self, descriptor: int) -> bool:
         try:

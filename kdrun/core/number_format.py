@@ -24,7 +24,9 @@ def count(number: float) -> str:
 
 
 def format_bytes(count: float) -> str:
-    """Return a number of bytes as text: `3.2 MB`."""
+    """Return a number of bytes as text: `812 bytes`, `3.2 MB`."""
+    if count < 1000:
+        return f"{count:.0f} bytes"
     for unit in ("kB", "MB", "GB"):
         count /= 1000
         if count < 999.95 or unit == "GB":

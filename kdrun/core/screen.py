@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from kdrun.core.atomic import open_in_place, refuse_link
+from kdrun.core.atomic import explain_write_errors, open_in_place, refuse_link
 from kdrun.core.control_characters import show_controls
 from kdrun.core.environment_values import hide
 from kdrun.core.errors import KdrunError, stop_status
@@ -65,7 +65,8 @@ class Screen:
         if self._log is not None:
             stamp = time.strftime("%H:%M:%S")
             lines = [f"{stamp} {line}\n".encode() for line in _printable(text).splitlines()]
-            with open_in_place(self._log, "ab") as log:
+            size = sum(map(len, lines))
+            with explain_write_errors(self._log, size), open_in_place(self._log, "ab") as log:
                 log.writelines(lines)
 
     def warn(self, text: str) -> None:

@@ -1,8 +1,10 @@
 """Runs the stages of a checked plan in order, and fills the run folder."""
 
+import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -10,8 +12,9 @@ from typing import Any
 
 from kdrun.compare.report.write import write_run_report
 from kdrun.compare.table import ResultsTable
-from kdrun.core.errors import Interrupted, KdrunError, TrialStopped, shell_command
-from kdrun.core.folder import STUDENT_FOLDER, STUDENT_ROW, RunFolder
+from kdrun.core.atomic import explain_full_disk
+from kdrun.core.errors import DiskFull, Interrupted, KdrunError, TrialStopped, shell_command
+from kdrun.core.folder import CRASHED, STUDENT_FOLDER, STUDENT_ROW, RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.plugin_code import refuse_changed_code
 from kdrun.core.records.summary import Summary
@@ -103,7 +106,8 @@ def _run_and_record(
     )
     ending: dict[str, Any] = {"status": "failed", "error": None}
     try:
-        summary = _run_stages(plan, folder, screen, interrupt, inexact)
+        with explain_full_disk(folder.path):
+            summary = _run_stages(plan, folder, screen, interrupt, inexact)
         ending = {"status": "finished", "error": None, "sums": folder.sums()}
     except KeyboardInterrupt as error:
         ending = {"status": "interrupted", "error": "interrupted at once"}
@@ -124,13 +128,28 @@ def _run_and_record(
     except Exception as error:
         ending["error"] = f"{type(error).__name__}: {error}"
         error.add_note(_resume_hint(folder))
-        screen.note(traceback.format_exc())
+        with suppress(DiskFull):
+            screen.note(traceback.format_exc())
         raise
     finally:
         seconds = earlier_seconds + time.monotonic() - started
         peak = plan.hardware.peak_memory()
-        folder.update(**ending, ended=_now(), seconds=seconds, peak_memory=peak)
+        with _keep_first_error(folder):
+            folder.update(**ending, ended=_now(), seconds=seconds, peak_memory=peak)
     return summary
+
+
+@contextmanager
+def _keep_first_error(folder: RunFolder) -> Iterator[None]:
+    """Write the end of a run; if this fails too, say so below the error that ended the run."""
+    first = sys.exception()
+    try:
+        yield
+    except DiskFull as error:
+        if first is None:
+            error.add_note(_resume_hint(folder))
+            raise
+        first.add_note(f"  nor could its record be written: the run is shown as {CRASHED}")
 
 
 def _resume_hint(folder: RunFolder) -> str:

@@ -4,6 +4,7 @@ import os
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from multiprocessing import current_process
@@ -18,7 +19,7 @@ from kdrun.config.files import CONFIG_DIR
 from kdrun.config.inner_nodes import complete_inner_nodes
 from kdrun.config.loader import make_loader
 from kdrun.config.older_runs import with_new_keys
-from kdrun.core.errors import TrialStopped, first_line
+from kdrun.core.errors import DiskFull, TrialStopped, first_line
 from kdrun.core.folder import RunFolder
 from kdrun.core.plugins import plugin_modules
 from kdrun.core.screen import Screen, report
@@ -88,7 +89,8 @@ def _plan(folder: RunFolder, tree: Mapping[str, Any], parallel: int) -> "Plan":
         return check(with_new_keys(folder.config()) if started else tree, parallel)
     except Exception as error:
         if not started:
-            folder.update(status="failed", error=first_line(error))
+            with suppress(DiskFull):
+                folder.update(status="failed", error=first_line(error))
         raise
 
 

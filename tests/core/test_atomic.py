@@ -92,7 +92,7 @@ def test_a_living_writer_keeps_its_temporary_file(path):
 @pytest.mark.parametrize("point", ["before-temp", "half-temp", "before-fsync", "before-rename"])
 def test_a_full_disk_keeps_the_old_file_and_says_what_it_needs(path, point, monkeypatch):
     strike(monkeypatch, f"{point}:1:enospc")
-    with pytest.raises(DiskFull, match=r"disk full: need 2\.5 MB .*have [\d.]+ MB") as caught:
+    with pytest.raises(DiskFull, match=r"disk full: need 2\.5 MB .*have [\d.]+ [MG]B") as caught:
         atomic.write_bytes(path, bytes(2_500_000))
     assert caught.value.status == 4
     assert path.read_bytes() == OLD

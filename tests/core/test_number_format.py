@@ -2,7 +2,7 @@
 
 import pytest
 
-from kdrun.core.number_format import duration
+from kdrun.core.number_format import duration, format_bytes
 
 
 @pytest.mark.parametrize(
@@ -10,3 +10,10 @@ from kdrun.core.number_format import duration
 )
 def test_a_duration_has_the_unit_that_fits(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 bytes"), (812, "812 bytes"), (1000, "1.0 kB"), (3.2e6, "3.2 MB")]
+)
+def test_a_size_has_the_unit_that_fits(count: float, text: str) -> None:
+    assert format_bytes(count) == text
