@@ -6,6 +6,7 @@ from kdrun import model
 from kdrun.check.built import ROLES, BuiltRun
 from kdrun.check.environment import check_disk_space, has_teacher_source
 from kdrun.check.losses import check_losses
+from kdrun.check.memory import refuse_too_large
 from kdrun.check.outputs import check_teacher_outputs
 from kdrun.check.settings import check_network_settings
 from kdrun.check.steps import check_protocol, check_steps
@@ -83,7 +84,8 @@ def try_network(role: str, network: Network, info: DataInfo, faults: Faults) -> 
     """
     module = None
     with faults.under(role):
-        module = model.build(network.node, info)
+        with refuse_too_large():
+            module = model.build(network.node, info)
         faults.extend(misfits := model.check_forward(role, module, info))
         if not misfits:
             _check_taps(role, network, module, info, faults)

@@ -12,7 +12,7 @@ from kdrun.check.notes import plan_notes
 from kdrun.check.typed_config import read_config, sections, without_targets
 from kdrun.config.concept_maps import with_concepts
 from kdrun.core.config import Config, plain_tree
-from kdrun.core.device import Hardware, choose_hardware
+from kdrun.core.device import Hardware, choose_hardware, name_memory_errors
 from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.faults import Faults
 from kdrun.core.plugin_code import PluginCode, plugin_codes
@@ -55,6 +55,9 @@ class CheckedSettings(NamedTuple):
     typed: set[str]
 
 
+@name_memory_errors(
+    "out of memory while the config was checked.", "  use smaller images, networks or batches"
+)
 def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -> Plan:
     """Check a resolved config and everything that it names, read its data, and plan its stages.
 
@@ -66,6 +69,7 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
 
     Raises:
         ConfigError: all faults of the config.
+        OutOfMemory: the data or the networks are too large.
     """
     faults, modules, plugins = Faults(), dict[str, str](), dict[str, PluginCode]()
     with faults.under("plugins"):

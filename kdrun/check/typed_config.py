@@ -1,5 +1,6 @@
 """Reads the typed config; sections with faults are left out, so that the others can be checked."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from kdrun.core.faults import Faults
 from kdrun.core.registry import check_model
 
 _TARGET = "_target_"
+_LARGEST = 1e12  # far from where float32 overflows, also if it is squared
 
 
 def without_targets(value: Any, faults: Faults, where: str = "") -> Any:
@@ -42,9 +44,10 @@ def read_config(tree: Mapping[str, Any], faults: Faults) -> Config:
 
     Args:
         tree: the config as plain dicts and lists.
-        faults: receives wrong types, values out of range, and unknown or missing keys.
+        faults: receives wrong types, values out of range or too large to compute with, and
+            unknown or missing keys.
     """
-    new_faults = check_model("", tree, Config, "the config")
+    new_faults = [*check_model("", tree, Config, "the config"), *_too_large(tree, "")]
     if not new_faults:
         return Config.model_validate(tree)
     faults.extend(new_faults)
@@ -55,6 +58,22 @@ def read_config(tree: Mapping[str, Any], faults: Faults) -> Config:
 def sections(faults: Iterable[Fault]) -> set[str]:
     """Return the top-level config keys of faults."""
     return {fault.where.partition(".")[0] for fault in faults}
+
+
+def _too_large(value: Any, where: str) -> list[Fault]:
+    """Return a fault for each number that is too large to compute with; seeds have no limit."""
+    if isinstance(value, Mapping):
+        return [
+            fault
+            for key, item in value.items()
+            if not str(key).endswith("seed")
+            for fault in _too_large(item, f"{where}.{key}".lstrip("."))
+        ]
+    if isinstance(value, list):
+        return [fault for item in value for fault in _too_large(item, where)]
+    if isinstance(value, int | float) and _LARGEST < abs(value) < math.inf:
+        return [Fault(where, f"{value} is too large to compute with: at most {_LARGEST:.0e}")]
+    return []
 
 
 def _typed(key: str, value: Any) -> Any:

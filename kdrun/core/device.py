@@ -110,12 +110,11 @@ def choose_hardware(
 
 
 @contextmanager
-def name_memory_errors(stage: str, batch_size: int) -> Iterator[None]:
+def name_memory_errors(*lines: str) -> Iterator[None]:
     """Turn out-of-memory errors in the block into an error that says what to do.
 
     Args:
-        stage: name of the stage, for the message.
-        batch_size: the stage's batch size, for the message.
+        lines: the message.
 
     Raises:
         OutOfMemory: the device or the host ran out of memory in the block.
@@ -125,11 +124,7 @@ def name_memory_errors(stage: str, batch_size: int) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if not _is_memory_error(error):
             raise
-        raise OutOfMemory(
-            f"out of memory in stage {stage!r} at batches of {batch_size}.",
-            "  start a new run with recipe.accumulate=2 (the same batch in two parts) or a smaller"
-            " recipe.batch_size",
-        ) from error
+        raise OutOfMemory(*lines) from error
 
 
 def _is_memory_error(error: RuntimeError | MemoryError) -> bool:

@@ -32,6 +32,10 @@ from kdrun.engine.weights import copy_weights, read_best, write_best
 from kdrun.measure.metrics import Scores
 
 _CONSTANT = {"name": "constant"}
+_MORE_MEMORY = (
+    "  if other programs take the memory, end these and go on; otherwise start a new run",
+    "  with recipe.accumulate=2 (the same batch in two parts) or a smaller recipe.batch_size",
+)
 
 
 def train(spec: TrainingSpec, runtime: Runtime, folder: Path) -> Trained:
@@ -43,7 +47,8 @@ def train(spec: TrainingSpec, runtime: Runtime, folder: Path) -> Trained:
             was saved before that.
         OutOfMemory: a batch does not fit on the device.
     """
-    with name_memory_errors(spec.stage, spec.recipe.batch_size):
+    sentence = f"out of memory in stage {spec.stage!r} at batches of {spec.recipe.batch_size}."
+    with name_memory_errors(sentence, *_MORE_MEMORY):
         return _Trainer(spec, runtime, folder).run()
 
 

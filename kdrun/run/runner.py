@@ -13,6 +13,7 @@ from typing import Any
 from kdrun.compare.report.write import write_run_report
 from kdrun.compare.table import ResultsTable
 from kdrun.core.atomic import explain_full_disk
+from kdrun.core.device import name_memory_errors
 from kdrun.core.errors import DiskFull, Interrupted, KdrunError, TrialStopped, shell_command
 from kdrun.core.folder import CRASHED, STUDENT_FOLDER, STUDENT_ROW, RunFolder
 from kdrun.core.lock import FolderLock
@@ -106,7 +107,8 @@ def _run_and_record(
     )
     ending: dict[str, Any] = {"status": "failed", "error": None}
     try:
-        with explain_full_disk(folder.path):
+        no_memory = name_memory_errors("out of memory.", "  use smaller networks or batches")
+        with explain_full_disk(folder.path), no_memory:
             summary = _run_stages(plan, folder, screen, interrupt, inexact)
         ending = {"status": "finished", "error": None, "sums": folder.sums()}
     except KeyboardInterrupt as error:

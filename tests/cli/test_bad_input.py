@@ -107,6 +107,12 @@ VALUES = {
     "launcher.jobs=0": "launcher.jobs: 0 should be greater than 0",
     "evaluate.batch_size=0": "evaluate.batch_size: 0 should be greater than 0",
     "evaluate.latency.seconds=0": "evaluate.latency.seconds: 0 should be greater than 0",
+    "loss.temperature=1e300": "loss.temperature: 1e+300 is too large to compute with: at most",
+    "recipe.lr=1e13": "recipe.lr: 10000000000000.0 is too large to compute with: at most 1e+12",
+    "student.hidden=[99999999999]": "needs 25,599,999,999,744 bytes of memory or more",
+    "student.hidden=[8,99999999999999999999]": "student.hidden: 99999999999999999999 is too large",
+    "dataset.image_size=1000000": "dataset.image_size: 1000000 should be less than or equal to"
+    " 16384",
     "threads=100000": "threads: 100000 should be",
     "evaluate.latency.threads=100000": "evaluate.latency.threads: 100000 should be less than or"
     " equal to 1024",
@@ -366,3 +372,8 @@ def test_a_part_of_a_recipe_that_is_given_as_a_key_says_how_it_is_chosen(refused
         "  recipe.schedule",
         "  teacher.recipe.optimizer",
     ]
+
+
+def test_images_that_are_too_large_for_the_memory(refused: Refused) -> None:
+    said = refused("dataset.image_size=16384", "student=resnet8", status=7)
+    assert said.startswith("out of memory while the config was checked.\n  use smaller images")

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from pydantic import PositiveInt
 from torch import Tensor
 
+from kdrun.core.ranges import ImageSize
 from kdrun.core.seeds import generator
 from kdrun.dataset.image.images import InMemory
 from kdrun.dataset.samples import RawDataset
@@ -18,7 +19,7 @@ def read_fake(
     num_classes: PositiveInt,
     train_size: PositiveInt,
     test_size: PositiveInt,
-    image_size: PositiveInt,
+    image_size: ImageSize,
     channels: Literal[1, 3],
     split_seed: int,
 ) -> RawDataset[InMemory]:

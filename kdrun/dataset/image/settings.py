@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from pydantic_core import PydanticCustomError
 
-from kdrun.core.ranges import UnitAboveZero
+from kdrun.core.ranges import ImageSize, UnitAboveZero
 from kdrun.dataset.settings import STRICT, Common
 
 
@@ -45,14 +45,14 @@ class Original(BaseModel):
 
     classes: PositiveInt
     channels: Literal[1, 3] | None
-    image_size: PositiveInt | None
+    image_size: ImageSize | None
 
 
 class ImageSettings(Common):
     """The keys that every image dataset has; conf/dataset/_base.yaml has values and meaning."""
 
     original: Original | None
-    image_size: PositiveInt | None
+    image_size: ImageSize | None
     channels: Literal[1, 3] | None
     mean: list[float] | None
     std: list[PositiveFloat] | None
