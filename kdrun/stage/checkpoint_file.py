@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import torch
 from safetensors.torch import load_file
@@ -49,7 +50,7 @@ def read_checkpoint(path: Path) -> CheckpointFile:
     """
     classes: dict[str, type] = {}
     try:
-        open_named(path).close()
+        _refuse_damage(path)
         content = load_file(path) if path.suffix == ".safetensors" else _load(path, classes)
     except FileNotFoundError as error:
         raise UserError(f"there is no file {str(path)!r}.") from error
@@ -63,6 +64,22 @@ def read_checkpoint(path: Path) -> CheckpointFile:
         held = "and no tensors" if isinstance(content, Mapping) else f"but {_kind(content)}"
         raise UserError(f"{str(path)!r} holds no state dict, {held}.", _SAVE_ALONE)
     return CheckpointFile(path, state_dicts, tuple(sorted(classes)))
+
+
+def _refuse_damage(path: Path) -> None:
+    """Compare an archive with the checksums that it has, which torch does not read.
+
+    Raises:
+        BadZipFile: a byte is not what was written.
+        OSError: the file can't be read, or is no regular file.
+    """
+    with open_named(path) as file:
+        if not is_zipfile(file):
+            return
+        with ZipFile(file) as archive:
+            damaged = archive.testzip()
+    if damaged is not None:
+        raise BadZipFile(f"the checksum of {damaged} differs")
 
 
 class _Inert:

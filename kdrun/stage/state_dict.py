@@ -28,7 +28,8 @@ def fill(
         place: where in the file they are, for messages.
 
     Raises:
-        UserError: keys, shapes or classes differ, or a value is NaN or infinite.
+        UserError: keys, shapes or classes differ, a tensor is no plain one, or a value is NaN or
+            infinite.
     """
     expected = network.state_dict()
     rows = differences(expected, weights)
@@ -42,9 +43,24 @@ def fill(
             *_more(len(rows)),
         )
     for key, value in weights.items():
+        if kind := _unusual_kind(value):
+            raise UserError(
+                f"{str(path)!r} can't be used: {key!r} is {kind}, and weights are plain numbers."
+            )
         if not torch.isfinite(value).all():
             raise UserError(f"{str(path)!r} can't be used: {key!r} holds NaN or infinite values.")
     network.load_state_dict(dict(weights))
+
+
+def _unusual_kind(value: Tensor) -> str:
+    """Return what keeps a tensor from being the values of a parameter; empty if nothing does."""
+    kinds = {
+        "a meta tensor without values": value.is_meta,
+        "a quantized tensor": value.is_quantized,
+        "a sparse tensor": value.layout != torch.strided,
+        "of complex numbers": value.is_complex(),
+    }
+    return next((kind for kind, is_so in kinds.items() if is_so), "")
 
 
 def differences(

@@ -296,6 +296,33 @@ def test_tensors_that_are_not_taken_are_told(beside: dict, place: str, path: Pat
     assert f"not read: tensors under '{place}'" in told
 
 
+UNUSUAL: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "a meta tensor without values": lambda value: value.to("meta"),
+    "a quantized tensor": lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8),
+    "a sparse tensor": Tensor.to_sparse,
+    "of complex numbers": lambda value: torch.complex(value, value),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # torch is to drop quantized tensors
+@pytest.mark.parametrize("kind", UNUSUAL)
+def test_a_tensor_without_plain_values_is_refused(kind: str, path: Path) -> None:
+    weights = state()
+    weights["fc.weight"] = UNUSUAL[kind](weights["fc.weight"])
+    assert refuse(path, weights) == [
+        f"'net.pt' can't be used: 'fc.weight' is {kind}, and weights are plain numbers."
+    ]
+
+
+def test_a_flipped_bit_in_the_weights_is_seen(path: Path) -> None:
+    torch.save(state(), path)
+    content = bytearray(path.read_bytes())
+    content[content.index(np.float32(1.0).tobytes() * 16) + 3] ^= 0x40
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="can't be read as a checkpoint: it is truncated or damag"):
+        load_checkpoint(network(), path, None, "resnet8")
+
+
 def test_weights_of_an_optimizer_are_not_taken_for_a_networks(path: Path) -> None:
     trained = network(fill=2.0)
     optimizer = torch.optim.Adam(trained.parameters())
