@@ -12,6 +12,7 @@ from kdrun.core.folder import STUDENT_ROW, RunFolder, find_runs
 from kdrun.core.metrics import leading
 from kdrun.core.records.check import is_newer, refuse_newer
 from kdrun.core.records.summary import Row, Summary, score_of
+from kdrun.core.store import STORE
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, find_sweeps
 from kdrun.core.unknown import suggest
 
@@ -20,7 +21,7 @@ _REQUIRED_KEYS = ("format", "name", "status", "started", "command", "hardware", 
 
 def run_lines(root: Path) -> list[str]:
     """Return a line for each run below a folder, and for each job of a sweep there."""
-    runs = {folder.path: folder for folder in find_runs(root) if ".store" not in folder.path.parts}
+    runs = {folder.path: folder for folder in find_runs(root) if STORE not in folder.path.parts}
     for sweep in find_sweeps(root):
         # The runs of a damaged sweep, or of a newer kdrun's, are listed all the same.
         with suppress(DamagedFile, UserError):

@@ -21,7 +21,7 @@ from kdrun.core.records import FORMAT
 from kdrun.core.records.check import check_record
 from kdrun.core.records.manifest import Manifest
 from kdrun.core.records.summary import Summary
-from kdrun.core.store import METRICS, RECORD
+from kdrun.core.store import METRICS, RECORD, STORE
 
 # The distilled student: its stage, the stage's folder in a run, its row in the results table.
 STUDENT_STAGE = "distill"
@@ -44,7 +44,6 @@ _LOG = "log.txt"
 _EXPORT = "export"
 _SENSITIVITY = "sensitivity"  # .json and .svg
 _SUMMED = (_SUMMARY, METRICS, _PREDICTIONS, _EXAMPLES)  # their sums are in the manifest
-_STORE = ".store"  # below an output root
 _HYDRA = ".hydra/hydra.yaml"
 _PATHS = ("path", "working_folder")  # of the manifest; they must name what is there
 _SWEEP_FILES = ("sweep.json", "multirun.yaml")  # a sweep folder has at least one of them
@@ -294,7 +293,7 @@ def find_runs(root: Path) -> list[RunFolder]:
         waiting += [
             entry.path
             for entry in inside
-            if entry.name != _STORE and entry.is_dir(follow_symlinks=False)
+            if entry.name != STORE and entry.is_dir(follow_symlinks=False)
         ]
     return [RunFolder(path) for path in sorted(paths, key=in_order)]
 

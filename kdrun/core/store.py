@@ -14,6 +14,7 @@ from kdrun.core.records import FORMAT
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.records.check import check_record
 
+STORE = ".store"  # the folder of the store, below an output root
 # Names of the files in an artefact's folder.
 WEIGHTS = "weights.safetensors"
 BEST_WEIGHTS = "best.safetensors"

@@ -8,7 +8,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from typing import Literal
 
@@ -16,13 +15,12 @@ from kdrun.core.atomic import explain_write_errors
 from kdrun.core.errors import DamagedFile, RunInUse, UserError
 from kdrun.core.folder import find_runs
 from kdrun.core.lock import FolderLock
-from kdrun.core.reading import open_record
+from kdrun.core.reading import digest, open_record
 from kdrun.core.records.artefact import ArtefactRecord
-from kdrun.core.store import RECORD, read_record
+from kdrun.core.store import RECORD, STORE, read_record
 
 State = Literal["complete", "unfinished", "damaged"]
 
-_STORE = ".store"
 _NAME = re.compile(r"([0-9a-f]{20})(\.damaged-[0-9]+)?")  # as `Store` names its folders
 
 
@@ -62,7 +60,7 @@ def stored_artefacts(root: Path) -> list[StoredArtefact]:
     Raises:
         UserError: there is no store.
     """
-    store = root if root.name == _STORE else root / _STORE
+    store = root if root.name == STORE else root / STORE
     if not store.is_dir():
         raise UserError(
             f"there is no store below {str(root)!r}.",
@@ -145,8 +143,7 @@ def changed_files(artefact: StoredArtefact) -> list[str]:
 
 def _has_sum(path: Path, value: str) -> bool:
     try:
-        with open_record(path) as file:
-            return file_digest(file, "sha256").hexdigest() == value
+        return digest(open_record(path)) == value
     except (OSError, DamagedFile):
         return False
 

@@ -21,6 +21,7 @@ from kdrun.core.config.sections import (
 )
 from kdrun.core.config.types import MISSING, Device, Name, Node, Section
 from kdrun.core.ranges import Threads
+from kdrun.core.store import STORE
 
 
 class Config(Section):
@@ -59,7 +60,7 @@ class Config(Section):
     @property
     def store(self) -> Path:
         """The folder of artefacts that several runs share."""
-        return Path(self.output_root) / ".store"
+        return Path(self.output_root) / STORE
 
     @property
     def slug(self) -> str:
