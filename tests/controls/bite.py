@@ -86,6 +86,8 @@ class Copy:
             import_module(edited or "kdrun")
             assert Path(str(sys.modules["kdrun"].__file__)).is_relative_to(self.folder)
             options = ["-q", "--slow", "-p", "no:cacheprovider", "-p", "no:xdist"]
+            # The edited module may have imported what pytest would like to import first.
+            options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
             sys.modules["pytest"].main([*options, *tests], plugins=[outcomes])
         except BaseException as error:  # noqa: BLE001 - reported as why nothing was shown
             outcomes.found = {"": ("error", f"{type(error).__name__}: {error}")}

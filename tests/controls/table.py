@@ -1,6 +1,6 @@
 """All negative controls."""
 
-from . import bad_input, faults, found, security
+from . import bad_input, faults, found, security, sharing
 from .control import Control
 
 CONTROLS: list[Control] = [
@@ -8,4 +8,5 @@ CONTROLS: list[Control] = [
     *bad_input.CONTROLS,
     *security.CONTROLS,
     *found.CONTROLS,
+    *sharing.CONTROLS,
 ]

@@ -12,7 +12,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, SweepJob
-from kdrun.sweep.runner import _run_jobs, run_sweep
+from kdrun.sweep.runner import _run_jobs, resume_sweep, run_sweep
 
 JOBS = [SweepJob(number, str(number), (), {}) for number in range(3)]
 
@@ -124,3 +124,16 @@ def test_a_sweep_that_is_stopped_at_once_has_the_status_of_the_signal(
 
     monkeypatch.setattr("kdrun.sweep.runner._run_all", stop)
     assert run_sweep(sweep, read_command([]), Screen()) == status
+
+
+@pytest.mark.parametrize("place", ["words", "launcher", "jobs"])
+def test_a_package_of_configs_is_not_imported_for_a_sweep(
+    sweep: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "evil_package.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ("hydra.searchpath=[pkg://evil_package]",)
+    changed = {"jobs": [SweepJob(0, "0", words, {})]} if place == "jobs" else {place: words}
+    sweep.write(**changed)
+    with pytest.raises(UserError, match="it imports a package"):
+        resume_sweep(sweep, (), Screen())
