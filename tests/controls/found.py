@@ -11,4 +11,94 @@ CONTROLS: list[Control] = [
         "config/test_foreign_code.py::test_what_would_run_code_or_programs_is_refused"
         "[+hydra.job.env_set.PATH=bin]",
     ),
+    Control(
+        "S3",
+        "engine/checkpoint.py",
+        'if state.get("training", training) != training:',
+        "if False:",
+        "engine/test_checkpoint.py::test_a_state_of_another_training_is_kept_until_that_is_back",
+        "engine/test_loop.py::test_a_checkpoint_of_another_training_is_not_continued",
+    ),
+    Control(
+        "S9",
+        "core/instructions.py",
+        "limits = [",
+        "limits = [] and [",
+        "core/test_instructions.py::test_a_variable_that_limits_a_library_is_named",
+    ),
+    Control(
+        "S9",
+        "stage/artefact.py",
+        "if computed_with != [here]:",
+        "if False:",
+        "stage/test_other_instructions.py::test_stages_that_other_instructions_computed_are_named",
+    ),
+    Control(
+        "S9",
+        "run/environment.py",
+        'return [f"resumed with {line}" for line in differences(before, recorded)]',
+        "return []",
+        "run/test_runner.py::test_a_record_of_an_older_kdrun_is_compared_by_the_keys_that_it_has",
+    ),
+    Control(
+        "S19",
+        "core/atomic.py",
+        "if error.errno not in _OF_STORAGE:",
+        "if True:",
+        "cli/test_full_disk.py::test_an_error_of_the_disk_that_nothing_else_explains",
+    ),
+    Control(
+        "S19",
+        "run/runner.py",
+        "if first is None:",
+        "if True:",
+        "cli/test_full_disk.py"
+        "::test_a_run_keeps_its_first_error_where_its_record_does_not_fit_either",
+    ),
+    Control(
+        "S20",
+        "config/foreign_code.py",
+        'if node.get("job", {}).get("chdir"):',
+        "if False:",
+        "config/test_foreign_code.py::test_what_would_run_code_or_programs_is_refused"
+        "[hydra.job.chdir=true]",
+    ),
+    Control(
+        "S20",
+        "config/foreign_code.py",
+        'if node.get("output_subdir") not in (_SUBFOLDER, None):',
+        "if False:",
+        "config/test_foreign_code.py::test_what_would_run_code_or_programs_is_refused"
+        "[hydra.output_subdir=../../../outside]",
+    ),
+    Control(
+        "S26",
+        "engine/interrupt.py",
+        "            silence_closed_terminal()\n",
+        "            return\n",
+        "engine/test_interrupt.py"
+        "::test_a_closed_terminal_stops_after_the_step_however_often_it_is_told",
+    ),
+    Control(
+        "S26",
+        "core/hangup.py",
+        "kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN",
+        "kept = False",
+        "engine/test_interrupt.py::test_nohup_is_kept",
+    ),
+    Control(
+        "S27",
+        "engine/loop.py",
+        "if state is None and self.log.offset and not self.notes:",
+        "if False:",
+        "engine/test_loop.py::test_a_stage_whose_checkpoints_were_deleted_says_that_it_begins_anew",
+    ),
+    Control(
+        "S28",
+        "run/new_folder.py",
+        "if _content(lock.folder):",
+        "if False:",
+        "cli/test_bad_surroundings.py"
+        "::test_a_folder_that_a_command_of_the_same_time_takes_is_left_to_it",
+    ),
 ]

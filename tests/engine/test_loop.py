@@ -206,6 +206,57 @@ def test_a_checkpoint_of_another_revision_is_not_continued(
     )
 
 
+@pytest.fixture
+def cut(
+    learn: Callable, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Begin a training and break it off in its second epoch."""
+
+    def begin(training: str) -> Path:
+        monkeypatch.setattr("kdrun.core.atomic._passes", _Counter())
+        monkeypatch.setenv("KDRUN_FAULT", "step:12:raise")
+        with pytest.raises(RuntimeError, match="injected"):
+            learn(
+                "cut",
+                runtime=replace(runtime, checkpoint_seconds=1e-9),
+                spec={"student": network(seed=9), "training": training},
+            )
+        monkeypatch.delenv("KDRUN_FAULT")
+        return tmp_path / "cut"
+
+    return begin
+
+
+def test_a_checkpoint_of_another_training_is_not_continued(
+    learn: Callable, cut: Callable[..., Path]
+) -> None:
+    """With other pictures, settings or teachers a stage begins anew, and says so."""
+    cut("before")
+    resumed, _ = learn("cut", spec={"training": "after"})
+    assert same(resumed.weights, learn("whole")[0].weights)
+    (note,) = resumed.notes
+    assert note.startswith("checkpoint.pt: it is of another training")
+
+
+def test_a_stage_whose_checkpoints_were_deleted_says_that_it_begins_anew(
+    learn: Callable, cut: Callable[..., Path]
+) -> None:
+    for path in cut("same").glob("checkpoint*"):
+        path.unlink()
+    resumed, _ = learn("cut", spec={"training": "same"})
+    assert same(resumed.weights, learn("whole")[0].weights)
+    assert resumed.notes == ("test begins anew: measurements of it are there, but no checkpoint",)
+
+
+def test_a_training_resumed_on_another_cpu_has_the_instructions_of_both(
+    learn: Callable, cut: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut("same")
+    before = learn("whole")[0].instructions
+    monkeypatch.setattr("kdrun.engine.loop.instruction_set", lambda: "another CPU's")
+    assert learn("cut", spec={"training": "same"})[0].instructions == (*before, "another CPU's")
+
+
 class _Counter(dict):
     def __missing__(self, key: str) -> int:
         return 0
