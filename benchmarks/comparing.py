@@ -1,4 +1,4 @@
-"""Time and memory of `kdrun compare` as a whole process, for many run folders.
+"""Time and memory of `kdrun compare` and `kdrun list runs` as whole processes, for many runs.
 
 python -m benchmarks.comparing [--runs 100 1000] [--rounds 3]
 """
@@ -15,12 +15,13 @@ from benchmarks.synthetic_runs import write_run
 from benchmarks.timing import spread, table
 
 _SEEDS = 5
-_AT_MOST = {1000: ("3", "300")}
+_VERBS = {"compare": ["compare"], "list runs": ["list", "runs"]}
+_AT_MOST = {("compare", 1000): ("3", "300")}
 # Run in a small process: a child's peak memory includes that of the process it was forked from.
 _MEASURED = """
 import resource, subprocess, sys, time
 started = time.perf_counter()
-subprocess.run([sys.executable, "-m", "kdrun", "compare", sys.argv[1]], check=True)
+subprocess.run([sys.executable, "-m", "kdrun", *sys.argv[1:]], check=True)
 seconds = time.perf_counter() - started
 print(seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
 """
@@ -37,14 +38,14 @@ def main(words: Sequence[str] | None = None) -> None:
         with TemporaryDirectory() as folder:
             _write(Path(folder), runs)
             # The first run, which reads files into the system's cache, is not counted.
-            times = [_compare(folder) for _ in range(options.rounds + 1)][1:]
-        seconds, memory = zip(*times, strict=True)
-        rows.append(
-            [f"{runs} runs", spread(seconds), f"{max(memory):.0f}", *_AT_MOST.get(runs, ("", ""))]
-        )
+            for name, verb in _VERBS.items():
+                times = [_measure([*verb, folder]) for _ in range(options.rounds + 1)][1:]
+                seconds, memory = zip(*times, strict=True)
+                cells = [name, str(runs), spread(seconds), f"{max(memory):.0f}"]
+                rows.append([*cells, *_AT_MOST.get((name, runs), ("", ""))])
     print(describe_machine())
     print(f"{options.rounds} rounds; time on the wall of a whole process\n")
-    print(table(["folders", "seconds", "MB", "at most s", "at most MB"], rows))
+    print(table(["command", "runs", "seconds", "MB", "at most s", "at most MB"], rows))
 
 
 def _write(folder: Path, runs: int) -> None:
@@ -57,9 +58,9 @@ def _write(folder: Path, runs: int) -> None:
         write_run(folder / str(number), values)
 
 
-def _compare(folder: str) -> tuple[float, float]:
+def _measure(words: Sequence[str]) -> tuple[float, float]:
     """Seconds, and peak memory in MB."""
-    command = [sys.executable, "-c", _MEASURED, folder]
+    command = [sys.executable, "-c", _MEASURED, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     seconds, kilobytes = done.stderr.split()
     return float(seconds), int(kilobytes) * 1024 / 1e6

@@ -7,6 +7,7 @@ import os
 import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -71,7 +72,11 @@ def measure(jobs: int) -> list[State]:
         if done in (_FIRST, jobs) or done % 100 == 0:
             states.append(state())
 
-    with TemporaryDirectory() as folder:
+    with (
+        TemporaryDirectory() as folder,
+        Path(os.devnull).open("w") as nowhere,
+        redirect_stdout(nowhere),
+    ):
         hydra_launcher.run_job = counted
         try:
             launch(["-m", f"seed=range(0,{jobs})", *WORDS, f"output_root={folder}"], Screen())

@@ -66,7 +66,8 @@ def rows(output: str) -> list[str]:
             ["command", "python alone", "kdrun --version", "kdrun --help", "kdrun --cfg job"],
         ),
         ("long_run", ("--epochs=20",), ["epoch", *map(str, range(1, 20, 2))]),
-        ("comparing", ("--runs", "4", "--rounds=1"), ["folders", "4 runs"]),
+        ("comparing", ("--runs", "4", "--rounds=1"), ["command", "compare", "list runs"]),
+        ("sweeps", ("--jobs=2",), ["jobs", "0", "2"]),
         (
             "store",
             ("--artefacts", "8", "--runs", "2"),

@@ -44,6 +44,16 @@ def test_a_sweep_trains_teacher_and_control_once(told: Told, tmp_path: Path) -> 
     assert len({manifest["stages"]["distill"]["fingerprint"] for manifest in found}) == 6
 
 
+def test_a_mistake_in_a_late_job_is_found_before_the_first_starts(
+    told: Told, tmp_path: Path
+) -> None:
+    values = ",".join(map(str, [*range(1, 15), -1]))  # more than are checked in full
+    status, said = told("-m", f"loss.temperature={values}", *QUICK)
+    assert status == 2
+    assert "loss.temperature: -1 should be greater than 0" in said
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_index_says_what_was_typed_and_how_jobs_differ(told: Told, tmp_path: Path) -> None:
     words = ("-m", "loss.temperature=2,4", "student.hidden=[4],[8]", "loss.alpha=0.5", *QUICK[:3])
     told(*words, *QUICK[4:])

@@ -17,4 +17,11 @@ CONTROLS: list[Control] = [
         f"{_SAVED}[before-temp]",
     ),
     Control("F3", "core/atomic.py", _OPENED, _IN_PLACE, f"{_SAVED}[half-temp]", edits=[_NO_RENAME]),
+    Control(
+        "F26",
+        "sweep/hydra_launcher.py",
+        "job_return.cfg = job_return.hydra_cfg = None",
+        "pass",
+        "sweep/test_hydra_launcher.py::test_no_config_of_a_job_stays_in_memory",
+    ),
 ]

@@ -41,6 +41,51 @@ CONTROLS: list[Control] = [
         "run/test_runner.py::test_a_record_of_an_older_kdrun_is_compared_by_the_keys_that_it_has",
     ),
     Control(
+        "S17",
+        "sweep/hydra_launcher.py",
+        "job_return.cfg = job_return.hydra_cfg = None",
+        "pass",
+        "sweep/test_hydra_launcher.py::test_no_config_of_a_job_stays_in_memory",
+    ),
+    Control(
+        "S17",
+        "check/data.py",
+        "@lru_cache(maxsize=4)",
+        "@lru_cache(maxsize=None)",
+        "check/test_data.py::test_a_sweep_over_settings_of_the_data_keeps_the_last_data_sets_alone",
+    ),
+    Control(
+        "S17",
+        "config/sweep_jobs.py",
+        "numbers = _numbers(parse_jobs(jobs), loader)",
+        "numbers: dict[str, Override] = {}",
+        "config/test_sweep_jobs.py"
+        "::test_jobs_that_differ_in_numbers_alone_have_the_configs_that_hydra_composes",
+    ),
+    Control(
+        "S17",
+        "config/sweep_jobs.py",
+        "[:_NEW_TEXTS]",
+        "",
+        "config/test_sweep_jobs.py"
+        "::test_many_different_jobs_are_not_all_composed_before_the_first_starts",
+    ),
+    Control(
+        "S17",
+        "config/sweep_jobs.py",
+        "if count > limits.JOBS:",
+        "if False:",
+        "config/test_sweep_jobs.py"
+        "::test_more_jobs_than_a_sweep_may_have_are_refused_before_they_are_made[words2]",
+    ),
+    Control(
+        "S17",
+        "cli/launch.py",
+        "faults += settings_faults(tree)",
+        "pass",
+        "cli/test_sweep.py::test_a_mistake_in_a_late_job_is_found_before_the_first_starts",
+    ),
+    Control(
         "S19",
         "core/atomic.py",
         "if error.errno not in _OF_STORAGE:",
