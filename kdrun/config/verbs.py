@@ -117,6 +117,7 @@ VERBS = {
         "kdrun.cli.resume:resume",
         "RUN|SWEEP",
         "continue an interrupted run, or the rest of a sweep",
+        options={"--trust": "also if other users own the folder or can write in it"},
         notes=(
             "The weights are those that the run would have had without the interruption.",
             "plugins=[MODULE] allows plugins, which a run or sweep alone never imports. Settings",

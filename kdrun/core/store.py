@@ -13,6 +13,7 @@ from kdrun.core.lock import FolderLock
 from kdrun.core.records import FORMAT
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.records.check import check_record
+from kdrun.core.rights import make_store_folder
 
 STORE = ".store"  # the folder of the store, below an output root
 # Names of the files in an artefact's folder.
@@ -76,7 +77,7 @@ class Store:
             UserError: the folder is a link.
         """
         refuse_link(self.folder(identity))
-        self.folder(identity).mkdir(parents=True, exist_ok=True)
+        make_store_folder(self.folder(identity))
         return FolderLock(self.folder(identity))
 
     def set_aside(self, identity: str) -> Path | None:

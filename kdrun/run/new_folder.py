@@ -10,6 +10,7 @@ from kdrun.core.environment_values import names_for_values
 from kdrun.core.errors import Fault, RunInUse, UserError, shell_command
 from kdrun.core.folder import find_runs
 from kdrun.core.lock import FolderLock
+from kdrun.core.rights import PRIVATE
 from kdrun.core.sweep import find_sweeps
 
 
@@ -90,13 +91,14 @@ def _reserve(base: Path) -> Path:
 
 
 def _make(path: Path, where: str) -> bool:
-    """Make a folder; return False if it exists already.
+    """Make a folder that is the user's alone; return False if it exists already.
 
     Raises:
         UserError, DiskFull: it can't be made. The message names `where`, the folder's config key.
     """
     try:
-        path.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(PRIVATE)
     except FileExistsError:
         return False
     except OSError as error:

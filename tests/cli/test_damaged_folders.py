@@ -64,3 +64,15 @@ def test_predictions_that_are_gone_are_told(tmp_path: Path, told: Told) -> None:
         status, said = told(verb, str(folder))
         assert status == 9
         assert "predictions.npz' is not what its run wrote" in said
+
+
+def test_a_run_that_all_users_can_write_is_resumed_if_it_is_trusted(
+    tmp_path: Path, told: Told
+) -> None:
+    folder = write_run(tmp_path / "run", status="interrupted")
+    folder.chmod(0o777)
+    status, said = told("resume", str(folder))
+    assert status == 2
+    assert said.endswith(f"  if you trust what is there: kdrun resume {folder} --trust\n")
+    status, said = told("resume", str(folder), "--trust")
+    assert "can be written by all users" not in said
