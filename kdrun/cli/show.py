@@ -6,6 +6,7 @@ from pathlib import Path
 from kdrun.cli.list import list_runs, split_plugins
 from kdrun.compare.runs import named_run, run_lines, sweep_line
 from kdrun.config.loader import find_plugins
+from kdrun.core.control_characters import one_line
 from kdrun.core.folder import RunFolder
 from kdrun.core.plugins import install_plugins
 from kdrun.core.screen import Screen
@@ -31,7 +32,7 @@ def show(words: Sequence[str], screen: Screen) -> int:
         list_runs(screen, Path(words[0]))
     else:
         for block in run_details(named_run(words, "show")):
-            screen.say(block) if isinstance(block, str) else screen.show(block)
+            screen.say(one_line(block)) if isinstance(block, str) else screen.show(block)
     return 0
 
 

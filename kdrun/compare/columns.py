@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from kdrun.core.control_characters import show_controls
+from kdrun.core.control_characters import one_line
 
 _NAME_WIDTH = 20  # longer names are folded
 
@@ -71,7 +71,7 @@ def fits(columns: Sequence[Column], rows: Sequence[Any], width: int) -> bool:
 
 
 def _cells(column: Column, rows: Sequence[Any]) -> list[str]:
-    return [show_controls(column.text(row)) for row in rows]
+    return [one_line(column.text(row)) for row in rows]
 
 
 def _split(columns: Sequence[Column], count: int) -> list[Sequence[Column]]:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from kdrun.core.control_characters import one_line
 from kdrun.core.errors import DamagedFile, UserError, shell_command
 from kdrun.core.folder import STUDENT_ROW, RunFolder, find_runs
 from kdrun.core.metrics import leading
@@ -26,7 +27,9 @@ def run_lines(root: Path) -> list[str]:
         # The runs of a damaged sweep, or of a newer kdrun's, are listed all the same.
         with suppress(DamagedFile, UserError):
             runs |= {(folder := sweep.run(job)).path: folder for job in sweep.jobs()}
-    rows = [(str(path), *_status_and_scores(runs[path])) for path in sorted(runs)]
+    rows = [
+        tuple(map(one_line, (str(path), *_status_and_scores(runs[path])))) for path in sorted(runs)
+    ]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     return [
         f"{path:{widths[0]}}  {status:{widths[1]}}  {scores}".rstrip()

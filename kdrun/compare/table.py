@@ -17,6 +17,7 @@ from kdrun.compare.run_columns import (
 )
 from kdrun.compare.run_notes import run_notes
 from kdrun.compare.run_rows import step_rows
+from kdrun.core.control_characters import one_line
 from kdrun.core.records.summary import Row, Summary
 
 
@@ -35,7 +36,7 @@ class ResultsTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         summary, rows = self.summary, self.summary["rows"]
-        yield Text(f"test split of {summary['dataset']}, {summary['samples']} samples")
+        yield Text(one_line(f"test split of {summary['dataset']}, {summary['samples']} samples"))
         scores = score_columns(summary)
         all_columns = [MODEL, NETWORK, *scores, *COST_COLUMNS]
         if fits(all_columns, rows, options.max_width):
@@ -47,9 +48,9 @@ class ResultsTable:
             yield Text("each step of compression against the model before it")
             yield from _tables(STEP_COLUMNS, steps, options)
         for name, samples in summary.get("domains", {}).items():
-            yield Text(f"test images of {name}, {samples} samples")
+            yield Text(one_line(f"test images of {name}, {samples} samples"))
             yield from _tables(domain_columns(name), rows, options)
-        yield from (Text(note) for note in run_notes(summary))
+        yield from (Text(one_line(note)) for note in run_notes(summary))
 
 
 def _tables(columns: Sequence[Column], rows: Sequence[Row], options: ConsoleOptions) -> list[Table]:

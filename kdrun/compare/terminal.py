@@ -19,6 +19,7 @@ from kdrun.compare.run_columns import MISSING
 from kdrun.compare.seed_means import TableLine
 from kdrun.compare.settings import Setting
 from kdrun.compare.test_results import SignificanceTest
+from kdrun.core.control_characters import one_line
 from kdrun.core.number_format import many
 
 _MAX_TESTS = 8  # tests of one kind that have a sentence each
@@ -37,7 +38,8 @@ class ComparisonView:
         width = options.max_width
         for table in self.comparison.tables:
             yield Text(table_heading(table), style="bold")
-            yield from (Text(f"Not comparable with table 1. {reason}") for reason in table.reasons)
+            reasons = (one_line(reason) for reason in table.reasons)
+            yield from (Text(f"Not comparable with table 1. {reason}") for reason in reasons)
             yield from _tables(table, width)
             if table.marginal:
                 columns, lines = marginal_columns(table.marginal, table.metric)
@@ -52,7 +54,7 @@ def table_heading(table: ComparisonTable) -> str:
     settings = {id(setting): setting for line in table.lines for setting in line.settings}.values()
     runs = [run for setting in settings for run in setting.runs.values()]
     summary = runs[0].summary
-    return (
+    return one_line(
         f"Table {table.number}: {summary['dataset']}, test split of"
         f" {summary['samples']} samples; {many(len(settings), 'setting')},"
         f" {many(len(runs), 'run')}"
@@ -65,7 +67,7 @@ def table_sentences(table: ComparisonTable) -> list[str]:
     sentences += result_sentences(table.results)
     if table.marginal:
         sentences += [table.marginal.sentence, *result_sentences(table.marginal.results)]
-    return [*sentences, *table.notes]
+    return [one_line(sentence) for sentence in (*sentences, *table.notes)]
 
 
 def result_sentences(
@@ -119,7 +121,7 @@ def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
     """Return lines that name the runs that are left out."""
     if not left_out:
         return []
-    lines = [f"  {run.path}: {run.reason}" for run in left_out[:_MAX_LEFT_OUT]]
+    lines = [one_line(f"  {run.path}: {run.reason}") for run in left_out[:_MAX_LEFT_OUT]]
     more = len(left_out) - _MAX_LEFT_OUT
     return [
         f"{many(len(left_out), 'run')} left out:",

@@ -16,3 +16,11 @@ def show_controls(text: str) -> str:
     So JSON text stays the same value; other text can't move the cursor, or change what was printed.
     """
     return _CONTROLS.sub(lambda match: json.dumps(match[0])[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    r"""Return the text as one line: newlines are written as `\n`, too.
+
+    Otherwise a name in a record from elsewhere could look like further lines of kdrun's own.
+    """
+    return show_controls(text).replace("\n", "\\n")

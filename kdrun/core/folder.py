@@ -19,6 +19,7 @@ from kdrun.core.lock import FolderLock
 from kdrun.core.reading import digest, open_record, read_all
 from kdrun.core.records import FORMAT
 from kdrun.core.records.check import check_record
+from kdrun.core.records.exported import Exported, check_exported
 from kdrun.core.records.manifest import Manifest
 from kdrun.core.records.summary import Summary
 from kdrun.core.store import METRICS, RECORD, STORE
@@ -49,13 +50,13 @@ _PATHS = ("path", "working_folder")  # of the manifest; they must name what is t
 _SWEEP_FILES = ("sweep.json", "multirun.yaml")  # a sweep folder has at least one of them
 
 
-def read_exported(folder: Path) -> dict[str, Any]:
+def read_exported(folder: Path) -> Exported:
     """Read the record of the exported files in a folder; return an empty dict without a record.
 
     Raises:
         DamagedFile: the record can't be read.
     """
-    return read_json(folder / EXPORTED) or {}
+    return check_exported(read_json(folder / EXPORTED) or {}, folder / EXPORTED)
 
 
 class RunFolder:

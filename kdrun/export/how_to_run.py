@@ -1,13 +1,18 @@
 """Writes the text of `how_to_run.md`: how to load and run each file, and its check's result."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from kdrun.core.control_characters import one_line
+from kdrun.export.custom_operators import REGISTERED_BY
 from kdrun.export.table import export_format
 
 Record = Mapping[str, Any]
 
 _MAX_NAMES = 20  # class names in the text; export.json has all
+
+_MARKS = re.compile(r"[\\`*_\[\]<>#|]")  # what Markdown and HTML read as more than text
 
 _HEAD = """\
 # How to run these files
@@ -39,7 +44,7 @@ def how_to_run(record: Record) -> str:
     The code in it runs unchanged in the folder of the files, on images of random pixels.
     """
     height, width = record["image_size"]
-    names = record["classes"]
+    names = [_plain(name) for name in record["classes"]]
     listed = ", ".join(names[:_MAX_NAMES])
     text = _HEAD.format(
         height=height,
@@ -51,6 +56,11 @@ def how_to_run(record: Record) -> str:
     return text + "".join(_section(name, file, record) for name, file in record["files"].items())
 
 
+def _plain(text: str) -> str:
+    """Return a name of a record or a dataset as text of Markdown: one line without its marks."""
+    return _MARKS.sub(lambda match: f"\\{match[0]}", one_line(str(text)))
+
+
 def _section(name: str, file: Record, record: Record) -> str:
     values = {key: [float(f"{value:.9g}") for value in record[key]] for key in ("mean", "std")}
     export = export_format(file["format"])
@@ -58,7 +68,10 @@ def _section(name: str, file: Record, record: Record) -> str:
         file=name,
         shape=", ".join(map(str, (record["channels"], *record["image_size"]))),
         prepare="images = pixels" if file["normalize"] else export.normalize.format(**values),
-        imports="".join(f"import {module}\n" for module in file.get("imports", ())),
+        # Not what the record names: it may come from elsewhere, and this is code.
+        imports="".join(f"import {module}\n" for module in REGISTERED_BY if file.get("imports")),
     )
     inputs = (_PIXELS if file["normalize"] else _NORMALIZED).format(**values)
-    return _FILE.format(file=name, input=inputs, code=code, **{**file, **file["check"]})
+    texts = {"row": _plain(file["row"]), "runtime": _plain(file["runtime"])}
+    own = {"file": name, "input": inputs, "code": code}
+    return _FILE.format(**{**file["check"], **file, **texts, **own})

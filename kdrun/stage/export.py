@@ -109,8 +109,10 @@ class Exporter:
     def _is_exported(self, artefact: Artefact, format_name: str) -> bool:
         """Return whether the folder has an intact file of this network with the same options."""
         path = self.folder / _file_name(artefact, format_name)
-        entry = read_exported(self.folder).get("files", {}).get(path.name, {})
-        is_current = (entry.get("network"), entry.get("normalize")) == (
+        entry = read_exported(self.folder).get("files", {}).get(path.name)
+        if entry is None:
+            return False
+        is_current = (entry["network"], entry["normalize"]) == (
             artefact.record["fingerprint"],
             self.config.export_options.normalize,
         )

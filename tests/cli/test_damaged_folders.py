@@ -1,8 +1,10 @@
 """Folders whose files are damaged, seen through the command: a sentence and a known status."""
 
+import json
 from pathlib import Path
 
 import pytest
+from edits import edit_json
 from report_runs import seal, write_run
 from tiny import Told
 
@@ -22,6 +24,19 @@ def test_a_device_in_a_run_folder_keeps_no_command_waiting(
     assert status == (9 if alone else 0)
     assert f"{name}'isasymboliclink" in "".join(said.split())  # wherever a table breaks its lines
     assert alone or "damaged" in said or "left out" in said
+
+
+def test_a_name_with_newlines_forges_no_lines(tmp_path: Path, told: Told) -> None:
+    folder = write_run(tmp_path / "runs" / "a", name="x\nkdrun: forged")
+    write_run(tmp_path / "runs" / "b", status="failed\nkdrun: forged", seed=1)
+    rows = json.loads((folder / "summary.json").read_text())["rows"]
+    rows[2]["model"] = "distilled\nkdrun: forged"
+    edit_json(folder / "summary.json", rows=rows)
+    for words in (("show", str(folder)), ("list", "runs", "runs"), ("compare", "runs")):
+        status, said = told(*words)
+        assert status == 0
+        assert "forged" in "".join(said.split())
+        assert not [line for line in said.splitlines() if line.strip().startswith("kdrun: forged")]
 
 
 VERBS = [("show",), ("report",), ("resume",), ("export", "--to", "pt2"), ("sensitivity",)]

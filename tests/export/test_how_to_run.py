@@ -46,8 +46,10 @@ def test_the_code_is_valid_and_has_shape_and_values(name: str) -> None:
 
 
 def test_modules_that_register_operators_are_imported_before_loading() -> None:
-    code = how_to_run(record("pt2", imports=["kdrun.some.operators"]))
-    assert "import torch\nimport kdrun.some.operators\n\nnetwork = torch.export.load(" in code
+    code = how_to_run(record("pt2", imports=["kdrun.compress.quantize.ops"]))
+    assert (
+        "import torch\nimport kdrun.compress.quantize.ops\n\nnetwork = torch.export.load(" in code
+    )
 
 
 def test_the_figures_of_the_check_are_shown_and_many_classes_are_cut() -> None:
@@ -57,3 +59,14 @@ def test_the_figures_of_the_check_are_shown_and_many_classes_are_cut() -> None:
     for words in ("1,234,567 bytes", "with one 1.0 on 50 test images: accuracy 90.00% (92.00%"):
         assert words in text
     assert "class 19." in how_to_run(record("onnx", classes=20))
+
+
+def test_names_of_a_record_are_text_and_no_code() -> None:
+    """A class, a row or a module of a record from elsewhere begins no line and no code."""
+    foreign = record("pt2", row="a`\n```python\nimport os", imports=["os; os.system('x')"])
+    foreign["classes"][0] = "cat\n\n<script>x</script>\x1b[2J"
+    text = how_to_run(foreign)
+    assert "os.system" not in text
+    assert "import kdrun.compress.quantize.ops\n" in text
+    assert r"cat\\n\\n\<script\>x\</script\>\\u001b\[2J" in text
+    assert text.count("```") == 2
