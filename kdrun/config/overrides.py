@@ -1,5 +1,6 @@
 """Parses settings of the command line (`key=value`) as Hydra's overrides."""
 
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ from kdrun.core.errors import UserError, first_line
 EMBEDDED_JOB = "experiment=few_labels"
 _GROUPS_OF_A_JOB = {"concepts", "dataset", "experiment", "scheme", "student", "teacher"}
 
+_INTERPOLATION = re.compile(r"(\\*)\$\{")
+_BEFORE_QUOTE = re.compile(r"(\\+)(?='|$)")
+_PLAIN = re.compile(r"[A-Za-z0-9_./-]*")
 _LIST = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -33,8 +37,9 @@ def embedded_job(command: Command) -> tuple[str, ...]:
 def translate_settings(command: Command) -> Command:
     """Translate the settings of a command into settings that Hydra accepts.
 
-    `compress=[a,b]` becomes the name of a choice that runs these steps in order. A path that
-    contains `=`, such as the folder of a job of a sweep, becomes a quoted string.
+    `compress=[a,b]` becomes the name of a choice that runs these steps in order. A path of
+    what is there becomes a quoted string if it has characters that mean something to Hydra, such as
+    `=` in the folder of a job of a sweep. `~/` is the user's folder, as in a shell.
 
     Raises:
         UserError: a step is unknown.
@@ -45,8 +50,8 @@ def translate_settings(command: Command) -> Command:
 
 def _translate(setting: str, folders: Sequence[str]) -> str:
     key, _, value = setting.partition("=")
-    if "=" in value and Path(value).exists():
-        return f"{key}={quote(value)}"
+    if value.startswith("~/") or _is_odd_path(value):
+        return f"{key}={quote(str(Path(value).expanduser()))}"
     if key != "compress":
         return setting
 
@@ -57,9 +62,23 @@ def _translate(setting: str, folders: Sequence[str]) -> str:
     return f"{key}={_LIST.sub(name_choice, value)}"
 
 
+def _is_odd_path(value: str) -> bool:
+    """Return whether a value is the path of what is there, and would mean something else to Hydra.
+
+    A list or a mapping is one, even where a file has such a name.
+    """
+    if _PLAIN.fullmatch(value) or (value[:1] in ("[", "{") and "/" not in value):
+        return False
+    return os.path.exists(value)  # noqa: PTH110 - Path.exists raises an error for a long text
+
+
 def quote(text: str) -> str:
-    """Quote a text, so that Hydra reads it as a string."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    """Quote a text, so that Hydra reads it as this string, and interpolates nothing in it.
+
+    Backslashes stand for themselves, except before `${`, before a quote and at the end.
+    """
+    plain = _INTERPOLATION.sub(r"\1\1\\${", text)
+    escaped = _BEFORE_QUOTE.sub(r"\1\1", plain).replace("'", "\\'")
     return f"'{escaped}'"
 
 
