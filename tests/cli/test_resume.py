@@ -91,6 +91,20 @@ def test_a_signal_saves_and_says_how_to_go_on(
     assert result(folder) == uninterrupted
 
 
+# In a step of the teacher, and while a file is written: a checkpoint among so many.
+@pytest.mark.parametrize("fault", ["step:20:term", "half-temp:6:term", "before-rename:7:int"])
+def test_a_signal_in_the_teacher_or_while_saving_loses_nothing(
+    fault: str, uninterrupted: dict, kdrun: Kdrun, tmp_path: Path
+) -> None:
+    kdrun(*HARD, status=128 + (15 if fault.endswith("term") else 2), KDRUN_FAULT=fault)
+    folder = only_run(tmp_path)
+    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+    assert not list(folder.rglob("*.tmp"))
+    assert not (folder / "student").exists()
+    kdrun("resume", str(folder))
+    assert result(folder) == uninterrupted
+
+
 def test_a_terminal_that_is_closed_loses_no_step(tmp_path: Path) -> None:
     endless = ("recipe.epochs=100000", "recipe.max_steps=null", "hydra.run.dir=run")
     words = [sys.executable, "-m", "kdrun", *TINY, *endless]

@@ -206,6 +206,30 @@ def test_a_checkpoint_of_another_revision_is_not_continued(
     )
 
 
+def test_measurements_after_the_last_checkpoint_are_made_again(
+    learn: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process dies after the lines of the second epoch and before their checkpoint."""
+    expected, _ = learn("whole", epochs=3)
+    saves = []
+
+    def die(folder: Path, state: dict) -> int:
+        saves.append(state["position"]["epoch"])
+        if len(saves) == 2:
+            raise RuntimeError("injected")
+        return save(folder, state)
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="injected"):
+        patch.setattr("kdrun.engine.loop.save", die)
+        learn("cut", epochs=3)
+    assert saves == [1, 2]
+    assert MetricsLog(tmp_path / "cut" / METRICS).read()[-1]["epoch"] == 2
+    resumed, _ = learn("cut", epochs=3)
+    assert same(resumed.weights, expected.weights)
+    whole, cut = (MetricsLog(tmp_path / name / METRICS).read() for name in ("whole", "cut"))
+    assert cut == whole
+
+
 @pytest.fixture
 def cut(
     learn: Callable, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,7 +14,9 @@ from kdrun.config.compose import compose_runs
 from kdrun.core.cores import count_cores
 from kdrun.core.errors import Interrupted, KdrunError
 from kdrun.core.folder import RunFolder
+from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.screen import Screen
+from kdrun.core.store import METRICS, read_record
 from kdrun.run import runner
 from kdrun.run.environment import changes_since, differences
 
@@ -90,6 +92,54 @@ def test_a_signal_after_the_last_figure_ends_the_command_but_not_the_run(
         runner.run(plan, path, Screen(), "kdrun")
     assert found.value.status == 143
     assert RunFolder(path).status == "finished"
+
+
+def test_a_signal_between_two_stages_keeps_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = runner.obtain
+
+    def obtain(stage: Any, *given: Any) -> Any:
+        artefact = original(stage, *given)
+        if stage.info.name == "teacher":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return artefact
+
+    plan, path = check(tree(tmp_path)), tmp_path / "run"
+    with monkeypatch.context() as patch, pytest.raises(Interrupted) as found:
+        patch.setattr(runner, "obtain", obtain)
+        runner.run(plan, path, Screen(), "kdrun")
+    assert found.value.status == 143
+    assert RunFolder(path).status == "interrupted"
+    said = capsys.readouterr().out
+    assert "teacher: mlp, " in said
+    runner.run(check(tree(tmp_path)), path, Screen(), "kdrun")
+    assert RunFolder(path).status == "finished"
+    assert "teacher: " not in capsys.readouterr().out.partition("test split of")[0]
+
+
+def test_a_clock_that_is_set_back_makes_no_negative_duration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1e9]
+
+    def set_back() -> float:
+        now[0] -= 3600
+        return now[0]
+
+    monkeypatch.setattr("time.time", set_back)
+    path = tmp_path / "run"
+    runner.run(check(tree(tmp_path)), path, Screen(), "kdrun")
+    manifest = RunFolder(path).manifest()
+    assert manifest["seconds"] >= 0
+    assert all(stage["seconds"] >= 0 for stage in manifest["stages"].values())
+    for name in ("teacher", "alone", "student"):
+        record = read_record(path / name)
+        assert record is not None
+        assert record["seconds"] is not None
+        assert record["seconds"] >= 0
+    epochs = [(line["stage"], line["epoch"]) for line in MetricsLog(path / METRICS).read()]
+    assert epochs == [(stage, 1) for stage in ("teacher", "alone", "distill") for _ in range(2)]
 
 
 def test_classes_that_no_test_sample_has_are_told_and_recorded(tmp_path: Path) -> None:
