@@ -193,9 +193,16 @@ def _sweeper_faults(config: DictConfig) -> list[Fault]:
     return []
 
 
+# What Hydra raises for files that have another shape, such as a list for a mapping.
+_OTHER_SHAPE = (ValueError, TypeError, AttributeError, LookupError, AssertionError)
+
+
 def _compose(overrides: Sequence[Override]) -> DictConfig:
     settings = [str(override.input_line) for override in overrides]
-    return _run_hydra(lambda: compose("config", overrides=settings, return_hydra_config=True))
+    try:
+        return _run_hydra(lambda: compose("config", overrides=settings, return_hydra_config=True))
+    except _OTHER_SHAPE as error:
+        raise UserError(f"the config can't be composed: {first_line(error)}.") from error
 
 
 def _run_hydra(call: Callable[[], T]) -> T:

@@ -229,6 +229,11 @@ CONFIGS = {
         " it calls no code",
         "name: ${nowhere}": "the config can't be resolved: Interpolation key 'nowhere' not found",
         "defaults: [nowhere]": "In 'loss/mine': Could not load 'loss/nowhere'.",
+        "defaults: {}": "the config can't be composed: Invalid defaults list in 'loss/mine',"
+        " defaults must be a list (got mapping).",
+    },
+    "recipe/mine.yaml": {
+        "- name: kd": "recipe: [{'name': 'kd'}] is not a mapping",
     },
     "experiment/mine.yaml": {
         "# @package _global_\nhydra: {callbacks: {x: {_target_: os.mkdir}}}": "hydra.callbacks.x."
