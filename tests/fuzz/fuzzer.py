@@ -1,6 +1,5 @@
 """What the fuzzers share: how many examples, the command in this process, what it may end with."""
 
-import math
 import os
 import re
 import socket
@@ -15,7 +14,7 @@ from hypothesis.strategies import SearchStrategy
 from tiny import TINY
 
 EXAMPLES = int(os.environ.get("KDRUN_FUZZ", "300"))  # of a fuzzer that is quick
-COMMAND = 0.15  # share of them for a whole command
+COMMANDS = int(os.environ.get("KDRUN_FUZZ_COMMANDS", "40"))  # of one that checks a whole command
 # 0 done, 2 mistake of the user, 3 limit, 4 storage, 7 memory: what a check can end with.
 KNOWN = (0, 2, 3, 4, 7)
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -24,20 +23,20 @@ Ends = dict[str, str]  # what is wrong with an end of the command -> the first e
 
 
 def fuzz(
-    strategy: SearchStrategy, end_of: Callable[[Any], str], share: float = 1.0
+    strategy: SearchStrategy, end_of: Callable[[Any], str], examples: int = EXAMPLES
 ) -> tuple[int, Ends]:
     """Give examples to `end_of`; return their number, and an example of each wrong end.
 
     Args:
         strategy: the examples; the same ones each time, unless KDRUN_FUZZ is set.
         end_of: returns what is wrong with how the command ended; empty if nothing is.
-        share: of EXAMPLES; less for what is slow.
+        examples: how many.
     """
     seen = 0
     wrong: Ends = {}
 
     @settings(
-        max_examples=math.ceil(share * EXAMPLES),
+        max_examples=examples,
         phases=[Phase.generate],
         derandomize="KDRUN_FUZZ" not in os.environ,
         database=None,
@@ -45,7 +44,7 @@ def fuzz(
         suppress_health_check=list(HealthCheck),
     )
     @given(strategy)
-    def examples(example: Any) -> None:
+    def try_out(example: Any) -> None:
         nonlocal seen
         seen += 1
         reason = end_of(example)
@@ -53,7 +52,7 @@ def fuzz(
             wrong[reason] = repr(example)
             print(f"{reason}\n    {example!r}", file=sys.__stderr__, flush=True)
 
-    examples()
+    try_out()
     return seen, wrong
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fuzz.fuzzer import COMMAND, empty_folder, end_of_check, fuzz  # noqa: F401 - the fixture
+from fuzz.fuzzer import COMMANDS, empty_folder, end_of_check, fuzz  # noqa: F401 - the fixture
 from fuzz.test_words import VALUES
 from hypothesis import strategies as st
 
@@ -64,6 +64,6 @@ def test_whatever_a_config_file_holds_ends_with_a_sentence(
         word = "student=mine" if group == "model" else f"{group}=mine"
         return end_of_check(["--config-dir", "sent", word], monkeypatch, capsys)
 
-    count, wrong = fuzz(sent(), end_of, COMMAND)
+    count, wrong = fuzz(sent(), end_of, COMMANDS)
     record_property("examples", count)
     assert wrong == {}

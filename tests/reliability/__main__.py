@@ -9,7 +9,7 @@ from pathlib import Path
 from .page import write_page
 from .parts import PARTS, ROOT, run_part
 
-QUICK = {"kills": 4, "hooks": 1, "flips": 20, "cuts": 5, "store": 1, "fuzz": 10}
+QUICK = {"kills": 4, "hooks": 1, "flips": 20, "cuts": 5, "store": 1, "fuzz": 50, "commands": 5}
 
 
 def _asked(words: list[str]) -> Namespace:
@@ -21,6 +21,7 @@ def _asked(words: list[str]) -> Namespace:
     parser.add_argument("--store", type=int, default=50, help="times that processes share a store")
     parser.add_argument("--processes", type=int, default=8, help="processes that share it")
     parser.add_argument("--fuzz", type=int, default=10000, help="examples of each quick fuzzer")
+    parser.add_argument("--commands", type=int, default=10000, help="examples of the slow ones")
     parser.add_argument("--only", choices=PARTS, action="append", help="run these parts alone")
     parser.add_argument("--quick", action="store_true", help="small counts, to try the command")
     parser.add_argument("--results", type=Path, default=ROOT / "outputs" / "reliability")

@@ -5,10 +5,12 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from forked import LOADED
 from tiny import TINY, result
 
 # Dropout, averaging, mixup and checkpoints within epochs: all that has a state or is random.
@@ -27,10 +29,8 @@ WORDS = (
 
 def start(folder: Path, words: Sequence[str], environment: Mapping[str, str] = {}) -> int:
     """Fork a process that runs the command in a folder; return its id."""
-    import kdrun.check.preflight
-    import kdrun.cli.launch
-    import kdrun.run.runner  # noqa: F401 - loaded once, before the fork
-
+    for module in LOADED:  # once, before the fork
+        import_module(module)
     folder.mkdir(parents=True, exist_ok=True)
     child = os.fork()
     if child:

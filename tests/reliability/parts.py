@@ -62,21 +62,26 @@ def hooks(asked: Namespace, folder: Path) -> Counts:
 
 def damage(asked: Namespace, folder: Path) -> Counts:
     """Flipped bits and truncations of the checkpoint of a run that was killed."""
-    from kdrun.engine.checkpoint import CURRENT, PREVIOUS, load
+    from kdrun.engine.checkpoint import CURRENT, PREVIOUS, _verify, load
+    from kdrun.engine.state_format import unpack
 
-    fault = {"KDRUN_FAULT": "step:80:kill"}
-    assert end(start(folder, [*command.WORDS, "hydra.run.dir=run"], fault)) == -signal.SIGKILL
+    fault = {"KDRUN_FAULT": "step:90:kill"}
+    assert (
+        end(start(folder, [*command.WORDS, "checkpoint_seconds=1e-9", "hydra.run.dir=run"], fault))
+        == -signal.SIGKILL
+    )
     stage = folder / "run" / "student"
     good = (stage / CURRENT).read_bytes()
     draw = random.Random(3)
-    before = load(_only(stage, folder / "previous", PREVIOUS), print)
-    assert before is not None
+    with (stage / PREVIOUS).open("rb") as file:
+        _verify(file)
+        before = unpack(file)
 
     def survives(damaged: bytes) -> bool:
         place = _only(stage, folder / "damaged", PREVIOUS)
         (place / CURRENT).write_bytes(damaged)
         told: list[str] = []
-        loaded = load(place, told.append)
+        loaded = load(place, told.append, before["training"])
         return loaded is not None and loaded["position"] == before["position"] and len(told) == 1
 
     def flipped() -> bytes:
@@ -111,7 +116,8 @@ def store(asked: Namespace, folder: Path) -> Counts:
         stages = [_stages(place / f"run-{process}") for process in range(asked.processes)]
         trained = {name: sum(not run[name]["from_store"] for run in stages) for name in stages[0]}
         weights = {path.read_bytes() for path in place.glob("run-*/student/weights.safetensors")}
-        good += ends == [0] * asked.processes and set(trained.values()) == {1} and len(weights) == 1
+        once = trained["teacher"] == trained["alone"] == 1
+        good += ends == [0] * asked.processes and once and len(weights) == 1
         shutil.rmtree(place)
     return {"times": asked.store, "processes": asked.processes, "good": good}
 
@@ -124,7 +130,8 @@ def fuzz(asked: Namespace, folder: Path) -> Counts:
     """Every test that says how many examples it tried."""
     written = folder / "tests.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-n2", "tests/fuzz", f"--junitxml={written}"]
-    environment = {**os.environ, "KDRUN_FUZZ": str(asked.fuzz)}
+    counts_asked = {"KDRUN_FUZZ": str(asked.fuzz), "KDRUN_FUZZ_COMMANDS": str(asked.commands)}
+    environment = {**os.environ, **counts_asked}
     subprocess.run(command, cwd=ROOT, env=environment, check=False)
     counts: Counts = {}
     for case in ElementTree.parse(written).iter("testcase"):
