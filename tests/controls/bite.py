@@ -81,14 +81,15 @@ class Copy:
         if edited:
             os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
             sys.dont_write_bytecode = True
-        outcomes = _Outcomes()
+        outcomes = _Outcomes(tests)
+        files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
         try:
             import_module(edited or "kdrun")
             assert Path(str(sys.modules["kdrun"].__file__)).is_relative_to(self.folder)
             options = ["-q", "--slow", "-p", "no:cacheprovider", "-p", "no:xdist"]
             # The edited module may have imported what pytest would like to import first.
             options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-            sys.modules["pytest"].main([*options, *tests], plugins=[outcomes])
+            sys.modules["pytest"].main([*options, *files], plugins=[outcomes])
         except BaseException as error:  # noqa: BLE001 - reported as why nothing was shown
             outcomes.found = {"": ("error", f"{type(error).__name__}: {error}")}
         written.write_text(json.dumps(outcomes.found))
@@ -96,10 +97,18 @@ class Copy:
 
 
 class _Outcomes:
-    """A plugin of pytest that keeps what came of each test."""
+    """A plugin of pytest that runs some tests of the files, and keeps what came of each.
 
-    def __init__(self) -> None:
+    A test that is not there is left out then; as an argument it would end pytest.
+    """
+
+    def __init__(self, tests: list[str]) -> None:
+        self.tests = tests
         self.found: Outcomes = {}
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        chosen = {*self.tests}
+        items[:] = [item for item in items if chosen & {item.nodeid, item.nodeid.partition("[")[0]}]
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.when == "call" or report.outcome != "passed":

@@ -1,6 +1,6 @@
 """All negative controls."""
 
-from . import bad_input, faults, found, security, sharing
+from . import bad_input, faults, found, security, sharing, strangers
 from .control import Control
 
 CONTROLS: list[Control] = [
@@ -9,4 +9,5 @@ CONTROLS: list[Control] = [
     *security.CONTROLS,
     *found.CONTROLS,
     *sharing.CONTROLS,
+    *strangers.CONTROLS,
 ]

@@ -18,6 +18,7 @@ from kdrun.core.screen import Screen
 from kdrun.core.store import BEST_WEIGHTS, METRICS
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
 from kdrun.dataset.data import Data
+from kdrun.engine import loop
 from kdrun.engine.checkpoint import load, save
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
@@ -181,6 +182,21 @@ def test_a_checkpoint_with_other_contents_is_no_fault(
     save(tmp_path / "stage", {**state, **change})
     with pytest.raises(DamagedFile, match="is no state of this training"):
         learn(epochs=2)
+
+
+def test_measurements_that_no_checkpoint_knows_are_cut_back(
+    learn: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that dies between the measurements of an epoch and its checkpoint."""
+    learn("whole", epochs=3)
+    saves = iter([loop.save, None])
+    with monkeypatch.context() as patch, pytest.raises(TypeError, match="not callable"):
+        patch.setattr(loop, "save", lambda *given: next(saves)(*given))
+        learn("cut", epochs=3)
+    whole, cut = (MetricsLog(tmp_path / name / METRICS) for name in ("whole", "cut"))
+    assert len(cut.read()) == 4
+    learn("cut", epochs=3)
+    assert cut.read() == whole.read()
 
 
 def test_a_checkpoint_of_another_revision_is_not_continued(

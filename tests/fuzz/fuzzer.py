@@ -1,5 +1,6 @@
 """What the fuzzers share: how many examples, the command in this process, what it may end with."""
 
+import math
 import os
 import re
 import socket
@@ -23,20 +24,24 @@ Ends = dict[str, str]  # what is wrong with an end of the command -> the first e
 
 
 def fuzz(
-    strategy: SearchStrategy, end_of: Callable[[Any], str], examples: int = EXAMPLES
+    strategy: SearchStrategy,
+    end_of: Callable[[Any], str],
+    share: float = 1.0,
+    examples: int = EXAMPLES,
 ) -> tuple[int, Ends]:
     """Give examples to `end_of`; return their number, and an example of each wrong end.
 
     Args:
         strategy: the examples; the same ones each time, unless KDRUN_FUZZ is set.
         end_of: returns what is wrong with how the command ended; empty if nothing is.
-        examples: how many.
+        share: of the examples; less for what is slow.
+        examples: their number.
     """
     seen = 0
     wrong: Ends = {}
 
     @settings(
-        max_examples=examples,
+        max_examples=math.ceil(share * examples),
         phases=[Phase.generate],
         derandomize="KDRUN_FUZZ" not in os.environ,
         database=None,

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from fuzz.fuzzer import fuzz
-from fuzz.test_words import words
-from fuzz.test_yaml import sent
+from fuzzer import fuzz
 from hypothesis import strategies as st
+from test_words import words
+from test_yaml import sent
 
 from kdrun.config.files import CheckedFiles
 from kdrun.config.overrides import parse_settings

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fuzz.fuzzer import COMMANDS, empty_folder, end_of_check, fuzz  # noqa: F401 - the fixture
+from fuzzer import COMMANDS, empty_folder, end_of_check, fuzz  # noqa: F401 - the fixture
 from hypothesis import strategies as st
 
 from kdrun.config.compose import compose_runs
@@ -69,7 +69,7 @@ def test_whatever_is_typed_ends_with_a_sentence(
     count, wrong = fuzz(
         st.lists(words(), min_size=1, max_size=3),
         lambda given: end_of_check(given, monkeypatch, capsys),
-        COMMANDS,
+        examples=COMMANDS,
     )
     record_property("examples", count)
     assert wrong == {}

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from fuzz.fuzzer import COMMANDS, empty_folder, end_of_check, fuzz  # noqa: F401 - the fixture
-from fuzz.test_words import VALUES
+from fuzzer import COMMANDS, empty_folder, end_of_check, fuzz  # noqa: F401 - the fixture
 from hypothesis import strategies as st
+from test_words import VALUES
 
 CONF = Path(__file__).parents[2] / "conf"
 # Files of groups that a word can choose: group -> files with some keys.
@@ -64,6 +64,6 @@ def test_whatever_a_config_file_holds_ends_with_a_sentence(
         word = "student=mine" if group == "model" else f"{group}=mine"
         return end_of_check(["--config-dir", "sent", word], monkeypatch, capsys)
 
-    count, wrong = fuzz(sent(), end_of, COMMANDS)
+    count, wrong = fuzz(sent(), end_of, examples=COMMANDS)
     record_property("examples", count)
     assert wrong == {}

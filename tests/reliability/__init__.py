@@ -10,3 +10,8 @@ share a store), `fuzz` (tests/fuzz and other fuzzers) and `controls` (tests/cont
 leaves a file in the folder `--results`; a part that has one is not run again. The page is written
 when all are there. No figure of it is written by hand.
 """
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as in tests

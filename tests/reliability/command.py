@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from forked import LOADED
 from tiny import TINY, result
 

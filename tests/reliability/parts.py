@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import random
 import shutil
 import signal
@@ -11,6 +12,7 @@ import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -145,9 +147,9 @@ def fuzz(asked: Namespace, folder: Path) -> Counts:
 
 def controls(asked: Namespace, folder: Path) -> Counts:
     """Each protection is taken out, and the tests of it are seen to fail."""
-    from ..controls.__main__ import run_controls
-    from ..controls.bite import Copy, cases
-    from ..controls.table import CONTROLS
+    from controls.__main__ import run_controls
+    from controls.bite import Copy, cases
+    from controls.table import CONTROLS
 
     chosen = CONTROLS[:3] if asked.quick else CONTROLS
     copy = Copy(folder.resolve())
@@ -189,4 +191,6 @@ def run_part(name: str, asked: Namespace) -> Counts:
         "commit": at,
         "date": time.strftime("%Y-%m-%d", time.gmtime(began)),
         "seconds": round(time.time() - began),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python"
+        f" {platform.python_version()}, PyTorch {version('torch')}",
     }
