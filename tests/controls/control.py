@@ -30,6 +30,11 @@ class Control:
         yield self.file, self.old, self.new
         yield from self.edits
 
+    @property
+    def key(self) -> str:
+        """What tells this control from all others."""
+        return repr((self.row, *self.all_edits(), *self.tests))
+
     def faults(self, package: Path) -> list[str]:
         """Return what is wrong with the edits: each old text must occur exactly once."""
         found = [

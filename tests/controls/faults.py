@@ -214,7 +214,7 @@ CONTROLS: list[Control] = [
     ),
     Control(
         "F36",
-        "run/runner.py",
+        "run/environment.py",
         "if differences(before, shared) and (",
         "if False and (",
         "cli/test_run.py::test_a_config_that_was_changed_is_not_gone_on_with",

@@ -121,9 +121,15 @@ FOUND = {
     "S28": "several starts into one folder",
     "S29": "small ones",
 }
+SCALE = {
+    "sweep": "large sweeps",
+    "store": "processes that share a store",
+    "memory": "memory over many epochs",
+}
 TABLES = {
     "Faults while it runs": FAULTS,
     "Bad input": BAD_INPUT,
     "Risks of files from elsewhere": RISKS,
     "What was found by trying": FOUND,
+    "Scale": SCALE,
 }

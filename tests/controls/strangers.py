@@ -73,4 +73,62 @@ CONTROLS: list[Control] = [
         "if True:",
         f"{_REFUSED}",
     ),
+    Control(
+        "S8",
+        "dataset/reader_check.py",
+        "if count != len(targets):",
+        "if False:",
+        "dataset/image/test_torchvision_sets.py"
+        "::test_images_and_labels_of_different_numbers_are_refused",
+    ),
+    Control(
+        "S10",
+        "core/environment_values.py",
+        "return re.sub(pattern, lambda match: references[match[0]], text)",
+        "return text",
+        "core/test_environment_values.py::test_a_value_is_a_reference_wherever_it_stands",
+    ),
+    Control(
+        "S13",
+        "check/steps.py",
+        'if run.faults or "evaluate" not in run.sound or run.config',
+        "if run.config",
+        "cli/test_bad_input.py::test_a_bad_value_is_named_with_what_is_allowed"
+        "[evaluate.batch_size=0]",
+    ),
+    Control(
+        "S14",
+        "compare/stored_arrays.py",
+        "except _ERRORS as error:",
+        "except ZeroDivisionError as error:",
+        "compare/test_report_page.py::test_a_damaged_file_of_arrays_is_named",
+    ),
+    Control(
+        "S15",
+        "core/records/check.py",
+        '_check_of(cast("Hashable", kind))(record)',
+        "pass",
+        "compare/test_damaged_records.py::test_a_value_of_another_kind_is_named_in_a_report",
+    ),
+    Control(
+        "S18",
+        "core/errors.py",
+        "return 128 + (error.args[0] if error.args else signal.SIGINT)",
+        "return 130",
+        "engine/test_interrupt.py::test_a_second_signal_stops_at_once_with_its_own_status[term]",
+    ),
+    Control(
+        "S21",
+        "run/new_folder.py",
+        'return [Fault(_where(job), f"{folder!r} can\'t be read: {error.strerror}")]',
+        "raise",
+        "cli/test_bad_input.py::test_a_folder_with_a_name_that_is_too_long_is_named",
+    ),
+    Control(
+        "S24",
+        "compare/records.py",
+        'return f"\'{text}"',
+        "return text",
+        "cli/test_compare.py::test_csv_marks_what_a_spreadsheet_would_run",
+    ),
 ]

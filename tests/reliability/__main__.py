@@ -22,6 +22,7 @@ def _asked(words: list[str]) -> Namespace:
     parser.add_argument("--processes", type=int, default=8, help="processes that share it")
     parser.add_argument("--fuzz", type=int, default=10000, help="examples of each quick fuzzer")
     parser.add_argument("--commands", type=int, default=10000, help="examples of the slow ones")
+    parser.add_argument("--jobs", type=int, default=2, help="processes that try controls")
     parser.add_argument("--only", choices=PARTS, action="append", help="run these parts alone")
     parser.add_argument("--quick", action="store_true", help="small counts, to try the command")
     parser.add_argument("--results", type=Path, default=ROOT / "outputs" / "reliability")
@@ -39,7 +40,7 @@ def main(words: list[str]) -> int:
     asked.results.mkdir(parents=True, exist_ok=True)
     files = {name: asked.results / f"{name}.json" for name in PARTS}
     for name in asked.only or PARTS:
-        if not files[name].exists():
+        if name == "controls" or not files[name].exists():
             counts = run_part(name, asked)
             files[name].write_text(json.dumps(counts, indent=2), encoding="utf-8")
             print(f"{name}: {counts['seconds']} s", flush=True)

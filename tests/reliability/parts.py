@@ -11,11 +11,13 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+
+from controls.control import Control
 
 from . import command
 from .command import end, kill_after, result, resume, start, whole
@@ -146,13 +148,40 @@ def fuzz(asked: Namespace, folder: Path) -> Counts:
 
 
 def controls(asked: Namespace, folder: Path) -> Counts:
-    """Each protection is taken out, and the tests of it are seen to fail."""
-    from controls.__main__ import run_controls
-    from controls.bite import Copy, cases
+    """Each protection is taken out, and the tests of it are seen to fail, in several processes.
+
+    A control that bit before, by the results, is not tried again.
+    """
     from controls.table import CONTROLS
 
-    chosen = CONTROLS[:3] if asked.quick else CONTROLS
-    copy = Copy(folder.resolve())
+    known = [each for each in asked.known.get("controls", []) if each["bit"]]
+    table = CONTROLS[:4] if asked.quick else CONTROLS
+    kept = [each for each in known if each["key"] in {control.key for control in table}]
+    done = {each["key"] for each in kept}
+    chosen = [control for control in table if control.key not in done]
+    shares = [(folder / str(job), chosen[job :: asked.jobs]) for job in range(asked.jobs)]
+    workers = []
+    for place, share in shares:
+        place.mkdir()
+        workers.append(os.fork())
+        if workers[-1] == 0:
+            try:
+                _bite_all(share, place.resolve())
+            finally:
+                os._exit(0)
+    for worker in workers:
+        end(worker)
+    files = [place / "found.json" for place, _ in shares]
+    tried = [each for file in files for each in json.loads(file.read_text("utf-8"))]
+    return {"controls": [*kept, *tried]}
+
+
+def _bite_all(chosen: Sequence[Control], folder: Path) -> None:
+    """Write what came of some controls to a file."""
+    from controls.__main__ import run_controls
+    from controls.bite import Copy, cases
+
+    copy = Copy(folder)
     outcomes = copy.run(
         dict.fromkeys(test for control in chosen for test in control.tests), seconds=3600
     )
@@ -161,8 +190,8 @@ def controls(asked: Namespace, folder: Path) -> Counts:
         of_control = [case for test in control.tests for case in cases(test, outcomes).values()]
         found.append(
             {
+                "key": control.key,
                 "row": control.row,
-                "file": control.file,
                 "tests": list(control.tests),
                 "cases": len(of_control),
                 "passed": sum(outcome == "passed" for outcome, _ in of_control),
@@ -170,8 +199,8 @@ def controls(asked: Namespace, folder: Path) -> Counts:
                 "reason": ended.reason,
             }
         )
-        print(control.row, ended.bit, ended.reason, flush=True)
-    return {"controls": found}
+        print(control.row, "bites" if ended.bit else ended.reason, flush=True)
+    (folder / "found.json").write_text(json.dumps(found), encoding="utf-8")
 
 
 PARTS: dict[str, Callable[[Namespace, Path], Counts]] = {
@@ -183,6 +212,8 @@ def run_part(name: str, asked: Namespace) -> Counts:
     """Run a part in a scratch folder; return its counts, with where and when they were counted."""
     began = time.time()
     commit = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    known = asked.results / f"{name}.json"
+    asked.known = json.loads(known.read_text("utf-8")) if known.exists() else {}
     at = subprocess.run(commit, capture_output=True, text=True, check=False).stdout.strip()
     with tempfile.TemporaryDirectory(prefix="kdrun-reliability-") as scratch:
         counts = PARTS[name](asked, Path(scratch))
