@@ -17,7 +17,7 @@ from kdrun.config.loader import hydra_loader
 from kdrun.config.overrides import expand_sweep, parse_jobs, parse_settings, refuse_sweeps
 from kdrun.config.suggestions import options_of
 from kdrun.core import limits
-from kdrun.core.errors import TooLarge, UserError
+from kdrun.core.errors import TooManyJobs, UserError
 from kdrun.core.number_format import many
 
 Settings = tuple[str, ...]  # `key=value` strings of one job
@@ -58,7 +58,7 @@ def compose_sweep(
         say: called with a sentence if the check of the jobs takes a while.
 
     Raises:
-        TooLarge: the settings make too many jobs.
+        TooManyJobs: the settings make too many jobs.
         UserError: a string is not a setting, or a config cannot be composed.
     """
     with hydra_loader(folders) as loader:
@@ -79,7 +79,7 @@ def _refuse_wrong_count(overrides: Sequence[Override]) -> None:
     """Raise an error if there are no combinations of values, or more than a sweep may have jobs."""
     count = prod(map(_count_values, overrides))
     if count > limits.JOBS:
-        raise TooLarge(
+        raise TooManyJobs(
             f"these settings make {many(count, 'job')}; a sweep has {limits.JOBS:,} at most.",
             "  give fewer values, or search the best of a range: kdrun search KEY=RANGE",
         )

@@ -73,6 +73,12 @@ class TooLarge(DamagedFile):
     status = 3
 
 
+class TooManyJobs(UserError):
+    """The settings of a sweep make more jobs than a sweep may have."""
+
+    status = 3
+
+
 class BadSample(KdrunError):
     """A file of the dataset turned out to be unusable in the middle of a run."""
 

@@ -4,7 +4,7 @@ MEANINGS = {
     0: "done",
     1: "failed: a run or a job did not finish, or a fault of kdrun or of a plugin",
     2: "a mistake in the command, the config or the data, or something that the machine lacks",
-    3: "a limit: a file is larger than anything that kdrun reads there",
+    3: "a limit: a file is larger than anything kdrun reads there, or a sweep has too many jobs",
     4: "storage: the disk is full, or a folder can't be written",
     5: "in use: another process writes this run or sweep",
     6: "not finite: a loss term, a gradient or a weight",

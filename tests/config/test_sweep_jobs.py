@@ -6,7 +6,7 @@ from kdrun.config import sweep_jobs
 from kdrun.config.compose import compose_runs
 from kdrun.config.sweep_jobs import compose_sweep
 from kdrun.core import limits
-from kdrun.core.errors import TooLarge, UserError
+from kdrun.core.errors import TooManyJobs, UserError
 
 
 def test_jobs_that_differ_in_numbers_alone_have_the_configs_that_hydra_composes() -> None:
@@ -58,7 +58,7 @@ def test_the_check_of_many_jobs_is_announced() -> None:
     ],
 )
 def test_more_jobs_than_a_sweep_may_have_are_refused_before_they_are_made(words: list[str]) -> None:
-    with pytest.raises(TooLarge, match=f"a sweep has {limits.JOBS:,} at most") as error:
+    with pytest.raises(TooManyJobs, match=f"a sweep has {limits.JOBS:,} at most") as error:
         compose_sweep(words)
     assert error.value.status == 3
 
