@@ -19,6 +19,7 @@ from kdrun.config.compose import ComposedRun, compose_runs, to_yaml
 from kdrun.config.loader import install_named_plugins, make_loader
 from kdrun.config.overrides import embedded_job, quote, translate_settings
 from kdrun.config.sweep_jobs import compose_sweep
+from kdrun.core.atomic import refuse_link
 from kdrun.core.errors import ConfigError
 from kdrun.core.lock import FolderLock
 from kdrun.core.screen import Screen, report
@@ -172,6 +173,8 @@ def _run_one(
     from kdrun.run.runner import run
 
     folder, statuses = lock.folder, list[int]()
+    for path in (folder / ".hydra", *folder.glob(".hydra/*")):  # Hydra would follow links
+        refuse_link(path)
 
     def task(_: DictConfig) -> None:
         try:

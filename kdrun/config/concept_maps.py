@@ -10,6 +10,7 @@ from kdrun.config.choices import conf_folder
 from kdrun.core.careful_yaml import read_yaml, yaml_error
 from kdrun.core.errors import Fault, UserError
 from kdrun.core.faults import Faults
+from kdrun.core.home import in_home
 from kdrun.core.reading import open_named
 from kdrun.core.unknown import suggest
 
@@ -46,7 +47,7 @@ def _read(name: str) -> dict[str, Any]:
         UserError: there is no such map and no such file, or the file is not a concept map.
     """
     files = _files()
-    path = files.get(name, Path(name).expanduser())
+    path = files.get(name, in_home(name))
     if not path.exists():
         raise UserError(f"{name!r} is neither a concept map nor a file; {suggest(name, files)}")
     try:

@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from kdrun.core.home import in_home
 from kdrun.core.ranges import OpenUnit
 
 # Settings reject unknown keys, infinite numbers, and later changes.
@@ -46,7 +47,7 @@ def _check_unlabeled(value: Any) -> Any:
     if value is None or isinstance(value, Path):
         return value
     if isinstance(value, str) and value:
-        return Path(value).expanduser()
+        return in_home(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
         return float(value)
     raise PydanticCustomError("unlabeled", "should be a folder, a share from 0 to 1, or null")
@@ -56,7 +57,7 @@ Subset = Annotated[int | float | None, BeforeValidator(_check_subset)]
 Unlabeled = Annotated[float | Path | None, PlainValidator(_check_unlabeled)]
 ClassReference = Annotated[int | str, BeforeValidator(_check_class_reference)]  # index or name
 Workers = Annotated[int | str, BeforeValidator(_check_workers)]
-Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+Folder = Annotated[Path, AfterValidator(in_home)]
 
 
 class Common(BaseModel):

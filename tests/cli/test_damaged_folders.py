@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from edits import edit_json
 from report_runs import seal, write_run
-from tiny import Told
+from tiny import TINY, Told
 
 
 @pytest.mark.parametrize("verb", [("show",), ("report",), ("compare",), ("list", "runs")])
@@ -91,3 +91,29 @@ def test_a_run_that_all_users_can_write_is_resumed_if_it_is_trusted(
     assert said.endswith(f"  if you trust what is there: kdrun resume {folder} --trust\n")
     status, said = told("resume", str(folder), "--trust")
     assert "can be written by all users" not in said
+
+
+@pytest.mark.parametrize("name", [".hydra", ".hydra/config.yaml"])
+def test_a_link_in_a_folder_that_the_command_names_is_not_followed(
+    name: str, tmp_path: Path, told: Told
+) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious/config.yaml").write_text("precious")
+    (tmp_path / "out" / name).parent.mkdir(parents=True)
+    (tmp_path / "out" / name).symlink_to(tmp_path / "precious" / Path(name).relative_to(".hydra"))
+    status, said = told(*TINY, "hydra.run.dir=out")
+    assert status == 2, said
+    assert f"{name}' is a symbolic link" in said
+    assert (tmp_path / "precious/config.yaml").read_text() == "precious"
+    assert len(list((tmp_path / "precious").iterdir())) == 1
+
+
+def test_a_home_of_nobody_is_a_folder_that_is_missing(tmp_path: Path, told: Told) -> None:
+    for words in (
+        ("dataset=imagefolder", "dataset.root='~nobody_x/y'"),
+        ("scheme=concepts", "scheme.map='~nobody_x'"),
+    ):
+        status, said = told(*TINY, *words, "check=true")
+        assert status == 2
+        assert "~nobody_x" in said, said
+        assert "fault of kdrun" not in said

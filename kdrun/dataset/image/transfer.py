@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from kdrun.core.errors import UserError
+from kdrun.core.home import in_home
 from kdrun.core.unknown import nearest
 from kdrun.dataset.config_node import read_settings
 from kdrun.dataset.data import Data
@@ -45,7 +46,7 @@ def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) 
     Raises:
         UserError: there are no images, or only some class folders are named like classes.
     """
-    root = Path(folder).expanduser()
+    root = in_home(folder)
     settings, arguments = read_settings(node)
     files = _read_folder(root, data.info.classes, settings.test, settings.split_seed, where)
     height, width = data.info.image_size
