@@ -31,7 +31,7 @@ class CheckedFiles(FileConfigSource):
         try:
             read_yaml(open_named(path))
             return super().load_config(config_path)
-        except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
+        except (yaml.YAMLError, OmegaConfBaseException, ValueError, OSError) as error:
             raise yaml_error(path, error) from error
 
 
