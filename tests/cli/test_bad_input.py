@@ -54,6 +54,7 @@ KEYS = {
     "~launcher": "launcher: must be given",
     "~launcher.jobs": "launcher.jobs: must be given",
     "~recipe.lr": "recipe.lr: must be given",
+    "+_target_=os.system": "_target_: is refused: a config names components, it calls no code",
     "+loss._target_=os.system": "loss._target_: is refused: a config names components,"
     " it calls no code",
     "+hydra.callbacks.x._target_=os.system": "hydra.callbacks.x._target_: is refused:"

@@ -211,4 +211,71 @@ CONTROLS: list[Control] = [
         "if False:",
         "core/test_reading.py::test_arrays_that_unpack_into_more_than_the_limit_are_refused",
     ),
+    Control(
+        "S10",
+        "core/environment_values.py",
+        "        _read[name] = value",
+        "        pass",
+        "cli/test_environment_secrets.py::test_a_message_about_a_value_has_no_secret",
+        "core/test_environment_values.py::test_a_value_is_a_reference_wherever_it_stands",
+    ),
+    Control(
+        "S16",
+        "check/typed_config.py",
+        "_LARGEST = 1e12",
+        "_LARGEST = math.inf",
+        "cli/test_bad_input.py::test_a_bad_value_is_named_with_what_is_allowed"
+        "[loss.temperature=1e300]",
+    ),
+    Control(
+        "S16",
+        "check/memory.py",
+        "if func in _MAKERS:",
+        "if False:",
+        "cli/test_bad_input.py::test_a_bad_value_is_named_with_what_is_allowed"
+        "[student.hidden=[99999999999]]",
+    ),
+    Control(
+        "S16",
+        "core/ranges.py",
+        "Threads = Annotated[int, Field(gt=0, le=1024)]",
+        "Threads = Annotated[int, Field(gt=0)]",
+        "cli/test_bad_input.py::test_a_bad_value_is_named_with_what_is_allowed"
+        "[evaluate.latency.threads=100000]",
+    ),
+    Control(
+        "S16",
+        "stage/state_dict.py",
+        "if kind := _unusual_kind(value):",
+        'if (kind := "") and value:',
+        "stage/test_given_checkpoint.py::test_a_tensor_without_plain_values_is_refused",
+    ),
+    Control(
+        "S16",
+        "stage/checkpoint_file.py",
+        "    if damaged is not None:",
+        "    if False:",
+        "stage/test_given_checkpoint.py::test_a_flipped_bit_in_the_weights_is_seen",
+    ),
+    Control(
+        "S18",
+        "core/disk.py",
+        "(UserError if error.errno in _OF_THE_PATH else DiskFull)",
+        "UserError",
+        "core/test_named_file.py::test_a_folder_that_may_not_be_made_or_written_is_the_storage",
+    ),
+    Control(
+        "S21",
+        "config/overrides.py",
+        'value.startswith("~/") or _is_odd_path(value)',
+        "False",
+        "config/test_paths_as_values.py::test_a_path_that_is_there_is_read_as_it_is",
+    ),
+    Control(
+        "S29",
+        "dataset/image/torchvision_sets.py",
+        'f"{empty[0]} is empty" if empty else "a file is cut, changed or of another format"',
+        "str(error)",
+        "dataset/image/test_torchvision_sets.py::test_a_truncated_file_is_damaged",
+    ),
 ]

@@ -138,11 +138,13 @@ def _open_splits(
         return [dataset_class(root, **choice, download=bool(missing)) for choice in choices]
     except _FAILURES as error:
         _remove_empty(new_folders)
-        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
         if missing:
+            reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
             raise _missing_files_error(name, root, missing, reason[0]) from error
+        empty = [file for file in files if not (root / file).stat().st_size]
+        damage = f"{empty[0]} is empty" if empty else "a file is cut, changed or of another format"
         raise UserError(
-            f"dataset {name!r} in {str(root)!r} is damaged: {reason[0]}",
+            f"dataset {name!r} in {str(root)!r} is damaged: {damage}.",
             f"  empty {str(Path(root, files[0]).parent)!r} and download it again:"
             " dataset.download=true",
         ) from error

@@ -150,13 +150,21 @@ def test_a_fetch_that_fails_gives_the_reason_and_leaves_no_folders(
     assert not (tmp_path / "sets").exists()
 
 
-def test_a_truncated_file_is_damaged(node, tmp_path, pixels):
+@pytest.mark.parametrize(
+    ("size", "damage"),
+    [
+        (1000, "a file is cut, changed or of another format"),
+        (2, "a file is cut, changed or of another format"),
+        (0, "MNIST/raw/train-images-idx3-ubyte is empty"),
+    ],
+)
+def test_a_truncated_file_is_damaged(node, tmp_path, pixels, size, damage):
     write_mnist(tmp_path, "MNIST", pixels)
     file = tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte"
-    file.write_bytes(file.read_bytes()[:1000])
+    file.write_bytes(file.read_bytes()[:size])
     with pytest.raises(UserError) as caught:
         load_small(node, "mnist", tmp_path)
-    assert caught.value.lines[0].startswith(f"dataset 'mnist' in '{tmp_path}' is damaged: ")
+    assert caught.value.lines[0] == f"dataset 'mnist' in '{tmp_path}' is damaged: {damage}."
 
 
 def test_a_file_with_another_checksum_is_damaged(node, tmp_path):
