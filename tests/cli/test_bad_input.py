@@ -102,6 +102,8 @@ VALUES = {
     "name=.x": "name: '.x' should be at most 100 letters, digits, . _ and -, no dot first",
     "name='a\x1b[31mb'": "name: 'a\\x1b[31mb' should be at most 100 letters, digits, . _ and -",
     "name='a\nb'": "name: 'a\\nb' should be at most 100 letters, digits, . _ and -",
+    f"name={'a' * 300}": "name: 'aaaaaaaaaa",
+    "compress.calibration=0": "compress.calibration: 0 should be greater than 0",
     "export=[onx]": "export: no format is called 'onx'.\n  nearest: onnx",
     "export=onnx": "export: 'onnx' is not a list",
     "launcher=1": "launcher: 1 is not a mapping",
@@ -378,3 +380,14 @@ def test_a_part_of_a_recipe_that_is_given_as_a_key_says_how_it_is_chosen(refused
 def test_images_that_are_too_large_for_the_memory(refused: Refused) -> None:
     said = refused("dataset.image_size=16384", "student=resnet8", status=7)
     assert said.startswith("out of memory while the config was checked.\n  use smaller images")
+
+
+@pytest.mark.parametrize(
+    ("value", "bound"), [("-0.1", "greater than or equal to 0"), ("1", "less than 1")]
+)
+def test_a_share_of_weights_that_leaves_none_or_adds_some(
+    value: str, bound: str, refused: Refused
+) -> None:
+    key = "compress.prune_weights.sparsity"
+    said = refused("compress=prune_weights", f"{key}={value}")
+    assert said == f"{key}: {value} should be {bound}"
