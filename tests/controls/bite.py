@@ -77,6 +77,7 @@ class Copy:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.chdir(self.folder)
+        _forget_checkout()
         os.environ["PYTHONPATH"] = sys.path[0] = str(self.folder)
         if edited:
             os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -120,6 +121,15 @@ class _Outcomes:
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
             self.found[report.nodeid] = ("not collected", str(report.longrepr))
+
+
+def _forget_checkout() -> None:
+    """Let what was imported from the checkout be imported from the copy, but for this package."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).is_relative_to(ROOT) and "controls" not in name:
+            del sys.modules[name]
+    sys.path[:] = [path for path in sys.path if path != str(ROOT / "tests")]
 
 
 def cases(test: str, outcomes: Outcomes) -> Outcomes:
