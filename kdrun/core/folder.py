@@ -21,6 +21,7 @@ from kdrun.core.records import FORMAT
 from kdrun.core.records.check import check_record
 from kdrun.core.records.exported import Exported, check_exported
 from kdrun.core.records.manifest import Manifest
+from kdrun.core.records.sensitivity import Sensitivity
 from kdrun.core.records.summary import Summary
 from kdrun.core.store import METRICS, RECORD, STORE
 
@@ -196,8 +197,9 @@ class RunFolder:
     def sensitivity(self) -> Path:
         return self.path / f"{_SENSITIVITY}.json"
 
-    def read_sensitivity(self) -> dict[str, Any] | None:
-        return read_json(self.sensitivity)
+    def read_sensitivity(self) -> Sensitivity | None:
+        record = read_json(self.sensitivity)
+        return None if record is None else check_record(record, Sensitivity, self.sensitivity)
 
     def write_sensitivity(self, record: Mapping[str, Any]) -> None:
         write_json(self.sensitivity, {"format": FORMAT, **record})

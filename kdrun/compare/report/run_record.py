@@ -13,6 +13,7 @@ from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.records.manifest import Manifest
 from kdrun.core.records.measurement import Measurement
+from kdrun.core.records.sensitivity import Sensitivity
 from kdrun.core.records.summary import Row, Summary
 from kdrun.core.store import read_record
 
@@ -93,7 +94,7 @@ class RunRecord:
         return arrays
 
     @cached_property
-    def sensitivity(self) -> dict[str, Any] | None:
+    def sensitivity(self) -> Sensitivity | None:
         """The results of `kdrun sensitivity`: accuracy lost when only one layer is compressed."""
         return self.folder.read_sensitivity()
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from struct import error as StructError
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,17 @@ from kdrun.dataset.image.eight_bits import to_eight_bits
 from kdrun.dataset.image.orientation import orientation_of, upright, upright_size
 
 # What Pillow raises for files that are no images, truncated, damaged, or absurdly large.
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    StructError,
+    EOFError,
+    Image.DecompressionBombError,
+)
 _MODES = {1: "L", 3: "RGB"}
 _GREY = ("1", "L", "LA", "La", "F", "I")  # modes; I stands for I;16, I;16B, ..., too
 _PLAIN = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
