@@ -92,7 +92,7 @@ CONTROLS: list[Control] = [
         "B14",
         "dataset/image/torchvision_sets.py",
         'f"dataset {name!r} in {str(root)!r} is damaged: {damage}.",',
-        'f"{reason[0]}",',
+        'f"{error}",',
         "dataset/image/test_torchvision_sets.py::test_a_truncated_file_is_damaged",
     ),
     Control(
