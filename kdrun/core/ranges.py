@@ -15,5 +15,6 @@ OpenUnit = Annotated[float, Field(gt=0, lt=1)]  # 0 < x < 1
 Percent = Annotated[float, Field(gt=0, le=100)]  # 0 < x <= 100
 AtLeastOne = Annotated[float, Field(ge=1)]  # 1 <= x
 Threads = Annotated[int, Field(gt=0, le=1024)]  # far more end the process with a crash
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # as other programs have them, and records keep them
 ImageSize = Annotated[int, Field(gt=0, le=16384)]  # pixels of a side
 AtLeastTwo = Annotated[int, Field(ge=2)]  # 2, 3, 4, ...

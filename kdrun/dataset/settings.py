@@ -9,13 +9,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     NonNegativeFloat,
-    NonNegativeInt,
     PlainValidator,
 )
 from pydantic_core import PydanticCustomError
 
 from kdrun.core.home import in_home
-from kdrun.core.ranges import OpenUnit
+from kdrun.core.ranges import OpenUnit, Seed
 
 # Settings reject unknown keys, infinite numbers, and later changes.
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
@@ -73,6 +72,6 @@ class Common(BaseModel):
     unlabeled: Unlabeled
     validation: OpenUnit
     test: OpenUnit
-    split_seed: NonNegativeInt
+    split_seed: Seed
     memory_limit: NonNegativeFloat
     workers: Workers

@@ -92,6 +92,8 @@ VALUES = {
     " more",
     "dataset.subset=5": "no training sample is left of 5 of 10 classes",
     "seed=-1": "seed: -1 should be greater than or equal to 0",
+    "seed=9223372036854775808": "seed: 9223372036854775808 should be less than 9223372036854775808",
+    "dataset.split_seed=9223372036854775808": "dataset.split_seed: 9223372036854775808 should be",
     "student.hidden=[0]": "student.hidden.0: 0 should be greater than 0",
     "stop.when=5": "stop.when: 5 is not a mapping",
     "stop.when={reach: 0.9}": "stop.when.reach: unknown key of 'when'; nearest: reaches",

@@ -4,10 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import (
-    NonNegativeInt,
-    PositiveFloat,
-)
+from pydantic import PositiveFloat
 
 from kdrun.core.config.network import Student, Teacher
 from kdrun.core.config.recipe import Recipe, Stop
@@ -20,14 +17,14 @@ from kdrun.core.config.sections import (
     TeacherOutputs,
 )
 from kdrun.core.config.types import MISSING, Device, Name, Node, Section
-from kdrun.core.ranges import Threads
+from kdrun.core.ranges import Seed, Threads
 from kdrun.core.store import STORE
 
 
 class Config(Section):
     """The resolved config of one run; units and ranges are in conf/config.yaml."""
 
-    seed: NonNegativeInt
+    seed: Seed
     name: Name | None
     tags: list[str]
     device: Device
