@@ -64,8 +64,8 @@ def open_launcher(sweep: SweepFolder, command: Command) -> Iterator[Launch]:
             ) from error
 
         def launch(jobs: Sequence[SweepJob]) -> None:
-            if jobs:
-                launcher.launch([_job_overrides(job) for job in jobs], jobs[0].number)
+            if jobs:  # their folder is set last, as their words may come from a stranger
+                launcher.launch([[*_job_overrides(job), folder] for job in jobs], jobs[0].number)
 
         yield launch
 

@@ -143,3 +143,13 @@ def test_a_job_whose_folder_is_not_in_the_sweep_is_refused(
     assert status == 9
     assert said.startswith(f"kdrun: '{path}' has {folder!r} for the folder of a job, not a name")
     assert sorted(tmp_path.rglob("*")) == found
+
+
+def test_words_of_a_job_do_not_move_it_out_of_the_sweep(
+    sweep: SweepFolder, told: Told, tmp_path: Path
+) -> None:
+    edit(sweep, f"hydra.sweep.dir={tmp_path}/escaped", "jobs")
+    status, said = told("resume", str(sweep.path))
+    assert status == 0, said
+    assert sweep.status(sweep.jobs()[0]) == "finished"
+    assert not (tmp_path / "escaped").exists()
