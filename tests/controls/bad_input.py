@@ -216,7 +216,7 @@ CONTROLS: list[Control] = [
         "core/config/sections.py",
         "    calibration: PositiveInt\n",
         "    calibration: int\n",
-        "step/test_planned.py::test_bad_settings_of_networks_with_channels_are_refused",
+        "cli/test_bad_input.py::test_a_bad_value_is_named_with_what_is_allowed[compress.calibration=0]",
     ),
     Control(
         "B35",
@@ -237,7 +237,7 @@ CONTROLS: list[Control] = [
         "core/atomic.py",
         "if isinstance(value, float) and not math.isfinite(value):",
         "if False:",
-        "core/test_atomic.py::test_json_is_valid_also_with_nan",
+        "core/test_sums.py::test_json_is_valid_also_with_nan",
         "core/test_metrics_log.py::test_non_finite_numbers_become_null_and_are_named",
     ),
 ]
