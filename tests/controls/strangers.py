@@ -60,13 +60,6 @@ CONTROLS: list[Control] = [
         "[evaluate.latency.threads=100000]",
     ),
     Control(
-        "S23",
-        "core/reading.py",
-        "if stat.S_ISREG(os.fstat(descriptor).st_mode):",
-        "if True:",
-        "core/test_reading.py::test_a_file_that_the_user_names_is_a_regular_file",
-    ),
-    Control(
         "S25",
         _CODE,
         'if not node.get("callbacks"):',
