@@ -93,7 +93,7 @@ def _disk_full(path: Path, size: int, error: OSError) -> DiskFull:
     if error.errno == errno.EFBIG:
         return DiskFull(
             f"cannot write {str(path)!r}: a file of this process may not be that large.",
-            "  raise the limit (ulimit -f) and resume: what was saved before is complete",
+            "  raise the limit (ulimit -f); what was saved before is complete",
         )
     if error.errno not in _NO_SPACE:
         return DiskFull(
@@ -104,7 +104,7 @@ def _disk_full(path: Path, size: int, error: OSError) -> DiskFull:
     need = f"need {format_bytes(size)} for" if size else "cannot write"
     return DiskFull(
         f"disk full: {need} {str(path)!r}, have {free}.",
-        "  free some space and resume: what was saved before is complete",
+        "  free some space; what was saved before is complete",
     )
 
 

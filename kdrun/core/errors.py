@@ -65,6 +65,7 @@ class DamagedFile(KdrunError):
     """A file of a run or sweep is not what kdrun writes: other bytes, missing keys, wrong types."""
 
     status = 9
+    resumable = False  # resumed with the same file, a run would fail again
 
 
 class TooLarge(DamagedFile):

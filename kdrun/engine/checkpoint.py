@@ -6,7 +6,7 @@ version too, so that a file of a newer kdrun is not mistaken for a damaged one.
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
 from io import BufferedReader
@@ -89,7 +89,7 @@ def load(folder: Path, warn: Callable[[str], None], training: str = "") -> dict[
         raise DamagedFile(
             f"no checkpoint in {str(folder)!r} can be used.",
             *(f"  {reason}" for reason in _reasons(unusable)),
-            f"  to train this stage anew, delete {CURRENT} and {PREVIOUS} there",
+            _remedy(unusable),
         )
     if unusable:
         _set_aside(folder, unusable, used="")
@@ -117,8 +117,12 @@ def explain_other_state(folder: Path) -> Iterator[None]:
     except _OTHER_STATE as error:
         raise DamagedFile(
             f"the checkpoint in {str(folder)!r} is no state of this training: {first_line(error)}.",
-            f"  to train this stage anew, delete {CURRENT} and {PREVIOUS} there",
+            _remedy(name for name in (CURRENT, PREVIOUS) if (folder / name).exists()),
         ) from error
+
+
+def _remedy(names: Iterable[str]) -> str:
+    return f"  to train this stage anew, delete {' and '.join(names)} there, then resume the run"
 
 
 class _OtherTraining(Exception):

@@ -43,22 +43,27 @@ def fill(
             *_more(len(rows)),
         )
     for key, value in weights.items():
-        if kind := _unusual_kind(value):
+        if kind := _unusual_kind(value, expected[key]):
             raise UserError(
                 f"{str(path)!r} can't be used: {key!r} is {kind}, and weights are plain numbers."
             )
-        if not torch.isfinite(value).all():
-            raise UserError(f"{str(path)!r} can't be used: {key!r} holds NaN or infinite values.")
+        if not torch.isfinite(value.to(expected[key].dtype)).all():
+            raise UserError(
+                f"{str(path)!r} can't be used: {key!r} holds NaN, infinite or too large values."
+            )
     network.load_state_dict(dict(weights))
 
 
-def _unusual_kind(value: Tensor) -> str:
+def _unusual_kind(value: Tensor, expected: Tensor) -> str:
     """Return what keeps a tensor from being the values of a parameter; empty if nothing does."""
     kinds = {
         "a meta tensor without values": value.is_meta,
         "a quantized tensor": value.is_quantized,
         "a sparse tensor": value.layout != torch.strided,
         "of complex numbers": value.is_complex(),
+        "of whole numbers": expected.is_floating_point()
+        and not (value.is_floating_point() or value.is_complex()),
+        "of floats of 8 bits without a scale": value.is_floating_point() and value.itemsize < 2,
     }
     return next((kind for kind, is_so in kinds.items() if is_so), "")
 

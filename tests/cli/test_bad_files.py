@@ -55,7 +55,7 @@ CHECKPOINTS = {
     ),
     "not a number": (
         weights(fill=float("nan")),
-        "can't be used: 'layers.0.0.weight' holds NaN or infinite values.",
+        "can't be used: 'layers.0.0.weight' holds NaN, infinite or too large values.",
     ),
     "a list": (
         [1, 2],

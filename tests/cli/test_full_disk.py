@@ -23,7 +23,7 @@ VERBS = {
     "report": ("report", "run"),
     "compare": ("compare", "run", "run", "--csv", "table.csv"),
 }
-REMEDY = "free some space and resume: what was saved before is complete"
+REMEDY = "free some space; what was saved before is complete"
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,7 @@ def test_a_verb_whose_files_do_not_fit(
     assert status == 4, said
     assert "kdrun: disk full: need " in said
     assert REMEDY in said
+    assert "resume" not in said
     assert "0.0 " not in said.partition("disk full")[2]
 
 

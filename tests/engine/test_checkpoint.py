@@ -152,7 +152,22 @@ def test_two_damaged_files_stop_the_run(folder):
     with pytest.raises(DamagedFile, match=r"no checkpoint in .* can be used") as caught:
         checkpoint.load(folder, refuse)
     assert caught.value.status == 9
+    remedy = (
+        "  to train this stage anew, delete checkpoint.pt and checkpoint.previous.pt there, then"
+    )
+    assert caught.value.lines[-1] == f"{remedy} resume the run"
+    assert not caught.value.resumable  # resumed as it is, the run would fail again
     assert len(list(folder.iterdir())) == 2
+
+
+def test_the_remedy_names_the_damaged_files_that_are_there(folder):
+    (folder / checkpoint.CURRENT).unlink()
+    damaged = folder / checkpoint.PREVIOUS
+    damaged.unlink()
+    damaged.write_bytes(b"damaged")
+    with pytest.raises(DamagedFile) as caught:
+        checkpoint.load(folder, refuse)
+    assert "delete checkpoint.previous.pt there" in caught.value.lines[-1]
 
 
 def saved(folder: Path, step: int, training: str) -> None:

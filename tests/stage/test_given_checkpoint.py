@@ -301,6 +301,8 @@ UNUSUAL: Mapping[str, Callable[[Tensor], Tensor]] = {
     "a quantized tensor": lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8),
     "a sparse tensor": Tensor.to_sparse,
     "of complex numbers": lambda value: torch.complex(value, value),
+    "of whole numbers": Tensor.int,
+    "of floats of 8 bits without a scale": lambda value: value.to(torch.float8_e4m3fn),
 }
 
 
@@ -311,6 +313,14 @@ def test_a_tensor_without_plain_values_is_refused(kind: str, path: Path) -> None
     weights["fc.weight"] = UNUSUAL[kind](weights["fc.weight"])
     assert refuse(path, weights) == [
         f"'net.pt' can't be used: 'fc.weight' is {kind}, and weights are plain numbers."
+    ]
+
+
+def test_a_value_that_is_infinite_in_the_network_is_refused(path: Path) -> None:
+    weights = state()
+    weights["fc.weight"] = torch.full_like(weights["fc.weight"], 1e200, dtype=torch.float64)
+    assert refuse(path, weights) == [
+        "'net.pt' can't be used: 'fc.weight' holds NaN, infinite or too large values."
     ]
 
 
