@@ -17,7 +17,12 @@ def check_writable(where: str, folder: str) -> list[Fault]:
         where: the config key that names the folder.
         folder: its path; it need not exist.
     """
-    existing = nearest_existing_folder(Path(folder))
+    try:
+        existing = nearest_existing_folder(Path(folder))
+        for name in Path(folder).absolute().relative_to(existing).parts:
+            (existing / name).exists()  # raises for a name that is too long
+    except OSError as error:
+        return [Fault(where, f"{folder!r} can't be made: {error.strerror}")]
     if not existing.is_dir():
         return [Fault(where, f"{folder!r} can't be made: {str(existing)!r} is a file")]
     if os.access(existing, os.W_OK | os.X_OK):

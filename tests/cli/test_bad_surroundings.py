@@ -104,6 +104,13 @@ def test_an_output_folder_below_a_file(refused: Refused, tmp_path: Path) -> None
     )
 
 
+def test_an_output_folder_whose_name_is_too_long(refused: Refused) -> None:
+    folder = "x/" + "a" * 300
+    assert refused(f"output_root={folder}", "hydra.run.dir=run") == (
+        f"output_root: {folder!r} can't be made: File name too long"
+    )
+
+
 def test_an_output_folder_that_is_read_only(
     refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
