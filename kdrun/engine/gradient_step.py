@@ -77,6 +77,7 @@ class GradientStep:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "grad_norm": self.norm.state(),
+            "moments": self._moments(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -91,6 +92,12 @@ class GradientStep:
         self.scaler.load_state_dict(state["scaler"])
         if "grad_norm" in state:  # older checkpoints have none
             self.norm.restore(state["grad_norm"])
+        if state.get("moments", self._moments()) != self._moments():
+            raise KeyError("parameters lack the state of their optimizer")
+
+    def _moments(self) -> list[str]:
+        """Return the parameters that the optimizer has a state of: those that had a gradient."""
+        return [name for name, value in self.parameters.items() if self.optimizer.state.get(value)]
 
 
 def _check_restored(optimizer: Optimizer, groups: Sequence[Mapping[str, Any]]) -> None:

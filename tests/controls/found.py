@@ -176,6 +176,13 @@ CONTROLS: list[Control] = [
         "engine/test_loop.py::test_a_checkpoint_with_other_contents_is_no_fault",
     ),
     Control(
+        "S15",
+        "engine/gradient_step.py",
+        'if state.get("moments", self._moments()) != self._moments():',
+        "if False:",
+        "engine/test_loop.py::test_a_checkpoint_that_lacks_the_state_of_a_parameter_is_damaged",
+    ),
+    Control(
         "S22",
         "run/new_folder.py",
         "path.mkdir(PRIVATE)",

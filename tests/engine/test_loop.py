@@ -184,6 +184,25 @@ def test_a_checkpoint_with_other_contents_is_no_fault(
         learn(epochs=2)
 
 
+@pytest.mark.parametrize("lost", [[0], [3], [0, 1, 2, 3]], ids=str)
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_checkpoint_that_lacks_the_state_of_a_parameter_is_damaged(
+    optimizer: str, lost: list[int], learn: Callable, tmp_path: Path
+) -> None:
+    settings = {"adamw": {"betas": [0.9, 0.999], "eps": 1e-8}, "sgd": {"momentum": 0.9}}
+    recipe = {"optimizer": {"name": optimizer, **settings[optimizer]}}
+    learn(epochs=1, **recipe)
+    state = load(tmp_path / "stage", print)
+    assert state is not None
+    for number in lost:
+        del state["optimizer"]["state"][number]
+    (tmp_path / "stage/checkpoint.pt").unlink()
+    save(tmp_path / "stage", state)
+    with pytest.raises(DamagedFile, match="parameters lack the state of their optimizer") as caught:
+        learn(epochs=2, **recipe)
+    assert caught.value.status == 9
+
+
 def test_measurements_that_no_checkpoint_knows_are_cut_back(
     learn: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
