@@ -6,7 +6,6 @@ from kdrun import model
 from kdrun.check.built import ROLES, BuiltRun
 from kdrun.check.environment import check_disk_space, has_teacher_source
 from kdrun.check.losses import check_losses
-from kdrun.check.memory import refuse_too_large
 from kdrun.check.outputs import check_teacher_outputs
 from kdrun.check.settings import check_network_settings
 from kdrun.check.steps import check_protocol, check_steps
@@ -20,6 +19,7 @@ from kdrun.check.training import (
 )
 from kdrun.core.config import Network
 from kdrun.core.faults import Faults
+from kdrun.core.memory import refuse_too_large
 from kdrun.core.memory_format import contiguous_reason
 from kdrun.core.taps import resolve_taps
 from kdrun.core.types import DataInfo

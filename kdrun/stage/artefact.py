@@ -1,19 +1,22 @@
 """Artefacts of stages: weights, how to rebuild the network, and a record of both."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from kdrun import model
 from kdrun.compress.sparse_storage import pack, unpack
 from kdrun.compress.structure_changes import Change, rebuild
 from kdrun.core.class_merge import Merge
-from kdrun.core.errors import DamagedFile, UserError
+from kdrun.core.errors import DamagedFile, OutOfMemory, UserError, first_line
 from kdrun.core.folder import RunFolder
 from kdrun.core.instructions import instruction_set
 from kdrun.core.json_file import write_json
+from kdrun.core.memory import refuse_too_large
 from kdrun.core.reading import digest, open_record
 from kdrun.core.records import FORMAT
 from kdrun.core.records.artefact import ArtefactRecord, DataRecord, some_keys
@@ -32,6 +35,7 @@ from kdrun.dataset.data import Data
 from kdrun.engine.weights import read_weights, write_weights
 
 _REQUIRED = ("format", "model", "data", "sums")  # keys that a record needs for rebuilding a network
+_OTHER_RECORD = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
 _STRUCTURE = ("model", "data", "changes")  # keys of a record that are also in model.json
 
 
@@ -56,15 +60,19 @@ class Artefact:
         """Rebuild the network with the weights of the last epoch, or of the best by validation.
 
         Raises:
-            DamagedFile: the file of weights was changed.
+            DamagedFile: the file of weights was changed, or the record describes no network of
+                these weights.
+            OutOfMemory: the network of the record is too large for this machine.
         """
-        network = self.build(self.changes)
-        network.load_state_dict(self.weights(best))
+        with explain_other_record(self.folder):
+            network = self.build(self.changes)
+            network.load_state_dict(self.weights(best))
         return network.eval()
 
     def build(self, changes: Sequence[Change]) -> nn.Module:
         """Build the network with these changes of its structure, and with arbitrary weights."""
-        return rebuild(model.build(self.record["model"], self.info), changes)
+        with refuse_too_large():
+            return rebuild(model.build(self.record["model"], self.info), changes)
 
     @property
     def changes(self) -> Sequence[Change]:
@@ -88,7 +96,7 @@ class Artefact:
 
     def _check(self, name: str) -> None:
         path = self.folder / name
-        if not path.exists() or checksum(path) != self.record["sums"][name]:
+        if not path.exists() or checksum(path) != self.record["sums"].get(name):
             raise DamagedFile(
                 f"{str(path)!r} is not what its stage wrote.",
                 "  delete its folder and resume the run: the stage is made again",
@@ -151,6 +159,27 @@ def read_artefact(folder: Path) -> Artefact:
     if missing:
         raise DamagedFile(f"{str(folder / RECORD)!r} is no artefact's record: no {missing[0]!r}.")
     return Artefact(folder, record)
+
+
+@contextmanager
+def explain_other_record(folder: Path) -> Iterator[None]:
+    """Name the record of an artefact if a block can't use it.
+
+    Raises:
+        DamagedFile: the record lacks keys, or its values have other types or meanings.
+        OutOfMemory: it describes a network that is too large for this machine.
+    """
+    path = str(folder / RECORD)
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except OutOfMemory as error:
+        raise OutOfMemory(f"the network of {path!r} {first_line(error)}.") from error
+    except _OTHER_RECORD as error:
+        raise DamagedFile(
+            f"{path!r} is no record of what its folder holds: {first_line(error)}."
+        ) from error
 
 
 def other_instructions(artefacts: Mapping[str, Artefact]) -> str:

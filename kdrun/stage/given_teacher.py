@@ -17,7 +17,13 @@ from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
 from kdrun.engine.training_spec import Runtime
 from kdrun.engine.weights import copy_weights
-from kdrun.stage.artefact import Artefact, describe_data, read_artefact, write_artefact
+from kdrun.stage.artefact import (
+    Artefact,
+    describe_data,
+    explain_other_record,
+    read_artefact,
+    write_artefact,
+)
 from kdrun.stage.base import StageContext, StageInfo
 from kdrun.stage.checkpoint_weights import load_checkpoint
 from kdrun.stage.leakage import check_images, trained_on
@@ -105,8 +111,10 @@ def write_untrained(
     hardware = context.runtime.hardware
     network.to(hardware.device)
     scores = score(network, context.data.validation, hardware, context.config.evaluate.batch_size)
-    if source.artefact is not None and _same_validation(source.artefact, context.data):
-        fault = score_difference(source.artefact, scores, rounded=True)
+    if source.artefact is not None:
+        with explain_other_record(source.artefact.folder):
+            same = _same_validation(source.artefact, context.data)
+            fault = score_difference(source.artefact, scores, rounded=True) if same else ""
         if fault:
             raise UserError(
                 f"the teacher in {source.name!r} {fault}.",
@@ -152,8 +160,9 @@ def load_teacher(
     if not path.is_dir():
         return built, load_checkpoint(built, path, key, network.name)
     artefact = read_artefact(path)
-    _check_agreement(network, artefact, data)
-    fill(built, artefact.weights(), network.name, path)
+    with explain_other_record(path):
+        _check_agreement(network, artefact, data)
+        fill(built, artefact.weights(), network.name, path)
     return built, []
 
 
