@@ -192,6 +192,20 @@ CONTROLS: list[Control] = [
         "[{'model.name': 5}]",
     ),
     Control(
+        "S15",
+        "dataset/image/torchvision_sets.py",
+        "except Exception as error:",
+        "except OSError as error:",
+        "fuzz/test_data.py::test_a_dataset_of_other_bytes_is_read_or_named[svhn]",
+    ),
+    Control(
+        "S15",
+        "stage/artefact.py",
+        "if not path.exists() or checksum(path) !=",
+        "if not path.exists() or None is",
+        "fuzz/test_stores.py::test_a_damaged_artefact_of_a_store_is_never_used",
+    ),
+    Control(
         "S22",
         "run/new_folder.py",
         "path.mkdir(PRIVATE)",
