@@ -82,9 +82,9 @@ def _fault_in_store(folder: Path, identity: str, context: StageContext) -> str:
     """
     try:
         artefact = find_artefact(folder, identity)
+        return "is missing" if artefact is None else score_again(artefact, context)
     except DamagedFile:
         return "is damaged"
-    return "is missing" if artefact is None else score_again(artefact, context)
 
 
 def _find(

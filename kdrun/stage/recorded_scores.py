@@ -11,7 +11,7 @@ from kdrun.compress.structure_changes import is_quantized
 from kdrun.core.metrics import SCORES, leading
 from kdrun.core.records.artefact import validation_score
 from kdrun.engine.evaluate import score
-from kdrun.stage.artefact import Artefact
+from kdrun.stage.artefact import Artefact, explain_other_record
 from kdrun.stage.base import StageContext
 
 # The largest differences of the leading metric, and of the NLL relative to its size, that other
@@ -50,7 +50,8 @@ def score_difference(artefact: Artefact, scores: Mapping[str, float], rounded: b
     tolerance = _ROUNDED if rounded else _FP32
     fewest = max(tolerance, _SAMPLES / scores["n"])
     for name, absolute in ((leading().name, fewest), ("nll", tolerance)):
-        recorded, now = validation_score(artefact.record, name), scores[name]
+        with explain_other_record(artefact.folder):
+            recorded, now = validation_score(artefact.record, name), scores[name]
         if isnan(recorded) and isnan(now):
             continue
         if not isclose(recorded, now, rel_tol=tolerance, abs_tol=absolute):

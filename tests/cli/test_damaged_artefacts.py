@@ -93,3 +93,15 @@ def test_a_network_of_another_record_is_not_exported(
     assert status in (2, 7, 9), said
     assert "fault of kdrun" not in said
     assert not list((tmp_path / "old").glob("export/*.pt2"))
+
+
+@pytest.mark.parametrize("fields", [{"validation": {}}, {"model.hidden": "x"}], ids=str)
+def test_an_artefact_of_a_store_with_another_record_is_made_anew(
+    fields: dict[str, Any], finished: Path, tmp_path: Path, told: Told
+) -> None:
+    shutil.copytree(finished.parent, tmp_path / "root")
+    for path in (tmp_path / "root/.store").glob("*/artefact.json"):
+        change(path, fields)
+    status, said = told(*TINY, "recipe.epochs=1", "output_root=root")
+    assert status == 0, said
+    assert "is damaged; it is kept as" in " ".join(said.split())
