@@ -148,10 +148,10 @@ VALUES = {
 }
 WORDS = {
     ("resme", "RUN"): "'resme' is no verb and no setting.\n  nearest: kdrun resume\n",
-    ("lst",): "'lst' is no verb and no setting.\n  nearest: kdrun list\n",
+    ("lst",): "'lst' is no verb and no setting.\n  nearest: kdrun list, store\n",
     ("kd",): "'kd' is no verb and no setting.\n"
     "  verbs, first of all: list, layers, show, compare, report, search, resume, sensitivity,"
-    " export\n",
+    " export, store\n",
     ("loss.alpha=0.5", "seed"): "'seed' is no verb and no setting.\n",
     ("--hlep",): "no option is called '--hlep'.\n  nearest: --help,",
     ("--cfg",): "argument --cfg/-c: expected one argument.",

@@ -94,14 +94,14 @@ def test_the_table_has_every_job_with_its_figures(told: Told, tmp_path: Path) ->
 
 
 def test_failed_jobs_do_not_stop_the_others_and_are_all_told_of(told: Told, tmp_path: Path) -> None:
-    words = ("recipe/optimizer=sgd", "recipe.lr=1e+30,0.01,1e+29,0.02")
+    words = ("recipe/optimizer=sgd", "recipe.lr=1e+12,0.01,1e+11,0.02")
     status, said = told("-m", *words, *QUICK)
     assert status == 1
     head, *lines = said[said.index("sweep in") :].splitlines()[:5]
     assert head.endswith(": 2 of 4 jobs finished, 2 failed")
-    assert "/0-recipe.lr=1e+30  failed    the loss term" in lines[0]
-    assert "/1-recipe.lr=0.01   finished  teacher " in lines[1]
-    assert "/2-recipe.lr=1e+29  failed    the loss term" in lines[2]
+    assert "/0-recipe.lr=1000000000000.0  failed    the loss term" in lines[0]
+    assert "/1-recipe.lr=0.01             finished  teacher " in lines[1]
+    assert "/2-recipe.lr=100000000000.0   failed    the loss term" in lines[2]
 
 
 PLUGIN = """

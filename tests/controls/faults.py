@@ -228,6 +228,29 @@ CONTROLS: list[Control] = [
         "cli/test_resume.py::test_resumed_with_another_torch_is_marked",
     ),
     Control(
+        "F21",
+        "sweep/worker.py",
+        "except Exception as error:  # noqa: BLE001 - Hydra would print its own trace",
+        "except ZeroDivisionError as error:",
+        "cli/test_sweep.py::test_failed_jobs_do_not_stop_the_others_and_are_all_told_of",
+    ),
+    Control(
+        "F22",
+        "sweep/runner.py",
+        """    for line in run_lines(sweep.path):
+        screen.say(f"  {line}")""",
+        """    for line in run_lines(sweep.path)[:1]:
+        screen.say(f"  {line}")""",
+        "cli/test_sweep.py::test_failed_jobs_do_not_stop_the_others_and_are_all_told_of",
+    ),
+    Control(
+        "F30",
+        "dataset/image/feeds.py",
+        'if "DataLoader worker" not in str(error):',
+        "if True:",
+        "dataset/test_batches.py::test_a_dead_worker_raises_an_error_with_a_message",
+    ),
+    Control(
         "F26",
         "sweep/hydra_launcher.py",
         "job_return.cfg = job_return.hydra_cfg = None",

@@ -74,4 +74,11 @@ CONTROLS: list[Control] = [
         "return text",
         "core/test_screen.py::test_no_way_to_print_or_log_lets_a_control_character_through",
     ),
+    Control(
+        "rights",
+        "core/rights.py",
+        "        if reason:\n",
+        "        if False:\n",
+        "core/test_rights.py::test_what_all_users_can_write_is_not_resumed",
+    ),
 ]
