@@ -276,7 +276,7 @@ CONTROLS: list[Control] = [
     Control(
         "S16",
         "stage/state_dict.py",
-        "if kind := _unusual_kind(value):",
+        "if kind := _unusual_kind(value, expected[key]):",
         'if (kind := "") and value:',
         "stage/test_given_checkpoint.py::test_a_tensor_without_plain_values_is_refused",
     ),
