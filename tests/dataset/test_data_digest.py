@@ -156,10 +156,10 @@ def test_hashes_that_cannot_be_kept_are_made_again(streamed, tmp_path, monkeypat
 
 
 def test_a_file_that_was_just_removed_is_named(streamed, monkeypatch) -> None:
-    def remove(path: Path) -> bytes:
+    def remove(path: Path) -> None:
         raise FileNotFoundError(2, "No such file or directory", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", remove)
+    monkeypatch.setattr("kdrun.dataset.image.contents.open_named", remove)
     with pytest.raises(UserError, match=r"images can't be read\."):
         streamed()
 
