@@ -40,7 +40,7 @@ def test_a_store_is_listed_checked_and_pruned(store: Store) -> None:
     status, said = store()
     (line,) = (line for line in said.splitlines() if line.startswith(str(mark)))
     assert (status, line.split()[1:3], line.split()[-1]) == (0, ["teacher", "mlp"], str(run))
-    assert store("prune", "--older", "0m")[1].endswith("deleted 0 artefacts (0.0 kB)\n")
+    assert store("prune", "--older", "0m")[1].endswith("deleted 0 artefacts (0 bytes)\n")
     assert "every file has the sum" in store("check")[1]
     shutil.rmtree(run)
     assert "deleted 0 artefacts" in store("prune")[1]  # they are younger than 30 days
@@ -51,7 +51,7 @@ def test_a_store_is_listed_checked_and_pruned(store: Store) -> None:
     assert status == 9
     assert f"'outputs/.store/{mark}' is damaged: weights.safetensors" in said
     assert "deleted 2 artefacts" in store("prune", "--older", "0m")[1]
-    assert store("list", "outputs")[1].startswith("0 artefacts (0.0 kB)")
+    assert store("list", "outputs")[1].startswith("0 artefacts (0 bytes)")
     run_to(Path("outputs/again"))
     assert weights.stat().st_size > len(b"other")
 

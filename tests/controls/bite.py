@@ -127,7 +127,8 @@ def _forget_checkout() -> None:
     """Let what was imported from the checkout be imported from the copy, but for this package."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file and Path(file).is_relative_to(ROOT) and "controls" not in name:
+        own = file and any(Path(file).is_relative_to(ROOT / part) for part in _COPIED)
+        if own and "controls" not in name:  # the packages of `.venv` stay
             del sys.modules[name]
     sys.path[:] = [path for path in sys.path if path != str(ROOT / "tests")]
 

@@ -196,7 +196,7 @@ CONTROLS: list[Control] = [
         "dataset/image/torchvision_sets.py",
         "except Exception as error:",
         "except OSError as error:",
-        "fuzz/test_data.py::test_a_dataset_of_other_bytes_is_read_or_named[svhn]",
+        "fuzz/test_dataset_bytes.py::test_a_dataset_of_other_bytes_is_read_or_named[svhn]",
     ),
     Control(
         "S15",
