@@ -23,6 +23,9 @@ _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u20
 Ends = dict[str, str]  # what is wrong with an end of the command -> the first example of it
 
 
+counts: list[int] = []  # examples of each call of `fuzz`
+
+
 def fuzz(
     strategy: SearchStrategy,
     end_of: Callable[[Any], str],
@@ -58,6 +61,7 @@ def fuzz(
             print(f"{reason}\n    {example!r}", file=sys.__stderr__, flush=True)
 
     try_out()
+    counts.append(seen)
     return seen, wrong
 
 

@@ -64,12 +64,10 @@ def test_whatever_is_typed_ends_with_a_sentence(
     empty_folder: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    record_property,
 ) -> None:
-    count, wrong = fuzz(
+    _, wrong = fuzz(
         st.lists(words(), min_size=1, max_size=3),
         lambda given: end_of_check(given, monkeypatch, capsys),
         examples=COMMANDS,
     )
-    record_property("examples", count)
     assert wrong == {}
