@@ -27,7 +27,7 @@ def store(words: Sequence[str], screen: Screen) -> int:
 
     Raises:
         UserError: there is no store, or an option has a wrong value or belongs to another action.
-        DamagedFile: `check` found an artefact that is not what its stage wrote.
+        DamagedFile: `check` finds an artefact that is not what its stage wrote.
         DiskFull: an artefact can't be deleted.
     """
     options = parser().read(words)
@@ -39,13 +39,13 @@ def store(words: Sequence[str], screen: Screen) -> int:
         raise UserError(f"store {action} takes no options: they belong to kdrun store prune.")
     older = _quantity(options.older or "30d", _AGES, "older")
     keep = None if options.keep is None else _quantity(options.keep, _SIZES, "keep")
-    found = stored_artefacts(Path(*paths or ["outputs"]))
+    artefacts = stored_artefacts(Path(*paths or ["outputs"]))
     if action == "check":
-        _check(found, screen)
+        _check(artefacts, screen)
     elif action == "prune":
-        _prune(to_prune(found, older, keep), options.dry_run, screen)
+        _prune(to_prune(artefacts, older, keep), options.dry_run, screen)
     else:
-        _list(found, screen)
+        _list(artefacts, screen)
     return 0
 
 
@@ -70,29 +70,29 @@ def _quantity(text: str, units: Mapping[str, float], option: str) -> float:
     return float(match[1]) * units[match[2]]
 
 
-def _list(found: Sequence[StoredArtefact], screen: Screen) -> None:
-    for line in _lines(found):
+def _list(artefacts: Sequence[StoredArtefact], screen: Screen) -> None:
+    for line in _lines(artefacts):
         screen.say(line)
-    unused = [one for one in found if not one.is_used]
-    screen.say(f"{_total(found)}; {_total(unused)} that no run uses")
+    unused = [artefact for artefact in artefacts if not artefact.is_used]
+    screen.say(f"{_total(artefacts)}; {_total(unused)} that no run uses")
 
 
-def _check(found: Sequence[StoredArtefact], screen: Screen) -> None:
+def _check(artefacts: Sequence[StoredArtefact], screen: Screen) -> None:
     """Compare every file with its sum; raise DamagedFile if one differs."""
     damaged = 0
-    for one in found:
-        faults = changed_files(one) if one.state == "complete" else []
-        if one.state == "damaged":
+    for artefact in artefacts:
+        faults = changed_files(artefact) if artefact.state == "complete" else []
+        if artefact.state == "damaged":
             faults = ["it is kept aside, or its record is not its own"]
         if faults:
             damaged += 1
-            screen.warn(f"{str(one.folder)!r} is damaged: {', '.join(faults)}")
+            screen.warn(f"{str(artefact.folder)!r} is damaged: {', '.join(faults)}")
     if damaged:
         raise DamagedFile(
-            f"{damaged} of {many(len(found), 'artefact')} not what their stages wrote.",
+            f"not what their stages wrote: {damaged} of {many(len(artefacts), 'artefact')}.",
             "  a run that needs one makes it anew; kdrun store prune deletes what is kept aside",
         )
-    screen.say(f"{_total(found)}: every file has the sum that its stage recorded")
+    screen.say(f"{_total(artefacts)}: every file has the sum that its stage recorded")
 
 
 def _prune(chosen: Sequence[StoredArtefact], dry_run: bool, screen: Screen) -> None:
@@ -101,17 +101,23 @@ def _prune(chosen: Sequence[StoredArtefact], dry_run: bool, screen: Screen) -> N
     if dry_run:
         screen.say(f"would delete {_total(chosen)}")
         return
-    deleted = [one for one in chosen if prune(one)]
+    deleted = [artefact for artefact in chosen if prune(artefact)]
     screen.say(f"deleted {_total(deleted)}")
     if len(deleted) < len(chosen):
         screen.say(f"{many(len(chosen) - len(deleted), 'artefact')} in use meanwhile, and kept")
 
 
-def _lines(found: Sequence[StoredArtefact]) -> list[str]:
+def _lines(artefacts: Sequence[StoredArtefact]) -> list[str]:
     """Return a line for each artefact: folder, what it is, size, age and who uses it."""
     rows = [
-        (one.folder.name, _title(one), format_bytes(one.size), _age(one.age), _users(one))
-        for one in found
+        (
+            artefact.folder.name,
+            _title(artefact),
+            format_bytes(artefact.size),
+            _age(artefact.age),
+            _users(artefact),
+        )
+        for artefact in artefacts
     ]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
     return [
@@ -120,16 +126,20 @@ def _lines(found: Sequence[StoredArtefact]) -> list[str]:
     ]
 
 
-def _title(one: StoredArtefact) -> str:
-    return one.title if one.state == "complete" else f"{one.title} ({one.state})".strip()
+def _title(artefact: StoredArtefact) -> str:
+    return (
+        artefact.title
+        if artefact.state == "complete"
+        else f"{artefact.title} ({artefact.state})".strip()
+    )
 
 
-def _users(one: StoredArtefact) -> str:
-    if len(one.runs) > 1:
-        return f"{one.runs[0]} and {many(len(one.runs) - 1, 'other')}"
-    if one.runs:
-        return str(one.runs[0])
-    return "linked by a folder elsewhere" if one.is_linked else "no run"
+def _users(artefact: StoredArtefact) -> str:
+    if len(artefact.runs) > 1:
+        return f"{artefact.runs[0]} and {many(len(artefact.runs) - 1, 'other')}"
+    if artefact.runs:
+        return str(artefact.runs[0])
+    return "linked by a folder elsewhere" if artefact.is_linked else "no run"
 
 
 def _age(seconds: float) -> str:
@@ -139,12 +149,12 @@ def _age(seconds: float) -> str:
     return f"{seconds / size:.0f} {unit}"
 
 
-def _total(found: Sequence[StoredArtefact]) -> str:
+def _total(artefacts: Sequence[StoredArtefact]) -> str:
     """Return the number and size of artefacts, with those that are not complete."""
-    states = Counter(one.state for one in found)
-    size = format_bytes(sum(one.size for one in found))
+    states = Counter(artefact.state for artefact in artefacts)
+    size = format_bytes(sum(artefact.size for artefact in artefacts))
     parts = [
         size,
         *(f"{states[name]} {name}" for name in ("unfinished", "damaged") if states[name]),
     ]
-    return f"{many(len(found), 'artefact')} ({', '.join(parts)})"
+    return f"{many(len(artefacts), 'artefact')} ({', '.join(parts)})"

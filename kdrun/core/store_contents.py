@@ -75,8 +75,8 @@ def stored_artefacts(root: Path) -> list[StoredArtefact]:
             if match and entry.is_dir(follow_symlinks=False)
         ]
     now = time.time()
-    found = [_look_at(folder, match[1], bool(match[2]), runs, now) for folder, match in folders]
-    return sorted((one for one in found if one is not None), key=lambda one: one.age)
+    looked_at = (_look_at(folder, match[1], bool(match[2]), runs, now) for folder, match in folders)
+    return sorted(filter(None, looked_at), key=lambda artefact: artefact.age)
 
 
 def _references(root: Path) -> Mapping[str, Sequence[Path]]:
@@ -149,22 +149,22 @@ def _has_sum(path: Path, value: str) -> bool:
 
 
 def to_prune(
-    found: Sequence[StoredArtefact], older: float, keep: float | None
+    artefacts: Sequence[StoredArtefact], older: float, keep: float | None
 ) -> list[StoredArtefact]:
     """Choose what can be deleted: the oldest of what no run refers to.
 
     Args:
-        found: what the store holds, the newest first.
+        artefacts: what the store holds, the newest first.
         older: least age in seconds.
         keep: delete no more once the store takes at most so many bytes; None: delete all of it.
     """
-    chosen, size = [], sum(one.size for one in found)
-    for one in reversed(found):
+    chosen, size = [], sum(artefact.size for artefact in artefacts)
+    for artefact in reversed(artefacts):
         if keep is not None and size <= keep:
             break
-        if not one.is_used and one.age >= older:
-            chosen.append(one)
-            size -= one.size
+        if not artefact.is_used and artefact.age >= older:
+            chosen.append(artefact)
+            size -= artefact.size
     return chosen
 
 

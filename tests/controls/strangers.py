@@ -52,14 +52,6 @@ CONTROLS: list[Control] = [
         "core/test_screen.py::test_no_way_to_print_or_log_lets_a_control_character_through",
     ),
     Control(
-        "S16",
-        "core/ranges.py",
-        "Threads = Annotated[int, Field(gt=0, le=1024)]",
-        "Threads = Annotated[int, Field(gt=0)]",
-        "cli/test_bad_input.py::test_a_bad_value_is_named_with_what_is_allowed"
-        "[evaluate.latency.threads=100000]",
-    ),
-    Control(
         "S25",
         _CODE,
         'if not node.get("callbacks"):',
