@@ -128,9 +128,9 @@ def _require_batch_size(stage: Train, loss: Loss, taps: BoundTaps, data: Data) -
 
 
 def _compute_on_one_sample(loss: Loss, taps: BoundTaps, data: Data) -> None:
-    """Compute each phase of a loss for one image; the image and all outputs are zeros."""
+    """Compute each phase of a loss for one blank sample; all outputs are zeros."""
     info, zero = data.info, torch.zeros(1, dtype=torch.int64)
-    batch = Batch(torch.zeros(1, info.channels, *info.image_size), zero, zero, zero)
+    batch = Batch(info.example(1), zero, zero, zero)
     loss.train()
     teacher_classes = len(info.merge.known) if info.merge else info.num_classes
     student = _zero_output(taps.student, info.num_classes)

@@ -54,7 +54,7 @@ def report_plan(plan: Plan, screen: Screen) -> None:
             stage.info.name.removeprefix("compress-"),
             model.title(node),
             count(parameters(network)),
-            count(macs(network, (info.channels, *info.image_size), torch.device("cpu"))),
+            count(macs(network, info.example(1))),
             str(epochs or "-"),
             fingerprint[:_FINGERPRINT_LENGTH],
             "in the store" if stored else _estimate(stage, network, plan, epochs),

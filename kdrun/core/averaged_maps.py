@@ -21,8 +21,7 @@ def averaged_maps(network: nn.Module, path: str, data: DataInfo) -> str | None:
         path: a module path, for the output, or `PATH:in`, for the first input of the module.
         data: the shape of the images.
     """
-    random = torch.Generator().manual_seed(_SEED)
-    calls = record_calls(network, torch.randn(2, data.channels, *data.image_size, generator=random))
+    calls = record_calls(network, data.inputs.random(2))
     reads_input, module = path.endswith(_INPUT), path.removesuffix(_INPUT)
     values = [
         call.module_input if reads_input else call.output for call in calls if call.path == module

@@ -38,7 +38,7 @@ def before_activation(network: nn.Module, path: str, data: DataInfo) -> str:
         path: module path.
         data: the shape of the images.
     """
-    calls = record_calls(network, torch.zeros(2, data.channels, *data.image_size))
+    calls = record_calls(network, data.example(2))
     outputs = [call.output for call in calls if call.path == path]
     if not outputs:
         return path

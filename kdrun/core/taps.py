@@ -136,13 +136,13 @@ def tap_shapes(
 
 
 def forward_once(network: nn.Module, paths: Mapping[str, str], data: DataInfo) -> Output:
-    """Return the output of a network for two zero images in eval mode; restore its modes."""
+    """Return the output of a network for two blank samples in eval mode; restore its modes."""
     tapped = TappedNetwork(network, paths)
     tensors = chain(network.parameters(), network.buffers())
     device = next((value.device for value in tensors), torch.device("cpu"))
     try:
         with evaluating(network), torch.no_grad():
-            return tapped(torch.zeros(2, data.channels, *data.image_size, device=device))
+            return tapped(data.example(2, device))
     finally:
         tapped.close()
 

@@ -6,11 +6,12 @@ Shapes: B samples, C classes, N rows of logits (N = B for classification).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 
 from kdrun.core.class_merge import Merge
-
-Inputs = Tensor | Mapping[str, Tensor]  # images (B, C, H, W), or named tensors
+from kdrun.core.inputs import InputDescription
+from kdrun.core.inputs.types import CPU, Inputs
 
 
 @dataclass(frozen=True)
@@ -19,16 +20,14 @@ class DataInfo:
 
     Attributes:
         classes: class names in the order of their labels.
-        channels: 1 for grey images, 3 for color images.
-        image_size: (height, width) in pixels.
+        inputs: what the inputs of networks look like.
         train_size: number of training samples, without those of the validation split.
         merge: how these classes were merged from the teacher's classes; None if teacher and student
             have the same classes.
     """
 
     classes: tuple[str, ...]
-    channels: int
-    image_size: tuple[int, int]
+    inputs: InputDescription
     train_size: int
     merge: Merge | None = None
 
@@ -36,13 +35,17 @@ class DataInfo:
     def num_classes(self) -> int:
         return len(self.classes)
 
+    def example(self, count: int, device: torch.device = CPU) -> Inputs:
+        """Return inputs of `count` blank samples, with the structure of batches."""
+        return self.inputs.example(count, device)
+
 
 @dataclass
 class Batch:
     """One step's data, on the device.
 
     Attributes:
-        inputs: normalized images (B, C, H, W), or a mapping of tensors.
+        inputs: normalized images (B, C, H, W), or a mapping of tensors, each (B, ...).
         targets: (N,) int64 labels.
         index: (B,) int64 positions in the training split, by which memory banks and stored
             teacher outputs are addressed.
@@ -70,10 +73,13 @@ class Output:
     Attributes:
         logits: (N, C).
         taps: name of each tap that the loss requests -> activation.
+        mask: (B, T) bool, which tokens of the network's inputs are no padding; None if its inputs
+            are no sequences. Taps (B, T, C) have the same positions.
     """
 
     logits: Tensor
     taps: Mapping[str, Tensor] = field(default_factory=dict)
+    mask: Tensor | None = None
 
 
 @dataclass(frozen=True)

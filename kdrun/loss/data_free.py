@@ -59,7 +59,7 @@ class DataFree(LossWrapper):
                 "  choose a loss without one: loss=kd, loss=pkt",
             )
         self._teacher, self._student = [teacher.network], [student.network]
-        generator = Generator(self.latent, data.channels, data.image_size)
+        generator = Generator(self.latent, images.channels, images.image_size)
         self.drawing = GeneratorTraining(generator, self.rate)
 
     def prepare(self, batch: Batch, progress: Progress) -> Batch:

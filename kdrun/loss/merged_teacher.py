@@ -68,7 +68,7 @@ class MergedTeacher(LossWrapper):
         """
         state = {name: value.clone() for name, value in self.state_dict().items()}
         rows = torch.arange(2)
-        batch = Batch(torch.zeros(2, data.channels, *data.image_size), rows, rows, rows * 0)
+        batch = Batch(data.example(2), rows, rows, rows * 0)
         try:
             with torch.random.fork_rng(devices=[]), torch.no_grad():
                 outputs = [

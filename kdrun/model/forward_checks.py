@@ -29,7 +29,7 @@ def try_forward(where: str, network: nn.Module, data: DataInfo) -> list[Fault]:
         logits: object = forward_once(network, {}, data).logits
     except _FAILURES as error:
         class_name = type(network).__name__
-        what = f"{class_name} cannot take {_images(data)}: {first_line(error)}; {_HINT}"
+        what = f"{class_name} cannot take {data.inputs}: {first_line(error)}; {_HINT}"
         return [Fault(where, what)]
     return _shape_faults(where, network, logits, data)
 
@@ -52,11 +52,11 @@ def try_training(where: str, network: nn.Module, data: DataInfo, samples: int) -
     """
     device = next((value.device for value in network.parameters()), torch.device("cpu"))
     count = min(samples, 2)  # two images are always enough
-    images = torch.zeros(count, data.channels, *data.image_size, device=device)
+    inputs = data.example(count, device)
     class_name = type(network).__name__
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():  # dropout draws from the RNG
-            logits = deepcopy(network)(images)
+            logits = deepcopy(network)(inputs)
     except _FAILURES as error:
         if "more than 1 value per channel" not in str(error):
             return [Fault(where, f"{class_name} fails in training mode: {first_line(error)}")]
@@ -79,10 +79,6 @@ def _shape_faults(
     if shape == expected:
         return []
     actual = f"logits of shape {shape}" if shape else f"a {type(logits).__name__}"
-    given = f"{type(network).__name__} gives {actual} for {count} {_images(data)}"
+    given = f"{type(network).__name__} gives {actual} for {count} {data.inputs}"
     return [Fault(where, f"{given}; {expected} is needed")]
 
-
-def _images(data: DataInfo) -> str:
-    height, width = data.image_size
-    return f"{height}x{width} images with {data.channels} channels"

@@ -114,7 +114,7 @@ class _SplitNetwork:
             paths["maps"] = roles["stages"][-1]
         tapped = TappedNetwork(self.network, paths)
         with torch.no_grad():
-            taps = tapped(torch.rand(2, info.channels, *info.image_size)).taps
+            taps = tapped(info.inputs.random(2)).taps
         tapped.close()
         self.network.train()
         embedding, maps = taps["embedding"], taps.get("maps")

@@ -57,7 +57,7 @@ def evaluate(
     }
     baselines = {step.info.label: step.info.baseline for step in steps if step.info.baseline}
     meters = _meters(context, networks, hardware, test)
-    shape = (info.channels, *info.image_size)
+    sample = info.example(1, hardware.device)
     measured = Measured(
         artefacts=artefacts,
         meters=meters,
@@ -66,7 +66,7 @@ def evaluate(
             name: _meters(context, networks, hardware, split) for name, split in domains.items()
         },
         costs={
-            row: cost_of(artefact, networks[row], shape, hardware.device)
+            row: cost_of(artefact, networks[row], sample)
             for row, artefact in artefacts.items()
         },
         latencies=_latencies(context, artefacts, networks, baselines),

@@ -22,13 +22,13 @@ _BATCH = 32  # calibration samples in a batch: a moving average needs several ba
 def make_step_inputs(context: StageContext, stage: str) -> StepInputs:
     """Return the inputs of the step that a stage applies."""
     info, device = context.data.info, context.runtime.hardware.device
-    shape = (info.channels, *info.image_size)
+    sample = info.example(1, device)
     seed, count = context.runtime.seed, context.config.compress.calibration
     return StepInputs(
         batches=list(calibration_batches(context.data, seed, count)),
         calibrator=build("calibrator", CALIBRATORS, context.config.compress.calibrator),
         seed=seed_of(seed, "compress", stage),
-        macs=lambda network: macs(network, shape, device),
+        macs=lambda network: macs(network, sample),
         latency=lambda network: _latency_in_ms(network, context),
     )
 

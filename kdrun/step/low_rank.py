@@ -54,14 +54,13 @@ class LowRank:
         """
         goal = the_goal(self.goals)
         layers = factorizable(network, self.layers)
-        shape = (info.channels, *info.image_size)
         if goal.key == "macs":
-            cost = partial(macs, input_shape=shape, device=torch.device("cpu"))
+            cost = partial(macs, sample=info.example(1))
             ranks_of_macs(network, singular_values(network, self.layers), goal.value, cost)
         try:
             smallest = low_rank_structure(deepcopy(network).eval(), dict.fromkeys(layers, 1))
             with torch.no_grad():
-                smallest(torch.zeros(2, *shape))
+                smallest(info.example(2))
         except Exception as error:
             raise UserError(
                 f"the network does not run with factorized layers: {first_line(error)}.",

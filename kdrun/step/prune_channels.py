@@ -65,11 +65,10 @@ class PruneChannels:
         importance = self.criterion.importance
         importance = "l2" if importance in _NEED_LABELS else importance
         criterion = replace(self.criterion, importance=importance, scope="uniform")
-        shape = (info.channels, *info.image_size)
-        sample, inputs = torch.zeros(2, *shape), ScoringInputs(seed=0)
+        sample, inputs = info.example(2), ScoringInputs(seed=0)
         copy = deepcopy(network).eval()
         if goal.key == "macs":
-            cost = partial(macs, input_shape=shape, device=torch.device("cpu"))
+            cost = partial(macs, sample=info.example(1))
             return prune_to_cost(copy, sample, goal.value, cost, "macs", criterion, inputs).network
         # A latency is measured in the run alone; half of the channels tell whether pruning works.
         ratio = goal.value if goal.key == "ratio" else 0.5

@@ -1,0 +1,142 @@
+"""What text looks like to networks."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from kdrun.core.inputs.types import CPU, Inputs
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How one tokenizer encodes texts.
+
+    Attributes:
+        name: its name in batches; empty for the dataset's own tokenizer.
+        size: the number of ids, those of special tokens included.
+        padding: the id that fills up shorter texts.
+        mask: the id of a hidden token; None if the tokenizer has none.
+        longest: the most tokens of a text; longer texts are cut.
+        digest: a hash of the tokenizer's content: two of the same digest have one vocabulary.
+    """
+
+    name: str
+    size: int
+    padding: int
+    mask: int | None
+    longest: int
+    digest: str
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """The names of its tokens and of their mask in the inputs."""
+        prefix = f"{self.name}:" if self.name else ""
+        return f"{prefix}tokens", f"{prefix}mask"
+
+
+class Tokens(NamedTuple):
+    """Texts in one encoding.
+
+    Attributes:
+        ids: (B, T) int64; each text begins at the left.
+        mask: (B, T) bool, true for tokens, false for padding.
+    """
+
+    ids: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class TextInputs:
+    """A mapping with the tokens of each encoding; see `Encoding.keys` and `Tokens`.
+
+    Attributes:
+        encodings: the encodings that the networks of a run need; the dataset's own one first.
+        networks: key of a network's tokenizer, by `tokenizer_key` -> name of its encoding. Keys that
+            are missing here have the dataset's own encoding.
+        length: tokens of the texts in `example`.
+    """
+
+    modality: ClassVar[str] = "text"
+    sample: ClassVar[str] = "text"
+
+    encodings: tuple[Encoding, ...]
+    networks: Mapping[str, str] = field(default_factory=dict)
+    length: int = 16
+
+    def encoding_of(self, node: Mapping[str, Any]) -> Encoding:
+        """Return the encoding that a network reads.
+
+        Args:
+            node: the config node of the network.
+        """
+        name = self.networks.get(tokenizer_key(node), "")
+        return next(encoding for encoding in self.encodings if encoding.name == name)
+
+    def only(self, encoding: str) -> Self:
+        """Return the description of one encoding alone, under the plain names `tokens`, `mask`."""
+        chosen = next(one for one in self.encodings if one.name == encoding)
+        return replace(self, encodings=(replace(chosen, name=""),), networks={})
+
+    def example(self, count: int, device: torch.device = CPU) -> Inputs:
+        """Return texts without padding, of tokens that are all different as far as there are."""
+        inputs: dict[str, Tensor] = {}
+        for encoding in self.encodings:
+            length = min(self.length, encoding.longest)
+            ids = torch.arange(1, count * length + 1, device=device) % max(1, encoding.size - 1)
+            ids = ids + (ids >= encoding.padding)  # every id but that of padding
+            tokens, mask = encoding.keys
+            inputs[tokens] = ids.clamp(max=encoding.size - 1).view(count, length)
+            inputs[mask] = torch.ones(count, length, dtype=torch.bool, device=device)
+        return inputs
+
+    def random(self, count: int) -> Inputs:
+        """Return texts of random tokens, without padding."""
+        generator = torch.Generator().manual_seed(0)
+        inputs = dict(self.example(count))
+        for encoding in self.encodings:
+            tokens, _ = encoding.keys
+            order = torch.randperm(inputs[tokens].numel(), generator=generator)
+            inputs[tokens] = inputs[tokens].flatten()[order].view_as(inputs[tokens])
+        return inputs
+
+    def arguments(self, node: Mapping[str, Any]) -> dict[str, Any]:
+        return {"encoding": self.encoding_of(node)}
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "modality": self.modality,
+            "encodings": [asdict(encoding) for encoding in self.encodings],
+            "networks": dict(self.networks),
+            "length": self.length,
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        encodings = tuple(Encoding(**encoding) for encoding in record["encodings"])
+        return cls(encodings, dict(record["networks"]), record["length"])
+
+    def __str__(self) -> str:
+        longest = max(encoding.longest for encoding in self.encodings)
+        return f"texts of up to {longest} tokens"
+
+
+def tokenizer_key(node: Mapping[str, Any]) -> str:
+    """Return what a network's config node says about its tokenizer; empty: the dataset's own.
+
+    A network may have a tokenizer of its own, under the key `tokenizer`. A network of a Hugging Face
+    folder without that key has the tokenizer of the folder.
+    """
+    if node.get("tokenizer"):
+        return json.dumps(node["tokenizer"], sort_keys=True)
+    return f"folder:{node.get('path')}" if node["name"] == "hf" else ""
+
+
+def tokens_of(inputs: Mapping[str, Tensor], encoding: Encoding) -> Tokens:
+    """Return the tokens that a network reads from the inputs of a batch."""
+    ids, mask = encoding.keys
+    return Tokens(inputs[ids], inputs[mask])
