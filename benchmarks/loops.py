@@ -125,7 +125,12 @@ def make_plain_dataset(data: Data) -> PlainDataset:
     feed = data.train.feed
     if not isinstance(feed, MemoryFeed):
         raise TypeError("the images are not in memory")
-    return PlainDataset(feed.images.cpu().numpy(), data.train.targets.numpy(), data.mean, data.std)
+    return PlainDataset(
+        feed.images.cpu().numpy(),
+        data.train.targets.numpy(),
+        data.info.inputs.mean,
+        data.info.inputs.std,
+    )
 
 
 def use_pytorch_defaults() -> None:

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from kdrun import model
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.types import DataInfo
 from kdrun.model.table import MODELS
 
@@ -28,7 +29,8 @@ def read(name: str) -> dict[str, Any]:
 
 def images(side: int, channels: int = 3, classes: int = 100) -> DataInfo:
     """A dataset of square images."""
-    return DataInfo(tuple(f"class {number}" for number in range(classes)), channels, (side,) * 2, 1)
+    names = tuple(f"class {number}" for number in range(classes))
+    return DataInfo(names, ImageInputs(channels, (side, side)), 1)
 
 
 def build(name: str, data: DataInfo, **changed: Any) -> nn.Module:

@@ -7,7 +7,6 @@ from kdrun.core.module_calls import record_calls
 from kdrun.core.types import DataInfo
 
 _INPUT = ":in"
-_SEED = 0
 
 
 def averaged_maps(network: nn.Module, path: str, data: DataInfo) -> str | None:
@@ -17,9 +16,9 @@ def averaged_maps(network: nn.Module, path: str, data: DataInfo) -> str | None:
     last one is taken, but one of a single pixel, such as the pooling, only if there is no other.
 
     Args:
-        network: the network; it is run on two random images, and not changed.
+        network: the network; it is run on two random samples, and not changed.
         path: a module path, for the output, or `PATH:in`, for the first input of the module.
-        data: the shape of the images.
+        data: the form of its inputs.
     """
     calls = record_calls(network, data.inputs.random(2))
     reads_input, module = path.endswith(_INPUT), path.removesuffix(_INPUT)

@@ -73,9 +73,8 @@ def fault_in_channels_last(network: nn.Module, data: DataInfo) -> str:
         empty if both formats do, or none.
     """
     device = next((value.device for value in network.parameters()), torch.device("cpu"))
-    shape = (2, data.channels, *data.image_size)
     with torch.random.fork_rng(devices=[]), evaluating(network):
-        images = torch.randn(shape, device=device)
+        images = torch.randn_like(data.example(2, device))  # type: ignore[arg-type]  # images
         try:
             expected = deepcopy(network)(images)
         except Exception:  # noqa: BLE001 - the check of networks reports it

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from kdrun.core.inputs.types import Inputs, to_device
 from kdrun.core.mode import evaluating
 
 
@@ -17,12 +18,12 @@ class ModuleCall(NamedTuple):
     output: Tensor
 
 
-def record_calls(network: nn.Module, images: Tensor) -> list[ModuleCall]:
-    """Run images in eval mode; return the module calls that give a tensor, in order of their ends.
+def record_calls(network: nn.Module, inputs: Inputs) -> list[ModuleCall]:
+    """Run inputs in eval mode; return the module calls that give a tensor, in order of their ends.
 
     Args:
         network: the network; it is not changed.
-        images: (B, C, H, W) on the CPU.
+        inputs: a batch of inputs on the CPU.
     """
     calls: list[ModuleCall] = []
     handles = []
@@ -38,7 +39,7 @@ def record_calls(network: nn.Module, images: Tensor) -> list[ModuleCall]:
     device = next(network.parameters()).device
     try:
         with evaluating(network), torch.no_grad():
-            network(images.to(device))
+            network(to_device(inputs, device))
     finally:
         for handle in handles:
             handle.remove()

@@ -1,6 +1,5 @@
 """Finds where a module's output can be read before its activation function."""
 
-import torch
 from torch import nn
 
 from kdrun.core.module_calls import ModuleCall, record_calls
@@ -34,9 +33,9 @@ def before_activation(network: nn.Module, path: str, data: DataInfo) -> str:
     - otherwise the path is the module's own.
 
     Args:
-        network: the network; it is run on two images of zeros, and not changed.
+        network: the network; it is run on two blank samples, and not changed.
         path: module path.
-        data: the shape of the images.
+        data: the form of its inputs.
     """
     calls = record_calls(network, data.example(2))
     outputs = [call.output for call in calls if call.path == path]

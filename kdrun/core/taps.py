@@ -16,6 +16,8 @@ from torch.utils.hooks import RemovableHandle
 
 from kdrun.core.averaged_maps import averaged_maps
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.text import Encoding, tokens_of
+from kdrun.core.inputs.types import Inputs
 from kdrun.core.mode import evaluating
 from kdrun.core.number_format import many
 from kdrun.core.preactivation import before_activation
@@ -49,10 +51,10 @@ class TappedNetwork:
         self._handles = [self._hook(name, path) for name, path in paths.items()]
         self._forward = torch.compile(network) if compiled else network
 
-    def __call__(self, inputs: Any) -> Output:
+    def __call__(self, inputs: Inputs) -> Output:
         logits = self._forward(inputs)
         activations, self._activations = self._activations, {}
-        return Output(logits, activations)
+        return Output(logits, activations, token_mask(self.network, inputs))
 
     def close(self) -> None:
         """Remove the hooks from the network."""
@@ -75,6 +77,17 @@ class TappedNetwork:
             self._activations[name] = output.movedim(-1, 1) if channels_last else output
 
         return module.register_forward_hook(keep_output)
+
+
+def token_mask(network: nn.Module, inputs: Inputs) -> Tensor | None:
+    """Return (B, T) bool, which tokens of the texts that a network reads are no padding.
+
+    It is None for networks that read no texts.
+    """
+    encoding = getattr(network, "encoding", None)
+    if not isinstance(encoding, Encoding) or isinstance(inputs, Tensor):
+        return None
+    return tokens_of(inputs, encoding).mask
 
 
 def module_path(path: str) -> str:

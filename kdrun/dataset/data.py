@@ -213,8 +213,6 @@ class Data:
         train: the samples that networks learn from.
         validation: the samples by which hyper-parameters and epochs are chosen.
         test: the samples whose results are reported; nothing is chosen by them.
-        mean: mean of each channel on the scale of 0 to 1, with which inputs are normalized.
-        std: standard deviation of each channel.
         augment: settings of the training augmentation.
         digest: hash of all that determines inputs, labels and splits.
         origin: which dataset this is and how it is split; artefacts record it.
@@ -228,8 +226,6 @@ class Data:
     train: Split
     validation: Split
     test: Split
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
     augment: dict[str, Any]
     digest: str
     origin: dict[str, Any]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
+from kdrun.core.inputs.types import take
 from kdrun.core.types import Batch
 
 
@@ -17,11 +17,7 @@ def micro_batches(batch: Batch, count: int) -> Iterator[tuple[Batch, float]]:
     labeled_share = None if batch.labeled is None else batch.labeled.float().mean()
     for rows in torch.arange(size, device=batch.index.device).tensor_split(count):
         micro_batch = Batch(
-            inputs=(
-                batch.inputs[rows]
-                if isinstance(batch.inputs, Tensor)
-                else {name: value[rows] for name, value in batch.inputs.items()}
-            ),
+            inputs=take(batch.inputs, rows),
             targets=batch.targets[rows],
             index=batch.index[rows],
             view=batch.view[rows],

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from kdrun.core.inputs import InputDescription
+from kdrun.core.inputs.image import image_inputs
+
 
 @dataclass(frozen=True)
 class InputSpec:
@@ -33,6 +36,16 @@ class InputSpec:
         """Convert normalized images (B, C, H, W) back to pixels in 0..1."""
         mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
         return inputs * std + mean
+
+
+def input_spec(inputs: InputDescription, normalize: bool) -> InputSpec:
+    """Return the inputs of the file of a network.
+
+    Raises:
+        UserError: the inputs are no images.
+    """
+    images = image_inputs(inputs, "an exported file")
+    return InputSpec(images.channels, images.image_size, images.mean, images.std, normalize)
 
 
 class NormalizedNetwork(nn.Module):

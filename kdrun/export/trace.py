@@ -15,7 +15,7 @@ from torch.export import Dim, ExportedProgram
 from kdrun.core.errors import UserError, first_line
 from kdrun.core.mode import evaluating, unfused_attention
 from kdrun.core.types import DataInfo
-from kdrun.export.input_spec import InputSpec, add_normalization
+from kdrun.export.input_spec import InputSpec, add_normalization, input_spec
 from kdrun.export.table import export_format
 
 INPUT, OUTPUT, BATCH = "images", "logits", "batch"  # names in the exported files
@@ -69,8 +69,7 @@ def try_formats(network: nn.Module, info: DataInfo, formats: Iterable[str]) -> N
     Raises:
         UserError: the network can't be exported. The message names the operator.
     """
-    mean, std = (0.0,) * info.channels, (1.0,) * info.channels
-    program = trace(network, InputSpec(info.channels, info.image_size, mean, std, normalize=False))
+    program = trace(network, input_spec(info.inputs, normalize=False))
     for name in dict.fromkeys(formats):
         encode(program, name)
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.image import image_inputs
 from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.base import losses_in, require_teacher
@@ -59,6 +60,7 @@ class DataFree(LossWrapper):
                 "  choose a loss without one: loss=kd, loss=pkt",
             )
         self._teacher, self._student = [teacher.network], [student.network]
+        images = image_inputs(data.inputs, "a generator")
         generator = Generator(self.latent, images.channels, images.image_size)
         self.drawing = GeneratorTraining(generator, self.rate)
 

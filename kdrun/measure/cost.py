@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from kdrun.core.inputs.types import Inputs
 from kdrun.core.mode import evaluating, unfused_attention
 
 
@@ -30,7 +31,7 @@ def _weights(network: nn.Module) -> Iterator[Tensor]:
         yield from getattr(module, "dequantized", ())
 
 
-def macs(network: nn.Module, input_shape: tuple[int, ...], device: torch.device) -> int:
+def macs(network: nn.Module, sample: Inputs) -> int:
     """Return the multiply-accumulates of convolutions and matrix products for one sample.
 
     These are half of what torch's FlopCounterMode counts, as it counts the multiplication and the
@@ -38,12 +39,13 @@ def macs(network: nn.Module, input_shape: tuple[int, ...], device: torch.device)
     layers that run as one fused kernel are missed.
 
     Args:
-        network: the network, on `device`.
-        input_shape: the shape of one sample, without the batch: (C, H, W).
-        device: the device; on "meta", nothing is computed.
+        network: the network.
+        sample: the inputs of one sample, on the device of the network; on "meta", nothing is
+            computed.
     """
-    dtypes = [parameter.dtype for parameter in network.parameters()]
-    sample = torch.zeros(1, *input_shape, device=device, dtype=dtypes[0] if dtypes else None)
+    if isinstance(sample, Tensor):
+        dtypes = [parameter.dtype for parameter in network.parameters()]
+        sample = sample.to(dtypes[0] if dtypes else sample.dtype)
     counter = FlopCounterMode(display=False)
     # Attention as plain matrix products, as the counter misses some fused kernels.
     attention = sdpa_kernel(SDPBackend.MATH)

@@ -7,8 +7,9 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from kdrun.core.inputs.types import Inputs, first_tensor
 from kdrun.core.mode import evaluating
 from kdrun.core.records.summary import EAGER, Latency
 
@@ -17,7 +18,7 @@ _BLOCK = 3
 
 
 def latencies(
-    networks: Mapping[str, nn.Module], sample: Tensor, threads: int | None, seconds: float
+    networks: Mapping[str, nn.Module], sample: Inputs, threads: int | None, seconds: float
 ) -> dict[str, Latency]:
     """Measure the latency of networks.
 
@@ -25,7 +26,7 @@ def latencies(
 
     Args:
         networks: name -> network on the sample's device.
-        sample: a batch of inputs (B, C, H, W).
+        sample: a batch of inputs.
         threads: the number of CPU threads; None leaves PyTorch's setting as it is.
         seconds: the time to spend on all networks together, a tenth of it on warming up. Each
             network is called at least 8 times, however long that takes.
@@ -68,10 +69,10 @@ def _time(call: Callable[[], object]) -> float:
     return perf_counter() - start
 
 
-def _call(network: nn.Module, sample: Tensor) -> None:
+def _call(network: nn.Module, sample: Inputs) -> None:
     """Call a network and wait until the device has finished."""
     network(sample)
-    _synchronize(sample.device)
+    _synchronize(first_tensor(sample).device)
 
 
 def _synchronize(device: torch.device) -> None:
@@ -79,7 +80,7 @@ def _synchronize(device: torch.device) -> None:
         torch.accelerator.synchronize(device)
 
 
-def summarize(times: list[float], sample: Tensor, threads: int, runtime: str = EAGER) -> Latency:
+def summarize(times: list[float], sample: Inputs, threads: int, runtime: str = EAGER) -> Latency:
     """Return the statistics and the conditions of timed calls.
 
     Args:
@@ -88,14 +89,15 @@ def summarize(times: list[float], sample: Tensor, threads: int, runtime: str = E
         threads: CPU threads within an operation.
         runtime: the software that ran the network.
     """
+    tensor = first_tensor(sample)
     median, p95 = np.percentile(np.array(times) * 1e3, [50, 95])
     return Latency(
         median_ms=float(median),
         p95_ms=float(p95),
-        batch=len(sample),
+        batch=len(tensor),
         threads=threads,
-        device=str(sample.device),
-        dtype=str(sample.dtype).removeprefix("torch."),
+        device=str(tensor.device),
+        dtype=str(tensor.dtype).removeprefix("torch."),
         repeats=len(times),
         runtime=runtime,
     )

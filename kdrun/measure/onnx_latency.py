@@ -5,9 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.types import Inputs
 from kdrun.core.records.summary import Latency
 from kdrun.measure.latency import summarize, time_in_turns
 
@@ -15,29 +17,35 @@ ONNX = "onnxruntime"  # the name of the runtime in records
 
 
 def onnx_latencies(
-    files: Mapping[str, Path], sample: Tensor, threads: int, seconds: float
+    files: Mapping[str, Path], sample: Inputs, threads: int, seconds: float
 ) -> dict[str, Latency]:
     """Measure the latency of ONNX files in turns, as `latency.latencies` does for networks.
 
     The time of a call includes copying its outputs.
 
     Args:
-        files: name -> ONNX file with one input, which takes the sample.
-        sample: a batch of inputs (B, C, H, W) in host memory.
+        files: name -> ONNX file that takes the sample.
+        sample: a batch of inputs in host memory; named tensors have the names of the file's inputs.
         threads: CPU threads within an operator.
         seconds: the time to spend on all files together, a tenth of it on warming up.
 
     Raises:
         UserError: ONNX Runtime isn't installed.
     """
-    inputs = sample.contiguous().numpy()
     sessions = {name: start_session(path, threads) for name, path in files.items()}
     calls = {
-        name: partial(session.run, None, {session.get_inputs()[0].name: inputs})
+        name: partial(session.run, None, _feeds(session, sample))
         for name, session in sessions.items()
     }
     times = time_in_turns(calls, seconds)
     return {name: summarize(times[name], sample, threads, runtime=ONNX) for name in files}
+
+
+def _feeds(session: Any, sample: Inputs) -> dict[str, np.ndarray]:
+    """Return the arrays that a session takes, by the name of its input."""
+    names = [node.name for node in session.get_inputs()]
+    tensors = [sample] if isinstance(sample, Tensor) else [sample[name] for name in names]
+    return {name: tensor.contiguous().numpy() for name, tensor in zip(names, tensors, strict=True)}
 
 
 def start_session(path: Path, threads: int) -> Any:

@@ -4,7 +4,7 @@ Importing this package loads no network library; building a network loads the on
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kdrun.core.errors import Fault, UserError, first_line
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from kdrun.core.types import DataInfo
 
-GIVEN = ("num_classes", "in_channels", "image_size")  # parameters that come from the dataset
+# Parameters of builders that come from the dataset.
+GIVEN = ("num_classes", "inputs", "in_channels", "image_size", "encoding")
 
 
 def names() -> list[str]:
@@ -48,29 +49,52 @@ def build(node: Mapping[str, Any], data: "DataInfo") -> "nn.Module":
 
     Args:
         node: `{name: ..., key: value, ...}`, without faults.
-        data: decides the number of classes, the channels and the image size.
+        data: decides the number of classes, and what the inputs look like.
 
     Raises:
-        UserError: there is no such name, or the network can't be built for these images.
+        UserError: there is no such name, or the network can't be built for these inputs.
     """
     make = builder(node["name"])
     parameters = inspect.signature(make).parameters
     arguments = {
         "name": node["name"],
         "num_classes": data.num_classes,
-        "in_channels": data.channels,
-        "image_size": data.image_size,
+        "inputs": data.inputs,
+        **data.inputs.arguments(node),
     }
+    _refuse_other_inputs(node["name"], parameters, data)
     settings = {key: value for key, value in arguments.items() if key in parameters}
     try:
         network = make(**settings_of(node), **settings)
     except (ValueError, AssertionError) as error:
-        height, width = data.image_size
         raise UserError(
-            f"{node['name']} can't be built for {height}x{width} images: {first_line(error)}"
+            f"{node['name']} can't be built for {data.inputs}: {first_line(error)}"
         ) from error
-    _choose_memory_format(node["name"], make, network, data)
+    if data.inputs.modality == "image":
+        _choose_memory_format(node["name"], make, network, data)
     return network
+
+
+def _refuse_other_inputs(name: str, parameters: Collection[str], data: "DataInfo") -> None:
+    """Refuse a network of another modality than the dataset's.
+
+    Args:
+        name: the name of the network.
+        parameters: the parameters of its builder.
+        data: the dataset.
+
+    Raises:
+        UserError: the network reads texts, and the dataset has images, or the other way around.
+    """
+    reads_text = "encoding" in parameters
+    if name in COMPOSED or reads_text == (data.inputs.modality == "text"):
+        return
+    kind = "texts" if reads_text else "images"
+    raise UserError(
+        f"{name!r} is a network for {kind}, and the dataset has {data.inputs}.",
+        "  choose another network or another dataset; all of them: kdrun list models, kdrun list"
+        " datasets",
+    )
 
 
 def _choose_memory_format(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kdrun import model
+from kdrun.core.inputs import InputDescription
 from kdrun.core.types import DataInfo
 
 
@@ -35,17 +36,15 @@ class Committee(nn.Module):
 def build_committee(
     members: list[dict[str, Any]],
     num_classes: int,
-    in_channels: int,
-    image_size: tuple[int, int],
+    inputs: InputDescription,
 ) -> Committee:
     """Build a committee of new networks.
 
     Args:
         members: config nodes of the networks.
         num_classes: number of classes of each network.
-        in_channels: channels of the images.
-        image_size: (height, width) of the images.
+        inputs: what the inputs of each network look like.
     """
     classes = tuple(str(number) for number in range(num_classes))
-    info = DataInfo(classes, in_channels, image_size, train_size=1)
+    info = DataInfo(classes, inputs, train_size=1)
     return Committee(model.build(node, info) for node in members)

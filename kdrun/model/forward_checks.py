@@ -81,4 +81,3 @@ def _shape_faults(
     actual = f"logits of shape {shape}" if shape else f"a {type(logits).__name__}"
     given = f"{type(network).__name__} gives {actual} for {count} {data.inputs}"
     return [Fault(where, f"{given}; {expected} is needed")]
-

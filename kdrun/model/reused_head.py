@@ -8,6 +8,7 @@ from torch import nn
 
 from kdrun import model
 from kdrun.core.errors import UserError
+from kdrun.core.inputs import InputDescription
 from kdrun.core.taps import TappedNetwork
 from kdrun.core.types import DataInfo
 
@@ -20,8 +21,7 @@ def build_reused_head(
     at: Literal["auto", "maps", "embedding"],
     reduction: PositiveInt,
     num_classes: int,
-    in_channels: int,
-    image_size: tuple[int, int],
+    inputs: InputDescription,
 ) -> nn.Module:
     """Build the student with a projector before its pooling and with the teacher's classifier.
 
@@ -41,7 +41,7 @@ def build_reused_head(
         UserError: the projector can't be put at this position in one of the networks.
     """
     classes = tuple(str(number) for number in range(num_classes))
-    info = DataInfo(classes, in_channels, image_size, train_size=1)
+    info = DataInfo(classes, inputs, train_size=1)
     body, head = _SplitNetwork(student, info), _SplitNetwork(teacher, info)
     for part in (body, head):
         if at == "maps" and not part.pools:

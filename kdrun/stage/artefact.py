@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from kdrun.compress.structure_changes import Change, rebuild
 from kdrun.core.class_merge import Merge
 from kdrun.core.errors import DamagedFile, OutOfMemory, UserError, first_line
 from kdrun.core.folder import RunFolder
+from kdrun.core.inputs import read_inputs
 from kdrun.core.instructions import instruction_set
 from kdrun.core.json_file import write_json
 from kdrun.core.memory import refuse_too_large
@@ -246,26 +248,21 @@ def is_intact(folder: Path, identity: str) -> bool:
 
 def describe_data(data: Data) -> DataRecord:
     """Return the record of the data that a network is trained on."""
-    return DataRecord(
+    record = DataRecord(
         classes=list(data.info.classes),
-        channels=data.info.channels,
-        image_size=list(data.info.image_size),
         train_size=data.info.train_size,
         labeled=int(data.train.has_label.sum()),
         merge=None if data.info.merge is None else asdict(data.info.merge),
-        mean=list(data.mean),
-        std=list(data.std),
         origin=dict(data.origin),
     )
+    return cast("DataRecord", {**record, **data.info.inputs.record()})
 
 
 def _data_info(data: DataRecord) -> DataInfo:
     merge = data.get("merge")
-    height, width = data["image_size"]
     return DataInfo(
         classes=tuple(data["classes"]),
-        channels=data["channels"],
-        image_size=(height, width),
+        inputs=read_inputs(data),
         train_size=data["train_size"],
         merge=Merge(tuple(merge["known"]), tuple(map(tuple, merge["groups"]))) if merge else None,
     )

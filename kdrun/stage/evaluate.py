@@ -66,8 +66,7 @@ def evaluate(
             name: _meters(context, networks, hardware, split) for name, split in domains.items()
         },
         costs={
-            row: cost_of(artefact, networks[row], sample)
-            for row, artefact in artefacts.items()
+            row: cost_of(artefact, networks[row], sample) for row, artefact in artefacts.items()
         },
         latencies=_latencies(context, artefacts, networks, baselines),
         baselines=baselines,

@@ -23,7 +23,7 @@ from kdrun.export.check import compare, tolerance_fault
 from kdrun.export.custom_operators import REGISTERED_BY, calls_custom_operators
 from kdrun.export.format import LoadedFile
 from kdrun.export.how_to_run import how_to_run
-from kdrun.export.input_spec import InputSpec
+from kdrun.export.input_spec import InputSpec, input_spec
 from kdrun.export.table import export_format
 from kdrun.export.trace import encode, trace
 from kdrun.stage.artefact import Artefact, checksum
@@ -103,8 +103,7 @@ class Exporter:
 
     @property
     def _inputs(self) -> InputSpec:
-        info, normalize = self.data.info, self.config.export_options.normalize
-        return InputSpec(info.channels, info.image_size, self.data.mean, self.data.std, normalize)
+        return input_spec(self.data.info.inputs, self.config.export_options.normalize)
 
     def _is_exported(self, artefact: Artefact, format_name: str) -> bool:
         """Return whether the folder has an intact file of this network with the same options."""
@@ -147,10 +146,7 @@ class Exporter:
             "kdrun": __version__,
             "split": "test",
             "classes": list(info.classes),
-            "channels": info.channels,
-            "image_size": list(info.image_size),
-            "mean": list(self.data.mean),
-            "std": list(self.data.std),
+            **info.inputs.record(),
             "files": {**files, name: entry},
         }
         write_json(self.folder / EXPORTED, record)

@@ -10,6 +10,7 @@ from torch import nn
 from kdrun import model
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import UserError
+from kdrun.core.inputs import read_inputs
 from kdrun.core.reading import digest, open_named, open_record
 from kdrun.core.records.artefact import ArtefactRecord, DataRecord
 from kdrun.core.store import RECORD
@@ -187,7 +188,7 @@ def _same_validation(artefact: Artefact, data: Data) -> bool:
     return (
         "validation" in artefact.record
         and recorded.get("origin", {}).get("held_out") == data.origin["held_out"]
-        and (recorded["mean"], recorded["std"]) == (list(data.mean), list(data.std))
+        and read_inputs(recorded) == data.info.inputs
     )
 
 

@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from kdrun.core.atomic import fault_point
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.image import image_inputs
 from kdrun.core.instructions import instruction_set
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.seeds import generator
@@ -85,10 +86,11 @@ class Invert:
         Norms(network).close()
 
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
+        images = image_inputs(data.info.inputs, "scheme=deep_inversion")
         return {
             "stage": "invert",
             "how": vars(self.how),
-            "data": [data.mean, data.std, data.info.classes, data.info.image_size],
+            "data": [images.mean, images.std, data.info.classes, images.image_size],
             "seed": runtime.seed,
             "device": runtime.hardware.device.type,
             # The order of sums, and so the last bits, depends on device and threads.
@@ -137,7 +139,7 @@ class Invert:
         """Make a batch of images (B, H, W, C) uint8."""
         data, device = context.data, context.runtime.hardware.device
         random = generator(context.runtime.seed, self.info.name, number)
-        shape = (len(labels), data.info.channels, *data.info.image_size)
+        shape = (len(labels), *image_inputs(data.info.inputs, "scheme=deep_inversion").shape)
         images = torch.randn(shape, generator=random).to(device).requires_grad_()
         labels, adam = labels.to(device), torch.optim.Adam([images], lr=self.how.rate)
         norms = Norms(network)
@@ -243,7 +245,8 @@ def total_variation(images: Tensor) -> Tensor:
 
 def to_bytes(images: Tensor, data: Data) -> Tensor:
     """Convert normalized images (B, C, H, W) to (B, H, W, C) uint8, the format of datasets."""
-    mean, std = (torch.tensor(values)[:, None, None] for values in (data.mean, data.std))
+    inputs = image_inputs(data.info.inputs, "scheme=deep_inversion")
+    mean, std = (torch.tensor(values)[:, None, None] for values in (inputs.mean, inputs.std))
     return ((images * std + mean) * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1)
 
 

@@ -5,6 +5,7 @@ from math import isclose
 from typing import Any
 
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.records.artefact import DataRecord
 from kdrun.dataset.data import Data
 from kdrun.stage.artefact import Artefact
@@ -84,15 +85,18 @@ def _split_message(
 
 
 def _check_normalization(teacher_data: DataRecord, data: Data, folder: str) -> None:
-    if len(teacher_data["mean"]) != len(data.mean):
+    inputs = data.info.inputs
+    if not isinstance(inputs, ImageInputs) or len(teacher_data["mean"]) != len(inputs.mean):
         return  # another number of channels: building the teacher will fail with its own message
-    pairs = zip([*teacher_data["mean"], *teacher_data["std"]], [*data.mean, *data.std], strict=True)
+    pairs = zip(
+        [*teacher_data["mean"], *teacher_data["std"]], [*inputs.mean, *inputs.std], strict=True
+    )
     if all(isclose(a, b, abs_tol=10**-_DIGITS) for a, b in pairs):
         return
     raise UserError(
         f"the teacher in {folder} was trained on images normalized with"
         f" {_describe_normalization(teacher_data['mean'], teacher_data['std'])}, and this run has"
-        f" {_describe_normalization(data.mean, data.std)}.",
+        f" {_describe_normalization(inputs.mean, inputs.std)}.",
         f"  add dataset.mean={_format_list(teacher_data['mean'])}"
         f" dataset.std={_format_list(teacher_data['std'])},"
         f" or {_TRAIN_HERE}",

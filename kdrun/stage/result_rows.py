@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-import torch
 from torch import nn
 
 from kdrun import model
 from kdrun.core.folder import STUDENT_ROW
+from kdrun.core.inputs.types import Inputs
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.records.summary import BestEpoch, Gain, Repetitions, Row, ScoredRow
 from kdrun.measure.cost import macs, nonzero_parameters, parameters
@@ -46,21 +46,18 @@ class Measured:
     repetitions: Mapping[str, list[Repetitions]]
 
 
-def cost_of(
-    artefact: Artefact, network: nn.Module, shape: tuple[int, ...], device: torch.device
-) -> Cost:
+def cost_of(artefact: Artefact, network: nn.Module, sample: Inputs) -> Cost:
     """Return the cost of a network for one sample.
 
     Args:
         artefact: the network's artefact.
-        network: the network, on the device.
-        shape: the shape of one sample: (C, H, W).
-        device: the device of the network.
+        network: the network.
+        sample: the inputs of one sample, on the device of the network.
     """
     return Cost(
         parameters=parameters(network),
         nonzero=nonzero_parameters(network),
-        macs=macs(network, shape, device),
+        macs=macs(network, sample),
         bytes=artefact.bytes_on_disk,
         epochs=artefact.record["epochs"],
     )

@@ -14,7 +14,7 @@ from kdrun.dataset.data import Data
 from kdrun.measure.cost import macs
 from kdrun.measure.latency import latencies
 from kdrun.stage.base import StageContext
-from kdrun.stage.timing import blank_images
+from kdrun.stage.timing import blank_inputs
 
 _BATCH = 32  # calibration samples in a batch: a moving average needs several batches
 
@@ -60,5 +60,5 @@ def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Ten
 
 
 def _latency_in_ms(network: nn.Module, context: StageContext) -> float:
-    settings, sample = context.config.evaluate.latency, blank_images(context)
+    settings, sample = context.config.evaluate.latency, blank_inputs(context)
     return latencies({"": network}, sample, settings.threads, settings.seconds)[""]["median_ms"]

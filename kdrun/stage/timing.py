@@ -7,11 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.types import CPU, Inputs
 from kdrun.core.records.summary import Latency
-from kdrun.export.input_spec import InputSpec
+from kdrun.export.input_spec import input_spec
 from kdrun.export.table import format_faults
 from kdrun.export.trace import encode, trace
 from kdrun.measure.latency import latencies
@@ -70,7 +71,7 @@ def measure_latencies(
     eager = {row: network for row, network in networks.items() if row not in quantized}
     onnx_rows = dict.fromkeys([*quantized, *_baselines_of(quantized, baselines)])
     return Latencies(
-        latencies(eager, blank_images(context), settings.threads, settings.seconds * len(eager)),
+        latencies(eager, blank_inputs(context), settings.threads, settings.seconds * len(eager)),
         _time_in_onnx(context, {row: networks[row] for row in onnx_rows}),
     )
 
@@ -91,7 +92,7 @@ def _time_in_onnx(context: StageContext, networks: Mapping[str, nn.Module]) -> d
     settings = context.config.evaluate.latency
     with TemporaryDirectory() as folder:
         files = _onnx_files(context, networks, Path(folder))
-        sample, seconds = blank_images(context).cpu(), settings.seconds * len(files)
+        sample, seconds = blank_inputs(context, CPU), settings.seconds * len(files)
         return onnx_latencies(files, sample, settings.threads, seconds)
 
 
@@ -99,9 +100,7 @@ def _onnx_files(
     context: StageContext, networks: Mapping[str, nn.Module], folder: Path
 ) -> dict[str, Path]:
     """Write networks as ONNX files; leave out those that can't be exported, with a warning."""
-    data = context.data
-    info = data.info
-    images = InputSpec(info.channels, info.image_size, data.mean, data.std, normalize=False)
+    images = input_spec(context.data.info.inputs, normalize=False)
     files: dict[str, Path] = {}
     for number, (row, network) in enumerate(networks.items()):
         context.runtime.interrupt.check("evaluate")
@@ -115,8 +114,7 @@ def _onnx_files(
     return files
 
 
-def blank_images(context: StageContext) -> Tensor:
-    """Return the batch that is timed: zeros (B, C, H, W) on the device."""
-    info, device = context.data.info, context.runtime.hardware.device
+def blank_inputs(context: StageContext, device: torch.device | None = None) -> Inputs:
+    """Return the batch that is timed, of blank samples, on a device; by default the run's."""
     batch = context.config.evaluate.latency.batch_size
-    return torch.zeros(batch, info.channels, *info.image_size, device=device)
+    return context.data.info.example(batch, device or context.runtime.hardware.device)

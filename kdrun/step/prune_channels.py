@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
-import torch
 from pydantic import PositiveInt
 from torch import nn
 

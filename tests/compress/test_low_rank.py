@@ -8,6 +8,7 @@ from zoo import build, images
 from kdrun.compress.low_rank import factorizable, factorize, low_rank_structure
 from kdrun.compress.rank_selection import ranks_of_energy, ranks_of_share, singular_values
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.types import DataInfo
 from kdrun.step.low_rank import LowRank
 
@@ -116,7 +117,7 @@ def test_check_finds_layers_whose_weights_are_used_directly():
             return x.flatten(1) @ self.inner.weight
 
     step = LowRank(energy=0.9, rank=None, macs=None, layers="*")
-    info = DataInfo(("a", "b"), 1, (8, 8), 10)
+    info = DataInfo(("a", "b"), ImageInputs(1, (8, 8)), 10)
     with pytest.raises(UserError, match=r"does not run with factorized layers: .*'weight'"):
         step.check(Tied(), info)
     assert step.check(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), info)

@@ -4,10 +4,11 @@ import pytest
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.taps import resolve_taps
 from kdrun.core.types import DataInfo
 
-INFO = DataInfo(("a", "b", "c"), 3, (32, 32), 10)
+INFO = DataInfo(("a", "b", "c"), ImageInputs(3, (32, 32)), 10)
 
 
 class Pooled(nn.Module):

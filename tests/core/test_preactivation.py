@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.taps import TappedNetwork, resolve_taps
 from kdrun.core.types import DataInfo
 
-INFO = DataInfo(("a", "b"), 3, (8, 8), 10)
+INFO = DataInfo(("a", "b"), ImageInputs(3, (8, 8)), 10)
 HEAD = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
 
 

@@ -5,10 +5,11 @@ import torch
 from torch import nn
 
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.taps import TappedNetwork, resolve_taps, tap_shapes
 from kdrun.core.types import DataInfo
 
-DATA = DataInfo(classes=("a", "b", "c"), channels=2, image_size=(6, 8), train_size=10)
+DATA = DataInfo(("a", "b", "c"), ImageInputs(2, (6, 8)), train_size=10)
 ROLES = {"stages": ["body.0", "body.2"], "embedding": ["head:in"], "logits": ["head"]}
 
 
@@ -239,7 +240,7 @@ def test_tap_shapes_leaves_the_network_as_it_was(network, training):
 
 
 def test_tap_shapes_takes_the_hooks_out_when_the_network_fails(network):
-    small = DataInfo(DATA.classes, channels=3, image_size=(6, 8), train_size=10)
+    small = DataInfo(DATA.classes, ImageInputs(3, (6, 8)), train_size=10)
     network.train()
     with pytest.raises(RuntimeError):
         tap_shapes(network, {"stage": "body.0"}, small)

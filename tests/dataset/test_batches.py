@@ -149,7 +149,7 @@ def test_memory_and_stream_give_the_same_batches(data, workers):
 
 
 def test_without_augmentation_inputs_are_the_normalized_images(data):
-    normalize = transforms.Normalize(data.mean, data.std)
+    normalize = transforms.Normalize(data.info.inputs.mean, data.info.inputs.std)
     for batch in data.train.epoch(**EPOCH, batch_size=64, augment=False):
         images = data.train.feed.images[batch.index].permute(0, 3, 1, 2)
         assert torch.allclose(batch.inputs, normalize(images / 255), atol=2e-6)

@@ -142,17 +142,17 @@ def test_settings_that_the_images_prove_wrong(node):
 
 def test_mean_and_deviation_of_the_config_are_taken(node):
     data = dataset.load(node("digits", mean=[0.25], std=[0.5]))
-    assert (data.mean, data.std) == ((0.25,), (0.5,))
+    assert (data.info.inputs.mean, data.info.inputs.std) == ((0.25,), (0.5,))
 
 
 def test_size_and_channels_of_the_config_are_taken(node):
     data = dataset.load(node("digits", image_size=12, channels=3))
     batch = next(data.test.batches(4))
-    assert data.info.image_size == (12, 12)
-    assert data.info.channels == 3
+    assert data.info.inputs.image_size == (12, 12)
+    assert data.info.inputs.channels == 3
     assert batch.inputs.shape == (4, 3, 12, 12)
     grey = dataset.load(node("fake", train_size=50, channels=1))
-    assert grey.info.channels == 1
+    assert grey.info.inputs.channels == 1
 
 
 def test_color_from_grey_repeats_it_and_grey_from_color_weighs_it(node):

@@ -90,13 +90,13 @@ def test_the_file_gets_pixels_or_normalized_images_of_the_whole_split(
 ) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Dropout())
-    images = InputSpec(1, (8, 8), data.mean, data.std, normalize)
+    images = InputSpec(1, (8, 8), data.info.inputs.mean, data.info.inputs.std, normalize)
     given: list[torch.Tensor] = []
     calls: list[int] = []
 
     def answer(inputs: torch.Tensor) -> torch.Tensor:
         given.append(inputs)
-        mean, std = data.mean[0], data.std[0]
+        mean, std = data.info.inputs.mean[0], data.info.inputs.std[0]
         return network((inputs - mean) / std if normalize else inputs)
 
     files = {"file": LoadedFile(answer, "none")}

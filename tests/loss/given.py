@@ -7,13 +7,14 @@ import yaml
 from torch import Tensor, nn
 
 from kdrun.config.choices import conf_folder
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.base import Loss
 from kdrun.loss.table import build_loss
 
 B, C = 8, 10
 AT = Progress(phase="main", epoch=0, epochs=240, step=0, steps=240 * 100)
-INFO = DataInfo(tuple(str(number) for number in range(C)), 3, (32, 32), 512)
+INFO = DataInfo(tuple(str(number) for number in range(C)), ImageInputs(3, (32, 32)), 512)
 Shapes = dict[str, tuple[int, ...]]
 
 

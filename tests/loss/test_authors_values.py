@@ -8,6 +8,7 @@ import torch
 from given import C, bound, node, shapes
 from torch import Tensor, nn
 
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.types import Batch, DataInfo, Output, Progress
 from kdrun.loss.base import Loss
 from kdrun.loss.table import build_loss
@@ -16,7 +17,7 @@ SAMPLES = 6
 LABELS = torch.tensor([0, 3, 3, 5, 0, 5])
 INDEX = torch.arange(SAMPLES)
 BATCH = Batch(torch.zeros(SAMPLES, 1), LABELS, INDEX, INDEX * 0)
-INFO = DataInfo(tuple("abcdefghij"), 3, (32, 32), 512)
+INFO = DataInfo(tuple("abcdefghij"), ImageInputs(3, (32, 32)), 512)
 AT = Progress(phase="main", epoch=0, epochs=240, step=0, steps=2400)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.registry import resolve
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Progress, TapRequest, TapShapes
 from kdrun.loss.base import Loss
@@ -219,7 +220,7 @@ def test_a_loss_without_needs_asks_for_none(loss):
     assert loss.phases() == (MAIN,)
     assert list(loss.parameters()) == []
     shapes = TapShapes({}, torch.nn.Identity(), {})
-    data = DataInfo(tuple("abc"), channels=1, image_size=(8, 8), train_size=10)
+    data = DataInfo(tuple("abc"), ImageInputs(1, (8, 8)), train_size=10)
     loss.bind(shapes, shapes if loss.uses_teacher else None, data)
 
 

@@ -8,13 +8,14 @@ from given import INFO, B, C, node
 from torch import nn
 
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.taps import TappedNetwork, tap_shapes
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.loss.functional import label_loss
 from kdrun.loss.logits import soft_loss
 from kdrun.loss.table import build_loss
 
-DATA = DataInfo(INFO.classes, 2, (4, 4), 512)
+DATA = DataInfo(INFO.classes, ImageInputs(2, (4, 4)), 512)
 STEPS, EPOCHS = 3, 6  # of an epoch, and epochs
 
 

@@ -13,6 +13,7 @@ from given import AT, INFO, B, C, batch, node
 from torch import Tensor, nn
 
 from kdrun import model
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.taps import TappedNetwork, resolve_taps, tap_shapes
 from kdrun.core.types import Batch, DataInfo, Output, TapShapes
 from kdrun.loss.base import Loss
@@ -22,7 +23,7 @@ from kdrun.stage.start import copy_shared_modules
 STUDENT, TEACHER = (
     {"name": "resnet8", "depth": 8, "widths": [4, 4, last, last]} for last in (6, 8)
 )
-TINY = DataInfo(INFO.classes, 3, (16, 16), INFO.train_size)
+TINY = DataInfo(INFO.classes, ImageInputs(3, (16, 16)), INFO.train_size)
 
 # The forms in which a loss is tried, beside that of its YAML file: settings, and `phase`.
 FORMS: dict[str, list[dict[str, Any]]] = {

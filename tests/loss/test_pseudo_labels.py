@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from kdrun.core.class_merge import Merge
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.types import Batch, DataInfo, Output, TapShapes
 from kdrun.engine.micro_batches import micro_batches
 from kdrun.engine.mixing import mix_batch
@@ -60,7 +61,7 @@ def test_the_teachers_decisions_stand_for_missing_labels() -> None:
 
 def test_decisions_of_a_teacher_of_more_classes_are_the_students() -> None:
     groups = ((0, 5), (1, 2), (3, 4))
-    info = DataInfo(("a", "b", "c"), 1, (2, 2), 9, Merge(tuple("uvwxyz"), groups))
+    info = DataInfo(("a", "b", "c"), ImageInputs(1, (2, 2)), 9, Merge(tuple("uvwxyz"), groups))
     loss = build_loss(
         {"name": "merged_teacher", "loss": {"name": "kd", "alpha": 0.5, "temperature": 2.0}}
     )

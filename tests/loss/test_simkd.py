@@ -6,6 +6,7 @@ from given import AT, INFO, bare, batch, node, total
 
 from kdrun import model
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.taps import TappedNetwork, tap_shapes
 from kdrun.core.types import DataInfo, TapShapes
 from kdrun.loss.base import Loss
@@ -15,7 +16,7 @@ from kdrun.stage.start import copy_shared_modules
 SMALL = {"name": "resnet8", "depth": 8, "widths": [4, 4, 6, 8]}
 LARGE = {"name": "resnet8", "depth": 8, "widths": [4, 4, 8, 12]}
 MLP = {"name": "mlp", "hidden": [12], "dropout": 0.0}
-TINY = DataInfo(INFO.classes, 3, (8, 8), 64)
+TINY = DataInfo(INFO.classes, ImageInputs(3, (8, 8)), 64)
 
 
 def made(student: dict, teacher: dict, **changes) -> tuple[Loss, torch.nn.Module, torch.nn.Module]:

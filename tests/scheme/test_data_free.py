@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapShapes
 from kdrun.dataset.data import Data
 from kdrun.loss.data_free import DAFL, DataFree, divergence
 from kdrun.loss.table import build_loss
 from kdrun.stage.invert import Inversion, Norms, objective, to_bytes
 
-INFO = DataInfo(("a", "b", "c"), 2, (6, 5), 30)
+INFO = DataInfo(("a", "b", "c"), ImageInputs(2, (6, 5)), 30)
 KD = {"name": "kd", "alpha": 0.5, "temperature": 2.0}
 
 
@@ -230,7 +231,7 @@ def test_a_network_without_batch_norms_remembers_nothing():
 def test_images_are_stored_as_a_dataset_has_them():
     data = image_data()
     pixels = torch.randint(0, 256, (3, 6, 5, 2), dtype=torch.uint8)
-    mean, std = (torch.tensor(each) for each in (data.mean, data.std))
+    mean, std = (torch.tensor(each) for each in (data.info.inputs.mean, data.info.inputs.std))
     normal = ((pixels / 255 - mean) / std).permute(0, 3, 1, 2)
     assert torch.equal(to_bytes(normal, data), pixels)
     assert to_bytes(torch.full((1, 2, 1, 1), 1e9), data).flatten().tolist() == [255, 255]

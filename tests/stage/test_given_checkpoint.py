@@ -19,13 +19,14 @@ from torch.optim.swa_utils import AveragedModel
 
 from kdrun import model
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.screen import Screen
 from kdrun.core.types import DataInfo
 from kdrun.engine.interrupt import Interrupt
 from kdrun.engine.watch import make_watch
 from kdrun.stage.checkpoint_weights import load_checkpoint
 
-INFO = DataInfo(("cat", "dog", "fox"), 3, (32, 32), train_size=100)
+INFO = DataInfo(("cat", "dog", "fox"), ImageInputs(3, (32, 32)), train_size=100)
 State = Mapping[str, Tensor]
 
 

@@ -10,11 +10,12 @@ from math import inf, lcm
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from kdrun.compress.channels.channel_group import ChannelGroup, GroupMember, PrunedDimension
 from kdrun.compress.channels.layers import CONVOLUTION, PRUNABLE
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.types import Inputs
 
 # Exceptions that torch-pruning raises where it can't follow the channels of a network.
 TORCH_PRUNING_ERRORS: tuple[type[Exception], ...] = (
@@ -39,14 +40,14 @@ class DependencyGraph:
 
     Args:
         network: the network, which is left unchanged.
-        sample: a batch of inputs (B, C, H, W).
+        sample: a batch of inputs.
 
     Raises:
         UserError: torch-pruning is not installed, or can't trace the network.
     """
 
     # Any: torch-pruning has no types.
-    def __init__(self, network: nn.Module, sample: Tensor) -> None:
+    def __init__(self, network: nn.Module, sample: Inputs) -> None:
         if find_spec("torch_pruning") is None:
             raise UserError("pruning channels needs an extra.", "  pip install 'kdrun[prune]'")
         from torch_pruning import DependencyGraph as Graph

@@ -7,22 +7,23 @@ layers whose outputs are added to it lose theirs.
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from torch import Tensor, nn
+from torch import nn
 
 from kdrun.compress.channels.channel_group import ChannelGroup
 from kdrun.compress.channels.dependency_graph import DependencyGraph
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.types import Inputs
 from kdrun.core.unknown import suggest
 
 
-def find_groups(network: nn.Module, sample: Tensor, skip: Sequence[str] = ()) -> list[ChannelGroup]:
+def find_groups(network: nn.Module, sample: Inputs, skip: Sequence[str] = ()) -> list[ChannelGroup]:
     """Return the groups of channels that may be pruned, in the order of the network.
 
     Channels of the network's output are in no group.
 
     Args:
         network: the network, which is left unchanged.
-        sample: a batch of inputs (B, C, H, W).
+        sample: a batch of inputs.
         skip: globs of module paths whose output channels are not pruned. A module that matches
             includes all its submodules.
 

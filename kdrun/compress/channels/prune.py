@@ -14,6 +14,7 @@ from kdrun.compress.channels.remove import remove_channels
 from kdrun.compress.channels.select import EmptyLayer, select_global, select_uniform
 from kdrun.compress.channels.verify import first_half, verify_pruning
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.types import Inputs
 
 _BISECTIONS = 12  # they find a ratio to within 1 / 4096
 
@@ -45,7 +46,7 @@ class PrunedToCost(NamedTuple):
 
 def prune_channels(
     network: nn.Module,
-    sample: Tensor,
+    sample: Inputs,
     ratio: float,
     criterion: PruningCriterion,
     inputs: ScoringInputs,
@@ -54,7 +55,7 @@ def prune_channels(
 
     Args:
         network: the network, which is left unchanged.
-        sample: a batch of inputs (B, C, H, W) on the network's device, of which only shape and
+        sample: a batch of inputs on the network's device, of which only shape and
             dtype are used.
         ratio: share of channels to prune, 0 to below 1: round(ratio n) of the n channels of each
             group, or of all groups with scope `global`. Outputs of the network are not counted.
@@ -80,7 +81,7 @@ def prune_channels(
 
 def prune_to_cost(
     network: nn.Module,
-    sample: Tensor,
+    sample: Inputs,
     share: float,
     cost: Callable[[nn.Module], float],
     cost_name: str,
@@ -139,7 +140,7 @@ class _ScoredGroups(NamedTuple):
 
 
 def _score_groups(
-    network: nn.Module, sample: Tensor, criterion: PruningCriterion, inputs: ScoringInputs
+    network: nn.Module, sample: Inputs, criterion: PruningCriterion, inputs: ScoringInputs
 ) -> _ScoredGroups:
     """Find and score the groups of a network. Groups that can't be scored are left out."""
     compute_scores = IMPORTANCES[criterion.importance]

@@ -11,6 +11,7 @@ from kdrun.compress.channels.channel_group import ChannelGroup
 from kdrun.compress.channels.dependency_graph import TORCH_PRUNING_ERRORS, cannot_follow
 from kdrun.compress.channels.layers import CONVOLUTION
 from kdrun.compress.channels.remove import remove_channels, removed_indices
+from kdrun.core.inputs.types import Inputs, take
 
 _FAILURES: tuple[type[Exception], ...] = (*TORCH_PRUNING_ERRORS, RuntimeError)
 # These norms compute statistics over several channels, so a channel of zeros changes their output
@@ -20,7 +21,7 @@ _CROSS_CHANNEL_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm)
 
 def verify_pruning(
     network: nn.Module,
-    sample: Tensor,
+    sample: Inputs,
     groups: Sequence[ChannelGroup],
     removed: Sequence[Tensor],
 ) -> None:
@@ -32,7 +33,7 @@ def verify_pruning(
 
     Args:
         network: the unpruned network; it is left unchanged.
-        sample: a batch of inputs (B, C, H, W), of which only the shape is used.
+        sample: a batch of inputs; of images only the shape is used.
         groups: groups of channels.
         removed: for each group, the channels to remove.
 
@@ -40,9 +41,7 @@ def verify_pruning(
         UserError: the outputs differ or the pruned network can't run. The message names the groups
             that fail when they are pruned alone, or all groups if none does.
     """
-    noise = torch.randn(
-        1, *sample.shape[1:], dtype=torch.float64, generator=torch.Generator().manual_seed(0)
-    )
+    noise = _one_sample(sample)
     if _removing_equals_ignoring(network, noise, groups, removed):
         return
     failing_alone = [
@@ -55,6 +54,14 @@ def verify_pruning(
     raise cannot_follow([group.path for group in failing], operations)
 
 
+def _one_sample(sample: Inputs) -> Inputs:
+    """Return one image of float64 noise, or the first of the texts."""
+    if not isinstance(sample, Tensor):
+        return take(sample, slice(1))
+    random = torch.Generator().manual_seed(0)
+    return torch.randn(1, *sample.shape[1:], dtype=torch.float64, generator=random)
+
+
 def first_half(group: ChannelGroup) -> Tensor:
     """Return the first half of the channels in each block of a group, as a trial of pruning."""
     block_starts = torch.arange(group.blocks)[:, None] * group.block_size
@@ -64,7 +71,7 @@ def first_half(group: ChannelGroup) -> Tensor:
 @torch.no_grad()
 def _removing_equals_ignoring(
     network: nn.Module,
-    noise: Tensor,
+    noise: Inputs,
     groups: Sequence[ChannelGroup],
     removed: Sequence[Tensor],
 ) -> bool:

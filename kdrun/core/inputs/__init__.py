@@ -4,7 +4,7 @@ Nothing else in kdrun, but the folders of a modality, asks for an image size or 
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 
@@ -25,8 +25,8 @@ class InputDescription(Protocol):
         sample: one sample in sentences: `image`, `text`.
     """
 
-    modality: str
-    sample: str
+    modality: ClassVar[str]
+    sample: ClassVar[str]
 
     def example(self, count: int, device: torch.device = CPU) -> Inputs:
         """Return inputs of `count` samples with the structure of batches, for dry runs."""
@@ -62,5 +62,6 @@ def read_inputs(record: Mapping[str, Any]) -> InputDescription:
     Raises:
         KeyError, TypeError, ValueError: the record is not one of an `InputDescription`.
     """
-    kind: type[InputDescription] = resolve("modality", INPUTS, record.get("modality", "image"))
-    return kind.from_record(record)
+    kind: Any = resolve("modality", INPUTS, record.get("modality", "image"))
+    inputs: InputDescription = kind.from_record(record)
+    return inputs

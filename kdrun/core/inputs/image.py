@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from kdrun.core.errors import UserError
 from kdrun.core.inputs.types import CPU
 
 
@@ -63,3 +64,18 @@ class ImageInputs:
     def __str__(self) -> str:
         height, width = self.image_size
         return f"{height}x{width} images with {self.channels} channels"
+
+
+def image_inputs(inputs: object, reader: str) -> ImageInputs:
+    """Return a description of images, for a part of kdrun that serves images alone.
+
+    Args:
+        inputs: the description of a dataset's inputs.
+        reader: what serves images alone, for the message: `scheme=dafl`.
+
+    Raises:
+        UserError: the inputs are no images.
+    """
+    if isinstance(inputs, ImageInputs):
+        return inputs
+    raise UserError(f"{reader} is for images, and the dataset has {inputs}.")

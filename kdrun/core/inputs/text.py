@@ -56,8 +56,8 @@ class TextInputs:
 
     Attributes:
         encodings: the encodings that the networks of a run need; the dataset's own one first.
-        networks: key of a network's tokenizer, by `tokenizer_key` -> name of its encoding. Keys that
-            are missing here have the dataset's own encoding.
+        networks: key of a network's tokenizer, by `tokenizer_key` -> name of its encoding; for
+            other keys it is the dataset's own.
         length: tokens of the texts in `example`.
     """
 
@@ -128,8 +128,8 @@ class TextInputs:
 def tokenizer_key(node: Mapping[str, Any]) -> str:
     """Return what a network's config node says about its tokenizer; empty: the dataset's own.
 
-    A network may have a tokenizer of its own, under the key `tokenizer`. A network of a Hugging Face
-    folder without that key has the tokenizer of the folder.
+    A network may have a tokenizer of its own, under the key `tokenizer`. Without it a network of a
+    Hugging Face folder has the tokenizer of the folder.
     """
     if node.get("tokenizer"):
         return json.dumps(node["tokenizer"], sort_keys=True)

@@ -9,9 +9,9 @@ CPU = torch.device("cpu")
 Inputs = Tensor | Mapping[str, Tensor]  # images (B, C, H, W), or named tensors, each (B, ...)
 
 
-def batch_size(inputs: Inputs) -> int:
-    """Return B, the number of samples."""
-    return len(inputs if isinstance(inputs, Tensor) else next(iter(inputs.values())))
+def first_tensor(inputs: Inputs) -> Tensor:
+    """Return the first of the tensors, which tells the number of samples and the device."""
+    return inputs if isinstance(inputs, Tensor) else next(iter(inputs.values()))
 
 
 def take(inputs: Inputs, rows: Tensor | slice) -> Inputs:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from kdrun.core.errors import ConfigError, Fault
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.types import DataInfo
 from kdrun.dataset.image.images import InMemory
 from kdrun.dataset.image.settings import ImageSettings, Original
@@ -25,7 +26,7 @@ def outline(settings: ImageSettings) -> DataInfo | None:
     selection = settings.class_map or settings.classes
     count = settings.original.classes if selection is None else len(selection)
     names = tuple(str(label) for label in range(count))
-    return DataInfo(names, channels, (side, side), train_size=0)
+    return DataInfo(names, ImageInputs(channels, (side, side)), train_size=0)
 
 
 def check_original(original: Original | None, raw: RawDataset[Any]) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kdrun.core.errors import ConfigError, Fault
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.types import DataInfo
 from kdrun.dataset.class_selection import describe_classes
 from kdrun.dataset.data import Data, Split
@@ -62,15 +63,14 @@ def prepare_images(
     mean, std = _statistics(
         labeled_splits["train"].samples if has_extra_images else train, settings
     )
+    inputs = ImageInputs(train.shape[2], train.shape[:2], tuple(mean), tuple(std))
     normalize = Normalizer.of(mean, std, width=train.shape[1])
     ready_splits = make_splits(splits, len(classes), settings, normalize)
     return Data(
-        info=DataInfo(classes, train.shape[2], train.shape[:2], len(train)),
+        info=DataInfo(classes, inputs, len(train)),
         train=replace(ready_splits["train"], labeled=labeled),
         validation=ready_splits["validation"],
         test=ready_splits["test"],
-        mean=mean,
-        std=std,
         augment=settings.augment.model_dump(),
         digest=digest(classes, splits, mean, std, labeled),
         origin=origin,

@@ -10,6 +10,7 @@ import torch
 
 from kdrun.core.errors import UserError
 from kdrun.core.home import in_home
+from kdrun.core.inputs.image import image_inputs
 from kdrun.core.unknown import nearest
 from kdrun.dataset.config_node import read_settings
 from kdrun.dataset.data import Data
@@ -49,15 +50,16 @@ def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) 
     root = in_home(folder)
     settings, arguments = read_settings(node)
     files = _read_folder(root, data.info.classes, settings.test, settings.split_seed, where)
-    height, width = data.info.image_size
+    inputs = image_inputs(data.info.inputs, where)
+    height, width = inputs.image_size
     side = round(max(height, width) / arguments.get("center", 1.0))
-    image_format = ImageFormat((height, width), data.info.channels, side)
+    image_format = ImageFormat((height, width), inputs.channels, side)
     splits: ImageSplits = {
         name: SplitSamples(split.source, split.ids, replace(split.samples, format=image_format))
         for name, split in files.items()
     }
     splits = load_or_check(splits, settings)
-    normalize = Normalizer.of(data.mean, data.std, width)
+    normalize = Normalizer.of(inputs.mean, inputs.std, width)
     ready_splits = make_splits(splits, data.info.num_classes, settings, normalize)
     train, test = ready_splits["train"], ready_splits.get("test")
     train = replace(train, labeled=torch.zeros(train.size, dtype=torch.bool))
@@ -68,7 +70,7 @@ def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) 
     ]
     if test:
         notes += note_empty_classes(f"test split of {domain}", test.targets, data.info.classes)
-    images_digest = digest(data.info.classes, splits, data.mean, data.std)
+    images_digest = digest(data.info.classes, splits, inputs.mean, inputs.std)
     return replace(
         data,
         info=replace(data.info, train_size=train.size),

@@ -27,8 +27,8 @@ def test_fake_has_the_sizes_and_classes_asked_for(node):
         node("fake", num_classes=7, train_size=140, test_size=21, image_size=5, channels=1)
     )
     assert data.info.num_classes == 7
-    assert data.info.image_size == (5, 5)
-    assert data.info.channels == 1
+    assert data.info.inputs.image_size == (5, 5)
+    assert data.info.inputs.channels == 1
     assert data.train.size + data.validation.size == 140
     assert data.test.targets.bincount().tolist() == [3] * 7
 

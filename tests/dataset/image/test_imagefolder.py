@@ -34,7 +34,7 @@ def sentence(node, root, **changes) -> str:
 def test_train_val_and_test_are_taken_as_they_are(node, folder):
     data = load(node, write_three_parts(folder))
     assert data.info.classes == ("cat", "dog")
-    assert data.info.image_size == (8, 8)
+    assert data.info.inputs.image_size == (8, 8)
     assert [split.size for split in (data.train, data.validation, data.test)] == [12, 6, 4]
     assert [split.source for split in (data.train, data.validation, data.test)] == [
         "train",
@@ -213,13 +213,13 @@ def test_resized_crops_are_streamed_and_exactly_repeated(node, folder):
 def test_grey_images_make_a_grey_set(node, folder):
     folder("train/cat", 6, mode="L")
     root = folder("train/dog", 6, mode="L")
-    assert load(node, root).info.channels == 1
-    assert load(node, root, channels=3).info.channels == 3
+    assert load(node, root).info.inputs.channels == 1
+    assert load(node, root, channels=3).info.inputs.channels == 3
 
 
 def test_one_class_in_color_makes_a_color_set(node, folder):
     folder("train/cat", 6, mode="L")
-    assert load(node, folder("train/dog", 6)).info.channels == 3
+    assert load(node, folder("train/dog", 6)).info.inputs.channels == 3
 
 
 def test_sixteen_bits_are_scaled_not_cut_off(node, folder):
@@ -310,7 +310,7 @@ def test_images_of_several_sizes_need_an_image_size(node, folder, limit):
     message = sentence(node, root, memory_limit=limit, mean=[0.5] * 3, std=[0.5] * 3)
     assert message.startswith("the images differ in size: ")
     assert message.endswith("resize them all: dataset.image_size=8")
-    assert load(node, root, image_size=8).info.image_size == (8, 8)
+    assert load(node, root, image_size=8).info.inputs.image_size == (8, 8)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
@@ -413,5 +413,5 @@ def test_images_of_the_shared_cifar_folder_are_read(node, shared_data, tmp_path)
                 break
     (root,) = [path for path in tmp_path.iterdir() if path.is_dir()]
     data = load(node, root, test=0.4)
-    assert data.info.image_size == (32, 32)
-    assert data.info.channels == 3
+    assert data.info.inputs.image_size == (32, 32)
+    assert data.info.inputs.channels == 3

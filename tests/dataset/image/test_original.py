@@ -25,7 +25,7 @@ def node(*words: str) -> dict[str, Any]:
 
 def shape(info: DataInfo | None) -> tuple[int, int, tuple[int, int]]:
     assert info is not None
-    return info.num_classes, info.channels, info.image_size
+    return info.num_classes, info.inputs.channels, info.inputs.image_size
 
 
 @pytest.mark.parametrize(

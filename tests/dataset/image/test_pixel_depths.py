@@ -220,7 +220,7 @@ def test_the_orientation_of_exif_is_obeyed(node, folder, kind, orientation, turn
             Image.fromarray(grey).convert("RGB").save(path, kind, exif=exif, quality=95)
     words = {"memory_limit": limit, "mean": [0.0] * 3, "std": [1.0] * 3}
     data = dataset.load(node("imagefolder", root=str(root), test=0.2, validation=0.2, **words))
-    assert data.info.image_size == ((12, 8) if turned else (8, 12))
+    assert data.info.inputs.image_size == ((12, 8) if turned else (8, 12))
     shown = next(data.train.batches(2)).inputs[0, 0]
     corners = {
         "left top": shown[:4, :4], "right top": shown[:4, -4:],
@@ -237,4 +237,7 @@ def test_a_damaged_exif_is_passed_over(node, folder) -> None:
     picture = Image.new("RGB", (8, 8), (90, 10, 10))
     (root / "train/cat/000.png").unlink()
     picture.save(root / "train/cat/000.jpg", exif=b"Exif\0\0" + b"MM\0\x13 no tags")
-    assert dataset.load(node("imagefolder", root=str(root), test=0.2)).info.image_size == (8, 8)
+    assert dataset.load(node("imagefolder", root=str(root), test=0.2)).info.inputs.image_size == (
+        8,
+        8,
+    )

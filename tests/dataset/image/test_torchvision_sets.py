@@ -52,8 +52,8 @@ def images_tested_on(data) -> torch.Tensor:
 def test_idx_files_are_read(node, tmp_path, pixels, name):
     written = write_mnist(tmp_path, IDX[name], pixels)
     data = load_small(node, name, tmp_path)
-    assert data.info.channels == 1
-    assert data.info.image_size == (28, 28)
+    assert data.info.inputs.channels == 1
+    assert data.info.inputs.image_size == (28, 28)
     assert data.info.num_classes == len(set(data.info.classes)) == 10
     assert data.train.size + data.validation.size == 60
     assert np.array_equal(images_tested_on(data).squeeze(-1).numpy(), written)
@@ -215,7 +215,7 @@ def test_classes_subset_and_size_of_a_set_of_tensors(node, tmp_path, pixels):
     data = load_small(node, "mnist", tmp_path, classes=["3", "5"], subset=6, image_size=32)
     assert data.info.classes == ("3", "5")
     assert data.train.size == 6
-    assert data.info.image_size == (32, 32)
+    assert data.info.inputs.image_size == (32, 32)
 
 
 @pytest.mark.data
@@ -223,8 +223,8 @@ def test_mnist_reads_as_it_is_shared(node, shared_data):
     given = node("mnist", root=str(shared_data), download=False, mean=None, std=None)
     data = dataset.load(given)
     assert (data.train.size, data.validation.size, data.test.size) == (54_000, 6_000, 10_000)
-    assert data.mean[0] == pytest.approx(0.1307, abs=5e-4)
-    assert data.std[0] == pytest.approx(0.3081, abs=5e-4)
+    assert data.info.inputs.mean[0] == pytest.approx(0.1307, abs=5e-4)
+    assert data.info.inputs.std[0] == pytest.approx(0.3081, abs=5e-4)
     assert data.test.targets[:5].tolist() == [7, 2, 1, 0, 4]
     ids = set(data.train.ids.tolist()) | set(data.validation.ids.tolist())
     assert len(ids) == 60_000

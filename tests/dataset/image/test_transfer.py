@@ -92,9 +92,12 @@ def test_class_folders_without_a_test_part_leave_a_share_to_test_on(load: Load, 
 def test_inputs_are_normalized_as_the_teachers(load: Load, folder) -> None:
     folder("train", 3, size=(8, 8), mode="L")
     data, other = load()
-    assert (other.mean, other.std) == (data.mean, data.std)
+    assert (other.info.inputs.mean, other.info.inputs.std) == (
+        data.info.inputs.mean,
+        data.info.inputs.std,
+    )
     (batch,) = other.train.batches(3)
-    pixels = batch.inputs * data.std[0] + data.mean[0]
+    pixels = batch.inputs * data.info.inputs.std[0] + data.info.inputs.mean[0]
     assert torch.allclose(pixels * 255, (pixels * 255).round(), atol=1e-3)
 
 

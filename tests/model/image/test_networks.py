@@ -24,7 +24,7 @@ def small(name: str):
 
 def inputs(data, batch: int = 2) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
-    return torch.randn(batch, data.channels, *data.image_size, generator=generator)
+    return torch.randn(batch, *data.inputs.shape, generator=generator)
 
 
 @pytest.mark.parametrize("name", SMALLEST)
