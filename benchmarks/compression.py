@@ -76,7 +76,7 @@ def table_rows(name: str, size: int, batch: int, seconds: float) -> Iterator[str
         in_onnx = onnx_latencies(files, sample, 1, seconds)
         bytes_ = {key: path.stat().st_size for key, path in files.items()}
     for key, network in networks.items():
-        count = macs(network, (3, size, size), torch.device("cpu")) / 1e6
+        count = macs(network, torch.zeros(1, 3, size, size)) / 1e6
         cells = [
             f"{name}, {size} px",
             key,

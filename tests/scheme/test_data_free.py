@@ -176,7 +176,8 @@ def test_mixed_precision_batches_stay_what_they_are():
 
 def image_data() -> Data:
     """Three classes of 6x5 pixels with two channels, of another mean and spread each."""
-    return SimpleNamespace(mean=(0.2, 0.6), std=(0.3, 0.1), info=INFO)
+    inputs = ImageInputs(2, (6, 5), mean=(0.2, 0.6), std=(0.3, 0.1))
+    return SimpleNamespace(info=replace(INFO, inputs=inputs))
 
 
 def test_the_inversions_objective_is_its_equation():
