@@ -17,7 +17,7 @@ from kdrun.config.choices import conf_folder, register_models, register_steps
 from kdrun.config.command import Command, read_command
 from kdrun.config.compose import ComposedRun, compose_runs, to_yaml
 from kdrun.config.loader import install_named_plugins, make_loader
-from kdrun.config.overrides import embedded_job, quote, translate_settings
+from kdrun.config.overrides import implied_settings, quote, translate_settings
 from kdrun.config.sweep_jobs import compose_sweep
 from kdrun.core.atomic import refuse_link
 from kdrun.core.errors import ConfigError
@@ -43,7 +43,7 @@ def launch(words: Sequence[str], screen: Screen) -> int:
         ConfigError: the settings have faults, all of which it contains; nothing was written.
     """
     command = read_command(words)
-    words = [*words, *embedded_job(command)]
+    words = [*words, *implied_settings(command)]
     command = read_command(words)
     plugin_faults = install_named_plugins(command.settings, command.folders)
     command = translate_settings(command)

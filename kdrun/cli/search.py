@@ -13,7 +13,7 @@ from kdrun.cli.launch import check_jobs
 from kdrun.config.command import Command, read_command
 from kdrun.config.compose import ComposedRun, compose_runs
 from kdrun.config.loader import install_named_plugins
-from kdrun.config.overrides import embedded_job, parse_settings, translate_settings, typed_value
+from kdrun.config.overrides import implied_settings, parse_settings, translate_settings, typed_value
 from kdrun.core.errors import ConfigError, UserError
 from kdrun.core.screen import Screen
 from kdrun.core.sweep import SweepFolder
@@ -35,7 +35,7 @@ def search(words: Sequence[str], screen: Screen) -> int:
     if find_spec("optuna") is None:
         raise UserError("a search needs an extra: pip install 'kdrun[search]'")
     command = read_command(["--multirun", *words])
-    words = [*words, *embedded_job(command)]
+    words = [*words, *implied_settings(command)]
     command = read_command(["--multirun", *words])
     if command.shows_only:
         raise UserError("a search shows no config.", "  the config of a run: kdrun --cfg job")

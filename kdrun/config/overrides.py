@@ -16,22 +16,47 @@ from hydra.errors import OverrideParseException
 from kdrun.config.choices import register_step_list
 from kdrun.config.command import Command
 from kdrun.core.errors import UserError, first_line
+from kdrun.dataset.table import DATASETS
+from kdrun.model.table import MODELS
 
 # What runs if a command chooses none of these groups: the embedded data, and networks for them.
 EMBEDDED_JOB = "experiment=few_labels"
-_GROUPS_OF_A_JOB = {"concepts", "dataset", "experiment", "scheme", "student", "teacher"}
+_GROUPS_OF_A_JOB = {"concepts", "dataset", "experiment", "scheme", "student", "task", "teacher"}
+_TABLES = {"dataset": DATASETS, "student": MODELS, "teacher": MODELS}
 
+_FOLDER = re.compile(r"kdrun\.(?:dataset|model)\.(\w+)\.")
 _INTERPOLATION = re.compile(r"(\\*)\$\{")
 _BEFORE_QUOTE = re.compile(r"(\\+)(?='|$)")
 _PLAIN = re.compile(r"[A-Za-z0-9_./-]*")
 _LIST = re.compile(r"\[([^\[\]]*)\]")
 
 
-def embedded_job(command: Command) -> tuple[str, ...]:
-    """Return the setting to add to a command that chooses no dataset, network or scheme."""
-    completes = command.shows_only and not command.shows_config
+def implied_settings(command: Command) -> tuple[str, ...]:
+    """Return the settings to add to a command.
+
+    A command that chooses no dataset, network or scheme gets the embedded job. One that chooses a
+    dataset or a network of another modality than images gets the task of this modality, so that
+    what it does not choose fits.
+    """
+    if command.shows_only and not command.shows_config:
+        return ()
     chosen = {re.split("[=@]", setting.lstrip("+~"))[0] for setting in command.settings}
-    return () if completes or chosen & _GROUPS_OF_A_JOB else (EMBEDDED_JOB,)
+    if not chosen & _GROUPS_OF_A_JOB:
+        return (EMBEDDED_JOB,)
+    modalities = dict.fromkeys(filter(None, map(_modality, command.settings)))
+    implies = not chosen & {"task", "experiment"}
+    return tuple(f"task={modality}" for modality in modalities) if implies else ()
+
+
+def _modality(setting: str) -> str:
+    """Return the modality of the first dataset or network that a setting chooses.
+
+    It is empty for images, whose task needs no choice, and for other settings.
+    """
+    group, _, names = setting.partition("=")
+    path = _TABLES.get(group, {}).get(names.partition(",")[0], "")
+    folder = _FOLDER.match(path)  # a plugin is in a package of its own
+    return folder[1] if folder and folder[1] != "image" else ""
 
 
 def translate_settings(command: Command) -> Command:

@@ -5,7 +5,7 @@ import yaml
 
 from kdrun.config.command import read_command
 from kdrun.config.compose import compose_runs, to_yaml
-from kdrun.config.overrides import EMBEDDED_JOB, embedded_job, parse_settings
+from kdrun.config.overrides import EMBEDDED_JOB, implied_settings, parse_settings
 from kdrun.config.suggestions import unknown_choice
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
@@ -44,18 +44,23 @@ def test_good_words_compose_a_config_that_binds(words):
 @pytest.mark.parametrize(
     ("words", "added"),
     [
-        ([], True),
-        (["-m", "seed=0,1", "loss=dkd", "student.widths=[8,8,16,32]"], True),
-        (["--cfg", "job"], True),
-        (["dataset=mnist"], False),
-        (["-m", "student=mlp,lenet5"], False),
-        (["+experiment=crd/vgg13_vgg8"], False),
-        (["scheme=mutual"], False),
-        (["--shell-completion", "query=bash"], False),
+        ([], [EMBEDDED_JOB]),
+        (["-m", "seed=0,1", "loss=dkd", "student.widths=[8,8,16,32]"], [EMBEDDED_JOB]),
+        (["--cfg", "job"], [EMBEDDED_JOB]),
+        (["dataset=mnist"], []),
+        (["-m", "student=mlp,lenet5"], []),
+        (["+experiment=crd/vgg13_vgg8"], []),
+        (["scheme=mutual"], []),
+        (["--shell-completion", "query=bash"], []),
+        (["task=text"], []),
+        (["dataset=sentences", "teacher=text_transformer"], ["task=text"]),
+        (["-m", "student=text_cnn,text_lstm"], ["task=text"]),
+        (["dataset=sentences", "task=text"], []),
+        (["dataset=sentences", "experiment=mine"], []),
     ],
 )
-def test_the_embedded_job_is_what_no_choice_names(words: list[str], added: bool):
-    assert embedded_job(read_command(words)) == ((EMBEDDED_JOB,) if added else ())
+def test_a_command_gets_what_its_choices_imply(words: list[str], added: list[str]):
+    assert implied_settings(read_command(words)) == tuple(added)
 
 
 def test_each_unknown_name_is_one_sentence():
