@@ -1,13 +1,13 @@
 """What the checks of networks share: the config, the data, and the networks that they build."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from torch import nn
 
-from kdrun.core.config import Config
+from kdrun.core.config import Config, Network
 from kdrun.core.faults import Faults
 from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data
@@ -17,6 +17,18 @@ from kdrun.stage.base import MAIN, Stage
 
 ROLES = {"teacher", "student"}
 RECIPES = {"recipe", "teacher", "teacher.recipe"}
+
+
+def sound_networks(config: Config, sound: Set[str]) -> dict[str, Network]:
+    """Return the scheme's networks by role; if the scheme has faults, teacher and student alone.
+
+    Args:
+        config: the typed config; only its sound keys are read.
+        sound: the top-level config keys without a fault.
+    """
+    if sound >= {*ROLES, "scheme"}:
+        return make_scheme(config.scheme).networks(config)
+    return {role: getattr(config, role) for role in ("teacher", "student") if role in sound}
 
 
 @dataclass

@@ -45,5 +45,6 @@ def read_run(folder: RunFolder, tree: Mapping[str, Any]) -> tuple[Config, Data]:
     refuse_changed_code(recorded, plugin_codes(modules, tree), folder.path)
     check_components(tree, faults)
     faults.raise_if_any()
-    data = load_data(config.dataset)
-    return config, make_scheme(config.scheme).datasets(config, data)[MAIN]
+    scheme = make_scheme(config.scheme)
+    data = load_data(config.dataset, scheme.networks(config).values())
+    return config, scheme.datasets(config, data)[MAIN]

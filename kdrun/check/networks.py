@@ -3,7 +3,7 @@
 from torch import nn
 
 from kdrun import model
-from kdrun.check.built import ROLES, BuiltRun
+from kdrun.check.built import ROLES, BuiltRun, sound_networks
 from kdrun.check.environment import check_disk_space, has_teacher_source
 from kdrun.check.losses import check_losses
 from kdrun.check.outputs import check_teacher_outputs
@@ -52,7 +52,7 @@ def check_networks(run: BuiltRun) -> None:
 
 def build_networks(run: BuiltRun) -> None:
     """Build every network of the scheme, and run each once."""
-    for role, network in _networks(run).items():
+    for role, network in sound_networks(run.config, run.sound).items():
         if network.name in COMPOSED and run.faults:
             continue  # it consists of other networks, whose faults are reported already
         count_before = len(run.faults)
@@ -107,13 +107,6 @@ def plan_stages(run: BuiltRun) -> None:
         run.stages = make_scheme(run.config.scheme).stages(run.config)
 
 
-def _networks(run: BuiltRun) -> dict[str, Network]:
-    """Return the scheme's networks by role; if the scheme has faults, teacher and student alone."""
-    if run.sound >= {*ROLES, "scheme"}:
-        return make_scheme(run.config.scheme).networks(run.config)
-    return {role: getattr(run.config, role) for role in ("teacher", "student") if role in run.sound}
-
-
 def _memory_format_notes(role: str, module: nn.Module) -> list[str]:
     reason = contiguous_reason(module)
     if not reason:
@@ -126,7 +119,10 @@ def _memory_format_notes(role: str, module: nn.Module) -> list[str]:
 
 def _is_complete(run: BuiltRun) -> bool:
     """Return whether all networks are built and all data is read, so that they can be combined."""
-    built = "student" in run.modules and run.modules.keys() == _networks(run).keys()
+    built = (
+        "student" in run.modules
+        and run.modules.keys() == sound_networks(run.config, run.sound).keys()
+    )
     return built and bool(run.datasets) and run.sound >= ROLES
 
 

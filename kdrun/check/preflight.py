@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kdrun.check import environment, settings
-from kdrun.check.built import BuiltRun
+from kdrun.check.built import BuiltRun, sound_networks
 from kdrun.check.components import check_components
 from kdrun.check.data import info_despite_faults, load_data
 from kdrun.check.networks import check_networks
@@ -83,7 +83,7 @@ def check(tree: Mapping[str, Any], jobs: int = 1, unknown: Iterable[str] = ()) -
     data = info = hardware = None
     if "dataset" in sound:
         with faults.under():
-            data = load_data(config.dataset)
+            data = load_data(config.dataset, sound_networks(config, sound).values())
         info = data.info if data is not None else info_despite_faults(config.dataset)
     datasets = _make_datasets(config, data, sound, faults)
     if "device" in sound:

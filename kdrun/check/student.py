@@ -37,7 +37,7 @@ def check_network(
     sound = {"student", "dataset"} - set(unknown) - sections(type_faults)
     if "dataset" in sound:
         with faults.under():
-            info = data_info(config.dataset)
+            info = data_info(config.dataset, [config.student] if "student" in sound else [])
     if "student" in sound:
         settings.check_student(config, faults)
     if not faults and info is not None:

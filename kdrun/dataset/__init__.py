@@ -1,6 +1,6 @@
 """Datasets, their splits and batches; heavy packages are imported only where they are used."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,8 +29,13 @@ def preview(node: Mapping[str, Any]) -> "DataInfo | None":
     return outline(settings)
 
 
-def load(node: Mapping[str, Any]) -> "Data":
+def load(node: Mapping[str, Any], tokenizers: Sequence[Mapping[str, Any]] = ()) -> "Data":
     """Read the dataset that a config node describes into host memory, split as the node says.
+
+    Args:
+        node: the config node of the dataset.
+        tokenizers: the config nodes of tokenizers by which texts are encoded beside that of the
+            dataset, because networks have them.
 
     Raises:
         ConfigError: the node has faults, or settings don't fit the dataset's content.

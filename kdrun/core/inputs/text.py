@@ -125,15 +125,26 @@ class TextInputs:
         return f"texts of up to {longest} tokens"
 
 
-def tokenizer_key(node: Mapping[str, Any]) -> str:
-    """Return what a network's config node says about its tokenizer; empty: the dataset's own.
+def own_tokenizer(node: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the config node of a network's own tokenizer; None: it has that of the dataset.
 
-    A network may have a tokenizer of its own, under the key `tokenizer`. Without it a network of a
-    Hugging Face folder has the tokenizer of the folder.
+    A network may name it under the key `tokenizer`. Without it a network of a Hugging Face folder
+    has the tokenizer of the folder.
+
+    Args:
+        node: the config node of the network.
     """
     if node.get("tokenizer"):
-        return json.dumps(node["tokenizer"], sort_keys=True)
-    return f"folder:{node.get('path')}" if node["name"] == "hf" else ""
+        return dict(node["tokenizer"])
+    if node["name"] == "hf" and node.get("path"):
+        return {"name": "folder", "path": node["path"]}
+    return None
+
+
+def tokenizer_key(node: Mapping[str, Any]) -> str:
+    """Return a text that stands for a network's own tokenizer; empty if it has none."""
+    tokenizer = own_tokenizer(node)
+    return "" if tokenizer is None else json.dumps(tokenizer, sort_keys=True)
 
 
 def tokens_of(inputs: Mapping[str, Tensor], encoding: Encoding) -> Tokens:
