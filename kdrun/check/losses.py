@@ -61,6 +61,7 @@ def check_loss(
     _require_teaching_epochs(stage, loss, data)
     _require_batch_size(stage, loss, taps, data)
     _require_hard_labels(stage, loss)
+    _require_images_to_mix(stage, data)
 
 
 def _require_samples(stage: Train, data: Data) -> None:
@@ -145,9 +146,24 @@ def _zero_output(network: TapShapes, classes: int) -> Output:
     return Output(torch.zeros(1, classes), taps)
 
 
+def _mixing(stage: Train) -> list[str]:
+    """Return the keys of the recipe by which it mixes samples."""
+    return [key for key in ("mixup", "cutmix") if getattr(stage.recipe, key)]
+
+
+def _require_images_to_mix(stage: Train, data: Data) -> None:
+    """Refuse mixup and cutmix of other samples than images."""
+    if _mixing(stage) and data.info.inputs.modality != "image":
+        raise UserError(
+            f"recipe.{_mixing(stage)[0]} mixes the pixels of images, and the dataset has"
+            f" {data.info.inputs}.",
+            f"  set recipe.{_mixing(stage)[0]}=0; recipe.label_smoothing serves all inputs",
+        )
+
+
 def _require_hard_labels(stage: Train, loss: Loss) -> None:
     """Refuse mixup and cutmix, which give a sample two labels, if the loss needs a single label."""
-    mixing = [key for key in ("mixup", "cutmix") if getattr(stage.recipe, key)]
+    mixing = _mixing(stage)
     if mixing and any(inner.needs_hard_labels for inner in losses_in(loss)):
         raise UserError(
             "it needs one label for each sample, which it treats unlike the other classes, and"
