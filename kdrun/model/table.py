@@ -40,6 +40,10 @@ MODELS = {
     "resnet101": _TORCHVISION,
     "resnet152": _TORCHVISION,
     "timm": "kdrun.model.image.timm_models:build_timm",
+    "text_bag": "kdrun.model.text.bag:TextBag",
+    "text_cnn": "kdrun.model.text.cnn:TextCNN",
+    "text_lstm": "kdrun.model.text.lstm:TextLSTM",
+    "text_transformer": "kdrun.model.text.transformer:TextTransformer",
 }
 
 # Networks made of other networks, for schemes and losses; they can't be chosen by name.
