@@ -13,7 +13,7 @@ from kdrun.core.types import DataInfo
 from kdrun.model.table import MODELS
 
 FOLDER = Path(model.__file__).parents[2] / "conf" / "model"
-NAMES = sorted(set(MODELS) - {"timm"})
+NAMES = [name for name in sorted(MODELS) if name != "timm" and ".text." not in MODELS[name]]
 OWN = [name for name in NAMES if not MODELS[name].endswith("build_torchvision")]
 SMALLEST = sorted({MODELS[name]: name for name in reversed(MODELS) if name in NAMES}.values())
 
