@@ -1,4 +1,7 @@
-"""Adapters that bring two feature maps to the same layout, number of channels and size."""
+"""Adapters that bring two feature maps to the same layout, number of channels and size.
+
+Losses read taps by `maps_of`, `rows_of` or `embeddings_of`, which leave out the padding of texts.
+"""
 
 from math import isqrt
 from typing import NamedTuple
@@ -7,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kdrun.core.types import Output
 from kdrun.loss.functional import to_float32
 from kdrun.loss.tap_pairs import Shape
 
@@ -76,9 +80,51 @@ def align(student: Tensor, teacher: Tensor) -> MapPair:
     return to_smaller_size(to_maps(to_float32(student)), to_maps(to_float32(teacher.detach())))
 
 
-def pool_features(features: Tensor) -> Tensor:
-    """Return features averaged over pixels or tokens, as vectors (B, C) in float32 or float64."""
-    return to_maps(to_float32(features)).mean(dim=(2, 3))
+def maps_of(output: Output, tap: str) -> Tensor:
+    """Return a tap as maps (B, C, H, W) in float32 or float64, for losses that average over pixels.
+
+    Each of the M tokens of a batch of texts becomes a map of one pixel (M, C, 1, 1), so that norms
+    and means see tokens alone, and no padding.
+    """
+    features = to_float32(output.taps[tap])
+    if output.mask is None or features.dim() != 3:
+        return to_maps(features)
+    return features[output.mask][:, :, None, None]
+
+
+def rows_of(output: Output, tap: str) -> Tensor:
+    """Return a tap as maps (B, C, H, W) in float32 or float64, for losses that compare pixels.
+
+    Each text becomes a row of pixels (B, C, 1, T), with zeros in place of padding.
+    """
+    features = without_padding(output, tap)
+    is_text = output.mask is not None and features.dim() == 3
+    return features.mT[:, :, None] if is_text else to_maps(features)
+
+
+def without_padding(output: Output, tap: str) -> Tensor:
+    """Return a tap (B, ...) in float32 or float64, with zeros in place of padding."""
+    features = to_float32(output.taps[tap])
+    if output.mask is None or features.dim() != 3:
+        return features
+    return features.where(output.mask[:, :, None], 0)
+
+
+def adapted_rows_of(output: Output, tap: str, adapter: nn.Module) -> Tensor:
+    """Return the maps of `rows_of` after an adapter with 1x1 kernels, whose norm sees no padding."""
+    adapted = to_float32(adapter(maps_of(output, tap)))
+    if output.mask is None or output.taps[tap].dim() != 3:
+        return adapted
+    rows = adapted.new_zeros(*output.mask.shape, adapted.shape[1])
+    return rows.masked_scatter(output.mask[:, :, None], adapted.flatten(1)).mT[:, :, None]
+
+
+def embeddings_of(output: Output, tap: str) -> Tensor:
+    """Return a tap averaged over pixels or tokens, as vectors (B, C) in float32 or float64."""
+    features = to_float32(output.taps[tap])
+    if output.mask is None or features.dim() != 3:
+        return to_maps(features).mean(dim=(2, 3))
+    return without_padding(output, tap).sum(dim=1) / output.mask.sum(dim=1, keepdim=True)
 
 
 def _pool(maps: Tensor, size: tuple[int, int]) -> Tensor:

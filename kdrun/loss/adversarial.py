@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.adapters import pool_features
+from kdrun.loss.adapters import embeddings_of
 from kdrun.loss.feature_loss import FeatureLoss
 from kdrun.loss.functional import no_autocast, sum_terms
 from kdrun.loss.tap_pairs import TapPairs
@@ -21,7 +21,7 @@ class Adversarial(FeatureLoss):
 
     Formula:
         -1/2 mean_b [log D(f_t) + log(1 - D(r(f_s)))], summed over the pairs of taps
-        f: features averaged over pixels, r: a linear map where the widths differ
+        f: features averaged over pixels or tokens, r: a linear map where the widths differ
         D: sigmoid of two linear layers, each divided by its largest singular value
         D minimizes it; the student and r maximize it, with gradients `reversal` times as large
 
@@ -43,6 +43,7 @@ class Adversarial(FeatureLoss):
     """
 
     auto = "embedding"
+    compares_tokens = False
 
     def __init__(
         self,
@@ -72,8 +73,8 @@ class Adversarial(FeatureLoss):
             errors = [
                 self._error(
                     number,
-                    pool_features(student.taps[pair.student]),
-                    pool_features(teacher.taps[pair.teacher]),
+                    embeddings_of(student, pair.student),
+                    embeddings_of(teacher, pair.teacher),
                 )
                 for number, pair in enumerate(self.tap_pairs)
             ]

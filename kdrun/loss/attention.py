@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.feature_loss import FeatureLoss
-from kdrun.loss.functional import sum_terms
+from kdrun.loss.functional import squared_error, sum_terms
 from kdrun.loss.tap_pairs import TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
@@ -33,6 +33,7 @@ class Attention(FeatureLoss):
     Notes:
         - The published code takes the mean of squares, too; equation 2 of the paper takes the norm
           of the difference. The weight 1000 suits the mean of squares and images of 32 pixels.
+        - In a text, the pixels are its tokens; the mean goes over the tokens of the batch.
         - Each map is scaled to a unit vector, so with a quarter of the pixels the mean of squares
           is four times as large; smaller images need a smaller weight.
         - It teaches where features are large, not which features; after scaling, all maps of one
@@ -53,7 +54,9 @@ class Attention(FeatureLoss):
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         distances = [
-            F.mse_loss(self._attention(maps.student), self._attention(maps.teacher))
+            squared_error(
+                self._attention(maps.student), self._attention(maps.teacher), student.mask
+            )
             for maps in self.aligned(student, teacher)
         ]
         return {"attention": sum_terms(distances)}

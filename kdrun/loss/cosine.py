@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.adapters import pool_features
+from kdrun.loss.adapters import embeddings_of
 from kdrun.loss.feature_loss import FeatureLoss
 from kdrun.loss.tap_pairs import TapPairs
 from kdrun.loss.weighted_loss import TermWeights
@@ -30,10 +30,12 @@ class Cosine(FeatureLoss):
     Notes:
         - The paper compares hidden states of language models, as one of three terms; for images
           there is no published weight, so sweep it.
-        - Maps are averaged over their pixels.
+        - Maps are averaged over their pixels, texts over their tokens; loss=distilbert compares
+          token by token.
     """
 
     auto = "embedding"
+    compares_tokens = False
 
     def __init__(self, pairs: TapPairs, **weights: Unpack[TermWeights]) -> None:
         super().__init__(pairs, **weights)
@@ -50,7 +52,7 @@ class Cosine(FeatureLoss):
     ) -> dict[str, Tensor]:
         distances = []
         for pair, adapter in zip(self.tap_pairs, self.adapters, strict=True):
-            adapted = adapter(pool_features(student.taps[pair.student]))
-            target = pool_features(teacher.taps[pair.teacher].detach())
+            adapted = adapter(embeddings_of(student, pair.student))
+            target = embeddings_of(teacher, pair.teacher).detach()
             distances.append(1 - F.cosine_similarity(adapted.to(target.dtype), target).mean())
         return {"cosine": torch.stack(distances).sum()}

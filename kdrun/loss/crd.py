@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.ranges import UnitBelowOne
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import count_channels, pool_features
+from kdrun.loss.adapters import count_channels, embeddings_of
 from kdrun.loss.functional import no_autocast
 from kdrun.loss.tap_pairs import TapPair, TapPairs, describe_pairs, pair_taps, request_pairs
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
@@ -111,9 +111,8 @@ class CRD(WeightedLoss):
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         with no_autocast(student.logits):
-            s = F.normalize(self.student_map(pool_features(student.taps[self.pair.student])))
-            teacher_tap = teacher.taps[self.pair.teacher].detach()
-            t = F.normalize(self.teacher_map(pool_features(teacher_tap)))
+            s = F.normalize(self.student_map(embeddings_of(student, self.pair.student)))
+            t = F.normalize(self.teacher_map(embeddings_of(teacher, self.pair.teacher).detach()))
             positions = self._draw(batch)
             against_teachers = (s @ self.teachers.T).gather(1, positions) / self.tau
             against_students = (t @ self.students.T).gather(1, positions) / self.tau

@@ -4,8 +4,23 @@ from typing import Unpack
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import DataInfo, Output, TapRequest, TapShapes
-from kdrun.loss.adapters import Channels, MapPair, align, count_channels, meets_in_one_pixel
-from kdrun.loss.tap_pairs import TapPair, TapPairs, describe_pairs, pair_taps, request_pairs
+from kdrun.loss.adapters import (
+    Channels,
+    MapPair,
+    align,
+    count_channels,
+    maps_of,
+    meets_in_one_pixel,
+    rows_of,
+)
+from kdrun.loss.tap_pairs import (
+    TapPair,
+    TapPairs,
+    describe_pairs,
+    pair_taps,
+    request_pairs,
+    require_one_tokenizer,
+)
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 
@@ -16,12 +31,15 @@ class FeatureLoss(WeightedLoss):
         auto: the role that `pairs: auto` stands for.
         compares_pixels: whether the loss compares pixels of a map with each other; then pairs whose
             maps have one pixel are skipped.
+        compares_tokens: whether tokens (B, T, C) of student and teacher are compared one by one, so
+            that both must have one tokenizer.
         tap_pairs: the pairs that are compared; set by `bind`.
         skipped: the pairs that are skipped; set by `bind`.
     """
 
     auto = "stages[*]"
     compares_pixels = False
+    compares_tokens = True
 
     def __init__(self, pairs: TapPairs, **weights: Unpack[TermWeights]) -> None:
         super().__init__(**weights)
@@ -34,6 +52,8 @@ class FeatureLoss(WeightedLoss):
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         self.tap_pairs = pair_taps(student, teacher)
+        if self.compares_tokens:
+            require_one_tokenizer(student, teacher)
         if self.compares_pixels:
             self._skip_single_pixels()
         self.build()
@@ -59,8 +79,10 @@ class FeatureLoss(WeightedLoss):
 
     def aligned(self, student: Output, teacher: Output) -> list[MapPair]:
         """Return the maps of each pair at the same size, by `align`."""
+        read = rows_of if self.compares_pixels else maps_of
         return [
-            align(student.taps[pair.student], teacher.taps[pair.teacher]) for pair in self.tap_pairs
+            align(read(student, pair.student), read(teacher, pair.teacher))
+            for pair in self.tap_pairs
         ]
 
     def _skip_single_pixels(self) -> None:

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Output
-from kdrun.loss.adapters import count_channels, to_maps, to_smaller_size
-from kdrun.loss.functional import no_autocast, sum_terms, to_float32
+from kdrun.loss.adapters import count_channels, rows_of, to_smaller_size
+from kdrun.loss.functional import no_autocast, sum_terms
 from kdrun.loss.tap_pairs import TapPair
 from kdrun.loss.two_phase_loss import TwoPhaseLoss
 
@@ -34,8 +34,11 @@ class FSP(TwoPhaseLoss):
           phase with the labels alone; loss.first_epochs=0 trains with both together.
         - The layers are the ends of stages; the public code of the CIFAR-100 tables in distillation
           papers uses the stem too, which loss.pairs can name.
+        - In a text, H W is the number of its tokens.
         - Maps of two sizes are averaged to the smaller one.
     """
+
+    compares_tokens = False
 
     def build(self) -> None:
         if len(self.tap_pairs) < 2:
@@ -50,16 +53,20 @@ class FSP(TwoPhaseLoss):
         errors = []
         with no_autocast(student.logits):
             for before, after in pairwise(self.tap_pairs):
-                flow = _flow(student.taps[before.student], student.taps[after.student])
-                target = _flow(teacher.taps[before.teacher], teacher.taps[after.teacher])
+                flow = _flow(student, before.student, after.student)
+                target = _flow(teacher, before.teacher, after.teacher)
                 errors.append(F.mse_loss(flow, target.detach()))
         return {"fsp": sum_terms(errors)}
 
 
-def _flow(before: Tensor, after: Tensor) -> Tensor:
-    """Return G (B, C1, C2) of the features of two layers."""
-    first, second = to_smaller_size(to_maps(to_float32(before)), to_maps(to_float32(after)))
-    return first.flatten(2) @ second.flatten(2).mT / (first.shape[2] * first.shape[3])
+def _flow(output: Output, before: str, after: str) -> Tensor:
+    """Return G (B, C1, C2) of the taps of two layers."""
+    first, second = to_smaller_size(rows_of(output, before), rows_of(output, after))
+    products = first.flatten(2) @ second.flatten(2).mT
+    size = first.shape[2] * first.shape[3]
+    if output.mask is None or size == 1:
+        return products / size
+    return products / output.mask.sum(dim=1)[:, None, None]
 
 
 def _require_equal_channels(pair: TapPair) -> None:

@@ -54,6 +54,19 @@ def sum_terms(terms: list[Tensor]) -> Tensor:
     return sum(terms[1:], terms[0])
 
 
+def squared_error(student: Tensor, teacher: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the mean squared difference of tensors (B, ...); of texts (B, T), over their tokens.
+
+    Args:
+        student: (B, ...), or (B, T) with zeros in place of padding.
+        teacher: the same.
+        mask: (B, T), which positions of texts are tokens; None if they are no texts.
+    """
+    if mask is None:
+        return F.mse_loss(student, teacher)
+    return (student - teacher).square().sum() / mask.sum()
+
+
 def to_float32(tensor: Tensor) -> Tensor:
     """Convert half precision to float32, as sums over many values in it are too inexact."""
     return tensor.float() if torch.finfo(tensor.dtype).bits < 32 else tensor

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.adapters import channel_adapter, to_maps
+from kdrun.loss.adapters import adapted_rows_of, channel_adapter, rows_of
 from kdrun.loss.feature_loss import FeatureLoss
-from kdrun.loss.functional import no_autocast, sum_terms, to_float32
+from kdrun.loss.functional import no_autocast, sum_terms
 from kdrun.loss.tap_pairs import TapPairs
 from kdrun.loss.weighted_loss import TermWeights
 
@@ -33,6 +33,7 @@ class ICKD(FeatureLoss):
     """
 
     auto = "stages[-1]"
+    compares_tokens = False
 
     def __init__(self, pairs: TapPairs, **weights: Unpack[TermWeights]) -> None:
         super().__init__(pairs, **weights)
@@ -46,10 +47,10 @@ class ICKD(FeatureLoss):
     ) -> dict[str, Tensor]:
         distances = []
         for pair, adapter in zip(self.tap_pairs, self.adapters, strict=True):
-            adapted = adapter(to_maps(to_float32(student.taps[pair.student])))
+            adapted = adapted_rows_of(student, pair.student, adapter)
             with no_autocast(student.logits):
                 correlations = _correlations(adapted)
-                target = _correlations(to_maps(teacher.taps[pair.teacher].detach()))
+                target = _correlations(rows_of(teacher, pair.teacher).detach())
             difference = (correlations - target).square().sum()
             distances.append(difference / (target.shape[0] * target.shape[1]))
         return {"ickd": sum_terms(distances)}
@@ -57,5 +58,5 @@ class ICKD(FeatureLoss):
 
 def _correlations(maps: Tensor) -> Tensor:
     """Return G (B, C, C) of maps (B, C, H, W), each row of length 1."""
-    rows = to_float32(maps).flatten(2)
+    rows = maps.flatten(2)
     return F.normalize(rows @ rows.mT, dim=2)

@@ -6,7 +6,7 @@ from typing import Unpack
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
-from kdrun.loss.adapters import pool_features
+from kdrun.loss.adapters import embeddings_of
 from kdrun.loss.feature_loss import FeatureLoss
 from kdrun.loss.functional import no_autocast, sum_terms
 from kdrun.loss.tap_pairs import TapPair, TapPairs
@@ -14,12 +14,15 @@ from kdrun.loss.weighted_loss import TermWeights
 
 
 class RelationLoss(FeatureLoss):
-    """A term on the embeddings (B, C_s) and (B, C_t) of a batch; maps are averaged over pixels.
+    """A term on the embeddings (B, C_s) and (B, C_t) of a batch.
+
+    Maps are averaged over pixels, texts over tokens.
 
     For a batch of one sample the term is 0.
     """
 
     auto = "embedding"
+    compares_tokens = False
     min_batch = 2
 
     def __init__(self, name: str, pairs: TapPairs, **weights: Unpack[TermWeights]) -> None:
@@ -38,7 +41,7 @@ class RelationLoss(FeatureLoss):
         """Return the term of one pair, from embeddings (B, C_s) and (B, C_t), B >= 2."""
 
     def _pair_term(self, pair: TapPair, student: Output, teacher: Output) -> Tensor:
-        embeddings = pool_features(student.taps[pair.student])
+        embeddings = embeddings_of(student, pair.student)
         if len(embeddings) < self.min_batch:
             return 0 * embeddings.sum()
-        return self.compare(pair, embeddings, pool_features(teacher.taps[pair.teacher].detach()))
+        return self.compare(pair, embeddings, embeddings_of(teacher, pair.teacher).detach())

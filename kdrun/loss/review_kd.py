@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress, TapRequest
-from kdrun.loss.adapters import to_maps
+from kdrun.loss.adapters import kernel_size, maps_of
 from kdrun.loss.feature_loss import FeatureLoss
 from kdrun.loss.functional import no_autocast, sum_terms, to_float32
 from kdrun.loss.tap_pairs import TapPairs
@@ -74,8 +74,8 @@ class ReviewKD(FeatureLoss):
         distances: list[Tensor] = []
         from_deepest = zip(reversed(self.tap_pairs), reversed(list(self.fusions)), strict=True)
         for pair, fusion in from_deepest:
-            target = to_maps(to_float32(teacher.taps[pair.teacher].detach()))
-            source = to_maps(to_float32(student.taps[pair.student]))
+            target = maps_of(teacher, pair.teacher).detach()
+            source = maps_of(student, pair.student)
             compared, deeper = fusion(source, deeper, target.shape[2:])
             with no_autocast(target):
                 distances.append(hierarchical_mse(to_float32(compared), target))

@@ -4,8 +4,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kdrun.core.types import Batch, Output, Progress
+from kdrun.loss.adapters import without_padding
 from kdrun.loss.feature_loss import FeatureLoss
-from kdrun.loss.functional import no_autocast, sum_terms, to_float32
+from kdrun.loss.functional import no_autocast, sum_terms
 
 
 class SP(FeatureLoss):
@@ -30,6 +31,7 @@ class SP(FeatureLoss):
     """
 
     auto = "stages[-1]"
+    compares_tokens = False
     min_batch = 2
 
     def terms(
@@ -38,8 +40,8 @@ class SP(FeatureLoss):
         with no_autocast(student.logits):
             distances = [
                 F.mse_loss(
-                    _similarities(student.taps[pair.student]),
-                    _similarities(teacher.taps[pair.teacher].detach()),
+                    _similarities(without_padding(student, pair.student)),
+                    _similarities(without_padding(teacher, pair.teacher).detach()),
                 )
                 for pair in self.tap_pairs
             ]
@@ -48,5 +50,5 @@ class SP(FeatureLoss):
 
 def _similarities(features: Tensor) -> Tensor:
     """Return G (B, B) of features (B, ...), each row of length 1."""
-    rows = to_float32(features).flatten(1)
+    rows = features.flatten(1)
     return F.normalize(rows @ rows.T)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import map_shape, pool_features
+from kdrun.loss.adapters import embeddings_of, map_shape
 from kdrun.loss.base import require_teacher
 from kdrun.loss.functional import copy_classifier, find_linear, no_autocast, to_float32
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
@@ -80,12 +80,12 @@ class SRRL(WeightedLoss):
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         with no_autocast(student.logits):
-            embeddings = pool_features(student.taps[_TAP])
+            embeddings = embeddings_of(student, _TAP)
             if len(embeddings) < self.min_batch:
                 return {"srrl_features": 0 * embeddings.sum(), "srrl_logits": 0 * embeddings.sum()}
             adapted = self.adapter(embeddings)
             logits = F.linear(adapted, self.head_weight, self.head_bias)
-            target = pool_features(teacher.taps[_TAP].detach())
+            target = embeddings_of(teacher, _TAP).detach()
             return {
                 "srrl_features": F.mse_loss(adapted, target),
                 "srrl_logits": F.mse_loss(logits, to_float32(teacher.logits.detach())),

@@ -97,6 +97,24 @@ def pixel_count(shape: Shape) -> int:
     return shape[1] if len(shape) == 3 else 1
 
 
+def require_one_tokenizer(student: TapShapes, teacher: TapShapes | None) -> None:
+    """Refuse two networks that read texts with two tokenizers, if a tap has tokens (B, T, C).
+
+    Raises:
+        UserError: the tokens of student and teacher are not the same.
+    """
+    networks = [network for network in (student, teacher) if network is not None]
+    has_tokens = any(len(shape) == 3 for network in networks for shape in network.shapes.values())
+    encodings = [getattr(network.network, "encoding", None) for network in networks]
+    kinds = {(encoding.digest, encoding.longest) for encoding in encodings if encoding is not None}
+    if has_tokens and len(kinds) > 1:
+        raise UserError(
+            "this loss compares texts token by token, and student and teacher have two tokenizers.",
+            "  give both one tokenizer (student.tokenizer), or take a loss on logits or embeddings:"
+            " loss=kd, loss=rkd",
+        )
+
+
 def require_features(shapes: Mapping[str, Shape], role: str) -> Mapping[str, Shape]:
     """Return the shapes of a network's taps, after a check that losses can compare them.
 
