@@ -8,6 +8,7 @@ from torch import nn
 from kdrun import model
 from kdrun.check.built import BuiltRun
 from kdrun.core.errors import ConfigError, UserError
+from kdrun.core.taps import token_mask
 from kdrun.core.types import Batch, Output, Progress, TapShapes
 from kdrun.dataset.data import Data
 from kdrun.engine.learners import Learners
@@ -134,16 +135,16 @@ def _compute_on_one_sample(loss: Loss, taps: BoundTaps, data: Data) -> None:
     batch = Batch(info.example(1), zero, zero, zero)
     loss.train()
     teacher_classes = len(info.merge.known) if info.merge else info.num_classes
-    student = _zero_output(taps.student, info.num_classes)
-    teacher = _zero_output(taps.teacher, teacher_classes) if taps.teacher else None
+    student = _zero_output(taps.student, info.num_classes, batch)
+    teacher = _zero_output(taps.teacher, teacher_classes, batch) if taps.teacher else None
     for phase in loss.phases():
         loss(student, teacher, batch, Progress(phase.name, 0, 1, 0, 1))
 
 
-def _zero_output(network: TapShapes, classes: int) -> Output:
+def _zero_output(network: TapShapes, classes: int, batch: Batch) -> Output:
     """Return an output for one sample, of zeros in the shapes of the network's taps."""
     taps = {name: torch.zeros(1, *shape[1:]) for name, shape in network.shapes.items()}
-    return Output(torch.zeros(1, classes), taps)
+    return Output(torch.zeros(1, classes), taps, token_mask(network.network, batch.inputs))
 
 
 def _mixing(stage: Train) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kdrun.core.types import Output
+from kdrun.core.types import DataInfo, Output
 from kdrun.loss.functional import to_float32
 from kdrun.loss.tap_pairs import Shape
 
@@ -117,6 +117,18 @@ def adapted_rows_of(output: Output, tap: str, adapter: nn.Module) -> Tensor:
         return adapted
     rows = adapted.new_zeros(*output.mask.shape, adapted.shape[1])
     return rows.masked_scatter(output.mask[:, :, None], adapted.flatten(1)).mT[:, :, None]
+
+
+def pooled_maps_of(output: Output, tap: str) -> Tensor:
+    """Return a tap as maps (B, C, H, W); each text becomes a pixel, the average of its tokens."""
+    if output.mask is None:
+        return to_maps(output.taps[tap])
+    return embeddings_of(output, tap)[:, :, None, None]
+
+
+def pooled_shape(shape: Shape, data: DataInfo) -> Shape:
+    """Return the shape of the maps into which `pooled_maps_of` turns features of a shape."""
+    return (shape[0], shape[-1], 1, 1) if data.inputs.modality == "text" else map_shape(shape)
 
 
 def embeddings_of(output: Output, tap: str) -> Tensor:

@@ -20,6 +20,7 @@ from kdrun.loss.tap_pairs import (
     pair_taps,
     request_pairs,
     require_one_tokenizer,
+    require_same_tokens,
 )
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
@@ -33,6 +34,7 @@ class FeatureLoss(WeightedLoss):
             maps have one pixel are skipped.
         compares_tokens: whether tokens (B, T, C) of student and teacher are compared one by one, so
             that both must have one tokenizer.
+        is_text: whether the networks read texts; set by `bind`.
         tap_pairs: the pairs that are compared; set by `bind`.
         skipped: the pairs that are skipped; set by `bind`.
     """
@@ -44,6 +46,7 @@ class FeatureLoss(WeightedLoss):
     def __init__(self, pairs: TapPairs, **weights: Unpack[TermWeights]) -> None:
         super().__init__(**weights)
         self.pairs = pairs
+        self.is_text = False
         self.tap_pairs: list[TapPair] = []
         self.skipped: list[TapPair] = []
 
@@ -51,9 +54,11 @@ class FeatureLoss(WeightedLoss):
         return request_pairs(self.pairs, auto=self.auto)
 
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
+        self.is_text = data.inputs.modality == "text"
         self.tap_pairs = pair_taps(student, teacher)
-        if self.compares_tokens:
+        if self.is_text and self.compares_tokens:
             require_one_tokenizer(student, teacher)
+            require_same_tokens(self.tap_pairs)
         if self.compares_pixels:
             self._skip_single_pixels()
         self.build()
@@ -64,6 +69,11 @@ class FeatureLoss(WeightedLoss):
         Raises:
             UserError: this loss can't compare the layers.
         """
+
+    @property
+    def kernel(self) -> int:
+        """The kernel size of adapters that mix pixels; a token of a text is a map of one pixel."""
+        return 1 if self.is_text else 3
 
     def notes(self) -> list[str]:
         notes = [describe_pairs(self.tap_pairs)]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kdrun.core.ranges import UnitAboveZero
 from kdrun.core.types import MAIN, Batch, Output, Phase, Progress
-from kdrun.loss.adapters import to_maps, to_smaller_size
+from kdrun.loss.adapters import maps_of, to_smaller_size
 from kdrun.loss.feature_loss import FeatureLoss
 from kdrun.loss.functional import sum_terms, to_float32
 from kdrun.loss.tap_pairs import TapPair, TapPairs
@@ -54,6 +54,7 @@ class FT(FeatureLoss):
         - The first phase keeps the learning rate; in this public code that is 0.01 for ResNets and
           wide ResNets, whatever the recipe's.
         - Factors of two sizes are averaged to the smaller one.
+        - In a text each token is a map of one pixel, and the convolutions have 1x1 kernels.
         - The paraphraser has no norm, as in this public code; the translator has a norm after each
           convolution.
     """
@@ -79,9 +80,10 @@ class FT(FeatureLoss):
         self.paraphraser, self.translator = nn.ModuleList(), nn.ModuleList()
         for widths in self.channels():
             factors = max(1, int(widths.teacher * self.rate))
-            encoder = _encoder(widths.teacher, factors, norm=False)
-            self.paraphraser.append(nn.ModuleList([encoder, _decoder(factors, widths.teacher)]))
-            self.translator.append(_encoder(widths.student, factors, norm=True))
+            encoder = _encoder(widths.teacher, factors, self.kernel, norm=False)
+            decoder = _decoder(factors, widths.teacher, self.kernel)
+            self.paraphraser.append(nn.ModuleList([encoder, decoder]))
+            self.translator.append(_encoder(widths.student, factors, self.kernel, norm=True))
 
     def forward(
         self, student: Output, teacher: Output | None, batch: Batch, progress: Progress
@@ -95,8 +97,7 @@ class FT(FeatureLoss):
     ) -> dict[str, Tensor]:
         distances = []
         for pair, encoder, _, translator in self._coders():
-            maps = to_maps(to_float32(student.taps[pair.student]))
-            factors = to_float32(translator(maps))
+            factors = to_float32(translator(maps_of(student, pair.student)))
             with torch.no_grad():
                 target = to_float32(encoder(_teacher_maps(teacher, pair)))
             distances.append(_distance(*to_smaller_size(factors, target)))
@@ -117,7 +118,7 @@ class FT(FeatureLoss):
 
 
 def _teacher_maps(teacher: Output, pair: TapPair) -> Tensor:
-    return to_maps(to_float32(teacher.taps[pair.teacher].detach()))
+    return maps_of(teacher, pair.teacher).detach()
 
 
 def _distance(student: Tensor, teacher: Tensor) -> Tensor:
@@ -125,16 +126,17 @@ def _distance(student: Tensor, teacher: Tensor) -> Tensor:
     return F.l1_loss(F.normalize(student.flatten(1)), F.normalize(teacher.flatten(1)))
 
 
-def _encoder(channels: int, factors: int, norm: bool) -> nn.Sequential:
-    """Return three 3x3 convolutions, each with a leaky ReLU, from maps to factors."""
+def _encoder(channels: int, factors: int, kernel: int, norm: bool) -> nn.Sequential:
+    """Return three convolutions, each with a leaky ReLU, from maps to factors."""
     widths = ((channels, channels), (channels, factors), (factors, factors))
-    return _layers([nn.Conv2d(a, b, 3, padding=1) for a, b in widths], norm)
+    return _layers([nn.Conv2d(a, b, kernel, padding=kernel // 2) for a, b in widths], norm)
 
 
-def _decoder(factors: int, channels: int) -> nn.Sequential:
+def _decoder(factors: int, channels: int, kernel: int) -> nn.Sequential:
     """Return three transposed convolutions, each with a leaky ReLU, from factors to maps."""
     widths = ((factors, factors), (factors, channels), (channels, channels))
-    return _layers([nn.ConvTranspose2d(a, b, 3, padding=1) for a, b in widths], norm=False)
+    convolutions = [nn.ConvTranspose2d(a, b, kernel, padding=kernel // 2) for a, b in widths]
+    return _layers(convolutions, norm=False)
 
 
 def _layers(convolutions: Sequence[nn.Conv2d | nn.ConvTranspose2d], norm: bool) -> nn.Sequential:

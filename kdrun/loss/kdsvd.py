@@ -63,6 +63,11 @@ class KDSVD(FeatureLoss):
         self.adapters = nn.ModuleList()
 
     def build(self) -> None:
+        if self.is_text:
+            raise UserError(
+                "kdsvd compares singular vectors, and those of a text of few tokens are arbitrary.",
+                "  take loss=ickd, which compares products of channels",
+            )
         if len(self.tap_pairs) < 2:
             raise UserError(
                 "kdsvd needs 2 layers in a row, and there is only"

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import map_shape, to_maps
+from kdrun.loss.adapters import map_shape, maps_of
 from kdrun.loss.base import require_teacher
-from kdrun.loss.functional import no_autocast, to_float32
-from kdrun.loss.tap_pairs import TapList, request_list, require_features
+from kdrun.loss.functional import no_autocast
+from kdrun.loss.tap_pairs import TapList, request_list, require_features, require_one_tokenizer
 from kdrun.loss.weighted_loss import TermWeights, WeightedLoss
 
 _TAP = "tap"
@@ -38,6 +38,7 @@ class LayerFusion(WeightedLoss):
 
     Notes:
         - Larger maps are averaged to the size of F_s, smaller ones enlarged to the nearest pixel.
+        - In a text each token is a map of one pixel.
         - With merge=sum the target learns too, so it may become one that is easy to reproduce;
           standardizing keeps it from becoming constant.
     """
@@ -67,6 +68,8 @@ class LayerFusion(WeightedLoss):
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         teacher = require_teacher(teacher)
         shapes = require_features(teacher.shapes, "teacher")
+        if data.inputs.modality == "text":
+            require_one_tokenizer(student, teacher)
         source = map_shape(require_features(student.shapes, "student")[_TAP])[1]
         self.teacher_taps = list(shapes)
         widths = [map_shape(shape)[1] for shape in shapes.values()]
@@ -85,13 +88,12 @@ class LayerFusion(WeightedLoss):
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
         with no_autocast(student.logits):
-            student_maps = to_maps(to_float32(student.taps[_TAP]))
+            student_maps = maps_of(student, _TAP)
             if len(student_maps) < self.min_batch:
                 return {"layer_fusion": 0 * student_maps.sum()}
             size = student_maps.shape[2], student_maps.shape[3]
             teacher_maps = [
-                _resize(to_maps(to_float32(teacher.taps[tap].detach())), size)
-                for tap in self.teacher_taps
+                _resize(maps_of(teacher, tap).detach(), size) for tap in self.teacher_taps
             ]
             error = F.mse_loss(self.adapter(student_maps), self._target(teacher_maps))
             return {"layer_fusion": error}

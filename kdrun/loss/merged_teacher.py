@@ -92,7 +92,12 @@ class MergedTeacher(LossWrapper):
             return arguments
         logits = teacher.unmerged if isinstance(teacher, MergedOutput) else teacher.logits
         merged = merge_logits(to_float32(logits.detach()), self.groups, _temperature(loss))
-        return student, MergedOutput(merged, teacher.taps, unmerged=logits), batch, progress
+        return (
+            student,
+            MergedOutput(merged, teacher.taps, teacher.mask, unmerged=logits),
+            batch,
+            progress,
+        )
 
 
 def _temperature(loss: nn.Module) -> float:

@@ -1,10 +1,12 @@
 """Masked generative distillation: a generator restores the teacher's maps from masked ones."""
 
+from functools import partial
 from typing import Literal, Unpack
 
 import torch
 from torch import Tensor, nn
 
+from kdrun.core.errors import UserError
 from kdrun.core.ranges import UnitInterval
 from kdrun.core.types import Batch, Output, Progress
 from kdrun.loss.feature_loss import FeatureLoss
@@ -30,6 +32,7 @@ class MGD(FeatureLoss):
     Notes:
         - The sum over elements grows with the size of the maps. The default weight suits the last
           maps of ImageNet models; for other sizes sweep it.
+        - In a text each token is a map of one pixel, B counts tokens, and G has 1x1 kernels.
         - The published code masks channels for classification, which is the default here, and
           pixels for dense prediction.
     """
@@ -49,14 +52,21 @@ class MGD(FeatureLoss):
 
     def build(self) -> None:
         self.adapters, self.generators = nn.ModuleList(), nn.ModuleList()
+        if self.is_text and self.drop == "pixels":
+            raise UserError(
+                "mgd restores masked pixels from their neighbors, and takes each token of a text by"
+                " itself.",
+                "  mask channels: loss.drop=channels",
+            )
+        convolution = partial(nn.Conv2d, kernel_size=self.kernel, padding=self.kernel // 2)
         for widths in self.channels():
             differ = widths.student != widths.teacher
             self.adapters.append(nn.Conv2d(*widths, kernel_size=1) if differ else nn.Identity())
             self.generators.append(
                 nn.Sequential(
-                    nn.Conv2d(widths.teacher, widths.teacher, kernel_size=3, padding=1),
+                    convolution(widths.teacher, widths.teacher),
                     nn.ReLU(),
-                    nn.Conv2d(widths.teacher, widths.teacher, kernel_size=3, padding=1),
+                    convolution(widths.teacher, widths.teacher),
                 )
             )
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.ranges import AtLeastTwo
+from kdrun.core.taps import token_mask
 from kdrun.core.types import MAIN, Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 from kdrun.loss.base import Loss, refuse_copied_weights
 from kdrun.loss.committee_taps import (
@@ -64,6 +65,7 @@ class Mutual(Loss):
         self.pairs = nn.ModuleDict({pair.module: build_loss(node) for pair in self._pairs})
         # Until `bind` finds the modules of the members, the names of their taps stand for them.
         self.paths = [logits_tap(number) for number in range(members)]
+        self._networks: list[nn.Module] = []  # in a list, so that the loss does not save them
 
     @property
     def needs_labels(self) -> bool:
@@ -93,6 +95,7 @@ class Mutual(Loss):
             )
         refuse_copied_weights(first, self.name, "mutual")
         self.paths = [member_path(student, number) for number in range(self.members)]
+        self._networks = [student.network.get_submodule(path) for path in self.paths]
         for pair in self._pairs:
             learner = member_shapes(student, pair.learner, "student")
             peer = member_shapes(student, pair.peer, "teacher")
@@ -136,10 +139,12 @@ class Mutual(Loss):
         loss, taps = self._loss(pair), committee.taps
         student_taps = strip_prefix(member_prefix(pair.learner, "student"), taps)
         teacher_taps = strip_prefix(member_prefix(pair.peer, "teacher"), taps)
-        learner = Output(taps[logits_tap(pair.learner)], student_taps)
+        masks = [token_mask(network, batch.inputs) for network in self._networks]
+        learner = Output(taps[logits_tap(pair.learner)], student_taps, masks[pair.learner])
         peer = Output(
             taps[logits_tap(pair.peer)].detach(),
             {name: value.detach() for name, value in teacher_taps.items()},
+            masks[pair.peer],
         )
         return loss(learner, peer, with_pseudo_labels(batch, loss, peer), progress)
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import map_shape, pool_features, to_maps
+from kdrun.loss.adapters import pooled_maps_of, pooled_shape
 from kdrun.loss.base import Loss, refuse_copied_weights
-from kdrun.loss.functional import label_loss
+from kdrun.loss.functional import label_loss, to_float32
 from kdrun.loss.pseudo_labels import with_pseudo_labels
 from kdrun.loss.table import build_loss
 from kdrun.loss.tap_pairs import Shape
@@ -19,7 +19,7 @@ from kdrun.loss.tap_pairs import Shape
 class OwnStages(Loss):
     """The loss of scheme=own_stages; `kdrun.scheme.own_stages.OwnStages` has its formula.
 
-    A head after each shallow stage predicts logits. The heads are modules of the loss, so that the
+    A head after each shallow stage predicts logits; it reads the average of a text's tokens. The heads are modules of the loss, so that the
     trained network is saved without them.
 
     Args:
@@ -46,7 +46,7 @@ class OwnStages(Loss):
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         self.stages = list(student.shapes)
         self._refuse()
-        *shallow, deepest = (map_shape(student.shapes[name]) for name in self.stages)
+        *shallow, deepest = (pooled_shape(student.shapes[name], data) for name in self.stages)
         self.heads = nn.ModuleList(Head(shape, deepest, data.num_classes) for shape in shallow)
         self.losses = nn.ModuleList(build_loss(self.node) for _ in shallow)
         no_taps = TapShapes(shapes={}, network=student.network, paths={})
@@ -65,15 +65,15 @@ class OwnStages(Loss):
         terms = {"ce": label_loss(student.logits, batch)}
         target = Output(student.logits.detach())
         batch = with_pseudo_labels(batch, self._inner_losses()[0], target)
-        *shallow, deepest = (to_maps(student.taps[name]) for name in self.stages)
-        deepest_features = pool_features(deepest.detach())
+        *shallow, deepest = (pooled_maps_of(student, name) for name in self.stages)
+        deepest_features = to_float32(deepest.detach()).mean(dim=(2, 3))
         for head, loss, maps in zip(self.heads, self._inner_losses(), shallow, strict=True):
             output: HeadOutput = head(maps)
             teacher = target if loss.uses_teacher else None
             inner_terms = loss(Output(output.logits), teacher, batch, progress)
             head_terms = {f"heads/{name}": value for name, value in inner_terms.items()}
             if self.feature_weight:
-                difference = pool_features(output.features) - deepest_features
+                difference = to_float32(output.features).mean(dim=(2, 3)) - deepest_features
                 distance = difference.square().sum(dim=1).mean()
                 head_terms["features"] = self.feature_weight * distance
             for name, value in head_terms.items():

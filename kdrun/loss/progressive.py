@@ -9,10 +9,18 @@ from torch import Tensor, nn
 from kdrun.core.errors import UserError
 from kdrun.core.taps import module_path
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import align, channel_adapter, count_channels
+from kdrun.loss.adapters import align, channel_adapter, count_channels, maps_of
 from kdrun.loss.base import require_teacher
 from kdrun.loss.prefixes import add_prefix, strip_output_prefix, strip_tap_prefix
-from kdrun.loss.tap_pairs import TapPair, TapPairs, describe_pairs, pair_taps, request_pairs
+from kdrun.loss.tap_pairs import (
+    TapPair,
+    TapPairs,
+    describe_pairs,
+    pair_taps,
+    request_pairs,
+    require_one_tokenizer,
+    require_same_tokens,
+)
 from kdrun.loss.wrapper import LossWrapper
 
 _INNER, _MATCH = "inner/", "match/"  # prefixes of the inner loss's taps, and of taps on stages
@@ -47,6 +55,9 @@ class Progressive(LossWrapper):
     def bind(self, student: TapShapes, teacher: TapShapes | None, data: DataInfo) -> None:
         stages = strip_tap_prefix(_MATCH, student)
         self.tap_pairs = pair_taps(stages, teacher and strip_tap_prefix(_MATCH, teacher))
+        if data.inputs.modality == "text":
+            require_one_tokenizer(stages, teacher)
+            require_same_tokens(self.tap_pairs)
         self.adapters = nn.ModuleList(
             channel_adapter(*count_channels(pair.student_shape, pair.teacher_shape))
             for pair in self.tap_pairs
@@ -90,7 +101,9 @@ class Progressive(LossWrapper):
     def _match(self, number: int, student: Output, teacher: Output) -> Tensor:
         """Return mean (r_i(F_s) - F_t)^2 of a pair of stages."""
         pair, adapter = self.tap_pairs[number], self.adapters[number]
-        maps = align(student.taps[_MATCH + pair.student], teacher.taps[_MATCH + pair.teacher])
+        maps = align(
+            maps_of(student, _MATCH + pair.student), maps_of(teacher, _MATCH + pair.teacher)
+        )
         return F.mse_loss(adapter(maps.student).to(maps.teacher.dtype), maps.teacher)
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdrun.core.types import Batch, Output, Progress, TapRequest
-from kdrun.loss.adapters import kernel_size, maps_of
+from kdrun.loss.adapters import maps_of
 from kdrun.loss.feature_loss import FeatureLoss
 from kdrun.loss.functional import no_autocast, sum_terms, to_float32
 from kdrun.loss.tap_pairs import TapPairs
@@ -39,6 +39,8 @@ class ReviewKD(FeatureLoss):
     Notes:
         - The published code compares maps before the last ReLU of a stage; here the maps after it
           are compared, unless pairs name other layers.
+        - In a text each token is a map of one pixel, the convolutions have 1x1 kernels, and the
+          deepest layer is the last of the stages.
         - The weight rises over the first 20 epochs; in a run of fewer epochs, over a twelfth of
           them, the share that 20 are of the 240 epochs of the published runs.
         - On a CPU most of the time goes into the 3x3 convolutions to the teacher's maps: about 50
@@ -58,10 +60,13 @@ class ReviewKD(FeatureLoss):
         return TapRequest(roles, roles)
 
     def build(self) -> None:
+        layers = [pair for pair in self.tap_pairs if len(pair.student_shape) == 3]
+        if self.is_text and layers:  # the embedding of a text has no tokens to be fused with
+            self.tap_pairs = layers
         channels = self.channels()
         width = min(_MAX_WIDTH, channels[-1].student)
         self.fusions = nn.ModuleList(
-            Fusion(widths.student, width, widths.teacher, deepest=number == len(channels) - 1)
+            Fusion(*widths, width, self.kernel, deepest=number == len(channels) - 1)
             for number, widths in enumerate(channels)
         )
 
@@ -97,10 +102,10 @@ class FusedMaps(NamedTuple):
 class Fusion(nn.Module):
     """Fuses the maps of one layer of the student with the fused maps of the deeper layers."""
 
-    def __init__(self, student: int, width: int, teacher: int, deepest: bool) -> None:
+    def __init__(self, student: int, teacher: int, width: int, kernel: int, deepest: bool) -> None:
         super().__init__()
         self.enter = _convolution(student, width, kernel=1)
-        self.leave = _convolution(width, teacher, kernel=3)
+        self.leave = _convolution(width, teacher, kernel)
         self.shares = None if deepest else nn.Conv2d(2 * width, 2, kernel_size=1)
 
     def forward(self, maps: Tensor, deeper: Tensor | None, size: torch.Size) -> FusedMaps:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.types import Batch, DataInfo, Output, Progress, TapRequest, TapShapes
-from kdrun.loss.adapters import Channels, align, count_channels, to_maps
+from kdrun.loss.adapters import Channels, align, count_channels, pooled_maps_of
 from kdrun.loss.base import require_teacher
 from kdrun.loss.functional import no_autocast, to_float32
 from kdrun.loss.tap_pairs import TapList, request_list, require_features
@@ -43,6 +43,7 @@ class SemCKD(WeightedLoss):
         - A batch is divided into groups of `samples` samples, the input width of the small
           networks; a smaller group is padded with zeros, so any batch size works. The published
           code has a fixed batch size and skips smaller batches.
+        - Texts are averaged over their tokens; the convolutions have 1x1 kernels.
         - Maps of two sizes are averaged to the smaller one.
         - With resnet8x4 and resnet32x4 a step of 64 images takes about 190 billion multiplications
           in the 3x3 convolutions of the 9 adapters, 63 billion of them in the forward pass.
@@ -90,9 +91,10 @@ class SemCKD(WeightedLoss):
             for target in teacher_shapes.values()
         ]
         self._refuse_too_large(channels)
+        kernel = 1 if data.inputs.modality == "text" else 3  # an average is a map of one pixel
         self.queries = nn.ModuleList(self._small_network() for _ in student_shapes)
         self.keys = nn.ModuleList(self._small_network() for _ in teacher_shapes)
-        self.adapters = nn.ModuleList(self._adapter(*widths) for widths in channels)
+        self.adapters = nn.ModuleList(self._adapter(*widths, kernel) for widths in channels)
 
     def notes(self) -> list[str]:
         return [self.description]
@@ -100,11 +102,11 @@ class SemCKD(WeightedLoss):
     def terms(
         self, student: Output, teacher: Output, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        student_maps = [to_maps(to_float32(student.taps[tap])) for tap in self.student_taps]
+        student_maps = [to_float32(pooled_maps_of(student, tap)) for tap in self.student_taps]
         if len(student_maps[0]) < self.min_batch:
             return {"semckd": 0 * student_maps[0].sum()}
         teacher_maps = [
-            to_maps(to_float32(teacher.taps[tap].detach())) for tap in self.teacher_taps
+            to_float32(pooled_maps_of(teacher, tap).detach()) for tap in self.teacher_taps
         ]
         errors = torch.stack(
             [
@@ -160,13 +162,13 @@ class SemCKD(WeightedLoss):
             nn.Linear(self.samples, 2 * width), nn.ReLU(), nn.Linear(2 * width, width)
         )
 
-    def _adapter(self, student: int, teacher: int) -> nn.Module:
+    def _adapter(self, student: int, teacher: int, kernel: int) -> nn.Module:
         middle = self.hidden * teacher
         return nn.Sequential(
             nn.Conv2d(student, middle, kernel_size=1, bias=False),
             nn.BatchNorm2d(middle),
             nn.ReLU(),
-            nn.Conv2d(middle, middle, kernel_size=3, padding=1, bias=False),
+            nn.Conv2d(middle, middle, kernel, padding=kernel // 2, bias=False),
             nn.BatchNorm2d(middle),
             nn.ReLU(),
             nn.Conv2d(middle, teacher, kernel_size=1, bias=False),

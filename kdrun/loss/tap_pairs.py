@@ -115,6 +115,21 @@ def require_one_tokenizer(student: TapShapes, teacher: TapShapes | None) -> None
         )
 
 
+def require_same_tokens(pairs: list[TapPair]) -> None:
+    """Refuse pairs of texts in which the taps have other tokens, or one has a vector for a text.
+
+    Raises:
+        UserError: the taps of a pair can't be compared token by token.
+    """
+    for pair in pairs:
+        if pair.student_shape[1:-1] != pair.teacher_shape[1:-1]:
+            raise UserError(
+                f"this loss compares texts token by token, and {pair.description} differ in that.",
+                "  name layers that agree: loss.pairs=[[PATH,PATH],...], or take loss=rkd, which"
+                " averages over tokens",
+            )
+
+
 def require_features(shapes: Mapping[str, Shape], role: str) -> Mapping[str, Shape]:
     """Return the shapes of a network's taps, after a check that losses can compare them.
 

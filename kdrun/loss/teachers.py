@@ -9,6 +9,7 @@ from pydantic import PositiveFloat
 from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
+from kdrun.core.taps import token_mask
 from kdrun.core.types import Batch, DataInfo, Output, Phase, Progress, TapRequest, TapShapes
 from kdrun.loss.base import Loss, losses_in, require_teacher
 from kdrun.loss.combined import Combined
@@ -50,6 +51,7 @@ class Teachers(Loss):
         self.parts = nn.ModuleList(build_loss(loss) for _ in weights)
         self.weights = [weight / sum(weights) for weight in weights]
         self.temperature = 1.0
+        self._teachers: list[nn.Module] = []  # in a list, so that the loss does not save them
 
     def taps(self) -> TapRequest:
         inner = self._losses()[0].taps()
@@ -69,8 +71,10 @@ class Teachers(Loss):
                 f"the loss {self.name!r} learns from no teacher, and several were given.",
                 "  use scheme=none, or a loss that does: loss=kd",
             )
-        for number, loss in enumerate(losses):
-            loss.bind(student, member_shapes(teacher, number), data)
+        members = [member_shapes(teacher, number) for number in range(len(losses))]
+        self._teachers = [member.network for member in members]
+        for loss, member in zip(losses, members, strict=True):
+            loss.bind(student, member, data)
         if self.combine == "probabilities":
             self.temperature = temperature_of(losses[0])
 
@@ -94,7 +98,8 @@ class Teachers(Loss):
         logits = self.combine_logits(teacher, batch)
         terms: dict[str, Tensor] = {}
         for number, (loss, weight) in enumerate(zip(self._losses(), self.weights, strict=True)):
-            member = Output(logits, strip_prefix(member_prefix(number), teacher.taps))
+            taps = strip_prefix(member_prefix(number), teacher.taps)
+            member = Output(logits, taps, token_mask(self._teachers[number], batch.inputs))
             for name, value in loss(student, member, batch, progress).items():
                 terms[name] = weight * value + terms.get(name, 0)
         return terms

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from kdrun.loss.adapters import align, channel_adapter, map_shape, pool_features, to_maps
+from kdrun.core.types import Output
+from kdrun.loss.adapters import align, channel_adapter, embeddings_of, map_shape, to_maps
 
 
 def test_tokens_go_back_to_their_square_in_reading_order():
@@ -49,7 +50,8 @@ def test_an_adapter_changes_channels_alone():
     assert channel_adapter(3, 7)(torch.randn(2, 3, 5, 4)).shape == (2, 7, 5, 4)
 
 
-def test_flat_features_are_means_over_pixels():
+def test_embeddings_are_means_over_pixels():
     maps = torch.randn(2, 3, 4, 4)
-    torch.testing.assert_close(pool_features(maps), maps.mean((2, 3)))
-    assert pool_features(torch.ones(2, 3)).shape == (2, 3)
+    output = Output(torch.zeros(2, 1), {"maps": maps, "vectors": torch.ones(2, 3)})
+    torch.testing.assert_close(embeddings_of(output, "maps"), maps.mean((2, 3)))
+    assert embeddings_of(output, "vectors").shape == (2, 3)
