@@ -26,7 +26,8 @@ from kdrun.core.unknown import nearest
 
 Roles = Mapping[str, list[str]]  # role -> tap paths of a network
 
-_ROLE = re.compile(r"(stages|embedding|logits)(?:\[(-?\d+|\*)\])?")
+_ROLES_OF_TEXTS = ("tokens", "queries", "keys", "values")
+_ROLE = re.compile(rf"(stages|embedding|logits|{'|'.join(_ROLES_OF_TEXTS)})(?:\[(-?\d+|\*)\])?")
 _INPUT, _CHANNELS_LAST, _PREACTIVATION, _MAPS = ":in", ":nhwc", ":pre", ":maps"
 _SHOW_PATHS = "its paths: kdrun layers model=NAME"
 
@@ -218,8 +219,12 @@ def _path_of_role(network_name: str, role: str, number: int, roles: Roles) -> st
     count = many(len(paths), "module") if paths else "no module"
     requested = f"; {role}[{number}] was requested" if paths else ""
     several = role == "stages"
+    hint = (
+        f"name the module path{'s' if several else ''} yourself: {network_name}.taps.{role}="
+        + ("[PATH,...]" if several else "PATH")
+    )
+    if role in _ROLES_OF_TEXTS:
+        hint = "take a transformer of texts (text_transformer, hf), or a loss that does not read it"
     raise UserError(
-        f"the {network_name} has {count} for the role {role!r}{requested}.",
-        f"  name the module path{'s' if several else ''} yourself: {network_name}.taps.{role}="
-        + ("[PATH,...]" if several else "PATH"),
+        f"the {network_name} has {count} for the role {role!r}{requested}.", f"  {hint}"
     )

@@ -111,7 +111,7 @@ def without_padding(output: Output, tap: str) -> Tensor:
 
 
 def adapted_rows_of(output: Output, tap: str, adapter: nn.Module) -> Tensor:
-    """Return the maps of `rows_of` after an adapter with 1x1 kernels, whose norm sees no padding."""
+    """Return `rows_of` after an adapter with 1x1 kernels, whose norms see no padding."""
     adapted = to_float32(adapter(maps_of(output, tap)))
     if output.mask is None or output.taps[tap].dim() != 3:
         return adapted

@@ -19,8 +19,8 @@ from kdrun.loss.tap_pairs import Shape
 class OwnStages(Loss):
     """The loss of scheme=own_stages; `kdrun.scheme.own_stages.OwnStages` has its formula.
 
-    A head after each shallow stage predicts logits; it reads the average of a text's tokens. The heads are modules of the loss, so that the
-    trained network is saved without them.
+    A head after each shallow stage predicts logits, in texts from an average over tokens. The heads
+    are modules of the loss, so that the trained network is saved without them.
 
     Args:
         loss: the config node of the inner loss, a loss on logits, which trains each head.

@@ -80,7 +80,13 @@ def pair_taps(student: TapShapes, teacher: TapShapes | None) -> list[TapPair]:
     else:
         names = _match(list(students.items()), list(teachers.items()))
     return [
-        TapPair(s, t, students[s], teachers[t], f"{_layer(student, s)} from {_layer(teacher, t)}")
+        TapPair(
+            s,
+            t,
+            students[s],
+            teachers[t],
+            f"{describe_layer(student, s)} from {describe_layer(teacher, t)}",
+        )
         for s, t in names
     ]
 
@@ -149,7 +155,7 @@ def require_features(shapes: Mapping[str, Shape], role: str) -> Mapping[str, Sha
     return shapes
 
 
-def _layer(network: TapShapes, tap: str) -> str:
+def describe_layer(network: TapShapes, tap: str) -> str:
     """Return a tap's module path and shape: `layer2 (64x8x8)`."""
     sizes = "x".join(str(size) for size in network.shapes[tap][1:])
     return f"{network.paths[tap]} ({sizes})"

@@ -22,6 +22,7 @@ class Encoding:
         mask: the id of a hidden token; None if the tokenizer has none.
         longest: the most tokens of a text; longer texts are cut.
         digest: a hash of the tokenizer's content: two of the same digest have one vocabulary.
+        special: ids of further special tokens, which mark a text's beginning or end.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Encoding:
     mask: int | None
     longest: int
     digest: str
+    special: tuple[int, ...] = ()
 
     @property
     def keys(self) -> tuple[str, str]:
@@ -117,7 +119,10 @@ class TextInputs:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        encodings = tuple(Encoding(**encoding) for encoding in record["encodings"])
+        encodings = tuple(
+            Encoding(**{**encoding, "special": tuple(encoding.get("special", ()))})
+            for encoding in record["encodings"]
+        )
         return cls(encodings, dict(record["networks"]), record["length"])
 
     def __str__(self) -> str:
