@@ -219,9 +219,8 @@ def _path_of_role(network_name: str, role: str, number: int, roles: Roles) -> st
     count = many(len(paths), "module") if paths else "no module"
     requested = f"; {role}[{number}] was requested" if paths else ""
     several = role == "stages"
-    hint = (
-        f"name the module path{'s' if several else ''} yourself: {network_name}.taps.{role}="
-        + ("[PATH,...]" if several else "PATH")
+    hint = f"name the module path{'s' if several else ''} yourself: {network_name}.taps.{role}=" + (
+        "[PATH,...]" if several else "PATH"
     )
     if role in _ROLES_OF_TEXTS:
         hint = "take a transformer of texts (text_transformer, hf), or a loss that does not read it"

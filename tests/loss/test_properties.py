@@ -1,19 +1,24 @@
 """What holds for every loss of the table: half precision, gradients, permutations of the batch.
 
-Each loss reads two small networks and is tried in every form that its settings give it.
+Each loss reads two small networks of images, and of texts if it serves them, and is tried in every
+form that its settings give it. The padding of texts changes nothing.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import given_texts
 import pytest
 import torch
 from given import AT, INFO, B, C, batch, node
+from given_texts import padded_batch, padded_output, text_batch
 from torch import Tensor, nn
 
 from kdrun import model
+from kdrun.core.errors import UserError
 from kdrun.core.inputs.image import ImageInputs
+from kdrun.core.inputs.types import take
 from kdrun.core.taps import TappedNetwork, resolve_taps, tap_shapes
 from kdrun.core.types import Batch, DataInfo, Output, TapShapes
 from kdrun.loss.base import Loss
@@ -31,6 +36,7 @@ FORMS: dict[str, list[dict[str, Any]]] = {
     "attention": [{"power": power} for power in (1.0, 2.0, 3.0)],
     "cc": [{"form": "neighbours"}, {"form": "kernel"}],
     "combined": [{"terms": {"kd": node("kd"), "sp": node("sp")}}],
+    "distilbert": [{}, {"mlm": 2.0}],
     "crd": [{"negatives": 20, "mode": mode} for mode in ("exact", "relax")],
     "fitnet": [{"first_epochs": 0}, {"first_epochs": 1, "phase": "first"}],
     "fsp": [{"first_epochs": 0}, {"first_epochs": 1, "phase": "first"}],
@@ -40,12 +46,23 @@ FORMS: dict[str, list[dict[str, Any]]] = {
     "layer_fusion": [{"merge": "concat"}, {"merge": "sum"}],
     "lskd": [{"base": "kd"}, {"base": "dkd"}],
     "mgd": [{"drop": "channels"}, {"drop": "pixels"}, {"masked": 0.0}],
+    "minilmv2": [{"relation_heads": 6}],
     "mse": [{}, {"alpha": 1.0}],
     "parameters": [{"distance": distance} for distance in ("squared", "kl")],
+    "patient_kd": [{"strategy": "skip"}, {"strategy": "last"}],
     "semckd": [{"samples": 8}],
+    "tinybert": [{"first_epochs": 0}, {"first_epochs": 1, "phase": "first"}],
     "tf_kd": [{"source": "virtual"}, {"source": "self"}],
 }
 SAME_WIDTHS = ("fsp",)  # takes networks of equal widths only
+NO_IMAGES = ("distilbert", "minilm", "minilmv2", "patient_kd", "tinybert")
+
+# Losses that refuse texts -> the sentence of the refusal.
+NO_TEXTS = {
+    "cat_kd": "is no average of feature maps over pixels",
+    "kdsvd": "those of a text of few tokens are arbitrary",
+    "mgd, drop=pixels": "takes each token of a text by itself",
+}
 
 # Exempt from a property -> why.
 NO_STUDENT_GRADIENT = {
@@ -62,9 +79,11 @@ DEPENDS_ON_ORDER = {
 }
 OVERFLOWING_GRADIENT = {
     ("fsp", torch.float16): "its gradients are products of three maps, above 65504 for these",
+    ("tinybert", torch.float16): "its gradients are products of three projections, as large",
 }
 # Losses whose learned modules run in full precision under autocast too.
 EXACT = ("adversarial", "cc", "crd", "layer_fusion", "pkt", "rkd", "srrl")
+NOT_SETTINGS = ("phase", "kind")
 HALF = 2e-2  # of float32, where learned modules run in half precision
 FULL = 1e-4
 
@@ -94,14 +113,20 @@ class Case:
 
 
 def title(name: str, form: dict[str, Any]) -> str:
-    settings = ", ".join(f"{k}={v}" for k, v in form.items() if k != "terms")
+    settings = ", ".join(f"{k}={v}" for k, v in form.items() if k not in ("terms", "kind"))
     return f"{name}, {settings}" if settings else name
 
 
+def serves(name: str, form: dict[str, Any], kind: str) -> bool:
+    return name not in NO_IMAGES if kind == "images" else title(name, form) not in NO_TEXTS
+
+
+FORMS_OF_ALL = [(name, form) for name in sorted(LOSSES) for form in FORMS.get(name, [{}])]
 CASES = [
-    pytest.param(name, form, id=title(name, form))
-    for name in sorted(LOSSES)
-    for form in FORMS.get(name, [{}])
+    pytest.param(name, {**form, "kind": kind}, id=f"{title(name, form)}, {kind}")
+    for name, form in FORMS_OF_ALL
+    for kind in ("images", "texts")
+    if serves(name, form, kind)
 ]
 # Outputs of extreme size overflow learned modules that autocast runs in half precision.
 WITH_AND_WITHOUT_AUTOCAST = [
@@ -114,7 +139,9 @@ half = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 
 
 def build(name: str, form: dict[str, Any]) -> Loss:
-    return build_loss(node(name, **{key: value for key, value in form.items() if key != "phase"}))
+    return build_loss(
+        node(name, **{key: value for key, value in form.items() if key not in NOT_SETTINGS})
+    )
 
 
 def is_on_logits(name: str, form: dict[str, Any]) -> bool:
@@ -125,27 +152,32 @@ def make(name: str, form: dict[str, Any]) -> Case:
     """A bound loss with outputs, whose maps have the deviation 30 and whose logits have 3."""
     torch.manual_seed(0)
     loss = build(name, form)
-    teacher = model.build(STUDENT if name in SAME_WIDTHS else TEACHER, TINY).eval()
-    student = model.build(loss.student_node(STUDENT, TEACHER), TINY).eval()
+    is_text = form.get("kind") == "texts"
+    given = text_batch() if is_text else batch()
+    data = given_texts.TEXTS if is_text else TINY
+    nodes = (given_texts.STUDENT, given_texts.TEACHER) if is_text else (STUDENT, TEACHER)
+    teacher = model.build(nodes[name not in SAME_WIDTHS], data).eval()
+    student = model.build(loss.student_node(*nodes), data).eval()
     if name == "simkd":
         copy_shared_modules(student, teacher)
-    bound, images = [], torch.randn(B, 3, 16, 16)
+    bound, inputs = [], given.inputs if is_text else torch.randn(B, 3, 16, 16)
     for role, network, request in (
         ("student", student, loss.taps().student),
         ("teacher", teacher, loss.taps().teacher),
     ):
-        paths = resolve_taps(role, request, model.module_roles(network), network, TINY)
-        shapes = TapShapes(tap_shapes(network, paths, TINY), network, paths)
+        paths = resolve_taps(role, request, model.module_roles(network), network, data)
+        shapes = TapShapes(tap_shapes(network, paths, data), network, paths)
         with torch.no_grad():
-            bound.append((shapes, scaled(TappedNetwork(network, paths)(images))))
-    loss.bind(bound[0][0], bound[1][0], TINY)
+            bound.append((shapes, scaled(TappedNetwork(network, paths)(inputs))))
+    loss.bind(bound[0][0], bound[1][0], data)
     phase = form.get("phase", AT.phase)
-    return Case(loss.train(), phase, bound[0][1], bound[1][1], (student, teacher))
+    given = loss.prepare(given, replace(AT, phase=phase))
+    return Case(loss.train(), phase, bound[0][1], bound[1][1], (student, teacher), given)
 
 
 def scaled(output: Output) -> Output:
     taps = {name: 30 * tap / tap.std() for name, tap in output.taps.items()}
-    return Output(3 * output.logits / output.logits.std(), taps)
+    return Output(3 * output.logits / output.logits.std(), taps, output.mask)
 
 
 def inputs(output: Output) -> list[Tensor]:
@@ -216,8 +248,11 @@ def test_the_order_of_the_batch_does_not_matter(name, form):
         each.networks[0].double()
         each.change(torch.Tensor.double)
     moved.change(lambda tensor: tensor[order])
+    for output in (moved.student, moved.teacher):
+        output.mask = None if output.mask is None else output.mask[order]
     given = moved.batch
-    moved.batch = Batch(given.inputs, given.targets[order], given.index[order], given.view)
+    inputs = take(given.inputs, order)
+    moved.batch = Batch(inputs, given.targets[order], given.index[order], given.view)
     expected, terms = case.terms(), moved.terms()
     same = all(torch.allclose(terms[t], expected[t], rtol=1e-9, atol=1e-12) for t in expected)
     assert same != (title(name, form) in DEPENDS_ON_ORDER)
@@ -234,3 +269,42 @@ def test_the_order_of_the_classes_does_not_matter_to_losses_on_logits(name, form
     moved.batch = replace(moved.batch, targets=order.argsort()[moved.batch.targets])
     for term, value in moved.terms().items():
         torch.testing.assert_close(value, case.terms()[term], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [case for case in CASES if case.values[1]["kind"] == "texts"]
+)
+def test_the_padding_of_texts_does_not_count(name, form):
+    case, padded = make(name, form), make(name, form)
+    for each in (case, padded):
+        each.loss.double()
+        each.networks[0].double()
+        each.change(torch.Tensor.double)
+    leaves, padded_leaves = inputs(case.student), inputs(padded.student)
+    padded.student, padded.teacher = (padded_output(o, 3) for o in (padded.student, padded.teacher))
+    padded.batch = padded_batch(padded.batch, 3)
+    expected, terms = case.terms(), padded.terms()
+    for term, value in terms.items():
+        torch.testing.assert_close(value, expected[term], rtol=1e-5, atol=1e-12)
+    gradients, padded_gradients = (
+        torch.autograd.grad(torch.stack(list(of.values())).sum(), tensors, allow_unused=True)
+        for of, tensors in ((expected, leaves), (terms, padded_leaves))
+    )
+    for gradient, changed in zip(gradients, padded_gradients, strict=True):
+        if gradient is not None:
+            largest = gradient.abs().max().item()
+            torch.testing.assert_close(changed, gradient, rtol=1e-5, atol=1e-5 * largest)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [case for case in FORMS_OF_ALL if not serves(*case, "texts")]
+)
+def test_losses_that_do_not_serve_texts_say_why(name, form):
+    with pytest.raises(UserError, match=NO_TEXTS[title(name, form)]):
+        make(name, {**form, "kind": "texts"})
+
+
+@pytest.mark.parametrize("name", NO_IMAGES)
+def test_losses_on_texts_refuse_images(name):
+    with pytest.raises(UserError, match=r"tokens of texts|for the role 'queries'|'tokens'"):
+        make(name, {**FORMS.get(name, [{}])[0], "kind": "images"})
