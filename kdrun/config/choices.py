@@ -181,21 +181,23 @@ def plugin_node(kind: str, name: str) -> dict[str, Any]:
         for key, parameter in inspect.signature(component).parameters.items()
         if parameter.default is not inspect.Parameter.empty
     }
-    node = {
-        "name": name,
-        **{key: defaults.get(key, "???") for key in keywords(component, _passed_by_kdrun(kind))},
-    }
+    keys = keywords(component, _passed_by_kdrun(kind, name))
+    node = {"name": name, **{key: defaults.get(key, "???") for key in keys}}
     if kind != "dataset":
         return node
+    if getattr(component, "modality", "image") == "text":
+        return {"defaults": ["_text", "_self_"], **node}
     return {"defaults": ["_base", "_self_"], "augment": _NO_AUGMENTATION, **node}
 
 
-def _passed_by_kdrun(kind: str) -> tuple[str, ...]:
+def _passed_by_kdrun(kind: str, name: str) -> tuple[str, ...]:
     """Return parameters of a component that kdrun passes itself, or that every dataset has."""
     if kind == "model":
         return (*import_module("kdrun.model").GIVEN, "name")
     if kind == "optimizer":
         return tuple(import_module("kdrun.engine.optimizers").GIVEN)
+    if kind == "tokenizer":
+        return import_module("kdrun.dataset.text.tokenizers.table").GIVEN
     if kind == "dataset":
-        return tuple(import_module("kdrun.dataset.config_node").KEYS)
+        return import_module("kdrun.dataset.config_node").common_keys(name)
     return ()

@@ -15,7 +15,11 @@ from kdrun.config.choices import register_torchvision
 
 # Dotted config key -> the config group of the nodes under this key: a single node, a mapping from
 # names to nodes, or a list of nodes.
-SINGLE = {"compress.calibrator": "calibrator", "evaluate.protocol": "protocol"}
+SINGLE = {
+    "compress.calibrator": "calibrator",
+    "evaluate.protocol": "protocol",
+    **{f"{key}.tokenizer": "dataset/tokenizer" for key in ("dataset", "teacher", "student")},
+}
 _MAPPINGS = {"loss.terms": "loss"}
 _LISTS = {f"scheme.{key}": "model" for key in ("assistants", "peers", "others")}
 
@@ -74,5 +78,5 @@ def _compose(group: str, name: str, loader: ConfigLoaderImpl) -> DictConfig | No
     files = loader.repository
     defaults = create_defaults_list(files, path, [], prepend_hydra=False, skip_missing=False)
     composed = loader._compose_config_from_defaults_list(defaults.defaults, files)
-    node = OmegaConf.select(composed, group)
+    node = OmegaConf.select(composed, group.replace("/", "."))
     return node if isinstance(node, DictConfig) else OmegaConf.create({})

@@ -40,6 +40,7 @@ KINDS = {
     "calibrator": Kind("CALIBRATORS", "kdrun.compress.calibrators", "calibrator"),
     "protocol": Kind("PROTOCOLS", "kdrun.measure.protocols", "protocol"),
     "format": Kind("FORMATS", "kdrun.export.table", ""),
+    "tokenizer": Kind("TOKENIZERS", "kdrun.dataset.text.tokenizers.table", "dataset/tokenizer"),
     "optimizer": Kind("OPTIMIZERS", "kdrun.engine.optimizers", "recipe/optimizer"),
     "schedule": Kind("SCHEDULES", "kdrun.engine.schedules", "recipe/schedule"),
 }

@@ -23,10 +23,10 @@ def preview(node: Mapping[str, Any]) -> "DataInfo | None":
         ConfigError: the node has faults.
     """
     from kdrun.dataset.config_node import valid_settings
-    from kdrun.dataset.image.original import outline
+    from kdrun.dataset.modality import modality_of
 
     settings, _ = valid_settings(node)
-    return outline(settings)
+    return modality_of(node["name"]).function("outline")(settings)
 
 
 def load(node: Mapping[str, Any], tokenizers: Sequence[Mapping[str, Any]] = ()) -> "Data":
@@ -43,4 +43,4 @@ def load(node: Mapping[str, Any], tokenizers: Sequence[Mapping[str, Any]] = ()) 
     """
     from kdrun.dataset.assemble import assemble
 
-    return assemble(node)
+    return assemble(node, tokenizers)

@@ -1,14 +1,13 @@
 """Makes a dataset from a config node: reads it, chooses classes, splits and prepares it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kdrun.core.registry import resolve
 from kdrun.dataset.class_selection import choose_classes
 from kdrun.dataset.config_node import valid_settings
 from kdrun.dataset.data import Data
-from kdrun.dataset.image.original import check_original
-from kdrun.dataset.image.prepare import prepare_images
+from kdrun.dataset.modality import modality_of
 from kdrun.dataset.reader_check import check_samples
 from kdrun.dataset.record import origin
 from kdrun.dataset.samples import RawDataset, S
@@ -24,8 +23,12 @@ from kdrun.dataset.splits import (
 from kdrun.dataset.table import DATASETS
 
 
-def assemble(node: Mapping[str, Any]) -> Data:
+def assemble(node: Mapping[str, Any], tokenizers: Sequence[Mapping[str, Any]] = ()) -> Data:
     """Read and split the dataset that a node describes.
+
+    Args:
+        node: the config node.
+        tokenizers: config nodes of the tokenizers of networks, which only texts need.
 
     Raises:
         ConfigError: the node has faults.
@@ -34,12 +37,14 @@ def assemble(node: Mapping[str, Any]) -> Data:
     settings, arguments = valid_settings(node)
     raw = resolve("dataset", DATASETS, node["name"])(**arguments)
     check_samples(node["name"], raw)
-    check_original(settings.original, raw)
+    modality = modality_of(node["name"])
+    modality.function("check_raw")(settings, raw)
     classes, splits = split(raw, settings)
     notes = [*raw.notes]
     for name in ("validation", "test"):
         notes += note_empty_classes(f"{name} split", splits[name].targets, classes)
-    return prepare_images(classes, splits, settings, origin(node, raw, splits), notes)
+    prepare = modality.function("prepare")
+    return prepare(classes, splits, settings, origin(node, raw, splits), notes, tokenizers)
 
 
 def split(raw: RawDataset[S], settings: Common) -> tuple[tuple[str, ...], Splits[S]]:

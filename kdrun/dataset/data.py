@@ -3,25 +3,29 @@
 Shapes: N samples in a split, B samples in a batch.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import tee
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
+from kdrun.core.inputs.types import Inputs
 from kdrun.core.seeds import generator, seed_of, uniform
 from kdrun.core.types import Batch, DataInfo
 from kdrun.dataset.feed import Feed, Request
+
+if TYPE_CHECKING:
+    from kdrun.dataset.text.tokenizers.tokenizer import Tokenizer
 
 _BLOCK = 256  # batches whose random numbers are drawn at once, as one batch takes just as long
 
 
 class Normalize(Protocol):
-    """Turns a batch of raw samples into inputs of a network."""
+    """Turns a batch of raw samples, of the form that the feed has, into inputs of a network."""
 
-    def __call__(self, samples: Tensor, /, dtype: torch.dtype, channels_last: bool) -> Tensor:
+    def __call__(self, samples: Any, /, dtype: torch.dtype, channels_last: bool) -> Inputs:
         """Return inputs of this dtype; images in this memory format."""
 
     def to(self, device: torch.device, /) -> Self:
@@ -70,8 +74,12 @@ class Split:
     def batches(
         self, batch_size: int, dtype: torch.dtype = torch.float32, channels_last: bool = True
     ) -> Iterator[Batch]:
-        """Yield all samples in order, without augmentation; the last batch may be smaller."""
-        requests = self._requests(torch.arange(self.size), batch_size)
+        """Yield all samples, without augmentation; the last batch may be smaller.
+
+        They come in the order in which they are served fastest, which is that of the split for
+        images; `Batch.index` has their positions.
+        """
+        requests = self._requests(self.feed.fastest_order(batch_size), batch_size)
         return self._serve(requests, 0, dtype, channels_last)
 
     def epoch(
@@ -102,7 +110,8 @@ class Split:
         """
         order = torch.randperm(self.size, generator=generator(seed, "order", epoch))
         end = self.size if whole else self.steps(batch_size) * batch_size
-        order = order[start_step * batch_size : end]
+        random = generator(seed, "batches", epoch)
+        order = self.feed.arrange(order[:end], batch_size, random)[start_step * batch_size :]
         augmentation = (seed_of(seed, "augment"), view) if augment else None
         requests = self._requests(order, batch_size, augmentation)
         return self._serve(requests, view, dtype, channels_last)
@@ -217,6 +226,7 @@ class Data:
         digest: hash of all that determines inputs, labels and splits.
         origin: which dataset this is and how it is split; artefacts record it.
         notes: sentences for the user about how the dataset was read.
+        tokenizers: name of each encoding -> its tokenizer; empty for images.
         labeled_digest: the digest of `labeled_only()`; None if all samples have labels.
         domain: the name of another domain that models are tested on as well; empty for the run's
             own dataset.
@@ -230,6 +240,7 @@ class Data:
     digest: str
     origin: dict[str, Any]
     notes: tuple[str, ...]
+    tokenizers: Mapping[str, "Tokenizer"] = field(default_factory=dict)
     labeled_digest: str | None = None
     domain: str = ""
 

@@ -7,6 +7,8 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from kdrun.core.inputs.types import Inputs
+
 
 @dataclass(frozen=True)
 class Request:
@@ -36,7 +38,19 @@ class Feed(Protocol):
     def draw_columns(self) -> int:
         """The number of draws that a sample's augmentation needs; 0 without augmentation."""
 
-    def read(self, requests: Iterable[Request]) -> Iterator[Tensor]:
+    def arrange(self, order: Tensor, batch_size: int, random: torch.Generator) -> Tensor:
+        """Return the positions of an epoch's shuffled order as its batches take them.
+
+        Args:
+            order: (N,) positions, shuffled.
+            batch_size: samples in a batch.
+            random: decides what else is random.
+        """
+
+    def fastest_order(self, batch_size: int) -> Tensor:
+        """Return all positions as the batches of an evaluation take them."""
+
+    def read(self, requests: Iterable[Request]) -> Iterator[Inputs]:
         """Yield one batch of raw samples for each request: images are (B, H, W, C) uint8."""
 
     def to(self, device: torch.device) -> Self:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from kdrun.core.home import in_home
 from kdrun.core.reading import open_named
+from kdrun.dataset.location import locate
 from kdrun.dataset.samples import RawDataset, Samples, spread
 from kdrun.dataset.splits import Splits
 
@@ -54,11 +56,16 @@ def origin(node: Mapping[str, Any], raw: RawDataset[Any], splits: Splits[Any]) -
     held_out = {name: splits[name].samples for name in ("validation", "test")}
     return {
         "name": node["name"],
-        "root": str(in_home(node["root"]).resolve()),
+        "root": str(_root(node).resolve()),
         "pictures": _hash_samples(raw.splits),
         "held_out": _hash_samples(held_out),
         "split": {key: node[key] for key in ("split_seed", "validation", "test")},
     }
+
+
+def _root(node: Mapping[str, Any]) -> Path:
+    root = in_home(node["root"])
+    return locate(root, in_home(node["within"])) if "within" in node else root
 
 
 def _hash_samples(splits: Mapping[str, Samples]) -> str:

@@ -16,9 +16,15 @@ def score(network: nn.Module, split: Split, hardware: Hardware, batch_size: int)
 
 @torch.inference_mode()
 def measure(network: nn.Module, split: Split, hardware: Hardware, batch_size: int) -> Meter:
-    """Return a meter with all predictions on a split; the network's mode is restored."""
+    """Return a meter with all predictions on a split, in its order.
+
+    The network's mode is restored.
+    """
     meter = Meter(split.num_classes)
+    index: list[torch.Tensor] = []
     with evaluating(network), hardware.autocast():
         for batch in split.batches(batch_size, dtype=hardware.dtype):
             meter.update(network(batch.inputs).float(), batch.targets)
+            index.append(batch.index)
+    meter.restore_order(torch.cat(index))
     return meter

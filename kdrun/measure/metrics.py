@@ -41,6 +41,14 @@ class Meter:
         columns = [targets, logits.argmax(1), _rank(logits, targets), nll, confidence]
         self._batches.append(torch.stack([column.double() for column in columns]))
 
+    def restore_order(self, index: Tensor) -> None:
+        """Bring the predictions so far into the order of a split.
+
+        Args:
+            index: (N,) the position in the split of each prediction.
+        """
+        self._batches = [torch.cat(self._batches, dim=1)[:, index.argsort()]]
+
     def compute(self) -> Scores:
         """Return the scores of all predictions so far.
 

@@ -76,6 +76,7 @@ def _thumbnails(samples: Split) -> np.ndarray:
     """Return images (E, H, W, C) uint8, made smaller where a side is above the limit."""
     index = torch.arange(samples.size, device=samples.feed.request_device)
     (images,) = samples.feed.read([Request(index, draws=None)])
+    assert isinstance(images, Tensor)
     images = images.cpu()
     height, width = images.shape[1:3]
     factor = _SIDE / max(height, width)

@@ -8,7 +8,7 @@ import pytest
 from kdrun import dataset
 from kdrun.core.errors import ConfigError
 from kdrun.core.registry import keywords, resolve
-from kdrun.dataset.config_node import KEYS
+from kdrun.dataset.config_node import common_keys
 from kdrun.dataset.table import DATASETS
 
 NAMES = sorted(DATASETS)

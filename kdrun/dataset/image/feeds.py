@@ -46,6 +46,12 @@ class MemoryFeed:
     def draw_columns(self) -> int:
         return draw_columns(self.augment)
 
+    def arrange(self, order: Tensor, batch_size: int, random: torch.Generator) -> Tensor:
+        return order
+
+    def fastest_order(self, batch_size: int) -> Tensor:
+        return torch.arange(len(self.images))
+
     def read(self, requests: Iterable[Request]) -> Iterator[Tensor]:
         for request in requests:
             images = self.images.index_select(0, request.index)
@@ -85,6 +91,12 @@ class StreamFeed:
     @property
     def draw_columns(self) -> int:
         return draw_columns(self.augment)
+
+    def arrange(self, order: Tensor, batch_size: int, random: torch.Generator) -> Tensor:
+        return order
+
+    def fastest_order(self, batch_size: int) -> Tensor:
+        return torch.arange(len(self.images))
 
     def read(self, requests: Iterable[Request]) -> Iterator[Tensor]:
         """Yield one batch (B, H, W, C) uint8 for each request.

@@ -10,13 +10,8 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from kdrun.core.errors import UserError
 from kdrun.core.ranges import UnitAboveZero
-from kdrun.dataset.image.folder_layout import (
-    check_class_folders,
-    class_folders,
-    is_visible,
-    quote_names,
-    split_folders,
-)
+from kdrun.dataset.folder_layout import class_folders, is_visible, quote_names, split_folders
+from kdrun.dataset.image.class_folders import check_class_folders
 from kdrun.dataset.image.images import OnDisk
 from kdrun.dataset.samples import RawDataset
 from kdrun.dataset.settings import Folder

@@ -7,8 +7,8 @@ from torchvision.models import get_weight
 
 from kdrun.core.errors import UserError
 from kdrun.core.ranges import UnitAboveZero
+from kdrun.dataset.folder_layout import class_folders
 from kdrun.dataset.image.folder import list_images
-from kdrun.dataset.image.folder_layout import class_folders
 from kdrun.dataset.image.images import OnDisk
 from kdrun.dataset.samples import RawDataset
 from kdrun.dataset.settings import Folder

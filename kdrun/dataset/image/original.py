@@ -6,7 +6,7 @@ from kdrun.core.errors import ConfigError, Fault
 from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.types import DataInfo
 from kdrun.dataset.image.images import InMemory
-from kdrun.dataset.image.settings import ImageSettings, Original
+from kdrun.dataset.image.settings import ImageSettings
 from kdrun.dataset.samples import RawDataset
 
 
@@ -29,12 +29,13 @@ def outline(settings: ImageSettings) -> DataInfo | None:
     return DataInfo(names, ImageInputs(channels, (side, side)), train_size=0)
 
 
-def check_original(original: Original | None, raw: RawDataset[Any]) -> None:
+def check_original(settings: ImageSettings, raw: RawDataset[Any]) -> None:
     """Compare the description of the files in a dataset's YAML with the files.
 
     Raises:
         ConfigError: they differ.
     """
+    original = settings.original
     if original is None:
         return
     actual: dict[str, Any] = {"classes": len(raw.classes)}

@@ -1,6 +1,6 @@
 """Prepares images for training: resizes, normalizes and serves them, from memory if they fit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ def prepare_images(
     settings: ImageSettings,
     origin: dict[str, Any],
     notes: Sequence[str],
+    tokenizers: Sequence[Mapping[str, Any]],
 ) -> Data:
     """Make a dataset from splits of images.
 
@@ -46,6 +47,7 @@ def prepare_images(
         settings: how they are resized, augmented and normalized.
         origin: which dataset this is and how it is split.
         notes: sentences for the user about how the dataset was read.
+        tokenizers: images need none.
 
     Raises:
         ConfigError: settings that don't fit the images.

@@ -14,8 +14,8 @@ from kdrun.core.inputs.image import image_inputs
 from kdrun.core.unknown import nearest
 from kdrun.dataset.config_node import read_settings
 from kdrun.dataset.data import Data
+from kdrun.dataset.folder_layout import class_folders, split_folders
 from kdrun.dataset.image.folder import list_all_images, list_images
-from kdrun.dataset.image.folder_layout import class_folders, split_folders
 from kdrun.dataset.image.image_files import ImageFormat
 from kdrun.dataset.image.images import OnDisk
 from kdrun.dataset.image.normalizer import Normalizer

@@ -1,0 +1,1 @@
+"""Tokenizers, which turn texts into the numbers of tokens."""
