@@ -27,7 +27,7 @@ def load_faults(node) -> list[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_yaml_has_the_common_keys_and_the_readers_own(node, name):
     parameters = keywords(resolve("dataset", DATASETS, name))
-    assert set(node(name)) == {"name", *KEYS, *parameters}
+    assert set(node(name)) == {"name", *common_keys(name), *parameters}
 
 
 @pytest.mark.parametrize("name", NAMES)
