@@ -110,8 +110,10 @@ class Progress:
 class TapRequest:
     """Which activations a loss reads: for each network, name of the tap -> role or module path.
 
-    A role is `logits`, `embedding`, or `stages[i]`. A module path is dotted, as `kdrun layers`
-    prints it. By default the tap is the output of the module; a suffix changes that:
+    A role is `logits`, `embedding`, or `stages[i]`; in networks of texts also `tokens`, the output
+    of the embedding layer, and `queries[i]`, `keys[i]`, `values[i]` of each layer. A module path
+    is dotted, as `kdrun layers` prints it. By default the tap is the output of the module; a suffix
+    changes that:
 
     - `PATH:in` is the first input of the module;
     - `PATH:pre` is the output before the activation function;

@@ -134,7 +134,7 @@ class Train:
             "role": self.role,
             "seeded_as": self.seeded_as,
             "model": self.network.node,
-            "taps": [network.taps.model_dump() for network in networks],
+            "taps": [network.taps.identity() for network in networks],
             "loss": dict(self.loss),
             # The digest of the data tells whether samples are repeated.
             "recipe": self.recipe.model_dump(exclude={"repeat_labeled"}),

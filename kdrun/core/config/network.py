@@ -1,11 +1,13 @@
 """The config sections `teacher` and `student`: the network, the source of its weights, its taps.
 
 A tap is a module whose output a loss reads. A role names taps that many networks have: the outputs
-of `stages`, the `embedding` before the classifier, and the `logits`.
+of `stages`, the `embedding` before the classifier, and the `logits`. Networks of texts also have
+`tokens`, the output of the embedding layer, and transformers each layer's `queries`, `keys` and
+`values`.
 """
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -22,6 +24,10 @@ class Taps(Section):
     stages: list[str] | None
     embedding: str | None
     logits: str | None
+    tokens: str | None = None
+    queries: list[str] | None = None
+    keys: list[str] | None = None
+    values: list[str] | None = None
 
     def apply_to(self, roles: Mapping[str, list[str]]) -> dict[str, list[str]]:
         """Return the module paths of each role, with those of the config in place of the network's.
@@ -29,12 +35,17 @@ class Taps(Section):
         Args:
             roles: role -> module paths that the network defines.
         """
-        from_config = {
-            "stages": self.stages,
-            "embedding": self.embedding and [self.embedding],
-            "logits": self.logits and [self.logits],
+        chosen = {role: paths for role, paths in self.model_dump().items() if paths}
+        return {
+            **roles,
+            **{
+                role: [paths] if isinstance(paths, str) else paths for role, paths in chosen.items()
+            },
         }
-        return {**roles, **{role: paths for role, paths in from_config.items() if paths}}
+
+    def identity(self) -> dict[str, Any]:
+        """Return the paths for a stage's identity, without roles of texts that are not set."""
+        return self.model_dump(exclude_defaults=True)
 
 
 class Network(BaseModel):

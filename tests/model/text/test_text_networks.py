@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from text_zoo import DATA, ENCODING, NAMES, build, texts
+from text_zoo import DATA, ENCODING, NAMES, OWN, build, texts
 from torch import Tensor, nn
 
 from kdrun import model
@@ -127,7 +127,7 @@ def test_stages_are_computed_in_their_order(name):
     assert calls == paths
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OWN)
 def test_each_module_of_a_text_network_is_used_once(name):
     network, calls = build(name), []
     for path, module in network.named_modules():
