@@ -9,7 +9,8 @@ the checkout into a scratch folder, sees the tests pass there, applies one edit 
 prints a line for each. Its status is 1 if a test passed in spite of an edit.
 
 To add a row, add one line to the table of its field (`faults.py`: F1 to F37, `bad_input.py`: B1 to
-B36, `security.py`: the table of risks, `found.py`: S1 to S29, `sharing.py`: sweeps and the store):
+B36, `security.py`: the table of risks, `found.py`: S1 to S29, `sharing.py`: sweeps and the store,
+`texts.py`: T1 and T2):
 
     Control("F5", "core/atomic.py", "temp.replace(path)", "path.write_bytes(b'')",
             "core/test_atomic.py::test_a_kill_leaves_the_old_file_or_the_new")

@@ -126,10 +126,15 @@ SCALE = {
     "store": "processes that share a store",
     "memory": "memory over many epochs",
 }
+TEXTS = {
+    "T1": "padding that counts in a loss",
+    "T2": "tokens of two tokenizers compared",
+}
 TABLES = {
     "Faults while it runs": FAULTS,
     "Bad input": BAD_INPUT,
     "Risks of files from elsewhere": RISKS,
     "What was found by trying": FOUND,
     "Scale": SCALE,
+    "Texts": TEXTS,
 }

@@ -1,6 +1,6 @@
 """All negative controls."""
 
-from . import bad_input, faults, found, security, sharing, strangers
+from . import bad_input, faults, found, security, sharing, strangers, texts
 from .control import Control
 
 CONTROLS: list[Control] = [
@@ -10,4 +10,5 @@ CONTROLS: list[Control] = [
     *found.CONTROLS,
     *sharing.CONTROLS,
     *strangers.CONTROLS,
+    *texts.CONTROLS,
 ]

@@ -27,6 +27,7 @@ from kdrun.core.attention_heads import attention_heads
 from kdrun.core.errors import UserError
 from kdrun.core.taps import TappedNetwork, resolve_taps, tap_shapes
 from kdrun.core.types import Output, TapShapes
+from kdrun.loss.attention_relations import relation_divergence, relation_scores
 from kdrun.loss.base import Loss
 from kdrun.loss.logits import soft_loss
 from kdrun.loss.masked_language import mask_tokens
@@ -369,3 +370,49 @@ def test_the_number_of_heads_is_found_around_the_projection_or_in_the_config():
         attention_heads(plain, "0")
     plain.config = type("Config", (), {"num_attention_heads": 5})()
     assert attention_heads(plain, "0") == 5
+
+
+def test_relations_are_the_attention_of_transformers():
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=ENCODING.size,
+        hidden_size=12,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        intermediate_size=8,
+        attn_implementation="eager",
+    )
+    bert = transformers.BertModel(config).double().eval()
+    given, taps = text_inputs(), {}
+    attention = bert.encoder.layer[1].attention.self
+    for name, module in (("queries", attention.query), ("keys", attention.key)):
+        module.weight.data.mul_(50)  # far from a uniform attention
+        module.register_forward_hook(lambda *call, name=name: taps.update({name: call[2]}))
+    with torch.no_grad():
+        ids, mask = given["tokens"], given["mask"]
+        expected = bert(ids, attention_mask=mask.long(), output_attentions=True).attentions[1]
+    output = Output(torch.zeros(B, 1), taps, mask)
+    heads = attention_heads(bert, "encoder.layer.1.attention.self.query")
+    scores = relation_scores(output, "queries", "keys", heads)
+    rows = mask[:, None, :, None].expand_as(expected)
+    attended = scores.masked_fill(~mask[:, None, None], float("-inf")).softmax(3)
+    assert heads == 3
+    torch.testing.assert_close(attended[rows], expected[rows])
+    # The divergence between these scores and uniform ones, from the probabilities of transformers.
+    p = expected.where(mask[:, None, None], 0)
+    entropies = (p * p.clamp_min(1e-300).log()).sum(3) + mask.sum(1).log()[:, None, None]
+    divergence = relation_divergence(torch.zeros_like(scores), scores, mask)
+    assert divergence.item() == pytest.approx(entropies[rows[..., 0]].mean().item(), rel=1e-5)
+
+
+def test_the_cosine_of_distilbert_is_that_of_its_published_code():
+    """Its code takes torch's cosine embedding loss of the tokens, with the target 1."""
+    loss = bare("distilbert")
+    student, teacher = bind(loss, teacher=WIDE)
+    s, t = (
+        torch.tensor(tokens(output.taps["hidden"]), dtype=torch.float64)
+        for output in (student, teacher)
+    )
+    published = nn.functional.cosine_embedding_loss(s, t, torch.ones(len(s)))
+    assert terms(loss, (student, teacher))["cosine"] == pytest.approx(published.item())
