@@ -170,7 +170,8 @@ def _new_name(name: str, taken: Mapping[str, Any]) -> str:
 
 def _encoding(name: str, tokenizer: Tokenizer, longest: int) -> Encoding:
     special, content = tokenizer.special, content_digest(tokenizer)
-    return Encoding(name, tokenizer.size, special.padding, special.mask, longest, content)
+    around = (*special.before, *special.between, *special.after)
+    return Encoding(name, tokenizer.size, special.padding, special.mask, longest, content, around)
 
 
 def _encode(
