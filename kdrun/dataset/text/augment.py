@@ -6,9 +6,8 @@ import numpy as np
 import torch
 
 from kdrun.core.seeds import generator
-from kdrun.dataset.text.encode import MASK
 from kdrun.dataset.text.settings import TextAugment
-from kdrun.dataset.text.texts import Texts
+from kdrun.dataset.text.texts import MASK, Texts
 from kdrun.dataset.text.token_lists import offsets_of
 
 

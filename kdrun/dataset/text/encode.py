@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from kdrun.dataset.text.settings import Cut
-from kdrun.dataset.text.texts import Texts
+from kdrun.dataset.text.texts import MASK, Texts
 from kdrun.dataset.text.token_lists import Integers, Piece, TokenLists, join
 from kdrun.dataset.text.tokenizers.tokenizer import Tokenizer
-
-MASK = "\uffff"  # stands for the mask token in an augmented text; Unicode has no such character
 
 
 @dataclass(frozen=True)

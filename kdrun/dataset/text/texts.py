@@ -10,6 +10,8 @@ from torch import Tensor
 
 from kdrun.dataset.samples import Hash
 
+MASK = "\uffff"  # a masked word of an augmented text; Unicode has no such character
+
 
 @dataclass(frozen=True)
 class Texts:
@@ -66,7 +68,8 @@ class Texts:
 
     def shown(self, position: int) -> str:
         """Return a sample as one text, a pair with a line between its texts."""
-        return "\n".join([self.first[position], *([self.second[position]] if self.second else [])])
+        second = [self.second[position]] if self.second else []
+        return "\n".join([self.first[position], *second]).replace(MASK, "[MASK]")
 
 
 def texts_of(samples: Sequence[str], targets: Sequence[int]) -> Texts:

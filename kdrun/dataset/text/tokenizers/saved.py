@@ -57,7 +57,7 @@ def read_tokenizer(content: bytes, name: str) -> Tokenizer:
         if record.pop("kdrun") != "tokenizer" or record.pop("format") != FORMAT:
             raise ValueError("it is of another program or version")
         return _tokenizer(record, name)
-    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         cause = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise DamagedFile(f"{name!r} is no tokenizer's file: {cause}.") from error
 
