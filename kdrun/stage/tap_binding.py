@@ -12,7 +12,7 @@ from torch import nn
 from kdrun import model
 from kdrun.core.config import Network
 from kdrun.core.errors import UserError
-from kdrun.core.taps import resolve_taps, tap_shapes
+from kdrun.core.taps import resolve_taps, tap_shapes, token_mask
 from kdrun.core.types import TapShapes
 from kdrun.dataset.data import Data
 from kdrun.loss.base import Loss
@@ -100,7 +100,27 @@ def bind_taps(
                 " never called by itself.",
                 f"  choose a module inside it or beside it: kdrun layers model={config.name}",
             )
+    _require_tokens(role, network, paths, shapes, data)
     return TapShapes(shapes, network, paths)
+
+
+def _require_tokens(
+    role: str,
+    network: nn.Module,
+    paths: Mapping[str, str],
+    shapes: Mapping[str, tuple[int, ...]],
+    data: Data,
+) -> None:
+    """Refuse taps (B, T, C) on texts that have another T than the texts have tokens."""
+    mask = token_mask(network, data.info.example(2))
+    for name, shape in shapes.items():
+        if mask is not None and len(shape) == 3 and shape[1] != mask.shape[1]:
+            raise UserError(
+                f"the {role}'s module {paths[name]!r} gives {shape} for 2 texts of {mask.shape[1]}"
+                " tokens: not a vector for each token, by which padding is left out.",
+                "  choose a module whose output is (texts, tokens, channels): kdrun layers"
+                " model=NAME",
+            )
 
 
 def bind_teachers(
