@@ -16,7 +16,7 @@ _HIDDEN, _TOKENS = "hidden", "tokens"
 
 
 class DistilBERT(WeightedLoss):
-    """DistilBERT: the direction of hidden states, token by token.
+    """DistilBERT: directions of hidden states, by token.
 
     Formula:
         cosine = mean_i (1 - cos(r(h_s,i), h_t,i)) over the tokens i of the batch

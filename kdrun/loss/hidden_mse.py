@@ -13,7 +13,7 @@ from kdrun.loss.weighted_loss import TermWeights
 
 
 class HiddenMSE(FeatureLoss):
-    """Squared error of hidden states, with linear adapters alone.
+    """Squared error of hidden states, by linear adapters.
 
     Formula:
         mean (r(h_s) - h_t)^2, summed over the pairs of taps

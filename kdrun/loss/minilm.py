@@ -14,7 +14,7 @@ _QUERIES, _KEYS, _VALUES = "queries", "keys", "values"
 
 
 class MiniLM(WeightedLoss):
-    """MiniLM: attention and value relations of the last layer.
+    """MiniLM: attention and value relations, last layer.
 
     Formula:
         minilm_attention + minilm_values, each mean_ai KL(R_t,ai || R_s,ai)

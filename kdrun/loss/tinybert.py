@@ -25,7 +25,7 @@ _TOKENS, _LAYER, _QUERIES, _KEYS = "tokens", "layer", "queries", "keys"
 
 
 class TinyBERT(TwoPhaseLoss):
-    """TinyBERT: embeddings, hidden states and attention scores of all layers.
+    """TinyBERT: hidden states and attention of all layers.
 
     Formula:
         mean (E_s W_e - E_t)^2 + sum_m [mean (H_s,m W_h - H_t,g(m))^2 + mean (A_s,m - A_t,g(m))^2]
