@@ -34,6 +34,7 @@ class MiniLM(WeightedLoss):
     Notes:
         - The paper distils without labels, before fine-tuning; here the labels count too.
         - The mean goes over the tokens of all texts of a batch, so longer texts count for more.
+        - Scores are products alone, without the relative positions of MPNet and DeBERTa.
         - loss=minilmv2 takes networks with different numbers of heads.
     """
 

@@ -45,6 +45,7 @@ class TinyBERT(TwoPhaseLoss):
     Notes:
         - The first phase trains with these terms alone, the main phase with the soft targets
           (loss.kd) at temperature 1; loss.first_epochs=0 trains with all together.
+        - Scores are products alone, without the relative positions of MPNet and DeBERTa.
         - Means go over tokens, and over pairs of tokens of a text, without padding.
         - The paper's results come from twenty times as much text, by data augmentation, and from
           students that were distilled on general text before.

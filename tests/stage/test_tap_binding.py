@@ -18,8 +18,6 @@ CNN = {"name": "text_cnn", "width": 4, "kernels": [3], "channels": 5, "dropout":
 
 def test_a_tap_without_a_vector_for_each_token_is_refused() -> None:
     network = model.build({**CNN, "tokenizer": None, "vectors": None}, DATA.info)
-    with pytest.raises(
-        UserError, match=r"convolutions.0' gives \(2, 5, 6\) for 2 texts"
-    ):
+    with pytest.raises(UserError, match=r"convolutions.0' gives \(2, 5, 6\) for 2 texts"):
         bind_taps("student", CONFIG, network, {"tap": "maps.convolutions.0"}, DATA)
     assert bind_taps("student", CONFIG, network, {"tap": "stages[0]"}, DATA).shapes["tap"][1] == 6
