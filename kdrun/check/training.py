@@ -14,6 +14,8 @@ from kdrun.model.image.torchvision_models import load_pretrained
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.checkpoint_weights import load_checkpoint
 from kdrun.stage.given_teacher import artefact_folder, load_teacher
+from kdrun.stage.start import load_start
+from kdrun.stage.teacher_layers import chosen_layers, refuse_other_widths
 from kdrun.stage.train import Train
 
 
@@ -51,6 +53,8 @@ def check_teacher_start(run: BuiltRun) -> None:
             if load_pretrained(network, teacher.name, teacher.weights):
                 _try_training(run, "teacher")
     else:
+        with run.faults.under("teacher"):
+            load_start(network, teacher.node)
         _try_training(run, "teacher")
 
 
@@ -85,11 +89,18 @@ def check_other_training(run: BuiltRun) -> None:
 
 
 def check_student_start(run: BuiltRun) -> None:
-    """If the student starts from the teacher's weights, check that some of these fit it."""
+    """Load the weights of files that the student starts from; check that the teacher's fit it."""
+    if run.config.student.init == "scratch":
+        with run.faults.under("student"):
+            load_start(run.modules["student"], run.config.student.node)
     if run.config.student.init != "teacher" or "teacher" not in run.modules:
         return
     student, teacher = (_matrix_shapes(run.modules[role]) for role in ("student", "teacher"))
-    if not student.items() & teacher.items():
+    if run.config.student.layers:
+        with run.faults.under("student.layers"):
+            chosen = chosen_layers(run.modules["student"], teacher, run.config.student.layers)
+            refuse_other_widths(student, chosen)
+    elif not student.items() & teacher.items():
         names = f"{run.config.student.name!r} and {run.config.teacher.name!r}"
         message = f"no weights of {names} have the same name and shape; use scratch"
         run.faults.add("student.init", message)

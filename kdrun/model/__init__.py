@@ -122,6 +122,12 @@ def title(node: Mapping[str, Any]) -> str:
     return str(node["name"])
 
 
+def rebuildable(node: Mapping[str, Any], network: "nn.Module") -> dict[str, Any]:
+    """Return the config node of a network with what `build` would read from files of others."""
+    record: Any = getattr(network, "record", {})
+    return {**node, **(record if isinstance(record, dict) else {})}
+
+
 def main_model(node: Mapping[str, Any]) -> str:
     """Return the name by which `lr_by_model` of recipes chooses a network's learning rate.
 

@@ -165,6 +165,7 @@ def _student(
         recipe=config.recipe,
         teachers=teachers,
         init=config.student.init,
+        layers=tuple(config.student.layers or ()),
         frozen=tuple(config.student.freeze),
         stop=stop,
     )

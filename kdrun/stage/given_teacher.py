@@ -124,7 +124,7 @@ def write_untrained(
     record: ArtefactRecord = {
         "fingerprint": fingerprint,
         "stage": "teacher",
-        "model": config.node,
+        "model": model.rebuildable(config.node, network),
         "data": describe_data(context.data),
         "trained_on": source.trained_on,
         "source": source.name,

@@ -16,12 +16,20 @@ from kdrun.core.seeds import seed_of
 from kdrun.dataset.data import Data
 from kdrun.engine.weights import copy_weights
 from kdrun.stage.artefact import Artefact
+from kdrun.stage.start_files import load_folder_weights
 
 
 def build_network(node: Mapping[str, Any], data: Data, seed: int, role: str) -> nn.Module:
     """Build a network with random weights, which depend on the seed and the role."""
     torch.manual_seed(seed_of(seed, "init", role))
     return model.build(node, data.info)
+
+
+def load_start(network: nn.Module, node: Mapping[str, Any]) -> list[str]:
+    """Load the weights of the files that a config node names; return sentences on them."""
+    if node["name"] == "hf" and node["pretrained"]:
+        return load_folder_weights(network, node["path"])
+    return []
 
 
 def shared_modules(network: nn.Module) -> Mapping[str, str]:

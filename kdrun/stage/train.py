@@ -34,10 +34,13 @@ from kdrun.stage.start import (
     build_network,
     copy_shared_modules,
     copy_teacher_weights,
+    load_start,
     shared_modules,
     start_from_stage,
 )
+from kdrun.stage.start_files import file_digests
 from kdrun.stage.tap_binding import Member, bind_loss, bind_taps, stage_revisions
+from kdrun.stage.teacher_layers import chosen_layers
 from kdrun.stage.validation_rules import good_enough, weak_teacher_warnings
 
 
@@ -56,6 +59,7 @@ class Train:
         frozen: globs of module paths that don't learn.
         stop: the validation score at which training ends early.
         images: the stage that makes the training images; None: the dataset's images are used.
+        layers: the teacher's layers that the student's start from; empty: those of the same names.
         fresh: roles or module paths whose weights are not copied if `init` is `teacher`.
         seeded_as: the name that seeds the starting weights; empty: the role.
         members: for a committee, the config key and the config of each member.
@@ -76,6 +80,7 @@ class Train:
     frozen: tuple[str, ...] = ()
     stop: StopWhen | None = None
     images: Stage | None = None
+    layers: tuple[int, ...] = ()
     fresh: tuple[str, ...] = ()
     seeded_as: str = ""
     members: tuple[Member, ...] = ()
@@ -129,6 +134,7 @@ class Train:
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         networks = (self.network, *dict(self.members).values())
         revisions = self.revisions(data)
+        files = file_digests(self.network.node)
         return {
             "stage": "train",
             "role": self.role,
@@ -144,6 +150,8 @@ class Train:
             "stop": self.stop and self.stop.model_dump(),
             **({"pruning": self.pruning and asdict(self.pruning)} if self.source else {}),
             **({"views": self.views} if self.views else {}),
+            **({"layers": list(self.layers)} if self.layers else {}),
+            **({"files": files} if files else {}),
             **({"revisions": revisions} if revisions else {}),
             **self.environment_identity(config, data, runtime),
         }
@@ -184,7 +192,10 @@ class Train:
         best = self.recipe.select == "best"
         write_artefact(
             folder,
-            {**self._record(context, trained, notes, fingerprint), "changes": list(start.changes)},
+            {
+                **self._record(context, start.network, trained, notes, fingerprint),
+                "changes": list(start.changes),
+            },
             start.stored(trained.best_weights if best else trained.weights),
             None if best else start.stored(trained.best_weights),
         )
@@ -200,7 +211,7 @@ class Train:
             teacher = context.artefacts[self.teachers[0].info.name]
             copy_shared_modules(network, teacher.network())
         if self.init == "scratch":
-            return Start(network)
+            return Start(network, notes=load_start(network, self.network.node))
         if self.init == "teacher":
             notes = copy_teacher_weights(network, self._teacher_weights(network, context))
             return Start(network, notes=notes)
@@ -210,11 +221,13 @@ class Train:
         return Start(network, notes=notes, complete=not untouched)
 
     def _teacher_weights(self, network: nn.Module, context: StageContext) -> dict[str, Tensor]:
-        """Return the teacher's weights, without those of the modules in `fresh`."""
+        """Return the teacher's weights of the chosen layers, without the modules in `fresh`."""
         request = {query: query for query in self.fresh}
         paths = bind_taps(self.role, self.network, network, request, context.data).paths.values()
         prefixes = tuple(f"{module_path(path)}." if path else "" for path in paths)
         weights = context.artefacts["teacher"].weights()
+        if self.layers:
+            weights = chosen_layers(network, weights, self.layers)
         return {name: value for name, value in weights.items() if not name.startswith(prefixes)}
 
     def _training_spec(self, context: StageContext, start: Start, notes: list[str]) -> TrainingSpec:
@@ -267,13 +280,18 @@ class Train:
         return outputs
 
     def _record(
-        self, context: StageContext, trained: Trained, notes: list[str], fingerprint: str
+        self,
+        context: StageContext,
+        network: nn.Module,
+        trained: Trained,
+        notes: list[str],
+        fingerprint: str,
     ) -> ArtefactRecord:
         best = trained.best.scores if self.recipe.select == "best" else None
         return {
             "fingerprint": fingerprint,
             "stage": self.info.name,
-            "model": self.network.node,
+            "model": model.rebuildable(self.network.node, network),
             "data": describe_data(context.data),
             "source": "trained",
             "epochs": trained.epochs,

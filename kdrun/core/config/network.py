@@ -7,15 +7,20 @@ of `stages`, the `embedding` before the classifier, and the `logits`. Networks o
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
+    NonNegativeInt,
     model_validator,
 )
 
 from kdrun.core.config.types import Node, Section
+
+_NETWORKS_OF_LAYERS = ("hf", "text_transformer")  # whose key `depth` is the number of layers
+_TAKEN = ("path", "config", "pretrained", "pool", "tokenizer")  # by a student from a teacher `hf`
 
 
 class Taps(Section):
@@ -94,8 +99,36 @@ class Student(Network):
 
     Attributes:
         init: whether it starts from new weights or from the teacher's.
+        layers: the teacher's layers that its own start from, by their numbers from 0; None: all.
         freeze: globs of its modules that do not learn.
     """
 
     init: Literal["scratch", "teacher"]
+    layers: Annotated[list[NonNegativeInt], Field(min_length=1)] | None = None
     freeze: list[str]
+
+    @model_validator(mode="after")
+    def _layers_are_the_teachers(self) -> Self:
+        if self.layers and self.init != "teacher":
+            raise ValueError("has layers, which are the teacher's; add student.init=teacher")
+        return self
+
+
+def like_teacher(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section of a student that starts from the teacher, with what it takes from it.
+
+    A network with a list of layers has as many as `layers` names. A Hugging Face network without a
+    folder and a config of its own has the teacher's, and its tokenizer.
+
+    Args:
+        student: the section as it was written.
+        teacher: the section of the teacher.
+    """
+    if student.get("init") != "teacher" or student.get("name") not in _NETWORKS_OF_LAYERS:
+        return dict(student)
+    node, layers = dict(student), student.get("layers")
+    if node["name"] == teacher.get("name") == "hf" and not (node.get("path") or node.get("config")):
+        node |= {key: teacher.get(key) for key in _TAKEN if key in node}
+    if isinstance(layers, list) and layers:
+        node["depth"] = len(layers)
+    return node

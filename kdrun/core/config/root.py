@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import PositiveFloat
+from pydantic import PositiveFloat, model_validator
 
-from kdrun.core.config.network import Student, Teacher
+from kdrun.core.config.network import Student, Teacher, like_teacher
 from kdrun.core.config.recipe import Recipe, Stop
 from kdrun.core.config.sections import (
     Compress,
@@ -53,6 +53,14 @@ class Config(Section):
     evaluate: Evaluate
     export: list[str]
     export_options: ExportOptions
+
+    @model_validator(mode="before")
+    @classmethod
+    def _student_like_teacher(cls, tree: Any) -> Any:
+        sections = [tree.get(role) for role in ("student", "teacher")]
+        if not all(isinstance(section, Mapping) for section in sections):
+            return tree
+        return {**tree, "student": like_teacher(*sections)}
 
     @property
     def store(self) -> Path:

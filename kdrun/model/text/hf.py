@@ -111,6 +111,8 @@ def build_hf(
             "  name one with path=FOLDER, or start from the teacher's layers:"
             " student.init=teacher student.layers=[0,2,4]",
         )
+    if pretrained and path is None:
+        raise UserError("pretrained weights are in a folder: add path=FOLDER, or pretrained=false.")
     folder = None if config or not path else hub_folder(path)
     source = repr(str(folder / CONFIG)) if folder else "the config of the network"
     values = harmless(config or read_json(Path(folder or "") / CONFIG), source)

@@ -73,7 +73,7 @@ def test_new_weights_have_the_vocabulary_of_the_encoding():
     network = model.build({**read("hf"), **hf("bert")}, DATA)
     assert network.network.config.vocab_size == ENCODING.size
     larger = {**hf("bert"), "config": {**BERT, "vocab_size": 90}}
-    network = model.build({**read("hf"), **larger, "pretrained": True}, DATA)
+    network = model.build({**read("hf"), **larger, "pretrained": True, "path": "their"}, DATA)
     assert network.network.config.vocab_size == 90
 
 
