@@ -13,7 +13,17 @@ _IRRELEVANT = (
 )  # fmt: skip
 _BELOW_IRRELEVANT = tuple(f"{key}." for key in _IRRELEVANT)
 # Keys that older runs do not have -> the value with which a run is as without the key.
-_NEUTRAL = {"recipe.repeat_labeled": False, "teacher.checkpoint_key": None}
+_NEUTRAL = {
+    "recipe.repeat_labeled": False,
+    "teacher.checkpoint_key": None,
+    "student.layers": None,
+    "student.lora": None,
+    **{
+        f"{network}.taps.{role}": None
+        for network in ("teacher", "student")
+        for role in ("tokens", "queries", "keys", "values")
+    },
+}
 TEACHER = "teacher.fingerprint"  # the key added for a teacher that the config names by a path
 _REVISION = "loss.revision."  # what the keys added for corrected losses begin with
 _TEACHER_PATHS = ("teacher.run", "teacher.checkpoint")
