@@ -20,11 +20,12 @@ STORE = ".store"  # the folder of the store, below an output root
 WEIGHTS = "weights.safetensors"
 BEST_WEIGHTS = "best.safetensors"
 MODEL = "model.json"
+TOKENIZER = "tokenizer.json"  # of a network of texts
 RECORD = "artefact.json"
 METRICS = "metrics.jsonl"
 OUTPUTS = "outputs-"  # FIELD.bin: stored outputs of a teacher
 # The record is written last: an artefact with a record is complete.
-_SHARED = (WEIGHTS, BEST_WEIGHTS, MODEL, METRICS, f"{OUTPUTS}*", RECORD)
+_SHARED = (WEIGHTS, BEST_WEIGHTS, MODEL, TOKENIZER, METRICS, f"{OUTPUTS}*", RECORD)
 
 
 def fingerprint(identity: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ from kdrun.core.store import (
     METRICS,
     MODEL,
     RECORD,
+    TOKENIZER,
     WEIGHTS,
     is_complete,
     read_record,
@@ -135,7 +136,7 @@ def write_artefact(
     if best is not None:
         write_weights(folder / BEST_WEIGHTS, convert(best))
     write_json(folder / MODEL, {"format": FORMAT, **some_keys(record, _STRUCTURE)})
-    names = [WEIGHTS, *([] if best is None else [BEST_WEIGHTS]), MODEL, METRICS]
+    names = [WEIGHTS, *([] if best is None else [BEST_WEIGHTS]), MODEL, TOKENIZER, METRICS]
     write_record(folder, record, [name for name in names if (folder / name).exists()])
     return read_artefact(folder)
 

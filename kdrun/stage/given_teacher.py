@@ -1,6 +1,6 @@
 """Takes a trained teacher from another run, or from a checkpoint of another project."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from kdrun.stage.checkpoint_weights import load_checkpoint
 from kdrun.stage.leakage import check_images, trained_on
 from kdrun.stage.recorded_scores import score_difference
 from kdrun.stage.state_dict import fill
+from kdrun.stage.tokenizer_file import check_tokenizer
 
 
 @dataclass(frozen=True)
@@ -193,9 +194,9 @@ def _same_validation(artefact: Artefact, data: Data) -> bool:
 
 
 def _check_agreement(network: Network, artefact: Artefact, data: Data) -> None:
-    recorded = artefact.record["model"]
-    if recorded != network.node:
-        keys = [key for key in recorded if recorded[key] != network.node.get(key) and key != "name"]
+    recorded, node = map(_without_tokenizer, (artefact.record["model"], network.node))
+    if recorded != node:
+        keys = [key for key in recorded if recorded[key] != node.get(key) and key != "name"]
         overrides = [
             f"teacher={recorded['name']}",
             *(f"teacher.{key}={recorded[key]}" for key in keys),
@@ -215,7 +216,13 @@ def _check_agreement(network: Network, artefact: Artefact, data: Data) -> None:
             f" {_class_difference(classes, data.info.classes)}.",
             "  use the dataset that the teacher was trained on, or train a teacher",
         )
+    check_tokenizer(artefact.folder, artefact.record["data"], data, network.node, "teacher")
     check_images(artefact, data)
+
+
+def _without_tokenizer(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a network's config node without the tokenizer, which is compared by its content."""
+    return {key: value for key, value in node.items() if key != "tokenizer"}
 
 
 def _class_difference(teacher_classes: Sequence[str], classes: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from kdrun.core.store import METRICS, Store, is_complete, share_artefact
 from kdrun.stage.artefact import Artefact, find_artefact, read_artefact
 from kdrun.stage.base import Stage, StageContext
 from kdrun.stage.recorded_scores import score_again
+from kdrun.stage.tokenizer_file import write_tokenizer
 
 
 def obtain(
@@ -33,7 +34,7 @@ def obtain(
             for record in MetricsLog(stage_folder / METRICS).read():
                 context.runtime.watch(record)
     else:
-        stage.execute(context, stage_folder, identity)
+        _execute(stage, context, stage_folder, identity)
     artefact = read_artefact(stage_folder)
     record_stage(
         folder, stage.info.name, identity, time.monotonic() - started, from_store=from_store
@@ -42,6 +43,12 @@ def obtain(
     for warning in artefact.record.get("warnings", ()):
         context.screen.warn(f"{stage.info.name}: {warning}")
     return artefact
+
+
+def _execute(stage: Stage, context: StageContext, folder: Path, identity: str) -> None:
+    """Run a stage; the tokenizer of a network of texts is a file of its artefact."""
+    write_tokenizer(folder, context.data, stage.network.node)
+    stage.execute(context, folder, identity)
 
 
 def _take_from_store(
@@ -69,7 +76,7 @@ def _take_from_store(
             if kept_as is not None:
                 note = f"it is kept as {str(kept_as)!r}, and made anew"
                 context.screen.warn(f"{name}: {str(shared)!r} {fault}; {note}")
-            stage.execute(context, shared, identity)
+            _execute(stage, context, shared, identity)
         share_artefact(shared, stage_folder)
     return not fault
 

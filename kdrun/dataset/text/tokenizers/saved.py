@@ -1,11 +1,15 @@
 """Reads the file of a tokenizer that `Tokenizer.to_bytes` gave."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from kdrun.core import limits
 from kdrun.core.errors import DamagedFile, UserError
+from kdrun.core.home import in_home
+from kdrun.core.reading import open_named, read_all
 from kdrun.dataset.settings import STRICT
 from kdrun.dataset.text.tokenizers.byte_values import Bytes
 from kdrun.dataset.text.tokenizers.folder import parse_tokenizer
@@ -39,6 +43,21 @@ class _Library(BaseModel):
     special: _Special
     size: int
     tokenizer: dict[str, Any]
+
+
+def read_saved(texts: Sequence[str], path: str) -> Tokenizer:
+    """saved: the tokenizer of a network that a run trained.
+
+    Notes:
+        - An artefact has it as `tokenizer.json`, as in `RUN/teacher/tokenizer.json`.
+    """
+    file = in_home(path)
+    if not file.is_file():
+        raise UserError(
+            f"there is no file {path!r} with a tokenizer.",
+            "  a run has it beside the weights: outputs/.../teacher/tokenizer.json",
+        )
+    return read_tokenizer(read_all(open_named(file), limits.TOKENIZER), path)
 
 
 def read_tokenizer(content: bytes, name: str) -> Tokenizer:
