@@ -11,6 +11,7 @@ from kdrun.core.unknown import suggest
 from kdrun.engine.learners import Learners, covers
 from kdrun.loss.base import Loss
 from kdrun.model.image.torchvision_models import load_pretrained
+from kdrun.model.low_rank_adapters import adapted_layers
 from kdrun.scheme.base import teacher_recipe
 from kdrun.stage.checkpoint_weights import load_checkpoint
 from kdrun.stage.given_teacher import artefact_folder, load_teacher
@@ -54,7 +55,8 @@ def check_teacher_start(run: BuiltRun) -> None:
                 _try_training(run, "teacher")
     else:
         with run.faults.under("teacher"):
-            load_start(network, teacher.node)
+            if run.data:
+                load_start(network, teacher.node, run.data["teacher"])
         _try_training(run, "teacher")
 
 
@@ -90,9 +92,12 @@ def check_other_training(run: BuiltRun) -> None:
 
 def check_student_start(run: BuiltRun) -> None:
     """Load the weights of files that the student starts from; check that the teacher's fit it."""
+    if run.config.student.lora:
+        with run.faults.under("student.lora"):
+            adapted_layers(run.modules["student"], run.config.student.lora.targets)
     if run.config.student.init == "scratch":
         with run.faults.under("student"):
-            load_start(run.modules["student"], run.config.student.node)
+            load_start(run.modules["student"], run.config.student.node, run.data["student"])
     if run.config.student.init != "teacher" or "teacher" not in run.modules:
         return
     student, teacher = (_matrix_shapes(run.modules[role]) for role in ("student", "teacher"))

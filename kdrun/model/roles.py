@@ -53,6 +53,17 @@ def find_roles(network: nn.Module) -> dict[str, list[str]]:
     }
 
 
+def layer_list(network: nn.Module) -> str | None:
+    """Return the path of the list that holds all stages of a network; None if there is none."""
+    stages = find_roles(network)["stages"]
+    names = stages[0].split(".") if stages else []
+    paths = [".".join(names[:end]) for end in range(len(names), 0, -1)]
+    lists = [path for path in paths if isinstance(network.get_submodule(path), nn.ModuleList)]
+    if not lists or not all(stage.startswith(f"{lists[0]}.") for stage in stages):
+        return None
+    return lists[0]
+
+
 def last_linear(network: nn.Module) -> str | None:
     """Return the path of the last linear layer, the classifier; None if there is none."""
     linear = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]

@@ -166,6 +166,7 @@ def _student(
         teachers=teachers,
         init=config.student.init,
         layers=tuple(config.student.layers or ()),
+        lora=config.student.lora,
         frozen=tuple(config.student.freeze),
         stop=stop,
     )

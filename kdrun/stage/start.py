@@ -1,8 +1,8 @@
 """Makes the network that a training starts with, and its weights."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +12,15 @@ from kdrun.compress.frozen_zeros import FrozenZeros
 from kdrun.compress.quantize.trainable import to_int8, to_trainable
 from kdrun.compress.structure_changes import Change, is_quantized, weights_with_zeros, zeros_change
 from kdrun.compress.weight_pruning import WeightPruning
+from kdrun.core.config import Lora
+from kdrun.core.number_format import many
 from kdrun.core.seeds import seed_of
 from kdrun.dataset.data import Data
 from kdrun.engine.weights import copy_weights
+from kdrun.model.low_rank_adapters import add_adapters, merged
 from kdrun.stage.artefact import Artefact
 from kdrun.stage.start_files import load_folder_weights
+from kdrun.stage.word_vectors import load_vectors
 
 
 def build_network(node: Mapping[str, Any], data: Data, seed: int, role: str) -> nn.Module:
@@ -25,8 +29,18 @@ def build_network(node: Mapping[str, Any], data: Data, seed: int, role: str) -> 
     return model.build(node, data.info)
 
 
-def load_start(network: nn.Module, node: Mapping[str, Any]) -> list[str]:
-    """Load the weights of the files that a config node names; return sentences on them."""
+def load_start(network: nn.Module, node: Mapping[str, Any], data: Data) -> list[str]:
+    """Load the weights of the files that a config node names; return sentences on them.
+
+    Args:
+        network: the network of the node.
+        node: may name word vectors (`vectors`), or a Hugging Face folder.
+        data: has the tokenizer of the network.
+    """
+    if node.get("vectors"):
+        encoding: Any = network.encoding
+        words = data.tokenizers[encoding.name].tokens(range(encoding.size))
+        return load_vectors(network, words, node["vectors"])
     if node["name"] == "hf" and node["pretrained"]:
         return load_folder_weights(network, node["path"])
     return []
@@ -69,6 +83,7 @@ class Start:
         frozen_zeros: keeps weights of the network 0.
         notes: sentences on where the weights come from.
         complete: whether all weights were loaded, so that nothing has to be trained.
+        frozen: names of parameters that don't learn, beside those of the config.
     """
 
     network: nn.Module
@@ -76,9 +91,22 @@ class Start:
     frozen_zeros: FrozenZeros | None = None
     notes: Sequence[str] = ()
     complete: bool = False
+    frozen: tuple[str, ...] = ()
+
+    def adapted(self, lora: Lora) -> Self:
+        """Return the start with low-rank adapters in the network."""
+        frozen = add_adapters(self.network, **lora.model_dump())
+        parameters = dict(self.network.named_parameters())
+        learning = sum(value.numel() for name, value in parameters.items() if name not in frozen)
+        note = f"adapters of rank {lora.rank} and the head learn: {many(learning, 'parameter')}"
+        return replace(self, notes=[*self.notes, note], frozen=tuple(frozen))
 
     def stored(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Convert trained weights to the artefact's form: a quantized network stores integers."""
+        """Convert trained weights to the artefact's form.
+
+        A quantized network stores integers, and adapters are merged into their layers.
+        """
+        weights = merged(self.network, weights)
         if not is_quantized(self.changes):
             return weights
         self.network.load_state_dict(weights)

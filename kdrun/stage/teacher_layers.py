@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
-from kdrun import model
 from kdrun.core.errors import UserError
+from kdrun.model.roles import layer_list
 
 _Value = TypeVar("_Value", Tensor, tuple[int, ...])
 
@@ -56,17 +56,6 @@ def chosen_layers(
         for name, match in places.items()
         if int(match[1]) == layer
     }
-
-
-def layer_list(network: nn.Module) -> str | None:
-    """Return the path of the list that holds all stages of a network; None if there is none."""
-    stages = model.module_roles(network)["stages"]
-    names = stages[0].split(".") if stages else []
-    paths = [".".join(names[:end]) for end in range(len(names), 0, -1)]
-    lists = [path for path in paths if isinstance(network.get_submodule(path), nn.ModuleList)]
-    if not lists or not all(stage.startswith(f"{lists[0]}.") for stage in stages):
-        return None
-    return lists[0]
 
 
 def refuse_other_widths(

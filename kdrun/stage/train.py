@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kdrun import model
 from kdrun.compress.weight_pruning import WeightPruning
-from kdrun.core.config import Config, Network, Recipe, StopWhen
+from kdrun.core.config import Config, Lora, Network, Recipe, StopWhen
 from kdrun.core.errors import UserError
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.seeds import seed_of
@@ -60,6 +60,7 @@ class Train:
         stop: the validation score at which training ends early.
         images: the stage that makes the training images; None: the dataset's images are used.
         layers: the teacher's layers that the student's start from; empty: those of the same names.
+        lora: the low-rank adapters through which a new network learns; None: all weights learn.
         fresh: roles or module paths whose weights are not copied if `init` is `teacher`.
         seeded_as: the name that seeds the starting weights; empty: the role.
         members: for a committee, the config key and the config of each member.
@@ -81,6 +82,7 @@ class Train:
     stop: StopWhen | None = None
     images: Stage | None = None
     layers: tuple[int, ...] = ()
+    lora: Lora | None = None
     fresh: tuple[str, ...] = ()
     seeded_as: str = ""
     members: tuple[Member, ...] = ()
@@ -151,6 +153,7 @@ class Train:
             **({"pruning": self.pruning and asdict(self.pruning)} if self.source else {}),
             **({"views": self.views} if self.views else {}),
             **({"layers": list(self.layers)} if self.layers else {}),
+            **({"lora": self.lora.model_dump()} if self.lora else {}),
             **({"files": files} if files else {}),
             **({"revisions": revisions} if revisions else {}),
             **self.environment_identity(config, data, runtime),
@@ -177,6 +180,9 @@ class Train:
             images = context.artefacts[self.images.info.name]
             context = replace(context, data=train_on(context.data, images))
         start = self._start(context)
+        if self.lora is not None and not self.source:
+            torch.manual_seed(seed_of(context.runtime.seed, "lora", self.seeded_as or self.role))
+            start = start.adapted(self.lora)
         if start.complete:
             source = WeightsSource(f"weights {self.init}")
             write_untrained(context, folder, start.network, self.network, source, fingerprint)
@@ -211,9 +217,11 @@ class Train:
             teacher = context.artefacts[self.teachers[0].info.name]
             copy_shared_modules(network, teacher.network())
         if self.init == "scratch":
-            return Start(network, notes=load_start(network, self.network.node))
+            return Start(network, notes=load_start(network, self.network.node, context.data))
         if self.init == "teacher":
             notes = copy_teacher_weights(network, self._teacher_weights(network, context))
+            if self.layers:
+                notes.append(f"its layers are the teacher's {', '.join(map(str, self.layers))}")
             return Start(network, notes=notes)
         untouched = load_pretrained(network, self.network.name, self.init)
         exception = f", but for {', '.join(untouched)}" if untouched else ""
@@ -261,7 +269,7 @@ class Train:
             recipe=self.recipe,
             student_paths=taps.student.paths,
             teacher_paths=taps.teacher.paths if taps.teacher else {},
-            frozen=(*self.frozen, *shared_modules(student)),
+            frozen=(*self.frozen, *shared_modules(student), *start.frozen),
             good_enough=good_enough(self.stop, context.artefacts),
             frozen_zeros=start.frozen_zeros,
             views=self.views,

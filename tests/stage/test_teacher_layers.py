@@ -7,8 +7,9 @@ from zoo import images, sketch
 
 from kdrun.core.config.network import Student, like_teacher
 from kdrun.core.errors import UserError
+from kdrun.model.roles import layer_list
 from kdrun.stage.start import copy_teacher_weights
-from kdrun.stage.teacher_layers import chosen_layers, layer_list, refuse_other_widths
+from kdrun.stage.teacher_layers import chosen_layers, refuse_other_widths
 
 NETWORKS = ["text_transformer", "hf bert", "hf distilbert", "hf deberta-v2"]
 

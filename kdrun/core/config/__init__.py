@@ -3,7 +3,7 @@
 Default values are in conf/; only keys that a node may leave out have one here.
 """
 
-from kdrun.core.config.network import Network, Student, Taps, Teacher
+from kdrun.core.config.network import Lora, Network, Student, Taps, Teacher
 from kdrun.core.config.recipe import Recipe, Stop, StopWhen, max_steps_note
 from kdrun.core.config.root import Config, plain_tree, slug_of
 from kdrun.core.config.sections import (
@@ -24,6 +24,7 @@ __all__ = [
     "ExportOptions",
     "ExportTolerance",
     "Latency",
+    "Lora",
     "Network",
     "Node",
     "Recipe",

@@ -14,10 +14,13 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
     model_validator,
 )
 
 from kdrun.core.config.types import Node, Section
+from kdrun.core.ranges import UnitBelowOne
 
 _NETWORKS_OF_LAYERS = ("hf", "text_transformer")  # whose key `depth` is the number of layers
 _TAKEN = ("path", "config", "pretrained", "pool", "tokenizer")  # by a student from a teacher `hf`
@@ -94,17 +97,28 @@ class Teacher(Network):
         return self
 
 
+class Lora(Section):
+    """Low-rank adapters, through which alone a student learns; see conf/config.yaml."""
+
+    rank: PositiveInt
+    alpha: PositiveFloat = 16.0
+    dropout: UnitBelowOne = 0.0
+    targets: Literal["auto"] | list[str] = "auto"
+
+
 class Student(Network):
     """The student.
 
     Attributes:
         init: whether it starts from new weights or from the teacher's.
         layers: the teacher's layers that its own start from, by their numbers from 0; None: all.
+        lora: the low-rank adapters, through which it learns; None: all weights learn.
         freeze: globs of its modules that do not learn.
     """
 
     init: Literal["scratch", "teacher"]
     layers: Annotated[list[NonNegativeInt], Field(min_length=1)] | None = None
+    lora: Lora | None = None
     freeze: list[str]
 
     @model_validator(mode="after")
