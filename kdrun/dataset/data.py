@@ -3,7 +3,7 @@
 Shapes: N samples in a split, B samples in a batch.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import tee
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import torch
 from torch import Tensor
 
+from kdrun.core.inputs.text import TextInputs
 from kdrun.core.inputs.types import Inputs
 from kdrun.core.seeds import generator, seed_of, uniform
 from kdrun.core.types import Batch, DataInfo
@@ -19,6 +20,7 @@ from kdrun.dataset.feed import Feed, Request
 if TYPE_CHECKING:
     from kdrun.dataset.text.tokenizers.tokenizer import Tokenizer
 
+_SPLITS = ("train", "validation", "test")
 _BLOCK = 256  # batches whose random numbers are drawn at once, as one batch takes just as long
 
 
@@ -125,6 +127,10 @@ class Split:
             labels=self.targets.to(device),
             labeled=None if self.labeled is None else self.labeled.to(device),
         )
+
+    def only(self, encodings: Collection[str]) -> Self:
+        """Return the same samples in some of their encodings; see `Feed`."""
+        return replace(self, feed=self.feed.only(encodings))
 
     def select(self, positions: Tensor) -> Self:
         """Return the samples at these positions, in this order."""
@@ -244,6 +250,19 @@ class Data:
     labeled_digest: str | None = None
     domain: str = ""
 
+    def for_networks(self, nodes: Iterable[Mapping[str, Any]]) -> Self:
+        """Return the same dataset, with batches that have what some networks read and no more.
+
+        Args:
+            nodes: the config nodes of the networks.
+        """
+        inputs = self.info.inputs
+        if not isinstance(inputs, TextInputs):
+            return self
+        encodings = set().union(*map(inputs.names_of, nodes))
+        splits: dict[str, Any] = {name: getattr(self, name).only(encodings) for name in _SPLITS}
+        return replace(self, **splits)
+
     def labeled_only(self, repeat: bool = False) -> Self:
         """Return the same dataset without the training samples that have no label.
 
@@ -264,5 +283,5 @@ class Data:
 
     def to(self, device: torch.device) -> Self:
         """Return the same dataset with batches on the device."""
-        splits = {name: getattr(self, name).to(device) for name in ("train", "validation", "test")}
+        splits = {name: getattr(self, name).to(device) for name in _SPLITS}
         return replace(self, **splits)

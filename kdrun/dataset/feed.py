@@ -1,6 +1,6 @@
 """The interface of feeds, which serve a split's samples in batches."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -52,6 +52,9 @@ class Feed(Protocol):
 
     def read(self, requests: Iterable[Request]) -> Iterator[Inputs]:
         """Yield one batch of raw samples for each request: images are (B, H, W, C) uint8."""
+
+    def only(self, encodings: Collection[str]) -> Self:
+        """Return a feed of some of the encodings alone; images have none."""
 
     def to(self, device: torch.device) -> Self:
         """Return a copy with batches on another device."""

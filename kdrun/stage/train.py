@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from kdrun import model
 from kdrun.compress.weight_pruning import WeightPruning
-from kdrun.core.config import Config, Lora, Network, Recipe, StopWhen
+from kdrun.core.config import Config, Lora, Network, Node, Recipe, StopWhen
 from kdrun.core.errors import UserError
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.seeds import seed_of
@@ -175,7 +175,8 @@ class Train:
         }
 
     def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
-        context = replace(context, data=self.samples(context.data))
+        data = self.samples(context.data).for_networks(self._nodes())
+        context = replace(context, data=data)
         if self.images is not None:
             images = context.artefacts[self.images.info.name]
             context = replace(context, data=train_on(context.data, images))
@@ -206,6 +207,12 @@ class Train:
             None if best else start.stored(trained.best_weights),
         )
         checkpoint.clear(folder)
+
+    def _nodes(self) -> list[Node]:
+        """Return the config nodes of the networks that run in the training."""
+        teachers = [] if self.outputs is not None else [stage.network for stage in self.teachers]
+        networks = [self.network, *(network for _, network in self.members), *teachers]
+        return [network.node for network in networks]
 
     def _start(self, context: StageContext) -> Start:
         """Return the network that learns, with its starting weights."""

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from kdrun.core.inputs.types import CPU, Inputs
 
+_PARTS = ("student", "teacher")  # networks in the config node of a network made of others
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -78,6 +80,15 @@ class TextInputs:
         """
         name = self.networks.get(tokenizer_key(node), "")
         return next(encoding for encoding in self.encodings if encoding.name == name)
+
+    def names_of(self, node: Mapping[str, Any]) -> set[str]:
+        """Return the names of the encodings that a network reads, with the networks in it.
+
+        Args:
+            node: the config node of the network.
+        """
+        parts = [*node.get("members", []), *(node[key] for key in _PARTS if key in node)]
+        return set().union(*map(self.names_of, parts)) if parts else {self.encoding_of(node).name}
 
     def only(self, encoding: str) -> Self:
         """Return the description of one encoding alone, under the plain names `tokens`, `mask`."""

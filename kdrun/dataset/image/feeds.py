@@ -1,7 +1,7 @@
 """Batches of images, from the device's memory or from files through worker processes."""
 
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -58,6 +58,9 @@ class MemoryFeed:
             if request.draws is not None:
                 images = crop_and_flip(images, request.draws, self.augment.crop, self.augment.flip)
             yield images
+
+    def only(self, encodings: Collection[str]) -> Self:
+        return self
 
     def to(self, device: torch.device) -> Self:
         return replace(self, images=self.images.to(device))
@@ -126,6 +129,9 @@ class StreamFeed:
                 f"  {first_line(error)}",
                 "  if memory ran short, use a smaller dataset.workers",
             ) from error
+
+    def only(self, encodings: Collection[str]) -> Self:
+        return self
 
     def to(self, device: torch.device) -> Self:
         return replace(self, device=device)

@@ -1,6 +1,6 @@
 """Batches of texts, from ids in the device's memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -109,6 +109,11 @@ class TextFeed:
             for split in self.encodings:
                 batch |= split.read(request.index, on_device)
             yield batch
+
+    def only(self, encodings: Collection[str]) -> Self:
+        """Return a feed of some of the encodings, by whose lengths alone batches are made."""
+        chosen = [split for split in self.encodings if split.encoding.name in encodings]
+        return replace(self, encodings=tuple(chosen))
 
     def to(self, device: torch.device) -> Self:
         return replace(self, encodings=tuple(split.to(device) for split in self.encodings))

@@ -140,3 +140,20 @@ def test_batches_on_a_gpu_are_those_of_the_cpu():
         assert batch.inputs["tokens"].device.type == "cuda"
         inputs = to_device(batch.inputs, torch.device("cpu"))
         assert all(torch.equal(inputs[name], expected.inputs[name]) for name in inputs)
+
+
+def test_networks_get_the_encodings_that_they_read_alone(write, load):
+    for name in ("a", "b"):
+        write(f"{name}.txt", f"one {name}\n" * 20)
+    bag = {"name": "text_bag", "tokenizer": None}
+    other = {"name": "text_bag", "tokenizer": {"name": "bytes"}}
+    data = load("sentences", tokenizers=[other["tokenizer"]])
+
+    def names(*nodes):
+        return {*next(iter(data.for_networks(nodes).train.batches(2))).inputs}
+
+    assert names(bag) == {"tokens", "mask"}
+    assert names(other) == {"bytes:tokens", "bytes:mask"}
+    both = {"tokens", "mask", "bytes:tokens", "bytes:mask"}
+    assert names(bag, other) == both
+    assert names({"name": "committee", "members": [bag, other]}) == both
