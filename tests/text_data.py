@@ -12,8 +12,8 @@ from kdrun.dataset.data import Data
 CONF = Path(__file__).parents[1] / "conf" / "dataset"
 
 
-def text_node(name: str, *overrides: str, **changes: Any) -> dict[str, Any]:
-    """Return a dataset's config node: `text_node("sentences", "tokenizer=bytes", longest=8)`."""
+def dataset_node(name: str, *overrides: str, **changes: Any) -> dict[str, Any]:
+    """Return a dataset's config node: `dataset_node("sentences", "tokenizer=bytes", longest=8)`."""
     with initialize_config_dir(str(CONF), version_base=None):
         composed = OmegaConf.create(OmegaConf.to_container(compose(name, list(overrides))))
     return OmegaConf.to_container(OmegaConf.merge(composed, changes), resolve=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from text_data import dataset_node
 from torch import Tensor, nn
 
 from kdrun import dataset
@@ -44,10 +45,7 @@ def settings(group: str, name: str) -> dict:
 
 @pytest.fixture(scope="module")
 def data() -> Data:
-    node = settings("dataset", "digits")
-    node |= {"root": "data", "subset": 160}
-    node.pop("defaults")
-    return dataset.load(node)
+    return dataset.load(dataset_node("digits", root="data", subset=160))
 
 
 @pytest.fixture

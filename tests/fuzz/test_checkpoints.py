@@ -14,6 +14,7 @@ from damage import KINDS, Damage, damage_bytes, damage_value, damages
 from forked import ROOT
 from fuzzer import fuzz
 from hypothesis import strategies as st
+from text_data import dataset_node
 from torch import Tensor, nn
 
 from kdrun import dataset
@@ -36,8 +37,7 @@ BYTES = ("flip", "cut", "insert", "zeros", "empty")
 @pytest.fixture(scope="module")
 def learn(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, int], None]:
     """Train a network of a few weights for some epochs, or go on with that."""
-    node = {**settings("dataset", "digits"), "root": "data", "subset": 64}
-    digits = dataset.load({key: node[key] for key in node if key != "defaults"})
+    digits = dataset.load(dataset_node("digits", root="data", subset=64))
     tree = {**settings("recipe", "quick"), "batch_size": 32, "warmup_epochs": 0}
     tree |= {"optimizer": {"name": "sgd", "momentum": 0.9}, "schedule": {"name": "constant"}}
     del tree["defaults"]

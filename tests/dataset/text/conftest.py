@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from text_data import text_node
+from text_data import dataset_node
 
 from kdrun import dataset
 from kdrun.dataset.data import Data
@@ -33,6 +33,6 @@ def load(tmp_path: Path) -> Load:
 
     def read(name: str, *overrides: str, tokenizers: Any = (), **changes: Any) -> Data:
         changes.setdefault("root", str(tmp_path / "texts"))
-        return dataset.load(text_node(name, *overrides, **changes), tokenizers)
+        return dataset.load(dataset_node(name, *overrides, **changes), tokenizers)
 
     return read

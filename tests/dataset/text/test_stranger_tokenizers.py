@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from text_data import text_node
+from text_data import dataset_node
 
 from kdrun.core.errors import UserError
 from kdrun.core.registry import build
@@ -19,7 +19,7 @@ TEXTS = ["the quick brown fox", "jumps over the lazy dog"] * 5
 
 
 def trained(name: str) -> dict:
-    node = text_node("docstrings", f"tokenizer={name}", tokenizer={"min_count": 1})["tokenizer"]
+    node = dataset_node("docstrings", f"tokenizer={name}", tokenizer={"min_count": 1})["tokenizer"]
     return json.loads(build("tokenizer", TOKENIZERS, node, texts=TEXTS).tokenizer_json())
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from text_data import text_node
+from text_data import dataset_node
 
 from kdrun import dataset
 from kdrun.core.inputs.text import Encoding
@@ -122,7 +122,7 @@ def test_selected_texts_are_served_by_their_new_positions():
 
 @pytest.mark.data
 def test_sst2_has_about_as_little_padding_as_sorted_text_can(shared_data):
-    node = text_node("table", root=str(shared_data / "sst2"), text="sentence")
+    node = dataset_node("table", root=str(shared_data / "sst2"), text="sentence")
     tokens = places = 0
     for batch in dataset.load(node).train.epoch(0, 0, 0, 32):
         tokens += int(batch.inputs["mask"].sum())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from text_data import text_node, texts_of
+from text_data import dataset_node, texts_of
 
 from kdrun.core.errors import UserError
 from kdrun.core.inputs.text import tokenizer_key
@@ -69,7 +69,7 @@ def test_duplicates_between_splits_are_counted(write, load, table):
 
 
 def test_each_network_has_its_own_encoding_and_equal_tokenizers_share_one(load, table):
-    words = text_node("docstrings")["tokenizer"]
+    words = dataset_node("docstrings")["tokenizer"]
     nodes = [words, {"name": "bytes"}, {**words, "lowercase": False}, {**words, "size": 29999}]
     data = load("table", tokenizers=nodes)
     assert list(data.tokenizers) == ["", "bytes", "words"]

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from text_data import all_samples, text_node, texts_of
+from text_data import all_samples, dataset_node, texts_of
 
 from kdrun import dataset
 from kdrun.core.errors import UserError
@@ -202,12 +202,12 @@ def test_a_file_that_is_cut_off_is_not_unpacked(write, load):
 
 
 def test_what_is_no_encoding_of_text_is_refused():
-    (fault,) = dataset.check(text_node("table", encoding="rot13"))
+    (fault,) = dataset.check(dataset_node("table", encoding="rot13"))
     assert "should be an encoding of text" in str(fault)
 
 
 def test_the_settings_of_the_tokenizer_are_checked():
-    node = text_node("table", tokenizer={"min_count": 0})
+    node = dataset_node("table", tokenizer={"min_count": 0})
     (fault,) = dataset.check(node)
     assert fault.where == "dataset.tokenizer.min_count"
     (fault,) = dataset.check({**node, "tokenizer": {"name": "word"}})
@@ -240,5 +240,5 @@ def test_any_text_is_read_as_it_is_from_each_form(tmp_path_factory, texts):
         path.write_text("\n".join(texts[number::2]) + "\n", encoding="utf-8")
     expected = Counter((row["text"], row["label"]) for row in rows)
     for name, file in (("table", "all.jsonl"), ("sentences", "sentences")):
-        node = text_node(name, "tokenizer=bytes", root=str(folder / file))
+        node = dataset_node(name, "tokenizer=bytes", root=str(folder / file))
         assert all_samples(dataset.load(node)) == expected

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from text_data import text_node
+from text_data import dataset_node
 
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.registry import build
@@ -30,7 +30,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
 def make(name: str, **changes):
-    node = text_node("docstrings", f"tokenizer={name}", tokenizer=changes)["tokenizer"]
+    node = dataset_node("docstrings", f"tokenizer={name}", tokenizer=changes)["tokenizer"]
     return build("tokenizer", TOKENIZERS, node, texts=TEXTS)
 
 
@@ -96,7 +96,7 @@ def test_characters_come_back(made, text):
 
 
 def words_of(text: str, **changes) -> list[str]:
-    node = text_node("docstrings", tokenizer={"min_count": 1, **changes})["tokenizer"]
+    node = dataset_node("docstrings", tokenizer={"min_count": 1, **changes})["tokenizer"]
     tokenizer = build("tokenizer", TOKENIZERS, node, texts=[text])
     return tokenizer.tokens(tokenizer.encode([text]).ids.tolist())
 
@@ -114,7 +114,7 @@ def test_words_of_other_scripts():
 
 
 def test_rare_words_are_unknown_and_the_size_is_a_limit():
-    node = text_node("docstrings")["tokenizer"]
+    node = dataset_node("docstrings")["tokenizer"]
     texts = ["a a a b b c"]
     rare = build("tokenizer", TOKENIZERS, {**node, "min_count": 2}, texts=texts)
     assert rare.tokens(rare.encode(["a b c"]).ids.tolist()) == ["a", "b", "[UNK]"]
