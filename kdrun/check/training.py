@@ -95,7 +95,7 @@ def check_student_start(run: BuiltRun) -> None:
     if run.config.student.lora:
         with run.faults.under("student.lora"):
             adapted_layers(run.modules["student"], run.config.student.lora.targets)
-    if run.config.student.init == "scratch":
+    if run.config.student.init == "scratch" and run.data:
         with run.faults.under("student"):
             load_start(run.modules["student"], run.config.student.node, run.data["student"])
     if run.config.student.init != "teacher" or "teacher" not in run.modules:
