@@ -39,6 +39,7 @@ class AB(TwoPhaseLoss):
           output.
         - The first phase trains with this term alone, unweighted and at a constant rate, the main
           phase with the labels alone; loss.first_epochs=0 trains with both together.
+        - In texts, B is the number of tokens of a batch.
         - Maps of two sizes are averaged to the smaller one; public code has strided convolutions.
     """
 

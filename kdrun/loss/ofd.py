@@ -43,6 +43,7 @@ class OFD(FeatureLoss):
           before the activation define; without a norm, m is the mean of the negative responses in
           the batch. If a shortcut is added between norm and activation, the norm before the sum is
           used, as in the authors' code.
+        - In texts, B is the number of tokens of a batch.
         - Maps of two sizes are averaged to the smaller one.
     """
 

@@ -11,11 +11,13 @@ from typing import Any
 import given_texts
 import pytest
 import torch
+import yaml
 from given import AT, INFO, B, C, batch, node
 from given_texts import padded_batch, padded_output, text_batch
 from torch import Tensor, nn
 
 from kdrun import model
+from kdrun.config.choices import conf_folder
 from kdrun.core.errors import UserError
 from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.inputs.types import take
@@ -83,7 +85,7 @@ OVERFLOWING_GRADIENT = {
 }
 # Losses whose learned modules run in full precision under autocast too.
 EXACT = ("adversarial", "cc", "crd", "layer_fusion", "pkt", "rkd", "srrl")
-NOT_SETTINGS = ("phase", "kind")
+NOT_SETTINGS = ("phase", "kind", "student")
 HALF = 2e-2  # of float32, where learned modules run in half precision
 FULL = 1e-4
 
@@ -113,7 +115,9 @@ class Case:
 
 
 def title(name: str, form: dict[str, Any]) -> str:
-    settings = ", ".join(f"{k}={v}" for k, v in form.items() if k not in ("terms", "kind"))
+    settings = ", ".join(
+        f"{k}={v}" for k, v in form.items() if k not in ("terms", "kind", "student")
+    )
     return f"{name}, {settings}" if settings else name
 
 
@@ -155,7 +159,9 @@ def make(name: str, form: dict[str, Any]) -> Case:
     is_text = form.get("kind") == "texts"
     given = text_batch() if is_text else batch()
     data = given_texts.TEXTS if is_text else TINY
-    nodes = (given_texts.STUDENT, given_texts.TEACHER) if is_text else (STUDENT, TEACHER)
+    nodes = (STUDENT, TEACHER)
+    if is_text:
+        nodes = (form.get("student", given_texts.STUDENT), given_texts.TEACHER)
     teacher = model.build(nodes[name not in SAME_WIDTHS], data).eval()
     student = model.build(loss.student_node(*nodes), data).eval()
     if name == "simkd":
@@ -271,6 +277,23 @@ def test_the_order_of_the_classes_does_not_matter_to_losses_on_logits(name, form
         torch.testing.assert_close(value, case.terms()[term], rtol=1e-9, atol=1e-12)
 
 
+# Networks of texts that are no transformers -> the losses that they have no layers for.
+NO_STAGES = {
+    "ab",
+    "attention",
+    "combined",
+    "distilbert",
+    "fitnet",
+    "fsp",
+    "ft",
+    "hidden_mse",
+    "ickd",
+}
+NO_STAGES |= {"layer_fusion", "mgd", "minilm", "minilmv2", "nst", "ofd", "patient_kd", "review_kd"}
+NO_STAGES |= {"semckd", "sp", "tinybert", "vid"}
+ONE_STAGE = {"fitnet", "fsp", "minilm", "minilmv2", "patient_kd", "tinybert"}
+UNFIT = {"text_bag": NO_STAGES, "text_cnn": ONE_STAGE, "text_lstm": ONE_STAGE}
+
 # Losses on embeddings, which average over the tokens of a layer.
 AVERAGING = [
     pytest.param(name, {**form, "pairs": [("stages[-1]", "stages[-1]")], "kind": "texts"}, id=name)
@@ -285,6 +308,29 @@ SRRL = pytest.param("srrl", {"place": "stages[-1]", "kind": "texts"}, id="srrl")
     [*(case for case in CASES if case.values[1]["kind"] == "texts"), *AVERAGING, SRRL],
 )
 def test_the_padding_of_texts_does_not_count(name, form):
+    require_that_padding_does_not_count(name, form)
+
+
+@pytest.mark.parametrize("network", UNFIT)
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        pytest.param(name, form, id=title(name, form))
+        for name, form in FORMS_OF_ALL
+        if serves(name, form, "texts")
+    ],
+)
+def test_the_padding_of_texts_does_not_count_with_other_students(network, name, form):
+    text = (conf_folder() / "model" / f"{network}.yaml").read_text("utf-8")
+    form = {**form, "kind": "texts", "student": {**yaml.safe_load(text), "width": 10}}
+    if name not in UNFIT[network]:
+        require_that_padding_does_not_count(name, form)
+        return
+    with pytest.raises(UserError):
+        make(name, form)
+
+
+def require_that_padding_does_not_count(name: str, form: dict[str, Any]) -> None:
     case, padded = make(name, form), make(name, form)
     for each in (case, padded):
         each.loss.double()
