@@ -129,6 +129,10 @@ SCALE = {
 TEXTS = {
     "T1": "padding that counts in a loss",
     "T2": "tokens of two tokenizers compared",
+    "T3": "bytes that are no text",
+    "T4": "a regular expression of a stranger that hangs",
+    "T5": "a column that is not there",
+    "T6": "batches of texts on resume",
 }
 TABLES = {
     "Faults while it runs": FAULTS,

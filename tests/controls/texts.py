@@ -1,9 +1,11 @@
-"""Controls of texts: padding never counts, in no loss."""
+"""Controls of texts: padding never counts, and files of strangers do no harm."""
 
 from .control import Control
 
 _PADDING = "loss/test_properties.py::test_the_padding_of_texts_does_not_count"
 _METHODS = "loss/test_text_methods.py::"
+_READERS = "dataset/text/test_text_readers.py::"
+_STRANGERS = "dataset/text/test_stranger_tokenizers.py::"
 
 CONTROLS: list[Control] = [
     Control(
@@ -54,5 +56,33 @@ CONTROLS: list[Control] = [
         "if False:",
         f"{_METHODS}test_two_tokenizers_are_refused_where_tokens_are_compared[minilm]",
         f"{_METHODS}test_two_tokenizers_are_refused_where_tokens_are_compared[fitnet]",
+    ),
+    Control(
+        "T3",
+        "dataset/text/text_files.py",
+        "content.decode(encoding)",
+        'content.decode(encoding, "replace")',
+        f"{_READERS}test_a_damaged_table_is_named_with_its_line[invalid byte]",
+    ),
+    Control(
+        "T4",
+        "dataset/text/tokenizers/stranger_json.py",
+        "if pattern is not None and pattern not in KNOWN_PATTERNS:",
+        "if False:",
+        f"{_STRANGERS}test_an_evil_regular_expression_in_a_saved_tokenizer_is_refused",
+    ),
+    Control(
+        "T5",
+        "dataset/text/table_rows.py",
+        "if column not in self.values:",
+        "if False:",
+        f"{_READERS}test_a_damaged_table_is_named_with_its_line[a missing column]",
+    ),
+    Control(
+        "T6",
+        "dataset/data.py",
+        "order = self.feed.arrange(order[:end], batch_size, random)[start_step * batch_size :]",
+        "order = self.feed.arrange(order[start_step * batch_size : end], batch_size, random)",
+        "dataset/text/test_text_batches.py::test_an_epoch_is_resumed_exactly_from_every_step",
     ),
 ]

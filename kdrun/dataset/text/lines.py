@@ -35,6 +35,14 @@ def read_lines_with_labels(
 
     Raises:
         UserError: files are missing or damaged, or a line has no class.
+
+    Notes:
+        - dataset.augment.copies=20 adds versions of the training texts without labels, which only
+          a teacher's answers teach (Tang et al. 2019, arXiv:1903.12136, section 3.3): a word is
+          masked with probability mask, or swapped for one drawn from all training words with
+          probability swap (the paper keeps its part of speech); then, with probability ngram, only
+          1 to longest_ngram words in a row are kept. Versions that are there already are left out.
+        - Texts longer than dataset.longest tokens are cut (dataset.cut), and their count is said.
     """
     paths = split_files(locate(root, within), files, _SUFFIXES)
     return dataset_of({name: _read(path, encoding, levels) for name, path in paths.items()})

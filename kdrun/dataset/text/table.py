@@ -49,6 +49,14 @@ def read_table(
 
     Raises:
         UserError: files are missing or damaged, or have no such columns.
+
+    Notes:
+        - dataset.augment.copies=20 adds versions of the training texts without labels, which only
+          a teacher's answers teach (Tang et al. 2019, arXiv:1903.12136, section 3.3): a word is
+          masked with probability mask, or swapped for one drawn from all training words with
+          probability swap (the paper keeps its part of speech); then, with probability ngram, only
+          1 to longest_ngram words in a row are kept. Versions that are there already are left out.
+        - Texts longer than dataset.longest tokens are cut (dataset.cut), and their count is said.
     """
     table = TableFormat(encoding, delimiter, quotes, columns)
     paths = split_files(locate(root, within), files, SUFFIXES)
