@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from kdrun.core.types import DataInfo
 
+_ROLES_OF_LAYERS = ("stages", "queries", "keys", "values")
+
 
 def show_layers(words: Sequence[str], screen: Screen) -> int:
     """Run `kdrun layers model=NAME` and return the exit status.
@@ -45,7 +47,7 @@ def _layer_table(network: "nn.Module", info: "DataInfo") -> str:
     paths = [name for name, _ in network.named_modules() if name]
     shapes = tap_shapes(network, {path: path for path in paths}, info)
     role_taps = [
-        (f"{role}[{number}]" if role == "stages" else role, tap)
+        (f"{role}[{number}]" if role in _ROLES_OF_LAYERS else role, tap)
         for role, taps in model.module_roles(network).items()
         for number, tap in enumerate(taps)
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from kdrun.core import limits
 from kdrun.core.errors import UserError
-from kdrun.core.home import in_home
+from kdrun.core.hub_folder import hub_folder
 from kdrun.core.reading import open_named, read_all
 from kdrun.dataset.text.tokenizers.hugging_face import HuggingFace, prepared
 from kdrun.dataset.text.tokenizers.library import tokenizers_library
@@ -32,12 +32,7 @@ def read_folder(texts: Sequence[str], path: str) -> HuggingFace:
         - Its regular expressions must be among the known ones, as others can take hours.
         - Both texts of a pair get the same type, as no ids of types are passed to networks.
     """
-    folder = in_home(path)
-    if not folder.is_dir():
-        raise UserError(
-            f"there is no folder {path!r} with a tokenizer.",
-            "  name the folder that has tokenizer.json, or vocab.txt",
-        )
+    folder = hub_folder(path)
     inner = _read(folder)
     return _with_special(inner, _named_tokens(folder), folder)
 
