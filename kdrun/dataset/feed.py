@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,6 +53,9 @@ class Feed(Protocol):
 
     def read(self, requests: Iterable[Request]) -> Iterator[Inputs]:
         """Yield one batch of raw samples for each request: images are (B, H, W, C) uint8."""
+
+    def shown(self) -> dict[str, np.ndarray]:
+        """Return what a report shows of all samples: `images` (N, H, W, C) or `texts` (N,)."""
 
     def only(self, encodings: Collection[str]) -> Self:
         """Return a feed of some of the encodings alone; images have none."""

@@ -1,4 +1,4 @@
-"""A few test images with the probabilities that every model predicts for them."""
+"""A few test samples with the probabilities that every model predicts for them."""
 
 from collections.abc import Mapping
 
@@ -9,12 +9,10 @@ from torch import Tensor, nn
 from kdrun.core.device import Hardware
 from kdrun.core.mode import evaluating
 from kdrun.dataset.data import Split
-from kdrun.dataset.feed import Request
 from kdrun.measure.metrics import Meter
 
-_COUNT = 12  # images
-_CLASSES = 6  # shown for each image
-_SIDE = 64  # pixels of an image's longer side, at most
+_COUNT = 12  # samples
+_CLASSES = 6  # shown for each sample
 
 
 @torch.inference_mode()
@@ -24,7 +22,7 @@ def choose_examples(
     split: Split,
     hardware: Hardware,
 ) -> dict[str, np.ndarray]:
-    """Return the test images that the teacher, else the first row's model, is least sure of.
+    """Return the test samples that the teacher, else the first row's model, is least sure of.
 
     Args:
         networks: row -> network.
@@ -33,10 +31,9 @@ def choose_examples(
         hardware: the device of the networks, and the precision.
 
     Returns:
-        `row`, the name of the row whose confidence chose the images; `index` (E,) positions in the
-        set; `target` (E,);
-        `images` (E, H, W, C) uint8, made smaller where they are large; `classes` (E, K) the
-        target, then those with the highest mean probability over the rows; and for each row
+        `row`, the name of the row whose confidence chose the samples; `index` (E,) positions in the
+        set; `target` (E,); what the feed shows of them, as `images` or `texts`; `classes` (E, K)
+        the target, then those with the highest mean probability over the rows; and for each row
         `ROW/probability` (E, K) float32.
     """
     chooser = "teacher" if "teacher" in meters else next(iter(meters))
@@ -51,7 +48,7 @@ def choose_examples(
         "row": np.array(chooser),
         "index": samples.ids.numpy(),
         "target": samples.targets.numpy(),
-        "images": _thumbnails(samples),
+        **samples.feed.shown(),
         "classes": classes.numpy(),
         **{
             f"{row}/probability": values.gather(1, classes).numpy()
@@ -70,20 +67,3 @@ def _probabilities(
         with evaluating(network), hardware.autocast():
             probabilities[row] = network(batch.inputs).float().softmax(1).cpu()
     return probabilities
-
-
-def _thumbnails(samples: Split) -> np.ndarray:
-    """Return images (E, H, W, C) uint8, made smaller where a side is above the limit."""
-    index = torch.arange(samples.size, device=samples.feed.request_device)
-    (images,) = samples.feed.read([Request(index, draws=None)])
-    assert isinstance(images, Tensor)
-    images = images.cpu()
-    height, width = images.shape[1:3]
-    factor = _SIDE / max(height, width)
-    if factor >= 1:
-        return images.numpy()
-    size = [max(1, round(height * factor)), max(1, round(width * factor))]
-    resized = nn.functional.interpolate(
-        images.permute(0, 3, 1, 2).float(), size=size, mode="bilinear", antialias=True
-    )
-    return resized.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()

@@ -75,21 +75,23 @@ class RunRecord:
 
     @cached_property
     def examples(self) -> dict[str, np.ndarray] | None:
-        """A few test images with the probabilities of each row's model."""
+        """A few test samples, `images` or `texts`, with the probabilities of each row's model."""
         path = self.folder.examples
         if not path.exists():
             return None
         arrays = read_arrays(path)
-        count, images = arrays.get("target", np.empty(0)).shape, arrays.get("images", np.empty(0))
+        count = arrays.get("target", np.empty(0)).shape
+        name, kind, dimensions = ("texts", "U", 1) if "texts" in arrays else ("images", "u", 4)
+        samples = arrays.get(name, np.empty(0))
         shown = arrays.get("classes", np.empty(0)).shape
         rows = {f"{row['model']}/probability": ("f", shown) for row in self.rows}
         integers = {"target": ("iu", count), "index": ("iu", count), "classes": ("iu", shown)}
         _check_arrays(
-            path, arrays, {**integers, "images": ("u", images.shape), "row": ("U", ()), **rows}
+            path, arrays, {**integers, name: (kind, samples.shape), "row": ("U", ()), **rows}
         )
-        if (len(count), len(shown), images.ndim) != (1, 2, 4) or not images.size:
-            raise damaged_arrays(path, "holds no images")
-        if not count[0] == shown[0] == len(images):
+        if (len(count), len(shown), samples.ndim) != (1, 2, dimensions) or not samples.size:
+            raise damaged_arrays(path, f"holds no {name}")
+        if not count[0] == shown[0] == len(samples):
             raise damaged_arrays(path, "holds arrays of unlike lengths")
         return arrays
 

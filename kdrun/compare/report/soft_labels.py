@@ -1,4 +1,4 @@
-"""The soft labels section of a run's page: test images with the predicted probabilities."""
+"""The soft labels section of a run's page: test samples with the predicted probabilities."""
 
 import base64
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _SQUARE = 1  # number of the square among the marker shapes
 
 @dataclass(frozen=True)
 class _Examples:
-    """The example images of a run.
+    """The example samples of a run.
 
     Attributes:
         arrays: name -> array of the file examples.npz.
@@ -40,7 +40,7 @@ class _Examples:
 
 
 def soft_labels(record: RunRecord) -> Section:
-    """Show images, and the probabilities of their most likely classes."""
+    """Show samples, and the probabilities of their most likely classes."""
     if not record.rows:
         return Section("Soft labels", [])
     arrays = record.examples
@@ -51,9 +51,9 @@ def soft_labels(record: RunRecord) -> Section:
     names = [row["model"] for row in record.rows]
     shown = [row for row in _SHOWN if row in names] or names[:3]
     examples = _Examples(arrays, record.class_names, {row: names.index(row) for row in shown})
-    count = len(arrays["target"])
+    count, samples = len(arrays["target"]), "texts" if "texts" in arrays else "images"
     text = (
-        f"The {count} test images with the least confident predictions of {arrays['row']}, least"
+        f"The {count} test {samples} with the least confident predictions of {arrays['row']}, least"
         " confident first. A full bar is 100 %, at temperature 1; the true class is on top."
     )
     cards = [_card(examples, number) for number in range(count)]
@@ -65,20 +65,26 @@ def soft_labels(record: RunRecord) -> Section:
 
 
 def _card(examples: _Examples, number: int) -> Markup:
-    """Return an image with its class, its index and its bars."""
+    """Return a sample with its class, its index and its bars."""
     arrays = examples.arrays
-    pixels = arrays["images"][number]
-    encoded = png(pixels if pixels.shape[2] in (1, 3) else pixels[..., :1])
-    source = f"data:image/png;base64,{base64.b64encode(encoded).decode()}"
     target = examples.class_name(int(arrays["target"][number]))
-    image = tag("img", src=source, alt=f"test image of class {target}")
     index = tag("div", f"test {arrays['index'][number]}", class_="muted")
-    head = tag("div", image, tag("div", tag("b", target), index), class_="head")
+    caption = tag("div", tag("b", target), index)
+    if "texts" in arrays:  # the direction of a text is its own, and no part of the page's
+        text = tag("p", str(arrays["texts"][number]), dir="auto", class_="text")
+        return tag("div", caption, text, _bars(examples, number), class_="example")
+    head = tag("div", _image(arrays["images"][number], target), caption, class_="head")
     return tag("div", head, _bars(examples, number), class_="example")
 
 
+def _image(pixels: np.ndarray, target: str) -> Markup:
+    encoded = png(pixels if pixels.shape[2] in (1, 3) else pixels[..., :1])
+    source = f"data:image/png;base64,{base64.b64encode(encoded).decode()}"
+    return tag("img", src=source, alt=f"test image of class {target}")
+
+
 def _bars(examples: _Examples, number: int) -> Markup:
-    """Draw a bar for each model and each of the most likely classes of an image."""
+    """Draw a bar for each model and each of the most likely classes of a sample."""
     classes = [examples.class_name(int(label)) for label in examples.arrays["classes"][number]]
     left = 8 + LETTER * max(len(shorten(name, _MAX_NAME)) for name in classes)
     group_height = _BAR_HEIGHT * len(examples.rows)  # of the bars of one class

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -14,6 +15,7 @@ from kdrun.dataset.feed import Request
 from kdrun.dataset.image.augment import crop_and_flip, draw_columns
 from kdrun.dataset.image.images import Images, OnDisk
 from kdrun.dataset.image.settings import Augment
+from kdrun.dataset.image.thumbnails import thumbnails
 
 
 class WorkerDied(KdrunError):
@@ -58,6 +60,9 @@ class MemoryFeed:
             if request.draws is not None:
                 images = crop_and_flip(images, request.draws, self.augment.crop, self.augment.flip)
             yield images
+
+    def shown(self) -> dict[str, np.ndarray]:
+        return {"images": thumbnails(self.images)}
 
     def only(self, encodings: Collection[str]) -> Self:
         return self
@@ -129,6 +134,10 @@ class StreamFeed:
                 f"  {first_line(error)}",
                 "  if memory ran short, use a smaller dataset.workers",
             ) from error
+
+    def shown(self) -> dict[str, np.ndarray]:
+        (images,) = self.read([Request(torch.arange(len(self.images)), draws=None)])
+        return {"images": thumbnails(images)}
 
     def only(self, encodings: Collection[str]) -> Self:
         return self

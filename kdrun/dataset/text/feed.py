@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,8 @@ from kdrun.dataset.feed import Request
 from kdrun.dataset.text.buckets import bucket, longest_first
 from kdrun.dataset.text.texts import Texts
 from kdrun.dataset.text.token_lists import TokenLists
+
+_SHOWN = 400  # letters of a text in a report
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,11 @@ class TextFeed:
                 batch |= split.read(request.index, on_device)
             yield batch
 
+    def shown(self) -> dict[str, np.ndarray]:
+        """Return the beginnings of the texts, without the unpaired surrogates that are no text."""
+        texts = [self.texts.shown(position) for position in range(len(self.texts))]
+        return {"texts": np.array([_beginning(text) for text in texts], dtype=np.str_)}
+
     def only(self, encodings: Collection[str]) -> Self:
         """Return a feed of some of the encodings, by whose lengths alone batches are made."""
         chosen = [split for split in self.encodings if split.encoding.name in encodings]
@@ -121,6 +129,11 @@ class TextFeed:
     def select(self, positions: Tensor) -> Self:
         encodings = tuple(split.select(positions) for split in self.encodings)
         return replace(self, texts=self.texts.select(positions), encodings=encodings)
+
+
+def _beginning(text: str) -> str:
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
+    return shown.encode(errors="replace").decode()
 
 
 class AsItIs:
