@@ -97,10 +97,10 @@ def faults(tree: dict[str, Any], **changed: Any) -> list[str]:
 def test_the_groups_and_root_keys_are_these():
     groups = {str(path.parent.relative_to(CONF)) for path in CONF.rglob("*.yaml")}
     assert sorted(groups) == [
-        ".", "calibrator", "compress", "concepts", "dataset", "experiment",
-        "experiment/crd", "loss", "model",
+        ".", "calibrator", "compress", "concepts", "dataset", "dataset/tokenizer",
+        "experiment", "experiment/crd", "loss", "model",
         "protocol", "recipe", "recipe/optimizer", "recipe/schedule", "scheme", "step",
-        "teacher_outputs",
+        "task", "teacher_outputs",
     ]  # fmt: skip
     assert sorted(Config.model_fields) == [
         "check", "checkpoint_seconds", "compile", "compress", "controls", "dataset", "debug",
@@ -125,7 +125,9 @@ def test_the_primary_config_has_the_keys_of_the_typed_root():
         for key in entry
         if not key.startswith("override ")
     }
-    assert (root.keys() | chosen) - {"defaults", "hydra", "experiment"} == set(Config.model_fields)
+    assert (root.keys() | chosen) - {"defaults", "hydra", "experiment", "task"} == set(
+        Config.model_fields
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """torchvision's classifiers, for small images, other channels, and pretrained."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -12,6 +13,7 @@ from zoo import build, count, images, sketch
 
 from kdrun import model
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.image import ImageInputs
 from kdrun.model.image.stem import STEMS, first_conv, stem_of
 from kdrun.model.image.torchvision_models import classifiers, load_pretrained
 
@@ -90,14 +92,14 @@ def test_regnets_stem_is_swapped_too():
 def test_a_vision_transformer_takes_the_size_of_the_images():
     assert sketch("vit_b_32", images(64)).image_size == 64
     with pytest.raises(UserError, match="vit_b_32 takes square images, and these are 32x64"):
-        model.build(
-            {"name": "vit_b_32", "stem": "auto"}, type(images(32))(("a", "b"), 3, (32, 64), 1)
-        )
+        wide = replace(images(32), inputs=ImageInputs(3, (32, 64)))
+        model.build({"name": "vit_b_32", "stem": "auto"}, wide)
 
 
 @pytest.mark.parametrize("name", ["vit_b_32", "maxvit_t"])
 def test_images_that_cannot_be_cut_are_refused_in_a_sentence(name):
-    with pytest.raises(UserError, match=f"{name} can't be built for 40x40 images: "):
+    said = f"{name} can't be built for 40x40 images with 3 channels: "
+    with pytest.raises(UserError, match=said):
         sketch(name, images(40))
 
 
