@@ -37,7 +37,7 @@ class StepDisplay:
     def step(self, epoch: int, step: int, images: int, sums: Mapping[str, Tensor]) -> None:
         self._tick()
 
-    def begin(self, stage: str, epochs: int, steps: int, epochs_done: int) -> None: ...
+    def begin(self, *phase: object) -> None: ...
 
     def epoch(
         self, epoch: int, means: Mapping[str, float], validation: Mapping[str, float]

@@ -22,6 +22,7 @@ ROWS = [
     ["stage"],
     ["config", "engine", "export"],
     ["loss", "model", "dataset", "compress", "measure", "compare"],
+    ["task"],
     ["core"],
 ]
 ROW = {part: number for number, row in enumerate(ROWS) for part in row}

@@ -1,14 +1,17 @@
 """Checks of the typed config that need neither the data nor the networks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kdrun import model
 from kdrun.check.components import bare_names, check_recipe_components, refuse_bare_names
 from kdrun.core.config import Config, Network, Recipe
 from kdrun.core.faults import Faults
+from kdrun.core.metrics import SHARE, Metric
 from kdrun.core.registry import check_model, check_node
 from kdrun.core.unknown import unknown_key_of
+from kdrun.task import task_of
+from kdrun.task.base import Task
 
 TEACHER_RECIPE = "teacher.recipe"
 
@@ -56,10 +59,31 @@ def check_step_recipes(config: Config, faults: Faults) -> None:
 
 
 def check_stop_rule(config: Config, faults: Faults) -> None:
-    """Check that the run has the model with which the stop rule compares the student."""
+    """Check the score of the stop rule, and that the run has the model that it compares with."""
     rule = config.stop.when
-    if rule is not None and rule.of not in (None, "teacher", *config.controls):
+    if rule is None:
+        return
+    if rule.of not in (None, "teacher", *config.controls):
         faults.add("stop.when", f"of {rule.of!r}, which is not among the controls")
+    task = task_of(config.dataset)
+    allowed = {metric.name: metric for metric in task.scores.values() if _may_stop(metric, task)}
+    metric = allowed.get(rule.metric or task.leading().name)
+    if metric is None:
+        faults.add("stop.when.metric", f"{rule.metric!r} should be {_choices_text(list(allowed))}")
+        return
+    for key, value in (("reaches", rule.reaches), ("within", rule.within)):
+        if metric.unit is SHARE and value is not None and value > 1:
+            faults.add(f"stop.when.{key}", f"{value:g} should be less than or equal to 1")
+
+
+def _may_stop(metric: Metric, task: Task) -> bool:
+    """Return whether a stop rule can use a score: the leading one, and shares that should grow."""
+    return metric == task.leading() or (metric.unit is SHARE and metric.better == "more")
+
+
+def _choices_text(names: Sequence[str]) -> str:
+    quoted = [repr(name) for name in names]
+    return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if quoted[:-1] else quoted)
 
 
 def _check_changed_recipe(

@@ -1,4 +1,4 @@
-"""`kdrun sensitivity`: accuracy lost when only one layer is compressed, for each layer."""
+"""`kdrun sensitivity`: what compressing only one layer costs, for each layer."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,11 @@ from kdrun.core.atomic import write_text
 from kdrun.core.errors import UserError
 from kdrun.core.folder import STUDENT_ROW, RunFolder
 from kdrun.core.lock import FolderLock
-from kdrun.core.metrics import leading
+from kdrun.core.metrics import Metric
 from kdrun.core.screen import Screen
+from kdrun.task import task_of
 
-# Layer -> trial (a way to compress it) -> change of accuracy in percentage points.
+# Layer -> trial (a way to compress it) -> change of the leading score, in the unit of tables.
 Losses = dict[str, dict[str, float]]
 
 
@@ -34,10 +35,11 @@ def show_sensitivity(words: Sequence[str], screen: Screen) -> int:
     row = named_row(folder, options.row)
     folder = back_to_start(folder)
     with FolderLock(folder.path).acquire(wait=False):
-        accuracy, losses = _measure(folder, *row)
-        folder.write_sensitivity({"row": options.row, "accuracy": accuracy, "losses": losses})
-        _print_losses(options.row, accuracy, losses, screen)
-        chart = sensitivity_chart(options.row, accuracy, losses)
+        metric = task_of(folder.config().get("dataset", {})).leading()
+        score, losses = _measure(folder, *row, metric)
+        folder.write_sensitivity({"row": options.row, "accuracy": score, "losses": losses})
+        _print_losses(options.row, score, losses, metric, screen)
+        chart = sensitivity_chart(options.row, score, losses, metric)
         write_text(folder.sensitivity_plot, chart.standalone())
         screen.say(f"written to {folder.sensitivity}\nwritten to {folder.sensitivity_plot}")
     return 0
@@ -51,8 +53,8 @@ def parser() -> VerbParser:
     return parser
 
 
-def _measure(folder: RunFolder, row: str, fingerprint: str) -> tuple[float, Losses]:
-    """Return the validation accuracy in 0..1 of a row's network, and its change for each trial."""
+def _measure(folder: RunFolder, row: str, fingerprint: str, metric: Metric) -> tuple[float, Losses]:
+    """Return the validation score of a row's network, and its change for each trial."""
     from kdrun.check.finished_run import read_run
     from kdrun.compress.sensitivity import trials
     from kdrun.compress.structure_changes import is_quantized
@@ -70,23 +72,26 @@ def _measure(folder: RunFolder, row: str, fingerprint: str) -> tuple[float, Loss
     hardware = choose_hardware(config.device, "fp32", config.threads, 1, 0)
     network, data = artefact.network().to(hardware.device), data.to(hardware.device)
 
-    def accuracy() -> float:
-        return score(network, data.validation, hardware, config.evaluate.batch_size)[leading().name]
+    def leading_score() -> float:
+        return score(network, data.validation, hardware, config.evaluate.batch_size)[metric.name]
 
-    unchanged, losses = accuracy(), dict[str, dict[str, float]]()
+    unchanged, losses = leading_score(), dict[str, dict[str, float]]()
     with Interrupt() as interrupt:
         for layer, trial in trials(network):
             interrupt.check("sensitivity")
-            losses.setdefault(layer, {})[trial] = 100 * (accuracy() - unchanged)
+            losses.setdefault(layer, {})[trial] = metric.unit.factor * (leading_score() - unchanged)
     return unchanged, losses
 
 
-def _print_losses(row: str, accuracy: float, losses: Losses, screen: Screen) -> None:
+def _print_losses(row: str, score: float, losses: Losses, metric: Metric, screen: Screen) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("layer", overflow="fold")
     for trial in next(iter(losses.values())):
         table.add_column(trial, justify="right")
     for layer, points in losses.items():
-        table.add_row(layer, *(f"{value:+.2f}" for value in points.values()))
-    screen.say(f"{row}: validation {accuracy:.2%}; change in points when only one layer is changed")
+        table.add_row(layer, *(f"{value:+.{metric.unit.decimals}f}" for value in points.values()))
+    screen.say(
+        f"{row}: validation {metric.text(score)}; change in {metric.unit.name} when only one layer"
+        " is changed"
+    )
     screen.show(table)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kdrun.compare.metrics import BEST, LAST, METRICS, leading_at
+from kdrun.compare.metrics import BEST, LAST, RowMetric, leading_at
 from kdrun.compare.seed_means import TableLine
 from kdrun.compare.settings import Setting
 from kdrun.compare.statistics import Estimate, estimate
@@ -35,9 +35,10 @@ def choosing_metric(metric: str, lines: Sequence[TableLine]) -> str:
     It is of the same epoch as the compared metric. If that has no epoch, it is of the last epoch,
     or of the best epoch if only that is known for all lines.
     """
-    last, best = (leading_at(epoch, "validation").name for epoch in (LAST, BEST))
-    if METRICS[metric].epoch:
-        return leading_at(METRICS[metric].epoch, "validation").name
+    metrics = lines[0].metrics
+    last, best = (leading_at(metrics, epoch, "validation").name for epoch in (LAST, BEST))
+    if metrics[metric].epoch:
+        return leading_at(metrics, metrics[metric].epoch, "validation").name
     all_have_last = all(last in line.estimates for line in lines)
     all_have_best = all(best in line.estimates for line in lines)
     return best if all_have_best and not all_have_last else last
@@ -51,13 +52,13 @@ def choose(settings: Sequence[Setting], lines: Sequence[TableLine], metric: str)
         lines: for each setting, the line of the model that it is judged by.
         metric: the name of the metric that is compared.
     """
-    by = choosing_metric(metric, lines)
+    by, metrics = choosing_metric(metric, lines), lines[0].metrics
     incomplete = [line for line in lines if len(line.figures(by)) < len(line.rows)]
     if incomplete:
         return Choice(
             None, by, None, None,
             f"Nothing is chosen: {len(incomplete)} of {len(settings)} settings have no"
-            f" {METRICS[by].label} in their summary.json, which older runs did not write, and a"
+            f" {metrics[by].label} in their summary.json, which older runs did not write, and a"
             " choice by the test split would not be honest. Name what to compare with:"
             " --baseline KEY=VALUE.",
         )  # fmt: skip
@@ -69,27 +70,28 @@ def choose(settings: Sequence[Setting], lines: Sequence[TableLine], metric: str)
             " would choose the luckier ones.",
         )  # fmt: skip
     scores = [estimate([line.figures(by)[seed] for seed in seeds]) for line in lines]
-    best = max(score.mean for score in scores)
+    best = metrics[by].metric.best(score.mean for score in scores)
     tied = [index for index, score in enumerate(scores) if score.mean == best]
     setting, score = settings[tied[0]], scores[tied[0]]
     tested = lines[tied[0]].estimates.get(metric)
     some_seeds = any(len(line.rows) > len(seeds) for line in lines)
     seeds_text = " on the seeds that all have" if some_seeds else ""
-    sentence = f"Validation chooses {setting.label}{seeds_text}: {_estimate_text(by, score)}"
+    sentence = (
+        f"Validation chooses {setting.label}{seeds_text}: {_estimate_text(metrics[by], score)}"
+    )
     if len(tied) > 1:
         sentence += f", as much as {many(len(tied) - 1, 'other')}; it is the first of them"
     if tested is not None and metric != by:
-        sentence += f". Its {_estimate_text(metric, tested)}; the test split chose nothing"
+        sentence += f". Its {_estimate_text(metrics[metric], tested)}; the test split chose nothing"
     return Choice(setting, by, score, tested, f"{sentence}.")
 
 
-def _estimate_text(metric: str, estimate: Estimate) -> str:
+def _estimate_text(metric: RowMetric, estimate: Estimate) -> str:
     """Return an estimate in words: `NAME is 93.20 %, 95 % interval 91.10 to 95.30, 3 seeds`."""
-    row_metric = METRICS[metric]
-    value = f"{row_metric.text(estimate.mean)}{row_metric.unit.sign}"
-    if not row_metric.split:
-        return f"{row_metric.label}: {value}"
-    text = f"{row_metric.label} is {value}"
+    value = f"{metric.text(estimate.mean)}{metric.unit.sign}"
+    if not metric.split:
+        return f"{metric.label}: {value}"
+    text = f"{metric.label} is {value}"
     if estimate.interval:
-        text += f", 95 % interval {row_metric.interval_text(*estimate.interval)}"
+        text += f", 95 % interval {metric.interval_text(*estimate.interval)}"
     return f"{text}, {many(estimate.n, 'seed')}"

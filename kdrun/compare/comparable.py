@@ -7,6 +7,7 @@ from kdrun.compare.gather import Run
 from kdrun.compare.keys import short_key, value_text
 from kdrun.core.number_format import capitalize, many
 from kdrun.core.records.summary import EAGER
+from kdrun.task import task_of
 
 Conditions = Mapping[str, Mapping[str, Any]]  # criterion -> key -> value
 
@@ -19,6 +20,7 @@ _MAX_KEYS = 3  # keys that one reason names
 # Criterion -> description of runs that differ in it.
 _CRITERIA = {
     "format": "a run folder of another format",
+    "task": "another task",
     "dataset": "another dataset",
     "split": "another split",
     "recipe": "another recipe",
@@ -114,6 +116,7 @@ def _conditions(run: Run, free_keys: Collection[str], held_out: Collection[str])
     latency: dict[str, object] = {"runtime": EAGER, **first} if first else {}
     return {
         "format": {"format": run.format},
+        "task": {"task": task_of(run.summary).name},
         "dataset": images,
         "split": {
             **split,

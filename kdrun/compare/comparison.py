@@ -8,10 +8,10 @@ from kdrun.compare.comparison_notes import comparison_notes
 from kdrun.compare.gather import Gathered, LeftOut, Run
 from kdrun.compare.keys import sort_key
 from kdrun.compare.marginal import MarginalMeans, marginal
-from kdrun.compare.metrics import BEST, LAST, METRICS, leading_at
+from kdrun.compare.metrics import BEST, LAST, RowMetrics, leading_at
 from kdrun.compare.pairings import run_tests
 from kdrun.compare.query import Query, resolve_query
-from kdrun.compare.seed_means import TableLine, table_lines
+from kdrun.compare.seed_means import TableLine, metrics_of_settings, table_lines
 from kdrun.compare.settings import Group, Setting, group
 from kdrun.compare.test_results import SignificanceTest
 from kdrun.core.folder import STUDENT_ROW
@@ -30,6 +30,7 @@ class ComparisonTable:
         settings: the settings, sorted by their values or as the query asks.
         judged: for each setting, the line of the model that it is judged by.
         lines: the lines of the table, one for each model.
+        metrics: the metrics of the task, by name.
         metric: the name of the metric that is compared.
         choice: the setting that validation chose; None where all settings share one model, or
             there is only one setting.
@@ -44,6 +45,7 @@ class ComparisonTable:
     settings: Sequence[Setting]
     judged: Sequence[TableLine]
     lines: Sequence[TableLine]
+    metrics: RowMetrics
     metric: str
     choice: Choice | None
     results: Sequence[SignificanceTest]
@@ -82,15 +84,18 @@ def compare(gathered: Gathered, query: Query = Query()) -> Comparison:  # noqa: 
 
 
 def _table(number: int, group: Group, query: Query) -> ComparisonTable:
-    metric = query.metric or _leading_metric(group.settings)
+    metrics = metrics_of_settings(group.settings)
+    metric = query.metric if query.metric in metrics else _leading_metric(group.settings)
     settings = [setting for setting in group.settings if judged_row(setting, query.model)]
     lines, judged = _lines(group.settings, settings, metric, query.model)
     if query.sort:
         settings = _sorted(settings, judged, query.sort)
         lines, judged = _lines(settings, settings, metric, query.model)
     choice = choose(settings, judged, metric) if len({*map(id, judged)}) > 1 else None
-    is_tested = METRICS[metric].split == "test"  # neither costs nor the scores on validation
-    results = run_tests(settings, judged, lines, metric, choice, query) if is_tested else []
+    is_tested = metrics[metric].split == "test"  # neither costs nor the scores on validation
+    results = (
+        run_tests(settings, judged, lines, metrics[metric], choice, query) if is_tested else []
+    )
     marginal_means = marginal(query.by, settings, judged, metric) if query.by else None
     return ComparisonTable(
         number=number,
@@ -99,6 +104,7 @@ def _table(number: int, group: Group, query: Query) -> ComparisonTable:
         settings=settings,
         judged=judged,
         lines=lines,
+        metrics=metrics,
         metric=metric,
         choice=choice,
         results=results,
@@ -116,7 +122,8 @@ def _leading_metric(settings: Sequence[Setting]) -> str:
     """
     runs = [run for setting in settings for run in setting.runs.values()]
     all_report_last = all(run.summary["epoch"] == LAST for run in runs)
-    return leading_at(LAST if all_report_last else BEST).name
+    metrics = metrics_of_settings(settings)
+    return leading_at(metrics, LAST if all_report_last else BEST).name
 
 
 def judged_row(setting: Setting, model: str) -> str:
@@ -150,16 +157,18 @@ def _lines(
     Returns:
         All lines, and for each setting in `judged` its line.
     """
-    lines = table_lines(shown, metric if METRICS[metric].split else _leading_metric(shown))
+    is_score = metrics_of_settings(shown)[metric].split
+    lines = table_lines(shown, metric if is_score else _leading_metric(shown))
     line_of = {(id(setting), line.model): line for line in lines for setting in line.settings}
     return lines, [line_of[id(setting), judged_row(setting, query_model)] for setting in judged]
 
 
 def _sorted(settings: Sequence[Setting], judged: Sequence[TableLine], by: str) -> list[Setting]:
     """Return settings sorted by a key, or by a metric: the best first, those without it last."""
-    if by not in METRICS:
+    metrics = metrics_of_settings(settings)
+    if by not in metrics:
         return sorted(settings, key=lambda setting: sort_key(setting.config.get(by)))
-    sign = -1 if METRICS[by].better == "more" else 1
+    sign = -1 if metrics[by].better == "more" else 1
 
     def order(index: int) -> float:
         estimate = judged[index].estimates.get(by)

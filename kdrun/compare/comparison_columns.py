@@ -10,7 +10,7 @@ from kdrun.compare.columns import Column
 from kdrun.compare.comparison import ComparisonTable
 from kdrun.compare.keys import short_key, value_text
 from kdrun.compare.marginal import MarginalMeans
-from kdrun.compare.metrics import METRICS
+from kdrun.compare.metrics import RowMetric, RowMetrics
 from kdrun.compare.run_columns import MISSING, OTHER_RUNTIME
 from kdrun.compare.seed_means import FRONT_COSTS, TableLine
 from kdrun.compare.statistics import Estimate
@@ -52,28 +52,33 @@ def _key_column(key: str) -> Column:
 def metric_columns(table: ComparisonTable) -> list[Column]:
     """Return the columns of metrics: the compared one with deviation and interval, then others."""
     measured = {name for line in table.lines for name in line.estimates}
-    others = [name for name in METRICS if name in measured and name != table.metric]
+    others = [
+        metric
+        for name, metric in table.metrics.items()
+        if name in measured and name != table.metric
+    ]
     return [
         Column("n\nseeds", lambda line: str(len(line.rows))),
-        *_mean_deviation_interval(table.metric),
-        *(_mean_with_deviation(name) for name in others),
+        *_mean_deviation_interval(table.metrics[table.metric]),
+        *(_mean_with_deviation(metric) for metric in others),
     ]
 
 
 def marginal_columns(
-    marginal: MarginalMeans, metric: str
+    marginal: MarginalMeans, metrics: RowMetrics, metric: str
 ) -> tuple[list[Column], list[MarginalLine]]:
     """Return the columns and the lines of the table of marginal means.
 
     Args:
         marginal: the means by one key.
+        metrics: the metrics of the table, by name.
         metric: the name of the metric that is compared.
     """
-    common = [name for name in METRICS if all(name in means for means in marginal.estimates)]
+    common = [name for name in metrics if all(name in means for means in marginal.estimates)]
     columns = [
         Column(short_key(marginal.key), lambda line: value_text(line.value), is_text=True),
-        *_mean_deviation_interval(metric),
-        *(_mean(name) for name in common if name != metric),
+        *_mean_deviation_interval(metrics[metric]),
+        *(_mean(metrics[name]) for name in common if name != metric),
     ]
     lines = zip(marginal.values, marginal.estimates, strict=True)
     return columns, [MarginalLine(value, estimates) for value, estimates in lines]
@@ -101,14 +106,13 @@ def _sample_sizes(test: SignificanceTest) -> str:
     return f"{left} {test.pairs}" if test.pairs else f"{left}, {right}"
 
 
-def _mean_deviation_interval(name: str) -> list[Column]:
+def _mean_deviation_interval(metric: RowMetric) -> list[Column]:
     """Return the columns of a metric's mean, standard deviation and interval.
 
     Costs are counted rather than estimated from samples, so they get the column of the mean alone.
     """
-    metric = METRICS[name]
     if not metric.split:  # a cost
-        return [_mean(name)]
+        return [_mean(metric)]
 
     def deviation(estimate: Estimate) -> str:
         return MISSING if estimate.deviation is None else metric.text(estimate.deviation)
@@ -117,20 +121,19 @@ def _mean_deviation_interval(name: str) -> list[Column]:
         return metric.interval_text(*estimate.interval) if estimate.interval else MISSING
 
     return [
-        _mean(name),
-        _estimate_column("sd\n", name, deviation),
-        _estimate_column("95 %\ninterval", name, interval),
+        _mean(metric),
+        _estimate_column("sd\n", metric.name, deviation),
+        _estimate_column("95 %\ninterval", metric.name, interval),
     ]
 
 
-def _mean(name: str) -> Column:
-    metric = METRICS[name]
-    return _estimate_column(metric.title, name, lambda estimate: metric.text(estimate.mean))
+def _mean(metric: RowMetric) -> Column:
+    return _estimate_column(metric.title, metric.name, lambda estimate: metric.text(estimate.mean))
 
 
-def _mean_with_deviation(name: str) -> Column:
+def _mean_with_deviation(metric: RowMetric) -> Column:
     """Return a column such as `93.20 (0.31)`, with the marks of runtime and Pareto front."""
-    metric = METRICS[name]
+    name = metric.name
 
     def text(line: TableLine) -> str:
         estimate = line.estimates.get(name)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from kdrun.compare.gather import Run
 from kdrun.compare.keys import short_key
-from kdrun.compare.metrics import LAST, METRICS, leading_at
+from kdrun.compare.metrics import LAST, RowMetrics, leading_at
 from kdrun.compare.provenance import budgets, environments, latency_conditions
 from kdrun.compare.query import Query
 from kdrun.compare.run_notes import missing_classes
@@ -33,25 +33,26 @@ def comparison_notes(
         has_marginal: whether there is a table of marginal means.
     """
     runs = [run for setting in settings for run in setting.runs.values()]
+    metrics = lines[0].metrics if lines else {}
     return [
-        *_epochs(runs),
+        *_epochs(runs, metrics),
         *_seeds(settings),
         *_not_finite(lines),
         *budgets(runs),
         *environments(runs),
         *latency_conditions(runs, lines),
-        *_pareto_fronts(lines, metric),
+        *_pareto_fronts(lines, metrics, metric),
         *_bootstrap(results),
         *dict.fromkeys(note for run in runs for note in missing_classes(run.summary)),
-        *_untested(metric),
-        *_sorting(query.sort),
+        *_untested(metrics, metric),
+        *_sorting(metrics, query.sort),
         *_no_marginal(query.by, has_marginal),
     ]
 
 
-def _epochs(runs: Sequence[Run]) -> list[str]:
+def _epochs(runs: Sequence[Run], metrics: RowMetrics) -> list[str]:
     epochs = sorted({run.summary["epoch"] for run in runs})
-    labels = [metric.label for metric in METRICS.values() if metric.split and not metric.epoch]
+    labels = [metric.label for metric in metrics.values() if metric.split and not metric.epoch]
     listed = f"{', '.join(labels[:-1])} and {labels[-1]}"
     if not epochs:
         return []
@@ -80,7 +81,7 @@ def _not_finite(lines: Sequence[TableLine]) -> list[str]:
     """Return notes on missing and infinite values, which means leave out."""
     notes = []
     for line in lines:
-        for name, metric in METRICS.items():
+        for name, metric in line.metrics.items():
             missing = len(line.rows) - len(line.figures(name))
             if missing and name in line.estimates:
                 notes.append(
@@ -90,13 +91,13 @@ def _not_finite(lines: Sequence[TableLine]) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def _pareto_fronts(lines: Sequence[TableLine], metric: str) -> list[str]:
+def _pareto_fronts(lines: Sequence[TableLine], metrics: RowMetrics, metric: str) -> list[str]:
     if not any(line.fronts for line in lines):
         return []
-    score = METRICS[metric].label if METRICS[metric].split else leading_at(LAST).label
+    score = metrics[metric] if metrics[metric].split else leading_at(metrics, LAST)
     return [
-        f"^ on the Pareto front: no other line is better in {score} and as cheap, or cheaper and"
-        " as good. The front only describes the lines; nothing is chosen by it."
+        f"^ on the Pareto front: no other line is better in {score.label} and as cheap, or cheaper"
+        " and as good. The front only describes the lines; nothing is chosen by it."
     ]
 
 
@@ -111,24 +112,24 @@ def _bootstrap(results: Sequence[SignificanceTest]) -> list[str]:
     ]
 
 
-def _untested(metric: str) -> list[str]:
-    if METRICS[metric].split == "test":
+def _untested(metrics: RowMetrics, metric: str) -> list[str]:
+    if metrics[metric].split == "test":
         return []
-    if METRICS[metric].split == "validation":
+    if metrics[metric].split == "validation":
         return [
             "Validation scores choose the setting, and are too good for the one they choose: no"
             " test. To test settings against each other, compare by the test split:"
-            f" --metric {leading_at(LAST).name}."
+            f" --metric {leading_at(metrics, LAST).name}."
         ]
-    return [f"{METRICS[metric].label} is counted or timed, not estimated from samples: no test."]
+    return [f"{metrics[metric].label} is counted or timed, not estimated from samples: no test."]
 
 
-def _sorting(by: str) -> list[str]:
+def _sorting(metrics: RowMetrics, by: str) -> list[str]:
     if not by:
         return []
-    if by in METRICS and METRICS[by].split == "test":
-        return [f"Sorted by {METRICS[by].label} on test, for reading: nothing was chosen by it."]
-    return [f"Sorted by {METRICS[by].label if by in METRICS else short_key(by)}."]
+    if by in metrics and metrics[by].split == "test":
+        return [f"Sorted by {metrics[by].label} on test, for reading: nothing was chosen by it."]
+    return [f"Sorted by {metrics[by].label if by in metrics else short_key(by)}."]
 
 
 def _no_marginal(by: str, has_marginal: bool) -> list[str]:

@@ -11,13 +11,13 @@ from typing import Any
 from kdrun.compare.keys import add_given_teacher, add_revisions, flatten_config, value_text
 from kdrun.core.errors import DamagedFile, KdrunError, UserError
 from kdrun.core.folder import RunFolder, find_runs
-from kdrun.core.metrics import leading
 from kdrun.core.records import FORMAT
 from kdrun.core.records.check import is_newer
 from kdrun.core.records.manifest import Manifest
 from kdrun.core.records.summary import Row, Summary, score_of
 from kdrun.core.sweep import NOT_STARTED, SweepFolder
 from kdrun.core.unknown import nearest
+from kdrun.task import task_of
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,8 @@ def _run(folder: RunFolder, manifest: Manifest, summary: Summary) -> Run:
         stages = {name: stage["fingerprint"] for name, stage in manifest.get("stages", {}).items()}
         tree, seed = manifest.get("config") or folder.config(), manifest["seed"]
         config = add_revisions(flatten_config(tree), manifest.get("revisions", {}))
-        if not rows or any(score_of(row, leading().name) is None for row in rows.values()):
+        leading = task_of(summary).leading()
+        if not rows or any(score_of(row, leading.name) is None for row in rows.values()):
             raise DamagedFile("its summary.json has no figures")
         return Run(
             folder=folder,

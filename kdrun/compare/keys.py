@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kdrun.task import CLASSIFICATION
+
 # Keys that results don't depend on, each with the keys below it.
 _IRRELEVANT = (
     "seed", "name", "tags", "threads", "controls", "plugins", "output_root", "launcher",
@@ -14,6 +16,7 @@ _IRRELEVANT = (
 _BELOW_IRRELEVANT = tuple(f"{key}." for key in _IRRELEVANT)
 # Keys that older runs do not have -> the value with which a run is as without the key.
 _NEUTRAL = {
+    "dataset.task": CLASSIFICATION,
     "recipe.repeat_labeled": False,
     "teacher.checkpoint_key": None,
     "student.layers": None,

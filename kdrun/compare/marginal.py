@@ -8,7 +8,7 @@ from typing import Any
 from kdrun.compare.choice import choosing_metric
 from kdrun.compare.comparable import ABSENT
 from kdrun.compare.keys import short_key, sort_key, value_text
-from kdrun.compare.metrics import METRICS
+from kdrun.compare.metrics import RowMetric, RowMetrics
 from kdrun.compare.seed_means import TableLine
 from kdrun.compare.settings import Setting
 from kdrun.compare.significance import run_paired_test
@@ -66,17 +66,18 @@ def marginal(
         return None
     values = {value_text(value): value for value in (_value(key, setting) for setting in settings)}
     texts = sorted(values, key=lambda text: sort_key(values[text]))
-    averages = [_averages([block[text] for block in blocks], seeds) for text in texts]
+    metrics = lines[0].metrics
+    averages = [_averages([block[text] for block in blocks], seeds, metrics) for text in texts]
     estimates = [
         {name: estimate(by_seed) for name, by_seed in by_metric.items()} for by_metric in averages
     ]
     by = choosing_metric(metric, lines)
-    best = _best(estimates, by)
+    best = _best(estimates, metrics[by])
     labels = [f"{short_key(key)}={text}" for text in texts]
     results = [  # only metrics of the test split are tested
-        _test(labels[best], labels[index], averages[best], by_metric, metric)
+        _test(labels[best], labels[index], averages[best], by_metric, metrics[metric])
         for index, by_metric in enumerate(averages)
-        if METRICS[metric].split == "test" and best is not None and index != best
+        if metrics[metric].split == "test" and best is not None and index != best
     ]
     return MarginalMeans(
         key=key,
@@ -85,7 +86,7 @@ def marginal(
         blocks=len(blocks),
         seeds=seeds,
         results=correct_for_all(results),
-        sentence=_sentence(key, blocks, seeds, by, None if best is None else labels[best]),
+        sentence=_sentence(key, blocks, seeds, metrics[by], None if best is None else labels[best]),
     )
 
 
@@ -107,24 +108,26 @@ def _blocks(
     return [block for block in candidates.values() if len(block) == len(texts)]
 
 
-def _averages(lines: Sequence[TableLine], seeds: Sequence[int]) -> dict[str, list[float]]:
+def _averages(
+    lines: Sequence[TableLine], seeds: Sequence[int], metrics: RowMetrics
+) -> dict[str, list[float]]:
     """Return metric -> for each seed, the average over the lines.
 
     Metrics that a line lacks for a seed are left out.
     """
     averages = {}
-    for metric in METRICS:
+    for metric in metrics:
         by_line = [line.figures(metric) for line in lines]
         if all(seed in figures for figures in by_line for seed in seeds):
             averages[metric] = [fmean(figures[seed] for figures in by_line) for seed in seeds]
     return averages
 
 
-def _best(estimates: Sequence[Mapping[str, Estimate]], by: str) -> int | None:
+def _best(estimates: Sequence[Mapping[str, Estimate]], by: RowMetric) -> int | None:
     """Return the index of the value that is best by a validation metric; None if it is missing."""
-    if not all(by in means for means in estimates):
+    if not all(by.name in means for means in estimates):
         return None
-    return max(range(len(estimates)), key=lambda index: estimates[index][by].mean)
+    return max(range(len(estimates)), key=lambda index: by.sign * estimates[index][by.name].mean)
 
 
 def _test(
@@ -132,15 +135,17 @@ def _test(
     right: str,
     left_values: Mapping[str, list[float]],
     right_values: Mapping[str, list[float]],
-    metric: str,
+    metric: RowMetric,
 ) -> SignificanceTest:
     """Test two values of the key against each other, paired by seed."""
     result = SignificanceTest("by", left, right, metric)
-    if metric not in left_values or metric not in right_values:
+    if metric.name not in left_values or metric.name not in right_values:
         return replace(result, why_none="one of the two has no value of it")
     differences = [
         left_value - right_value
-        for left_value, right_value in zip(left_values[metric], right_values[metric], strict=True)
+        for left_value, right_value in zip(
+            left_values[metric.name], right_values[metric.name], strict=True
+        )
     ]
     if len(differences) < 2:
         return replace(result, why_none="a single seed allows no claim about the method")
@@ -151,12 +156,12 @@ def _sentence(
     key: str,
     blocks: Sequence[Mapping[str, TableLine]],
     seeds: Sequence[int],
-    by: str,
+    by: RowMetric,
     best: str | None,
 ) -> str:
     others = f"{many(len(blocks), 'setting')} of the other keys"
     by_seed = "by seed" if len(seeds) > 1 else f"of seed {seeds[0]} alone, which all have"
     averaged = f"averages over {others}, {by_seed}"
     if best is None:
-        return f"{short_key(key)}: {averaged}. Without {METRICS[by].label} nothing is chosen."
+        return f"{short_key(key)}: {averaged}. Without {by.label} nothing is chosen."
     return f"{short_key(key)}: {averaged}. Validation chooses {best}."

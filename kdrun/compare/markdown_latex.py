@@ -59,7 +59,12 @@ def _document(
         lines += [*to_table(columns, comparison_table.lines), ""]
         tests = [*comparison_table.results]
         if marginal := comparison_table.marginal:
-            lines += [*to_table(*marginal_columns(marginal, comparison_table.metric)), ""]
+            lines += [
+                *to_table(
+                    *marginal_columns(marginal, comparison_table.metrics, comparison_table.metric)
+                ),
+                "",
+            ]
             tests += marginal.results
         if tests:
             lines += [*to_table(significance_columns(), tests), ""]

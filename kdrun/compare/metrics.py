@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from kdrun.core.metrics import AGREEMENT, COSTS, SCORES, Better, Metric, Unit, leading
+from kdrun.core.metrics import AGREEMENT, COSTS, Better, Metric, Unit
 from kdrun.core.records.summary import Row, score_of
+from kdrun.task import task_of
+from kdrun.task.base import Task
 
 LAST, BEST = "last", "best"  # the last epoch, and the best one on validation
 
@@ -45,6 +48,11 @@ class RowMetric:
     def better(self) -> Better:
         return self.metric.better
 
+    @property
+    def sign(self) -> int:
+        """1 if more is better, -1 if less is."""
+        return self.metric.sign
+
     def text(self, value: float) -> str:
         """Return a value in the unit of tables, without the unit's sign."""
         return self.unit.text(value)
@@ -56,6 +64,9 @@ class RowMetric:
     def interval_text(self, low: float, high: float) -> str:
         low, high = self.clip(low, high)
         return f"{self.text(low)} to {self.text(high)}"
+
+
+RowMetrics = Mapping[str, RowMetric]
 
 
 def _score(name: str) -> Read:
@@ -108,21 +119,24 @@ def _leading_by_epoch(metric: Metric) -> Iterator[RowMetric]:
         yield RowMetric(name, metric_at_epoch, "validation", read, epoch)
 
 
-def _row_metrics() -> Iterator[RowMetric]:
-    yield from _leading_by_epoch(leading())
-    for metric in (*SCORES.values(), AGREEMENT):
-        if metric.compared and metric != leading():
+def _row_metrics(task: Task) -> Iterator[RowMetric]:
+    leading = task.leading()
+    yield from _leading_by_epoch(leading)
+    for metric in (*task.scores.values(), AGREEMENT):
+        if metric.compared and metric != leading:
             yield RowMetric(metric.name, metric, "test", _score(metric.name))
     for metric in COSTS.values():
         read = _latency if metric.name == "latency" else _score(metric.name)
         yield RowMetric(metric.name, metric, "", read)
 
 
-METRICS: Mapping[str, RowMetric] = {metric.name: metric for metric in _row_metrics()}
+def metrics_of(summary: Mapping[str, Any]) -> RowMetrics:
+    """Return the metrics of the task in a record of a run: name -> metric."""
+    return {metric.name: metric for metric in _row_metrics(task_of(summary))}
 
 
-def leading_at(epoch: str, split: str = "test") -> RowMetric:
+def leading_at(metrics: RowMetrics, epoch: str, split: str = "test") -> RowMetric:
     """Return the leading metric of the last or the best epoch, on a split."""
     return next(
-        metric for metric in METRICS.values() if (metric.epoch, metric.split) == (epoch, split)
+        metric for metric in metrics.values() if (metric.epoch, metric.split) == (epoch, split)
     )

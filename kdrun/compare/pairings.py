@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kdrun.compare.choice import Choice
+from kdrun.compare.metrics import RowMetric
 from kdrun.compare.query import KeyValues, Query, has_values
 from kdrun.compare.seed_means import TableLine, runs_with_model
 from kdrun.compare.settings import Setting
@@ -29,7 +30,7 @@ def run_tests(
     settings: Sequence[Setting],
     judged: Sequence[TableLine],
     lines: Sequence[TableLine],
-    metric: str,
+    metric: RowMetric,
     choice: Choice | None,
     query: Query,
 ) -> list[SignificanceTest]:
@@ -42,7 +43,7 @@ def run_tests(
         settings: the settings of the table.
         judged: for each setting, the line of the model that it is judged by.
         lines: all lines of the table.
-        metric: the name of the metric that is compared.
+        metric: the metric that is compared.
         choice: the setting that validation chose; None if validation had nothing to choose from.
         query: what the user asks for.
     """
@@ -85,7 +86,10 @@ def _pairs_with_row(
 
 
 def _test_between_settings(
-    judged_settings: Sequence[_JudgedSetting], metric: str, choice: Choice | None, query: Query
+    judged_settings: Sequence[_JudgedSetting],
+    metric: RowMetric,
+    choice: Choice | None,
+    query: Query,
 ) -> list[SignificanceTest]:
     """Test settings against the query's baseline, else the chosen setting against the others."""
     lines = {id(line): line for _, line in judged_settings}

@@ -6,7 +6,7 @@ from typing import Any
 
 from kdrun.compare.gather import Run
 from kdrun.compare.keys import is_value, short_key, sort_key, value_text
-from kdrun.compare.metrics import METRICS
+from kdrun.compare.metrics import metrics_of
 from kdrun.core.errors import UserError
 from kdrun.core.unknown import unknown_name
 
@@ -54,12 +54,13 @@ def resolve_query(query: Query, runs: Sequence[Run]) -> tuple[Query, list[Run]]:
     Raises:
         UserError: no run has such a key, value, row, or metric; or `by` has the same value in all.
     """
-    _require_known("metric", [query.metric], METRICS)
+    metrics = {name for run in runs for name in metrics_of(run.summary)}
+    _require_known("metric", [query.metric], metrics)
     _require_known(
         "row", [query.model, query.versus], dict.fromkeys(row for run in runs for row in run.rows)
     )
     compared_keys = [*query.baseline, query.by]
-    if query.sort not in METRICS:
+    if query.sort not in metrics:
         compared_keys.append(query.sort)
     runs = _with_choices(runs, [short_key(key) for key in (*query.where, *compared_keys)])
     keys = {short_key(key): key for key in dict.fromkeys(key for run in runs for key in run.config)}
@@ -71,7 +72,7 @@ def resolve_query(query: Query, runs: Sequence[Run]) -> tuple[Query, list[Run]]:
         by=keys.get(short_key(query.by), ""),
         where={keys_or_seed[short_key(key)]: values for key, values in query.where.items()},
         baseline={keys[short_key(key)]: values for key, values in query.baseline.items()},
-        sort=query.sort if query.sort in METRICS else keys.get(short_key(query.sort), ""),
+        sort=query.sort if query.sort in metrics else keys.get(short_key(query.sort), ""),
     )
     selected = [run for run in runs if has_values(_with_seed(run), resolved.where)]
     if runs and not selected:

@@ -8,7 +8,6 @@ from typing import Any
 
 from kdrun.compare.comparison import Comparison, ComparisonTable
 from kdrun.compare.keys import value_text
-from kdrun.compare.metrics import METRICS
 from kdrun.compare.seed_means import TableLine
 from kdrun.compare.test_results import SignificanceTest
 from kdrun.core.atomic import replace_non_finite
@@ -84,7 +83,7 @@ def _table_record(table: ComparisonTable) -> dict[str, Any]:
 
 
 def _test_record(test: SignificanceTest) -> dict[str, Any]:
-    return {**asdict(test), "sentence": test.sentence}
+    return {**vars(test), "metric": test.metric.name, "sentence": test.sentence}
 
 
 def _metric_record(line: TableLine, name: str) -> dict[str, Any]:
@@ -98,12 +97,13 @@ def as_csv(comparison: Comparison) -> str:
     fields = ("mean", "deviation", "low", "high", "n")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    metric_columns = [f"{name}_{field}" for name in METRICS for field in fields]
+    metrics = dict.fromkeys(name for table in comparison.tables for name in table.metrics)
+    metric_columns = [f"{name}_{field}" for name in metrics for field in fields]
     writer.writerow(["table", "model", *map(_no_formula, keys), "seeds", "pareto", *metric_columns])
     for table in comparison.tables:
         for line in table.lines:
             values = [value_text(line.values[key]) if key in line.values else "" for key in keys]
-            estimates = [line.estimates.get(name) for name in METRICS]
+            estimates = [line.estimates.get(name) for name in metrics]
             figures = [
                 None if estimate is None else getattr(estimate, field)
                 for estimate in estimates

@@ -5,9 +5,19 @@ from dataclasses import replace
 
 from kdrun.compare.columns import Column
 from kdrun.compare.run_rows import epochs_text, runtime_of
-from kdrun.core.metrics import AGREEMENT, COSTS, SCORES, Metric, leading
+from kdrun.core.metrics import AGREEMENT, COSTS, Metric
 from kdrun.core.number_format import count, milliseconds, percent, seconds
-from kdrun.core.records.summary import EAGER, Latency, Row, ScoredRow, Summary, score_of
+from kdrun.core.records.summary import (
+    EAGER,
+    Latency,
+    Row,
+    ScoredRow,
+    Summary,
+    difference_of,
+    half_width_key,
+    score_of,
+)
+from kdrun.task import task_of
 
 MISSING = "-"
 OTHER_RUNTIME = "*"  # marks latencies that were not measured in eager PyTorch
@@ -18,7 +28,7 @@ def _score_column(metric: Metric) -> Column:
         value = score_of(row, metric.name)
         if value is None:
             return MISSING
-        half_width = score_of(row, f"{metric.name}_half_width")
+        half_width = score_of(row, half_width_key(metric.name))
         plus_minus = "" if half_width is None else f" ±{metric.unit.text(half_width)}"
         return f"{metric.unit.text(value)}{plus_minus}"
 
@@ -39,10 +49,18 @@ def _runtime_mark(latency: Latency) -> str:
     return OTHER_RUNTIME if runtime_of(latency) != EAGER else ""
 
 
-def _gain_text(row: Row) -> str:
-    gain = row["versus"]
-    interval = f"{100 * gain['low']:+.2f} to {100 * gain['high']:+.2f}"
-    return f"{100 * gain['accuracy']:+.2f} ({interval})"
+def _gain_column(metric: Metric) -> Column:
+    def text(row: Row) -> str:
+        step = row["versus"]
+        interval = f"{metric.change_text(step['low'])} to {metric.change_text(step['high'])}"
+        return f"{metric.change_text(difference_of(step))} ({interval})"
+
+    return Column(_change_title(metric), text)
+
+
+def _change_title(metric: Metric) -> str:
+    """Return a title such as `top-1`, and the unit of differences below it."""
+    return f"{metric.title.partition(chr(10))[0]}\n{metric.unit.name}"
 
 
 def _speedup_text(row: Row) -> str:
@@ -54,7 +72,6 @@ def _speedup_text(row: Row) -> str:
 
 MODEL = Column("model", lambda row: row["model"], is_text=True)
 NETWORK = Column("network", lambda row: row["name"], is_text=True)
-SCORE_COLUMNS = {metric.name: _score_column(metric) for metric in (*SCORES.values(), AGREEMENT)}
 COST_COLUMNS: list[Column] = [
     Column(COSTS["parameters"].title, lambda row: count(row["parameters"])),
     Column(COSTS["macs"].title, lambda row: count(row["macs"])),
@@ -66,9 +83,7 @@ COST_COLUMNS: list[Column] = [
         "trained\ns", lambda row: MISSING if row["seconds"] is None else seconds(row["seconds"])
     ),
 ]
-STEP_COLUMNS: list[Column] = [
-    Column("top-1\npoints", _gain_text),
-    Column("F1\npoints", lambda row: f"{100 * row['versus']['f1']:+.2f}"),
+_STEP_COLUMNS: list[Column] = [
     Column("agrees\n%", lambda row: percent(row["versus"]["agreement"])),
     Column("non-zero\nparameters", lambda row: count(row["nonzero"])),
     Column("MACs\nfewer", lambda row: f"{row['versus']['macs']:.2f}x"),
@@ -77,21 +92,49 @@ STEP_COLUMNS: list[Column] = [
 ]
 
 
+def step_columns(summary: Summary) -> list[Column]:
+    """Return the columns of steps of compression, each compared with the model before it."""
+    task = task_of(summary)
+    changes = [_gain_column(task.leading())]
+    merged = task.leading(merged=True)
+    if merged != task.leading():
+        changes.append(
+            Column(
+                _change_title(merged), lambda row: merged.change_text(row["versus"][merged.name])
+            )
+        )
+    return [*changes, *_STEP_COLUMNS]
+
+
 def score_columns(summary: Summary) -> list[Column]:
     """Return the columns of the scores, the leading metric first.
 
     It is in bold where another metric than the usual one leads, as classes were merged.
     """
-    metric = leading(merged=bool(summary.get("concepts")))
-    first_column = SCORE_COLUMNS[metric.name]
-    others = [column for column in SCORE_COLUMNS.values() if column is not first_column]
-    return [first_column if metric == leading() else replace(first_column, bold=True), *others]
+    task = task_of(summary)
+    metric = task.leading(merged=bool(summary.get("concepts")))
+    columns = _score_columns(summary)
+    first_column = columns.pop(metric.name)
+    if metric != task.leading():
+        first_column = replace(first_column, bold=True)
+    return [first_column, *columns.values()]
 
 
-def domain_columns(name: str) -> list[Column]:
+def _score_columns(summary: Summary) -> dict[str, Column]:
+    """Return the columns of the scores by name, without those that no row has."""
+    metrics = (*task_of(summary).scores.values(), AGREEMENT)
+    return {
+        metric.name: _score_column(metric)
+        for metric in metrics
+        if any(metric.name in row for row in summary["rows"])
+    }
+
+
+def domain_columns(summary: Summary, name: str) -> list[Column]:
     """Return the columns of the scores on the test split of another domain."""
 
     def in_domain(text: Callable[[ScoredRow], str]) -> Callable[[Row], str]:
         return lambda row: text(row["domains"][name])
 
-    return [replace(column, text=in_domain(column.text)) for column in SCORE_COLUMNS.values()]
+    columns = _score_columns(summary).values()
+    return [replace(column, text=in_domain(column.text)) for column in columns]

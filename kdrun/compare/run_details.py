@@ -6,16 +6,21 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 
 from kdrun.compare.columns import Column, table_of
-from kdrun.compare.metrics import BEST, LAST, RowMetric, leading_at
+from kdrun.compare.metrics import BEST, LAST, RowMetric, leading_at, metrics_of
 from kdrun.compare.run_columns import MISSING, MODEL
 from kdrun.compare.table import ResultsTable
 from kdrun.core.errors import shell_command
 from kdrun.core.folder import RunFolder
 from kdrun.core.number_format import seconds
 from kdrun.core.records.manifest import Manifest
-from kdrun.core.records.summary import Row
+from kdrun.core.records.summary import Row, Summary
+from kdrun.task import task_of
 
-BOTH_EPOCHS = "both epochs on validation and on test, in %; validation chose the best one"
+
+def both_epochs(summary: Summary) -> str:
+    """Return the title of the table of `epoch_columns`."""
+    sign = task_of(summary).leading().unit.sign.strip()
+    return f"both epochs on validation and on test, in {sign}; validation chose the best one"
 
 
 def run_details(folder: RunFolder) -> Iterator[RenderableType]:
@@ -39,8 +44,8 @@ def run_details(folder: RunFolder) -> Iterator[RenderableType]:
         yield from _unfinished(folder, manifest)
     else:
         yield ResultsTable(summary)
-        yield BOTH_EPOCHS
-        yield table_of(epoch_columns(summary["epoch"]), summary["rows"])
+        yield both_epochs(summary)
+        yield table_of(epoch_columns(summary), summary["rows"])
     yield "files:"
     for name, path in folder.contents().items():
         yield f"  {name:<26}{path}"
@@ -56,19 +61,19 @@ def _unfinished(folder: RunFolder, manifest: Manifest) -> Iterator[str]:
     yield f"not finished; {next_step}"
 
 
-def epoch_columns(epoch: str) -> list[Column]:
+def epoch_columns(summary: Summary) -> list[Column]:
     """Return columns of the leading metric on both splits, of the last and of the best epoch.
 
     Args:
-        epoch: the epoch of the rows' weights: last or best.
+        summary: the contents of summary.json.
     """
     metrics = [
-        leading_at(column_epoch, split)
+        leading_at(metrics_of(summary), column_epoch, split)
         for column_epoch in (LAST, BEST)
         for split in ("validation", "test")
     ]
     best = Column("best\nepoch", _best_epoch)
-    return [MODEL, *(_epoch_column(metric, epoch) for metric in metrics), best]
+    return [MODEL, *(_epoch_column(metric, summary["epoch"]) for metric in metrics), best]
 
 
 def _epoch_column(metric: RowMetric, epoch: str) -> Column:

@@ -4,9 +4,19 @@ from collections.abc import Mapping
 
 from kdrun.compare.run_rows import epochs_text, runtime_of, step_rows
 from kdrun.core.folder import STUDENT_ROW
-from kdrun.core.metrics import SCORES, leading
+from kdrun.core.metrics import Metric
 from kdrun.core.number_format import capitalize, many, milliseconds
-from kdrun.core.records.summary import EAGER, Gain, Row, StepComparison, Summary, score_of
+from kdrun.core.records.summary import (
+    EAGER,
+    Gain,
+    Row,
+    StepComparison,
+    Summary,
+    difference_of,
+    half_width_key,
+    score_of,
+)
+from kdrun.task import task_of
 
 _LEAST_RATIO = 1.05  # smaller ratios of latencies are noise of the measurement
 _MAX_NAMED = 5  # classes that a note names
@@ -20,12 +30,12 @@ def run_notes(summary: Summary) -> list[str]:
         *_smaller_than_teacher(summary, rows),
         *_concepts(summary, rows),
         *_labels(summary),
-        *_weak_teacher(rows),
+        *_weak_teacher(summary, rows),
         *_unequal_budget(rows),
-        *_repetitions(rows),
+        *_repetitions(summary, rows),
         *_useless_steps(rows),
         *_worse(summary),
-        f"Weights of the {summary['epoch']} epoch. Macro precision, recall and F1; agreement with"
+        f"Weights of the {summary['epoch']} epoch. {task_of(summary).note}agreement with"
         " the teacher; ± and intervals are 95 %, from the number of test samples alone.",
         *missing_classes(summary),
         *_best_epochs(summary),
@@ -36,21 +46,23 @@ def run_notes(summary: Summary) -> list[str]:
 
 
 def _gains(summary: Summary) -> list[str]:
-    notes = [_gain(row["model"], row["gain"]) for row in summary["rows"] if "gain" in row]
+    metric = task_of(summary).leading()
+    notes = [_gain(row["model"], row["gain"], metric) for row in summary["rows"] if "gain" in row]
     return notes + [
-        f"On {name}: {_gain(scores['model'], scores['gain'])}"
+        f"On {name}: {_gain(scores['model'], scores['gain'], metric)}"
         for row in summary["rows"]
         for name, scores in row.get("domains", {}).items()
         if "gain" in scores
     ]
 
 
-def _gain(model: str, gain: Gain) -> str:
-    low, high = 100 * gain["low"], 100 * gain["high"]
+def _gain(model: str, gain: Gain, metric: Metric) -> str:
+    low, high = gain["low"], gain["high"]
+    difference = f"{metric.change_text(difference_of(gain))} {metric.unit.name}"
+    interval = f"{metric.change_text(low)} to {metric.change_text(high)}"
     verdict = "" if low > 0 or high < 0 else "; the interval holds 0: no evidence of a difference"
     return (
-        f"{model} over {gain['over']}: {100 * gain['accuracy']:+.2f} points,"
-        f" 95 % interval {low:+.2f} to {high:+.2f} (one seed{verdict})."
+        f"{model} over {gain['over']}: {difference}, 95 % interval {interval} (one seed{verdict})."
     )
 
 
@@ -59,8 +71,8 @@ def _smaller_than_teacher(summary: Summary, rows: Mapping[str, Row]) -> list[str
     steps, teacher = [row for row in rows.values() if "versus" in row], rows.get("teacher")
     if not steps or teacher is None or teacher["bytes"] <= steps[-1]["bytes"]:
         return []
-    last, metric = steps[-1], leading(merged=bool(summary.get("concepts")))
-    score, teacher_score = _score(last, metric.name), _score(teacher, metric.name)
+    last, metric = steps[-1], task_of(summary).leading(bool(summary.get("concepts")))
+    score, teacher_score = _score(last, metric), _score(teacher, metric)
     return [
         f"{last['model']} takes {teacher['bytes'] / last['bytes']:.1f} times fewer bytes than the"
         f" teacher; {metric.label}{metric.unit.sign} {score}, teacher {teacher_score}."
@@ -72,9 +84,9 @@ def _concepts(summary: Summary, rows: Mapping[str, Row]) -> list[str]:
     concepts = summary.get("concepts")
     if not concepts:
         return []
-    metric = leading(merged=True)
+    metric = task_of(summary).leading(merged=True)
     class_count = sum(len(classes) for classes in concepts.values())
-    scores = ", ".join(f"{name} {_score(row, metric.name)}" for name, row in rows.items())
+    scores = ", ".join(f"{name} {_score(row, metric)}" for name, row in rows.items())
     label = f"{capitalize(metric.label)}{metric.unit.sign}"
     return [
         f"{label} leads: {scores}, over {len(concepts)} concepts that join {class_count} classes.",
@@ -82,9 +94,9 @@ def _concepts(summary: Summary, rows: Mapping[str, Row]) -> list[str]:
     ]
 
 
-def _score(row: Row, name: str) -> str:
-    value = score_of(row, name)
-    return "-" if value is None else SCORES[name].unit.text(value)
+def _score(row: Row, metric: Metric) -> str:
+    value = score_of(row, metric.name)
+    return "-" if value is None else metric.unit.text(value)
 
 
 def _labels(summary: Summary) -> list[str]:
@@ -99,18 +111,21 @@ def _labels(summary: Summary) -> list[str]:
     ]
 
 
-def _weak_teacher(rows: Mapping[str, Row]) -> list[str]:
+def _weak_teacher(summary: Summary, rows: Mapping[str, Row]) -> list[str]:
     """Return a warning if the student alone is significantly better than its teacher."""
     if not {"alone", "teacher"} <= rows.keys():
         return []
-    alone, teacher = (score_of(rows[name], "accuracy") for name in ("alone", "teacher"))
+    metric = task_of(summary).leading()
+    alone, teacher = (score_of(rows[name], metric.name) for name in ("alone", "teacher"))
     if alone is None or teacher is None:
         return []
-    if alone - teacher <= rows["teacher"]["accuracy_half_width"]:
+    lead = metric.sign * (alone - teacher)
+    if lead <= (score_of(rows["teacher"], half_width_key(metric.name)) or 0):
         return []
+    size = f"{metric.change_text(lead).lstrip('+')} {metric.unit.name}"
     return [
-        f"The teacher is {100 * (alone - teacher):.2f} points below the student alone: train it"
-        " longer, or take another, before judging a method by it."
+        f"The teacher is {size} {metric.worse} the student alone: train it longer, or take another,"
+        " before judging a method by it."
     ]
 
 
@@ -128,11 +143,13 @@ def _unequal_budget(rows: Mapping[str, Row]) -> list[str]:
     ]
 
 
-def _repetitions(rows: Mapping[str, Row]) -> list[str]:
+def _repetitions(summary: Summary, rows: Mapping[str, Row]) -> list[str]:
+    metric = task_of(summary).leading()
     return [
         f"{name} over {row['versus']['baseline']}, repeated on {group['group']} of validation"
         f" ({group['chosen']} samples choose, {group['measured']} are measured):"
-        f" {100 * group['mean']:+.2f} ± {100 * group['deviation']:.2f} points."
+        f" {metric.change_text(group['mean'])} ±"
+        f" {metric.change_text(group['deviation']).lstrip('+')} {metric.unit.name}."
         for name, row in rows.items()
         for group in row.get("spread", ())
     ]
@@ -186,7 +203,7 @@ def missing_classes(summary: Summary) -> list[str]:
 
 
 def _best_epochs(summary: Summary) -> list[str]:
-    metric = leading()
+    metric = task_of(summary).leading()
     best = [
         f"{row['model']} {metric.unit.text(score)} (epoch {row['best']['epoch']})"
         for row in summary["rows"]

@@ -10,12 +10,13 @@ from typing import Any
 from kdrun.core.control_characters import one_line
 from kdrun.core.errors import DamagedFile, UserError, shell_command
 from kdrun.core.folder import STUDENT_ROW, RunFolder, find_runs
-from kdrun.core.metrics import leading
+from kdrun.core.metrics import Metric
 from kdrun.core.records.check import is_newer, refuse_newer
-from kdrun.core.records.summary import Row, Summary, score_of
+from kdrun.core.records.summary import Row, Summary, difference_of, score_of
 from kdrun.core.store import STORE
 from kdrun.core.sweep import NOT_STARTED, SweepFolder, find_sweeps
 from kdrun.core.unknown import suggest
+from kdrun.task import task_of
 
 _REQUIRED_KEYS = ("format", "name", "status", "started", "command", "hardware", "seed")
 
@@ -141,16 +142,18 @@ def started_in(record: Mapping[str, Any], path: Path) -> Path:
 
 def _scores_text(summary: Summary | None) -> str:
     """Return the leading score of each model on the test split, and the gain of distillation."""
-    rows = summary["rows"] if summary else []
-    scores = [(row, score_of(row, leading().name)) for row in rows]
+    if summary is None:
+        return ""
+    metric = task_of(summary).leading()
+    scores = [(row, score_of(row, metric.name)) for row in summary["rows"]]
     return ", ".join(
-        f"{row['model']} {100 * score:.2f} %{_gain(row)}"
+        f"{row['model']} {metric.unit.text(score)}{metric.unit.sign}{_gain(row, metric)}"
         for row, score in scores
         if score is not None
     )
 
 
-def _gain(row: Row) -> str:
-    """Return the gain over the student alone, in percentage points; empty for other rows."""
+def _gain(row: Row, metric: Metric) -> str:
+    """Return the gain over the student alone, in the unit of tables; empty for other rows."""
     has_gain = row["model"] == STUDENT_ROW and "gain" in row
-    return f" ({100 * row['gain']['accuracy']:+.2f})" if has_gain else ""
+    return f" ({metric.change_text(difference_of(row['gain']))})" if has_gain else ""

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from kdrun.compare.gather import Run
-from kdrun.compare.metrics import METRICS
+from kdrun.compare.metrics import RowMetric, RowMetrics, metrics_of
 from kdrun.compare.run_rows import runtime_of
 from kdrun.compare.settings import Setting
 from kdrun.compare.statistics import Estimate, estimate
@@ -30,6 +30,7 @@ class TableLine:
         values: the values of the differing keys that all of these settings have in common.
         rows: seed -> the row of `summary.json`.
         epochs: seed -> the epoch of the row's weights: last or best.
+        metrics: the metrics of the task, by name.
         estimates: metric -> mean over the seeds; without the metrics that no row has.
         fronts: the costs by which the model is on the Pareto front: no other model is as cheap and
             better, or as good and cheaper.
@@ -40,12 +41,13 @@ class TableLine:
     values: Mapping[str, Any]
     rows: Mapping[int, Row]
     epochs: Mapping[int, str]
+    metrics: RowMetrics
     estimates: Mapping[str, Estimate]
     fronts: frozenset[str] = frozenset()
 
     def figures(self, metric: str) -> dict[int, float]:
         """Return seed -> value of a metric, for the seeds with a finite value."""
-        return figures(self.rows, self.epochs, metric)
+        return figures(self.rows, self.epochs, self.metrics[metric])
 
     @property
     def runtime(self) -> str:
@@ -54,16 +56,17 @@ class TableLine:
         return next((runtime_of(latency) for latency in latencies if latency), "")
 
 
-def figures(rows: Mapping[int, Row], epochs: Mapping[int, str], metric: str) -> dict[int, float]:
+def figures(
+    rows: Mapping[int, Row], epochs: Mapping[int, str], metric: RowMetric
+) -> dict[int, float]:
     """Return seed -> value of a metric, for the seeds with a finite value.
 
     Args:
         rows: seed -> row of `summary.json`.
         epochs: seed -> the epoch of the row's weights: last or best.
-        metric: the name of the metric.
+        metric: the metric.
     """
-    read = METRICS[metric].read
-    values = {seed: read(row, epochs[seed]) for seed, row in rows.items()}
+    values = {seed: metric.read(row, epochs[seed]) for seed, row in rows.items()}
     return {
         seed: float(value)
         for seed, value in values.items()
@@ -128,6 +131,12 @@ def _shared_models(settings: Sequence[Setting]) -> list[_SharedModel]:
     return models
 
 
+def metrics_of_settings(settings: Sequence[Setting]) -> RowMetrics:
+    """Return the metrics of comparable settings, which have one task."""
+    run = next(iter(settings[0].runs.values()))
+    return metrics_of(run.summary)
+
+
 def _models(setting: Setting) -> list[str]:
     """Return the names of all rows that a run of the setting has."""
     return list(dict.fromkeys(model for run in setting.runs.values() for model in run.rows))
@@ -143,20 +152,23 @@ def _line(model: str, settings: Sequence[Setting]) -> TableLine:
     runs = runs_with_model(model, settings)
     rows = {seed: run.rows[model] for seed, run in runs.items()}
     epochs = {seed: run.summary["epoch"] for seed, run in runs.items()}
-    values_of = {name: list(figures(rows, epochs, name).values()) for name in METRICS}
+    metrics = metrics_of_settings(settings)
+    values_of = {
+        name: list(figures(rows, epochs, metric).values()) for name, metric in metrics.items()
+    }
     common_values = {
         key: value
         for key, value in settings[0].values.items()
         if all(key in setting.values and setting.values[key] == value for setting in settings)
     }
     estimates = {name: estimate(values) for name, values in values_of.items() if values}
-    return TableLine(model, settings, common_values, rows, epochs, estimates)
+    return TableLine(model, settings, common_values, rows, epochs, metrics, estimates)
 
 
 def _with_fronts(lines: Sequence[TableLine], metric: str) -> list[TableLine]:
     """Return the lines with their Pareto fronts."""
     fronts: list[set[str]] = [set() for _ in lines]
-    for cost in FRONT_COSTS if METRICS[metric].better else ():
+    for cost in FRONT_COSTS if lines and lines[0].metrics[metric].better else ():
         for points in _points(lines, metric, cost).values():
             for point in _front(points):
                 fronts[point.line].add(cost)
@@ -195,10 +207,9 @@ def _points(lines: Sequence[TableLine], metric: str, cost: str) -> dict[str, lis
     for index, line in measured.items():
         costs_of.setdefault(structures[index], []).append(line.estimates[cost].mean)
     points: dict[str, list[_Point]] = {}
-    sign = -1 if METRICS[metric].better == "less" else 1
     for index, line in measured.items():
         runtime = line.runtime if cost == "latency" else ""
-        merit = sign * line.estimates[metric].mean
+        merit = line.metrics[metric].sign * line.estimates[metric].mean
         points.setdefault(runtime, []).append(
             _Point(fmean(costs_of[structures[index]]), merit, index)
         )

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from kdrun.compare.gather import Run
-from kdrun.compare.metrics import METRICS
+from kdrun.compare.metrics import RowMetric
 from kdrun.compare.resampling import bootstrap, bootstrap_of_two
 from kdrun.compare.seed_means import figures
 from kdrun.compare.statistics import estimate, mcnemar_p, paired_p, welch
 from kdrun.compare.test_results import SignificanceTest
+from kdrun.task import task_of
 
 _SEED = 0  # of the bootstrap's draws, fixed so that the same runs give the same interval
 _DIGITS = 12  # decimals that differences are rounded to
@@ -33,14 +34,14 @@ class ComparedModel:
         """Return the epoch of the weights in the run's results: last or best."""
         return self.runs[seed].summary["epoch"]
 
-    def figures(self, metric: str) -> dict[int, float]:
+    def figures(self, metric: RowMetric) -> dict[int, float]:
         """Return seed -> value of a metric, for the seeds that have a finite value."""
         rows = {seed: run.rows[self.model] for seed, run in self.runs.items()}
         return figures(rows, {seed: self.epoch(seed) for seed in rows}, metric)
 
 
 def compare_models(
-    left: ComparedModel, right: ComparedModel, metric: str, about: str
+    left: ComparedModel, right: ComparedModel, metric: RowMetric, about: str
 ) -> SignificanceTest:
     """Test the difference between two models.
 
@@ -51,7 +52,7 @@ def compare_models(
     Args:
         left: the model that the difference is positive for if its value is higher.
         right: the model that is subtracted.
-        metric: the name of the metric that is compared.
+        metric: the metric that is compared.
         about: the kind of comparison; see `SignificanceTest`.
     """
     left_values, right_values = left.figures(metric), right.figures(metric)
@@ -123,9 +124,9 @@ def _test_samples(
     """Test the predictions of two runs of one seed for the same test samples."""
     from kdrun.compare.answers import NotPaired, paired_differences  # imports numpy
 
-    metric = METRICS[result.metric]
-    is_test_accuracy = metric.metric.name == "accuracy" and metric.split == "test"
-    if not is_test_accuracy or {metric.epoch} != {left.epoch(seed), right.epoch(seed)}:
+    metric, task = result.metric, task_of(left.runs[seed].summary)
+    are_hits = metric.metric.name == task.hits and metric.split == "test"
+    if not are_hits or {metric.epoch} != {left.epoch(seed), right.epoch(seed)}:
         return replace(
             result, why_none="single runs are only tested by the predictions that they stored"
         )

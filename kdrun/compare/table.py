@@ -11,9 +11,9 @@ from kdrun.compare.run_columns import (
     COST_COLUMNS,
     MODEL,
     NETWORK,
-    STEP_COLUMNS,
     domain_columns,
     score_columns,
+    step_columns,
 )
 from kdrun.compare.run_notes import run_notes
 from kdrun.compare.run_rows import step_rows
@@ -46,10 +46,11 @@ class ResultsTable:
             yield from _tables([NETWORK, *COST_COLUMNS], rows, options)
         if steps := step_rows(summary):
             yield Text("each step of compression against the model before it")
-            yield from _tables(STEP_COLUMNS, steps, options)
+            yield from _tables(step_columns(summary), steps, options)
+        sample = summary.get("sample", "image")
         for name, samples in summary.get("domains", {}).items():
-            yield Text(one_line(f"test images of {name}, {samples} samples"))
-            yield from _tables(domain_columns(name), rows, options)
+            yield Text(one_line(f"test {sample}s of {name}, {samples} samples"))
+            yield from _tables(domain_columns(summary, name), rows, options)
         yield from (Text(one_line(note)) for note in run_notes(summary))
 
 

@@ -42,7 +42,7 @@ class ComparisonView:
             yield from (Text(f"Not comparable with table 1. {reason}") for reason in reasons)
             yield from _tables(table, width)
             if table.marginal:
-                columns, lines = marginal_columns(table.marginal, table.metric)
+                columns, lines = marginal_columns(table.marginal, table.metrics, table.metric)
                 yield from tables_that_fit(columns[:1], columns[1:], lines, width)
             yield from (Text(sentence) for sentence in table_sentences(table))
             yield Text()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from kdrun.compare.metrics import METRICS
+from kdrun.compare.metrics import RowMetric
 from kdrun.compare.statistics import holm
 
 LEVEL = 0.05  # a corrected p below it is evidence of a difference
@@ -21,7 +21,7 @@ class SignificanceTest:
             (pair), or of the values of one key (by).
         left: label of the left model: the config values that distinguish it.
         right: label of the right model.
-        metric: the name of the metric that is compared.
+        metric: the metric that is compared.
         test: the name of the statistical test; empty if no test could be made.
         pairs: what is paired: seeds or samples; empty for unpaired values.
         counts: the number of values on the left, and on the right.
@@ -39,7 +39,7 @@ class SignificanceTest:
     about: str
     left: str
     right: str
-    metric: str
+    metric: RowMetric
     test: str = ""
     pairs: str = ""
     counts: tuple[int, int] = (0, 0)
@@ -81,7 +81,7 @@ class SignificanceTest:
             )
             verdict = (
                 f"No evidence{correction} that {self.left} differs from {self.right}:"
-                f" {self.difference_text} {METRICS[self.metric].unit.name}"
+                f" {self.difference_text} {self.metric.unit.name}"
             )
         return f"{verdict}, {self._intervals_text}, {self._basis}."
 
@@ -94,7 +94,7 @@ class SignificanceTest:
     def _verdict(self) -> str:
         """How the left model compares with the right one: `better than`, `above`, ..."""
         is_higher = (self.difference or 0) > 0
-        better = METRICS[self.metric].better
+        better = self.metric.better
         if not better:
             return "above" if is_higher else "below"
         return "better than" if is_higher == (better == "more") else "worse than"
@@ -102,7 +102,7 @@ class SignificanceTest:
     @property
     def _size(self) -> str:
         """The difference without its sign, with its unit."""
-        return f"{self.difference_text.lstrip('+-')} {METRICS[self.metric].unit.name}"
+        return f"{self.difference_text.lstrip('+-')} {self.metric.unit.name}"
 
     @property
     def _intervals_text(self) -> str:
@@ -142,7 +142,7 @@ class SignificanceTest:
         )
 
     def _text(self, value: float) -> str:
-        unit = METRICS[self.metric].unit
+        unit = self.metric.unit
         rounded = round(value * unit.factor, unit.decimals) + 0.0  # + 0.0 turns -0.0 into 0.0
         return f"{rounded:+.{unit.decimals}f}"
 

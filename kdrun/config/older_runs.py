@@ -10,6 +10,7 @@ from kdrun.config.choices import conf_folder
 from kdrun.config.environment_references import resolve_references, watch_environment
 from kdrun.config.inner_nodes import complete_inner_nodes
 from kdrun.config.loader import make_loader
+from kdrun.task import CLASSIFICATION
 
 # Keys that a loss has got since -> the values by which it does what it did without them.
 _LOSS_KEYS = {"cat_kd": {"normalize": True}}
@@ -32,7 +33,7 @@ def with_new_keys(tree: Mapping[str, Any]) -> dict[str, Any]:
     groups = {
         "compress": {**steps, "steps": []},
         "teacher_outputs": {"name": "off"},
-        "dataset": {"original": None},
+        "dataset": {"original": None, "task": CLASSIFICATION},
         "recipe": {"repeat_labeled": False},
     }
     loss = {"loss": _with_loss_keys(tree["loss"])} if "loss" in tree else {}

@@ -1,14 +1,15 @@
-"""The table of metrics, which are scores and costs: their names, computation and format.
+"""Metrics, which are scores and costs: their names, computation and format.
 
-To add a score, add a line to `SCORES` and its function to kdrun/measure/scores.py: evaluation,
-tables, comparisons, reports, stop rules and searches read this table.
+The scores of a task are in its file in kdrun/task/: evaluation, tables, comparisons, reports, stop
+rules and searches read them there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import isnan
 from typing import Literal
 
-from kdrun.core.number_format import count, milliseconds, nats, percent
+from kdrun.core.number_format import capitalize, count, milliseconds, nats, percent
 
 Better = Literal["more", "less", ""]
 
@@ -46,8 +47,9 @@ class Metric:
         label: its name in sentences.
         unit: how its values are printed.
         better: whether more or less is better; empty if neither is.
-        compute: `module:function` that computes a score from `kdrun.measure.scores.Samples`.
+        compute: `module:function` that computes a score from what the task's meter collected.
         compared: whether `kdrun compare` has a column for it.
+        word: its name in titles; the label if empty.
     """
 
     name: str
@@ -57,29 +59,54 @@ class Metric:
     better: Better
     compute: str = ""
     compared: bool = True
+    word: str = ""
+
+    @property
+    def heading(self) -> str:
+        """Its name in titles: `Accuracy`."""
+        return capitalize(self.word or self.label)
+
+    def axis(self, split: str = "") -> str:
+        """Return the label of an axis: `validation accuracy, %`."""
+        unit = self.unit.sign.strip()
+        return " ".join([*([split] if split else []), self.word or self.label]) + f", {unit}"
+
+    @property
+    def sign(self) -> int:
+        """1 if more is better, -1 if less is."""
+        return -1 if self.better == "less" else 1
+
+    @property
+    def worse(self) -> str:
+        """The word for a worse value."""
+        return "above" if self.better == "less" else "below"
+
+    def change_text(self, value: float) -> str:
+        """Return a difference in the unit of tables, with its sign: `+0.52`."""
+        return f"{self.unit.factor * value:+.{self.unit.decimals}f}"
+
+    def beats(self, value: float, other: float) -> bool:
+        """Return whether a value is better than another; every number is better than NaN."""
+        if isnan(other):
+            return not isnan(value)
+        return self.sign * value > self.sign * other
+
+    def best(self, values: Iterable[float]) -> float:
+        """Return the best of some values, which must be numbers."""
+        return max(values, key=lambda value: self.sign * value)
+
+    def text(self, value: float) -> str:
+        """Return a value with the sign of its unit: `93.21%`, `0.532 nats`."""
+        return f"{self.unit.text(value)}{self.unit.sign.replace(' %', '%')}"
 
 
-def _by_name(*metrics: Metric) -> dict[str, Metric]:
+def by_name(*metrics: Metric) -> dict[str, Metric]:
+    """Return metrics by their names."""
     return {metric.name: metric for metric in metrics}
 
 
-# Metrics of a network's predictions. Files of older versions lack scores that were added later.
-SCORES = _by_name(
-    Metric("accuracy", "top-1\n%", "top-1", SHARE, "more", "kdrun.measure.scores:accuracy"),
-    Metric("top5", "top-5\n%", "top-5", SHARE, "more", "kdrun.measure.scores:top5", False),
-    Metric(
-        "precision", "precision\n%", "macro precision", SHARE, "more",
-        "kdrun.measure.scores:precision", False,
-    ),
-    Metric(
-        "recall", "recall\n%", "macro recall", SHARE, "more", "kdrun.measure.scores:recall", False
-    ),
-    Metric("f1", "F1\n%", "macro F1", SHARE, "more", "kdrun.measure.scores:f1"),
-    Metric("nll", "NLL\n", "NLL", NATS, "less", "kdrun.measure.scores:nll"),
-    Metric("ece", "ECE\n%", "ECE", SHARE, "less", "kdrun.measure.scores:ece"),
-)  # fmt: skip
 AGREEMENT = Metric("agreement", "agrees\n%", "agreement with the teacher", SHARE, "")
-COSTS = _by_name(
+COSTS = by_name(
     Metric("bytes", "disk\nbytes", "bytes", Unit("bytes", "", 1, 3, count), "less"),
     Metric("macs", "MACs\n", "MACs", Unit("MACs", "", 1, 3, count), "less"),
     Metric(
@@ -87,20 +114,3 @@ COSTS = _by_name(
     ),
     Metric("latency", "median\nms", "latency", Unit("ms", " ms", 1, 3, milliseconds), "less"),
 )
-
-# The scores that a stop rule can use: shares, where more is better.
-STOP_SCORES = tuple(
-    score.name for score in SCORES.values() if score.unit is SHARE and score.better == "more"
-)
-
-
-def leading(merged: bool = False) -> Metric:
-    """Return the main metric of tables, by which epochs and settings are chosen on validation.
-
-    It is one of `STOP_SCORES`: a share, of which more is better. With merged classes the main
-    metric of tables is F1; validation still chooses by accuracy.
-
-    Args:
-        merged: whether the classes were merged into concepts, which may differ much in size.
-    """
-    return SCORES["f1" if merged else "accuracy"]

@@ -41,6 +41,7 @@ KINDS = {
     "protocol": Kind("PROTOCOLS", "kdrun.measure.protocols", "protocol"),
     "format": Kind("FORMATS", "kdrun.export.table", ""),
     "tokenizer": Kind("TOKENIZERS", "kdrun.dataset.text.tokenizers.table", "dataset/tokenizer"),
+    "task": Kind("TASKS", "kdrun.task", ""),
     "optimizer": Kind("OPTIMIZERS", "kdrun.engine.optimizers", "recipe/optimizer"),
     "schedule": Kind("SCHEDULES", "kdrun.engine.schedules", "recipe/schedule"),
 }

@@ -34,11 +34,17 @@ def resolve(kind: str, table: Mapping[str, str], name: str) -> Callable[..., Any
         plural = KINDS[kind].plural if kind in KINDS else ""
         list_all = f"kdrun list {plural}" if plural else ""
         raise unknown_name(kind, name, sorted(table), list_all)
-    module, _, attribute = table[name].partition(":")
     try:
-        return getattr(import_module(module), attribute)
+        return part_of(table[name])
     except (ImportError, AttributeError) as error:
         raise UserError(f"the {kind} {name!r} can't be loaded: {error}.") from error
+
+
+def part_of(path: str) -> Callable[..., Any]:
+    """Return what "module:attribute" names; import its module."""
+    module, _, attribute = path.partition(":")
+    part: Callable[..., Any] = getattr(import_module(module), attribute)
+    return part
 
 
 def settings_of(node: Mapping[str, Any]) -> dict[str, Any]:

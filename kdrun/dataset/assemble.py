@@ -21,6 +21,7 @@ from kdrun.dataset.splits import (
     take_subset,
 )
 from kdrun.dataset.table import DATASETS
+from kdrun.task import task_of
 
 
 def assemble(node: Mapping[str, Any], tokenizers: Sequence[Mapping[str, Any]] = ()) -> Data:
@@ -44,7 +45,8 @@ def assemble(node: Mapping[str, Any], tokenizers: Sequence[Mapping[str, Any]] = 
     for name in ("validation", "test"):
         notes += note_empty_classes(f"{name} split", splits[name].targets, classes)
     prepare = modality.function("prepare")
-    return prepare(classes, splits, settings, origin(node, raw, splits), notes, tokenizers)
+    data: Data = prepare(classes, splits, settings, origin(node, raw, splits), notes, tokenizers)
+    return data.of_task(task_of(node))
 
 
 def split(raw: RawDataset[S], settings: Common) -> tuple[tuple[str, ...], Splits[S]]:

@@ -11,6 +11,7 @@ from kdrun.core.registry import check_model, keywords, resolve, settings_of
 from kdrun.dataset.modality import modality_of
 from kdrun.dataset.settings import Common
 from kdrun.dataset.table import DATASETS
+from kdrun.task import task_of
 
 
 def common_keys(name: str) -> tuple[str, ...]:
@@ -25,6 +26,11 @@ def check_settings(node: Mapping[str, Any]) -> list[Fault]:
     except UserError as error:
         return [Fault("dataset", str(error))]
     faults = check_model("dataset", settings_of(node), model, repr(node["name"]))
+    if not faults:
+        try:
+            task_of(node)
+        except UserError as error:
+            faults = [Fault("dataset.task", str(error))]
     check = modality_of(node["name"]).check
     return faults or (resolve("check", {"check": check}, "check")(node) if check else [])
 

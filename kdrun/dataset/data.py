@@ -16,6 +16,8 @@ from kdrun.core.inputs.types import Inputs
 from kdrun.core.seeds import generator, seed_of, uniform
 from kdrun.core.types import Batch, DataInfo
 from kdrun.dataset.feed import Feed, Request
+from kdrun.task.base import Task
+from kdrun.task.classification import CLASSIFICATION
 
 if TYPE_CHECKING:
     from kdrun.dataset.text.tokenizers.tokenizer import Tokenizer
@@ -47,6 +49,7 @@ class Split:
         normalize: turns the feed's batches into inputs of a network.
         labels: the targets on the device.
         labeled: (N,) bool on the device, which samples have a label; None: all have.
+        task: what networks answer for the samples.
     """
 
     source: str
@@ -57,6 +60,7 @@ class Split:
     normalize: Normalize
     labels: Tensor
     labeled: Tensor | None = None
+    task: Task = CLASSIFICATION
 
     @property
     def size(self) -> int:
@@ -249,6 +253,16 @@ class Data:
     tokenizers: Mapping[str, "Tokenizer"] = field(default_factory=dict)
     labeled_digest: str | None = None
     domain: str = ""
+
+    @property
+    def task(self) -> Task:
+        """What networks answer for the samples."""
+        return self.train.task
+
+    def of_task(self, task: Task) -> Self:
+        """Return the same dataset for another task."""
+        splits = {name: replace(getattr(self, name), task=task) for name in _SPLITS}
+        return replace(self, **splits)
 
     def for_networks(self, nodes: Iterable[Mapping[str, Any]]) -> Self:
         """Return the same dataset, with batches that have what some networks read and no more.

@@ -64,6 +64,7 @@ class Common(BaseModel):
 
     model_config = STRICT
 
+    task: str
     root: Folder
     download: bool
     subset: Subset

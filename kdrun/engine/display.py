@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from rich.console import Group
 from rich.live import Live
@@ -16,16 +17,24 @@ from rich.progress import (
 from rich.text import Text
 from torch import Tensor
 
-from kdrun.core.metrics import leading
 from kdrun.core.number_format import duration
 from kdrun.core.screen import Screen
+from kdrun.task.base import Task
+from kdrun.task.classification import CLASSIFICATION
 
 _REFRESH = 0.25  # seconds between two readings of the losses; each waits for the device
 _LINE_EVERY = 5.0  # seconds between two plain lines
 
 
+class Scored(NamedTuple):
+    """What is trained on: the task, and the word for one sample, such as `image`."""
+
+    task: Task = CLASSIFICATION
+    sample: str = "image"
+
+
 class Display:
-    """Shows stage, epoch, step, loss terms, accuracy, images per second and remaining time."""
+    """Shows stage, epoch, step, loss terms, scores, samples per second and remaining time."""
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
@@ -35,28 +44,30 @@ class Display:
         self._stage = ""
         self._epochs = self._steps = 0
         self._drawn_at = self._line_at = self._started_at = 0.0
-        self._images = self._first_epoch = 0
+        self._samples = self._first_epoch = 0
         self._validation = ""
+        self._scored = Scored()
 
     def note(self, text: str) -> None:
         """Write a line to the log only."""
         self.screen.note(text)
 
-    def begin(self, stage: str, epochs: int, steps: int, epochs_done: int) -> None:
+    def begin(self, stage: str, epochs: int, steps: int, epochs_done: int, scored: Scored) -> None:
         """Start the display of a phase; if it resumes, `epochs_done` epochs are finished."""
         self.end()
+        self._scored = scored
         self._stage, self._epochs, self._steps = stage, epochs, steps
         self._drawn_at = self._started_at = time.monotonic()
-        self._line_at, self._images, self._first_epoch = 0.0, 0, epochs_done
+        self._line_at, self._samples, self._first_epoch = 0.0, 0, epochs_done
         self._validation = ""
         resumed = f", from epoch {epochs_done + 1}" if epochs_done else ""
         self.screen.note(f"{stage}: {epochs} epochs of {steps} steps{resumed}")
         if self.screen.live:
             self._start_live(epochs_done * steps)
 
-    def step(self, epoch: int, step: int, images: int, sums: Mapping[str, Tensor]) -> None:
+    def step(self, epoch: int, step: int, samples: int, sums: Mapping[str, Tensor]) -> None:
         """Count a finished step; redraw a few times a second at most."""
-        self._images += images
+        self._samples += samples
         now = time.monotonic()
         if self._live is None or now - self._drawn_at < _REFRESH:
             return
@@ -67,15 +78,16 @@ class Display:
             completed=epoch * self._steps + step,
             place=f"epoch {epoch + 1}/{self._epochs} step {step}/{self._steps}",
         )
-        self._draw(f"  {_terms(means)}{self._validation}  {self._rate()}")
+        self._draw(f"  {self._terms(means)}{self._validation}  {self._rate()}")
 
     def epoch(
         self, epoch: int, means: Mapping[str, float], validation: Mapping[str, float]
     ) -> None:
         """Show the results of a finished epoch, counted from 1."""
-        self._validation = f"  val {validation[leading().name]:.2%}"
+        metric = self._scored.task.leading()
+        self._validation = f"  val {metric.text(validation[metric.name])}"
         line = (
-            f"{self._stage}: epoch {epoch}/{self._epochs}  {_terms(means)}{self._validation}"
+            f"{self._stage}: epoch {epoch}/{self._epochs}  {self._terms(means)}{self._validation}"
             f"  {self._rate()}"
         )
         now = time.monotonic()
@@ -108,7 +120,16 @@ class Display:
             self._live.update(Group(self._bar, text))
 
     def _rate(self) -> str:
-        return f"{self._images / max(time.monotonic() - self._started_at, 1e-9):.0f} images/s"
+        rate = self._samples / max(time.monotonic() - self._started_at, 1e-9)
+        return f"{rate:.0f} {self._scored.sample}s/s"
+
+    def _terms(self, means: Mapping[str, float]) -> str:
+        scores = self._scored.task.scores
+        terms = [f"{name} {value:.3f}" for name, value in means.items() if name not in scores]
+        terms += [
+            f"train {scores[name].text(value)}" for name, value in means.items() if name in scores
+        ]
+        return "  ".join(terms)
 
 
 def _progress(screen: Screen) -> Progress:
@@ -121,10 +142,3 @@ def _progress(screen: Screen) -> Progress:
         TimeRemainingColumn(),
         console=screen.console,
     )
-
-
-def _terms(means: Mapping[str, float]) -> str:
-    terms = [f"{name} {value:.3f}" for name, value in means.items() if name != "accuracy"]
-    if "accuracy" in means:
-        terms.append(f"train {means['accuracy']:.2%}")
-    return "  ".join(terms)

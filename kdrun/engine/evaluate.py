@@ -5,6 +5,7 @@ from torch import nn
 
 from kdrun.core.device import Hardware
 from kdrun.core.mode import evaluating
+from kdrun.core.registry import part_of
 from kdrun.dataset.data import Split
 from kdrun.measure.metrics import Meter, Scores
 
@@ -14,17 +15,23 @@ def score(network: nn.Module, split: Split, hardware: Hardware, batch_size: int)
     return measure(network, split, hardware, batch_size).compute()
 
 
+def new_meter(split: Split) -> Meter:
+    """Return an empty meter of the task of a split."""
+    meter: Meter = part_of(split.task.meter)(split.num_classes)
+    return meter
+
+
 @torch.inference_mode()
 def measure(network: nn.Module, split: Split, hardware: Hardware, batch_size: int) -> Meter:
     """Return a meter with all predictions on a split, in its order.
 
     The network's mode is restored.
     """
-    meter = Meter(split.num_classes)
+    meter = new_meter(split)
     index: list[torch.Tensor] = []
     with evaluating(network), hardware.autocast():
         for batch in split.batches(batch_size, dtype=hardware.dtype):
-            meter.update(network(batch.inputs).float(), batch.targets)
+            meter.update(*split.task.positions(network(batch.inputs).float(), batch))
             index.append(batch.index)
     meter.restore_order(torch.cat(index))
     return meter

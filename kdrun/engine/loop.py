@@ -10,12 +10,12 @@ import torch
 from kdrun.core.atomic import fault_point
 from kdrun.core.device import name_memory_errors
 from kdrun.core.instructions import instruction_set
-from kdrun.core.metrics import leading
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.registry import build
 from kdrun.core.store import METRICS
 from kdrun.core.types import MAIN, Batch, Phase, Progress
 from kdrun.engine.checkpoint import explain_other_state, load, save
+from kdrun.engine.display import Scored
 from kdrun.engine.evaluate import score
 from kdrun.engine.optimizers import learning_rate
 from kdrun.engine.schedules import SCHEDULES, Schedule, warm_up
@@ -79,6 +79,7 @@ class _Trainer:
         self.phases = spec.loss.phases()
         self.update = Update(spec, runtime, self.phases[0])
         self.log = MetricsLog(folder / METRICS, self.display.note)
+        self.task, self.metric = spec.data.task, spec.data.task.leading()
         self.position = Position()
         self.scores: Scores | None = None
         self.notes: list[str] = []
@@ -153,7 +154,9 @@ class _Trainer:
     def _train_phase(self) -> None:
         stage, phase = self.spec.stage, self.phase.name
         title = stage if phase == MAIN.name else f"{stage}/{phase}"
-        self.display.begin(title, self.epochs, self.steps, self.position.epoch)
+        sample = self.spec.data.info.inputs.sample
+        scored = Scored(self.task, sample)
+        self.display.begin(title, self.epochs, self.steps, self.position.epoch, scored)
         while self.position.epoch < self.epochs and not self.position.stopped:
             self._train_epoch()
 
@@ -238,7 +241,7 @@ class _Trainer:
             self.update.refuse_non_finite(step, position.epoch)
 
     def _keep_best(self, scores: Scores) -> None:
-        if self.position.best.is_beaten_by(scores):
+        if self.position.best.is_beaten_by(scores, self.metric):
             self.position.best = Best(self.position.epoch, scores)
             write_best(self.folder, self.update.network)
 
@@ -248,7 +251,7 @@ class _Trainer:
             self.position.stopped = f"good enough after epoch {self.position.epoch}"
         elif self.recipe.patience is not None and epochs_since_best >= self.recipe.patience:
             self.position.stopped = (
-                f"no better validation {leading().name} for {epochs_since_best} epochs"
+                f"no better validation {self.metric.name} for {epochs_since_best} epochs"
             )
         else:
             self.position.stopped = self.spec.loss.stop_reason()
@@ -286,7 +289,7 @@ class _Trainer:
             DamagedFile: the state is not one of this training.
         """
         with explain_other_state(self.folder):
-            position = Position.from_dict(state["position"])
+            position = Position.from_dict(state["position"], self.metric)
             _ = self.phases[position.phase]
         return position
 
@@ -294,7 +297,7 @@ class _Trainer:
         self.position = self._position_of(state)
         with explain_other_state(self.folder):
             self.update.restore(state)
-            self.scores = checked_scores(state["scores"])
+            self.scores = checked_scores(state["scores"], self.metric)
             # An older kdrun recorded no instructions.
             before = state.get("instructions", ())
             self.instructions = tuple(dict.fromkeys([*before, *self.instructions]))

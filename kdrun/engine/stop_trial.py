@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kdrun.core.errors import TrialStopped
 from kdrun.core.folder import STUDENT_STAGE
-from kdrun.core.metrics import leading
+from kdrun.core.metrics import Metric
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.records.summary import score_of
 from kdrun.core.store import METRICS
@@ -15,7 +15,7 @@ _STUDENT_VALIDATION = (STUDENT_STAGE, "main", "validation")
 
 
 def stop_hopeless_trial(
-    watch: Watch, thresholds: Sequence[float | None], stage_folder: Path
+    watch: Watch, thresholds: Sequence[float | None], stage_folder: Path, metric: Metric
 ) -> Watch:
     """Return a watch that also ends the student's training when it misses a threshold.
 
@@ -26,27 +26,29 @@ def stop_hopeless_trial(
         watch: called first with each record.
         thresholds: the validation score that each epoch must have reached; None if any will do.
         stage_folder: the folder of the stage that trains the student.
+        metric: the leading metric.
     """
 
     def check(record: Record) -> None:
         watch(record)
         if not _is_student_validation(record) or record["epoch"] > len(thresholds):
             return
-        threshold, metric = thresholds[record["epoch"] - 1], leading().name
-        best = max([*student_curve(stage_folder), record[metric]])
-        if threshold is not None and best < threshold:
+        threshold = thresholds[record["epoch"] - 1]
+        best = metric.best([*student_curve(stage_folder, metric), record[metric.name]])
+        if threshold is not None and metric.beats(threshold, best):
             raise TrialStopped(
-                f"pruned after epoch {record['epoch']}: validation {metric} {best:.2%} is below"
-                f" {threshold:.2%}, the median of the trials before."
+                f"pruned after epoch {record['epoch']}: validation {metric.name}"
+                f" {metric.text(best)} is {metric.worse} {metric.text(threshold)}, the median of"
+                " the trials before."
             )
 
     return check
 
 
-def student_curve(stage_folder: Path) -> list[float]:
-    """Return the student's validation scores, one for each finished epoch."""
+def student_curve(stage_folder: Path, metric: Metric) -> list[float]:
+    """Return the student's validation scores by a metric, one for each finished epoch."""
     lines = MetricsLog(stage_folder / METRICS).read()
-    scores = [score_of(line, leading().name) for line in lines if _is_student_validation(line)]
+    scores = [score_of(line, metric.name) for line in lines if _is_student_validation(line)]
     return [score for score in scores if score is not None]
 
 

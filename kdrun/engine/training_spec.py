@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from kdrun.compress.frozen_zeros import FrozenZeros
 from kdrun.core.config import Recipe
 from kdrun.core.device import Hardware
-from kdrun.core.metrics import leading
+from kdrun.core.metrics import Metric
 from kdrun.dataset.data import Data
 from kdrun.engine.display import Display
 from kdrun.engine.interrupt import Interrupt
@@ -97,25 +97,24 @@ class Best:
     epoch: int = -1
     scores: Scores | None = None
 
-    @property
-    def score(self) -> float:
-        """The leading score of that epoch; -1, which every score beats, before the first one."""
-        return -1.0 if self.scores is None else self.scores[leading().name]
-
-    def is_beaten_by(self, scores: Scores) -> bool:
+    def is_beaten_by(self, scores: Scores, metric: Metric) -> bool:
         """Return whether an epoch with these scores on validation is better."""
-        return scores[leading().name] > self.score
+        return self.scores is None or metric.beats(scores[metric.name], self.scores[metric.name])
 
 
-def checked_scores(value: Any) -> Scores | None:
+def checked_scores(value: Any, metric: Metric) -> Scores | None:
     """Return scores from a checkpoint; None if there were none yet.
+
+    Args:
+        value: what the checkpoint has.
+        metric: a metric that scores must have.
 
     Raises:
         TypeError: the value is something else.
     """
     if value is None:
         return None
-    numbers = [*value.values(), value[leading().name]] if isinstance(value, dict) else [""]
+    numbers = [*value.values(), value[metric.name]] if isinstance(value, dict) else [""]
     if not all(type(number) in (int, float) for number in numbers):
         raise TypeError(f"{value!r} for scores")
     return cast("Scores", value)
@@ -156,15 +155,19 @@ class Position:
         return state
 
     @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> "Position":
+    def from_dict(cls, state: Mapping[str, Any], metric: Metric) -> "Position":
         """Return the position in a checkpoint.
+
+        Args:
+            state: a result of `to_dict`.
+            metric: the leading metric.
 
         Raises:
             KeyError, TypeError, ValueError: the state is not one of `to_dict`.
         """
         same_keys = {key: value for key, value in state.items() if key not in ("best", "told")}
         best = Best(**state["best"])
-        checked_scores(best.scores)
+        checked_scores(best.scores, metric)
         position = cls(best=best, warnings=state["told"], **same_keys)
         values = [*vars(cls()).items(), ("epoch of the best", 0)]
         found_values = [*vars(position).values(), best.epoch + 1]

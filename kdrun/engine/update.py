@@ -20,7 +20,7 @@ from kdrun.engine.training_spec import Runtime, TrainingSpec
 from kdrun.loss.pseudo_labels import with_pseudo_labels
 
 _MIN_RATIO = 0.01  # usual ratio of a loss's other terms to its label term; at most 1 / _MIN_RATIO
-_COMMON_TERMS = ("ce", "accuracy", "loss")
+_COMMON_TERMS = ("ce", "loss")
 
 
 class Update:
@@ -32,13 +32,13 @@ class Update:
         phase: the phase that the stage starts with.
 
     Attributes:
-        sums: the terms of the loss, their sum `loss` and the student's accuracy, each summed over
-            the steps of the epoch. The accuracy of samples without labels is their agreement with
+        sums: the terms of the loss, their sum `loss` and the student's running scores, each summed
+            over the steps of the epoch. Those of samples without labels are of their agreement with
             the teacher's decisions.
     """
 
     def __init__(self, spec: TrainingSpec, runtime: Runtime, phase: Phase) -> None:
-        self.spec, self.recipe = spec, spec.recipe
+        self.spec, self.recipe, self.task = spec, spec.recipe, spec.data.task
         self.seed, self.hardware = runtime.seed, runtime.hardware
         self.student = move_network(spec.student, self.hardware.device)
         self.loss = spec.loss.to(self.hardware.device)
@@ -102,7 +102,7 @@ class Update:
         self.gradients.norm.reset()
 
     def means(self, steps: int) -> dict[str, float]:
-        """Return the mean of each term, of the loss and of the accuracy over the epoch's steps."""
+        """Return the mean of each term, of the loss and of the scores over the epoch's steps."""
         return {name: (value / steps).item() for name, value in self.sums.items()}
 
     def refuse_non_finite(self, step: int, epoch: int) -> None:
@@ -158,7 +158,8 @@ class Update:
             return ""
         self._balance_checked = True
         labels = self.sums.get("ce")
-        terms = [value for name, value in self.sums.items() if name not in _COMMON_TERMS]
+        common = {*_COMMON_TERMS, *self.task.scores}
+        terms = [value for name, value in self.sums.items() if name not in common]
         if labels is None or not terms or not labels.item():
             return ""
         total = torch.stack([term.float() for term in terms]).sum().abs().item()
@@ -196,8 +197,8 @@ class Update:
         values = {name: term.detach() for name, term in terms.items()}
         if self.reads_each_step:
             self._raise_if_fault(_terms_fault(values), _when("at", progress.step, progress.epoch))
-        hits = (student.logits.detach().argmax(1) == batch.targets).float().mean()
-        self._add({**values, "accuracy": hits}, share)
+        scores = self.task.running_scores(self.task.positions(student.logits, batch))
+        self._add({**values, **scores}, share)
         self._add({"loss": total.detach()}, 1.0)
         return total
 

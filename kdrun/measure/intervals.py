@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kdrun.measure.scores import Samples
+
 _Z = 1.959963984540054  # 97.5 % quantile of the normal distribution, for 95 % two-sided
 
 
@@ -54,3 +56,13 @@ def gain_interval(correct: np.ndarray, correct_before: np.ndarray) -> Interval:
     margin = _Z * math.sqrt((p + q - (p - q) ** 2) / (n + 2))
     low, high = max(-1.0, p - q - margin), min(1.0, p - q + margin)
     return Interval((won - lost) / n, low, high)
+
+
+def gain_of_predictions(predictions: Samples, predictions_before: Samples) -> Interval:
+    """Return the difference of two models' accuracies; see `gain_interval`.
+
+    Args:
+        predictions: those of the first model.
+        predictions_before: those of the second model for the same samples.
+    """
+    return gain_interval(predictions.correct, predictions_before.correct)

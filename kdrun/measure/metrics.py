@@ -1,14 +1,12 @@
 """Collecting a network's predictions and computing its scores."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from kdrun.core.metrics import SCORES
-from kdrun.core.registry import resolve
+from kdrun.core.registry import part_of
 from kdrun.measure.scores import Samples
+from kdrun.task.classification import CLASSIFICATION
 
 # Name of a metric -> score; with the key `n`, the number of samples.
 Scores = dict[str, float]
@@ -57,9 +55,8 @@ class Meter:
         """
         samples = self.predictions()
         scores: Scores = {"n": len(samples.target)}
-        for name, metric in SCORES.items():
-            compute: Callable[[Samples], float] = resolve("metric", {name: metric.compute}, name)
-            scores[name] = compute(samples)
+        for name, metric in CLASSIFICATION.scores.items():
+            scores[name] = part_of(metric.compute)(samples)
         return scores
 
     def predictions(self) -> Samples:

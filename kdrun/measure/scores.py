@@ -1,4 +1,4 @@
-"""The scores of a network's predictions, one function for each entry of `core.metrics.SCORES`.
+"""The scores of a network's predictions, one function for each score of classification.
 
 Scores are computed in float64 from values of each sample, so they don't depend on the batch size.
 """

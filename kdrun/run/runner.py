@@ -189,7 +189,8 @@ def _run_stages(
     plan.hardware.prepare(plan.config.deterministic)
     watch = make_watch(plan.config.logger, folder.path)
     if plan.thresholds:
-        watch = stop_hopeless_trial(watch, plan.thresholds, folder.stage(STUDENT_FOLDER))
+        metric, stage_folder = plan.data.task.leading(), folder.stage(STUDENT_FOLDER)
+        watch = stop_hopeless_trial(watch, plan.thresholds, stage_folder, metric)
     runtime = plan.runtime(screen, interrupt, watch)
     context = StageContext(plan.config, plan.data, runtime, {})
     fingerprints = plan.fingerprints(runtime)

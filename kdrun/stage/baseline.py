@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from kdrun.core.records.summary import StepComparison
-from kdrun.measure.intervals import gain_interval
+from kdrun.core.registry import part_of
+from kdrun.measure.intervals import Interval
 from kdrun.measure.metrics import Meter, agreement
 from kdrun.stage.timing import Latencies
+from kdrun.task.base import Task
 
 _LEAST_RATIO = 1.05  # repeated measurements of one network's latency differ by as much
 
@@ -21,9 +23,16 @@ class Cost(TypedDict):
     epochs: int | None
 
 
+def gain_over(task: Task, meter: Meter, before: Meter) -> Interval:
+    """Return the difference of two models' leading scores on the same samples."""
+    gain: Interval = part_of(task.gain)(meter.predictions(), before.predictions())
+    return gain
+
+
 def compare_with_baseline(
     row: str,
     baseline: str,
+    task: Task,
     meters: Mapping[str, Meter],
     costs: Mapping[str, Cost],
     latencies: Latencies,
@@ -33,15 +42,18 @@ def compare_with_baseline(
     Args:
         row: the compressed model's row in the results table.
         baseline: the row of the model that it was made from.
+        task: what the networks answer.
         meters: row -> predictions for the test split.
         costs: row -> cost.
         latencies: the latencies of all rows.
 
     Returns:
-        Differences of accuracy and f1; for the costs, how many times smaller or faster it became.
+        Differences of the leading scores; for the costs, how many times smaller or faster it
+        became.
     """
     predictions, before = meters[row].predictions(), meters[baseline].predictions()
-    accuracy_gain = gain_interval(predictions.correct, before.correct)
+    gain = gain_over(task, meters[row], meters[baseline])
+    scores, scores_before = meters[row].compute(), meters[baseline].compute()
     cost, cost_before = costs[row], costs[baseline]
     latency = latencies.first(row)
     latency_before = latency and latencies.in_runtime(baseline, latency["runtime"])
@@ -57,10 +69,10 @@ def compare_with_baseline(
     trained = cost["epochs"] is not None
     return StepComparison(
         baseline=baseline,
-        accuracy=accuracy_gain.value,
-        low=accuracy_gain.low,
-        high=accuracy_gain.high,
-        f1=meters[row].compute()["f1"] - meters[baseline].compute()["f1"],
+        accuracy=gain.value,
+        low=gain.low,
+        high=gain.high,
+        f1=scores["f1"] - scores_before["f1"] if "f1" in scores else None,
         agreement=agreement(predictions.predicted, before.predicted),
         parameters=times_fewer["parameters"],
         nonzero=times_fewer["nonzero"],

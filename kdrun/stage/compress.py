@@ -14,7 +14,6 @@ from kdrun.compress.structure_changes import CompressionResult
 from kdrun.core.config import Config, Network
 from kdrun.core.errors import CannotChange, UserError
 from kdrun.core.instructions import instruction_set
-from kdrun.core.metrics import leading
 from kdrun.core.records.artefact import ArtefactRecord, some_keys
 from kdrun.dataset.data import Data
 from kdrun.engine.evaluate import score
@@ -94,7 +93,7 @@ class Compress:
         context.runtime.interrupt.check(self.info.name)
         notes = list(result.notes)
         if self.search is not None and value is not None:
-            limit = f"{self.search.max_drop:.2%}"
+            limit = context.data.task.leading().text(self.search.max_drop)
             notes.append(f"{self.search.key}={value:g} is as far as {limit} allows")
         record: ArtefactRecord = {
             **some_keys(before.record, _COPIED),
@@ -129,14 +128,16 @@ class Compress:
 def search_value(
     search: StrengthSearch, before: Artefact, step_inputs: StepInputs, context: StageContext
 ) -> float | None:
-    """Find the strongest value with which the leading metric drops no more than is allowed.
+    """Find the strongest value with which the leading score loses no more than is allowed.
 
     Returns:
         The value; None if every value loses more.
     """
+    metric = context.data.task.leading()
 
     def leading_score(network: nn.Module) -> float:
-        return _score(network, context)[leading().name]
+        """Return the leading score, negated if less is better."""
+        return metric.sign * _score(network, context)[metric.name]
 
     required = leading_score(before.network()) - search.max_drop - _ROUNDING
 
@@ -147,9 +148,10 @@ def search_value(
         except UserError as error:  # for example, a layer would lose all its channels
             context.screen.note(f"{search.key}={value:g}: {error.lines[0]}")
             return False
-        result_score = leading_score(result.network)
-        context.screen.note(f"{search.key}={value:g}: validation {result_score:.2%}")
-        return result_score >= required
+        reached = leading_score(result.network)
+        score_text = metric.text(metric.sign * reached)
+        context.screen.note(f"{search.key}={value:g}: validation {score_text}")
+        return reached >= required
 
     return find_strongest(search, is_acceptable)
 
@@ -165,7 +167,8 @@ def _unchanged(
     search: StrengthSearch, before: Artefact, context: StageContext
 ) -> CompressionResult:
     network = before.network().to(context.runtime.hardware.device)
-    note = f"no {search.key} loses {search.max_drop:.2%} or less: the network is as it was"
+    limit = context.data.task.leading().text(search.max_drop)
+    note = f"no {search.key} loses {limit} or less: the network is as it was"
     return CompressionResult(network, before.changes, [note])
 
 

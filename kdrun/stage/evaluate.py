@@ -60,6 +60,7 @@ def evaluate(
     sample = info.example(1, hardware.device)
     measured = Measured(
         artefacts=artefacts,
+        task=test.task,
         meters=meters,
         best_scores=_best_scores(context, artefacts, hardware),
         domain_meters={
@@ -82,6 +83,8 @@ def evaluate(
         samples=test.size,
         epoch=context.config.recipe.select,
         dataset=context.config.dataset["name"],
+        task=test.task.name,
+        sample=info.inputs.sample,
         held_out=context.data.origin["held_out"],
         concepts=_concepts(context),
         labeled=_label_count(context),

@@ -114,9 +114,10 @@ def write_untrained(
     network.to(hardware.device)
     scores = score(network, context.data.validation, hardware, context.config.evaluate.batch_size)
     if source.artefact is not None:
+        task = context.data.task
         with explain_other_record(source.artefact.folder):
             same = _same_validation(source.artefact, context.data)
-            fault = score_difference(source.artefact, scores, rounded=True) if same else ""
+            fault = score_difference(source.artefact, scores, True, task) if same else ""
         if fault:
             raise UserError(
                 f"the teacher in {source.name!r} {fault}.",

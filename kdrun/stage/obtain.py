@@ -7,7 +7,7 @@ from pathlib import Path
 from kdrun import model
 from kdrun.core.errors import DamagedFile, UserError
 from kdrun.core.folder import RunFolder
-from kdrun.core.metrics import leading
+from kdrun.core.metrics import Metric
 from kdrun.core.metrics_log import MetricsLog
 from kdrun.core.records.artefact import validation_score
 from kdrun.core.records.manifest import StageEntry
@@ -39,7 +39,7 @@ def obtain(
     record_stage(
         folder, stage.info.name, identity, time.monotonic() - started, from_store=from_store
     )
-    context.screen.say(_outcome(stage, artefact, from_store))
+    context.screen.say(_outcome(stage, artefact, from_store, context.data.task.leading()))
     for warning in artefact.record.get("warnings", ()):
         context.screen.warn(f"{stage.info.name}: {warning}")
     return artefact
@@ -130,12 +130,12 @@ def record_stage(
     folder.update(stages={**stages, name: entry})
 
 
-def _outcome(stage: Stage, artefact: Artefact, from_store: bool) -> str:
+def _outcome(stage: Stage, artefact: Artefact, from_store: bool, metric: Metric) -> str:
     record, store_note = artefact.record, ", from the store" if from_store else ""
     if "said" in record:
         return f"{stage.info.name}: {record['said']}{store_note}"
-    score, epochs = validation_score(record, leading().name), record["epochs"]
+    score, epochs = validation_score(record, metric.name), record["epochs"]
     details = f"{epochs} epochs, {record['seconds']:.1f} s" if epochs else record["source"]
     stopped = f"; {record['stopped']}" if record.get("stopped") else ""
     model_title = f"{stage.info.name}: {model.title(record['model'])}"
-    return f"{model_title}, validation {score:.2%} ({details}{store_note}{stopped})"
+    return f"{model_title}, validation {metric.text(score)} ({details}{store_note}{stopped})"

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from math import isclose, isnan
 
 from kdrun.compress.structure_changes import is_quantized
-from kdrun.core.metrics import SCORES, leading
+from kdrun.core.metrics import SHARE
 from kdrun.core.records.artefact import validation_score
 from kdrun.engine.evaluate import score
 from kdrun.stage.artefact import Artefact, explain_other_record
 from kdrun.stage.base import StageContext
+from kdrun.task.base import Task
 
 # The largest differences of the leading metric, and of the NLL relative to its size, that other
 # kernels, batch sizes or devices explain, with room to spare. Of resnet20 and resnet8 on 5,000
@@ -36,29 +37,35 @@ def score_again(artefact: Artefact, context: StageContext) -> str:
     network = artefact.network().to(hardware.device)
     scores = score(network, context.data.validation, hardware, batch_size)
     rounded = hardware.precision != "fp32" or is_quantized(artefact.changes)
-    return score_difference(artefact, scores, rounded)
+    return score_difference(artefact, scores, rounded, context.data.task)
 
 
-def score_difference(artefact: Artefact, scores: Mapping[str, float], rounded: bool) -> str:
+def score_difference(
+    artefact: Artefact, scores: Mapping[str, float], rounded: bool, task: Task
+) -> str:
     """Return how scores of a network differ from those in its record; empty if they agree.
 
     Args:
         artefact: the network, with scores in its record.
         scores: its scores as measured now, on the same samples.
         rounded: whether it was computed in 16 bits or in integers, now or for its record.
+        task: what the network answers.
     """
     tolerance = _ROUNDED if rounded else _FP32
     fewest = max(tolerance, _SAMPLES / scores["n"])
-    for name, absolute in ((leading().name, fewest), ("nll", tolerance)):
+    leading = task.leading()
+    tolerances = {"nll": tolerance} if "nll" in task.scores else {}
+    tolerances[leading.name] = fewest if leading.unit is SHARE else tolerance
+    for name, absolute in tolerances.items():
         with explain_other_record(artefact.folder):
             recorded, now = validation_score(artefact.record, name), scores[name]
         if isnan(recorded) and isnan(now):
             continue
         if not isclose(recorded, now, rel_tol=tolerance, abs_tol=absolute):
-            value = SCORES[name].unit.text
-            sign = SCORES[name].unit.sign
+            metric = task.scores[name]
+            value, sign = metric.unit.text, metric.unit.sign
             return (
-                f"has a validation {SCORES[name].label} of {value(now)}{sign}, and its record says"
+                f"has a validation {metric.label} of {value(now)}{sign}, and its record says"
                 f" {value(recorded)}{sign}: the code that computes with its weights is another one"
             )
     return ""

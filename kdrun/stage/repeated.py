@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from kdrun.core.metrics import leading
 from kdrun.core.records.summary import Repetitions
 from kdrun.core.registry import build
 from kdrun.core.seeds import seed_of
@@ -76,8 +75,9 @@ def _change(
     data = replace(context.data, train=choosing, validation=choosing)
     changed = stage.apply(before, replace(context, data=data)).result
     hardware, batch_size = context.runtime.hardware, context.config.evaluate.batch_size
+    metric = context.data.task.leading().name
     score_after, score_before = (
-        score(network.to(hardware.device), measured, hardware, batch_size)[leading().name]
+        score(network.to(hardware.device), measured, hardware, batch_size)[metric]
         for network in (changed.network, before.network())
     )
     return score_after - score_before

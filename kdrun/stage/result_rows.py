@@ -10,13 +10,21 @@ from kdrun import model
 from kdrun.core.folder import STUDENT_ROW
 from kdrun.core.inputs.types import Inputs
 from kdrun.core.records.artefact import ArtefactRecord
-from kdrun.core.records.summary import BestEpoch, Gain, Repetitions, Row, ScoredRow
+from kdrun.core.records.summary import (
+    BestEpoch,
+    Gain,
+    Repetitions,
+    Row,
+    ScoredRow,
+    half_width_key,
+)
+from kdrun.core.registry import part_of
 from kdrun.measure.cost import macs, nonzero_parameters, parameters
-from kdrun.measure.intervals import gain_interval, half_width
 from kdrun.measure.metrics import Meter, Scores, agreement
 from kdrun.stage.artefact import Artefact
-from kdrun.stage.baseline import Cost, compare_with_baseline
+from kdrun.stage.baseline import Cost, compare_with_baseline, gain_over
 from kdrun.stage.timing import Latencies
+from kdrun.task.base import Task
 
 TEACHER, ALONE = "teacher", "alone"
 
@@ -37,6 +45,7 @@ class Measured:
     """
 
     artefacts: Mapping[str, Artefact]
+    task: Task
     meters: Mapping[str, Meter]
     best_scores: Mapping[str, Scores]
     domain_meters: Mapping[str, Mapping[str, Meter]]
@@ -70,11 +79,10 @@ def make_rows(measured: Measured) -> list[Row]:
 
 def _row(name: str, measured: Measured) -> Row:
     record, cost = measured.artefacts[name].record, measured.costs[name]
-    score_row = _score_row(name, measured.meters)
+    score_row = _score_row(name, measured.meters, measured.task)
     row = Row(
         model=name,
         name=model.title(record["model"]),
-        accuracy_half_width=score_row["accuracy_half_width"],
         agreement=score_row["agreement"],
         validation=record.get("validation"),
         parameters=cost["parameters"],
@@ -90,7 +98,7 @@ def _row(name: str, measured: Measured) -> Row:
         latency=measured.latencies.first(name),
     )
     if name in measured.best_scores:
-        row["best"] = _best_epoch(record, measured.best_scores[name])
+        row["best"] = _best_epoch(record, measured.best_scores[name], measured.task)
     if further := measured.latencies.further(name):
         row["latency_in"] = further
     _add_comparisons(row, measured)
@@ -98,21 +106,27 @@ def _row(name: str, measured: Measured) -> Row:
         row["spread"] = measured.repetitions[name]
     if measured.domain_meters:
         domains = measured.domain_meters.items()
-        row["domains"] = {domain: _score_row(name, meters) for domain, meters in domains}
+        row["domains"] = {
+            domain: _score_row(name, meters, measured.task) for domain, meters in domains
+        }
     return cast("Row", {**score_row, **row})  # Row does not list the scores
 
 
-def _score_row(name: str, meters: Mapping[str, Meter]) -> ScoredRow:
+def _score_row(name: str, meters: Mapping[str, Meter], task: Task) -> ScoredRow:
     """Return a model's scores on one test split."""
     scores = meters[name].compute()
-    row = ScoredRow(
-        model=name,
-        accuracy_half_width=half_width(scores["accuracy"], int(scores["n"])),
-        agreement=_agreement(name, meters),
-    )
+    row = ScoredRow(model=name, agreement=_agreement(name, meters))
     if name == STUDENT_ROW and ALONE in meters:
-        row["gain"] = _gain(name, ALONE, meters)
-    return cast("ScoredRow", {"model": name, **scores, **row})
+        row["gain"] = _gain(name, ALONE, meters, task)
+    return cast("ScoredRow", {"model": name, **scores, **_half_width(scores, task), **row})
+
+
+def _half_width(scores: Scores, task: Task) -> dict[str, float]:
+    """Return the half width of the leading score's interval, if the task knows one."""
+    if not task.half_width:
+        return {}
+    name, half_width = task.leading().name, part_of(task.half_width)
+    return {half_width_key(name): half_width(scores[name], int(scores["n"]))}
 
 
 def _agreement(name: str, meters: Mapping[str, Meter]) -> float | None:
@@ -123,19 +137,16 @@ def _agreement(name: str, meters: Mapping[str, Meter]) -> float | None:
     return agreement(meters[name].predictions().predicted, teacher)
 
 
-def _gain(name: str, control: str, meters: Mapping[str, Meter]) -> Gain:
-    correct, control_correct = (meters[row].predictions().correct for row in (name, control))
-    gain = gain_interval(correct, control_correct)
+def _gain(name: str, control: str, meters: Mapping[str, Meter], task: Task) -> Gain:
+    gain = gain_over(task, meters[name], meters[control])
     return Gain(over=control, accuracy=gain.value, low=gain.low, high=gain.high)
 
 
-def _best_epoch(record: ArtefactRecord, scores: Scores) -> BestEpoch:
-    return BestEpoch(
-        epoch=record["best_epoch"],
-        accuracy=scores["accuracy"],
-        f1=scores["f1"],
-        validation=record.get("best_validation_accuracy"),
-    )
+def _best_epoch(record: ArtefactRecord, scores: Scores, task: Task) -> BestEpoch:
+    leading = {task.leading(merged).name: None for merged in (False, True)}
+    validation = record.get("best_validation_accuracy")
+    best = BestEpoch(epoch=record["best_epoch"], validation=validation)
+    return cast("BestEpoch", {**best, **{name: scores[name] for name in leading}})
 
 
 def _add_comparisons(row: Row, measured: Measured) -> None:
@@ -143,7 +154,7 @@ def _add_comparisons(row: Row, measured: Measured) -> None:
     name, baselines = row["model"], measured.baselines
     if name not in baselines:
         return
-    measurements = (measured.meters, measured.costs, measured.latencies)
+    measurements = (measured.task, measured.meters, measured.costs, measured.latencies)
     row["versus"] = compare_with_baseline(name, baselines[name], *measurements)
     if len(baselines) > 1 and name == list(baselines)[-1]:
         first = next(iter(baselines.values()))

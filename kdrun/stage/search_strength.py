@@ -1,4 +1,4 @@
-"""Searches the strongest value of a step's setting with which accuracy stays high enough."""
+"""Searches the strongest value of a step's setting with which the score stays good enough."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class StrengthSearch:
     """A search over one setting of a step: `compress.target`.
 
     Attributes:
-        max_drop: the validation accuracy that the step may lose, as a share of samples.
+        max_drop: what the leading score on validation may lose, in its unit of records.
         key: the setting of the step's config node that is searched.
         mild: its value that changes the network least.
         strong: its value that changes the network most.
@@ -30,12 +30,12 @@ class StrengthSearch:
 def find_strongest(search: StrengthSearch, is_acceptable: Callable[[float], bool]) -> float | None:
     """Find the strongest acceptable value by bisection; return None if none is acceptable.
 
-    It assumes that a stronger value loses at least as much accuracy as a milder one. If this is
+    It assumes that a stronger value loses at least as much as a milder one. If this is
     false, the result is the strongest acceptable value among those that were tried.
 
     Args:
         search: the range of values.
-        is_acceptable: tries a value and returns whether accuracy stays high enough.
+        is_acceptable: tries a value and returns whether the score stays good enough.
     """
     acceptable, too_strong = search.mild, search.strong
     if is_acceptable(too_strong):

@@ -41,7 +41,8 @@ from kdrun.stage.start import (
 from kdrun.stage.start_files import file_digests
 from kdrun.stage.tap_binding import Member, bind_loss, bind_taps, stage_revisions
 from kdrun.stage.teacher_layers import chosen_layers
-from kdrun.stage.validation_rules import good_enough, weak_teacher_warnings
+from kdrun.stage.validation_rules import good_enough, stop_identity, weak_teacher_warnings
+from kdrun.task import CLASSIFICATION
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class Train:
             "init": self.init,
             "frozen": list(self.frozen),
             "fresh": list(self.fresh),
-            "stop": self.stop and self.stop.model_dump(),
+            "stop": stop_identity(self.stop, data),
             **({"pruning": self.pruning and asdict(self.pruning)} if self.source else {}),
             **({"views": self.views} if self.views else {}),
             **({"layers": list(self.layers)} if self.layers else {}),
@@ -172,6 +173,7 @@ class Train:
             "torch": torch.__version__,
             "deterministic": config.deterministic,
             "compile": runtime.compile,
+            **({} if data.task.name == CLASSIFICATION else {"task": data.task.name}),
         }
 
     def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
@@ -254,8 +256,7 @@ class Train:
         taps = bind_loss(loss, self, student, networks, context.data)
         teacher = None
         if taps.teacher is not None:
-            samples = context.data.validation.size
-            for sentence in weak_teacher_warnings(self.teachers, context.artefacts, samples):
+            for sentence in weak_teacher_warnings(self.teachers, context):
                 context.screen.warn(f"{self.info.name}: {sentence}")
                 notes.append(sentence)
         if taps.teacher is not None and self.outputs is None:
@@ -277,7 +278,7 @@ class Train:
             student_paths=taps.student.paths,
             teacher_paths=taps.teacher.paths if taps.teacher else {},
             frozen=(*self.frozen, *shared_modules(student), *start.frozen),
-            good_enough=good_enough(self.stop, context.artefacts),
+            good_enough=good_enough(self.stop, context),
             frozen_zeros=start.frozen_zeros,
             views=self.views,
             outputs=self._outputs(context, notes),
@@ -302,7 +303,8 @@ class Train:
         notes: list[str],
         fingerprint: str,
     ) -> ArtefactRecord:
-        best = trained.best.scores if self.recipe.select == "best" else None
+        best_scores = trained.best.scores or trained.validation
+        best = best_scores if self.recipe.select == "best" else None
         return {
             "fingerprint": fingerprint,
             "stage": self.info.name,
@@ -317,7 +319,7 @@ class Train:
             ),
             "select": self.recipe.select,
             "best_epoch": trained.best.epoch,
-            "best_validation_accuracy": trained.best.score,
+            "best_validation_accuracy": best_scores[context.data.task.leading().name],
             "validation": best or trained.validation,
             "seconds": trained.seconds,
             "images_per_second": trained.images_per_second,

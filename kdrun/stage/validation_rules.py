@@ -1,54 +1,66 @@
 """Rules on validation scores: when a student is good enough, and which teacher is too weak."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from kdrun.core.config import StopWhen
-from kdrun.core.metrics import leading
+from kdrun.core.metrics import Metric
 from kdrun.core.records.artefact import validation_score
-from kdrun.measure.intervals import half_width
+from kdrun.core.registry import part_of
+from kdrun.dataset.data import Data
 from kdrun.measure.metrics import Scores
-from kdrun.stage.artefact import Artefact
-from kdrun.stage.base import Stage
+from kdrun.stage.base import Stage, StageContext
 
 
-def weak_teacher_warnings(
-    teachers: Sequence[Stage], artefacts: Mapping[str, Artefact], samples: int
-) -> list[str]:
+def weak_teacher_warnings(teachers: Sequence[Stage], context: StageContext) -> list[str]:
     """Return a warning for each teacher with a worse validation score than the control.
+
+    A score that is worse by less than its 95 % interval is no reason for a warning.
 
     Args:
         teachers: the stages of the teachers.
-        artefacts: the artefacts of the stages before this one.
-        samples: number of validation samples. A score that is worse by less than its 95 % interval
-            is no reason for a warning.
+        context: the artefacts of the stages before this one, and the data.
     """
-    alone = artefacts.get("alone")
+    alone = context.artefacts.get("alone")
     if alone is None:
         return []
-    metric = leading().name
-    control_score = validation_score(alone.record, metric)
-    records = {stage.info.name: artefacts[stage.info.name].record for stage in teachers}
+    task, samples = context.data.task, context.data.validation.size
+    metric = task.leading()
+    control_score = validation_score(alone.record, metric.name)
+    records = {stage.info.name: context.artefacts[stage.info.name].record for stage in teachers}
     scores = {
-        name: validation_score(record, metric)
+        name: validation_score(record, metric.name)
         for name, record in records.items()
         if record["data"]["classes"] == alone.record["data"]["classes"]
     }
     return [
-        f"{name} is worse on validation ({score:.2%}) than the student alone"
-        f" ({control_score:.2%}): train it longer, or take another"
+        f"{name} is worse on validation ({metric.text(score)}) than the student alone"
+        f" ({metric.text(control_score)}): train it longer, or take another"
         for name, score in scores.items()
-        if control_score - score > half_width(score, samples)
+        if metric.sign * (control_score - score)
+        > (part_of(task.half_width)(score, samples) if task.half_width else 0)
     ]
 
 
-def good_enough(
-    rule: StopWhen | None, artefacts: Mapping[str, Artefact]
-) -> Callable[[Scores], bool] | None:
+def stop_identity(rule: StopWhen | None, data: Data) -> dict[str, Any] | None:
+    """Return what a stop rule is, for fingerprints, with the name of the score that it reads."""
+    if rule is None:
+        return None
+    return {**rule.model_dump(), "metric": _metric(rule, data).name}
+
+
+def _metric(rule: StopWhen, data: Data) -> Metric:
+    return data.task.scores[rule.metric] if rule.metric else data.task.leading()
+
+
+def good_enough(rule: StopWhen | None, context: StageContext) -> Callable[[Scores], bool] | None:
     """Return a function that tests validation scores by the config's rule; None without a rule."""
     if rule is None:
         return None
+    metric = _metric(rule, context.data)
     if rule.of is not None and rule.within is not None:
-        required = validation_score(artefacts[rule.of].record, rule.metric) - rule.within
+        other = validation_score(context.artefacts[rule.of].record, metric.name)
+        required = other - metric.sign * rule.within
     else:
         required = rule.reaches or 0.0
-    return lambda scores: scores[rule.metric] >= required
+    return lambda scores: metric.sign * scores[metric.name] >= metric.sign * required

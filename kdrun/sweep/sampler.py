@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kdrun.core.folder import STUDENT_FOLDER
-from kdrun.core.metrics import leading
+from kdrun.core.metrics import Metric
 from kdrun.core.records.artefact import validation_score
 from kdrun.core.store import read_record
 from kdrun.core.sweep import SweepFolder, SweepJob
 from kdrun.engine.stop_trial import student_curve
 from kdrun.sweep.job_list import override_key, run_overrides
 from kdrun.sweep.search_space import Ranges, distributions_of, value_in
+from kdrun.task import task_of
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -19,15 +20,22 @@ if TYPE_CHECKING:
 _RANDOM_TRIALS = 6  # number of first trials that are random
 
 
-def objective(sweep: SweepFolder, job: SweepJob) -> float | None:
+def search_metric(sweep: SweepFolder) -> Metric:
+    """Return the leading metric of the task of a search, by the config of its first run."""
+    runs = (sweep.run(job) for job in sweep.jobs())
+    configs = (run.manifest().get("config") for run in runs if run.is_run)
+    return task_of((next(configs, None) or {}).get("dataset", {})).leading()
+
+
+def objective(sweep: SweepFolder, job: SweepJob, metric: Metric) -> float | None:
     """Return the validation score of a job's distilled student; None if it was not trained."""
     record = read_record(sweep.run(job).path / STUDENT_FOLDER)
-    return None if record is None else validation_score(record, leading().name)
+    return None if record is None else validation_score(record, metric.name)
 
 
-def curve_of(sweep: SweepFolder, job: SweepJob) -> list[float]:
-    """Return the student's validation accuracy in 0..1 after each epoch."""
-    return student_curve(sweep.run(job).path / STUDENT_FOLDER)
+def curve_of(sweep: SweepFolder, job: SweepJob, metric: Metric) -> list[float]:
+    """Return the student's validation score after each epoch."""
+    return student_curve(sweep.run(job).path / STUDENT_FOLDER, metric)
 
 
 def study_of(ranges: Ranges, sweep: SweepFolder, jobs: Sequence[SweepJob]) -> "Study":
@@ -42,13 +50,14 @@ def study_of(ranges: Ranges, sweep: SweepFolder, jobs: Sequence[SweepJob]) -> "S
     from optuna.trial import TrialState, create_trial
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize")
+    metric = search_metric(sweep)
+    study = optuna.create_study(direction="minimize" if metric.better == "less" else "maximize")
     distributions = distributions_of(ranges)
     states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
     for job in jobs:
         overrides = {override_key(override): override for override in run_overrides(job.words)}
         state = states.get(sweep.status(job), TrialState.FAIL)
-        curve = [] if state is TrialState.FAIL else curve_of(sweep, job)
+        curve = [] if state is TrialState.FAIL else curve_of(sweep, job, metric)
         study.add_trial(
             create_trial(
                 params={
@@ -57,7 +66,7 @@ def study_of(ranges: Ranges, sweep: SweepFolder, jobs: Sequence[SweepJob]) -> "S
                 },
                 distributions=distributions,
                 state=state,
-                value=objective(sweep, job) if state is TrialState.COMPLETE else None,
+                value=objective(sweep, job, metric) if state is TrialState.COMPLETE else None,
                 intermediate_values=dict(enumerate(curve, start=1)),
             )
         )

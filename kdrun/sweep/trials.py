@@ -7,15 +7,16 @@ each time. So a search that was killed continues with the same trials as without
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from statistics import median
 from typing import Any
 
 from kdrun.core.folder import STUDENT_ROW
-from kdrun.core.metrics import leading
+from kdrun.core.metrics import Metric
 from kdrun.core.records.summary import score_of
 from kdrun.core.sweep import DONE, NOT_STARTED, SweepFolder, SweepJob
 from kdrun.sweep.job_list import name_job, run_overrides
-from kdrun.sweep.sampler import curve_of, objective, sampler_of, study_of
+from kdrun.sweep.sampler import curve_of, objective, sampler_of, search_metric, study_of
 from kdrun.sweep.search_space import distributions_of
 
 _HOPELESS = 5  # a search ends if its first trials, at least as many, all fail
@@ -82,7 +83,10 @@ def is_hopeless(sweep: SweepFolder) -> bool:
 def best_trial(sweep: SweepFolder) -> SweepJob | None:
     """Return the finished trial with the best validation score; the first if scores are equal."""
     finished = [job for job in sweep.jobs() if sweep.status(job) == "finished"]
-    return max(finished, key=lambda job: objective(sweep, job) or 0.0, default=None)
+    metric = search_metric(sweep)
+    scored = [job for job in finished if _is_number(objective(sweep, job, metric))]
+    scores = [objective(sweep, job, metric) or 0.0 for job in scored]
+    return scored[scores.index(metric.best(scores))] if scored else next(iter(finished), None)
 
 
 def describe_best(sweep: SweepFolder) -> str:
@@ -92,17 +96,27 @@ def describe_best(sweep: SweepFolder) -> str:
         return f"the search has ended, as all of its first {len(sweep.jobs())} trials failed"
     if best is None:
         return "no trial has finished"
-    score, summary = objective(sweep, best) or 0.0, sweep.run(best).summary()
+    metric, summary = search_metric(sweep), sweep.run(best).summary()
+    score = objective(sweep, best, metric)
     rows = {row["model"]: row for row in summary["rows"]} if summary is not None else {}
-    test = score_of(rows[STUDENT_ROW], leading().name) or 0.0
+    test = score_of(rows[STUDENT_ROW], metric.name)
     overrides = [word for word in best.words if not word.startswith(_SEARCH_OVERRIDES)]
     return (
-        f"best on validation: {sweep.run(best).path}, {score:.2%} (test {test:.2%})\n"
+        f"best on validation: {sweep.run(best).path}, {_text(metric, score)}"
+        f" (test {_text(metric, test)})\n"
         f"  kdrun {shlex.join(overrides)}\n"
         "Its test score was not used to choose it. The validation"
-        f" {leading().name} of the best of many trials is too optimistic:"
+        f" {metric.name} of the best of many trials is too optimistic:"
         " run it with other seeds, and compare it with the settings that it would replace."
     )
+
+
+def _is_number(score: float | None) -> bool:
+    return score is not None and not isnan(score)
+
+
+def _text(metric: Metric, score: float | None) -> str:
+    return "-" if score is None else metric.text(score)
 
 
 def _rounded(value: Any) -> str:
@@ -110,16 +124,17 @@ def _rounded(value: Any) -> str:
 
 
 def _median_curve(sweep: SweepFolder, jobs: Sequence[SweepJob]) -> tuple[float | None, ...]:
-    """Return the median accuracy of the finished trials after each epoch; worse trials stop.
+    """Return the median score of the finished trials after each epoch; worse trials stop.
 
     The value is None in the first third of the epochs and after the last epoch: no trial stops
     there. The result is empty if fewer than `_MIN_FINISHED` trials have finished, or if they have
     different numbers of epochs.
     """
-    curves = [curve_of(sweep, job) for job in jobs if sweep.status(job) == "finished"]
+    metric = search_metric(sweep)
+    curves = [curve_of(sweep, job, metric) for job in jobs if sweep.status(job) == "finished"]
     if len(curves) < _MIN_FINISHED or len({len(curve) for curve in curves}) > 1:
         return ()
-    medians = [median(accuracies) for accuracies in zip(*curves, strict=True)]
+    medians = [median(scores) for scores in zip(*curves, strict=True)]
     return tuple(
         value if len(medians) / 3 <= epoch < len(medians) else None
         for epoch, value in enumerate(medians, start=1)

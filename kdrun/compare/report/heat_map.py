@@ -1,4 +1,4 @@
-"""A heat map of validation accuracy by two keys of a sweep."""
+"""A heat map of validation scores by two keys of a sweep."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -10,24 +10,25 @@ from kdrun.compare.report.figure import Figure
 from kdrun.compare.report.matrix_chart import Cell, Side, matrix_chart
 from kdrun.compare.report.validation_scores import ValidationScores
 from kdrun.compare.statistics import estimate
+from kdrun.core.metrics import Metric
 
 
 class _CellMean(NamedTuple):
-    """The mean validation accuracy of the settings in one cell.
+    """The mean validation score of the settings in one cell.
 
     Attributes:
-        accuracy: in %; None if no setting of the cell has an accuracy.
-        settings: number of settings of the cell that have an accuracy.
+        score: in the unit of tables; None if no setting of the cell has a score.
+        settings: number of settings of the cell that have a score.
         chosen: whether validation chose a setting of this cell.
     """
 
-    accuracy: float | None
+    score: float | None
     settings: int
     chosen: bool
 
 
 def heat_map(scores: ValidationScores) -> Figure | None:
-    """Draw mean accuracy by the two keys with the most values; None if no setting has a score."""
+    """Draw mean scores by the two keys with the most values; None if no setting has a score."""
     table = scores.table
     values = {key: _values(table, key) for key in table.differing}
     keys = sorted(values, key=lambda key: -len(values[key]))[:2]
@@ -41,18 +42,19 @@ def heat_map(scores: ValidationScores) -> Figure | None:
         )
         for row, column in product(rows, columns)
     }
-    accuracies = [mean.accuracy for mean in means.values() if mean.accuracy is not None]
-    if not accuracies:
+    cell_scores = [mean.score for mean in means.values() if mean.score is not None]
+    if not cell_scores:
         return None
-    low, high = min(accuracies), max(accuracies)
-    cells = [[_cell(means[row, column], low, high) for column in columns] for row in rows]
-    note = f"Mean validation accuracy of {scores.model_names}, %; the test split is not used."
+    ends, metric = (min(cell_scores), max(cell_scores)), scores.metric
+    cells = [[_cell(means[row, column], *ends, metric) for column in columns] for row in rows]
+    word, sign = metric.word or metric.label, metric.unit.sign.strip()
+    note = f"Mean validation {word} of {scores.model_names}, {sign}; the test split is not used."
     if len(table.differing) > len(keys):
         others = ", ".join(short_key(key) for key in table.differing if key not in keys)
         note += f" Averaged over {others}."
     if table.choice and table.choice.setting:
         note += " The frame marks the setting that validation chose."
-    title = f"Validation accuracy by {' and '.join(short_key(key) for key in reversed(keys))}"
+    title = f"Validation {word} by {' and '.join(short_key(key) for key in reversed(keys))}"
     row_side = Side(short_key(row_key) if row_key else "", rows)
     column_side = Side(short_key(column_key), columns)
     return matrix_chart("validation-heat", title, row_side, column_side, cells, note)
@@ -65,26 +67,27 @@ def _values(table: ComparisonTable, key: str) -> list[str]:
 
 
 def _mean(scores: ValidationScores, values: Mapping[str, str]) -> _CellMean:
-    """Average the settings that have the given values (key -> value) over their accuracies."""
+    """Average the settings that have the given values (key -> value) over their scores."""
     table = scores.table
     matching = [
         index
         for index, setting in enumerate(table.settings)
         if all(value_text(setting.values.get(key, "-")) == value for key, value in values.items())
     ]
-    accuracies = [mean for index in matching if (mean := scores.means[index]) is not None]
+    means = [mean for index in matching if (mean := scores.means[index]) is not None]
     choice = table.choice.setting if table.choice else None
     chosen = any(table.settings[index] is choice for index in matching)
-    accuracy = estimate(accuracies).mean if accuracies else None
-    return _CellMean(accuracy, len(accuracies), chosen)
+    score = estimate(means).mean if means else None
+    return _CellMean(score, len(means), chosen)
 
 
-def _cell(mean: _CellMean, lowest: float, highest: float) -> Cell | None:
-    """Return a cell that is darker for a higher accuracy; None if the cell has no accuracy."""
-    if mean.accuracy is None:
+def _cell(mean: _CellMean, lowest: float, highest: float, metric: Metric) -> Cell | None:
+    """Return a cell that is darker for a better score; None if the cell has no score."""
+    if mean.score is None:
         return None
     span = highest - lowest
-    shade = 0.08 + 0.92 * (mean.accuracy - lowest) / span if span > 0 else 0.5
+    merit = mean.score - lowest if metric.better != "less" else highest - mean.score
+    shade = 0.08 + 0.92 * merit / span if span > 0 else 0.5
     suffix = f", mean of {mean.settings} settings" if mean.settings > 1 else ""
-    tooltip = f"{mean.accuracy:.3f} %{suffix}"
-    return Cell(shade, f"{mean.accuracy:.2f}", tooltip, framed=mean.chosen)
+    tooltip = f"{mean.score:.3f}{metric.unit.sign}{suffix}"
+    return Cell(shade, f"{mean.score:.{metric.unit.decimals}f}", tooltip, framed=mean.chosen)

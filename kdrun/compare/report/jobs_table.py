@@ -5,11 +5,11 @@ from kdrun.compare.gather import LeftOut, Run
 from kdrun.compare.report.markup import Markup, tag
 from kdrun.compare.report.tables import cell, html_table
 from kdrun.core.folder import in_order
-from kdrun.core.metrics import leading
-from kdrun.core.number_format import share_or_none
+from kdrun.core.metrics import Metric
 from kdrun.core.records.summary import score_of
+from kdrun.task import task_of
 
-_TITLES = ("run", "status", "seed", "top-1 %", "seconds", "command or error")
+_LAST_TITLES = ("seconds", "command or error")
 
 
 def jobs_table(comparison: Comparison) -> Markup:
@@ -25,7 +25,13 @@ def jobs_table(comparison: Comparison) -> Markup:
     ]
     rows += [(run.path, _left_out_row(run)) for run in comparison.left_out]
     ordered = [row for _, row in sorted(rows, key=lambda pair: in_order(pair[0]))]
-    return html_table(_TITLES, ordered, texts=(0, 1, 5))
+    metrics = dict.fromkeys(_leading(run).title.replace("\n", " ") for run in comparison.runs)
+    titles = ("run", "status", "seed", ", ".join(metrics) or "score", *_LAST_TITLES)
+    return html_table(titles, ordered, texts=(0, 1, 5))
+
+
+def _leading(run: Run) -> Metric:
+    return task_of(run.summary).leading()
 
 
 def _finished_row(run: Run, model: str) -> Markup:
@@ -35,13 +41,14 @@ def _finished_row(run: Run, model: str) -> Markup:
         run: the run.
         model: row of its results table whose score is shown.
     """
-    score = score_of(run.rows[model], leading().name) if model in run.rows else None
+    metric = _leading(run)
+    score = score_of(run.rows[model], metric.name) if model in run.rows else None
     return tag(
         "tr",
         cell(run.path.name, is_text=True),
         cell("finished", is_text=True),
         cell(run.seed),
-        cell(share_or_none(score)),
+        cell("-" if score is None else metric.unit.text(score)),
         cell(f"{sum(row.get('seconds') or 0 for row in run.rows.values()):.1f}"),
         tag("td", tag("code", run.command), class_="words long"),
     )

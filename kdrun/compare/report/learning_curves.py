@@ -1,4 +1,4 @@
-"""The learning section of a run's page: validation accuracy and loss terms over epochs."""
+"""The learning section of a run's page: validation scores and loss terms over epochs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from kdrun.compare.report.figure import Figure
 from kdrun.compare.report.line_chart import Curve, line_chart
 from kdrun.compare.report.page import Block, Section
 from kdrun.compare.report.run_record import RunRecord
-from kdrun.core.metrics import leading
+from kdrun.task.base import Task
 
 _NOT_TERMS = (
     "stage",
@@ -15,7 +15,6 @@ _NOT_TERMS = (
     "epoch",
     "step",
     "split",
-    "accuracy",
     "lr",
     "grad_norm",
     "nonfinite",
@@ -68,17 +67,19 @@ def row_colors(record: RunRecord) -> dict[str, int]:
 
 
 def _validation(record: RunRecord) -> Figure:
-    """Draw the validation accuracy of every trained stage over epochs."""
+    """Draw the leading validation score of every trained stage over epochs."""
     best_epochs = {row["model"]: row["best"]["epoch"] for row in record.rows if row.get("best")}
-    colors = row_colors(record)
+    colors, metric = row_colors(record), record.task.leading()
     curves = []
     for stage, name in record.trained_stages.items():
-        points = curve_points(record.measurements, stage, "validation", leading().name, 100)
+        points = curve_points(
+            record.measurements, stage, "validation", metric.name, metric.unit.factor
+        )
         marked = best_epochs.get(name) if len(points) > 1 else None
         curves.append(Curve(name, points, colors[name], marked=marked))
     note = "Ring: the best epoch by validation." if best_epochs else ""
-    axes = ("epoch", "validation accuracy, %")
-    return line_chart("learning-accuracy", "Accuracy on validation", curves, axes, note)
+    axes, title = ("epoch", metric.axis("validation")), f"{metric.heading} on validation"
+    return line_chart(f"learning-{metric.name}", title, curves, axes, note)
 
 
 def _terms(record: RunRecord) -> list[Figure]:
@@ -91,7 +92,7 @@ def _terms(record: RunRecord) -> list[Figure]:
         name = ", ".join(filter(None, [record.trained_stages[stage], suffix]))
         curves = [
             Curve(term, curve_points(lines, stage, "train", term), number)
-            for number, term in enumerate(_terms_of(lines, stage))
+            for number, term in enumerate(_terms_of(lines, stage, record.task))
         ]
         if len(curves) == 1:
             single_terms.append(
@@ -101,19 +102,19 @@ def _terms(record: RunRecord) -> list[Figure]:
             file = "-".join(filter(None, ["learning-loss", stage, suffix]))
             charts.append(line_chart(file, f"Terms of the loss: {name}", curves, _TRAIN_AXES))
     if single_terms:
-        title = "Loss on training images"
+        title = f"Loss on training {record.sample}s"
         charts.insert(0, line_chart("learning-loss", title, single_terms, _TRAIN_AXES))
     return charts
 
 
-def _terms_of(measurements: Measurements, stage: str) -> list[str]:
+def _terms_of(measurements: Measurements, stage: str, task: Task) -> list[str]:
     """Return the terms of a stage's loss; if it has several, their sum `loss` is last."""
     keys = [
         key
         for line in measurements
         if line["stage"] == stage and line["split"] == "train"
         for key in line
-        if key not in _NOT_TERMS
+        if key not in _NOT_TERMS and key not in task.scores
     ]
     terms = [key for key in dict.fromkeys(keys) if key != "loss"]
     return [*terms, "loss"] if len(terms) > 1 and "loss" in keys else terms

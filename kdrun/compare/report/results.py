@@ -12,17 +12,17 @@ from kdrun.compare.run_columns import (
     COST_COLUMNS,
     MODEL,
     NETWORK,
-    STEP_COLUMNS,
     domain_columns,
     score_columns,
+    step_columns,
 )
-from kdrun.compare.run_details import BOTH_EPOCHS, epoch_columns
+from kdrun.compare.run_details import both_epochs, epoch_columns
 from kdrun.compare.run_notes import run_notes
 from kdrun.compare.run_rows import step_rows
 from kdrun.core.folder import STUDENT_ROW
-from kdrun.core.metrics import leading
-from kdrun.core.number_format import count, share_or_none
-from kdrun.core.records.summary import Row, score_of
+from kdrun.core.metrics import Metric
+from kdrun.core.number_format import count
+from kdrun.core.records.summary import Row, difference_of, score_of
 
 
 def results(record: RunRecord) -> Section:
@@ -37,15 +37,19 @@ def results(record: RunRecord) -> Section:
         figures_table([MODEL, *COST_COLUMNS], summary["rows"]),
     ]
     if any(row.get("best") for row in summary["rows"]):
-        epochs = epoch_columns(summary["epoch"])
-        blocks += [tag("h3", BOTH_EPOCHS.capitalize()), figures_table(epochs, summary["rows"])]
+        epochs = epoch_columns(summary)
+        blocks += [
+            tag("h3", both_epochs(summary).capitalize()),
+            figures_table(epochs, summary["rows"]),
+        ]
     steps = step_rows(summary)
     if steps:
         blocks.append(tag("h3", "Each step of compression against the model before it"))
-        blocks.append(figures_table([MODEL, *STEP_COLUMNS], steps))
+        blocks.append(figures_table([MODEL, *step_columns(summary)], steps))
+    sample = summary.get("sample", "image")
     for name, samples in (summary.get("domains") or {}).items():
-        blocks.append(tag("h3", f"Test images of {name}, {samples} samples"))
-        blocks.append(figures_table([MODEL, *domain_columns(name)], summary["rows"]))
+        blocks.append(tag("h3", f"Test {sample}s of {name}, {samples} samples"))
+        blocks.append(figures_table([MODEL, *domain_columns(summary, name)], summary["rows"]))
     blocks.append(bullets(run_notes(summary)))
     return Section("Results", blocks)
 
@@ -68,21 +72,26 @@ def _tiles(record: RunRecord) -> list[Markup]:
     student = record.student
     if student is None:
         return []
-    last_row, metric = record.rows[-1], leading()
+    last_row, metric = record.rows[-1], record.task.leading()
     tiles = [
-        tile(f"{share_or_none(score_of(row, metric.name))} %", f"{metric.label}, {row['model']}")
+        tile(_score_text(row, metric), f"{metric.label}, {row['model']}")
         for row in _main_rows(rows)
     ]
     gain = rows[student].get("gain")
     if gain:
-        interval = f"{100 * gain['low']:+.2f} to {100 * gain['high']:+.2f}"
-        caption = f"points over {gain['over']}, 95 % interval {interval}"
-        tiles.insert(1, tile(f"{100 * gain['accuracy']:+.2f}", caption))
+        interval = f"{metric.change_text(gain['low'])} to {metric.change_text(gain['high'])}"
+        caption = f"{metric.unit.name} over {gain['over']}, 95 % interval {interval}"
+        tiles.insert(1, tile(metric.change_text(difference_of(gain)), caption))
     if "teacher" in rows and last_row["bytes"]:
         ratio = rows["teacher"]["bytes"] / last_row["bytes"]
         size = f"{count(last_row['bytes'])}B".replace(" B", " bytes")
         tiles.append(tile(f"{ratio:.1f}x", f"fewer bytes than the teacher ({size} on disk)"))
     return [tag("div", *tiles, class_="tiles")]
+
+
+def _score_text(row: Row, metric: Metric) -> str:
+    score = score_of(row, metric.name)
+    return f"{'-' if score is None else metric.unit.text(score)}{metric.unit.sign}"
 
 
 def _main_rows(rows: Mapping[str, Row]) -> list[Row]:

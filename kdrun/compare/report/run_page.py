@@ -1,9 +1,10 @@
 """The report page of one run."""
 
+from collections.abc import Callable
+
 from kdrun.compare.comparison import compare
 from kdrun.compare.gather import Gathered, gather
-from kdrun.compare.report.calibration import calibration
-from kdrun.compare.report.classes import classes
+from kdrun.compare.metrics import LAST, leading_at
 from kdrun.compare.report.compression import compression
 from kdrun.compare.report.cost_charts import LegendName, cost_charts
 from kdrun.compare.report.learning_curves import learning, row_colors
@@ -11,34 +12,31 @@ from kdrun.compare.report.page import Page, Section
 from kdrun.compare.report.reproduce import reproduce
 from kdrun.compare.report.results import headline, results
 from kdrun.compare.report.run_record import RunRecord
-from kdrun.compare.report.soft_labels import soft_labels
 from kdrun.core.folder import RunFolder
+from kdrun.core.registry import part_of
 
 
 def _cost(record: RunRecord) -> Section:
-    """Chart accuracy against cost of the rows; the numbers are those of `kdrun compare`."""
+    """Chart the leading score of the rows against cost, with the numbers of `kdrun compare`."""
     runs = gather([str(record.folder.path)]).runs
+    title = f"{record.task.leading().heading} and cost"
     if not runs:
-        return Section("Accuracy and cost", [])
+        return Section(title, [])
     (table,) = compare(Gathered(runs, [])).tables
     colors = row_colors(record)
     colored = {
         index: LegendName(line.model, colors[line.model]) for index, line in enumerate(table.lines)
     }
     interval = "from the number of test samples alone"
-    return Section("Accuracy and cost", cost_charts(table.lines, colored, "accuracy", interval))
+    return Section(
+        title, cost_charts(table.lines, colored, leading_at(table.metrics, LAST), interval)
+    )
 
 
-_SECTIONS = (
-    results,
-    learning,
-    _cost,
-    calibration,
-    classes,
-    soft_labels,
-    compression,
-    reproduce,
-)
+def _sections(record: RunRecord) -> list[Callable[[RunRecord], Section]]:
+    """Return the functions of the page's sections, in order."""
+    of_task = map(part_of, record.task.sections)
+    return [results, learning, _cost, *of_task, compression, reproduce]
 
 
 def run_page(folder: RunFolder) -> Page:
@@ -50,4 +48,4 @@ def run_page(folder: RunFolder) -> Page:
     record = RunRecord(folder)
     folder.check_files(record.manifest)
     name = str(record.manifest.get("name") or folder.path.name)
-    return Page(name, headline(record), [section(record) for section in _SECTIONS])
+    return Page(name, headline(record), [section(record) for section in _sections(record)])

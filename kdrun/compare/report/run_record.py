@@ -16,6 +16,8 @@ from kdrun.core.records.measurement import Measurement
 from kdrun.core.records.sensitivity import Sensitivity
 from kdrun.core.records.summary import Row, Summary
 from kdrun.core.store import read_record
+from kdrun.task import task_of
+from kdrun.task.base import Task
 
 _MAX_CLASSES = 2**15  # where no record says how many classes there are
 
@@ -45,6 +47,16 @@ class RunRecord:
     @cached_property
     def summary(self) -> Summary | None:
         return self.folder.summary()
+
+    @property
+    def task(self) -> Task:
+        """What the networks answer."""
+        return task_of(self.summary or self.config.get("dataset", {}))
+
+    @property
+    def sample(self) -> str:
+        """The word for one sample."""
+        return self.summary.get("sample", "image") if self.summary else "image"
 
     @property
     def rows(self) -> list[Row]:
@@ -97,7 +109,7 @@ class RunRecord:
 
     @cached_property
     def sensitivity(self) -> Sensitivity | None:
-        """The results of `kdrun sensitivity`: accuracy lost when only one layer is compressed."""
+        """The results of `kdrun sensitivity`: what compressing only one layer costs."""
         return self.folder.read_sensitivity()
 
     @cached_property

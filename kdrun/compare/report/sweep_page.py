@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from kdrun.compare.comparison import Comparison, ComparisonTable, compare
 from kdrun.compare.gather import Gathered, Run
-from kdrun.compare.metrics import METRICS
+from kdrun.compare.metrics import LAST, leading_at
 from kdrun.compare.report.cost_charts import LegendName, cost_charts
 from kdrun.compare.report.elements import bullets, facts, folded, muted_text, tile
 from kdrun.compare.report.heat_map import heat_map
@@ -39,12 +39,21 @@ def sweep_page(title: str, gathered: Gathered) -> Page:
     sections = [
         Section("Settings", _tables(comparison)),
         Section("Validation", validation),
-        Section("Accuracy and cost", [block for chart in charts for block in chart.cost]),
+        Section(
+            f"{_score_name(comparison)} and cost",
+            [block for chart in charts for block in chart.cost],
+        ),
         Section("What differs", difference_blocks(comparison)),
         Section("Jobs", [jobs_table(comparison)]),
         Section("How to reproduce", _reproduce(comparison.runs)),
     ]
     return Page(title, _headline(comparison), sections)
+
+
+def _score_name(comparison: Comparison) -> str:
+    """Return the name of the score that the first table's task is about, for titles."""
+    tables = comparison.tables
+    return leading_at(tables[0].metrics, LAST).metric.heading if tables else "Scores"
 
 
 def _headline(comparison: Comparison) -> list[Markup]:
@@ -58,13 +67,13 @@ def _headline(comparison: Comparison) -> list[Markup]:
     ]
     choice = tables[0].choice if tables else None
     if choice and choice.setting and choice.chosen:
-        metric = METRICS[choice.by]
+        metric = tables[0].metrics[choice.by]
         caption = f"{metric.label}: {choice.setting.label}"
-        tiles.append(tile(f"{metric.text(choice.chosen.mean)} %", caption))
+        tiles.append(tile(f"{metric.text(choice.chosen.mean)}{metric.unit.sign}", caption))
     if choice and choice.setting and choice.tested:
-        metric = METRICS[tables[0].metric]
+        metric = tables[0].metrics[tables[0].metric]
         caption = f"{metric.label} of this setting on the test split"
-        tiles.append(tile(f"{metric.text(choice.tested.mean)} %", caption))
+        tiles.append(tile(f"{metric.text(choice.tested.mean)}{metric.unit.sign}", caption))
     if comparison.left_out:
         tiles.append(tile(str(len(comparison.left_out)), "runs left out"))
     datasets = list(dict.fromkeys(run.summary["dataset"] for run in runs))
@@ -103,7 +112,7 @@ def _charts(table: ComparisonTable, comparison: Comparison) -> _Charts:
     several_seeds = max(len(line.rows) for line in table.lines) > 1
     interval = "over the seeds" if several_seeds else "from the number of test samples alone"
     colored = _colored_lines(table, names, colors)
-    cost: list[Block] = [*cost_charts(table.lines, colored, table.metric, interval)]
+    cost: list[Block] = [*cost_charts(table.lines, colored, table.metrics[table.metric], interval)]
     heading = [tag("h3", f"Table {table.number}")] if len(comparison.tables) > 1 else []
     return _Charts([*heading, *validation] if validation else [], [*heading, *cost] if cost else [])
 

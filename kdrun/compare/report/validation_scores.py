@@ -6,16 +6,17 @@ from statistics import fmean
 
 from kdrun.compare.choice import choosing_metric
 from kdrun.compare.comparison import ComparisonTable
+from kdrun.compare.metrics import LAST, leading_at
 from kdrun.compare.report.figure import Figure
 from kdrun.compare.report.learning_curves import Points, curve_points
 from kdrun.compare.report.line_chart import Curve, line_chart
 from kdrun.compare.report.run_record import RunRecord
 from kdrun.core.folder import RunFolder
-from kdrun.core.metrics import leading
+from kdrun.core.metrics import Metric
 
 
 class ValidationScores:
-    """Validation scores of each setting of a table, in %, in the order of the settings.
+    """Validation scores of each setting, in the unit of tables, in the order of the settings.
 
     Each setting is judged by one model, such as the distilled student.
 
@@ -25,12 +26,16 @@ class ValidationScores:
 
     def __init__(self, table: ComparisonTable) -> None:
         self.table = table
+        self.metric: Metric = leading_at(table.metrics, LAST).metric
 
     @cached_property
     def curves(self) -> list[dict[int, Points]]:
-        """For each setting: seed -> (epoch, %) points of the setting's judged model."""
+        """For each setting: seed -> (epoch, score) points of the setting's judged model."""
         return [
-            {seed: _curve(run.folder, line.model) for seed, run in setting.runs.items()}
+            {
+                seed: _curve(run.folder, line.model, self.metric)
+                for seed, run in setting.runs.items()
+            }
             for setting, line in zip(self.table.settings, self.table.judged, strict=True)
         ]
 
@@ -45,9 +50,9 @@ class ValidationScores:
     @cached_property
     def ranks(self) -> list[int]:
         """For each setting: its rank on validation, from 0 for the best setting."""
-        means = [-1.0 if mean is None else mean for mean in self.means]
-        order = sorted(range(len(means)), key=lambda index: -means[index])
-        return [order.index(index) for index in range(len(means))]
+        merits = [float("-inf") if mean is None else self.metric.sign * mean for mean in self.means]
+        order = sorted(range(len(merits)), key=lambda index: -merits[index])
+        return [order.index(index) for index in range(len(merits))]
 
     @property
     def model_names(self) -> str:
@@ -58,25 +63,26 @@ class ValidationScores:
         line = self.table.judged[index]
         metric = choosing_metric(self.table.metric, self.table.judged)
         if metric in line.estimates:
-            return 100 * line.estimates[metric].mean
+            return self.metric.unit.factor * line.estimates[metric].mean
         last_scores = [points[-1][1] for points in self.curves[index].values() if points]
         return fmean(last_scores) if last_scores else None
 
 
-def _curve(folder: RunFolder, model: str) -> Points:
+def _curve(folder: RunFolder, model: str, metric: Metric) -> Points:
     """Return the curve of the stage that trained a model, else of the last trained stage."""
     record = RunRecord(folder)
     rows = record.trained_stages
     stages = [stage for stage, row in rows.items() if row == model] or list(rows)
     if not stages:
         return []
-    return curve_points(record.measurements, stages[-1], "validation", leading().name, 100)
+    factor = metric.unit.factor
+    return curve_points(record.measurements, stages[-1], "validation", metric.name, factor)
 
 
 def curves_figure(
     scores: ValidationScores, names: Sequence[str], colors: Sequence[int]
 ) -> Figure | None:
-    """Draw the validation accuracy of each setting: mean and range over its seeds.
+    """Draw the validation scores of each setting: mean and range over its seeds.
 
     Args:
         scores: scores of the settings of a table.
@@ -93,7 +99,7 @@ def curves_figure(
     curves.sort(key=lambda curve: curve.color)
     has_bands = any(curve.band for curve in curves)
     note = "Curve: mean over the seeds; band: lowest to highest seed." if has_bands else ""
-    labels = ("epoch", "validation accuracy, %")
+    labels = ("epoch", scores.metric.axis("validation"))
     return line_chart(
         "settings-curves", f"{scores.model_names} on validation", curves, labels, note
     )

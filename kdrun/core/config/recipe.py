@@ -13,8 +13,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from kdrun.core.config.types import Node, Section
-from kdrun.core.metrics import STOP_SCORES, leading
-from kdrun.core.ranges import UnitBelowOne, UnitInterval
+from kdrun.core.ranges import UnitBelowOne
 
 
 class Recipe(Section):
@@ -95,15 +94,15 @@ class StopWhen(Section):
     """The validation score at which training ends: a value, or a score near another model's.
 
     Attributes:
-        metric: the score.
+        metric: the score; None: the leading one of the task.
         reaches: the value at which training ends.
         within: the greatest distance from the other model's score at which training ends.
         of: the other model.
     """
 
-    metric: Literal[STOP_SCORES] = leading().name  # type: ignore[valid-type]  # a tuple of names
-    reaches: UnitInterval | None = None
-    within: UnitInterval | None = None
+    metric: str | None = None
+    reaches: NonNegativeFloat | None = None
+    within: NonNegativeFloat | None = None
     of: Literal["teacher", "alone"] | None = None
 
     @model_validator(mode="after")

@@ -38,23 +38,23 @@ class BestEpoch(TypedDict):
 
     Keys:
         epoch: the number of the epoch, counted from 1.
-        accuracy: on the test split, in 0..1.
-        f1: macro F1 on the test split, in 0..1; missing in older files.
         validation: the leading metric on the validation split; missing in older files.
+
+    Further keys are the leading score of the task on the test split, and that for merged classes,
+    which older files lack.
     """
 
     epoch: int
-    accuracy: float | None
-    f1: NotRequired[float | None]
     validation: NotRequired[float | None]
 
 
 class Gain(TypedDict):
-    """The accuracy that distillation gained over the control, on the same test samples.
+    """What the leading score of distillation gained over the control, on the same test samples.
 
     Keys:
         over: the name of the control's row.
-        accuracy: the difference of the accuracies, which are in 0..1.
+        accuracy: the difference of the leading scores, whatever they are: the first task gave the
+            key its name.
         low: the lower end of the difference's 95 % interval.
         high: the upper end.
     """
@@ -70,10 +70,10 @@ class StepComparison(TypedDict):
 
     Keys:
         baseline: the row of the model before compression.
-        accuracy: accuracy of the compressed model minus that of the baseline, both in 0..1.
+        accuracy: the leading score of the compressed model minus that of the baseline.
         low: the lower end of this difference's 95 % interval.
         high: the upper end.
-        f1: the difference of the macro F1 scores, which are in 0..1.
+        f1: the difference of the macro F1 scores, which are in 0..1; None without classes.
         agreement: the share of the test samples for which both models predict the same class.
         parameters: how many times fewer parameters: 2 for half of them.
         nonzero: how many times fewer parameters that are not 0.
@@ -88,7 +88,7 @@ class StepComparison(TypedDict):
     accuracy: float
     low: float
     high: float
-    f1: float
+    f1: float | None
     agreement: float
     parameters: float
     nonzero: float
@@ -100,14 +100,14 @@ class StepComparison(TypedDict):
 
 
 class Repetitions(TypedDict):
-    """The change of accuracy by a compression step that was repeated on the validation split.
+    """The change of the leading score by a step that was repeated on the validation split.
 
     Keys:
         group: the name of these repetitions, such as `3 folds`.
         n: the number of repetitions.
         chosen: the number of samples that the step used in each repetition.
-        measured: the number of other samples, on which accuracy was measured.
-        mean: the mean of the changes, which are differences of accuracies in 0..1.
+        measured: the number of other samples, on which the score was measured.
+        mean: the mean of the changes, which are differences of leading scores.
         deviation: the standard deviation of the changes, with n - 1.
         changes: the change in each repetition.
     """
@@ -124,18 +124,17 @@ class Repetitions(TypedDict):
 class ScoredRow(TypedDict):
     """A model's scores on one test split.
 
-    Further keys are the scores in `core.metrics.SCORES`, which `score_of` reads.
+    Further keys are the scores of the task, which `score_of` reads, and of the leading one the
+    distance to the farther end of its 95 % interval, under `half_width_key`.
 
     Keys:
         model: the name of the row: teacher, alone, distilled, or the name of a compression step.
-        accuracy_half_width: the distance of the accuracy to the farther end of its 95 % interval.
         agreement: the share of the samples for which the model predicts the same class as the
             teacher; None without a teacher.
         gain: the gain of the distilled student over the control, if there is a control.
     """
 
     model: str
-    accuracy_half_width: float
     agreement: float | None
     gain: NotRequired[Gain]
 
@@ -210,6 +209,8 @@ class Summary(TypedDict):
         samples: the number of test samples.
         epoch: the epoch of the rows' weights: `last`, or `best` by validation.
         dataset: the name of the dataset.
+        task: what the networks answer; missing in older files, which are of classification.
+        sample: the word for a sample; missing in older files, where it is `image`.
         held_out: the fingerprint of the validation and test images; missing in older files.
         concepts: merged class -> the teacher's classes that it joins; only if classes were merged.
         labeled: the number of labels, if some training samples have none.
@@ -227,6 +228,8 @@ class Summary(TypedDict):
     samples: int
     epoch: str
     dataset: str
+    task: NotRequired[str]
+    sample: NotRequired[str]
     held_out: NotRequired[str | None]
     concepts: NotRequired[dict[str, list[str]] | None]
     labeled: NotRequired[LabelCount | None]
@@ -235,6 +238,16 @@ class Summary(TypedDict):
     jobs: NotRequired[int]
     inexact: NotRequired[list[str]]
     rows: list[Row]
+
+
+def half_width_key(metric: str) -> str:
+    """Return the key of the half width of a score's interval."""
+    return f"{metric}_half_width"
+
+
+def difference_of(comparison: Gain | StepComparison) -> float:
+    """Return the difference of leading scores in a comparison."""
+    return comparison["accuracy"]
 
 
 def score_of(row: Mapping[str, object], metric: str) -> float | None:
