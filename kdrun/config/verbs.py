@@ -71,7 +71,7 @@ VERBS = {
         "which setting is better, and whether by more than chance",
         {
             "--by KEY": "a table by the values of KEY, averaged over the other settings",
-            "--metric NAME": "what is compared: accuracy (the default), f1, nll, ece, ...",
+            "--metric NAME": "what is compared: f1, nll, ece, ...; by default the task's leading one",
             "--where KEY=VALUE": "only the runs with this value; several values with commas",
             "--baseline KEY=VALUE": "compare with the setting that differs in KEY alone; or a row",
             "--row NAME": "the row that a run is judged by; its last one by default",
@@ -81,7 +81,10 @@ VERBS = {
             "--markdown [FILE]": "as Markdown, to the screen or to FILE",
             "--latex [FILE]": "as LaTeX, to the screen or to FILE",
         },
-        notes=("PATH is a run folder, a sweep folder, a folder of runs, or a glob.",),
+        notes=(
+            "PATH is a run folder, a sweep folder, a folder of runs, or a glob.",
+            "plugins=[MODULE] allows the plugins of the runs' tasks.",
+        ),
         examples=(
             "kdrun compare outputs/sweeps",
             "kdrun compare outputs/sweeps --by loss.temperature --where loss.alpha=0.5",
@@ -96,7 +99,10 @@ VERBS = {
             "--figures FOLDER": "also write each figure to a file of its own",
             "--format svg|png": "the format of these files; svg by default",
         },
-        notes=("PATH is a run folder, a sweep folder, a folder of runs, or a glob.",),
+        notes=(
+            "PATH is a run folder, a sweep folder, a folder of runs, or a glob.",
+            "plugins=[MODULE] allows the plugins of the runs' tasks.",
+        ),
         examples=("kdrun report outputs/sweeps -o report.html --figures figures",),
     ),
     "search": Verb(

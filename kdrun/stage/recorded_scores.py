@@ -54,8 +54,9 @@ def score_difference(
     tolerance = _ROUNDED if rounded else _FP32
     fewest = max(tolerance, _SAMPLES / scores["n"])
     leading = task.leading()
-    tolerances = {"nll": tolerance} if "nll" in task.scores else {}
-    tolerances[leading.name] = fewest if leading.unit is SHARE else tolerance
+    tolerances = {leading.name: fewest if leading.unit is SHARE else tolerance}
+    if "nll" in task.scores:
+        tolerances["nll"] = tolerance
     for name, absolute in tolerances.items():
         with explain_other_record(artefact.folder):
             recorded, now = validation_score(artefact.record, name), scores[name]

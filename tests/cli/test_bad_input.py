@@ -97,6 +97,7 @@ VALUES = {
     "student.hidden=[0]": "student.hidden.0: 0 should be greater than 0",
     "stop.when=5": "stop.when: 5 is not a mapping",
     "stop.when={reach: 0.9}": "stop.when.reach: unknown key of 'when'; nearest: reaches",
+    "stop.when={reaches: 2}": "stop.when.reaches: 2 should be less than or equal to 1",
     "stop.when={within: 0.1}": "stop.when: needs either reaches, or within and of",
     "stop.when={metric: acc, reaches: 0.9}": "stop.when.metric: 'acc' should be 'accuracy',"
     " 'top5', 'precision', 'recall' or 'f1'",

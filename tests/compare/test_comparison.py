@@ -12,6 +12,7 @@ from scipy import stats
 from benchmarks.synthetic_runs import write_run
 from kdrun.compare.comparison import Comparison, ComparisonTable, compare
 from kdrun.compare.gather import gather
+from kdrun.compare.metrics import metrics_of
 from kdrun.compare.query import Query
 from kdrun.compare.test_results import SignificanceTest
 from kdrun.core.errors import UserError
@@ -405,14 +406,14 @@ def test_the_figure_that_chose_is_not_tested_on(here, metric):
 
 
 def test_a_difference_of_nothing_has_no_minus():
-    claim = SignificanceTest("chosen", "a", "b", "accuracy", difference=-1e-6)
+    claim = SignificanceTest("chosen", "a", "b", metrics_of({})["accuracy"], difference=-1e-6)
     assert claim.difference_text == "+0.00"
 
 
 def test_what_the_correction_takes_away_is_said_so():
     claim = SignificanceTest(
-        "chosen", "a", "b", "accuracy", "t", "seeds", (5, 5), 0.01, (0.001, 0.019), (0.002, 0.018),
-        p=0.03, p_of_all=0.3, together=10,
+        "chosen", "a", "b", metrics_of({})["accuracy"], "t", "seeds", (5, 5), 0.01,
+        (0.001, 0.019), (0.002, 0.018), p=0.03, p_of_all=0.3, together=10,
     )  # fmt: skip
     assert claim.sentence == (
         "No evidence, once 10 tests are corrected for, that a differs from b: +1.00 points, 95 %"

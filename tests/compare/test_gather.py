@@ -143,7 +143,7 @@ def test_a_finished_run_without_its_table_is_missing_it(here):
         ("summary.json", "{}", "no 'split'"),
         ("summary.json", summary([]), "no figures"),
         ("summary.json", summary([1]), "1 for 'rows.0', not a mapping"),
-        ("summary.json", summary([{"model": "a"}]), "no 'rows.0.accuracy_half_width'"),
+        ("summary.json", summary([{"model": "a"}]), "no 'rows.0.agreement'"),
         ("summary.json", summary([{"model": 3}]), "3 for 'rows.0.model', not a text"),
     ],
 )

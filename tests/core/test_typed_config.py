@@ -258,7 +258,10 @@ def test_taps_of_the_config_take_the_place_of_a_networks_roles():
         ({"check": "yes"}, "check: 'yes' is not true or false"),
         ({"controls": "alone"}, "controls: 'alone' is not a list"),
         ({"checkpoint_seconds": 0}, "checkpoint_seconds: 0 should be greater than 0"),
-        ({"stop__when": {"reaches": 2}}, "stop.when.reaches: 2 should be less than or equal to 1"),
+        (
+            {"stop__when": {"reaches": -1}},
+            "stop.when.reaches: -1 should be greater than or equal to 0",
+        ),
         ({"stop__when": {}}, "stop.when: needs either reaches, or within and of"),
         ({"stop__when": {"within": 0.1}}, "stop.when: needs either reaches, or within and of"),
         (

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from kdrun.core.screen import Screen
 from kdrun.engine import display as module
-from kdrun.engine.display import Display
+from kdrun.engine.display import Display, Scored
 
 SUMS = {name: torch.tensor(value) for name, value in (("ce", 120.0), ("kd", 88.5), ("loss", 208.5))}
 HITS = torch.tensor(60.0)
@@ -71,7 +71,7 @@ def train(display: Display, clock: Clock, epochs: int, seconds: float, steps: in
 
 def test_without_a_terminal_an_epoch_is_a_plain_line(plain, clock):
     display, text = plain
-    display.begin("distill", epochs=3, steps=4, epochs_done=0)
+    display.begin("distill", epochs=3, steps=4, epochs_done=0, scored=Scored())
     train(display, clock, epochs=1, seconds=10)
     assert text.getvalue() == (
         "distill: epoch 1/3  ce 0.120  kd 0.300  loss 0.420  train 91.25%  val 88.12%"
@@ -81,7 +81,7 @@ def test_without_a_terminal_an_epoch_is_a_plain_line(plain, clock):
 
 def test_without_a_terminal_lines_are_rare_but_first_and_last_are_there(plain, clock):
     display, text = plain
-    display.begin("teacher", epochs=20, steps=4, epochs_done=0)
+    display.begin("teacher", epochs=20, steps=4, epochs_done=0, scored=Scored())
     train(display, clock, epochs=20, seconds=1)
     epochs = re.findall(r"epoch (\d+)/20", text.getvalue())
     assert epochs == ["1", "7", "13", "19", "20"]
@@ -89,7 +89,7 @@ def test_without_a_terminal_lines_are_rare_but_first_and_last_are_there(plain, c
 
 def test_the_log_has_every_epoch(plain, clock, tmp_path):
     display, _ = plain
-    display.begin("teacher", epochs=20, steps=4, epochs_done=0)
+    display.begin("teacher", epochs=20, steps=4, epochs_done=0, scored=Scored())
     train(display, clock, epochs=20, seconds=1)
     lines = (tmp_path / "run.log").read_text().splitlines()
     assert lines[0] == "12:00:00 teacher: 20 epochs of 4 steps"
@@ -98,7 +98,7 @@ def test_the_log_has_every_epoch(plain, clock, tmp_path):
 
 def test_no_escape_codes_without_a_terminal(plain, clock):
     display, text = plain
-    display.begin("teacher", epochs=2, steps=4, epochs_done=0)
+    display.begin("teacher", epochs=2, steps=4, epochs_done=0, scored=Scored())
     train(display, clock, epochs=2, seconds=10)
     display.end()
     assert "\x1b" not in text.getvalue()
@@ -109,14 +109,14 @@ def test_no_escape_codes_without_a_terminal(plain, clock):
 )
 def test_time_left_is_in_the_unit_that_reads_best(plain, clock, seconds, left):
     display, text = plain
-    display.begin("teacher", epochs=10, steps=4, epochs_done=0)
+    display.begin("teacher", epochs=10, steps=4, epochs_done=0, scored=Scored())
     train(display, clock, epochs=1, seconds=seconds)
     assert text.getvalue().endswith(f"  {left} left\n")
 
 
 def test_a_resumed_stage_says_where_it_goes_on_and_counts_from_there(plain, clock, tmp_path):
     display, text = plain
-    display.begin("teacher", epochs=10, steps=4, epochs_done=5)
+    display.begin("teacher", epochs=10, steps=4, epochs_done=5, scored=Scored())
     assert "from epoch 6" in (tmp_path / "run.log").read_text()
     clock.now += 10
     display.epoch(6, {"loss": 1.0}, VALIDATION)
@@ -125,14 +125,14 @@ def test_a_resumed_stage_says_where_it_goes_on_and_counts_from_there(plain, cloc
 
 def test_steps_do_not_look_at_the_losses_without_a_terminal(plain, clock):
     display, _ = plain
-    display.begin("teacher", epochs=1, steps=4, epochs_done=0)
+    display.begin("teacher", epochs=1, steps=4, epochs_done=0, scored=Scored())
     clock.now += 100
     display.step(0, 1, 64, {"loss": None})  # looking would fail
 
 
 def test_steps_look_at_the_losses_a_few_times_a_second_at_most(live, clock):
     display, _ = live
-    display.begin("teacher", epochs=1, steps=4, epochs_done=0)
+    display.begin("teacher", epochs=1, steps=4, epochs_done=0, scored=Scored())
     clock.now += 0.1
     display.step(0, 1, 64, {"loss": None})
     clock.now += 0.2
@@ -143,7 +143,7 @@ def test_steps_look_at_the_losses_a_few_times_a_second_at_most(live, clock):
 
 def test_the_live_display_fits_in_80_columns_and_leaves_out_nothing(live, clock):
     display, text = live
-    display.begin("distill", epochs=240, steps=781, epochs_done=0)
+    display.begin("distill", epochs=240, steps=781, epochs_done=0, scored=Scored())
     train(display, clock, epochs=2, seconds=1000, steps=781)
     text.truncate(0)
     text.seek(0)
@@ -159,7 +159,7 @@ def test_the_live_display_fits_in_80_columns_and_leaves_out_nothing(live, clock)
 
 def test_the_live_display_goes_away(live, clock):
     display, text = live
-    display.begin("distill", epochs=2, steps=4, epochs_done=0)
+    display.begin("distill", epochs=2, steps=4, epochs_done=0, scored=Scored())
     train(display, clock, epochs=2, seconds=10)
     display.end()
     display.end()
@@ -170,7 +170,7 @@ def test_the_live_display_goes_away(live, clock):
 def test_a_second_stage_takes_the_place_of_the_first(live, clock):
     display, text = live
     for stage in ("teacher", "alone"):
-        display.begin(stage, epochs=1, steps=4, epochs_done=0)
+        display.begin(stage, epochs=1, steps=4, epochs_done=0, scored=Scored())
         train(display, clock, epochs=1, seconds=10)
     text.truncate(0)
     display.end()

@@ -386,7 +386,7 @@ def test_a_stopped_stage_stays_stopped_when_resumed(
 def test_best_weights_are_those_of_the_best_epoch(learn: Callable, tmp_path: Path) -> None:
     trained, _ = learn(epochs=6, lr=0.5)
     accuracies = curve(tmp_path / "stage", "accuracy", "validation")
-    assert trained.best.score == max(accuracies)
+    assert trained.best.scores["accuracy"] == max(accuracies)
     assert trained.best.epoch == accuracies.index(max(accuracies)) + 1
 
 

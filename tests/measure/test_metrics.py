@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 from torch import Tensor
 
-from kdrun.core.metrics import SCORES
 from kdrun.measure.metrics import Meter, Scores, agreement
+from kdrun.task.classification import CLASSIFICATION
 
 
 def sample(seed: int, n: int, classes: int, sharpness: float = 2.0) -> tuple[Tensor, Tensor]:
@@ -153,7 +153,7 @@ def test_predictions_are_in_the_order_of_the_updates():
 
 
 def test_every_metric_of_the_table_has_its_score_in_order():
-    assert list(measured(*sample(9, 20, 4))) == ["n", *SCORES]
+    assert list(measured(*sample(9, 20, 4))) == ["n", *CLASSIFICATION.scores]
 
 
 def test_an_empty_meter_has_no_scores():

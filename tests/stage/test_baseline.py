@@ -8,6 +8,7 @@ import torch
 from kdrun.measure.metrics import Meter
 from kdrun.stage.baseline import compare_with_baseline
 from kdrun.stage.timing import Latencies
+from kdrun.task.classification import CLASSIFICATION
 
 
 def meter(predicted: list[int]) -> Meter:
@@ -29,7 +30,7 @@ EAGER = Latencies({"a": latency(2.0), "b": latency(2.0)}, {})
 
 def compared(latencies: Latencies = EAGER, **cost: Any) -> dict[str, Any]:
     costs = {"a": COST, "b": {**COST, **cost}}
-    return compare_with_baseline("b", "a", METERS, costs, latencies)
+    return compare_with_baseline("b", "a", CLASSIFICATION, METERS, costs, latencies)
 
 
 def timed(milliseconds: float) -> Latencies:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from kdrun.core.metrics import SCORES
 from kdrun.core.records.check import check_record
 from kdrun.core.records.summary import Row
 from kdrun.measure.metrics import Meter
 from kdrun.stage.result_rows import Measured, make_rows
 from kdrun.stage.timing import Latencies
+from kdrun.task.classification import CLASSIFICATION
 
 TARGETS = torch.tensor([0, 1, 2, 0, 1, 2])
 STEPS = {"1 prune": "distilled", "2 round": "1 prune"}
@@ -20,7 +20,7 @@ NAMES = ("teacher", "alone", "distilled", *STEPS)
 
 
 def artefact(name: str) -> Any:
-    validation = {"n": 6, **dict.fromkeys(SCORES, 0.5)}
+    validation = {"n": 6, **dict.fromkeys(CLASSIFICATION.scores, 0.5)}
     record = {
         "model": {"name": "mlp", "hidden": [8]},
         "validation": validation,
@@ -52,6 +52,7 @@ def rows() -> dict[str, Row]:
     onnx = {name: latency("onnxruntime") for name in STEPS}
     measured = Measured(
         artefacts={name: artefact(name) for name in NAMES},
+        task=CLASSIFICATION,
         meters=meters,
         best_scores={"alone": meters["teacher"].compute()},
         domain_meters={"photos": meters},
@@ -67,7 +68,7 @@ def test_every_row_has_the_types_of_its_record(rows):
     assert list(rows) == list(NAMES)
     for row in json.loads(json.dumps(list(rows.values()))):
         check_record(row, Row, row["model"])
-        assert all(name in row for name in SCORES)
+        assert all(name in row for name in CLASSIFICATION.scores)
 
 
 def test_agreement_is_with_the_teacher(rows):

@@ -1,5 +1,6 @@
 """The strongest setting within an allowed drop of validation accuracy."""
 
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -9,6 +10,7 @@ from kdrun.core.errors import UserError
 from kdrun.stage import compress
 from kdrun.stage.compress import search_value
 from kdrun.stage.search_strength import StrengthSearch
+from kdrun.task.classification import CLASSIFICATION
 
 
 class Artefact:
@@ -22,6 +24,8 @@ class Artefact:
 
 class Silent:
     """In place of a stage context: nothing interrupts, and messages are dropped."""
+
+    data = SimpleNamespace(task=CLASSIFICATION)
 
     def __getattr__(self, name: str) -> "Silent":
         return self

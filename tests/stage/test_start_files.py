@@ -32,7 +32,7 @@ def start(path: Path, **changed: Any) -> tuple[Any, list[str]]:
     """A network of a folder with its weights, and the sentences on them."""
     node = {**read("hf"), "path": str(path), **changed}
     network = model.build(node, DATA).eval()
-    return network, load_start(network, node)
+    return network, load_start(network, node, None)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
