@@ -71,7 +71,7 @@ VERBS = {
         "which setting is better, and whether by more than chance",
         {
             "--by KEY": "a table by the values of KEY, averaged over the other settings",
-            "--metric NAME": "what is compared: f1, nll, ece, ...; by default the task's leading one",
+            "--metric NAME": "what is compared: f1, nll, ece, ...; else the leading one",
             "--where KEY=VALUE": "only the runs with this value; several values with commas",
             "--baseline KEY=VALUE": "compare with the setting that differs in KEY alone; or a row",
             "--row NAME": "the row that a run is judged by; its last one by default",
