@@ -25,7 +25,7 @@ from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.config.compose import compose_runs
 from kdrun.core.records.summary import Latency
-from kdrun.export.input_spec import InputSpec
+from kdrun.export.image_spec import ImageSpec
 from kdrun.export.trace import encode, trace
 from kdrun.measure.cost import macs
 from kdrun.measure.latency import latencies
@@ -70,7 +70,7 @@ def table_rows(name: str, size: int, batch: int, seconds: float) -> Iterator[str
     in_torch = latencies(eager, sample, threads=1, seconds=seconds)
     with TemporaryDirectory() as folder:
         files = {key: Path(folder) / f"{key}.onnx" for key in networks}
-        images = InputSpec(3, (size, size), (0.0,) * 3, (1.0,) * 3, normalize=False)
+        images = ImageSpec(3, (size, size), (0.0,) * 3, (1.0,) * 3, normalize=False)
         for key, path in files.items():
             path.write_bytes(encode(trace(networks[key], images), "onnx"))
         in_onnx = onnx_latencies(files, sample, 1, seconds)

@@ -13,7 +13,7 @@ Conditions = Mapping[str, Mapping[str, Any]]  # criterion -> key -> value
 
 _IMAGES = ("dataset.name", "dataset.classes", "dataset.class_map")
 _SPLIT = ("dataset.validation", "dataset.test", "dataset.split_seed")
-_TIMING = ("runtime", "device", "threads", "batch", "dtype")
+_TIMING = ("runtime", "device", "threads", "batch", "tokens", "dtype")
 ABSENT = "(absent)"  # shown for a key that a config doesn't have
 _MAX_KEYS = 3  # keys that one reason names
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from kdrun.compare.gather import Run
+from kdrun.compare.run_rows import timed_batch
 from kdrun.compare.seed_means import TableLine
 from kdrun.core.folder import STUDENT_ROW
 from kdrun.core.number_format import many
@@ -57,7 +58,7 @@ def latency_conditions(runs: Sequence[Run], lines: Sequence[TableLine]) -> list[
     if latency is None:
         return []
     notes = [
-        f"Latency: batch {latency['batch']}, {latency['dtype']}, {latency['device']},"
+        f"Latency: {timed_batch(latency)}, {latency['dtype']}, {latency['device']},"
         f" {many(latency['threads'], 'thread')}, {_runtimes(lines)}."
     ]
     jobs = max(int(run.summary.get("jobs") or 1) for run in runs) if runs else 1

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from kdrun.compare.run_rows import epochs_text, runtime_of, step_rows
+from kdrun.compare.run_rows import epochs_text, runtime_of, step_rows, timed_batch
 from kdrun.core.folder import STUDENT_ROW
 from kdrun.core.metrics import Metric
 from kdrun.core.number_format import capitalize, many, milliseconds
@@ -225,7 +225,7 @@ def _latencies(summary: Summary) -> list[str]:
         return []
     threads = many(latency["threads"], "thread")
     notes = [
-        f"Latency: batch {latency['batch']}, {latency['dtype']}, {latency['device']}, {threads},"
+        f"Latency: {timed_batch(latency)}, {latency['dtype']}, {latency['device']}, {threads},"
         f" {runtime_of(latency)}."
     ]
     for row in step_rows(summary):

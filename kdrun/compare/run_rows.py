@@ -1,5 +1,6 @@
 """Reading rows of a run's results table, for tables and notes."""
 
+from kdrun.core.number_format import many
 from kdrun.core.records.summary import EAGER, Latency, Row, Summary
 
 
@@ -27,3 +28,9 @@ def epochs_text(row: Row) -> str:
 def runtime_of(latency: Latency) -> str:
     """Return the name of the software that ran the network, such as `onnxruntime`."""
     return latency.get("runtime", EAGER)
+
+
+def timed_batch(latency: Latency) -> str:
+    """Return the size of the timed batch in words: `batch 1`, `batch 1 of 16 tokens`."""
+    tokens = latency.get("tokens")
+    return f"batch {latency['batch']}" + (f" of {many(tokens, 'token')}" if tokens else "")

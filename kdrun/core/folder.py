@@ -35,6 +35,7 @@ CRASHED = "crashed"  # the status of a run whose process ended without writing o
 # Names of files in the folder of exported files.
 EXPORTED = "export.json"
 HOW_TO_RUN = "how_to_run.md"
+TOKENIZER = "tokenizer.json"  # ending of the file of a network's tokenizer
 
 _CONFIG = "config.yaml"
 _MANIFEST = "run.json"

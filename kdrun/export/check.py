@@ -1,6 +1,6 @@
 """Compares the logits of an exported file, in its runtime, with those of the network.
 
-Shapes: B images in a batch (B, C, H, W), logits (B, K) for K classes.
+Shapes: B samples in a batch, logits (B, K) for K classes.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kdrun.core.config import ExportTolerance
-from kdrun.core.memory_format import contiguous
+from kdrun.core.inputs.types import CPU, to_device
 from kdrun.core.mode import evaluating
 from kdrun.dataset.data import Split
 from kdrun.export.format import LoadedFile
@@ -83,10 +83,10 @@ def compare(
 
     Args:
         files: the exported files by name.
-        network: the network in PyTorch, which takes normalized images.
-        split: yields normalized images without augmentation.
-        inputs: whether the files take normalized images or pixels in 0..1.
-        batch_size: images in a batch.
+        network: the network in PyTorch.
+        split: yields inputs without augmentation.
+        inputs: what the files take.
+        batch_size: samples in a batch.
         before_batch: called before each batch; it may raise to stop.
 
     Returns:
@@ -96,13 +96,10 @@ def compare(
     with evaluating(network):
         for batch in split.batches(batch_size):
             before_batch()
-            assert isinstance(batch.inputs, Tensor)
-            images, targets = batch.inputs.cpu(), batch.targets.cpu()
-            expected = network(images)
-            file_images = inputs.denormalize(images) if inputs.normalize else images
-            file_images = contiguous(file_images)  # as the network was traced
+            expected = network(to_device(batch.inputs, CPU))
+            tensors = inputs.arguments(to_device(batch.inputs, CPU))
             for name, file in files.items():
-                comparisons[name].update(file.forward(file_images), expected, targets)
+                comparisons[name].update(file.forward(*tensors), expected, batch.targets.cpu())
     return {name: comparison.figures() for name, comparison in comparisons.items()}
 
 

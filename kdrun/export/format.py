@@ -8,19 +8,22 @@ from typing import Any
 from torch import Tensor
 from torch.export import ExportedProgram
 
+from kdrun.export.input_spec import Arrays
+
 
 @dataclass(frozen=True)
 class LoadedFile:
     """An exported file, loaded in the runtime that it is made for.
 
     Attributes:
-        forward: maps images (B, C, H, W) in host memory to logits (B, K).
+        forward: maps the tensors of the file's inputs in host memory, such as images
+            (B, C, H, W), to logits (B, K).
         runtime: name and version of the runtime.
         facts: further entries of the file's record, such as the opset and the versions of the
             packages that wrote it.
     """
 
-    forward: Callable[[Tensor], Tensor]
+    forward: Callable[..., Tensor]
     runtime: str
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -34,9 +37,9 @@ class ExportFormat:
             operator of the network has no form in this format.
         load: loads such a file on the CPU.
         example: Python code for `how_to_run.md` that loads the file and runs it. It is a template
-            for `str.format` with the fields `file`, `shape` (C, H, W), `prepare` and `imports`.
-        normalize: the code for the field `prepare` if the file does not normalize its inputs. It
-            computes `images` from `pixels`; its fields are `mean` and `std`.
+            for `str.format` with the fields `file`; `inputs`, code that makes the file's inputs;
+            `arguments`, their names, and `named`, entries of a dictionary of them; `imports`.
+        arrays: whether that code makes arrays of numpy or tensors of torch.
         packages: names of the packages that the format needs.
         calls_custom_operators: whether a file of a quantized network calls kdrun's custom
             operators, so that the modules that register them must be imported before loading it.
@@ -45,6 +48,6 @@ class ExportFormat:
     encode: Callable[[ExportedProgram], bytes]
     load: Callable[[Path], LoadedFile]
     example: str
-    normalize: str
+    arrays: Arrays
     packages: tuple[str, ...] = ()
     calls_custom_operators: bool = False

@@ -1,74 +1,83 @@
-"""The inputs of an exported network, and the normalization that its file may include."""
+"""The inputs of an exported network: an `InputSpec` for each modality."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
 
-import torch
 from torch import Tensor, nn
+from torch.export import Dim
 
 from kdrun.core.inputs import InputDescription
-from kdrun.core.inputs.image import image_inputs
+from kdrun.core.inputs.text import Encoding, TextInputs
+from kdrun.core.inputs.types import Inputs
+from kdrun.export.image_spec import image_spec
+from kdrun.export.text_spec import TextSpec
+
+Arrays = Literal["numpy", "torch"]  # whose arrays the code in how_to_run.md makes
 
 
-@dataclass(frozen=True)
-class InputSpec:
-    """Shape and normalization of the images that an exported network takes.
+class InputSpec(Protocol):
+    """What the file of a network takes, as positional tensors.
 
     Attributes:
-        channels: channels of an image.
-        size: (height, width) in pixels.
-        mean: mean of each channel, for pixels scaled to 0..1.
-        std: standard deviation of each channel, on the same scale.
-        normalize: whether the file takes pixels in 0..1 and normalizes them itself. Otherwise it
-            takes (pixels - mean) / std.
+        names: the names of the file's inputs.
+        normalize: whether the file takes pixels in 0..1 and normalizes them itself.
     """
 
-    channels: int
-    size: tuple[int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    normalize: bool
+    @property
+    def names(self) -> tuple[str, ...]: ...
 
-    def sample(self) -> Tensor:
-        """Return zeros (2, C, H, W). With a single image, tracing would fix the batch size."""
-        return torch.zeros(2, self.channels, *self.size)
+    @property
+    def normalize(self) -> bool: ...
 
-    def denormalize(self, inputs: Tensor) -> Tensor:
-        """Convert normalized images (B, C, H, W) back to pixels in 0..1."""
-        mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
-        return inputs * std + mean
+    def example(self) -> tuple[Tensor, ...]:
+        """Return tensors for tracing; no size that may change is 0 or 1."""
+
+    def dynamic_sizes(self) -> tuple[dict[int, Dim], ...]:
+        """Return axis -> range of its size, of those that may change, for each tensor."""
+
+    def arguments(self, inputs: Inputs) -> tuple[Tensor, ...]:
+        """Convert the inputs of a batch."""
+
+    def positional(self, network: nn.Module) -> nn.Module:
+        """Return a network that takes the file's tensors in place of the inputs of batches."""
+
+    def head(self) -> str:
+        """Return a sentence of how_to_run.md on what each file of a run takes."""
+
+    def description(self) -> str:
+        """Return what this file takes, as the object of a sentence of how_to_run.md."""
+
+    def code(self, arrays: Arrays) -> str:
+        """Return Python code that makes a file's inputs, under their names."""
 
 
-def input_spec(inputs: InputDescription, normalize: bool) -> InputSpec:
+def input_spec(inputs: InputDescription, normalize: bool, network: nn.Module) -> InputSpec:
     """Return the inputs of the file of a network.
 
+    Args:
+        inputs: what the dataset gives to networks.
+        normalize: whether the file normalizes images itself.
+        network: the network, which reads one of the encodings of texts.
+
     Raises:
-        UserError: the inputs are no images.
+        UserError: texts are to be normalized.
     """
-    images = image_inputs(inputs, "an exported file")
-    return InputSpec(images.channels, images.image_size, images.mean, images.std, normalize)
+    if isinstance(inputs, TextInputs):
+        encoding = network.encoding
+        assert isinstance(encoding, Encoding)
+        return TextSpec.of(encoding, normalize)
+    return image_spec(inputs, normalize)
 
 
-class NormalizedNetwork(nn.Module):
-    """A network that normalizes its images first.
+def recorded_spec(inputs: InputDescription, file: Mapping[str, Any]) -> InputSpec:
+    """Return the inputs of a file of export.json.
 
     Args:
-        network: takes normalized images (B, C, H, W).
-        inputs: holds the mean and standard deviation of each channel.
+        inputs: the description in export.json.
+        file: the file's record.
     """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, network: nn.Module, inputs: InputSpec) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("mean", torch.tensor(inputs.mean).view(-1, 1, 1))
-        self.register_buffer("std", torch.tensor(inputs.std).view(-1, 1, 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.network((images - self.mean) / self.std)
-
-
-def add_normalization(network: nn.Module, inputs: InputSpec) -> nn.Module:
-    """Put the normalization before the network if the file is to include it."""
-    return NormalizedNetwork(network, inputs).eval() if inputs.normalize else network
+    if isinstance(inputs, TextInputs):
+        encodings = {encoding.name: encoding for encoding in inputs.encodings}
+        tokenizer = file["tokenizer"]
+        return TextSpec(encodings[tokenizer["encoding"]], tokenizer["file"], tokenizer["kind"])
+    return image_spec(inputs, file["normalize"])

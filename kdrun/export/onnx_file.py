@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.export import ExportedProgram
 
 from kdrun.compress.quantize.onnx_translations import translations
 from kdrun.core.errors import UserError, first_line
 from kdrun.export.format import ExportFormat, LoadedFile
-from kdrun.export.trace import BATCH, INPUT, OUTPUT, operator_of, suppress_output
+from kdrun.export.recurrent import lstm, onnx_lstm
+from kdrun.export.trace import OUTPUT, operator_of, suppress_output
 from kdrun.measure.onnx_latency import start_session
 
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+_AXES = ("batch", "length")  # names of axes whose sizes may change
 _MAX_BYTES = 2**31 - 1  # of a protobuf message; an ONNX file is one
 
 _EXAMPLE = """\
@@ -23,15 +26,11 @@ import numpy as np
 import onnxruntime
 
 session = onnxruntime.InferenceSession("{file}", providers=["CPUExecutionProvider"])
-pixels = np.random.default_rng(0).random((2, {shape}), np.float32)  # yours: 0..255, divided by 255
-{prepare}
-(logits,) = session.run(["logits"], {{"images": images}})
+{inputs}
+(logits,) = session.run(["logits"], {{{named}}})
 classes = json.loads(Path("export.json").read_text(encoding="utf-8"))["classes"]
 print([classes[best] for best in logits.argmax(1)])
 """
-_NORMALIZE = """\
-mean, std = (np.array(v, np.float32).reshape(-1, 1, 1) for v in ({mean}, {std}))
-images = (pixels - mean) / std"""
 
 
 def encode(program: ExportedProgram) -> bytes:
@@ -47,15 +46,16 @@ def encode(program: ExportedProgram) -> bytes:
             f"the network's weights take {size / 1e9:.1f} GB, and an ONNX file holds 2 GB at most.",
             "  pt2 has no such limit",
         )
+    inputs = _inputs(program)
     try:
         with suppress_output():
             exported: Any = torch.onnx.export(
                 program,
                 dynamo=True,
-                input_names=[INPUT],
+                input_names=list(inputs),
                 output_names=[OUTPUT],
-                dynamic_shapes=({0: BATCH},),
-                custom_translation_table=translations(),
+                dynamic_shapes=tuple(inputs.values()),
+                custom_translation_table={**translations(), lstm.default: onnx_lstm()},
                 verbose=False,
             )
     except Exception as error:
@@ -73,17 +73,39 @@ def load(path: Path) -> LoadedFile:
     import onnx
 
     session = start_session(path, torch.get_num_threads())
+    names = [node.name for node in session.get_inputs()]
+
+    def forward(*tensors: Tensor) -> Tensor:
+        arrays = (tensor.contiguous().numpy() for tensor in tensors)
+        return torch.from_numpy(session.run([OUTPUT], dict(zip(names, arrays, strict=True)))[0])
+
     opsets = onnx.load(path, load_external_data=False).opset_import
     return LoadedFile(
-        forward=lambda images: torch.from_numpy(
-            session.run([OUTPUT], {INPUT: images.contiguous().numpy()})[0]
-        ),
+        forward=forward,
         runtime=f"onnxruntime {version('onnxruntime')}",
         facts={
             "opset": next(opset.version for opset in opsets if not opset.domain),
             "versions": {name: version(name) for name in ("torch", *_PACKAGES)},
         },
     )
+
+
+def _inputs(program: ExportedProgram) -> dict[str, dict[int, str]]:
+    """Return the name of each input -> its axes whose sizes may change, with their names.
+
+    A single input is images, whatever the network calls them; tokens and masks have their names.
+    """
+    nodes = [node for node in program.graph.nodes if node.op == "placeholder"]
+    inputs = [node for node in nodes if node.name in program.graph_signature.user_inputs]
+    names = ["images"] if len(inputs) == 1 else [node.name for node in inputs]
+    return {
+        name: {
+            axis: _AXES[axis]
+            for axis, size in enumerate(node.meta["val"].shape)
+            if not isinstance(size, int)
+        }
+        for name, node in zip(names, inputs, strict=True)
+    }
 
 
 def _reason(error: Exception) -> str:
@@ -93,4 +115,4 @@ def _reason(error: Exception) -> str:
     return first_line(error)
 
 
-ONNX = ExportFormat(encode, load, _EXAMPLE, _NORMALIZE, packages=_PACKAGES)
+ONNX = ExportFormat(encode, load, _EXAMPLE, arrays="numpy", packages=_PACKAGES)

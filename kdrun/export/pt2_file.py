@@ -8,6 +8,7 @@ import torch
 from torch.export import ExportedProgram
 
 from kdrun.export.format import ExportFormat, LoadedFile
+from kdrun.export.recurrent import with_torch_lstms
 from kdrun.export.trace import suppress_output
 
 _EXAMPLE = """\
@@ -16,23 +17,19 @@ from pathlib import Path
 import torch
 {imports}
 network = torch.export.load("{file}").module()
-pixels = torch.rand(2, {shape}, generator=torch.Generator().manual_seed(0))  # yours: 0..255, / 255
-{prepare}
+{inputs}
 with torch.inference_mode():
-    logits = network(images)
+    logits = network({arguments})
 classes = json.loads(Path("export.json").read_text(encoding="utf-8"))["classes"]
 print([classes[best] for best in logits.argmax(1)])
 """
-_NORMALIZE = """\
-mean, std = (torch.tensor(v).view(-1, 1, 1) for v in ({mean}, {std}))
-images = (pixels - mean) / std"""
 
 
 def encode(program: ExportedProgram) -> bytes:
     """Return the bytes of a .pt2 file."""
     file = BytesIO()
     with suppress_output():
-        torch.export.save(program, file)
+        torch.export.save(with_torch_lstms(program), file)
     return file.getvalue()
 
 
@@ -48,4 +45,4 @@ def load(path: Path) -> LoadedFile:
     )
 
 
-PT2 = ExportFormat(encode, load, _EXAMPLE, _NORMALIZE, calls_custom_operators=True)
+PT2 = ExportFormat(encode, load, _EXAMPLE, arrays="torch", calls_custom_operators=True)

@@ -10,15 +10,16 @@ from io import StringIO
 
 import torch
 from torch import nn
-from torch.export import Dim, ExportedProgram
+from torch.export import ExportedProgram
 
 from kdrun.core.errors import UserError, first_line
 from kdrun.core.mode import evaluating, unfused_attention
 from kdrun.core.types import DataInfo
-from kdrun.export.input_spec import InputSpec, add_normalization, input_spec
+from kdrun.export.input_spec import InputSpec, input_spec
+from kdrun.export.recurrent import traceable_lstms
 from kdrun.export.table import export_format
 
-INPUT, OUTPUT, BATCH = "images", "logits", "batch"  # names in the exported files
+OUTPUT = "logits"  # its name in the exported files
 
 # How torch names an operator in the text of its errors.
 _OPERATOR = re.compile(
@@ -33,17 +34,18 @@ def trace(network: nn.Module, inputs: InputSpec) -> ExportedProgram:
 
     Args:
         network: the network; it is left unchanged.
-        inputs: shape of the images, and whether the graph begins by normalizing them.
+        inputs: the tensors that the graph takes.
 
     Raises:
         UserError: torch can't trace the network. The message names the operator or the module.
     """
-    shapes = ({0: Dim(BATCH, min=1)},)
     try:
         # No other runtime knows torch's fused operator of attention.
-        with suppress_output(), evaluating(network), unfused_attention():
+        with suppress_output(), evaluating(network), unfused_attention(), traceable_lstms(network):
             program = torch.export.export(
-                add_normalization(network, inputs), (inputs.sample(),), dynamic_shapes=shapes
+                inputs.positional(network),
+                inputs.example(),
+                dynamic_shapes=inputs.dynamic_sizes(),
             )
     except Exception as error:
         raise UserError(f"the network can't be traced: {_reason(error, network)}.") from error
@@ -69,7 +71,7 @@ def try_formats(network: nn.Module, info: DataInfo, formats: Iterable[str]) -> N
     Raises:
         UserError: the network can't be exported. The message names the operator.
     """
-    program = trace(network, input_spec(info.inputs, normalize=False))
+    program = trace(network, input_spec(info.inputs, normalize=False, network=network))
     for name in dict.fromkeys(formats):
         encode(program, name)
 
@@ -104,9 +106,13 @@ def _reason(error: Exception, network: nn.Module) -> str:
         return f"the operator {operator!r} has no fake implementation, which computes its shapes"
     message = first_line(error)
     if message.startswith("Constraints violated"):
-        return "it takes batches of one size only, as some shape in it is a constant"
+        return f"it takes {_fixed_size(message)} only, as some shape in it is a constant"
     module = _failed_module(error, network)
     return f"{module}: {message}" if module else message
+
+
+def _fixed_size(message: str) -> str:
+    return "texts of one length" if "(length)" in message else "batches of one size"
 
 
 def _failed_module(error: Exception, network: nn.Module) -> str:

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from kdrun.core.inputs.types import Inputs, first_tensor
 from kdrun.core.mode import evaluating
@@ -91,7 +91,7 @@ def summarize(times: list[float], sample: Inputs, threads: int, runtime: str = E
     """
     tensor = first_tensor(sample)
     median, p95 = np.percentile(np.array(times) * 1e3, [50, 95])
-    return Latency(
+    latency = Latency(
         median_ms=float(median),
         p95_ms=float(p95),
         batch=len(tensor),
@@ -101,6 +101,7 @@ def summarize(times: list[float], sample: Inputs, threads: int, runtime: str = E
         repeats=len(times),
         runtime=runtime,
     )
+    return latency if isinstance(sample, Tensor) else {**latency, "tokens": tensor.shape[1]}
 
 
 @contextmanager

@@ -17,15 +17,16 @@ ONNX = "onnxruntime"  # the name of the runtime in records
 
 
 def onnx_latencies(
-    files: Mapping[str, Path], sample: Inputs, threads: int, seconds: float
+    files: Mapping[str, Path], samples: Mapping[str, Inputs], threads: int, seconds: float
 ) -> dict[str, Latency]:
     """Measure the latency of ONNX files in turns, as `latency.latencies` does for networks.
 
     The time of a call includes copying its outputs.
 
     Args:
-        files: name -> ONNX file that takes the sample.
-        sample: a batch of inputs in host memory; named tensors have the names of the file's inputs.
+        files: name -> ONNX file.
+        samples: name -> a batch of the file's inputs in host memory; named tensors have the names
+            of the file's inputs.
         threads: CPU threads within an operator.
         seconds: the time to spend on all files together, a tenth of it on warming up.
 
@@ -34,11 +35,11 @@ def onnx_latencies(
     """
     sessions = {name: start_session(path, threads) for name, path in files.items()}
     calls = {
-        name: partial(session.run, None, _feeds(session, sample))
+        name: partial(session.run, None, _feeds(session, samples[name]))
         for name, session in sessions.items()
     }
     times = time_in_turns(calls, seconds)
-    return {name: summarize(times[name], sample, threads, runtime=ONNX) for name in files}
+    return {name: summarize(times[name], samples[name], threads, runtime=ONNX) for name in files}
 
 
 def _feeds(session: Any, sample: Inputs) -> dict[str, np.ndarray]:

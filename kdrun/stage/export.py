@@ -3,18 +3,21 @@
 This happens after evaluation, for the config's `export` and for `kdrun export`.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
 from torch.export import ExportedProgram
 
 from kdrun import __version__
 from kdrun.core.atomic import write_bytes, write_text
 from kdrun.core.config import Config
 from kdrun.core.errors import ExportRejected, first_line
-from kdrun.core.folder import EXPORTED, HOW_TO_RUN, read_exported
+from kdrun.core.folder import EXPORTED, HOW_TO_RUN, TOKENIZER, read_exported
+from kdrun.core.inputs.text import Encoding
 from kdrun.core.json_file import write_json
 from kdrun.core.records import FORMAT
 from kdrun.core.screen import Screen
@@ -23,7 +26,7 @@ from kdrun.export.check import compare, tolerance_fault
 from kdrun.export.custom_operators import REGISTERED_BY, calls_custom_operators
 from kdrun.export.format import LoadedFile
 from kdrun.export.how_to_run import how_to_run
-from kdrun.export.input_spec import InputSpec, input_spec
+from kdrun.export.input_spec import input_spec
 from kdrun.export.table import export_format
 from kdrun.export.trace import encode, trace
 from kdrun.stage.artefact import Artefact, checksum
@@ -75,13 +78,14 @@ class Exporter:
         if not missing:
             return []
         network = network_of(artefact, self.data.info)
-        program = trace(network, self._inputs)
+        inputs = input_spec(self.data.info.inputs, self._normalize, network)
+        program = trace(network, inputs)
         paths = {name: self._write(program, artefact, name) for name in missing}
         files = {
             name: _load(name, path, _file_name(artefact, name)) for name, path in paths.items()
         }
         size, test = self.config.evaluate.batch_size, self.data.test
-        checks = compare(files, network, test, self._inputs, size, self.check_interrupt)
+        checks = compare(files, network, test, inputs, size, self.check_interrupt)
         quantized = calls_custom_operators(program)
         rejected = []
         for name, path in paths.items():
@@ -90,7 +94,8 @@ class Exporter:
                 "row": row,
                 "network": artefact.record["fingerprint"],
                 "format": name,
-                "normalize": self._inputs.normalize,
+                "normalize": inputs.normalize,
+                **self._write_tokenizer(network, artefact),
                 "quantized": quantized,
                 "imports": list(REGISTERED_BY) if needs_imports else [],
                 "runtime": files[name].runtime,
@@ -102,8 +107,19 @@ class Exporter:
         return rejected
 
     @property
-    def _inputs(self) -> InputSpec:
-        return input_spec(self.data.info.inputs, self.config.export_options.normalize)
+    def _normalize(self) -> bool:
+        return self.config.export_options.normalize
+
+    def _write_tokenizer(self, network: nn.Module, artefact: Artefact) -> dict[str, Any]:
+        """Write the tokenizer of a network's texts, and return its entry; empty for images."""
+        encoding = getattr(network, "encoding", None)
+        if not isinstance(encoding, Encoding):
+            return {}
+        content = self.data.tokenizers[encoding.name].to_bytes()
+        name = _file_name(artefact, TOKENIZER)
+        write_bytes(self.folder / name, content)
+        kind = json.loads(content)["kind"]
+        return {"tokenizer": {"file": name, "kind": kind, "encoding": encoding.name}}
 
     def _is_exported(self, artefact: Artefact, format_name: str) -> bool:
         """Return whether the folder has an intact file of this network with the same options."""
@@ -113,7 +129,7 @@ class Exporter:
             return False
         is_current = (entry["network"], entry["normalize"]) == (
             artefact.record["fingerprint"],
-            self.config.export_options.normalize,
+            self._normalize,
         )
         return is_current and path.is_file() and checksum(path) == entry["sha256"]
 

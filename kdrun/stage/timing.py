@@ -7,12 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from kdrun.core.errors import UserError
 from kdrun.core.inputs.types import CPU, Inputs
 from kdrun.core.records.summary import Latency
-from kdrun.export.input_spec import input_spec
+from kdrun.export.input_spec import InputSpec, input_spec
 from kdrun.export.table import format_faults
 from kdrun.export.trace import encode, trace
 from kdrun.measure.latency import latencies
@@ -90,28 +90,40 @@ def _time_in_onnx(context: StageContext, networks: Mapping[str, nn.Module]) -> d
         context.screen.warn(str(fault))
         return {}
     settings = context.config.evaluate.latency
+    blank = blank_inputs(context, CPU)
     with TemporaryDirectory() as folder:
         files = _onnx_files(context, networks, Path(folder))
-        sample, seconds = blank_inputs(context, CPU), settings.seconds * len(files)
-        return onnx_latencies(files, sample, settings.threads, seconds)
+        samples = {row: _file_inputs(_spec(context, networks[row]), blank) for row in files}
+        return onnx_latencies(files, samples, settings.threads, settings.seconds * len(files))
 
 
 def _onnx_files(
     context: StageContext, networks: Mapping[str, nn.Module], folder: Path
 ) -> dict[str, Path]:
     """Write networks as ONNX files; leave out those that can't be exported, with a warning."""
-    images = input_spec(context.data.info.inputs, normalize=False)
     files: dict[str, Path] = {}
     for number, (row, network) in enumerate(networks.items()):
         context.runtime.interrupt.check("evaluate")
         try:
-            encoded = encode(trace(deepcopy(network).cpu(), images), "onnx")
+            program = trace(deepcopy(network).cpu(), _spec(context, network))
+            encoded = encode(program, "onnx")
         except UserError as error:
             context.screen.warn(f"{row} is not timed in ONNX Runtime: {error.lines[0]}")
             continue
         files[row] = folder / f"{number}.onnx"
         files[row].write_bytes(encoded)
     return files
+
+
+def _spec(context: StageContext, network: nn.Module) -> InputSpec:
+    return input_spec(context.data.info.inputs, normalize=False, network=network)
+
+
+def _file_inputs(spec: InputSpec, batch: Inputs) -> Inputs:
+    """Return the inputs of a batch; those of texts under the names of the file's inputs."""
+    if isinstance(batch, Tensor):
+        return batch
+    return dict(zip(spec.names, spec.arguments(batch), strict=True))
 
 
 def blank_inputs(context: StageContext, device: torch.device | None = None) -> Inputs:

@@ -12,7 +12,7 @@ from kdrun.core.config import ExportTolerance
 from kdrun.dataset.data import Data
 from kdrun.export.check import Comparison, compare, tolerance_fault
 from kdrun.export.format import LoadedFile
-from kdrun.export.input_spec import InputSpec
+from kdrun.export.image_spec import ImageSpec
 
 TOLERANCE = ExportTolerance(logits=1e-3, accuracy=0.1)
 
@@ -90,7 +90,7 @@ def test_the_file_gets_pixels_or_normalized_images_of_the_whole_split(
 ) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Dropout())
-    images = InputSpec(1, (8, 8), data.info.inputs.mean, data.info.inputs.std, normalize)
+    images = ImageSpec(1, (8, 8), data.info.inputs.mean, data.info.inputs.std, normalize)
     given: list[torch.Tensor] = []
     calls: list[int] = []
 
@@ -113,7 +113,7 @@ def test_the_file_gets_pixels_or_normalized_images_of_the_whole_split(
 
 
 def test_pixels_come_back_from_normalized_images() -> None:
-    inputs = InputSpec(3, (4, 4), (0.1, 0.5, 0.9), (0.2, 0.3, 0.4), normalize=True)
+    inputs = ImageSpec(3, (4, 4), (0.1, 0.5, 0.9), (0.2, 0.3, 0.4), normalize=True)
     pixels = torch.rand(2, 3, 4, 4)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (inputs.mean, inputs.std))
     torch.testing.assert_close(inputs.denormalize((pixels - mean) / std), pixels)

@@ -19,14 +19,14 @@ from kdrun.core.errors import UserError
 from kdrun.core.mode import evaluating
 from kdrun.export import custom_operators, onnx_file
 from kdrun.export.custom_operators import calls_custom_operators
-from kdrun.export.input_spec import InputSpec
+from kdrun.export.image_spec import ImageSpec
 from kdrun.export.onnx_file import encode as encode_onnx
 from kdrun.export.table import FORMATS, export_format, format_faults
 from kdrun.export.trace import encode, suppress_output, trace, try_formats
 
 SIDE = 16
-PLAIN = InputSpec(3, (SIDE, SIDE), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), normalize=False)
-INSIDE = InputSpec(3, (SIDE, SIDE), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), normalize=True)
+PLAIN = ImageSpec(3, (SIDE, SIDE), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), normalize=False)
+INSIDE = ImageSpec(3, (SIDE, SIDE), (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), normalize=True)
 
 
 def _vit() -> nn.Module:

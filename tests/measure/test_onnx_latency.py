@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 from kdrun.core.errors import UserError
-from kdrun.export.input_spec import InputSpec
+from kdrun.export.image_spec import ImageSpec
 from kdrun.export.onnx_file import encode
 from kdrun.export.trace import trace
 from kdrun.measure import onnx_latency
 from kdrun.measure.latency import latencies
 from kdrun.measure.onnx_latency import onnx_latencies, start_session
 
-IMAGES = InputSpec(1, (8, 8), (0.0,), (1.0,), normalize=False)
+IMAGES = ImageSpec(1, (8, 8), (0.0,), (1.0,), normalize=False)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_the_record_is_that_of_networks_with_the_runtime_named(files: dict[str, Path]) -> None:
-    found = onnx_latencies(files, torch.zeros(4, 1, 8, 8), threads=1, seconds=0.2)
+    found = onnx_latencies(
+        files, dict.fromkeys(files, torch.zeros(4, 1, 8, 8)), threads=1, seconds=0.2
+    )
     assert list(found) == ["wide", "narrow"]
     wide, narrow = found.values()
     assert (wide["batch"], wide["threads"], wide["device"], wide["dtype"]) == (
@@ -68,7 +70,8 @@ def test_files_take_turns_and_get_the_sample(
             log.append(name)
 
     monkeypatch.setattr(onnx_latency, "start_session", Session)
-    onnx_latencies({"a": Path("a"), "b": Path("b")}, torch.ones(2, 3), threads=3, seconds=0)
+    paths = {"a": Path("a"), "b": Path("b")}
+    onnx_latencies(paths, dict.fromkeys(paths, torch.ones(2, 3)), threads=3, seconds=0)
     assert log[:2] == [3, 3]
     assert log[2:] == [*["input of a"] * 4, *["input of b"] * 4] * 2
 
@@ -81,5 +84,5 @@ def test_a_session_has_the_threads_that_were_asked_for(files: dict[str, Path]) -
 def test_a_missing_extra_is_named(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UserError, match="ONNX Runtime needs an extra") as error:
-        onnx_latencies(files, torch.zeros(1, 1, 8, 8), threads=1, seconds=0)
+        onnx_latencies(files, dict.fromkeys(files, torch.zeros(1, 1, 8, 8)), threads=1, seconds=0)
     assert error.value.lines[1] == "  pip install 'kdrun[export]'"

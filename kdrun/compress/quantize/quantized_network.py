@@ -44,11 +44,12 @@ def select_float_layers(
 
 
 def copy_class_name_and_roles(source: nn.Module, target: Network) -> Network:
-    """Copy class name, roles of taps and memory format to a new GraphModule, which has none."""
+    """Copy to a new GraphModule what it has not: class name, roles, encoding, memory format."""
     if isinstance(target, fx.GraphModule):  # each GraphModule has its own class
         type(target).__name__ = type(source).__name__
-    if hasattr(source, "roles"):
-        target.roles = source.roles
+    for name in ("roles", "encoding"):
+        if hasattr(source, name):
+            setattr(target, name, getattr(source, name))
     keep_contiguous(target, contiguous_reason(source))
     return target
 

@@ -11,6 +11,20 @@ from kdrun.core.records.check import Count, check_record
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+class ExportedTokenizer(TypedDict):
+    """The tokenizer of a network's texts.
+
+    Keys:
+        file: the name of its file.
+        kind: its kind, which the file says too.
+        encoding: the name of the encoding among those of the data.
+    """
+
+    file: str
+    kind: Literal["words", "chars", "bytes", "tokenizers"]
+    encoding: str
+
+
 class ExportedFile(TypedDict):
     """An exported file; further keys are facts about its format.
 
@@ -19,6 +33,7 @@ class ExportedFile(TypedDict):
         network: the fingerprint of the row's artefact.
         format: the name of the format.
         normalize: whether the file normalizes images itself.
+        tokenizer: the file of the tokenizer of its texts; missing for images.
         runtime: what ran the file for its check.
         check: the results of the check.
         imports: modules that must be imported before the file is loaded; missing in older files.
@@ -28,8 +43,9 @@ class ExportedFile(TypedDict):
 
     row: str
     network: str
-    format: Literal["onnx", "pt2"]
+    format: Literal["onnx", "pt2", "hf"]
     normalize: bool
+    tokenizer: NotRequired[ExportedTokenizer]
     runtime: str
     check: dict[str, float]
     imports: NotRequired[list[str]]
@@ -56,7 +72,9 @@ def check_exported(record: dict[str, Any], path: Path) -> Exported:
         DamagedFile: a value has another type, or a file has no plain name.
     """
     checked = check_record(record, Exported, path)
-    for name in checked.get("files", {}):
+    files = checked.get("files", {})
+    tokenizers = [file["tokenizer"]["file"] for file in files.values() if "tokenizer" in file]
+    for name in [*files, *tokenizers]:
         if not _FILE_NAME.fullmatch(name):
             raise DamagedFile(f"{str(path)!r} has {name!r} for the name of a file.")
     return checked

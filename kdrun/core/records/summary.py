@@ -18,6 +18,7 @@ class Latency(TypedDict):
         threads: CPU threads within an operation.
         device: `cpu`, `cuda:0`, ...
         dtype: the type of the inputs: `float32`, ...
+        tokens: the number of tokens of each text in a call; missing for images.
         repeats: the number of timed calls; missing in the oldest files.
         runtime: the software that ran the network; `EAGER` if the key is missing, as in older
             files. Times in different runtimes aren't comparable.
@@ -29,6 +30,7 @@ class Latency(TypedDict):
     threads: int
     device: str
     dtype: str
+    tokens: NotRequired[int]
     repeats: NotRequired[int]
     runtime: NotRequired[str]
 

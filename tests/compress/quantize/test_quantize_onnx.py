@@ -20,7 +20,7 @@ from kdrun.compress.quantize.quantization_plan import plan_quantization
 from kdrun.compress.quantize.weight_only import quantize_weights
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.core.errors import UserError
-from kdrun.export.input_spec import InputSpec
+from kdrun.export.image_spec import ImageSpec
 from kdrun.export.trace import encode, trace
 
 onnx = pytest.importorskip("onnx")
@@ -53,7 +53,7 @@ class Block(nn.Module):
 def exported(network: nn.Module, size: int) -> Any:
     """The ONNX model of a network, for images of this side."""
     plain = (0.0,) * 3, (1.0,) * 3
-    program = trace(network, InputSpec(3, (size, size), *plain, normalize=False))
+    program = trace(network, ImageSpec(3, (size, size), *plain, normalize=False))
     return onnx.load_from_string(encode(program, "onnx"))
 
 
