@@ -27,8 +27,8 @@ _FILE = """
 ## {file}
 
 The row `{row}`, {bytes:,} bytes. Input: {input}.
-Checked with {runtime} on {samples} test {sample}s: accuracy {accuracy:.2%}
-({accuracy_in_pytorch:.2%} in PyTorch), the same decision for {equal_decisions:.2%}, largest difference of logits
+Checked with {runtime} on {tested}: accuracy {accuracy:.2%} ({accuracy_in_pytorch:.2%}
+in PyTorch), the same decision for {equal_decisions:.2%}, largest difference of logits
 {largest_difference:.1e} where the largest logit is {largest_logit:.3g}.
 
 ```python
@@ -72,5 +72,6 @@ def _section(name: str, file: Record, spec: InputSpec, sample: str) -> str:
         imports="".join(f"import {module}\n" for module in REGISTERED_BY if file.get("imports")),
     )
     texts = {"row": _plain(file["row"]), "runtime": _plain(file["runtime"])}
-    own = {"file": name, "input": spec.description(), "code": code, "sample": sample}
+    tested = f"{file['check']['samples']} test {sample}s"
+    own = {"file": name, "input": spec.description(), "code": code, "tested": tested}
     return _FILE.format(**{**file["check"], **file, **texts, **own})

@@ -73,7 +73,9 @@ def with_torch_lstms(program: ExportedProgram) -> ExportedProgram:
 
 def onnx_lstm() -> Callable[..., Any]:
     """Return the translation of the operator to ONNX's LSTM, whose gates have another order."""
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
+
+    op: Any = opset18
 
     def ordered(weight: Any) -> Any:
         into, forget, cell, out = op.Split(weight, num_outputs=4, axis=0)
@@ -99,7 +101,7 @@ def _is_supported(module: nn.Module) -> bool:
 
 # Any: the attributes of an LSTM that have the names of its weights.
 def _forward(layer: Any, x: Tensor) -> tuple[Tensor, None]:
-    """Return the states (B, T, C) of the last layer; the states after the last token aren't known."""
+    """Return the states (B, T, C) of the last layer, and None for those after the last token."""
     for number in range(layer.num_layers):
         directions = _DIRECTIONS[: 2 if layer.bidirectional else 1]
         states = [_direction(layer, x, f"_l{number}{ending}") for ending in directions]

@@ -21,7 +21,7 @@ _MARKS = (
 )
 _LETTER = f"(?:[^\\W{_SINGLE}]|[{_MARKS}])"
 # As in the Penn Treebank, `don't` is `do n't`, and `it's` is `it 's`.
-_WORD = re.compile(f"n't|'{_LETTER}+|{_LETTER}+?(?=n't)|{_LETTER}+|[{_SINGLE}]|[^\\w\\s]")
+WORD = re.compile(f"n't|'{_LETTER}+|{_LETTER}+?(?=n't)|{_LETTER}+|[{_SINGLE}]|[^\\w\\s]")
 _DIGIT = re.compile(r"\d")
 
 Unit = Literal["words", "chars"]
@@ -132,7 +132,7 @@ def _most_frequent(
 
 def _splitter(unit: Unit, lowercase: bool, zeros: bool) -> Callable[[str], Sequence[str]]:
     """Return the function that splits a text into words or characters."""
-    find = _WORD.findall if unit == "words" else list
+    find = WORD.findall if unit == "words" else list
 
     def split(text: str) -> Sequence[str]:
         text = text.lower() if lowercase else text
