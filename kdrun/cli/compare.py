@@ -4,19 +4,17 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from kdrun.cli.list import split_plugins
+from kdrun.cli.named_plugins import install_named_tasks
 from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.comparison import Comparison, compare
 from kdrun.compare.formats import FORMATS
 from kdrun.compare.gather import gather
 from kdrun.compare.query import KeyValues, Query
 from kdrun.compare.terminal import ComparisonView, left_out_lines
-from kdrun.config.loader import find_plugins
 from kdrun.core.atomic import write_text
 from kdrun.core.control_characters import show_controls
 from kdrun.core.errors import UserError
 from kdrun.core.named_file import prepare_file
-from kdrun.core.plugins import install_plugins
 from kdrun.core.screen import Screen
 
 _STDOUT = "-"
@@ -29,8 +27,7 @@ def compare_runs(words: Sequence[str], screen: Screen) -> int:
         UserError: there are no runs, no run has the key, value, row or metric of an option, or a
             file can't be written.
     """
-    plugins, words = split_plugins(words)
-    install_plugins(find_plugins(plugins))  # for the metrics of their tasks
+    words = install_named_tasks(words)
     options = _read_options(words)
     query = _query(options)
     gathered = gather(options.paths)

@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from kdrun.cli.list import split_plugins
+from kdrun.cli.named_plugins import split_plugins
 from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.runs import back_to_start, named_row, named_run
 from kdrun.config.loader import find_plugins

@@ -6,6 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from kdrun.cli.cards import read_card
+from kdrun.cli.named_plugins import split_plugins
 from kdrun.compare.runs import run_lines
 from kdrun.config.choices import conf_folder
 from kdrun.config.loader import find_plugins
@@ -49,12 +50,6 @@ def list_choices(words: Sequence[str], screen: Screen) -> int:
         for name in sorted(added.get(part, ())):
             screen.say(f"  {name:<22}{_summary(part, name)}")
     return 0
-
-
-def split_plugins(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the words that start with `plugins=`, and the other words."""
-    plugins = [word for word in words if word.startswith("plugins=")]
-    return plugins, [word for word in words if word not in plugins]
 
 
 def list_runs(screen: Screen, root: Path = Path("outputs")) -> None:

@@ -4,16 +4,14 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from kdrun.cli.list import split_plugins
+from kdrun.cli.named_plugins import install_named_tasks
 from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.report.write import page_of, write_figures
-from kdrun.config.loader import find_plugins
 from kdrun.config.verbs import usage
 from kdrun.core.atomic import write_text
 from kdrun.core.errors import UserError
 from kdrun.core.folder import report_of
 from kdrun.core.named_file import prepare_file
-from kdrun.core.plugins import install_plugins
 from kdrun.core.screen import Screen
 
 
@@ -27,8 +25,7 @@ def report_runs(words: Sequence[str], screen: Screen) -> int:
             installed.
         DiskFull: the disk has no room for the report.
     """
-    plugins, words = split_plugins(words)
-    install_plugins(find_plugins(plugins))  # for the metrics of their tasks
+    words = install_named_tasks(words)
     options = parser().read(words)
     if not options.paths:
         raise UserError("report: no run is named.", *usage("report"), "  the runs: kdrun list runs")

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kdrun.cli.list import split_plugins
+from kdrun.cli.named_plugins import split_plugins
 from kdrun.compare.runs import back_to_start, named_run
 from kdrun.config.loader import find_plugins
 from kdrun.config.older_runs import with_new_keys

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from kdrun.cli.list import split_plugins
+from kdrun.cli.named_plugins import split_plugins
 from kdrun.cli.verb_parser import VerbParser
 from kdrun.compare.report.compression import sensitivity_chart
 from kdrun.compare.runs import back_to_start, named_row, named_run

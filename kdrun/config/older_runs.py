@@ -33,11 +33,17 @@ def with_new_keys(tree: Mapping[str, Any]) -> dict[str, Any]:
     groups = {
         "compress": {**steps, "steps": []},
         "teacher_outputs": {"name": "off"},
-        "dataset": {"original": None, "task": CLASSIFICATION},
+        "dataset": {} if _has_task(tree) else {"original": None, "task": CLASSIFICATION},
         "recipe": {"repeat_labeled": False},
     }
     loss = {"loss": _with_loss_keys(tree["loss"])} if "loss" in tree else {}
     return _complete(_merge({**base, **groups}, {**tree, **loss}))
+
+
+def _has_task(tree: Mapping[str, Any]) -> bool:
+    """Return whether a run's dataset names its task; those that don't are all of images."""
+    dataset = tree.get("dataset")
+    return isinstance(dataset, dict) and "task" in dataset
 
 
 def _with_loss_keys(node: Mapping[str, Any], name: str = "") -> dict[str, Any]:

@@ -22,11 +22,29 @@ COMMON = (
     "evaluate.latency.seconds=0.01",
     "threads=1",
 )
+# The same for losses on layers of texts: `text` is the folder that the fixture makes.
+OF_TEXTS = ("distilbert", "minilm", "minilmv2", "patient_kd", "tinybert")
+TEXTS = (
+    "dataset=sentences",
+    "dataset.root=texts",
+    "teacher=text_transformer",
+    "student=text_transformer",
+    *(
+        f"{role}.{key}"
+        for role, depth in (("teacher", 4), ("student", 2))
+        for key in (f"depth={depth}", "width=16", "heads=2", "hidden=32")
+    ),
+    "recipe.warmup_epochs=0",
+    *COMMON[2:3],
+    *COMMON[4:],
+)
 OFTEN = "checkpoint_seconds=0.01"  # so that there is a checkpoint of the middle of an epoch
 # What is needed beside the defaults, to be short or to be seen at work.
 WORDS: dict[str, tuple[str, ...]] = {
     "loss=ab": ("loss.first_epochs=1",),
     "loss=combined": ("loss.terms={attention: {weight: 100}, kd: {alpha: 0.5}}",),
+    "loss=minilmv2": ("loss.relation_heads=4",),
+    "loss=tinybert": ("loss.first_epochs=1",),
     "loss=fsp": ("loss.first_epochs=1",),
     "loss=ft": ("loss.first_epochs=1",),
     "scheme=assistants": ("scheme.assistants=[resnet8]",),
@@ -59,12 +77,17 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for at in range(96):
         pixels = random.integers(0, 256, (8, 8), dtype=np.uint8)
         Image.fromarray(pixels).save(made / "pictures" / f"{at}.png")
+    (made / "texts").mkdir()
+    for name, words in {"good": "a fine film of joy", "bad": "a dull film of pain"}.items():
+        lines = (" ".join(random.permutation(words.split())) for _ in range(48))
+        (made / "texts" / f"{name}.txt").write_text("\n".join(lines))
     return made
 
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_run_learns_and_goes_on_exactly_after_it_was_cut_off(choice: str, command: Main) -> None:
-    name, words = choice.replace("=", "-"), (choice, *WORDS.get(choice, ()), *COMMON)
+    common = TEXTS if choice.removeprefix("loss=") in OF_TEXTS else COMMON
+    name, words = choice.replace("=", "-"), (choice, *WORDS.get(choice, ()), *common)
     status, whole = command(f"{name}-whole", *words, f"name={name}-whole")
     assert status == 0
     measured = whole / FOLDERS.get(choice, "student") / "metrics.jsonl"
