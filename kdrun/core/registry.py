@@ -4,13 +4,13 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from importlib import import_module
 from typing import Any, Unpack, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from kdrun.core.config import MISSING
 from kdrun.core.errors import Fault, UserError
+from kdrun.core.named_part import part_of
 from kdrun.core.plugins import KINDS
 from kdrun.core.unknown import unknown_name
 from kdrun.core.validation_messages import faults_of
@@ -38,13 +38,6 @@ def resolve(kind: str, table: Mapping[str, str], name: str) -> Callable[..., Any
         return part_of(table[name])
     except (ImportError, AttributeError) as error:
         raise UserError(f"the {kind} {name!r} can't be loaded: {error}.") from error
-
-
-def part_of(path: str) -> Callable[..., Any]:
-    """Return what "module:attribute" names; import its module."""
-    module, _, attribute = path.partition(":")
-    part: Callable[..., Any] = getattr(import_module(module), attribute)
-    return part
 
 
 def settings_of(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from torch import nn
 
 from kdrun.core.device import Hardware
 from kdrun.core.mode import evaluating
-from kdrun.core.registry import part_of
+from kdrun.core.named_part import part_of
 from kdrun.dataset.data import Split
 from kdrun.measure.metrics import Meter, Scores
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdrun.core.registry import part_of
+from kdrun.core.named_part import part_of
 from kdrun.measure.scores import Samples
 from kdrun.task.classification import CLASSIFICATION
 

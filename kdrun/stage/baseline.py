@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TypedDict
 
+from kdrun.core.named_part import part_of
 from kdrun.core.records.summary import StepComparison
-from kdrun.core.registry import part_of
 from kdrun.measure.intervals import Interval
 from kdrun.measure.metrics import Meter, agreement
 from kdrun.stage.timing import Latencies

@@ -9,6 +9,7 @@ from torch import nn
 from kdrun import model
 from kdrun.core.folder import STUDENT_ROW
 from kdrun.core.inputs.types import Inputs
+from kdrun.core.named_part import part_of
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.records.summary import (
     BestEpoch,
@@ -18,7 +19,6 @@ from kdrun.core.records.summary import (
     ScoredRow,
     half_width_key,
 )
-from kdrun.core.registry import part_of
 from kdrun.measure.cost import macs, nonzero_parameters, parameters
 from kdrun.measure.metrics import Meter, Scores, agreement
 from kdrun.stage.artefact import Artefact

@@ -5,8 +5,8 @@ from typing import Any
 
 from kdrun.core.config import StopWhen
 from kdrun.core.metrics import Metric
+from kdrun.core.named_part import part_of
 from kdrun.core.records.artefact import validation_score
-from kdrun.core.registry import part_of
 from kdrun.dataset.data import Data
 from kdrun.measure.metrics import Scores
 from kdrun.stage.base import Stage, StageContext

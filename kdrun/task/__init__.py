@@ -6,7 +6,8 @@ A task is a line in `TASKS` and a `Task`; nothing outside this room knows the sc
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from kdrun.core.registry import resolve
+from kdrun.core.named_part import part_of
+from kdrun.core.unknown import unknown_name
 
 if TYPE_CHECKING:
     from kdrun.task.base import Task
@@ -21,6 +22,8 @@ def task_of(record: Mapping[str, Any]) -> "Task":
     Raises:
         UserError: there is no such task.
     """
-    task: Any = resolve("task", TASKS, record.get("task") or CLASSIFICATION)
-    named: Task = task
-    return named
+    name = record.get("task") or CLASSIFICATION
+    if name not in TASKS:
+        raise unknown_name("task", name, sorted(TASKS))
+    task: Task = part_of(TASKS[name])
+    return task

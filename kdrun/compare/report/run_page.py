@@ -13,7 +13,7 @@ from kdrun.compare.report.reproduce import reproduce
 from kdrun.compare.report.results import headline, results
 from kdrun.compare.report.run_record import RunRecord
 from kdrun.core.folder import RunFolder
-from kdrun.core.registry import part_of
+from kdrun.core.named_part import part_of
 
 
 def _cost(record: RunRecord) -> Section:
