@@ -73,7 +73,7 @@ def table_rows(name: str, size: int, batch: int, seconds: float) -> Iterator[str
         images = ImageSpec(3, (size, size), (0.0,) * 3, (1.0,) * 3, normalize=False)
         for key, path in files.items():
             path.write_bytes(encode(trace(networks[key], images), "onnx"))
-        in_onnx = onnx_latencies(files, sample, 1, seconds)
+        in_onnx = onnx_latencies(files, dict.fromkeys(files, sample), 1, seconds)
         bytes_ = {key: path.stat().st_size for key, path in files.items()}
     for key, network in networks.items():
         count = macs(network, torch.zeros(1, 3, size, size)) / 1e6
