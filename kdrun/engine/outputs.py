@@ -71,7 +71,7 @@ class Layout:
         count = self.classes if self.top_k is None else f"the top {self.top_k}"
         size = format_bytes(self.bytes)
         return (
-            f"{many(self.views, 'view')} of {many(self.samples, 'image')}, {count} logits in"
+            f"{many(self.views, 'view')} of {many(self.samples, 'sample')}, {count} logits in"
             f" {self.dtype}: {size}"
         )
 

@@ -1,4 +1,4 @@
-"""Stores the teacher's outputs for the training images, once for all runs that use them."""
+"""Stores the teacher's outputs for the training samples, once for all runs that use them."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from kdrun.core.errors import UserError
 from kdrun.core.instructions import instruction_set
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.taps import TappedNetwork
-from kdrun.dataset.data import Data
+from kdrun.dataset.data import Data, Split
 from kdrun.engine.frozen import freeze
 from kdrun.engine.outputs import Layout, Writer
 from kdrun.engine.training_spec import Runtime
@@ -28,7 +28,7 @@ _OFF = "teacher_outputs=off"
 
 @dataclass(frozen=True)
 class StoreOutputs:
-    """Store the teacher's logits for every view of every training image; see `Stage`.
+    """Store the teacher's logits for every view of every training sample; see `Stage`.
 
     Attributes:
         info: the name of the stage, its folder, and the stage that it reads.
@@ -55,7 +55,7 @@ class StoreOutputs:
     def layout(self, data: Data) -> Layout:
         """Return the format of the stored outputs."""
         train = self.learner.samples(data).train
-        views = self.learner.epochs_of(data)
+        views = self.learner.epochs_of(data) if self._is_augmented(train) else 1
         assert self.how.dtype is not None  # the config has a type if outputs are stored
         return Layout(
             views=min(views, self.how.views or views),
@@ -65,17 +65,21 @@ class StoreOutputs:
             top_k=self.how.top_k,
         )
 
+    def _is_augmented(self, train: Split) -> bool:
+        """Return whether a sample has another view in each epoch."""
+        return self.learner.recipe.augment and train.feed.draw_columns > 0
+
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         """Return all that determines the teacher's inputs and the format of its outputs."""
         environment = self.learner.environment_identity(config, data, runtime)
-        recipe = self.learner.recipe
-        layout = asdict(self.layout(data))
-        # The last bits of an output may depend on the batch that its image is part of.
+        if not self._is_augmented(self.learner.samples(data).train):
+            environment["seed"] = None  # which decides the augmentation alone
+        # The last bits of an output may depend on the batch that its sample is part of.
         return {
             "stage": "outputs",
             **environment,
-            "layout": layout,
-            "batch_size": recipe.batch_size,
+            "layout": asdict(self.layout(data)),
+            "batch_size": self.learner.recipe.batch_size,
         }
 
     def execute(self, context: StageContext, folder: Path, fingerprint: str) -> None:
@@ -85,8 +89,8 @@ class StoreOutputs:
         layout = self.layout(context.data)
         writer = Writer(folder, layout)
         complete_views = writer.begin()
-        images = next(iter(data.train.batches(self.learner.recipe.batch_size))).inputs
-        teacher, note = freeze(artefact.network(), (), context.runtime.hardware, images)
+        inputs = next(iter(data.train.batches(self.learner.recipe.batch_size))).inputs
+        teacher, note = freeze(artefact.network(), (), context.runtime.hardware, inputs)
         run_teacher = TappedNetwork(teacher, {}, context.runtime.compile)
         for view in range(complete_views, layout.views):
             context.screen.note(f"{self.info.name}: view {view + 1} of {layout.views}")
@@ -109,22 +113,26 @@ class StoreOutputs:
     def _logits_of_view(
         self, run_teacher: TappedNetwork, data: Data, view: int, context: StageContext
     ) -> Tensor:
-        """Return the logits (N, C) of a view, computed in the batches of the view's first epoch.
+        """Return the logits (N, C) of a view.
+
+        Augmented samples are computed in the batches of the view's first epoch, others in those of
+        an evaluation.
 
         Raises:
             UserError: a logit is too large for the type.
         """
         hardware, recipe = context.runtime.hardware, self.learner.recipe
         logits = torch.empty(data.train.size, data.train.num_classes, device=hardware.device)
-        batches = data.train.epoch(
-            epoch=view,
-            view=view,
-            seed=context.runtime.seed,
-            batch_size=recipe.batch_size,
-            augment=recipe.augment,
-            dtype=hardware.dtype,
-            whole=True,
-        )
+        batches = data.train.batches(recipe.batch_size, hardware.dtype)
+        if self._is_augmented(data.train):
+            batches = data.train.epoch(
+                epoch=view,
+                view=view,
+                seed=context.runtime.seed,
+                batch_size=recipe.batch_size,
+                dtype=hardware.dtype,
+                whole=True,
+            )
         for batch in batches:
             context.runtime.interrupt.check(self.info.name)
             logits[batch.index] = run_teacher(batch.inputs).logits.float()

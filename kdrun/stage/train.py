@@ -267,6 +267,7 @@ class Train:
         for note in loss.notes():
             context.screen.say(f"{self.info.name}: {note}")
             notes.append(note)
+        outputs = self._outputs(context, notes)
         return TrainingSpec(
             stage=self.info.name,
             model_name=model.main_model(self.network.node),
@@ -280,8 +281,8 @@ class Train:
             frozen=(*self.frozen, *shared_modules(student), *start.frozen),
             good_enough=good_enough(self.stop, context),
             frozen_zeros=start.frozen_zeros,
-            views=self.views,
-            outputs=self._outputs(context, notes),
+            views=outputs.layout.views if outputs else self.views,
+            outputs=outputs,
             training=context.training,
             revisions=self.revisions(context.data),
         )

@@ -135,6 +135,18 @@ def test_a_teacher_that_stays_is_asked_again_about_other_images(
     assert student(after) == student(run_after("off", *CROPPED, "teacher.run=off", change))
 
 
+def test_samples_that_are_not_augmented_have_one_view_for_all_epochs_and_seeds(
+    run_after: Run,
+) -> None:
+    words = (*CROPPED, "teacher.run=off", "recipe.augment=false")
+    stored = run_after("once", *words, *STORED[len(CROPPED) :])
+    assert answers(stored, 1, np.float32).shape == (1, 256, 10)
+    assert student(stored) == student(run_after("not-stored", *words))
+    again = run_after("again", *words, *STORED[len(CROPPED) :], "seed=1")
+    assert stages(again)[ASKING]["from_store"]
+    assert student(again) != student(stored)
+
+
 @pytest.mark.parametrize(
     "change", ["loss.temperature=2", "loss.alpha=0.3", "student.hidden=[6]", "loss=dkd"]
 )
@@ -239,7 +251,7 @@ def test_damaged_answers_are_asked_for_again_and_that_is_told(
             "teachers are used, and only the outputs of one can be stored",
         ),
         (("teacher_outputs.top_k=10",), "is 10, and there are 10 classes"),
-        (("teacher_outputs.max_gb=1.0e-6",), "is 1e-06, and there would be 2 views of 256 images"),
+        (("teacher_outputs.max_gb=1.0e-6",), "is 1e-06, and there would be 1 view of 256 samples"),
         (("teacher_outputs.views=0",), "teacher_outputs.views"),
         (("teacher_outputs.dtype=int8",), "teacher_outputs.dtype"),
     ],
@@ -253,7 +265,7 @@ def test_what_can_not_be_stored_says_why(words: tuple[str, ...], sentence: str) 
 
 def test_a_plan_says_how_much_it_will_store() -> None:
     words = ("teacher_outputs=stored", "teacher_outputs.top_k=3")
-    told = "outputs-distill: 2 views of 256 images, the top 3 logits in fp16: 7.2 kB, once"
+    told = "outputs-distill: 1 view of 256 samples, the top 3 logits in fp16: 3.6 kB, once"
     assert any(note.startswith(told) for note in plan(*words).notes)
 
 
