@@ -164,7 +164,7 @@ def load_teacher(
         return built, load_checkpoint(built, path, key, network.name)
     artefact = read_artefact(path)
     with explain_other_record(path):
-        _check_agreement(network, artefact, data)
+        _check_agreement(model.rebuildable(network.node, built), artefact, data)
         fill(built, artefact.weights(), network.name, path)
     return built, []
 
@@ -194,8 +194,18 @@ def _same_validation(artefact: Artefact, data: Data) -> bool:
     )
 
 
-def _check_agreement(network: Network, artefact: Artefact, data: Data) -> None:
-    recorded, node = map(_without_tokenizer, (artefact.record["model"], network.node))
+def _check_agreement(teacher: Mapping[str, Any], artefact: Artefact, data: Data) -> None:
+    """Refuse an artefact of another network, or of other classes, texts or a split in conflict.
+
+    Args:
+        teacher: the teacher's config node with what was read from files of others.
+        artefact: the trained teacher.
+        data: the data of the run.
+
+    Raises:
+        UserError: see above.
+    """
+    recorded, node = map(_without_tokenizer, (artefact.record["model"], teacher))
     if recorded != node:
         keys = [key for key in recorded if recorded[key] != node.get(key) and key != "name"]
         overrides = [
@@ -203,7 +213,7 @@ def _check_agreement(network: Network, artefact: Artefact, data: Data) -> None:
             *(f"teacher.{key}={recorded[key]}" for key in keys),
         ]
         difference = (
-            "has other settings" if recorded["name"] == network.name else f"is {network.name!r}"
+            "has other settings" if recorded["name"] == node["name"] else f"is {node['name']!r}"
         )
         raise UserError(
             f"{str(artefact.folder)!r} holds {recorded['name']!r}, and the config's teacher"
@@ -217,7 +227,7 @@ def _check_agreement(network: Network, artefact: Artefact, data: Data) -> None:
             f" {_class_difference(classes, data.info.classes)}.",
             "  use the dataset that the teacher was trained on, or train a teacher",
         )
-    check_tokenizer(artefact.folder, artefact.record["data"], data, network.node, "teacher")
+    check_tokenizer(artefact.folder, artefact.record["data"], data, teacher, "teacher")
     check_images(artefact, data)
 
 

@@ -126,3 +126,23 @@ def test_a_teacher_of_unknown_images_is_taken_and_that_is_said(
     run_words("third", "teacher.run=second")
     said = "warning: teacher: on what images 'second/teacher' was trained is not recorded"
     assert said in capsys.readouterr().out
+
+
+def test_a_hugging_face_teacher_is_taken_by_the_words_that_it_was_trained_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bert").mkdir()
+    config = {"model_type": "bert", "max_position_embeddings": 128, "intermediate_size": 16}
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    Path("bert/config.json").write_text(json.dumps({**config, **sizes}))
+    teacher = ("teacher=hf", "teacher.path=bert", "teacher.pretrained=false")
+    words = ("dataset.subset=200", "teacher.tokenizer={name: bytes}", "student=text_bag")
+    short = ("recipe.epochs=1", "controls=[]", "evaluate.latency.seconds=0.01")
+    run_to(Path("first"), "task=text", *teacher, *words, *short, base=())
+    run_to(Path("again"), "task=text", *teacher, *words, *short, "teacher.run=first", base=())
+    first, again = (Path(name, "teacher/weights.safetensors") for name in ("first", "again"))
+    assert first.read_bytes() == again.read_bytes()
+    deeper = ("teacher.depth=2", "teacher.run=first")
+    with pytest.raises(ConfigError, match=r"add teacher=hf teacher\.config="):
+        run_to(Path("other"), "task=text", *teacher, *words, *short, *deeper, base=())
