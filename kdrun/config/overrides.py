@@ -19,8 +19,10 @@ from kdrun.core.errors import UserError, first_line
 from kdrun.dataset.table import DATASETS
 from kdrun.model.table import MODELS
 
-# What runs if a command chooses none of these groups: the embedded data, and networks for them.
+# What runs if a command chooses none of these groups, or `task` alone: embedded data, and networks
+# for them.
 EMBEDDED_JOB = "experiment=few_labels"
+EMBEDDED_TEXT_JOB = "experiment=docstrings"
 _GROUPS_OF_A_JOB = {"concepts", "dataset", "experiment", "scheme", "student", "task", "teacher"}
 _TABLES = {"dataset": DATASETS, "student": MODELS, "teacher": MODELS}
 
@@ -34,15 +36,17 @@ _LIST = re.compile(r"\[([^\[\]]*)\]")
 def implied_settings(command: Command) -> tuple[str, ...]:
     """Return the settings to add to a command.
 
-    A command that chooses no dataset, network or scheme gets the embedded job. One that chooses a
-    dataset or a network of another modality than images gets the task of this modality, so that
-    what it does not choose fits.
+    A command that chooses no dataset, network or scheme gets the embedded job of its task. One that
+    chooses a dataset or a network of another modality than images gets the task of this modality,
+    so that what it does not choose fits.
     """
     if command.shows_only and not command.shows_config:
         return ()
     chosen = {re.split("[=@]", setting.lstrip("+~"))[0] for setting in command.settings}
     if not chosen & _GROUPS_OF_A_JOB:
         return (EMBEDDED_JOB,)
+    if chosen & _GROUPS_OF_A_JOB == {"task"} and "task=text" in command.settings:
+        return (EMBEDDED_TEXT_JOB,)
     modalities = dict.fromkeys(filter(None, map(_modality, command.settings)))
     implies = not chosen & {"task", "experiment"}
     return tuple(f"task={modality}" for modality in modalities) if implies else ()

@@ -42,6 +42,7 @@ MODELS = {
     "timm": "kdrun.model.image.timm_models:build_timm",
     "text_bag": "kdrun.model.text.bag:TextBag",
     "text_cnn": "kdrun.model.text.cnn:TextCNN",
+    "text_cnn_small": "kdrun.model.text.cnn:TextCNN",
     "text_lstm": "kdrun.model.text.lstm:TextLSTM",
     "hf": "kdrun.model.text.hf:build_hf",
     "text_transformer": "kdrun.model.text.transformer:TextTransformer",

@@ -5,7 +5,7 @@ import yaml
 
 from kdrun.config.command import read_command
 from kdrun.config.compose import compose_runs, to_yaml
-from kdrun.config.overrides import EMBEDDED_JOB, implied_settings, parse_settings
+from kdrun.config.overrides import EMBEDDED_JOB, EMBEDDED_TEXT_JOB, implied_settings, parse_settings
 from kdrun.config.suggestions import unknown_choice
 from kdrun.core.config import Config
 from kdrun.core.errors import UserError
@@ -52,7 +52,8 @@ def test_good_words_compose_a_config_that_binds(words):
         (["+experiment=crd/vgg13_vgg8"], []),
         (["scheme=mutual"], []),
         (["--shell-completion", "query=bash"], []),
-        (["task=text"], []),
+        (["task=text", "seed=1"], [EMBEDDED_TEXT_JOB]),
+        (["task=text", "student=text_lstm"], []),
         (["dataset=sentences", "teacher=text_transformer"], ["task=text"]),
         (["-m", "student=text_cnn,text_lstm"], ["task=text"]),
         (["dataset=sentences", "task=text"], []),
