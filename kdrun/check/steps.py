@@ -78,7 +78,7 @@ def _check_calibration(run: BuiltRun, data: Data) -> None:
     count = run.config.compress.calibration
     with run.faults.under("dataset"):
         batches = calibration_batches(data, run.config.seed, count)
-        check_inputs([images for images, _ in batches])
+        check_inputs([inputs for inputs, _ in batches])
 
 
 def _require_labels(step: Step, data: Data) -> None:

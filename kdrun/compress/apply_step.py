@@ -15,6 +15,7 @@ from kdrun.compress.structure_changes import (
     weights_with_zeros,
     zeros_change,
 )
+from kdrun.core.inputs.types import first_tensor
 
 
 class Compressor(Protocol):
@@ -61,7 +62,7 @@ def apply_step(
     quantizations = [change for change in changes if change["name"] in QUANTIZING]
     earlier = [change for change in changes if change["name"] not in QUANTIZING]
     if quantizations:
-        device = step_inputs.sample.device
+        device = first_tensor(step_inputs.sample).device
         network = dequantize_network(network, build(earlier).to(device).eval())
     names = {name for name, _ in network.named_parameters()}
     result = step.apply(network, step_inputs)

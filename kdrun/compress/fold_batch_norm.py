@@ -9,7 +9,7 @@ from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 
-from kdrun.compress.fx_graph import consumers, is_marker, marked_output, trace_graph
+from kdrun.compress.fx_graph import consumers, has_graph, is_marker, marked_output, trace_graph
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -40,11 +40,14 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
 def foldable_pairs(network: nn.Module) -> list[FoldablePair]:
     """Return the layers whose output only a batch norm reads, each with that norm.
 
-    Layer and norm are called once, and no other module shares the layer's weight.
+    Layer and norm are called once, and no other module shares the layer's weight. A network without
+    a graph has no such pair.
 
     Raises:
         UserError: the network can't be traced.
     """
+    if not has_graph(network):
+        return []
     graph, modules = trace_graph(network), dict(network.named_modules())
     calls = [node for node in graph.nodes if node.op == "call_module"]
     times_called = Counter(node.target for node in calls)

@@ -27,6 +27,11 @@ class ModuleMarker(nn.Module):
         return module_output
 
 
+def has_graph(network: nn.Module) -> bool:
+    """Return whether a network is one to trace; its attribute `traceable` says if it is not."""
+    return getattr(network, "traceable", True)
+
+
 def trace_graph(network: nn.Module) -> fx.Graph:
     """Return the graph of a network in evaluation mode; the network is left unchanged.
 

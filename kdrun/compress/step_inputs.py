@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from kdrun.compress.calibrators import Calibrator
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.types import Inputs, take
 
 
 @dataclass(frozen=True)
@@ -15,30 +16,30 @@ class StepInputs:
     """The inputs of a compression step.
 
     Attributes:
-        batches: images (B, C, H, W) with labels (B,), from the training split without augmentation.
-            The label of an unlabeled image is -1.
+        batches: inputs with labels (B,), from the training split without augmentation. The label
+            of an unlabeled sample is -1.
         calibrator: chooses the ranges of quantized activations.
         seed: determines all random numbers of the step.
-        macs: computes the multiply-accumulate operations of a network for one image.
+        macs: computes the multiply-accumulate operations of a network for one sample.
         latency: measures the milliseconds of a network's forward pass in eager PyTorch.
     """
 
-    batches: Sequence[tuple[Tensor, Tensor]]
+    batches: Sequence[tuple[Inputs, Tensor]]
     calibrator: Calibrator
     seed: int
     macs: Callable[[nn.Module], int]
     latency: Callable[[nn.Module], float]
 
     @property
-    def sample(self) -> Tensor:
-        """Two images, for work that depends on their shape and dtype only."""
-        return self.batches[0][0][:2]
+    def sample(self) -> Inputs:
+        """Two samples, for work that depends on their shape and dtype only."""
+        return take(self.batches[0][0], slice(2))
 
-    def labeled(self, setting: str) -> Sequence[tuple[Tensor, Tensor]]:
+    def labeled(self, setting: str) -> Sequence[tuple[Inputs, Tensor]]:
         """Return the batches, for a setting that needs labels.
 
         Raises:
-            UserError: the images have no labels. The message begins with the setting.
+            UserError: the samples have no labels. The message begins with the setting.
         """
         if any((labels < 0).any() for _, labels in self.batches):
             raise without_labels(setting)

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdrun.compress.masks import Scores
+from kdrun.core.inputs.types import Inputs
 
-Batches = Iterable[tuple[Tensor, Tensor]]  # images (B, C, H, W), labels (B,)
+Batches = Iterable[tuple[Inputs, Tensor]]  # inputs of the network, labels (B,)
 
 
 def magnitude(weights: Mapping[str, Tensor]) -> Scores:
@@ -33,12 +34,12 @@ def taylor(network: nn.Module, weights: Mapping[str, nn.Parameter], batches: Bat
     Args:
         network: the network, in the mode to score it in; `.grad` of its parameters is not changed.
         weights: parameters of the network by name.
-        batches: images with labels.
+        batches: inputs with labels.
     """
     sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     count = 0
-    for images, labels in batches:
-        loss = F.cross_entropy(network(images), labels)
+    for inputs, labels in batches:
+        loss = F.cross_entropy(network(inputs), labels)
         gradients = torch.autograd.grad(loss, list(weights.values()))
         for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
             sums[name] += (gradient * weight.detach()).square()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from kdrun.compress.calibrators import CALIBRATORS
 from kdrun.compress.step_inputs import StepInputs
+from kdrun.core.inputs.types import Inputs, take
 from kdrun.core.registry import build
 from kdrun.core.seeds import seed_of
 from kdrun.dataset.data import Data
@@ -33,7 +34,7 @@ def make_step_inputs(context: StageContext, stage: str) -> StepInputs:
     )
 
 
-def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Inputs, Tensor]]:
     """Yield seeded random samples of the training split, without augmentation.
 
     If some samples have labels, only those are drawn, as some scores need labels.
@@ -44,7 +45,7 @@ def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Ten
         count: number of samples. There are fewer if the split has fewer in whole batches.
 
     Yields:
-        Images (B, C, H, W) and labels (B,), which are all -1 if no sample has a label.
+        Inputs of networks and labels (B,), which are all -1 if no sample has a label.
     """
     labeled = data.labeled_only().train
     train = labeled if labeled.size else data.train
@@ -53,10 +54,8 @@ def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Ten
     batches = train.epoch(0, 0, order_seed, size, augment=False, dtype=torch.float32)
     for number, batch in enumerate(islice(batches, -(-count // size))):
         remaining = count - number * size
-        images, labels = batch.inputs, batch.targets
-        assert isinstance(images, Tensor)
-        labels = labels if labeled.size else torch.full_like(labels, -1)
-        yield images[:remaining], labels[:remaining]
+        labels = batch.targets if labeled.size else torch.full_like(batch.targets, -1)
+        yield take(batch.inputs, slice(remaining)), labels[:remaining]
 
 
 def _latency_in_ms(network: nn.Module, context: StageContext) -> float:

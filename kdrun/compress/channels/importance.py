@@ -22,9 +22,10 @@ from kdrun.compress.channels.channel_weights import (
     weights_or_norms,
 )
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.types import Inputs, take
 
 Scores = list[Tensor | None]
-Batches = Iterable[tuple[Tensor, Tensor]]
+Batches = Iterable[tuple[Inputs, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,7 @@ class ScoringInputs:
 
     Attributes:
         seed: seed of random scores.
-        batches: images (B, C, H, W) and labels (B,) on the network's device; None if there are no
-            labels.
+        batches: inputs and labels (B,) on the network's device; None if there are no labels.
     """
 
     seed: int
@@ -112,9 +112,9 @@ def hessian(network: nn.Module, groups: Sequence[ChannelGroup], inputs: ScoringI
         UserError: there are no labeled batches.
     """
     samples = (
-        (images[i : i + 1], labels[i : i + 1])
-        for images, labels in _require_labels(inputs.batches, "hessian")
-        for i in range(len(images))
+        (take(batch, slice(i, i + 1)), labels[i : i + 1])
+        for batch, labels in _require_labels(inputs.batches, "hessian")
+        for i in range(len(labels))
     )
     return _average_over_batches(
         network, groups, samples, lambda g, w: (g * w).square() / 2, lambda sums: sums
@@ -162,7 +162,7 @@ def _average_over_batches(
     Args:
         network: the network, which is left unchanged.
         groups: groups of channels.
-        batches: images with labels; the gradient is that of a batch's mean cross-entropy.
+        batches: inputs with labels; the gradient is that of a batch's mean cross-entropy.
         product: computes a term for each weight from gradient and weight.
         finish: computes scores (channels,) from each channel's sum of terms.
     """
@@ -170,9 +170,9 @@ def _average_over_batches(
     terms = deepcopy(copy).requires_grad_(False)  # holds the terms in place of its parameters
     weights = list(copy.parameters())
     totals, count = [torch.zeros(group.channels) for group in groups], 0
-    for images, labels in batches:
+    for inputs, labels in batches:
         with torch.enable_grad():
-            loss = cross_entropy(copy(images), labels)
+            loss = cross_entropy(copy(inputs), labels)
             gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
         for term, gradient, weight in zip(terms.parameters(), gradients, weights, strict=True):
             term.copy_(product(gradient, weight.detach()))
@@ -188,5 +188,5 @@ def _average_over_batches(
 
 def _require_labels(batches: Batches | None, importance: str) -> Batches:
     if batches is None:
-        raise UserError(f"importance={importance} needs images with labels, and none were given.")
+        raise UserError(f"importance={importance} needs samples with labels, and none were given.")
     return batches

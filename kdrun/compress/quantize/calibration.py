@@ -12,6 +12,7 @@ from kdrun.compress.activation_statistics import ActivationStatistics
 from kdrun.compress.calibrators import Calibrator
 from kdrun.compress.fx_graph import is_marker, marked_output, trace_graph
 from kdrun.compress.quantization_grid import QuantizationGrid, affine_map
+from kdrun.compress.quantize.layerwise import observe_inputs
 from kdrun.compress.quantize.quantization_plan import QuantizationPlan
 from kdrun.compress.quantize.quantized_network import float_share_note
 from kdrun.compress.quantize.static import (
@@ -22,6 +23,7 @@ from kdrun.compress.quantize.static import (
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.structure_changes import STATIC, ActivationRanges, CompressionResult
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.types import Inputs, first_tensor
 from kdrun.core.memory_format import contiguous, contiguous_reason
 
 Observers = Mapping[str, Callable[[Tensor], None]]  # by the name of the observed graph node
@@ -31,7 +33,7 @@ Observers = Mapping[str, Callable[[Tensor], None]]  # by the name of the observe
 def calibrate(
     network: nn.Module,
     plan: QuantizationPlan,
-    batches: Sequence[Tensor],
+    batches: Sequence[Inputs],
     calibrator: Calibrator,
     activations: QuantizationGrid,
     weights: WeightGrid,
@@ -41,7 +43,7 @@ def calibrate(
     Args:
         network: a network with folded batch norms; it is left unchanged.
         plan: the result of `plan_quantization` for the network.
-        batches: normalized inputs (B, ...) on the network's device; they are passed through the
+        batches: inputs without padding on the network's device; they are passed through the
             network once or twice.
         calibrator: chooses the range of each activation. Weights keep their whole range.
         activations: the integers that activations are rounded to.
@@ -69,13 +71,13 @@ def calibrate(
         quantizer.scale.fill_(scale)
         quantizer.zero.fill_(zero_point)
     _store_weights(network, quantized)
-    source = f"ranges are chosen from {sum(len(batch) for batch in batches)} training samples"
+    source = f"ranges are chosen from {_count(batches)} training samples"
     in_float = float_share_note(network, plan.layers)
     notes = (source, *plan.notes, *in_float, *_constant_activations(statistics))
     return CompressionResult(quantized, [{"name": STATIC, **arguments}], notes, ranges)
 
 
-def _store_weights(network: nn.Module, quantized: fx.GraphModule) -> None:
+def _store_weights(network: nn.Module, quantized: nn.Module) -> None:
     """Fill the int8 layers of a quantized network from the layers in float."""
     for path, quantizer in input_quantizers(quantized).items():
         # Any, as mypy takes each attribute of an nn.Module for a tensor or a module.
@@ -85,20 +87,25 @@ def _store_weights(network: nn.Module, quantized: fx.GraphModule) -> None:
 
 
 def _collect_statistics(
-    network: nn.Module, plan: QuantizationPlan, batches: Sequence[Tensor], histogram: bool
+    network: nn.Module, plan: QuantizationPlan, batches: Sequence[Inputs], histogram: bool
 ) -> dict[str, ActivationStatistics]:
     """Return the statistics of each activation that will be rounded; histograms are optional."""
-    statistics = {name: ActivationStatistics() for name in plan.rounded}
+    statistics = {name: ActivationStatistics() for name in plan.rounded or plan.layers}
     network = deepcopy(network).eval()
-    graph = trace_graph(network)
+    graph = trace_graph(network) if plan.rounded else None
     passes: list[Observers] = [{name: each.update_extremes for name, each in statistics.items()}]
     if histogram:
         passes.append({name: each.update_histogram for name, each in statistics.items()})
     for observers in passes:
+        if graph is None:
+            observe_inputs(network, batches, observers)
+            continue
         interpreter = _ObservingInterpreter(network, graph, observers)
         for batch in batches:
             # The interpreter does not call the hook that makes inputs contiguous.
-            interpreter.run(contiguous(batch) if contiguous_reason(network) else batch)
+            if isinstance(batch, Tensor) and contiguous_reason(network):
+                batch = contiguous(batch)
+            interpreter.run(batch)
     return statistics
 
 
@@ -116,19 +123,20 @@ class _ObservingInterpreter(fx.Interpreter):
         return value
 
 
-def check_inputs(batches: Sequence[Tensor]) -> None:
-    """Check that ranges can be calibrated on these inputs (B, C, ...).
+def check_inputs(batches: Sequence[Inputs]) -> None:
+    """Check that ranges can be calibrated on these inputs: images (B, C, ...), or texts.
 
     Raises:
-        UserError: there is no sample, or a channel has the same value everywhere.
+        UserError: there is no sample, or a channel of the images has the same value everywhere.
     """
-    if not sum(len(batch) for batch in batches):
+    if not _count(batches):
         raise UserError(
             "the calibration set is empty.", "  quantization needs samples: a larger calibration"
         )
-    if batches[0].dim() < 3:
+    images = [batch for batch in batches if isinstance(batch, Tensor) and len(batch)]
+    if not images or images[0].dim() < 3:
         return
-    channels = [batch.movedim(1, 0).flatten(1) for batch in batches if len(batch)]
+    channels = [batch.movedim(1, 0).flatten(1) for batch in images]
     low = torch.stack([values.amin(1) for values in channels]).amin(0)
     high = torch.stack([values.amax(1) for values in channels]).amax(0)
     for channel in (low == high).nonzero().flatten().tolist():
@@ -137,6 +145,10 @@ def check_inputs(batches: Sequence[Tensor]) -> None:
             "  its range can't be known from that: take other or more samples, or data in which"
             " this channel varies",
         )
+
+
+def _count(batches: Sequence[Inputs]) -> int:
+    return sum(len(first_tensor(batch)) for batch in batches)
 
 
 def _constant_activations(statistics: Mapping[str, ActivationStatistics]) -> list[str]:

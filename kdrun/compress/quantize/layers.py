@@ -55,16 +55,24 @@ class Int8Layer(nn.Module):
     Args:
         operation: what the layer computes.
         weight_grid: how its weights are quantized.
+        quantizer: rounds its input; None if the graph of the network has rounded it before.
     """
 
+    quantizer: ActivationQuantizer | None
     values: Tensor
     scale: Tensor
     zero: Tensor | None
     whole_bias: Tensor | None
     input_scale: Tensor
 
-    def __init__(self, operation: LayerOperation, weight_grid: WeightGrid) -> None:
+    def __init__(
+        self,
+        operation: LayerOperation,
+        weight_grid: WeightGrid,
+        quantizer: ActivationQuantizer | None = None,
+    ) -> None:
         super().__init__()
+        self.register_module("quantizer", quantizer)
         self.operation, self.weight_grid = operation, weight_grid
         shape = operation.shape
         scales = shape[:1] if weight_grid.per_channel else ()
@@ -95,7 +103,8 @@ class Int8Layer(nn.Module):
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.operation(x, self.weight, self.bias)
+        rounded = x if self.quantizer is None else self.quantizer(x)
+        return self.operation(rounded, self.weight, self.bias)
 
     @torch.no_grad()
     def store(self, weight: Tensor, bias: Tensor | None, input_scale: Tensor) -> None:
@@ -126,17 +135,21 @@ class FakeQuantizedLayer(nn.Module):
         operation: what the layer computes.
         weight_grid: how its weights are quantized.
         input_quantizer: the module that rounds the layer's input.
+        rounds_input: whether the layer calls it; if not, the graph of the network does.
     """
 
     bias: nn.Parameter | None
+    quantizer: ActivationQuantizer | None
 
     def __init__(
         self,
         operation: LayerOperation,
         weight_grid: WeightGrid,
         input_quantizer: ActivationQuantizer,
+        rounds_input: bool,
     ) -> None:
         super().__init__()
+        self.register_module("quantizer", input_quantizer if rounds_input else None)
         self.operation, self.weight_grid = operation, weight_grid
         # In a tuple, so that it does not become a submodule of this layer.
         self._input_quantizer = (input_quantizer,)
@@ -151,10 +164,11 @@ class FakeQuantizedLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         min_scale = None
+        rounded = x if self.quantizer is None else self.quantizer(x)
         if self.bias is not None:
             min_scale = min_scale_for_bias(self.bias, self.input_scale)
         weight, scales = fake_quantize(self.weight, self.weight_grid, min_scale)
-        return self.operation(x, weight, self._fake_quantized_bias(scales))
+        return self.operation(rounded, weight, self._fake_quantized_bias(scales))
 
     def _fake_quantized_bias(self, scales: WeightScales) -> Tensor | None:
         if self.bias is None:

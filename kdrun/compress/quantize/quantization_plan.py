@@ -7,8 +7,9 @@ from typing import Any
 
 from torch import fx, nn
 
-from kdrun.compress.fx_graph import consumers, is_marker, marked_output, trace_graph
+from kdrun.compress.fx_graph import consumers, has_graph, is_marker, marked_output, trace_graph
 from kdrun.compress.quantize.layer_operation import QUANTIZABLE
+from kdrun.compress.quantize.layerwise import layers_to_round
 from kdrun.compress.quantize.operator_kinds import (
     CLIPPING,
     COMBINING,
@@ -25,7 +26,8 @@ class QuantizationPlan:
 
     Attributes:
         layers: paths of the modules whose weights become int8.
-        rounded: names of the graph nodes whose outputs are rounded to a grid.
+        rounded: names of the graph nodes whose outputs are rounded to a grid; empty if the network
+            has no graph, where each of the layers rounds its own input.
         notes: sentences on what stays in float.
     """
 
@@ -49,6 +51,9 @@ def plan_quantization(network: nn.Module) -> QuantizationPlan:
     Raises:
         UserError: the network can't be traced, or it has no layer that can be quantized.
     """
+    if not has_graph(network):
+        note = "all but the layers with weights and their inputs stays in float"
+        return QuantizationPlan(layers_to_round(network), (), (note,))
     graph = trace_graph(network)
     planner = _Planner(graph, dict(network.named_modules()))
     for node in graph.nodes:

@@ -17,6 +17,7 @@ from kdrun.compress.quantize.weight_only import WeightOnlyLayer, quantize_weight
 from kdrun.compress.quantize.weight_scales import WeightGrid
 from kdrun.compress.step_inputs import StepInputs
 from kdrun.compress.structure_changes import DYNAMIC, STATIC, Change, CompressionResult
+from kdrun.core.inputs.padding import without_padding
 from kdrun.core.registry import settings_of
 
 _QUANTIZED_LAYERS = (Int8Layer, WeightOnlyLayer, DynamicLinear)
@@ -83,9 +84,9 @@ def quantize_static(
     weights: WeightGrid,
 ) -> CompressionResult:
     """Quantize weights and activations of a network whose batch norms are folded."""
-    images = [batch for batch, _ in step_inputs.batches]
+    batches = [part for inputs, _ in step_inputs.batches for part in without_padding(inputs)]
     plan = plan_quantization(network)
-    return calibrate(network, plan, images, step_inputs.calibrator, activations, weights)
+    return calibrate(network, plan, batches, step_inputs.calibrator, activations, weights)
 
 
 def _is_in(path: str, layers: Sequence[str]) -> bool:

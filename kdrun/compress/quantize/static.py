@@ -10,6 +10,7 @@ from kdrun.compress.fx_graph import ModuleMarker, is_marker, trace_graph
 from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.layer_operation import operation_of
 from kdrun.compress.quantize.layers import ActivationQuantizer, Int8Layer
+from kdrun.compress.quantize.layerwise import layerwise_structure
 from kdrun.compress.quantize.operator_kinds import is_split_output
 from kdrun.compress.quantize.quantization_plan import rounding_of
 from kdrun.compress.quantize.quantized_network import copy_class_name_and_roles
@@ -26,11 +27,12 @@ def static_structure(
     after: Sequence[str],
     activations: Mapping[str, Any],
     weights: Mapping[str, Any],
-) -> fx.GraphModule:
+) -> nn.Module:
     """Return a copy with the structure of a statically quantized network; int8 weights are all 0.
 
     Modules keep their paths, so taps work as before. The quantizers are submodules below
-    `quantizers`, named after the graph nodes whose outputs they round.
+    `quantizers`, named after the graph nodes whose outputs they round; without such nodes each
+    layer has its own.
 
     Args:
         network: the network; its norms are folded if they were when its plan was made.
@@ -43,18 +45,20 @@ def static_structure(
         UserError: the network can't be traced, or has no such layer or graph node.
     """
     network = deepcopy(network)
+    grid, weight_grid = QuantizationGrid(**activations), WeightGrid.of(**weights)
+    if not after:
+        _check_names(layers, dict(network.named_modules()), "layer")
+        return layerwise_structure(network, layers, grid, weight_grid)
     graph = trace_graph(network)
     nodes = {node.name: node for node in graph.nodes}
     _check_names(layers, dict(network.named_modules()), "layer")
     _check_names(after, nodes, "operator")
-    weight_grid = WeightGrid.of(**weights)
     attributes = {
         str(node.target): _attribute(network, node, layers, weight_grid)
         for node in graph.nodes
         if node.op in ("call_module", "get_attr")
     }
     device = next(network.parameters()).device
-    grid = QuantizationGrid(**activations)
     attributes |= {f"{QUANTIZERS}.{name}": ActivationQuantizer(grid).to(device) for name in after}
     modules = dict(network.named_modules())
     for node, quantizer in [(node, _quantizer_name(node, after, modules)) for node in graph.nodes]:
@@ -65,18 +69,25 @@ def static_structure(
 
 
 def activation_quantizers(network: nn.Module) -> dict[str, ActivationQuantizer]:
-    """Return name of a graph node -> the quantizer of its output."""
-    prefix = f"{QUANTIZERS}."
+    """Return the quantizers by the names of the graph nodes whose outputs they round.
+
+    A layer that rounds its own input has a quantizer by the layer's path.
+    """
+    prefix, suffix = f"{QUANTIZERS}.", ".quantizer"
     return {
-        path.removeprefix(prefix): module
+        path.removeprefix(prefix).removesuffix(suffix): module
         for path, module in network.named_modules()
         if isinstance(module, ActivationQuantizer)
     }
 
 
-def input_quantizers(network: fx.GraphModule) -> dict[str, ActivationQuantizer]:
+def input_quantizers(network: nn.Module) -> dict[str, ActivationQuantizer]:
     """Return path of an int8 layer -> the quantizer that rounds its input."""
-    modules, quantizers = dict(network.named_modules()), {}
+    modules = dict(network.named_modules())
+    if not isinstance(network, fx.GraphModule):
+        layers = {path: layer for path, layer in modules.items() if isinstance(layer, Int8Layer)}
+        return {path: layer.quantizer for path, layer in layers.items() if layer.quantizer}
+    quantizers = {}
     for node in network.graph.nodes:
         if node.op != "call_module" or not isinstance(modules[str(node.target)], Int8Layer):
             continue

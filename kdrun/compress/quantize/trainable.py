@@ -4,7 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import nn
 
 from kdrun.compress.quantize.layers import ActivationQuantizer, FakeQuantizedLayer, Int8Layer
 from kdrun.compress.quantize.quantized_network import copy_class_name_and_roles
@@ -22,8 +22,6 @@ def to_trainable(network: nn.Module) -> nn.Module:
         network: left unchanged. A network that is not statically quantized is only copied.
     """
     copy = deepcopy(network)
-    if not isinstance(copy, fx.GraphModule):
-        return copy
     for quantizer in activation_quantizers(copy).values():
         quantizer.stretch = nn.Parameter(torch.zeros_like(quantizer.scale))
     for path, quantizer in input_quantizers(copy).items():
@@ -46,7 +44,10 @@ def to_int8(network: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def _to_float(layer: Int8Layer, input_quantizer: ActivationQuantizer) -> FakeQuantizedLayer:
-    trainable = FakeQuantizedLayer(layer.operation, layer.weight_grid, input_quantizer)
+    rounds_input = layer.quantizer is not None
+    trainable = FakeQuantizedLayer(
+        layer.operation, layer.weight_grid, input_quantizer, rounds_input
+    )
     trainable = trainable.to(layer.scale.device)
     trainable.weight.copy_(layer.weight)
     if trainable.bias is not None and layer.bias is not None:
@@ -55,6 +56,7 @@ def _to_float(layer: Int8Layer, input_quantizer: ActivationQuantizer) -> FakeQua
 
 
 def _to_integers(layer: FakeQuantizedLayer) -> Int8Layer:
-    stored = Int8Layer(layer.operation, layer.weight_grid).to(layer.weight.device)
+    stored = Int8Layer(layer.operation, layer.weight_grid, layer.quantizer)
+    stored = stored.to(layer.weight.device)
     stored.store(layer.weight, layer.bias, layer.input_scale)
     return stored.train(layer.training)

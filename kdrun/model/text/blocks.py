@@ -5,7 +5,6 @@ Shapes: B texts, T tokens with padding at the right, C channels.
 
 from typing import Any, TypedDict
 
-import torch
 from torch import Tensor, nn
 
 _EMBEDDING_RANGE = 0.25  # the variance of word2vec's vectors: Kim 2014 (arXiv:1408.5882), 3.1
@@ -53,5 +52,4 @@ def mean_over_tokens(values: Tensor, mask: Tensor) -> Tensor:
 
 def max_over_tokens(values: Tensor, mask: Tensor) -> Tensor:
     """Return the maximum (B, C) of values (B, T, C) over the tokens that are no padding."""
-    lowest = torch.finfo(values.dtype).min
-    return values.masked_fill(~mask.unsqueeze(-1), lowest).amax(1)
+    return values.masked_fill(~mask.unsqueeze(-1), float("-inf")).amax(1)

@@ -41,7 +41,12 @@ class HuggingFaceEncoder(nn.Module):
         encoding: the encoding that the network reads.
         classes: number of classes.
         record: keys of the config node from which the network is rebuilt without its folder.
+
+    Attributes:
+        traceable: whether torch.fx can trace it: the code of transformers reads its inputs' values.
     """
+
+    traceable = False
 
     def __init__(
         self,

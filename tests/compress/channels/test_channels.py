@@ -243,7 +243,7 @@ def test_bn_scale_needs_batch_norms(name):
 @pytest.mark.parametrize("importance", ["taylor", "hessian"])
 def test_importances_from_gradients_need_labels(importance):
     how = choice(importance=importance)
-    with pytest.raises(UserError, match=f"importance={importance} needs images with labels"):
+    with pytest.raises(UserError, match=f"importance={importance} needs samples with labels"):
         prune_channels(made("resnet20"), sample(), 0.5, how, ScoringInputs(0, None))
     with pytest.raises(UserError, match="there is no batch"):
         prune_channels(made("resnet20"), sample(), 0.5, how, ScoringInputs(0, []))

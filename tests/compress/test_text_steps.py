@@ -1,0 +1,83 @@
+"""Each step of compression changes each network of texts, and what it made can be rebuilt."""
+
+import pytest
+import text_zoo
+import torch
+from safetensors.torch import load, save
+
+from kdrun.compress.apply_step import apply_step
+from kdrun.compress.calibrators import MinMax
+from kdrun.compress.step_inputs import StepInputs
+from kdrun.compress.structure_changes import rebuild
+from kdrun.core.inputs.padding import without_padding
+from kdrun.measure.cost import macs
+from kdrun.step.context import make_step
+
+NAMES = [name for name in text_zoo.NAMES if name.startswith("text")] + [
+    f"hf {name}" for name in ("bert", "distilbert", "bert of means")
+]
+STEPS = {
+    "quantize_static": {
+        "bits": 8,
+        "activations": "affine",
+        "weights": "symmetric",
+        "per_channel": True,
+    },
+    "quantize_dynamic": {"layers": "*"},
+    "quantize_weights": {"bits": 8, "group": None, "layers": "*"},
+    "low_rank": {"energy": None, "rank": 0.4, "macs": None, "layers": "*"},
+}
+CLOSE = {"low_rank": 1.0}  # largest relative difference of the logits; 0.06 for other steps
+
+
+def step_inputs(lengths=(9, 4, 12, 4, 7, 1)) -> StepInputs:
+    batches = [(text_zoo.texts(list(lengths), seed=seed), torch.arange(6) % 3) for seed in range(2)]
+    sample = text_zoo.DATA.example(1)
+    return StepInputs(batches, MinMax(), 0, lambda network: macs(network, sample), lambda _: 1.0)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_changed_network_is_close_and_is_rebuilt_from_its_record(name, step):
+    network = text_zoo.build(name).eval()
+    texts = text_zoo.texts([9, 3, 12])
+    expected = network(texts).detach()
+    made = apply_step(
+        make_step({"name": step, **STEPS[step]}), network, [], lambda _: network, step_inputs()
+    )
+    outputs = made.network(texts).detach()
+    assert (outputs - expected).norm() < CLOSE.get(step, 0.06) * expected.norm()
+    assert made.changes and not torch.equal(outputs, expected)
+    again = rebuild(text_zoo.build(name).eval(), made.changes)
+    again.load_state_dict(load(save(made.network.state_dict())))
+    assert torch.equal(again(texts), outputs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_ranges_of_activations_ignore_padding(name):
+    step = make_step({"name": "quantize_static", **STEPS["quantize_static"]})
+    network = text_zoo.build(name).eval()
+    inputs = step_inputs()
+    padded = StepInputs(
+        [
+            (text_zoo.texts([9, 4, 12, 4, 7, 1], columns=24, seed=n), labels)
+            for n, (_, labels) in enumerate(inputs.batches)
+        ],
+        MinMax(),
+        0,
+        inputs.macs,
+        inputs.latency,
+    )
+    ranges = [
+        apply_step(step, network, [], lambda _: network, each).ranges for each in (inputs, padded)
+    ]
+    assert ranges[0] and ranges[0] == ranges[1]
+
+
+def test_samples_without_padding_keep_every_token():
+    texts = text_zoo.texts([5, 2, 5, 1])
+    parts = list(without_padding(texts))
+    assert sorted(part["tokens"].shape for part in parts) == [(1, 1), (1, 2), (2, 5)]
+    assert all(part["mask"].all() for part in parts)
+    tokens = torch.cat([part["tokens"].flatten() for part in parts])
+    assert torch.equal(tokens.sort().values, texts["tokens"][texts["mask"]].sort().values)
