@@ -1,4 +1,4 @@
-"""Low-rank factorization: replaces a linear layer or convolution by two smaller ones in a row."""
+"""Low-rank factorization: replaces a layer by two smaller ones in a row."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -19,7 +19,9 @@ class FactorPair(NamedTuple):
 
 
 def factorizable(network: nn.Module, layers: str = "*") -> dict[str, nn.Module]:
-    """Return linear layers and ungrouped convolutions, which can be factorized, by module path.
+    """Return the layers that can be factorized by module path.
+
+    These are linear layers, embeddings, and convolutions of one group.
 
     Args:
         network: the network to search.
@@ -29,7 +31,7 @@ def factorizable(network: nn.Module, layers: str = "*") -> dict[str, nn.Module]:
         UserError: no such layer matches the glob.
     """
     paths = [path for path, layer in network.named_modules() if _is_factorizable(layer)]
-    matches = match_layers(paths, layers, "linear layer or convolution of one group")
+    matches = match_layers(paths, layers, "linear layer, embedding or convolution of one group")
     return {path: network.get_submodule(path) for path in matches}
 
 
@@ -41,6 +43,9 @@ def factorize(network: nn.Module, ranks: Ranks) -> None:
     second is a 1x1 convolution, or linear, with the weight U sqrt(S) and the original's bias. No
     other product of this rank has a smaller squared error: Eckart and Young 1936.
 
+    For an embedding the rows of U sqrt(S) are the smaller embedding, and sqrt(S) V' is the weight
+    of the linear layer after it: Lan et al. 2020 (arXiv:1909.11942), section 3.1.
+
     Args:
         network: the network, which is changed in place.
         ranks: rank of each layer to replace.
@@ -51,9 +56,12 @@ def factorize(network: nn.Module, ranks: Ranks) -> None:
         u, s, v = torch.linalg.svd(weight.flatten(1).double(), full_matrices=False)
         root = s[:rank].sqrt()
         first, second = _make_factors(layer, rank)
+        inputs, outputs = root[:, None] * v[:rank], u[:, :rank] * root
+        if isinstance(layer, nn.Embedding):
+            inputs, outputs = outputs, inputs.T
         with torch.no_grad():
-            first.weight.copy_((root[:, None] * v[:rank]).reshape(first.weight.shape))
-            second.weight.copy_((u[:, :rank] * root).reshape(second.weight.shape))
+            first.weight.copy_(inputs.reshape(first.weight.shape))
+            second.weight.copy_(outputs.reshape(second.weight.shape))
             if second.bias is not None:
                 second.bias.copy_(layer.bias)
         network.set_submodule(path, nn.Sequential(first, second))
@@ -70,6 +78,11 @@ def low_rank_structure(network: nn.Module, ranks: Ranks) -> nn.Module:
 # Any, here and below, as mypy takes each attribute of an nn.Module for a tensor or a module.
 def _make_factors(layer: Any, rank: int) -> FactorPair:
     options: Any = {"device": layer.weight.device, "dtype": layer.weight.dtype}
+    if isinstance(layer, nn.Embedding):
+        return FactorPair(
+            nn.Embedding(layer.num_embeddings, rank, **options),
+            nn.Linear(rank, layer.embedding_dim, bias=False, **options),
+        )
     biased = layer.bias is not None
     if isinstance(layer, nn.Linear):
         return FactorPair(
@@ -92,4 +105,6 @@ def _make_factors(layer: Any, rank: int) -> FactorPair:
 
 def _is_factorizable(layer: nn.Module) -> bool:
     # Subclasses are excluded: attention reads the weights of its subclass of nn.Linear directly.
-    return type(layer) is nn.Linear or (type(layer) is nn.Conv2d and layer.groups == 1)
+    if type(layer) is nn.Conv2d:
+        return layer.groups == 1
+    return type(layer) in (nn.Linear, nn.Embedding)

@@ -82,7 +82,7 @@ def ranks_of_macs(
     """Return the ranks with which at most a share of the network's MACs remains.
 
     All layers keep the same share of their energy. Bisection finds the highest share that meets
-    the limit.
+    the limit. Embeddings stay as they are: they have no MACs, and their factors would have some.
 
     Args:
         network: the network, which is left unchanged.
@@ -94,6 +94,11 @@ def ranks_of_macs(
         UserError: more MACs remain even if all layers have rank 1.
     """
     limit = share * macs(network)
+    values = {
+        path: layer
+        for path, layer in values.items()
+        if not isinstance(network.get_submodule(path), nn.Embedding)
+    }
     low, high = 0.0, 1.0
 
     def macs_at(energy: float) -> int:

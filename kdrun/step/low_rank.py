@@ -25,7 +25,7 @@ from kdrun.step.strength import Strength, the_goal
 
 
 class LowRank:
-    """Factorize linear layers and convolutions by their singular values.
+    """Factorize linear layers, convolutions and embeddings by their singular values.
 
     Args:
         energy: share of each layer's squared singular values to keep.

@@ -6,7 +6,12 @@ from torch import nn
 from zoo import build, images
 
 from kdrun.compress.low_rank import factorizable, factorize, low_rank_structure
-from kdrun.compress.rank_selection import ranks_of_energy, ranks_of_share, singular_values
+from kdrun.compress.rank_selection import (
+    ranks_of_energy,
+    ranks_of_macs,
+    ranks_of_share,
+    singular_values,
+)
 from kdrun.core.errors import UserError
 from kdrun.core.inputs.image import ImageInputs
 from kdrun.core.types import DataInfo
@@ -125,3 +130,27 @@ def test_check_finds_layers_whose_weights_are_used_directly():
 
 def test_the_projection_of_attention_is_not_factorized():
     assert list(factorizable(nn.TransformerEncoderLayer(16, 2))) == ["linear1", "linear2"]
+
+
+def test_an_embedding_of_low_rank_is_two_layers_with_the_same_rows():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Embedding(20, 6, padding_idx=0), nn.Linear(6, 3))
+    with torch.no_grad():
+        network[0].weight.copy_(torch.randn(20, 2) @ torch.randn(2, 6))
+    ids = torch.tensor([[0, 3, 19], [7, 7, 1]])
+    expected = network(ids)
+    factorize(network, {"0": 2})
+    assert [type(layer) for layer in network[0]] == [nn.Embedding, nn.Linear]
+    assert network[0][0].weight.shape == (20, 2)
+    torch.testing.assert_close(network(ids), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_embeddings_stay_where_macs_are_the_goal():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Embedding(20, 12), nn.Linear(12, 12))
+
+    def macs_of(changed: nn.Module) -> int:
+        return sum(one.weight.numel() for one in changed.modules() if isinstance(one, nn.Linear))
+
+    ranks = ranks_of_macs(network, singular_values(network), 0.5, macs_of)
+    assert list(ranks) == ["1"]

@@ -7,6 +7,7 @@ import torch
 from text_zoo import DATA, ENCODING, NAMES, build, texts
 from torch import nn
 
+from kdrun.compress.quantize.weight_only import quantize_weights
 from kdrun.core.errors import UserError
 from kdrun.core.mode import evaluating
 from kdrun.export.custom_operators import calls_custom_operators
@@ -38,6 +39,24 @@ def test_logits_are_pytorchs_for_any_batch_and_length_in_both_runtimes(
             torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
     assert network.training
     assert "forward" not in vars(next(iter(network.modules())))
+
+
+@pytest.mark.parametrize(("bits", "group"), [(8, None), (4, 5)])
+@pytest.mark.parametrize("name", ["text_bag", "text_transformer", "hf bert"])
+def test_quantized_weights_give_pytorchs_logits(
+    name: str, bits: int, group: int | None, tmp_path: Path
+) -> None:
+    network = quantize_weights(build(name).eval(), bits, group, "*").network
+    spec = input_spec(DATA.inputs, False, network)
+    path = tmp_path / "file.onnx"
+    path.write_bytes(encode(trace(network, spec), "onnx"))
+    inputs = texts([7, 3, 1])
+    with torch.inference_mode():
+        found, expected = (
+            export_format("onnx").load(path).forward(*spec.arguments(inputs)),
+            network(inputs),
+        )
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 class Stacked(nn.Module):

@@ -158,7 +158,7 @@ def test_an_unknown_step_in_a_list_is_reported():
         ),
         (
             ("compress=low_rank", "compress.low_rank.layers=x"),
-            "no linear layer or convolution of one group has a path like 'x'",
+            "no linear layer, embedding or convolution of one group has a path like 'x'",
         ),
         (
             ("compress=low_rank", "compress.calibrator=histogram"),

@@ -10,7 +10,10 @@ from kdrun.core.memory_format import contiguous_reason, keep_contiguous
 
 Network = TypeVar("Network", bound=nn.Module)
 
-_SIZES = ("in_features", "out_features", "in_channels", "out_channels", "kernel_size", "stride")
+_SIZES = (
+    *("in_features", "out_features", "in_channels", "out_channels", "kernel_size", "stride"),
+    *("num_embeddings", "embedding_dim", "padding_idx"),
+)
 _MIN_SHARE = 0.05  # share of the weights in float from which there is a note
 
 

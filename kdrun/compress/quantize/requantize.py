@@ -9,7 +9,7 @@ from torch import nn
 from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.calibration import calibrate
 from kdrun.compress.quantize.dynamic import DynamicLinear, quantize_dynamic
-from kdrun.compress.quantize.layer_operation import QUANTIZABLE
+from kdrun.compress.quantize.layer_operation import HAVING_WEIGHTS
 from kdrun.compress.quantize.layers import Int8Layer
 from kdrun.compress.quantize.quantization_plan import plan_quantization
 from kdrun.compress.quantize.quantized_network import float_layers
@@ -68,7 +68,7 @@ def requantize(
     if change["name"] == STATIC:
         grid = QuantizationGrid(**settings["activations"])
         return quantize_static(network, step_inputs, grid, WeightGrid.of(**settings["weights"]))
-    kinds = (nn.Linear,) if change["name"] == DYNAMIC else QUANTIZABLE
+    kinds = (nn.Linear,) if change["name"] == DYNAMIC else HAVING_WEIGHTS
     paths = [path for path in float_layers(network, kinds) if _is_in(path, settings["layers"])]
     if not paths:
         return None

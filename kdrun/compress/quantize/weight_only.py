@@ -9,7 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kdrun.compress.quantization_grid import QuantizationGrid
-from kdrun.compress.quantize.layer_operation import QUANTIZABLE, LayerOperation, operation_of
+from kdrun.compress.quantize.layer_operation import (
+    HAVING_WEIGHTS,
+    LayerOperation,
+    operation_of,
+)
 from kdrun.compress.quantize.ops import dequantize
 from kdrun.compress.quantize.quantized_network import (
     copy_sizes,
@@ -30,7 +34,7 @@ def weight_only_structure(
 
     Args:
         network: the network, which is left unchanged.
-        layers: paths of linear layers and convolutions.
+        layers: paths of linear layers, convolutions and embeddings.
         bits: as in `quantize_weights`.
         group: as in `quantize_weights`.
     """
@@ -44,19 +48,20 @@ def weight_only_structure(
 def quantize_weights(
     network: nn.Module, bits: int, group: int | None, layers: str | Sequence[str]
 ) -> CompressionResult:
-    """Quantize the weights of linear layers and convolutions to a symmetric grid.
+    """Quantize the weights of linear layers, convolutions and embeddings to a symmetric grid.
 
     Args:
         network: the network, which is left unchanged.
         bits: 8, or 4, where two integers share a byte.
-        group: number of weights of an output that share a scale, in the order (input channel,
-            kernel); None if all weights of an output share one.
+        group: number of weights of an output, or of a row of an embedding, that share a scale, in
+            the order (input channel, kernel); None if all weights of an output share one.
         layers: a glob of module paths, or a list of paths.
 
     Raises:
         UserError: no layer matches the glob.
     """
-    paths = select_float_layers(network, QUANTIZABLE, layers, "linear layer or convolution")
+    description = "linear layer, convolution or embedding"
+    paths = select_float_layers(network, HAVING_WEIGHTS, layers, description)
     arguments: dict[str, Any] = {"layers": paths, "bits": bits, "group": group}
     quantized = weight_only_structure(network, **arguments)
     for path in paths:
@@ -99,12 +104,7 @@ class WeightOnlyLayer(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The dequantized weight."""
-        packed = self.bits == _PACKED_BITS
-        values = _unpack(self.values, self.inputs) if packed else self.values
-        no_zero_point, row_axis = None, 0
-        rows = dequantize(self._grouped(values), self.scale, no_zero_point, row_axis)
-        shape = self.operation.shape
-        return rows.reshape(shape[0], -1)[:, : self.inputs].reshape(shape)
+        return self._dequantize(self.values, self.scale).reshape(self.operation.shape)
 
     @property
     def dequantized(self) -> tuple[Tensor, ...]:
@@ -112,7 +112,11 @@ class WeightOnlyLayer(nn.Module):
         return (self.weight,)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.operation(x, self.weight, self.bias)
+        if not self.operation.embeds:
+            return self.operation(x, self.weight, self.bias)
+        ids, scales = x.flatten(), self.scale.view(len(self.values), -1)
+        rows = self._dequantize(self.values[ids], scales[ids].flatten())
+        return rows.view(*x.shape, self.inputs)
 
     # Any, as mypy takes each attribute of an nn.Module for a tensor or a module.
     @torch.no_grad()
@@ -127,6 +131,18 @@ class WeightOnlyLayer(nn.Module):
         self.scale.copy_(scales.scale)
         if self.bias is not None:
             self.bias.copy_(layer.bias)
+
+    def _dequantize(self, values: Tensor, scale: Tensor) -> Tensor:
+        """Return rows (N, inputs) of the weight in float.
+
+        Args:
+            values: (N, ...) the stored integers of the rows.
+            scale: (N x groups,) their scales.
+        """
+        integers = _unpack(values, self.inputs) if self.bits == _PACKED_BITS else values
+        no_zero_point, row_axis = None, 0
+        rows = dequantize(self._grouped(integers), scale, no_zero_point, row_axis)
+        return rows.reshape(values.shape[0], -1)[:, : self.inputs]
 
     def _grouped(self, rows: Tensor) -> Tensor:
         """Reshape (outputs, inputs) to (outputs x groups, group), after padding groups with 0."""
