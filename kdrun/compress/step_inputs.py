@@ -2,13 +2,27 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from kdrun.compress.calibrators import Calibrator
 from kdrun.core.errors import UserError
+from kdrun.core.inputs.text import Encoding
 from kdrun.core.inputs.types import Inputs, take
+
+
+class TokenUse(NamedTuple):
+    """Which tokens texts have.
+
+    Attributes:
+        counts: (size,) how often the texts have each id.
+        unknown: the id of the unknown token.
+    """
+
+    counts: Tensor
+    unknown: int
 
 
 @dataclass(frozen=True)
@@ -21,6 +35,7 @@ class StepInputs:
         calibrator: chooses the ranges of quantized activations.
         seed: determines all random numbers of the step.
         macs: computes the multiply-accumulate operations of a network for one sample.
+        token_use: counts the tokens of an encoding in the training split; for data of texts.
         latency: measures the milliseconds of a network's forward pass in eager PyTorch.
     """
 
@@ -29,6 +44,7 @@ class StepInputs:
     seed: int
     macs: Callable[[nn.Module], int]
     latency: Callable[[nn.Module], float]
+    token_use: Callable[[Encoding], TokenUse]
 
     @property
     def sample(self) -> Inputs:

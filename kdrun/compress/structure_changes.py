@@ -43,6 +43,7 @@ class CompressionResult:
 
 
 STATIC, DYNAMIC, WEIGHTS = "quantize", "quantize_dynamic", "quantize_weights"
+VOCABULARY = "vocabulary"
 QUANTIZING = (STATIC, DYNAMIC, WEIGHTS)  # names of the changes that quantize
 CHANGES = {
     "channels": "kdrun.compress.channels.plan:apply_channel_plan",
@@ -51,6 +52,7 @@ CHANGES = {
     STATIC: "kdrun.compress.quantize.static:static_structure",
     DYNAMIC: "kdrun.compress.quantize.dynamic:dynamic_structure",
     WEIGHTS: "kdrun.compress.quantize.weight_only:weight_only_structure",
+    VOCABULARY: "kdrun.compress.vocabulary:vocabulary_structure",
     "zeros": "kdrun.compress.masks:keep_structure",
 }
 

@@ -1,13 +1,14 @@
 """The inputs of compression steps in a run: calibration samples, and the costs of networks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
 from kdrun.compress.calibrators import CALIBRATORS
-from kdrun.compress.step_inputs import StepInputs
+from kdrun.compress.step_inputs import StepInputs, TokenUse
+from kdrun.core.inputs.text import Encoding, tokens_of
 from kdrun.core.inputs.types import Inputs, take
 from kdrun.core.registry import build
 from kdrun.core.seeds import seed_of
@@ -17,6 +18,7 @@ from kdrun.measure.latency import latencies
 from kdrun.stage.base import StageContext
 from kdrun.stage.timing import blank_inputs
 
+_COUNTED = 512  # texts of a batch in which tokens are counted
 _BATCH = 32  # calibration samples in a batch: a moving average needs several batches
 
 
@@ -31,6 +33,7 @@ def make_step_inputs(context: StageContext, stage: str) -> StepInputs:
         seed=seed_of(seed, "compress", stage),
         macs=lambda network: macs(network, sample),
         latency=lambda network: _latency_in_ms(network, context),
+        token_use=lambda encoding: token_use(context.data, encoding),
     )
 
 
@@ -56,6 +59,16 @@ def calibration_batches(data: Data, seed: int, count: int) -> Iterator[tuple[Inp
         remaining = count - number * size
         labels = batch.targets if labeled.size else torch.full_like(batch.targets, -1)
         yield take(batch.inputs, slice(remaining)), labels[:remaining]
+
+
+def token_use(data: Data, encoding: Encoding) -> TokenUse:
+    """Count the tokens of the training split in one encoding, unlabeled texts among them."""
+    counts = torch.zeros(encoding.size, dtype=torch.int64)
+    for batch in data.train.batches(_COUNTED):
+        assert isinstance(batch.inputs, Mapping)  # checked before the run: these are texts
+        ids, mask = tokens_of(batch.inputs, encoding)
+        counts += ids[mask].bincount(minlength=encoding.size).cpu()
+    return TokenUse(counts, data.tokenizers[encoding.name].special.unknown)
 
 
 def _latency_in_ms(network: nn.Module, context: StageContext) -> float:

@@ -13,7 +13,7 @@ from kdrun.compress.quantize.dynamic import quantize_dynamic
 from kdrun.compress.quantize.requantize import quantize_static
 from kdrun.compress.quantize.weight_only import quantize_weights
 from kdrun.compress.quantize.weight_scales import WeightGrid
-from kdrun.compress.step_inputs import StepInputs
+from kdrun.compress.step_inputs import StepInputs, TokenUse
 from kdrun.compress.structure_changes import (
     CompressionResult,
     rebuild,
@@ -21,6 +21,11 @@ from kdrun.compress.structure_changes import (
     zeros_change,
 )
 from kdrun.compress.weight_scores import magnitude
+
+
+def no_tokens(encoding) -> TokenUse:
+    """The inputs are images."""
+    raise AssertionError
 
 
 def build(changes=()) -> nn.Module:
@@ -38,7 +43,7 @@ def network() -> nn.Module:
 def step_inputs() -> StepInputs:
     torch.manual_seed(1)
     batches = [(torch.randn(16, 12), torch.randint(0, 4, (16,))) for _ in range(3)]
-    return StepInputs(batches, MinMax(), 0, lambda network: 1, lambda network: 1.0)
+    return StepInputs(batches, MinMax(), 0, lambda network: 1, lambda network: 1.0, no_tokens)
 
 
 class Prune:

@@ -5,10 +5,15 @@ import torch
 from plans import plan
 
 from kdrun.compress.calibrators import MinMax
-from kdrun.compress.step_inputs import StepInputs
+from kdrun.compress.step_inputs import StepInputs, TokenUse
 from kdrun.core.errors import UserError
 from kdrun.stage.base import MAIN
 from kdrun.stage.step_inputs import calibration_batches
+
+
+def no_tokens(encoding) -> TokenUse:
+    """The inputs are images."""
+    raise AssertionError
 
 
 def test_they_follow_from_the_seed_and_are_not_augmented():
@@ -32,9 +37,11 @@ def test_hidden_labels_are_not_looked_at():
 
 def test_scores_by_gradients_are_refused_where_no_sample_has_a_label():
     images = torch.zeros(4, 1, 8, 8)
-    material = StepInputs([(images, torch.full((4,), -1))], MinMax(), 0, lambda _: 0, lambda _: 0.0)
+    material = StepInputs(
+        [(images, torch.full((4,), -1))], MinMax(), 0, lambda _: 0, lambda _: 0.0, no_tokens
+    )
     with pytest.raises(UserError, match="score=taylor needs labels, and no training sample"):
         material.labeled("score=taylor")
     labels = torch.zeros(4, dtype=torch.int64)
-    known = StepInputs([(images, labels)], MinMax(), 0, lambda _: 0, lambda _: 0.0)
+    known = StepInputs([(images, labels)], MinMax(), 0, lambda _: 0, lambda _: 0.0, no_tokens)
     assert known.labeled("score=taylor") == known.batches
