@@ -260,9 +260,9 @@ class Train:
                 context.screen.warn(f"{self.info.name}: {sentence}")
                 notes.append(sentence)
         if taps.teacher is not None and self.outputs is None:
-            images = next(iter(context.data.train.batches(self.recipe.batch_size))).inputs
+            inputs = next(iter(context.data.train.batches(self.recipe.batch_size))).inputs
             network, paths = taps.teacher.network, taps.teacher.paths.values()
-            teacher, note = freeze(network, paths, context.runtime.hardware, images)
+            teacher, note = freeze(network, paths, context.runtime.hardware, inputs)
             notes.append(note)
         for note in loss.notes():
             context.screen.say(f"{self.info.name}: {note}")

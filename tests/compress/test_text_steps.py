@@ -10,6 +10,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kdrun.compress.apply_step import apply_step
 from kdrun.compress.calibrators import MinMax
+from kdrun.compress.quantize.layers import FakeQuantizedLayer
+from kdrun.compress.quantize.trainable import to_int8, to_trainable
 from kdrun.compress.step_inputs import StepInputs, TokenUse
 from kdrun.compress.structure_changes import rebuild
 from kdrun.core.errors import UserError
@@ -156,3 +158,17 @@ def test_a_vocabulary_is_pruned_in_networks_of_texts_alone():
     assert pruned(text_zoo.texts([4, 2])).shape == (2, 3)
     with pytest.raises(UserError, match="a vocabulary is pruned once"):
         step.apply(pruned, step_inputs())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_quantized_network_trains_and_becomes_integers_again(name):
+    step = make_step({"name": "quantize_static", **STEPS["quantize_static"]})
+    whole = apply_step(step, text_zoo.build(name).eval(), [], deepcopy, step_inputs()).network
+    learner, texts = to_trainable(whole), text_zoo.texts([9, 3, 12])
+    torch.testing.assert_close(learner(texts), whole(texts), rtol=1e-4, atol=1e-5)
+    torch.nn.functional.cross_entropy(learner(texts), torch.arange(3)).backward()
+    layers = [one for one in learner.modules() if isinstance(one, FakeQuantizedLayer)]
+    assert layers and all(layer.weight.grad is not None for layer in layers)
+    back = to_int8(learner)
+    assert back.state_dict().keys() == whole.state_dict().keys()
+    assert torch.equal(back(texts), whole(texts))

@@ -52,7 +52,7 @@ def plan_quantization(network: nn.Module) -> QuantizationPlan:
         UserError: the network can't be traced, or it has no layer that can be quantized.
     """
     if not has_graph(network):
-        note = "all but the layers with weights and their inputs stays in float"
+        note = "all but the inputs and weights of linear layers stays in float"
         return QuantizationPlan(layers_to_round(network), (), (note,))
     graph = trace_graph(network)
     planner = _Planner(graph, dict(network.named_modules()))
