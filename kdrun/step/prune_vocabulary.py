@@ -55,6 +55,10 @@ class PruneVocabulary:
         kept = counts >= self.minimum_count
         special = (encoding.padding, unknown, *encoding.special)
         kept[list(special if encoding.mask is None else (*special, encoding.mask))] = True
+        if kept.all():
+            return CompressionResult(
+                network, notes=["all tokens are kept: texts have each of them"]
+            )
         prune_vocabulary(network, layer, kept, unknown)
         size, rows = encoding.size, int(kept.sum())
         change: Change = {"name": VOCABULARY, "layer": layer, "size": size, "rows": rows}

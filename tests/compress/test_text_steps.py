@@ -1,6 +1,7 @@
 """Each step of compression changes each network of texts, and what it made can be rebuilt."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import text_zoo
@@ -172,3 +173,11 @@ def test_a_quantized_network_trains_and_becomes_integers_again(name):
     back = to_int8(learner)
     assert back.state_dict().keys() == whole.state_dict().keys()
     assert torch.equal(back(texts), whole(texts))
+
+
+def test_a_vocabulary_that_texts_use_whole_stays_as_it_is():
+    used = TokenUse(torch.ones(text_zoo.ENCODING.size, dtype=torch.int64), unknown=1)
+    step = make_step({"name": "prune_vocabulary", "minimum_count": 1})
+    network = text_zoo.build("text_bag")
+    made = step.apply(network, replace(step_inputs(), token_use=lambda _: used))
+    assert made.changes == () and isinstance(made.network.tokens, torch.nn.Embedding)
