@@ -17,6 +17,11 @@ def results(bit: bool) -> page.Results:
     return {
         "kills": {"injected": 9, "runs": 3, "same": 3, **counted},
         "hooks": {"points": {"half-temp": {"injected": 2, "same": 2}}, **counted},
+        "texts": {
+            "kills": {"injected": 8, "runs": 2, "same": 2},
+            "points": {"half-temp": {"injected": 1, "same": 1}},
+            **counted,
+        },
         "damage": {
             "flips": {"injected": 5, "survived": 5},
             "cuts": {"injected": 6, "survived": 6},

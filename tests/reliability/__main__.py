@@ -9,13 +9,23 @@ from pathlib import Path
 from .page import write_page
 from .parts import PARTS, ROOT, run_part
 
-QUICK = {"kills": 4, "hooks": 1, "flips": 20, "cuts": 5, "store": 1, "fuzz": 50, "commands": 5}
+QUICK = {
+    "kills": 4,
+    "hooks": 1,
+    "texts": 4,
+    "flips": 20,
+    "cuts": 5,
+    "store": 1,
+    "fuzz": 50,
+    "commands": 5,
+}
 
 
 def _asked(words: list[str]) -> Namespace:
     parser = ArgumentParser(prog="python -m tests.reliability")
     parser.add_argument("--kills", type=int, default=200, help="SIGKILLs at random times")
     parser.add_argument("--hooks", type=int, default=10, help="SIGKILLs at each fault point")
+    parser.add_argument("--texts", type=int, default=60, help="SIGKILLs of a run on texts")
     parser.add_argument("--flips", type=int, default=200, help="flipped bits of a checkpoint")
     parser.add_argument("--cuts", type=int, default=20, help="truncations of a checkpoint")
     parser.add_argument("--store", type=int, default=50, help="times that processes share a store")

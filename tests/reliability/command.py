@@ -23,6 +23,15 @@ WORDS = (
     "recipe.mixup=0.2",
     "checkpoint_seconds=0.02",
 )
+# The same of texts: batches by length, two tokenizers, and augmented texts without labels.
+TEXT_WORDS = (
+    *("dataset=docstrings", "dataset.subset=120", "dataset.augment.copies=1"),
+    *("teacher=text_lstm", "teacher.width=16", "teacher.hidden=8", "teacher.dense=8"),
+    "teacher.tokenizer={name: bytes}",
+    *("student=text_cnn_small", "student.width=8", "student.channels=4"),
+    *("recipe.epochs=3", "recipe.batch_size=16", "recipe.ema=0.9", "recipe.repeat_labeled=true"),
+    *("evaluate.latency.seconds=0.01", "threads=1", "checkpoint_seconds=0.02"),
+)
 
 
 def start(folder: Path, words: Sequence[str], environment: Mapping[str, str] = {}) -> int:
@@ -63,14 +72,14 @@ def kill_after(process: int, seconds: float) -> bool:
     return end(process) == -signal.SIGKILL
 
 
-def whole(folder: Path) -> tuple[dict, float]:
+def whole(folder: Path, words: Sequence[str] = WORDS) -> tuple[dict, float]:
     """Run without a fault; return what the run gives, and the seconds that it took."""
     began = time.monotonic()
-    assert end(start(folder, [*WORDS, "hydra.run.dir=run"])) == 0
+    assert end(start(folder, [*words, "hydra.run.dir=run"])) == 0
     return result(folder / "run"), time.monotonic() - began
 
 
-def resume(folder: Path) -> list[str]:
+def resume(folder: Path, words: Sequence[str] = WORDS) -> list[str]:
     """Return the words that go on with the run of a folder: it may not have begun."""
     has_begun = (folder / "run" / "run.json").exists()
-    return ["resume", "run"] if has_begun else [*WORDS, "hydra.run.dir=run"]
+    return ["resume", "run"] if has_begun else [*words, "hydra.run.dir=run"]

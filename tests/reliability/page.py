@@ -67,17 +67,26 @@ def lines(results: Results) -> Iterator[str]:
 
 
 def _injected(results: Results) -> Iterator[str]:
-    kills, damage, store = results["kills"], results["damage"], results["store"]
-    text = f"SIGKILL at a random time, in {kills['runs']} runs"
-    # A run is survived or not, with all of its kills.
-    yield _line(text, kills["injected"], f"{kills['same']} of {kills['runs']} runs", kills)
-    for point, counts in results["hooks"]["points"].items():
-        yield _line(f"SIGKILL at `{point}`", counts["injected"], counts["same"], results["hooks"])
+    damage, store = results["damage"], results["store"]
+    yield from _killed(results["kills"], results["hooks"], "runs")
+    yield from _killed(
+        {**results["texts"], **results["texts"]["kills"]}, results["texts"], "runs on texts"
+    )
     names = {"flips": "flipped bit of a checkpoint", "cuts": "truncated checkpoint"}
     for key, name in names.items():
         yield _line(name, damage[key]["injected"], damage[key]["survived"], damage)
     text = f"{store['processes']} processes on one store at once"
     yield _line(text, store["times"], store["good"], store)
+
+
+def _killed(kills: Results, hooks: Results, runs: str) -> Iterator[str]:
+    """Yield a line for kills at random times, and one for each fault point."""
+    text = f"SIGKILL at a random time, in {kills['runs']} {runs}"
+    # A run is survived or not, with all of its kills.
+    yield _line(text, kills["injected"], f"{kills['same']} of {kills['runs']} runs", kills)
+    for point, counts in hooks["points"].items():
+        text = f"SIGKILL at `{point}` of {runs}"
+        yield _line(text, counts["injected"], counts["same"], hooks)
 
 
 def _line(text: str, injected: int, survived: int | str, part: Results) -> str:

@@ -33,35 +33,50 @@ Counts = dict[str, Any]
 
 def kills(asked: Namespace, folder: Path) -> Counts:
     """SIGKILL at random times of a run and of its resumptions."""
-    expected, seconds = whole(folder / "whole")
+    return _kill_at_random_times(asked.kills, command.WORDS, folder)
+
+
+def hooks(asked: Namespace, folder: Path) -> Counts:
+    """SIGKILL at a random passage of each fault point."""
+    return {"points": _kill_at_points(asked.hooks, command.WORDS, folder)}
+
+
+def texts(asked: Namespace, folder: Path) -> Counts:
+    """The same of a run on texts."""
+    random_times = _kill_at_random_times(asked.texts, command.TEXT_WORDS, folder / "kills")
+    points = _kill_at_points(-(-asked.texts // 20), command.TEXT_WORDS, folder / "points")
+    return {"kills": random_times, "points": points}
+
+
+def _kill_at_random_times(count: int, words: Sequence[str], folder: Path) -> Counts:
+    expected, seconds = whole(folder / "whole", words)
     draw = random.Random(1)
     killed = runs = same = 0
-    while killed < asked.kills:
+    while killed < count:
         runs += 1
         place = folder / f"run-{runs}"
-        for _ in range(min(4, asked.kills - killed)):
-            killed += kill_after(start(place, resume(place)), draw.uniform(0, seconds))
-        finished = end(start(place, resume(place))) == 0
+        for _ in range(min(4, count - killed)):
+            killed += kill_after(start(place, resume(place, words)), draw.uniform(0, seconds))
+        finished = end(start(place, resume(place, words))) == 0
         same += finished and result(place / "run") == expected
         shutil.rmtree(place)
     return {"injected": killed, "runs": runs, "same": same}
 
 
-def hooks(asked: Namespace, folder: Path) -> Counts:
-    """SIGKILL at a random passage of each fault point."""
-    expected, _ = whole(folder / "whole")
+def _kill_at_points(count: int, words: Sequence[str], folder: Path) -> Counts:
+    expected, _ = whole(folder / "whole", words)
     draw = random.Random(2)
     counts: Counts = {point: {"injected": 0, "same": 0} for point in POINTS}
     for point in POINTS:
-        for number in range(asked.hooks):
+        for number in range(count):
             place = folder / f"{point}-{number}"
             fault = {"KDRUN_FAULT": f"{point}:{draw.randrange(1, 30)}:kill"}
-            killed = end(start(place, resume(place), fault)) == -signal.SIGKILL
-            finished = end(start(place, resume(place))) == 0
+            killed = end(start(place, resume(place, words), fault)) == -signal.SIGKILL
+            finished = end(start(place, resume(place, words))) == 0
             counts[point]["injected"] += killed
             counts[point]["same"] += killed and finished and result(place / "run") == expected
             shutil.rmtree(place)
-    return {"points": counts}
+    return counts
 
 
 def damage(asked: Namespace, folder: Path) -> Counts:
@@ -204,7 +219,7 @@ def _bite_all(chosen: Sequence[Control], folder: Path) -> None:
 
 
 PARTS: dict[str, Callable[[Namespace, Path], Counts]] = {
-    part.__name__: part for part in (kills, hooks, damage, store, fuzz, controls)
+    part.__name__: part for part in (kills, hooks, texts, damage, store, fuzz, controls)
 }
 
 
