@@ -8,6 +8,8 @@ from kdrun.compress.calibrators import CALIBRATORS
 from kdrun.core.faults import Faults
 from kdrun.core.registry import check_node, keywords, resolve
 from kdrun.core.unknown import unknown_name
+from kdrun.dataset.text.tokenizers.table import GIVEN as TOKENIZER_GIVEN
+from kdrun.dataset.text.tokenizers.table import TOKENIZERS
 from kdrun.engine.optimizers import GIVEN as OPTIMIZER_GIVEN
 from kdrun.engine.optimizers import OPTIMIZERS
 from kdrun.engine.schedules import SCHEDULES
@@ -52,6 +54,9 @@ def check_components(tree: Mapping[str, Any], faults: Faults) -> None:
     check_recipe_components("recipe", _mapping(tree.get("recipe")), faults)
     with faults.under():
         faults.extend(dataset.check(_mapping(tree.get("dataset"))))
+    for role in ("teacher", "student"):
+        where, tokenizer = f"{role}.tokenizer", _mapping(tree.get(role)).get("tokenizer")
+        _check_node(where, tokenizer, "tokenizer", TOKENIZERS, faults, TOKENIZER_GIVEN)
     _check_controls(_list(tree.get("controls")), faults)
     _check_steps(_mapping(tree.get("compress")), faults)
     protocol = _mapping(tree.get("evaluate")).get("protocol")

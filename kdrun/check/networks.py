@@ -26,6 +26,7 @@ from kdrun.core.types import DataInfo
 from kdrun.export.trace import try_formats
 from kdrun.model.table import COMPOSED
 from kdrun.scheme.table import make_scheme
+from kdrun.stage.tokenizer_file import tokenizer_of
 
 
 def check_networks(run: BuiltRun) -> None:
@@ -97,7 +98,9 @@ def check_export(run: BuiltRun) -> None:
     formats = run.config.export if "export" in run.sound else []
     if "student" in run.modules and formats and not run.faults:
         with run.faults.under("export"):
-            try_formats(run.modules["student"], run.info, formats)
+            student = run.modules["student"]
+            tokenizer = tokenizer_of(student, run.data["student"]) if run.data else None
+            try_formats(student, run.info, formats, tokenizer)
 
 
 def plan_stages(run: BuiltRun) -> None:

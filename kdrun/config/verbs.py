@@ -143,7 +143,7 @@ VERBS = {
     ),
     "export": Verb(
         "kdrun.cli.export:export_run",
-        "RUN --to onnx[,pt2]",
+        "RUN --to onnx[,pt2,hf]",
         "a finished run's network as files that run without kdrun",
         {
             "--normalize": "make the normalization of the inputs a part of the files",

@@ -1,14 +1,17 @@
-"""The interface of an export format: how its files are written, loaded and run."""
+"""The interfaces of export formats: how their files or folders are written, loaded and run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from kdrun.export.input_spec import Arrays
+
+if TYPE_CHECKING:
+    from kdrun.dataset.text.tokenizers.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -51,3 +54,24 @@ class ExportFormat:
     arrays: Arrays
     packages: tuple[str, ...] = ()
     calls_custom_operators: bool = False
+
+
+@dataclass(frozen=True)
+class FolderFormat:
+    """A format whose output is a folder, written from a network that is not traced.
+
+    Attributes:
+        check: raises `UserError` if a network, or the tokenizer of its texts, has no form in this
+            format. The tokenizer is None if it is not known yet.
+        write: writes the folder of a network that passes the check, with its tokenizer and the
+            names of its classes.
+        load: loads such a folder on the CPU.
+        example: as in `ExportFormat`, with the field `file` alone.
+        packages: names of the packages that the format needs.
+    """
+
+    check: Callable[[nn.Module, "Tokenizer | None"], None]
+    write: Callable[[nn.Module, "Tokenizer", Sequence[str], Path], None]
+    load: Callable[[Path], LoadedFile]
+    example: str
+    packages: tuple[str, ...] = ()

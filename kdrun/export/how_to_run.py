@@ -7,6 +7,7 @@ from typing import Any
 from kdrun.core.control_characters import one_line
 from kdrun.core.inputs import read_inputs
 from kdrun.export.custom_operators import REGISTERED_BY
+from kdrun.export.format import FolderFormat
 from kdrun.export.input_spec import InputSpec, recorded_spec
 from kdrun.export.table import export_format
 
@@ -63,14 +64,17 @@ def _plain(text: str) -> str:
 
 def _section(name: str, file: Record, spec: InputSpec, sample: str) -> str:
     export = export_format(file["format"])
-    code = export.example.format(
-        file=name,
-        inputs=spec.code(export.arrays),
-        arguments=", ".join(spec.names),
-        named=", ".join(f'"{name}": {name}' for name in spec.names),
-        # Not what the record names: it may come from elsewhere, and this is code.
-        imports="".join(f"import {module}\n" for module in REGISTERED_BY if file.get("imports")),
-    )
+    if isinstance(export, FolderFormat):
+        code = export.example.format(file=name)
+    else:
+        code = export.example.format(
+            file=name,
+            inputs=spec.code(export.arrays),
+            arguments=", ".join(spec.names),
+            named=", ".join(f'"{name}": {name}' for name in spec.names),
+            # Not what the record names: it may come from elsewhere, and this is code.
+            imports="".join(f"import {name}\n" for name in REGISTERED_BY if file.get("imports")),
+        )
     texts = {"row": _plain(file["row"]), "runtime": _plain(file["runtime"])}
     tested = f"{file['check']['samples']} test {sample}s"
     own = {"file": name, "input": spec.description(), "code": code, "tested": tested}

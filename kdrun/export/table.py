@@ -1,4 +1,4 @@
-"""The formats that networks are exported to: name on the command line -> its `ExportFormat`."""
+"""The formats that networks are exported to: name on the command line -> the format."""
 
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -9,15 +9,17 @@ from kdrun.core.faults import Faults
 from kdrun.core.registry import resolve
 
 if TYPE_CHECKING:
-    from kdrun.export.format import ExportFormat
+    from kdrun.export.format import ExportFormat, FolderFormat
 
 FORMATS = {
     "onnx": "kdrun.export.onnx_file:ONNX",
     "pt2": "kdrun.export.pt2_file:PT2",
+    "hf": "kdrun.export.hf_folder:HF",
 }
+_EXTRAS = {"hf": "text"}  # format -> the extra that has its packages; `export` for others
 
 
-def export_format(name: str) -> "ExportFormat":
+def export_format(name: str) -> "ExportFormat | FolderFormat":
     """Return the format of this name.
 
     Raises:
@@ -45,5 +47,5 @@ def _check_packages(name: str) -> None:
     missing = [package for package in export_format(name).packages if not find_spec(package)]
     if missing:
         built_in = FORMATS[name].startswith("kdrun.")
-        extra = "'kdrun[export]'" if built_in else " ".join(missing)
+        extra = f"'kdrun[{_EXTRAS.get(name, 'export')}]'" if built_in else " ".join(missing)
         raise UserError(f"{name!r} needs {', '.join(missing)}: pip install {extra}")

@@ -15,6 +15,8 @@ from torch.export import ExportedProgram
 from kdrun.core.errors import UserError, first_line
 from kdrun.core.mode import evaluating, unfused_attention
 from kdrun.core.types import DataInfo
+from kdrun.dataset.text.tokenizers.tokenizer import Tokenizer
+from kdrun.export.format import ExportFormat, FolderFormat
 from kdrun.export.input_spec import InputSpec, input_spec
 from kdrun.export.recurrent import traceable_lstms
 from kdrun.export.table import export_format
@@ -62,18 +64,36 @@ def encode(program: ExportedProgram, format_name: str) -> bytes:
     Raises:
         UserError: the format can't express an operator, or there is no such format.
     """
-    return export_format(format_name).encode(program)
+    file_format = export_format(format_name)
+    assert isinstance(file_format, ExportFormat)
+    return file_format.encode(program)
 
 
-def try_formats(network: nn.Module, info: DataInfo, formats: Iterable[str]) -> None:
+def try_formats(
+    network: nn.Module, info: DataInfo, formats: Iterable[str], tokenizer: Tokenizer | None = None
+) -> None:
     """Export a network to memory, to find out before training whether it can be exported.
+
+    Args:
+        network: the network.
+        info: the shape of its inputs, and its classes.
+        formats: names of formats.
+        tokenizer: the tokenizer of its texts, if it is known.
 
     Raises:
         UserError: the network can't be exported. The message names the operator.
     """
-    program = trace(network, input_spec(info.inputs, normalize=False, network=network))
+    traced = []
     for name in dict.fromkeys(formats):
-        encode(program, name)
+        chosen = export_format(name)
+        if isinstance(chosen, FolderFormat):
+            chosen.check(network, tokenizer)
+        else:
+            traced.append(name)
+    if traced:
+        program = trace(network, input_spec(info.inputs, normalize=False, network=network))
+        for name in traced:
+            encode(program, name)
 
 
 def operator_of(error: BaseException) -> str | None:

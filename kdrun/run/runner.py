@@ -15,7 +15,7 @@ from kdrun.compare.table import ResultsTable
 from kdrun.core.atomic import explain_full_disk
 from kdrun.core.device import name_memory_errors
 from kdrun.core.errors import DiskFull, Interrupted, KdrunError, TrialStopped, shell_command
-from kdrun.core.folder import CRASHED, STUDENT_FOLDER, STUDENT_ROW, RunFolder
+from kdrun.core.folder import CRASHED, STUDENT_FOLDER, RunFolder
 from kdrun.core.lock import FolderLock
 from kdrun.core.plugin_code import refuse_changed_code
 from kdrun.core.records.summary import Summary
@@ -29,7 +29,7 @@ from kdrun.run.plan import Plan
 from kdrun.stage.artefact import Artefact, other_instructions
 from kdrun.stage.base import MACHINE, StageContext
 from kdrun.stage.evaluate import evaluate
-from kdrun.stage.export import Exporter
+from kdrun.stage.export import Exporter, exported_rows
 from kdrun.stage.obtain import obtain, record_stage
 
 _OTHER_DATA = (
@@ -220,8 +220,8 @@ def _run_stages(
     record_stage(folder, "evaluate", None, time.monotonic() - started, from_store=False)
     screen.show(ResultsTable(summary))
     if plan.config.export:
-        exported = [STUDENT_ROW, *(step.info.label for step in steps[-1:])]
-        _export(context, {row: rows[row] for row in exported if row in rows}, folder)
+        compressed = [step.info.label for step in steps]
+        _export(context, exported_rows(rows, compressed, plan.config.export), folder)
     screen.say(f"written to {folder.path}")
     return summary
 

@@ -4,7 +4,7 @@ This happens after evaluation, for the config's `export` and for `kdrun export`.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from kdrun import __version__
+from kdrun.compress.structure_changes import is_quantized
 from kdrun.core.atomic import write_bytes, write_text
 from kdrun.core.config import Config
 from kdrun.core.errors import ExportRejected, first_line
-from kdrun.core.folder import EXPORTED, HOW_TO_RUN, TOKENIZER, read_exported
+from kdrun.core.folder import EXPORTED, HOW_TO_RUN, STUDENT_ROW, TOKENIZER, read_exported
 from kdrun.core.inputs.text import Encoding
 from kdrun.core.json_file import write_json
 from kdrun.core.records import FORMAT
@@ -24,13 +25,35 @@ from kdrun.core.screen import Screen
 from kdrun.dataset.data import Data
 from kdrun.export.check import compare, tolerance_fault
 from kdrun.export.custom_operators import REGISTERED_BY, calls_custom_operators
-from kdrun.export.format import LoadedFile
+from kdrun.export.format import ExportFormat, FolderFormat, LoadedFile
 from kdrun.export.how_to_run import how_to_run
 from kdrun.export.input_spec import input_spec
+from kdrun.export.output_path import checksum_of, remove, replace, size_of
 from kdrun.export.table import export_format
 from kdrun.export.trace import encode, trace
-from kdrun.stage.artefact import Artefact, checksum
+from kdrun.stage.artefact import Artefact
 from kdrun.stage.evaluate import network_of
+from kdrun.stage.tokenizer_file import tokenizer_of
+
+
+def exported_rows(
+    rows: Mapping[str, Artefact], compressed: Sequence[str], formats: Sequence[str]
+) -> dict[str, Artefact]:
+    """Return the rows of the results table that a run exports.
+
+    They are the student, and the network of the last compression step. If that is quantized, and a
+    format has no form for such networks, the last one in float is exported as well.
+
+    Args:
+        rows: label of each row -> its artefact.
+        compressed: the labels of the compression steps, in order.
+        formats: the formats that the run exports to.
+    """
+    labels = [STUDENT_ROW, *compressed[-1:]]
+    if any(isinstance(export_format(name), FolderFormat) for name in formats):
+        in_float = [row for row in compressed if not is_quantized(rows[row].changes)]
+        labels += in_float[-1:]
+    return {row: rows[row] for row in rows if row in labels}
 
 
 @dataclass(frozen=True)
@@ -73,23 +96,30 @@ class Exporter:
 
     def _export(self, row: str, artefact: Artefact) -> list[ExportRejected]:
         """Export one network to all formats; the network runs on the test split only once."""
-        formats = dict.fromkeys(self.config.export)
+        formats = self._formats_of(row, artefact)
         missing = [name for name in formats if not self._is_exported(artefact, name)]
         if not missing:
             return []
         network = network_of(artefact, self.data.info)
         inputs = input_spec(self.data.info.inputs, self._normalize, network)
-        program = trace(network, inputs)
-        paths = {name: self._write(program, artefact, name) for name in missing}
+        is_traced = any(isinstance(export_format(name), ExportFormat) for name in missing)
+        program = trace(network, inputs) if is_traced else None
+        paths = {name: self._write(network, program, artefact, name) for name in missing}
         files = {
             name: _load(name, path, _file_name(artefact, name)) for name, path in paths.items()
         }
         size, test = self.config.evaluate.batch_size, self.data.test
         checks = compare(files, network, test, inputs, size, self.check_interrupt)
-        quantized = calls_custom_operators(program)
+        quantized = program is not None and calls_custom_operators(program)
+        chosen = {name: export_format(name) for name in paths}
+        with_custom_operators = [
+            name
+            for name, each in chosen.items()
+            if isinstance(each, ExportFormat) and each.calls_custom_operators
+        ]
         rejected = []
         for name, path in paths.items():
-            needs_imports = quantized and export_format(name).calls_custom_operators
+            needs_imports = quantized and name in with_custom_operators
             entry = {
                 "row": row,
                 "network": artefact.record["fingerprint"],
@@ -105,6 +135,17 @@ class Exporter:
             }
             rejected += self._accept_or_reject(path, _file_name(artefact, name), entry)
         return rejected
+
+    def _formats_of(self, row: str, artefact: Artefact) -> list[str]:
+        """Return the formats to write; those of folders have no form for a quantized network."""
+        formats = list(dict.fromkeys(self.config.export))
+        if not is_quantized(artefact.changes):
+            return formats
+        kept = [name for name in formats if isinstance(export_format(name), ExportFormat)]
+        for name in formats:
+            if name not in kept:
+                self.screen.say(f"export: {row} is quantized, for which {name!r} has no form")
+        return kept
 
     @property
     def _normalize(self) -> bool:
@@ -131,12 +172,27 @@ class Exporter:
             artefact.record["fingerprint"],
             self._normalize,
         )
-        return is_current and path.is_file() and checksum(path) == entry["sha256"]
+        return is_current and path.exists() and checksum_of(path) == entry["sha256"]
 
-    def _write(self, program: ExportedProgram, artefact: Artefact, format_name: str) -> Path:
+    def _write(
+        self,
+        network: nn.Module,
+        program: ExportedProgram | None,
+        artefact: Artefact,
+        format_name: str,
+    ) -> Path:
+        """Write a network, or its traced graph, under the name of an unchecked file."""
         self.check_interrupt()
         path = self.folder / _file_name(artefact, f"unchecked.{format_name}")
-        write_bytes(path, encode(program, format_name))
+        chosen = export_format(format_name)
+        if isinstance(chosen, FolderFormat):
+            tokenizer = tokenizer_of(network, self.data)
+            assert tokenizer is not None  # as no other network passes the check
+            chosen.check(network, tokenizer)
+            remove(path)
+            chosen.write(network, tokenizer, self.data.info.classes, path)
+        elif program is not None:
+            write_bytes(path, encode(program, format_name))
         return path
 
     def _accept_or_reject(
@@ -148,9 +204,9 @@ class Exporter:
         if fault is not None:
             remedy = f"more is allowed by export_options.tolerance.{fault.key}"
             return [_reject(path, name, f"differs from its network: {fault.message}.", remedy)]
-        entry = {**entry, "bytes": path.stat().st_size, "sha256": checksum(path)}
-        path.replace(self.folder / name)
-        (self.folder / _rejected_name(name)).unlink(missing_ok=True)
+        entry = {**entry, "bytes": size_of(path), "sha256": checksum_of(path)}
+        replace(path, self.folder / name)
+        remove(self.folder / _rejected_name(name))
         self._record(name, entry)
         return []
 
@@ -189,7 +245,7 @@ def _rejected_name(name: str) -> str:
 
 def _reject(path: Path, name: str, reason: str, *remedy: str) -> ExportRejected:
     """Rename a file to NAME.rejected.FORMAT; return the error to raise."""
-    rejected_path = path.replace(path.with_name(_rejected_name(name)))
+    rejected_path = replace(path, path.with_name(_rejected_name(name)))
     return ExportRejected(
         f"{name} {reason}", "; ".join([f"  it is kept as {str(rejected_path)!r}", *remedy])
     )

@@ -2,15 +2,26 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
 
 from kdrun.core.atomic import write_bytes
 from kdrun.core.errors import UserError
 from kdrun.core.inputs import read_inputs
-from kdrun.core.inputs.text import TextInputs
+from kdrun.core.inputs.text import Encoding, TextInputs
 from kdrun.core.records.artefact import DataRecord
 from kdrun.core.store import TOKENIZER
 from kdrun.dataset.data import Data
+
+if TYPE_CHECKING:
+    from kdrun.dataset.text.tokenizers.tokenizer import Tokenizer
+
+
+def tokenizer_of(network: nn.Module, data: Data) -> "Tokenizer | None":
+    """Return the tokenizer that a network reads texts by; None for networks of images."""
+    encoding = getattr(network, "encoding", None)
+    return data.tokenizers[encoding.name] if isinstance(encoding, Encoding) else None
 
 
 def write_tokenizer(folder: Path, data: Data, node: Mapping[str, Any]) -> None:

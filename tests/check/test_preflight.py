@@ -54,3 +54,10 @@ def test_a_key_of_a_wrong_type_is_a_fault_and_the_other_keys_are_checked(key: st
     with pytest.raises(ConfigError) as error:
         check({**job.tree, key: [[0.5]]})
     assert {fault.where.partition(".")[0] for fault in error.value.faults} == {key}
+
+
+def test_keys_of_a_networks_own_tokenizer_are_checked() -> None:
+    words = ("task=text", "student=text_bag", "student.tokenizer={name: bytes, size: 5}")
+    (job,) = compose_runs(words, multirun=False)
+    with pytest.raises(ConfigError, match=r"student\.tokenizer\.size: unknown key of 'bytes'"):
+        check(job.tree)

@@ -15,7 +15,7 @@ from kdrun.core.folder import RunFolder
 from kdrun.core.screen import Screen
 from kdrun.run.runner import run as run_stages
 
-USAGE = "\n  kdrun export RUN --to onnx[,pt2] [--normalize] [--row NAME]"
+USAGE = "\n  kdrun export RUN --to onnx[,pt2,hf] [--normalize] [--row NAME]"
 
 
 @pytest.fixture(scope="module")
