@@ -76,8 +76,12 @@ MISTAKES = {
     ("run", "other", "--to", "onnx"): "export takes one run folder: kdrun export RUN.\n",
     ("nowhere", "--to", "onnx"): "there is no 'nowhere'.\n",
     ("run", "--to", "onx"): "--to: no format is called 'onx'.\n  nearest: onnx",
-    ("run", "--to", ""): "--to: no format is called ''.\n  available: onnx, pt2",
-    ("run", "--to", "pt2,tflite"): "--to: no format is called 'tflite'.\n  available: onnx, pt2",
+    ("run", "--to", ""): "--to: no format is called ''.\n  available: hf, onnx, pt2",
+    (
+        "run",
+        "--to",
+        "pt2,tflite",
+    ): "--to: no format is called 'tflite'.\n  available: hf, onnx, pt2",
     ("run", "--to", "pt2", "--row", "alon"): "'run' has no row 'alon'.\n  nearest: alone",
     ("run", "--to", "pt2", "--row", "x"): "'run' has no row 'x'.\n"
     "  available: teacher, alone, distilled",
