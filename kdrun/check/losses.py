@@ -29,7 +29,7 @@ def check_losses(run: BuiltRun) -> None:
                 check_loss(stage, run.modules, run.datasets[stage.info.data])
         if isinstance(stage, Invert):
             with run.faults.under("teacher"):
-                stage.check(run.modules[stage.role])
+                stage.check(run.modules[stage.role], run.info)
 
 
 def check_loss(

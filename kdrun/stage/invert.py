@@ -18,6 +18,7 @@ from kdrun.core.inputs.image import image_inputs
 from kdrun.core.instructions import instruction_set
 from kdrun.core.records.artefact import ArtefactRecord
 from kdrun.core.seeds import generator
+from kdrun.core.types import DataInfo
 from kdrun.dataset.data import Data, Split
 from kdrun.dataset.image.feeds import MemoryFeed
 from kdrun.dataset.image.settings import Augment
@@ -77,12 +78,13 @@ class Invert:
     def network(self) -> Network:
         return self.teacher.network
 
-    def check(self, network: nn.Module) -> None:
+    def check(self, network: nn.Module, info: DataInfo) -> None:
         """Check that images can be made from a network.
 
         Raises:
-            UserError: the network has no batch norms.
+            UserError: the dataset is of texts, or the network has no batch norms.
         """
+        image_inputs(info.inputs, "scheme=deep_inversion")
         Norms(network).close()
 
     def identity(self, config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:

@@ -45,12 +45,13 @@ def transfer_data(node: Mapping[str, Any], data: Data, folder: str, where: str) 
         split. If the folder has no labels: the dataset's test split, and an empty domain.
 
     Raises:
-        UserError: there are no images, or only some class folders are named like classes.
+        UserError: the dataset is of texts, there are no images, or only some class folders are
+            named like classes.
     """
+    inputs = image_inputs(data.info.inputs, where)
     root = in_home(folder)
     settings, arguments = read_settings(node)
     files = _read_folder(root, data.info.classes, settings.test, settings.split_seed, where)
-    inputs = image_inputs(data.info.inputs, where)
     height, width = inputs.image_size
     side = round(max(height, width) / arguments.get("center", 1.0))
     image_format = ImageFormat((height, width), inputs.channels, side)
