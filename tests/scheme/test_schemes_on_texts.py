@@ -23,8 +23,13 @@ LEARNS = {
     "moving_teacher": (),
     "mutual": (f"scheme.peers=[{_BAG}]",),
     "own_stages": (*_DEEP, "student.hidden=8"),
-    "progressive": (*_DEEP, "student.hidden=8", "teacher=text_transformer"),
-    "shared_body": (*_DEEP, "student.hidden=8"),
+    "progressive": (*_DEEP, "student.hidden=8", "teacher=text_transformer", "teacher.width=8"),
+    "shared_body": (
+        "teacher=text_transformer",
+        "teacher.depth=2",
+        "teacher.width=8",
+        "teacher.heads=2",
+    ),
     "teachers": (f"scheme.others=[{_BAG}]",),
 }
 FOR_IMAGES = {
