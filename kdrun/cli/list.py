@@ -15,7 +15,13 @@ from kdrun.core.plugins import install_plugins, table_of
 from kdrun.core.screen import Screen
 from kdrun.core.unknown import unknown_name
 
-_FROM_FILES = {"models": "model", "datasets": "dataset", "steps": "step"}  # KIND -> kind
+# KIND whose choices are files -> kind of the components that plugins add.
+_FROM_FILES = {
+    "models": "model",
+    "datasets": "dataset",
+    "tokenizers": "tokenizer",
+    "steps": "step",
+}
 
 
 def list_choices(words: Sequence[str], screen: Screen) -> int:
@@ -32,6 +38,7 @@ def list_choices(words: Sequence[str], screen: Screen) -> int:
     kinds: dict[str, Callable[[Screen], None]] = {
         "models": _list_models,
         "datasets": _lister("dataset"),
+        "tokenizers": _lister("dataset/tokenizer"),
         "losses": _card_lister("loss"),
         "schemes": _card_lister("scheme"),
         "recipes": _lister("recipe"),

@@ -37,8 +37,8 @@ VERBS = {
         "[KIND...]",
         "the choices of each kind, and the runs there are",
         notes=(
-            "KIND is models, datasets, losses, schemes, recipes, compress, steps or runs.",
-            "Without a KIND all of them are listed. runs may be followed by folders.",
+            "KIND is models, datasets, tokenizers, losses, schemes, recipes, compress, steps or",
+            "runs. Without a KIND all of them are listed. runs may be followed by folders.",
             "plugins=[MODULE] lists the parts of a plugin too.",
         ),
         examples=("kdrun list losses", "kdrun list runs outputs/sweeps"),

@@ -40,7 +40,9 @@ KINDS = {
     "calibrator": Kind("CALIBRATORS", "kdrun.compress.calibrators", "calibrator"),
     "protocol": Kind("PROTOCOLS", "kdrun.measure.protocols", "protocol"),
     "format": Kind("FORMATS", "kdrun.export.table", ""),
-    "tokenizer": Kind("TOKENIZERS", "kdrun.dataset.text.tokenizers.table", "dataset/tokenizer"),
+    "tokenizer": Kind(
+        "TOKENIZERS", "kdrun.dataset.text.tokenizers.table", "dataset/tokenizer", "tokenizers"
+    ),
     "task": Kind("TASKS", "kdrun.task", ""),
     "optimizer": Kind("OPTIMIZERS", "kdrun.engine.optimizers", "recipe/optimizer"),
     "schedule": Kind("SCHEDULES", "kdrun.engine.schedules", "recipe/schedule"),

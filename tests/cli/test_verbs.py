@@ -141,6 +141,7 @@ def test_the_version_is_kdruns_not_hydras(shown: Shown) -> None:
         ("models", [*MODELS, "densenet121", "vit_b_16"]),
         ("datasets", list(DATASETS)),
         ("losses", list(LOSSES)),
+        ("tokenizers", ["words", "chars", "bytes", "bpe", "wordpiece", "folder"]),
         ("recipes", ["quick", "crd", "imagenet", "finetune"]),
         ("compress", []),
         ("runs", []),
@@ -157,7 +158,7 @@ def test_list_names_every_part_with_a_sentence(kind: str, names: list[str], show
 
 def test_list_without_a_word_lists_everything(shown: Shown) -> None:
     said = shown("list")
-    for kind in ("models", "datasets", "losses", "recipes", "compress", "runs"):
+    for kind in ("models", "datasets", "tokenizers", "losses", "recipes", "compress", "runs"):
         assert f"{kind}\n" in said
 
 
