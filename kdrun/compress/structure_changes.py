@@ -43,10 +43,11 @@ class CompressionResult:
 
 
 STATIC, DYNAMIC, WEIGHTS = "quantize", "quantize_dynamic", "quantize_weights"
-VOCABULARY = "vocabulary"
+FEED_FORWARD, VOCABULARY = "feed_forward", "vocabulary"
 QUANTIZING = (STATIC, DYNAMIC, WEIGHTS)  # names of the changes that quantize
 CHANGES = {
     "channels": "kdrun.compress.channels.plan:apply_channel_plan",
+    FEED_FORWARD: "kdrun.compress.feed_forward:feed_forward_structure",
     "fold": "kdrun.compress.fold_batch_norm:fold_batch_norms",
     "low_rank": "kdrun.compress.low_rank:low_rank_structure",
     STATIC: "kdrun.compress.quantize.static:static_structure",

@@ -5,6 +5,7 @@ STEPS = {
     "finetune": "kdrun.step.training:Finetune",
     "low_rank": "kdrun.step.low_rank:LowRank",
     "prune_channels": "kdrun.step.prune_channels:PruneChannels",
+    "prune_feed_forward": "kdrun.step.prune_feed_forward:PruneFeedForward",
     "prune_vocabulary": "kdrun.step.prune_vocabulary:PruneVocabulary",
     "prune_weights": "kdrun.step.prune_weights:PruneWeights",
     "qat": "kdrun.step.quantize:QAT",
