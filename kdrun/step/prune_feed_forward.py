@@ -31,7 +31,7 @@ class PruneFeedForward:
     """
 
     quantizes: Quantizes | None = None
-    strength: Strength | None = None
+    strength: Strength | None = Strength("ratio", 0.1, 0.9, ())
 
     def __init__(self, ratio: OpenUnit, importance: Literal["magnitude", "taylor"]) -> None:
         self.ratio = ratio

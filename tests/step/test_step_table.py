@@ -39,7 +39,7 @@ def test_a_file_has_the_parameters_in_their_order(group, name):
 
 def test_steps_that_remove_weights_have_a_strength():
     found = {name for name in STEPS if make_step(node("step", name)).strength is not None}
-    assert found == {"low_rank", "prune_channels", "prune_weights"}
+    assert found == {"low_rank", "prune_channels", "prune_feed_forward", "prune_weights"}
 
 
 @pytest.mark.parametrize("name", ["low_rank", "prune_channels", "prune_weights"])
