@@ -43,17 +43,20 @@ class CompressionResult:
 
 
 STATIC, DYNAMIC, WEIGHTS = "quantize", "quantize_dynamic", "quantize_weights"
-FEED_FORWARD, VOCABULARY = "feed_forward", "vocabulary"
+VOCABULARY = "vocabulary"
+HEADS, UNITS, LAYERS = "heads", "feed_forward", "layers"  # of transformer encoders
 QUANTIZING = (STATIC, DYNAMIC, WEIGHTS)  # names of the changes that quantize
 CHANGES = {
     "channels": "kdrun.compress.channels.plan:apply_channel_plan",
-    FEED_FORWARD: "kdrun.compress.feed_forward:feed_forward_structure",
     "fold": "kdrun.compress.fold_batch_norm:fold_batch_norms",
     "low_rank": "kdrun.compress.low_rank:low_rank_structure",
     STATIC: "kdrun.compress.quantize.static:static_structure",
     DYNAMIC: "kdrun.compress.quantize.dynamic:dynamic_structure",
     WEIGHTS: "kdrun.compress.quantize.weight_only:weight_only_structure",
     VOCABULARY: "kdrun.compress.vocabulary:vocabulary_structure",
+    HEADS: "kdrun.compress.encoder_layers:heads_structure",
+    UNITS: "kdrun.compress.encoder_layers:units_structure",
+    LAYERS: "kdrun.compress.encoder_layers:keep_layers",
     "zeros": "kdrun.compress.masks:keep_structure",
 }
 

@@ -58,11 +58,25 @@ def macs(network: nn.Module, sample: Inputs) -> int:
         unfused_attention(),
         attention,
         torch.no_grad(),
+        _constant_weights(network),
         _counting_recurrence(network) as recurrent,
         counter,
     ):
         network(sample)
     return counter.get_total_flops() // 2 + sum(recurrent)
+
+
+@contextmanager
+def _constant_weights(network: nn.Module) -> Iterator[None]:
+    """Make no parameter require a gradient: views of those that do fail in torch's counter."""
+    learning = [weight for weight in network.parameters() if weight.requires_grad]
+    for weight in learning:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in learning:
+            weight.requires_grad_()
 
 
 @contextmanager

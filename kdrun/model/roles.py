@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from kdrun.core.layer_list import list_of_layers
+
 _STAGES = {
     "ResNet": ["layer1", "layer2", "layer3", "layer4"],
     "DenseNet": [f"features.denseblock{number}" for number in (1, 2, 3, 4)],
@@ -55,13 +57,7 @@ def find_roles(network: nn.Module) -> dict[str, list[str]]:
 
 def layer_list(network: nn.Module) -> str | None:
     """Return the path of the list that holds all stages of a network; None if there is none."""
-    stages = find_roles(network)["stages"]
-    names = stages[0].split(".") if stages else []
-    paths = [".".join(names[:end]) for end in range(len(names), 0, -1)]
-    lists = [path for path in paths if isinstance(network.get_submodule(path), nn.ModuleList)]
-    if not lists or not all(stage.startswith(f"{lists[0]}.") for stage in stages):
-        return None
-    return lists[0]
+    return list_of_layers(network, find_roles(network)["stages"])
 
 
 def last_linear(network: nn.Module) -> str | None:
