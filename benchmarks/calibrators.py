@@ -20,7 +20,7 @@ from kdrun.compress.fold_batch_norm import fold_batch_norms
 from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.requantize import quantize_static
 from kdrun.compress.quantize.weight_scales import WeightGrid
-from kdrun.compress.step_inputs import StepInputs
+from kdrun.compress.step_inputs import StepInputs, TokenUse
 from kdrun.config.compose import compose_runs
 from kdrun.core.device import choose_hardware
 from kdrun.core.folder import RunFolder
@@ -54,13 +54,13 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     print(f"| calibrator | {' | '.join(f'{number} bits' for number in bits)} |")
     print("|---" * (1 + len(bits)) + "|")
+    no_tokens = TokenUse(torch.zeros(0), 0)
     batches = list(calibration_batches(data, config.seed, config.compress.calibration))
     for name in CALIBRATORS:
         (job,) = compose_runs([f"compress.calibrator={name}"], multirun=False)
         node = job.tree["compress"]["calibrator"]
-        inputs = StepInputs(
-            batches, build("calibrator", CALIBRATORS, node), 0, lambda _: 0, lambda _: 0.0
-        )
+        calibrator = build("calibrator", CALIBRATORS, node)
+        inputs = StepInputs(batches, calibrator, 0, lambda _: 0, lambda _: 0.0, lambda _: no_tokens)
         cells = []
         for number in bits:
             grids = QuantizationGrid(number, symmetric=False), WeightGrid.of(number, True, True)

@@ -22,7 +22,7 @@ from kdrun.compress.fold_batch_norm import fold_batch_norms
 from kdrun.compress.quantization_grid import QuantizationGrid
 from kdrun.compress.quantize.requantize import quantize_static
 from kdrun.compress.quantize.weight_scales import WeightGrid
-from kdrun.compress.step_inputs import StepInputs
+from kdrun.compress.step_inputs import StepInputs, TokenUse
 from kdrun.config.compose import compose_runs
 from kdrun.core.records.summary import Latency
 from kdrun.export.image_spec import ImageSpec
@@ -110,7 +110,8 @@ def quantized(network: nn.Module, size: int) -> nn.Module:
     """The network in int8, its activations calibrated on noise."""
     torch.manual_seed(1)
     batches = [(torch.randn(4, 3, size, size), torch.zeros(4, dtype=torch.int64)) for _ in range(2)]
-    inputs = StepInputs(batches, MinMax(), 0, lambda network: 0, lambda network: 0.0)
+    no_tokens = TokenUse(torch.zeros(0), 0)
+    inputs = StepInputs(batches, MinMax(), 0, lambda _: 0, lambda _: 0.0, lambda _: no_tokens)
     made = quantize_static(
         fold_batch_norms(network),
         inputs,

@@ -96,11 +96,14 @@ class Exporter:
 
     def _export(self, row: str, artefact: Artefact) -> list[ExportRejected]:
         """Export one network to all formats; the network runs on the test split only once."""
-        formats = self._formats_of(row, artefact)
+        formats = dict.fromkeys(self.config.export)
         missing = [name for name in formats if not self._is_exported(artefact, name)]
         if not missing:
             return []
         network = network_of(artefact, self.data.info)
+        missing = self._formats_of(row, artefact, missing)
+        if not missing:
+            return []
         inputs = input_spec(self.data.info.inputs, self._normalize, network)
         is_traced = any(isinstance(export_format(name), ExportFormat) for name in missing)
         program = trace(network, inputs) if is_traced else None
@@ -136,9 +139,8 @@ class Exporter:
             rejected += self._accept_or_reject(path, _file_name(artefact, name), entry)
         return rejected
 
-    def _formats_of(self, row: str, artefact: Artefact) -> list[str]:
+    def _formats_of(self, row: str, artefact: Artefact, formats: list[str]) -> list[str]:
         """Return the formats to write; those of folders have no form for a quantized network."""
-        formats = list(dict.fromkeys(self.config.export))
         if not is_quantized(artefact.changes):
             return formats
         kept = [name for name in formats if isinstance(export_format(name), ExportFormat)]
